@@ -1,0 +1,1 @@
+"""fltlab: tests Windows file-system minifilter drivers against the documented contract of the filter manager."""

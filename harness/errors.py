@@ -1,0 +1,79 @@
+"""Every error fltlab raises on purpose, split by whose fault it is.
+
+    FltLabError
+    ├── ConfigurationError   the user's command line, files or drivers are wrong         exit 2
+    ├── HostError            this machine lacks something, or QEMU failed                exit 3
+    ├── GuestError           a guest, its transport or the reference kernel failed       exit 3
+    ├── DriverError          a driver under test brought the guest down                  exit 1
+    └── TestError            an assertion of a suite does not hold                       exit 1
+
+A message says what was tried, what came back and what to do next. JUnit's *error* and *failure* follow the
+class: `DriverError` and `TestError` are failures, everything else is an error.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the `fltlab` command returns."""
+
+    PASSED = 0
+    FAILED = 1
+    USAGE = 2
+    HOST = 3
+    INTERRUPTED = 130
+
+
+class FltLabError(Exception):
+    """An error with a message for the user.
+
+    `message` is one sentence; `details` are further lines (what came back, what is kept); `hint` is what to do next.
+    """
+
+    exit_code = ExitCode.HOST
+    is_failure = False
+
+    def __init__(self, message: str, *, details: tuple[str, ...] = (), hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.message, *(f"  {line}" for line in self.details)]
+        if self.hint:
+            lines.append(f"  try:  {self.hint}")
+        return "\n".join(lines)
+
+
+class ConfigurationError(FltLabError):
+    """The user's command line, files or drivers are wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class HostError(FltLabError):
+    """This machine lacks something fltlab needs, or a program on it failed."""
+
+    exit_code = ExitCode.HOST
+
+
+class GuestError(FltLabError):
+    """A guest, the transport to it or the reference kernel itself failed."""
+
+    exit_code = ExitCode.HOST
+
+
+class DriverError(FltLabError):
+    """A driver under test brought the guest down: bugcheck, deadlock or hang."""
+
+    exit_code = ExitCode.FAILED
+    is_failure = True
+
+
+class TestError(FltLabError):
+    """An assertion of a suite does not hold."""
+
+    __test__ = False
+    exit_code = ExitCode.FAILED
+    is_failure = True
