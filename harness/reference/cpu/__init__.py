@@ -1,0 +1,1 @@
+"""The processor: Unicorn, the stubs guest code calls, structured exception handling."""

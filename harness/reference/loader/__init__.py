@@ -1,0 +1,1 @@
+"""PE images: loading, imports, exports, unloading."""

@@ -1,0 +1,119 @@
+"""Exports: Python functions that drivers and user programs import, and the table that finds them by name.
+
+    @export("ntoskrnl.exe", "KeSetEvent", max_irql=Irql.DISPATCH)
+    def ke_set_event(k: "Kernel", event: int, increment: I32, wait: bool) -> int: ...
+
+The parameters after the kernel are read from the signature: the first four are rcx, rdx, r8 and r9, the rest are on
+the stack. A plain `int` is the whole 64-bit register, unsigned; the annotations U8 ... I64 and `bool` take the part of
+it that the C type has (the rest of the register is garbage by the calling convention). The result goes to rax: an int,
+a bool, or None for 0. A generator function may block or call guest code by yielding requests (scheduler/requests.py).
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from struct import Struct
+from typing import Annotated, Any, get_args
+
+from harness.nt import Irql
+
+U8 = Annotated[int, "B7x"]
+U16 = Annotated[int, "H6x"]
+U32 = Annotated[int, "I4x"]
+I8 = Annotated[int, "b7x"]
+I16 = Annotated[int, "h6x"]
+I32 = Annotated[int, "i4x"]
+I64 = Annotated[int, "q"]
+
+ExportFunction = Callable[..., Any]
+
+NTOSKRNL = "ntoskrnl.exe"
+HAL = "hal.dll"
+FLTMGR = "fltmgr.sys"
+NTDLL = "ntdll.dll"
+FLTLIB = "fltlib.dll"
+
+
+class Variadic:
+    """The `...` of a C function: further arguments, fetched one at a time."""
+
+    def __init__(self, fetch: Callable[[int], int], first: int) -> None:
+        self._fetch = fetch
+        self._next = first
+
+    def next(self) -> int:
+        """The next argument, as an unsigned 64-bit number."""
+        value = self._fetch(self._next)
+        self._next += 1
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One exported function."""
+
+    module: str
+    name: str
+    function: ExportFunction
+    max_irql: int
+    variadic: bool
+    registers: Struct
+    """Layout of the register arguments in the call page."""
+    stack: Struct | None
+    """Layout of the stack arguments, from rsp + 28h at entry."""
+    parameters: int
+
+
+_EXPORTS: dict[tuple[str, str], Export] = {}
+
+
+def export(
+    module: str, *names: str, max_irql: int = Irql.HIGH, variadic: bool = False
+) -> Callable[[ExportFunction], ExportFunction]:
+    """Export the decorated function from `module` under each of `names`.
+
+    Called above `max_irql`, the function is not run: the kernel reports the violation and bug checks.
+    With `variadic` the last parameter of the function is a `Variadic`.
+    """
+
+    def register(function: ExportFunction) -> ExportFunction:
+        codes = [_code(parameter) for parameter in list(inspect.signature(function).parameters.values())[1:]]
+        if variadic:
+            codes.pop()
+        registers, stack = codes[:4], codes[4:]
+        for name in names:
+            key = (module.lower(), name)
+            if key in _EXPORTS:
+                raise ValueError(f"{name} is exported from {module} twice")
+            _EXPORTS[key] = Export(
+                module=module.lower(),
+                name=name,
+                function=function,
+                max_irql=int(max_irql),
+                variadic=variadic,
+                registers=Struct("<" + "".join(registers)),
+                stack=Struct("<" + "".join(stack)) if stack else None,
+                parameters=len(codes),
+            )
+        return function
+
+    return register
+
+
+def _code(parameter: inspect.Parameter) -> str:
+    """The struct format of one parameter, from its annotation."""
+    annotation = parameter.annotation
+    if annotation is bool:
+        return "?7x"
+    extras = get_args(annotation)
+    return str(extras[1]) if extras and annotation is not int else "Q"
+
+
+def find_export(module: str, name: str) -> Export | None:
+    """The export, or None."""
+    return _EXPORTS.get((module.lower(), name))
+
+
+def all_exports() -> Iterator[Export]:
+    """Every export that is implemented."""
+    yield from _EXPORTS.values()

@@ -1,0 +1,1 @@
+"""Guest memory: page tables, the guarded pool, kernel stacks, views of structures."""

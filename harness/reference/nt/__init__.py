@@ -1,0 +1,1 @@
+"""Exports of ntoskrnl.exe and HAL.dll, by topic."""

@@ -1,0 +1,1 @@
+"""Threads, processors, DPCs, timers and dispatcher objects in virtual time."""

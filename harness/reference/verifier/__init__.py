@@ -1,0 +1,1 @@
+"""What the kernel found wrong: findings, bug checks, hangs."""

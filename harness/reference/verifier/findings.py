@@ -1,0 +1,31 @@
+"""Findings: what a driver did that it must not do, where the run could go on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One violation: the rule of the catalogue (None where the catalogue has none), the driver, and what happened."""
+
+    rule: str | None
+    driver: str | None
+    text: str
+    time: int
+
+    def as_json(self) -> dict[str, object]:
+        return {"rule": self.rule, "driver": self.driver, "text": self.text, "time": self.time}
+
+
+class Verifier:
+    """Collects findings in the order in which they were made."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self.findings: list[Finding] = []
+        self._now = now
+
+    def report(self, rule: str | None, driver: str | None, text: str) -> Finding:
+        """Record a violation of `rule` by `driver`."""
+        finding = Finding(rule, driver, text, self._now())
+        self.findings.append(finding)
+        return finding
