@@ -1,0 +1,1 @@
+"""The `fltlab` command: one module per command group, and no logic of its own."""

@@ -1,0 +1,80 @@
+"""The floors of docs/architecture.md hold: a module imports only from its own folder and from floors below."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FLOORS = ("nt", "contract", "minifilter", "host", "machine", "guest", "image", "report", "plugin", "farm", "cli")
+OWN_NT_ONLY = "reference"
+FOR_EVERYBODY = ("errors",)
+
+
+def modules() -> list[Path]:
+    return sorted((ROOT / "harness").rglob("*.py"))
+
+
+def imported_names(source: str, path: Path) -> Iterator[tuple[int, str]]:
+    """Every `harness.…` name that a module imports, with the line it stands on."""
+    package = ".".join(path.relative_to(ROOT).with_suffix("").parts[:-1])
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            names = [f"{base}.{alias.name}" for alias in node.names] if base == "harness" else [base]
+        else:
+            continue
+        yield from ((node.lineno, name) for name in names if name.split(".")[0] == "harness")
+
+
+def forbidden_imports(source: str, path: Path) -> list[str]:
+    """What a module imports and must not, as `file:line imports name`."""
+    parts = path.relative_to(ROOT / "harness").parts
+    room = parts[0] if len(parts) > 1 else None
+    if room is None:
+        return []
+    allowed = {OWN_NT_ONLY, "nt"} if room == OWN_NT_ONLY else {*FLOORS[: FLOORS.index(room) + 1], *FOR_EVERYBODY}
+    return [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for line, name in imported_names(source, path)
+        if len(name.split(".")) > 1 and name.split(".")[1] not in allowed
+    ]
+
+
+def test_every_room_is_a_floor_or_the_reference_kernel() -> None:
+    rooms = {path.name for path in (ROOT / "harness").iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+
+    assert rooms <= {*FLOORS, OWN_NT_ONLY}
+
+
+def test_no_module_imports_from_a_floor_above() -> None:
+    wrong = [line for path in modules() for line in forbidden_imports(path.read_text(), path)]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("machine/qemu.py", "from harness.guest import session"),
+        ("machine/qemu.py", "import harness.plugin"),
+        ("machine/qemu.py", "from harness import cli"),
+        ("machine/qemu.py", "def late():\n    from harness.image.store import ImageStore"),
+        ("machine/qemu.py", "from ..image.store import ImageStore"),
+        ("reference/flt/frames.py", "from harness.errors import HostError"),
+        ("reference/flt/frames.py", "from harness.contract import catalogue"),
+    ],
+)
+def test_an_import_from_above_is_noticed(module: str, source: str) -> None:
+    assert forbidden_imports(source, ROOT / "harness" / module)
+
+
+@pytest.mark.parametrize("source", ["from harness.nt import Irql", "from harness.machine.qmp import Qmp", "import os"])
+def test_an_import_from_below_is_allowed(source: str) -> None:
+    assert forbidden_imports(source, ROOT / "harness" / "machine" / "qemu.py") == []
