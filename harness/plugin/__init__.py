@@ -1,0 +1,1 @@
+"""The pytest plugin: options, marks, fixtures and what is kept of a failure; one feature, one module."""
