@@ -1,0 +1,72 @@
+"""The tables a run ends with: its suites, and its rules."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.records import Outcome, TestRecord
+from harness.report.summary import RuleVerdict, Summary, by_suite, rule_verdicts
+
+STYLE = {
+    RuleVerdict.PROVEN: "green",
+    RuleVerdict.PASSED: "cyan",
+    RuleVerdict.NOT_WITNESSED: "yellow",
+    RuleVerdict.FAILED: "bold red",
+    RuleVerdict.ERROR: "bold magenta",
+    RuleVerdict.SKIPPED: "dim",
+}
+SAID_ALOUD = {
+    RuleVerdict.PROVEN: "proven",
+    RuleVerdict.PASSED: "passed, by a test that no deliberate break is known to turn red",
+    RuleVerdict.NOT_WITNESSED: "not witnessed",
+    RuleVerdict.FAILED: "failed",
+    RuleVerdict.ERROR: "not decided: error",
+    RuleVerdict.SKIPPED: "skipped",
+}
+
+
+def tables(records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str]) -> RenderableType:
+    """The table of suites, and the rules by what the run says about them."""
+    return Group(suite_table(records, summary, guarded), rule_table(records, guarded))
+
+
+def suite_table(records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str]) -> Table:
+    """One row a suite, and the sum."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("suite")
+    for heading in ("tests", "passed", "failed", "errors", "skipped", "not witnessed", "rules proven", "seconds"):
+        table.add_column(heading, justify="right")
+    for name, tests in by_suite(records).items():
+        proven = sum(verdict is RuleVerdict.PROVEN for verdict in rule_verdicts(tests, guarded).values())
+        table.add_row(name, *_counts(tests), str(proven), f"{sum(test.seconds for test in tests):.1f}")
+    table.add_section()
+    table.add_row(
+        "all",
+        *_counts(records),
+        str(len(summary.rules_proven)),
+        f"{summary.seconds:.1f}",
+        style="bold",
+        end_section=True,
+    )
+    return table
+
+
+def rule_table(records: Sequence[TestRecord], guarded: frozenset[str]) -> Table:
+    """The ids of the rules, grouped by verdict; empty if no test names a rule."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column("how many", justify="right")
+    table.add_column("verdict and rules", ratio=1)
+    verdicts = rule_verdicts(records, guarded)
+    for verdict in RuleVerdict:
+        rules = sorted(rule for rule, seen in verdicts.items() if seen is verdict)
+        if rules:
+            said = Text.assemble((SAID_ALOUD[verdict], STYLE[verdict]), ": ", " ".join(rules))
+            table.add_row(str(len(rules)), said)
+    return table
+
+
+def _counts(records: Sequence[TestRecord]) -> list[str]:
+    counted = [str(sum(record.outcome is outcome for record in records)) for outcome in Outcome]
+    return [str(len(records)), *counted]

@@ -1,0 +1,47 @@
+"""The callback timeline of one test, as its run directory keeps it and the HTML page shows it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FILE_NAME = "timeline.json"
+
+
+@dataclass(frozen=True)
+class TimelineRow:
+    """One callback: when (microseconds after the first of the test), where, and what it returned."""
+
+    microseconds: float
+    thread: str
+    filter: str
+    callback: str
+    irql: str
+    returned: str
+    io_status: str
+
+
+@dataclass(frozen=True)
+class TimelineOperation:
+    """One operation as the filters saw it; `title` as in "CREATE secret.txt (IRP)"."""
+
+    title: str
+    rows: tuple[TimelineRow, ...]
+
+
+def write_timeline(folder: Path, operations: Sequence[TimelineOperation]) -> Path:
+    """Write the timeline of a test into its folder."""
+    path = folder / FILE_NAME
+    path.write_text(json.dumps([asdict(operation) for operation in operations]), encoding="utf-8")
+    return path
+
+
+def read_timeline(folder: Path) -> list[TimelineOperation]:
+    """What `write_timeline` wrote; empty for a test that did no I/O."""
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return []
+    return [
+        TimelineOperation(title=data["title"], rows=tuple(TimelineRow(**row) for row in data["rows"]))
+        for data in json.loads(path.read_text(encoding="utf-8"))
+    ]

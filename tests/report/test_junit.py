@@ -1,0 +1,74 @@
+"""junit.xml suits the CI systems that read it, and says where a verdict comes from."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import xmlschema
+
+from harness.report.junit import junit_xml, write_junit
+from harness.report.provenance import MODEL_NOTICE, Provenance
+from harness.report.records import TestRecord
+
+HERE = Path(__file__).parent
+GUARDED = frozenset({"PRE-COMP-01", "PRE-COMP-02"})
+
+
+@pytest.fixture(scope="module")
+def schema() -> xmlschema.XMLSchema:
+    return xmlschema.XMLSchema(HERE / "junit.xsd")
+
+
+def test_the_file_of_a_run_with_every_outcome(provenance: Provenance, records: list[TestRecord], tmp_path: Path):
+    path = write_junit(tmp_path, provenance, records, GUARDED)
+
+    assert path.read_text() == (HERE / "golden" / "junit.xml").read_text()
+
+
+def test_the_schema_takes_it(schema: xmlschema.XMLSchema, provenance: Provenance, records: list[TestRecord]):
+    schema.validate(junit_xml(provenance, records, GUARDED))
+
+
+def test_the_schema_takes_a_run_without_tests(schema: xmlschema.XMLSchema, provenance: Provenance):
+    schema.validate(junit_xml(provenance, [], GUARDED))
+
+
+def test_the_schema_refuses_what_is_not_junit(schema: xmlschema.XMLSchema):
+    assert not schema.is_valid('<testsuites tests="1" failures="0" errors="0"><test name="x"/></testsuites>')
+
+
+def test_failures_and_errors_are_told_apart(provenance: Provenance, records: list[TestRecord]):
+    document = ET.fromstring(junit_xml(provenance, records, GUARDED))
+    cases = {case.get("name"): [child.tag for child in case] for case in document.iter("testcase")}
+
+    assert cases["test_status"][0] == "failure"
+    assert cases["test_lost"][0] == "error"
+    assert cases["test_a_post_may_run_at_dispatch"][0] == "skipped"
+    assert document.attrib | {"time": ""} == {"disabled": "0", "errors": "1", "failures": "1", "tests": "5", "time": ""}
+
+
+def test_the_properties_say_which_guest_and_which_driver_it_was(provenance: Provenance, records: list[TestRecord]):
+    document = ET.fromstring(junit_xml(provenance, records, GUARDED))
+    properties = {item.get("name"): item.get("value") for item in document.findall("testsuite[1]/properties/property")}
+
+    assert properties["guest.kind"] == "reference"
+    assert properties["guest.notice"] == MODEL_NOTICE
+    assert properties["image.sha256"] == "ab" * 32
+    assert properties["qemu.version"] == "7.2.22"
+    assert properties["accelerator"] == "tcg"
+    assert properties["driver.completion.sha256"] == "cd" * 32
+    assert properties["rules.proven"] == "PRE-COMP-01"
+    assert properties["rules.failed"] == "PRE-COMP-02"
+
+
+def test_suites_of_two_guests_stay_apart(provenance: Provenance, records: list[TestRecord]):
+    other = [replace(record, guest="windows-11", guest_kind="windows") for record in records]
+    document = ET.fromstring(junit_xml(provenance, [*records, *other], GUARDED))
+
+    assert [suite.get("name") for suite in document] == [
+        "completion (reference)",
+        "irql (reference)",
+        "completion (windows-11)",
+        "irql (windows-11)",
+    ]

@@ -1,0 +1,94 @@
+"""What a run counts, and what it calls proven."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.report.html import RuleText, write_html
+from harness.report.provenance import Provenance, read_run_json, write_run_json
+from harness.report.records import Outcome, TestRecord
+from harness.report.summary import RuleVerdict, rule_verdicts, summarise
+from harness.report.table import tables
+from harness.report.timeline import TimelineOperation, TimelineRow, write_timeline
+
+HERE = Path(__file__).parent
+GUARDED = frozenset({"PRE-COMP-01", "PRE-COMP-02", "IRQL-05"})
+
+
+def test_every_outcome_is_counted_once(records: list[TestRecord]):
+    summary = summarise(records, GUARDED, seconds=9.0)
+
+    assert (summary.passed, summary.failed, summary.errors, summary.skipped, summary.not_witnessed) == (1, 1, 1, 1, 1)
+    assert summary.tests == len(records)
+
+
+def test_a_rule_is_proven_only_if_a_deliberate_break_is_known_to_turn_its_test_red(records: list[TestRecord]):
+    verdicts = rule_verdicts(records, GUARDED)
+
+    assert verdicts["PRE-COMP-01"] is RuleVerdict.PROVEN
+    assert verdicts["PRE-COMP-03"] is RuleVerdict.PASSED
+    assert summarise(records, GUARDED, 9.0).rules_proven == ("PRE-COMP-01",)
+
+
+def test_one_failed_test_outweighs_the_passed_ones_of_a_rule(records: list[TestRecord]):
+    contradicting = replace(records[0], nodeid="other", outcome=Outcome.FAILED)
+
+    assert rule_verdicts([*records, contradicting], GUARDED)["PRE-COMP-01"] is RuleVerdict.FAILED
+
+
+def test_what_was_not_witnessed_proves_nothing(records: list[TestRecord]):
+    assert rule_verdicts(records, GUARDED)["IRQL-05"] is RuleVerdict.NOT_WITNESSED
+
+
+def test_run_json_holds_the_summary_and_is_read_back(tmp_path: Path, provenance: Provenance, records: list[TestRecord]):
+    path = write_run_json(tmp_path, provenance, summarise(records, GUARDED, 9.0))
+    data = json.loads(path.read_text())
+
+    assert data["summary"] == {
+        "passed": 1,
+        "failed": 1,
+        "errors": 1,
+        "skipped": 1,
+        "not_witnessed": 1,
+        "rules_proven": ["PRE-COMP-01"],
+        "seconds": 9.0,
+    }
+    assert "not of Windows" in data["guests"]["reference"]["notice"]
+    assert read_run_json(tmp_path) == provenance
+
+
+def test_run_json_of_an_unfinished_run_has_no_summary(tmp_path: Path, provenance: Provenance):
+    assert json.loads(write_run_json(tmp_path, provenance, None).read_text())["summary"] is None
+
+
+def test_the_tables_at_the_end(records: list[TestRecord]):
+    out = io.StringIO()
+    summary = summarise(records, GUARDED, 9.0)
+    Console(file=out, width=110, color_system=None).print(tables(records, summary, GUARDED))
+
+    assert [line.rstrip() for line in out.getvalue().splitlines()] == (
+        HERE / "golden" / "tables.txt"
+    ).read_text().splitlines()
+
+
+def test_the_page_shows_timelines_rules_and_the_notice(
+    tmp_path: Path, provenance: Provenance, records: list[TestRecord]
+):
+    folder = tmp_path / "tests" / "test_status"
+    folder.mkdir(parents=True)
+    row = TimelineRow(3.1, "4:1288", "completion <370030>", "pre", "PASSIVE", "COMPLETE", "0xC0000022 ACCESS_DENIED")
+    write_timeline(folder, [TimelineOperation("CREATE secret.txt (IRP)", (row,))])
+    rules = {"PRE-COMP-02": RuleText("The status is the one above sees.", "ifs/completing.md", core=True)}
+
+    page = write_html(tmp_path, provenance, records, summarise(records, GUARDED, 9.0), GUARDED, rules).read_text()
+
+    assert "CREATE secret.txt (IRP)" in page
+    assert "completion &lt;370030&gt;" in page
+    assert "The status is the one above sees." in page
+    assert "not of Windows" in page
+    assert "<markup>" not in page
+    assert "http://" not in page
+    assert "https://" not in page
