@@ -42,16 +42,19 @@
 #define FLTLAB_CLASS_ANY 7u
 
 /* FLTLAB_EVENT.Detail with FLTLAB_PHASE_CONTEXT: which call. Returned is its NTSTATUS, CompletionContext the context */
-#define FLTLAB_CONTEXT_SET 1u          /* FltSetStreamHandleContext in post-create */
-#define FLTLAB_CONTEXT_GET_IN_PRE 2u   /* FltGetStreamHandleContext in a preoperation callback */
-#define FLTLAB_CONTEXT_GET_IN_POST 3u  /* FltGetStreamHandleContext in a postoperation or safe callback */
-#define FLTLAB_CONTEXT_USED_IN_POST 4u /* the context that pre fetched, read and released in post; Offset is its tag */
+#define FLTLAB_CONTEXT_SET 1u         /* FltSetStreamHandleContext in post-create */
+#define FLTLAB_CONTEXT_GET_IN_PRE 2u  /* FltGetStreamHandleContext in a preoperation callback */
+#define FLTLAB_CONTEXT_GET_IN_POST 3u /* FltGetStreamHandleContext in a postoperation or safe callback */
+#define FLTLAB_CONTEXT_USED_IN_POST                                                                                    \
+    4u                             /* the context that pre fetched, read and released in post; Offset is its number */
+#define FLTLAB_CONTEXT_NOT_SAFE 5u /* post would have fetched it, but runs above APC_LEVEL: not tried */
 
 /*
  * FLTLAB_EVENT.Detail otherwise:
  *   pre, post          create: Options (disposition in the top byte); query/set information, volume information and
  *                      directory: the information class; file system and device control: the control code;
- *                      acquire for section synchronization: the sync type; else 0
+ *                      acquire for section synchronization: the sync type; else 0. Where pending was refused: the
+ *                      NTSTATUS of the call that refused it
  *   resume-*, work routine, cancel     the mechanism, FLTLAB_MECHANISM_*
  *   generated I/O      the length asked for
  *   instance setup, teardown, unload   the Flags or Reason argument
@@ -59,35 +62,35 @@
  */
 
 typedef struct _FLTLAB_EVENT {
-    ULONGLONG Sequence;           /*   0  per filter, from 1, given under the ring's lock */
-    ULONGLONG TimeStampCounter;   /*   8  rdtsc: order between filters */
-    ULONGLONG PerformanceCount;   /*  16  KeQueryPerformanceCounter */
-    ULONGLONG CallbackData;       /*  24  address of the FLT_CALLBACK_DATA */
-    ULONGLONG Instance;           /*  32  PFLT_INSTANCE */
-    ULONGLONG FileObject;         /*  40 */
-    ULONGLONG CompletionContext;  /*  48  pre: left in the slot; post: received; resume: Context given */
-    ULONGLONG Information;        /*  56  IoStatus.Information */
-    ULONGLONG Offset;             /*  64  ByteOffset of read, write and lock requests */
-    ULONG Length;                 /*  72 */
-    ULONG IoStatus;               /*  76  IoStatus.Status at that moment */
-    ULONG Returned;               /*  80  FLT_PREOP_*, FLT_POSTOP_* or NTSTATUS, by phase */
-    ULONG ThreadId;               /*  84  the current thread */
-    ULONG ProcessId;              /*  88  the current process */
-    ULONG RequestorThreadId;      /*  92  of Data->Thread, 0 if none */
-    ULONG RequestorProcessId;     /*  96 */
-    ULONG CallbackDataFlags;      /* 100  FLTFL_CALLBACK_DATA_* */
-    ULONG IrpFlags;               /* 104 */
-    ULONG PostFlags;              /* 108  Flags argument of a postoperation callback */
-    ULONG RuleId;                 /* 112  operation rule that matched, 0 if none */
-    ULONG Detail;                 /* 116  see above */
-    UCHAR Phase;                  /* 120  FLTLAB_PHASE_* */
-    UCHAR MajorFunction;          /* 121 */
-    UCHAR MinorFunction;          /* 122 */
-    UCHAR Irql;                   /* 123 */
-    UCHAR OperationFlags;         /* 124  Iopb->OperationFlags */
-    UCHAR RequestorMode;          /* 125  0 kernel, 1 user */
-    UCHAR OperationClass;         /* 126  FLTLAB_CLASS_* */
-    UCHAR NameLength;             /* 127  in WCHARs */
+    ULONGLONG Sequence;             /*   0  per filter, from 1, given under the ring's lock */
+    ULONGLONG TimeStampCounter;     /*   8  rdtsc: order between filters */
+    ULONGLONG PerformanceCount;     /*  16  KeQueryPerformanceCounter */
+    ULONGLONG CallbackData;         /*  24  address of the FLT_CALLBACK_DATA */
+    ULONGLONG Instance;             /*  32  PFLT_INSTANCE */
+    ULONGLONG FileObject;           /*  40 */
+    ULONGLONG CompletionContext;    /*  48  pre: left in the slot; post: received; resume: Context given */
+    ULONGLONG Information;          /*  56  IoStatus.Information */
+    ULONGLONG Offset;               /*  64  ByteOffset of read, write and lock requests */
+    ULONG Length;                   /*  72 */
+    ULONG IoStatus;                 /*  76  IoStatus.Status at that moment */
+    ULONG Returned;                 /*  80  FLT_PREOP_*, FLT_POSTOP_* or NTSTATUS, by phase */
+    ULONG ThreadId;                 /*  84  the current thread */
+    ULONG ProcessId;                /*  88  the current process */
+    ULONG RequestorThreadId;        /*  92  of Data->Thread, 0 if none */
+    ULONG RequestorProcessId;       /*  96 */
+    ULONG CallbackDataFlags;        /* 100  FLTFL_CALLBACK_DATA_* */
+    ULONG IrpFlags;                 /* 104 */
+    ULONG PostFlags;                /* 108  Flags argument of a postoperation callback */
+    ULONG RuleId;                   /* 112  operation rule that matched, 0 if none */
+    ULONG Detail;                   /* 116  see above */
+    UCHAR Phase;                    /* 120  FLTLAB_PHASE_* */
+    UCHAR MajorFunction;            /* 121 */
+    UCHAR MinorFunction;            /* 122 */
+    UCHAR Irql;                     /* 123 */
+    UCHAR OperationFlags;           /* 124  Iopb->OperationFlags */
+    UCHAR RequestorMode;            /* 125  0 kernel, 1 user */
+    UCHAR OperationClass;           /* 126  FLTLAB_CLASS_* */
+    UCHAR NameLength;               /* 127  in WCHARs */
     WCHAR Name[FLTLAB_NAME_LENGTH]; /* 128  last component, as given at create */
 } FLTLAB_EVENT, *PFLTLAB_EVENT;
 
@@ -102,13 +105,13 @@ _Static_assert(sizeof(FLTLAB_EVENT) == 192, "FLTLAB_EVENT");
  */
 
 /* "do=": what the preoperation callback returns. A driver refuses what it does not do (STATUS_NOT_SUPPORTED). */
-#define FLTLAB_DO_DEFAULT 0u         /* what the driver does without a rule */
-#define FLTLAB_DO_NO_CALLBACK 1u     /* "no-callback" */
-#define FLTLAB_DO_WITH_CALLBACK 2u   /* "with-callback" (becomes no-callback where no post is registered) */
-#define FLTLAB_DO_SYNCHRONIZE 3u     /* "synchronize" */
-#define FLTLAB_DO_COMPLETE 4u        /* "complete": IoStatus from Status and Information */
-#define FLTLAB_DO_PEND 5u            /* "pend": by Mechanism, then Resume */
-#define FLTLAB_DO_DISALLOW_FASTIO 6u /* "disallow-fastio" */
+#define FLTLAB_DO_DEFAULT 0u              /* what the driver does without a rule */
+#define FLTLAB_DO_NO_CALLBACK 1u          /* "no-callback" */
+#define FLTLAB_DO_WITH_CALLBACK 2u        /* "with-callback" (becomes no-callback where no post is registered) */
+#define FLTLAB_DO_SYNCHRONIZE 3u          /* "synchronize" */
+#define FLTLAB_DO_COMPLETE 4u             /* "complete": IoStatus from Status and Information */
+#define FLTLAB_DO_PEND 5u                 /* "pend": by Mechanism, then Resume */
+#define FLTLAB_DO_DISALLOW_FASTIO 6u      /* "disallow-fastio" */
 #define FLTLAB_DO_DISALLOW_FSFILTER_IO 7u /* "disallow-fsfilter-io" (query-open only) */
 
 /* "mechanism=" and "post-mechanism=" */
@@ -128,34 +131,49 @@ _Static_assert(sizeof(FLTLAB_EVENT) == 192, "FLTLAB_EVENT");
 #define FLTLAB_POST_PEND 2u      /* "pend": by PostMechanism */
 #define FLTLAB_POST_WHEN_SAFE 3u /* "when-safe": FltDoCompletionProcessingWhenSafe */
 
-/* FLTLAB_RULE.Flags */
+/*
+ * FLTLAB_RULE.Flags
+ *
+ *   "hold=yes"       the pre callback blocks, or the pended operation stays parked, until RELEASE
+ *   "context="       Context is left in the completion context slot, or given at resume
+ *   "race=yes"       the pre callback returns PENDING only after the resume call
+ *   "read-own=yes"   first a FltReadFile of FLTLAB_OWN_READ_LENGTH bytes around the operation's offset
+ *   "offset="        change ByteOffset to Offset, and mark that unless "dirty=no"
+ *   "set-context="   stream-handle: post-create sets a stream-handle context
+ *   "pre-context="   stream-handle: pre fetches it and passes it on as completion context, post uses and releases it
+ *   "post-context="  stream-handle: post fetches it (at APC_LEVEL or below)
+ *   "post-status="   post stores PostStatus, and Information 0
+ *   "post-hold=yes"  a finishing post blocks (below DISPATCH_LEVEL), a pended completion stays parked, until RELEASE
+ */
 #define FLTLAB_RULE_PAGING_IO 0x00000001u    /* "paging=yes": match paging I/O too */
-#define FLTLAB_RULE_HOLD 0x00000002u         /* "hold=yes": the pre callback blocks, or the pended operation stays parked, until RELEASE */
-#define FLTLAB_RULE_CONTEXT 0x00000004u      /* "context=": Context is left in the completion context slot or given at resume */
-#define FLTLAB_RULE_RACE 0x00000008u         /* "race=yes": the pre callback returns PENDING only after the resume call */
-#define FLTLAB_RULE_READ_OWN 0x00000010u     /* "read-own=yes": FltReadFile of 512 bytes at the operation's offset first */
-#define FLTLAB_RULE_OFFSET 0x00000020u       /* "offset=": change ByteOffset to Offset */
-#define FLTLAB_RULE_NOT_DIRTY 0x00000040u    /* "dirty=no": do not mark the change */
-#define FLTLAB_RULE_SET_CONTEXT 0x00000080u  /* "set-context=stream-handle": post-create sets a stream-handle context */
-#define FLTLAB_RULE_PRE_CONTEXT 0x00000100u  /* "pre-context=stream-handle": pre fetches it, post uses and releases it */
-#define FLTLAB_RULE_POST_CONTEXT 0x00000200u /* "post-context=stream-handle": post fetches it */
-#define FLTLAB_RULE_POST_STATUS 0x00000400u  /* "post-status=": post stores PostStatus and Information 0 */
-#define FLTLAB_RULE_POST_HOLD 0x00000800u    /* "post-hold=yes": a pended completion stays parked, a finishing post blocks, until RELEASE */
+#define FLTLAB_RULE_HOLD 0x00000002u         /* "hold=yes" */
+#define FLTLAB_RULE_CONTEXT 0x00000004u      /* "context=" */
+#define FLTLAB_RULE_RACE 0x00000008u         /* "race=yes" */
+#define FLTLAB_RULE_READ_OWN 0x00000010u     /* "read-own=yes" */
+#define FLTLAB_RULE_OFFSET 0x00000020u       /* "offset=" */
+#define FLTLAB_RULE_NOT_DIRTY 0x00000040u    /* "dirty=no" */
+#define FLTLAB_RULE_SET_CONTEXT 0x00000080u  /* "set-context=stream-handle" */
+#define FLTLAB_RULE_PRE_CONTEXT 0x00000100u  /* "pre-context=stream-handle" */
+#define FLTLAB_RULE_POST_CONTEXT 0x00000200u /* "post-context=stream-handle" */
+#define FLTLAB_RULE_POST_STATUS 0x00000400u  /* "post-status=" */
+#define FLTLAB_RULE_POST_HOLD 0x00000800u    /* "post-hold=yes" */
 #define FLTLAB_RULE_ALL_FLAGS 0x00000FFFu
 
-#define FLTLAB_ANY_FUNCTION 0xFFFFu     /* Major, Minor */
-#define FLTLAB_THIS_PROCESS 0u          /* ProcessId: the process that adds the rule */
-#define FLTLAB_ANY_PROCESS 0xFFFFFFFFu  /* ProcessId: "process=any" */
+#define FLTLAB_OWN_READ_LENGTH 4096u
+
+#define FLTLAB_ANY_FUNCTION 0xFFFFu    /* Major, Minor */
+#define FLTLAB_THIS_PROCESS 0u         /* ProcessId: the process that adds the rule */
+#define FLTLAB_ANY_PROCESS 0xFFFFFFFFu /* ProcessId: "process=any" */
 
 typedef struct _FLTLAB_RULE {
     /* match */
-    USHORT Major;            /*  0  "major=", IRP_MJ_* as in callback data, FLTLAB_ANY_FUNCTION for any */
-    USHORT Minor;            /*  2  "minor=", FLTLAB_ANY_FUNCTION for any */
-    ULONG ClassMask;         /*  4  "class=", 0 means any */
-    ULONG ProcessId;         /*  8  "process=" */
-    ULONG Flags;             /* 12  FLTLAB_RULE_* */
-    ULONG SkipMatches;       /* 16  "skip=": let so many matching operations by first */
-    ULONG MaxMatches;        /* 20  "max=": then act on so many, 0 for all */
+    USHORT Major;      /*  0  "major=", IRP_MJ_* as in callback data, FLTLAB_ANY_FUNCTION for any */
+    USHORT Minor;      /*  2  "minor=", FLTLAB_ANY_FUNCTION for any */
+    ULONG ClassMask;   /*  4  "class=", 0 means any */
+    ULONG ProcessId;   /*  8  "process=" */
+    ULONG Flags;       /* 12  FLTLAB_RULE_* */
+    ULONG SkipMatches; /* 16  "skip=": let so many matching operations by first */
+    ULONG MaxMatches;  /* 20  "max=": then act on so many, 0 for all */
     /* act */
     ULONG Action;            /* 24  "do=" */
     ULONG Status;            /* 28  "status=", NTSTATUS for complete */
@@ -183,11 +201,11 @@ _Static_assert(sizeof(FLTLAB_RULE) == 152, "FLTLAB_RULE");
  * STATUS_NOT_FOUND (no such rule), STATUS_BUFFER_TOO_SMALL (output).
  */
 
-#define FLTLAB_COMMAND_CLEAR 1u       /* FLTLAB_REQUEST -> nothing: release held operations, drop rules, ring, counters */
-#define FLTLAB_COMMAND_ADD_RULE 2u    /* FLTLAB_ADD_RULE -> FLTLAB_RULE_REPLY */
-#define FLTLAB_COMMAND_DRAIN 3u       /* FLTLAB_REQUEST -> FLTLAB_DRAIN_REPLY; repeat until Count is 0 */
-#define FLTLAB_COMMAND_RELEASE 4u     /* FLTLAB_RULE_REQUEST (0 for all rules) -> FLTLAB_RULE_REPLY with the count */
-#define FLTLAB_COMMAND_QUERY 5u       /* FLTLAB_REQUEST -> FLTLAB_QUERY_REPLY */
+#define FLTLAB_COMMAND_CLEAR 1u    /* FLTLAB_REQUEST -> nothing: release held operations, drop rules, ring, counters */
+#define FLTLAB_COMMAND_ADD_RULE 2u /* FLTLAB_ADD_RULE -> FLTLAB_RULE_REPLY */
+#define FLTLAB_COMMAND_DRAIN 3u    /* FLTLAB_REQUEST -> FLTLAB_DRAIN_REPLY; repeat until Count is 0 */
+#define FLTLAB_COMMAND_RELEASE 4u  /* FLTLAB_RULE_REQUEST (0 for all rules) -> FLTLAB_RULE_REPLY with the count */
+#define FLTLAB_COMMAND_QUERY 5u    /* FLTLAB_REQUEST -> FLTLAB_QUERY_REPLY */
 #define FLTLAB_COMMAND_REMOVE_RULE 6u /* FLTLAB_RULE_REQUEST -> nothing */
 
 #define FLTLAB_MAXIMUM_RULES 64u
@@ -223,7 +241,8 @@ typedef struct _FLTLAB_DRAIN_REPLY {
     FLTLAB_EVENT Events[1]; /* Count of them, as many as the output buffer takes */
 } FLTLAB_DRAIN_REPLY, *PFLTLAB_DRAIN_REPLY;
 
-#define FLTLAB_DRAIN_HEADER_SIZE 16u /* of FLTLAB_DRAIN_REPLY without events: the least output buffer is this + one event */
+#define FLTLAB_DRAIN_HEADER_SIZE                                                                                       \
+    16u /* of FLTLAB_DRAIN_REPLY without events: the least output buffer is this + one event */
 
 typedef struct _FLTLAB_QUERY_REPLY {
     ULONG Events;       /* in the ring now */
