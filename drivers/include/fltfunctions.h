@@ -1,4 +1,4 @@
-/* fltfunctions.h: the filter manager's exports, as FLTMGR.SYS has them. Part of fltkernel.h; not to be included by itself. */
+/* fltfunctions.h: the filter manager's exports, as FLTMGR.SYS has them. Part of fltkernel.h. */
 
 #ifndef FLTFUNCTIONS_H
 #define FLTFUNCTIONS_H

@@ -42,12 +42,11 @@
 #define FLTLAB_CLASS_ANY 7u
 
 /* FLTLAB_EVENT.Detail with FLTLAB_PHASE_CONTEXT: which call. Returned is its NTSTATUS, CompletionContext the context */
-#define FLTLAB_CONTEXT_SET 1u         /* FltSetStreamHandleContext in post-create */
-#define FLTLAB_CONTEXT_GET_IN_PRE 2u  /* FltGetStreamHandleContext in a preoperation callback */
-#define FLTLAB_CONTEXT_GET_IN_POST 3u /* FltGetStreamHandleContext in a postoperation or safe callback */
-#define FLTLAB_CONTEXT_USED_IN_POST                                                                                    \
-    4u                             /* the context that pre fetched, read and released in post; Offset is its number */
-#define FLTLAB_CONTEXT_NOT_SAFE 5u /* post would have fetched it, but runs above APC_LEVEL: not tried */
+#define FLTLAB_CONTEXT_SET 1u          /* FltSetStreamHandleContext in post-create */
+#define FLTLAB_CONTEXT_GET_IN_PRE 2u   /* FltGetStreamHandleContext in a preoperation callback */
+#define FLTLAB_CONTEXT_GET_IN_POST 3u  /* FltGetStreamHandleContext in a postoperation or safe callback */
+#define FLTLAB_CONTEXT_USED_IN_POST 4u /* post used and released what pre fetched; Offset is its number */
+#define FLTLAB_CONTEXT_NOT_SAFE 5u     /* post would have fetched it, but runs above APC_LEVEL: not tried */
 
 /*
  * FLTLAB_EVENT.Detail otherwise:

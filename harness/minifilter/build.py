@@ -1,0 +1,260 @@
+"""Building driver packages: compile, link, sign, check; only what changed, and safe when two processes build at once.
+
+What is built lies in `out/<name>/`; `out/manifest.json` says from which inputs, so that an unchanged driver costs the
+hashing of its sources. Object files are shared between drivers and kept under the hash of all they depend on.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from harness.errors import ConfigurationError, FltLabError
+from harness.minifilter.package import DriverPackage, PackageKind, find_packages
+from harness.minifilter.sign import SigningCertificate, sign_image, signing_certificate
+from harness.minifilter.toolchain import Toolchain, find_toolchain
+
+# fltkernel.h, the import lists and what the test minifilters share: part of fltlab, also for users' own drivers.
+SUPPORT = Path(__file__).resolve().parents[2] / "drivers"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class BuiltDriver:
+    """A driver or program that is ready to be deployed. `certificate` (DER) is what it is signed with."""
+
+    name: str
+    sys: Path
+    pdb: Path | None
+    certificate: Path | None
+    sha256: str
+    package: DriverPackage
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Builder:
+    """One run of the builder over one output directory; the caller holds its lock."""
+
+    def __init__(self, root: Path, out: Path, toolchain: Toolchain, certificate: SigningCertificate) -> None:
+        self.root = root
+        self.out = out
+        self.toolchain = toolchain
+        self.certificate = certificate
+        self.include = SUPPORT / "include"
+        self.common = SUPPORT / "common"
+        # A header is an input of every source: they change rarely, and missing one would be worse.
+        self.headers = self._digest(sorted([*self.include.glob("*.h"), *self.common.glob("*.h")]))
+        self.manifest: dict[str, Any] = self._read_manifest()
+
+    def _digest(self, files: Sequence[Path], *more: str) -> str:
+        digest = hashlib.sha256(json.dumps([FORMAT, self.toolchain.version, *more]).encode())
+        for file in files:
+            digest.update(f"\0{file.name}\0".encode() + file.read_bytes())
+        digest.update(_flags())
+        return digest.hexdigest()
+
+    def _read_manifest(self) -> dict[str, Any]:
+        try:
+            content = json.loads((self.out / "manifest.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError):
+            return {}  # a damaged manifest costs a build, nothing else
+        return content if isinstance(content, dict) else {}
+
+    def write_manifest(self) -> None:
+        path = self.out / "manifest.json"
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(self.manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+    def sources(self, package: DriverPackage) -> list[Path]:
+        own = [package.path(source) for source in package.sources]
+        return [*own, *(sorted(self.common.glob("*.c")) if package.common else [])]
+
+    def inputs(self, package: DriverPackage) -> str:
+        """The hash of all that `package` is built from."""
+        described = package.model_dump_json(exclude={"description", "altitude", "group", "control", "violates"})
+        if package.binary:
+            files = [package.path(file) for file in (package.binary, package.pdb, package.certificate) if file]
+            return self._digest(files, described)
+        files = [*self.sources(package), *sorted(package.directory.glob("*.h"))]
+        definitions = [self.include / f"{name}.def" for name in package.imports]
+        return self._digest([*files, *definitions], described, self.headers, self.certificate.fingerprint)
+
+    def current(self, package: DriverPackage) -> BuiltDriver | None:
+        """What is built already, if it still is what its inputs say."""
+        known = self.manifest.get(package.name)
+        built = self._built(package)
+        if known is None or known.get("inputs") != self.inputs(package) or not built.sys.is_file():
+            return None
+        if file_sha256(built.sys) != known.get("sha256") or (built.pdb is not None and not built.pdb.is_file()):
+            return None
+        return self._built(package, known["sha256"])
+
+    def _built(self, package: DriverPackage, sha256: str = "") -> BuiltDriver:
+        directory = self.out / package.name
+        if package.binary:
+            certificate = directory / package.certificate.name if package.certificate else None
+            pdb = directory / f"{package.name}.pdb" if package.pdb else None
+        else:
+            certificate = directory / f"{package.name}.cer"
+            pdb = directory / f"{package.name}.pdb"
+        return BuiltDriver(package.name, directory / package.image_name, pdb, certificate, sha256, package)
+
+    def objects(self, packages: Sequence[DriverPackage]) -> dict[tuple[Path, bool], Path]:
+        """Compile what is not compiled yet, each source once for the kernel and once for user mode at most."""
+        wanted: dict[tuple[Path, bool], Path] = {}
+        for package in packages:
+            kernel = package.kind is PackageKind.DRIVER
+            local = self._digest(sorted(package.directory.glob("*.h")))
+            for source in self.sources(package):
+                own = local if source.parent != self.common else ""
+                key = self._digest([source], self.headers, own, "kernel" if kernel else "user")
+                wanted[source, kernel] = self.out / ".objects" / key[:32] / f"{source.stem}.obj"
+        missing = [(*item, target) for item, target in wanted.items() if not target.is_file()]
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            for future in [pool.submit(self._compile, *work) for work in missing]:
+                future.result()
+        return wanted
+
+    def _compile(self, source: Path, kernel: bool, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_suffix(".tmp")
+        include = (self.include, self.common, source.parent) if kernel else (self.include, source.parent)
+        root = SUPPORT.parent if source.is_relative_to(SUPPORT) else self.root
+        self.toolchain.compile(source, temporary, kernel=kernel, include=include, root=root)
+        temporary.replace(target)
+
+    def library(self, name: str) -> Path:
+        """The import library for `name`.def."""
+        definition = self.include / f"{name}.def"
+        if not definition.is_file():
+            known = ", ".join(sorted(path.stem for path in self.include.glob("*.def")))
+            raise ConfigurationError(f"there is no import list called {name}", details=(f"there are: {known}",))
+        target = self.out / ".lib" / self._digest([definition])[:32] / f"{name}.lib"
+        if not target.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_suffix(".tmp")
+            self.toolchain.import_library(definition, temporary)
+            temporary.replace(target)
+        return target
+
+    def link(self, package: DriverPackage, objects: Mapping[tuple[Path, bool], Path]) -> None:
+        """Link and sign; the directory of the driver is replaced by the new one at once."""
+        kernel = package.kind is PackageKind.DRIVER
+        work = self.out / f".{package.name}.new"
+        shutil.rmtree(work, ignore_errors=True)
+        (work / "unsigned").mkdir(parents=True)
+        names = []
+        for source in self.sources(package):
+            name = f"{'common-' if source.parent == self.common else ''}{source.stem}.obj"
+            shutil.copyfile(objects[source, kernel], work / "unsigned" / name)
+            names.append(name)
+        self.toolchain.link(
+            names,
+            [self.library(name) for name in package.imports],
+            package.image_name,
+            entry=package.entry,
+            kernel=kernel,
+            cwd=work / "unsigned",
+        )
+        for name in names:
+            (work / "unsigned" / name).unlink()
+        (work / "unsigned" / f"{package.name}.pdb").replace(work / f"{package.name}.pdb")
+        shutil.copyfile(self.certificate.der, work / f"{package.name}.cer")
+        sign_image(self.toolchain, self.certificate, work / "unsigned" / package.image_name, work / package.image_name)
+        self._install(work, package)
+
+    def copy(self, package: DriverPackage) -> None:
+        """Put a driver that came as a binary beside those that are built."""
+        work = self.out / f".{package.name}.new"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        assert package.binary
+        shutil.copyfile(package.path(package.binary), work / package.image_name)
+        if package.pdb:
+            shutil.copyfile(package.path(package.pdb), work / f"{package.name}.pdb")
+        if package.certificate:
+            shutil.copyfile(package.path(package.certificate), work / package.certificate.name)
+        self._install(work, package)
+
+    def _install(self, work: Path, package: DriverPackage) -> None:
+        target = self.out / package.name
+        shutil.rmtree(target, ignore_errors=True)
+        work.replace(target)
+        self.manifest[package.name] = {
+            "inputs": self.inputs(package),
+            "sha256": file_sha256(target / package.image_name),
+            "image": f"{package.name}/{package.image_name}",
+        }
+
+    def build(self, packages: Sequence[DriverPackage]) -> dict[str, BuiltDriver]:
+        found = {package.name: self.current(package) for package in packages}
+        stale = [package for package in packages if found[package.name] is None]
+        objects = self.objects([package for package in stale if package.sources])
+        for package in stale:
+            if package.binary:
+                self.copy(package)
+            else:
+                self.link(package, objects)
+            self.write_manifest()
+        return {package.name: self._built(package, self.manifest[package.name]["sha256"]) for package in packages}
+
+
+def _flags() -> bytes:
+    """The build's own text: a changed flag or step is a changed input."""
+    here = Path(__file__).resolve().parent
+    return b"".join((here / name).read_bytes() for name in ("toolchain.py", "build.py"))
+
+
+def build_drivers(root: Path, out: Path, names: Sequence[str] | None = None) -> dict[str, BuiltDriver]:
+    """Build the packages below `root` (those in `names`, or all) into `out`; what is unchanged is left as it is.
+
+    Raises ConfigurationError for a package or source that is wrong, HostError when the machine lacks a tool.
+    """
+    root, out = root.absolute(), out.absolute()
+    packages = find_packages(root)
+    unknown = sorted(set(names or ()) - set(packages))
+    if unknown:
+        raise ConfigurationError(
+            f"there is no driver called {', '.join(unknown)} in {root}", details=(f"there are: {', '.join(packages)}",)
+        )
+    chosen = [package for name, package in packages.items() if names is None or name in names]
+    out.mkdir(parents=True, exist_ok=True)
+    with FileLock(out / ".lock"):
+        return _Builder(root, out, find_toolchain(), signing_certificate()).build(chosen)
+
+
+def main() -> int:
+    """`python -m harness.minifilter.build [--root DIR] [--out DIR] [NAME...]`."""
+    parser = argparse.ArgumentParser(prog="python -m harness.minifilter.build", description="Build driver packages.")
+    parser.add_argument("--root", type=Path, default=SUPPORT)
+    parser.add_argument("--out", type=Path, default=SUPPORT.parent / "build" / "drivers")
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    try:
+        for built in build_drivers(arguments.root, arguments.out, arguments.names or None).values():
+            print(f"{built.sha256[:16]}  {built.sys}")
+    except FltLabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

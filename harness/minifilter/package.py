@@ -1,0 +1,115 @@
+"""Driver packages: a directory with a driver.yaml that says what the driver is and what it is made of."""
+
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from harness.errors import ConfigurationError
+
+PACKAGE_FILE = "driver.yaml"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+RuleId = Annotated[str, StringConstraints(pattern=r"^[A-Z]+(-[A-Z]+)*-\d+$")]
+
+
+class PackageKind(Enum):
+    """What a package builds to."""
+
+    DRIVER = "driver"
+    PROGRAM = "program"
+
+
+class Control(Enum):
+    """What speaks on the driver's control port: our protocol (fltlab.h), or nothing we know."""
+
+    FLTLAB = "fltlab"
+    NONE = "none"
+
+
+class DriverPackage(BaseModel):
+    """The content of a driver.yaml. Paths are relative to the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    description: str
+    kind: PackageKind = PackageKind.DRIVER
+    sources: tuple[Path, ...] = ()
+    binary: Path | None = None
+    pdb: Path | None = None
+    inf: Path | None = None
+    catalog: Path | None = None
+    certificate: Path | None = None
+    common: bool = False
+    entry: str = "DriverEntry"
+    imports: tuple[str, ...] = ("fltmgr", "ntoskrnl", "hal")
+    altitude: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?$")] | None = None
+    group: str = "FSFilter Activity Monitor"
+    control: Control = Control.FLTLAB
+    violates: RuleId | None = None
+    directory: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if bool(self.sources) == bool(self.binary):
+            raise ValueError("give either sources (to build) or binary (built already)")
+        if self.binary and self.common:
+            raise ValueError("common is for sources")
+        return self
+
+    @property
+    def image_name(self) -> str:
+        """The file name of what is built."""
+        return f"{self.name}.{'exe' if self.kind is PackageKind.PROGRAM else 'sys'}"
+
+    def path(self, relative: Path) -> Path:
+        """A file of the package."""
+        return self.directory / relative
+
+
+def load_package(path: Path) -> DriverPackage:
+    """Read one driver.yaml; a ConfigurationError names the file and everything that is wrong with it."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read", details=(str(error),)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not YAML", details=tuple(str(error).splitlines())) from error
+    if not isinstance(content, dict) or "directory" in content:
+        raise ConfigurationError(f"{path} does not describe a driver", details=("expected keys such as name, sources",))
+    try:
+        package = DriverPackage.model_validate({**content, "directory": path.parent})
+    except ValidationError as error:
+        details = tuple(
+            f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        )
+        raise ConfigurationError(
+            f"{path} is not a valid driver package", details=details, hint="docs/drivers.md lists the keys"
+        ) from error
+    for file in (*package.sources, package.binary, package.pdb, package.inf, package.catalog, package.certificate):
+        if file is not None and not package.path(file).is_file():
+            raise ConfigurationError(f"{path} names {file}, which is not there", details=(str(package.path(file)),))
+    return package
+
+
+def _package_files(root: Path) -> Iterator[Path]:
+    yield from sorted(root.rglob(PACKAGE_FILE))
+
+
+def find_packages(root: Path) -> dict[str, DriverPackage]:
+    """Every package below `root`, by name."""
+    if not root.is_dir():
+        raise ConfigurationError(f"there is no directory {root} to find drivers in")
+    packages: dict[str, DriverPackage] = {}
+    for path in _package_files(root):
+        package = load_package(path)
+        if package.name in packages:
+            other = packages[package.name].directory / PACKAGE_FILE
+            raise ConfigurationError(f"two drivers are called {package.name}", details=(str(other), str(path)))
+        packages[package.name] = package
+    return packages

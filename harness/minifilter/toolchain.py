@@ -1,0 +1,190 @@
+"""The programs that build drivers: clang, lld, dlltool and osslsigncode, and mingw-w64's headers.
+
+clang compiles for the MSVC triple, because only there `__try` covers memory accesses; mingw-w64 gives the headers of
+the kernel. Which versions do and why is in docs/drivers.md.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from harness.errors import ConfigurationError, HostError
+
+CLANG_VERSIONS = (19, 20, 21, 22)
+MINGW_INCLUDE = "usr/x86_64-w64-mingw32/include"
+
+TARGET = (
+    "--target=x86_64-pc-windows-msvc",
+    "-fgnuc-version=12.0.0",  # without it mingw-w64's headers erase __attribute__
+    "-fms-extensions",
+    "-fms-compatibility",
+    "-ffreestanding",
+    "-std=gnu17",
+    "-O2",
+    "-g",
+    "-gcodeview",
+    "-gno-codeview-command-line",
+    "-fdebug-compilation-dir=.",
+    "-fno-ident",
+    "-fno-stack-protector",  # no /GS cookie without Microsoft's runtime
+    "-mno-stack-arg-probe",
+    "-Wframe-larger-than=3072",  # since nothing probes the stack
+    "-Wall",
+    "-Wextra",
+    "-D_WIN64",
+    "-D_AMD64_",
+    "-DAMD64",
+    "-DWINVER=0x0A00",
+    "-D_WIN32_WINNT=0x0A00",
+    "-DNTDDI_VERSION=0x0A000000",
+)
+KERNEL_TARGET = (
+    "-fasync-exceptions",  # __try covers memory accesses, not calls only
+    "-mno-red-zone",
+    "-mgeneral-regs-only",
+    "-DALLOC_PRAGMA",
+)
+LINK = (
+    "/nologo",
+    "/release",  # a checksum in the header
+    "/Brepro",
+    "/nodefaultlib",
+    "/machine:x64",
+    "/dynamicbase",
+    "/highentropyva",
+    "/nxcompat",
+    "/opt:ref",
+    "/opt:icf",
+    "/debug:full",
+    "/pdbsourcepath:.",
+)
+KERNEL_LINK = ("/driver", "/subsystem:native,10.0", "/section:INIT,ERD")
+PROGRAM_LINK = ("/subsystem:console,10.0",)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """Where the programs are. `version` is clang's and goes into the key of everything that is built."""
+
+    clang: Path
+    linker: Path
+    dlltool: Path
+    signer: Path
+    mingw: Path
+    version: str
+
+    def compile(self, source: Path, target: Path, *, kernel: bool, include: Sequence[Path], root: Path) -> None:
+        """Compile one C source; `root` is cut from the paths that go into the debug information."""
+        run(
+            (
+                self.clang,
+                *TARGET,
+                *(KERNEL_TARGET if kernel else ()),
+                f"-ffile-prefix-map={root}=.",
+                *(f"-I{directory}" for directory in include),
+                "-isystem",
+                self.mingw,
+                *(("-isystem", self.mingw / "ddk") if kernel else ()),
+                "-c",
+                source,
+                "-o",
+                target,
+            ),
+            f"{source.name} does not compile",
+        )
+
+    def import_library(self, definition: Path, target: Path) -> None:
+        """Make an import library from a module-definition file."""
+        run(
+            (self.dlltool, "-m", "i386:x86-64", "-d", definition, "-l", target),
+            f"no import library can be made from {definition}",
+        )
+
+    def link(
+        self, objects: Sequence[str], libraries: Sequence[Path], target: str, *, entry: str, kernel: bool, cwd: Path
+    ) -> None:
+        """Link object files, named relative to `cwd`, to a driver or a console program and its PDB."""
+        pdb = Path(target).with_suffix(".pdb").name
+        run(
+            (
+                self.linker,
+                *LINK,
+                *(KERNEL_LINK if kernel else PROGRAM_LINK),
+                f"/entry:{entry}",
+                f"/pdb:{pdb}",
+                f"/pdbaltpath:{pdb}",
+                f"/out:{target}",
+                *objects,
+                *libraries,
+            ),
+            f"{target} does not link",
+            cwd=cwd,
+        )
+
+
+def run(command: Sequence[str | Path], failed: str, *, cwd: Path | None = None) -> str:
+    """Run a program of the toolchain; what it prints becomes the details of a ConfigurationError."""
+    environment: Mapping[str, str] = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            [str(word) for word in command], capture_output=True, text=True, cwd=cwd, env=environment, check=False
+        )
+    except OSError as error:
+        raise HostError(f"{command[0]} cannot be run", details=(str(error),)) from error
+    if done.returncode != 0:
+        output = (done.stdout + done.stderr).strip().splitlines()
+        shown = output if len(output) <= 40 else [*output[:40], f"... {len(output) - 40} more lines"]
+        raise ConfigurationError(failed, details=(f"{Path(command[0]).name} ended with {done.returncode}", *shown))
+    return done.stdout
+
+
+def _find(purpose: str, names: Sequence[str], package: str) -> Path:
+    for name in names:
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+    raise HostError(
+        f"{names[0]} is not installed; it {purpose}",
+        details=(f"looked on PATH for {', '.join(names)}",),
+        hint=f"apt install {package}",
+    )
+
+
+def _clang_version(clang: Path) -> tuple[int, str]:
+    text = run((clang, "--version"), f"{clang} does not tell its version").splitlines()[0]
+    found = re.search(r"version (\d+)\.", text)
+    return (int(found.group(1)) if found else 0), text
+
+
+@lru_cache(maxsize=1)
+def find_toolchain() -> Toolchain:
+    """Find the programs on PATH; raise HostError naming the Debian package of the first that is missing."""
+    clang = _find("compiles drivers", [*(f"clang-{n}" for n in CLANG_VERSIONS), "clang"], "clang-19")
+    major, version = _clang_version(clang)
+    if major < CLANG_VERSIONS[0]:
+        raise HostError(
+            f"{clang} is too old: {version}",
+            details=("before clang 19, __try does not cover memory accesses and lld writes no checksum",),
+            hint="apt install clang-19 lld-19 llvm-19",
+        )
+    beside = [f"-{major}", ""]
+    mingw = Path("/") / MINGW_INCLUDE
+    if not (mingw / "ddk" / "ntifs.h").is_file():
+        raise HostError(
+            "the headers of the Windows kernel are not installed",
+            details=(f"looked for {mingw / 'ddk' / 'ntifs.h'}",),
+            hint="apt install mingw-w64-x86-64-dev",
+        )
+    return Toolchain(
+        clang=clang,
+        linker=_find("links drivers", [f"lld-link{suffix}" for suffix in beside], f"lld-{major}"),
+        dlltool=_find("makes import libraries", [f"llvm-dlltool{suffix}" for suffix in beside], f"llvm-{major}"),
+        signer=_find("signs drivers", ["osslsigncode"], "osslsigncode"),
+        mingw=mingw,
+        version=version,
+    )
