@@ -1,0 +1,1 @@
+"""What this machine offers: programs, an accelerator that really runs a guest, memory, disk and ports."""

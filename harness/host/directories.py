@@ -1,0 +1,40 @@
+"""Where fltlab keeps what outlives a run: images, templates and what it learned about this machine.
+
+`FLTLAB_HOME` overrides the user's data directory; everything below it belongs to one user and is private to them.
+"""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from harness.errors import HostError
+
+HOME_VARIABLE = "FLTLAB_HOME"
+
+
+def home() -> Path:
+    """Return the directory that holds everything fltlab keeps between runs; it need not exist yet."""
+    override = os.environ.get(HOME_VARIABLE)
+    return Path(override).expanduser().absolute() if override else Path(platformdirs.user_data_dir("fltlab"))
+
+
+def private_directory(path: Path) -> Path:
+    """Make `path` (and what leads to it), readable by nobody else, and return it."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError(
+            f"cannot make the directory {path}",
+            details=(str(error),),
+            hint=f"set {HOME_VARIABLE} to a directory that you can write to",
+        ) from error
+    return path
+
+
+def write_private(path: Path, content: bytes) -> Path:
+    """Write a file that only its owner can read; it is never readable by others, not even for a moment."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    return path

@@ -1,0 +1,18 @@
+"""The boot sector that proves that an accelerator runs a guest: probe_program.S, assembled, linked at 0x7c00."""
+
+EXIT_CODE = 85
+"""QEMU's exit code when the program came to its end: (42 << 1) | 1."""
+
+DISK_SIZE = 1 << 20
+"""The firmware refuses to boot from a smaller disk."""
+
+_CODE = bytes.fromhex(
+    "fa31c08ed88ec08ed0bc007cfcbf00106631c0b90010f366ab66c70600100320000066c70600200330000066c70600308300"
+    "00000f0116007d0f20e06683c8200f22e066b8001000000f22d866b9800000c00f32660d000100000f300f20c0660d010000"
+    "800f22c0ea6d7c0800b8100000008ed88ec08ed0bc007c0000bf00420000488d055100000066890766c74702080066c74704"
+    "008e0f011c25067d0000b011e620b020e621b004e621b001e621b0fee621b034e643b0a9e640b004e64031dbfbf483fb1472"
+    "fafab980f0fa02ffc975fcb02ae6f4f4ebfdffc3b020e62048cf660f1f440000000000000000000000000000009a20000000"
+    "0000009200001700e87c00000f020040"
+)
+
+BOOT_SECTOR = _CODE.ljust(510, b"\0") + b"\x55\xaa"

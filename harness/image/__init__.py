@@ -1,0 +1,1 @@
+"""Images: what a guest starts from, how it is built, kept and verified."""

@@ -1,0 +1,102 @@
+"""How long anything about a machine may take: the one place for it.
+
+Each deadline is about ten times what was measured where fltlab was written (two shared cores, TCG), scaled by how fast
+this machine's accelerator ran the probe (harness/host/accelerator.py). A deadline is there to end a hang, not to judge
+speed.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+from harness.errors import GuestError
+from harness.host.accelerator import REFERENCE_PROBE_SECONDS, Probe
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.01
+
+
+class Wait(Enum):
+    """What is waited for, and for how many seconds at most on the machine that fltlab was measured on."""
+
+    QEMU_START = ("QEMU to answer QMP", 15.0)
+    QMP_COMMAND = ("QEMU to answer a QMP command", 20.0)
+    QEMU_EXIT = ("QEMU to end", 10.0)
+    BOOT = ("the guest to answer WinRM after a cold boot", 60.0)
+    FORK = ("a fork to answer WinRM", 20.0)
+    FREEZE = ("a machine to be frozen", 30.0)
+    THAW = ("a fork to take over its template's state", 20.0)
+    GUEST_COMMAND = ("a command in the guest", 60.0)
+    DEVICE_REMOVED = ("the guest to let go of a device", 10.0)
+
+    @property
+    def text(self) -> str:
+        """What is waited for."""
+        return self.value[0]
+
+
+class DeadlineError(GuestError):
+    """Something did not happen in time."""
+
+
+class Deadline:
+    """A point in time by which something must have happened, and what that is."""
+
+    def __init__(self, seconds: float, waiting_for: str) -> None:
+        self.seconds = seconds
+        self.waiting_for = waiting_for
+        self._begin = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the wait began."""
+        return time.monotonic() - self._begin
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self.seconds - self.elapsed)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time is over."""
+        return self.remaining == 0.0
+
+    def error(self, last_seen: str) -> DeadlineError:
+        """Return the error that says what was waited for, for how long, and what was seen last."""
+        return DeadlineError(
+            f"waited {self.seconds:.0f} s for {self.waiting_for}", details=(f"last seen: {last_seen or 'nothing'}",)
+        )
+
+    def poll(self, look: Callable[[], tuple[T | None, str]], interval: float = POLL_SECONDS) -> T:
+        """Look again and again until `look` gives something; it also says what it saw, for the error."""
+        while True:
+            found, seen = look()
+            if found is not None:
+                return found
+            if self.expired:
+                raise self.error(seen)
+            time.sleep(min(interval, self.remaining))
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """All deadlines on this machine."""
+
+    scale: float = 1.0
+
+    @classmethod
+    def measured(cls, probe: Probe) -> "Deadlines":
+        """Return the deadlines for a machine on which the probe took so long; they never shrink below the measured."""
+        return cls(min(20.0, max(1.0, probe.seconds / REFERENCE_PROBE_SECONDS)))
+
+    def seconds(self, wait: Wait) -> float:
+        """Return how many seconds a wait may last here."""
+        return wait.value[1] * self.scale
+
+    def begin(self, wait: Wait) -> Deadline:
+        """Begin to wait."""
+        return Deadline(self.seconds(wait), wait.text)
