@@ -1,1 +1,15 @@
-"""The pytest plugin: options, marks, fixtures and what is kept of a failure; one feature, one module."""
+"""The pytest plugin: options, marks, fixtures and what is kept of a run; one feature, one module.
+
+pip installs it with fltlab (entry point `pytest11`), so every pytest run on the machine loads it: its modules import
+what is heavy only when a test asks for a guest, and a run without such tests leaves nothing behind.
+"""
+
+pytest_plugins = [
+    "harness.plugin.options",
+    "harness.plugin.run",
+    "harness.plugin.marks",
+    "harness.plugin.facts",
+    "harness.plugin.outcomes",
+    "harness.plugin.recording",
+    "harness.plugin.fixtures",
+]

@@ -1,0 +1,3 @@
+"""Registers fltlab's pytest plugin for the suites."""
+
+pytest_plugins = ["harness.plugin"]

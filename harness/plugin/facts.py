@@ -1,0 +1,66 @@
+"""What is known of a test beside its outcome: rules, stack, guest, witnesses, drivers, files.
+
+The facts are collected where the test runs, which may be a worker of pytest-xdist, and travel on pytest's own reports
+to the process that records them.
+"""
+
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.report.records import Witness
+
+RULE_PROPERTY = "rule"
+
+
+@dataclass
+class ItemFacts:
+    """Facts of one test; filled in while it runs. `folder` is relative to the run directory."""
+
+    suite: str
+    guest: str = ""
+    guest_kind: str = ""
+    rules: list[str] = field(default_factory=list)
+    stack: list[str] = field(default_factory=list)
+    witnesses: list[Witness] = field(default_factory=list)
+    drivers: dict[str, str] = field(default_factory=dict)
+    guest_facts: dict[str, Any] = field(default_factory=dict)
+    folder: str | None = None
+
+
+FACTS = pytest.StashKey[ItemFacts]()
+
+
+def is_ours(item: pytest.Item) -> bool:
+    """Whether a test belongs to a run's record: it names a rule or asks for a guest."""
+    fixtures = getattr(item, "fixturenames", ())
+    return item.get_closest_marker("rule") is not None or bool({"lab", "guest"} & set(fixtures))
+
+
+def suite_of(path: Path) -> str:
+    """The suite a test file belongs to: its folder, or its own name where it stands at the top of its suites."""
+    folder = path.parent.name
+    return path.stem.removeprefix("test_") if folder in {"suites", ""} else folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note what is known before the test runs."""
+    if not is_ours(item):
+        return
+    rules = list(dict.fromkeys(rule for mark in item.iter_markers("rule") for rule in mark.args))
+    stack = item.get_closest_marker("stack")
+    item.stash[FACTS] = ItemFacts(suite_of(item.path), rules=rules, stack=list(stack.args) if stack else [])
+    item.user_properties.extend((RULE_PROPERTY, rule) for rule in rules)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the facts on the report, as plain data that pytest-xdist can send."""
+    report = yield
+    if FACTS in item.stash:
+        report.__dict__["fltlab"] = asdict(item.stash[FACTS])
+    return report

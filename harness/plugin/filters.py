@@ -1,0 +1,124 @@
+"""`lab.<label>`: one minifilter of the stack, and the operation rules a test gives it.
+
+A rule says which operations it is about (`when`) and what the minifilter does with them. It becomes one `rule` line of
+the I/O script that `lab.io` runs next; the keys and values are those of drivers/include/fltlab.h.
+"""
+
+from collections.abc import Callable, Mapping
+
+from harness.nt import IrpMajor, NtStatus, OperationClass
+
+CLASS_WORDS = {OperationClass.IRP: "irp", OperationClass.FAST_IO: "fastio", OperationClass.FS_FILTER: "fsfilter"}
+
+
+class RuleBuilder:
+    """The operations a rule is about; every method but `when`'s keywords finishes the rule with what to do.
+
+    Keywords common to all of them are handed on as they are, with "-" for "_": `delay=5` (milliseconds),
+    `hold=True` (until a `release` step), `post="pend"`, `post_mechanism="thread"`, `set_context="stream-handle"`, ….
+    """
+
+    def __init__(self, add: Callable[[Mapping[str, object]], None], match: Mapping[str, object]) -> None:
+        self._add = add
+        self._match = match
+
+    def no_callback(self, **more: object) -> None:
+        """Return FLT_PREOP_SUCCESS_NO_CALLBACK."""
+        self._do("no-callback", more)
+
+    def with_callback(self, context: int | None = None, **more: object) -> None:
+        """Return FLT_PREOP_SUCCESS_WITH_CALLBACK, with `context` as the completion context."""
+        self._do("with-callback", {"context": context, **more})
+
+    def synchronize(self, context: int | None = None, **more: object) -> None:
+        """Return FLT_PREOP_SYNCHRONIZE, with `context` as the completion context."""
+        self._do("synchronize", {"context": context, **more})
+
+    def complete(self, status: NtStatus, information: int = 0, **more: object) -> None:
+        """Return FLT_PREOP_COMPLETE, with this IoStatus."""
+        self._do("complete", {"status": int(status), "information": information, **more})
+
+    def pend(
+        self,
+        mechanism: str = "deferred",
+        resume: str = "no-callback",
+        status: NtStatus | None = None,
+        context: int | None = None,
+        **more: object,
+    ) -> None:
+        """Return FLT_PREOP_PENDING, and come back by `mechanism`, resuming with `resume`.
+
+        `mechanism`: deferred, generic, queue, thread. `resume`: no-callback, with-callback (`context` is handed to the
+        post callback), complete (`status` becomes the IoStatus).
+        """
+        self._do("pend", {"mechanism": mechanism, "resume": resume, "status": status, "context": context, **more})
+
+    def disallow_fastio(self, **more: object) -> None:
+        """Return FLT_PREOP_DISALLOW_FASTIO."""
+        self._do("disallow-fastio", more)
+
+    def as_always(self, **more: object) -> None:
+        """Return what the minifilter returns without a rule; for rules about posts, contexts, delays."""
+        self._do(None, more)
+
+    def _do(self, what: str | None, more: Mapping[str, object]) -> None:
+        self._add({**self._match, "do": what, **{key.replace("_", "-"): value for key, value in more.items()}})
+
+
+class FilterHandle:
+    """One minifilter of the stack, by its label."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self._rules: list[str] = []
+
+    def when(
+        self,
+        major: IrpMajor | None,
+        *,
+        name: str | None = None,
+        cls: OperationClass | None = None,
+        minor: int | None = None,
+        process: str | None = None,
+        paging: bool | None = None,
+        skip: int | None = None,
+        max: int | None = None,  # noqa: A002 (the script's own word)
+    ) -> RuleBuilder:
+        """Begin a rule about the operations of fltprobe that match everything given.
+
+        `name` is the last component of the file's name; `process="any"` takes other processes' operations too;
+        `paging=True` takes paging I/O too; the rule lets `skip` matches by and then acts on at most `max`.
+        """
+        match: dict[str, object] = {
+            "major": major.spelling if major is not None else None,
+            "minor": minor,
+            "class": CLASS_WORDS[cls] if cls is not None else None,
+            "process": process,
+            "paging": paging,
+            "name": name,
+            "skip": skip,
+            "max": max,
+        }
+        return RuleBuilder(self._add, match)
+
+    def forget(self) -> None:
+        """Drop the rules given so far."""
+        self._rules.clear()
+
+    @property
+    def script(self) -> list[str]:
+        """The lines of the I/O script that connect to this minifilter and give it its rules."""
+        return [f"filter {self.label}", *self._rules]
+
+    def _add(self, keys: Mapping[str, object]) -> None:
+        words = " ".join(f"{key}={_word(value)}" for key, value in keys.items() if value is not None)
+        self._rules.append(f"rule {self.label} {words}".rstrip())
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"0x{value:X}" if value > 9 else str(value)
+    text = str(value)
+    return f'"{text}"' if any(character.isspace() for character in text) else text

@@ -1,0 +1,1 @@
+"""Fixtures of the suites: lab, guest, volume."""

@@ -1,0 +1,74 @@
+"""The marks of a test: which rules it proves, on which stack of minifilters, registered how.
+
+`rule("PRE-COMP-01", …)`           rules of the contract; an id the catalogue lacks stops the collection
+`stack("observer@above", …)`       minifilters from top to bottom, each `driver[@label][#altitude]`
+`driver_options("label", operations=[…], contexts=[…], options=[…])`   what the service's Parameters key says
+"""
+
+import difflib
+from collections.abc import Iterable
+
+import pytest
+
+MARKS = (
+    "rule(*ids): rules of the contract that the test proves (`fltlab contract` lists them)",
+    "stack(*minifilters): minifilters from top to bottom, each driver[@label][#altitude]",
+    "driver_options(label, operations=, contexts=, options=, event_capacity=): registration of one minifilter",
+)
+RESERVED_LABELS = frozenset({"guest", "io", "stack", "trace", "volume", "witness", "unload", "script"})
+DRIVER_OPTION_KEYS = frozenset({"operations", "contexts", "options", "event_capacity"})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks, so that --strict-markers knows them."""
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse marks that cannot mean anything, before any guest starts."""
+    mistakes = [mistake for item in items for mistake in _mistakes(item)]
+    if mistakes:
+        raise pytest.UsageError(*dict.fromkeys(mistakes))
+
+
+def labels_of(stack: Iterable[str]) -> list[str]:
+    """The labels of a stack, top to bottom: `driver[@label][#altitude]`, the driver's name where none is given."""
+    return [entry.split("#")[0].split("@")[-1] for entry in stack]
+
+
+def _mistakes(item: pytest.Item) -> Iterable[str]:
+    rules = [rule for mark in item.iter_markers("rule") for rule in mark.args]
+    if rules:
+        from harness.contract import load_catalogue
+
+        known = {rule.id for rule in load_catalogue().rules}
+        for rule in rules:
+            if rule not in known:
+                yield f"{item.nodeid}: there is no rule {rule!r} in the contract{did_you_mean(str(rule), known)}"
+    stack = item.get_closest_marker("stack")
+    labels = labels_of(stack.args) if stack else []
+    for label in labels:
+        if labels.count(label) > 1:
+            yield f"{item.nodeid}: two minifilters of its stack are called {label!r}; give each a label: driver@label"
+        if label in RESERVED_LABELS or not label.replace("-", "_").isidentifier():
+            yield f"{item.nodeid}: {label!r} cannot be a label; choose another: driver@label"
+    for mark in item.iter_markers("driver_options"):
+        yield from _option_mistakes(item, mark, labels)
+
+
+def _option_mistakes(item: pytest.Item, mark: pytest.Mark, labels: list[str]) -> Iterable[str]:
+    label = mark.args[0] if len(mark.args) == 1 else None
+    if label is None:
+        yield f"{item.nodeid}: driver_options takes one label and then keywords"
+    elif label not in labels:
+        yield f"{item.nodeid}: driver_options names {label!r}, which its stack lacks{did_you_mean(label, labels)}"
+    for key in mark.kwargs:
+        if key not in DRIVER_OPTION_KEYS:
+            yield f"{item.nodeid}: driver_options knows no {key!r}{did_you_mean(key, DRIVER_OPTION_KEYS)}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or nothing where nothing is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,96 @@
+"""The options of a run: the same for `fltlab run` and for plain `pytest suites/`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+DEFAULT_GUEST = "reference"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as pytest and the command line both declare it."""
+
+    flag: str
+    help: str
+    metavar: str | None = None
+    repeatable: bool = False
+    kind: type = str
+
+    @property
+    def name(self) -> str:
+        """The name its value has in Python."""
+        return "fltlab_" + self.flag.removeprefix("--").replace("-", "_")
+
+
+GUEST = Option(
+    "--guest",
+    "guest to run on: reference (QEMU), reference-local (a local process), or the name of a Windows image; "
+    "several times for several guests (default: reference)",
+    "NAME",
+    repeatable=True,
+)
+ACCEL = Option("--accel", "QEMU's accelerator: kvm or tcg (default: the best that really runs a guest)", "NAME")
+OUT = Option("--out", "directory of this run's files (default: runs/<time>-<id>)", "DIR")
+SEED = Option("--seed", "seed of the reference kernel's scheduler (default: 1)", "N", kind=int)
+DRIVERS = Option("--drivers", "directory of further drivers, each with its driver.yaml", "DIR", repeatable=True)
+MUTANT = Option("--mutant", "break of the contract to build into the reference kernel", "NAME", repeatable=True)
+IMAGE_DIR = Option("--image-dir", "directory of guest images (default: the user's data directory)", "DIR")
+
+OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, MUTANT, IMAGE_DIR)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose."""
+
+    guests: tuple[str, ...]
+    accelerator: str | None
+    out: Path | None
+    seed: int
+    drivers: tuple[Path, ...]
+    mutants: tuple[str, ...]
+    image_directory: Path | None
+
+    def as_options(self) -> dict[str, object]:
+        """Plain data for run.json; options left at their default are left out."""
+        given: dict[str, object] = {"guest": list(self.guests), "seed": self.seed}
+        given |= {"accel": self.accelerator} if self.accelerator else {}
+        given |= {"drivers": [str(path) for path in self.drivers]} if self.drivers else {}
+        given |= {"mutant": list(self.mutants)} if self.mutants else {}
+        return given
+
+
+def settings(config: pytest.Config) -> Settings:
+    """The settings of this pytest run."""
+
+    def path(option: Option) -> Path | None:
+        value = config.getoption(option.name)
+        return Path(config.invocation_params.dir, value).resolve() if value else None
+
+    return Settings(
+        guests=tuple(dict.fromkeys(config.getoption(GUEST.name) or [DEFAULT_GUEST])),
+        accelerator=config.getoption(ACCEL.name),
+        out=path(OUT),
+        seed=config.getoption(SEED.name) or 1,
+        drivers=tuple(
+            Path(config.invocation_params.dir, given).resolve() for given in config.getoption(DRIVERS.name) or ()
+        ),
+        mutants=tuple(config.getoption(MUTANT.name) or ()),
+        image_directory=path(IMAGE_DIR),
+    )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options in a group of their own."""
+    group = parser.getgroup("fltlab", "minifilter tests on a guest (fltlab)")
+    for option in OPTIONS:
+        group.addoption(
+            option.flag,
+            dest=option.name,
+            action="append" if option.repeatable else "store",
+            type=option.kind,
+            metavar=option.metavar,
+            help=option.help,
+        )

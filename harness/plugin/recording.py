@@ -1,0 +1,172 @@
+"""Writes the run down as it goes: the journal with every result, and at the end every report."""
+
+import sys
+import time
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from harness.contract import load_catalogue, load_proven
+from harness.errors import ExitCode
+from harness.plugin.outcomes import exit_code_of, outcome_of
+from harness.plugin.run import RUN, Run
+from harness.report.html import RuleText, write_html
+from harness.report.journal import Journal
+from harness.report.junit import write_junit
+from harness.report.provenance import GuestFacts, Provenance, now, write_run_json
+from harness.report.records import Outcome, TestRecord, Witness
+from harness.report.summary import Summary, summarise
+from harness.report.table import tables
+
+RECORDER = "fltlab-recorder"
+SEVERITY = (Outcome.PASSED, Outcome.SKIPPED, Outcome.NOT_WITNESSED, Outcome.ERROR, Outcome.FAILED)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Record in the process that sees every report: not in a worker of pytest-xdist."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder(config.stash[RUN]), RECORDER)
+
+
+class Recorder:
+    """Collects the reports of each test's phases into one record."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.records: list[TestRecord] = []
+        self.exit_codes: set[ExitCode] = set()
+        self.provenance: Provenance | None = None
+        self.summary: Summary | None = None
+        self._journal: Journal | None = None
+        self._phases: dict[str, list[pytest.TestReport]] = {}
+        self._begun = time.monotonic()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take one phase of a test; with the last one the test goes into the journal."""
+        if "fltlab" not in report.__dict__:
+            return
+        self._phases.setdefault(report.nodeid, []).append(report)
+        self.exit_codes.add(exit_code_of(report))
+        if report.when == "teardown":
+            self._record(self._phases.pop(report.nodeid))
+
+    def _record(self, phases: list[pytest.TestReport]) -> None:
+        record = record_of(phases)
+        facts = phases[-1].__dict__["fltlab"]
+        if self._journal is None:
+            self._journal = Journal(self.run.directory)
+        known = self.provenance or self._begin()
+        self.provenance = known.with_drivers(record.drivers)
+        if facts["guest_facts"]:
+            self.provenance = self.provenance.with_guest(GuestFacts(**facts["guest_facts"]))
+        if self.provenance != known:
+            write_run_json(self.run.directory, self.provenance, None)
+        self.records.append(record)
+        self._journal.append(record)
+
+    def _begin(self) -> Provenance:
+        settings = self.run.settings
+        provenance = Provenance.collect(
+            self.run.id, ("fltlab", "run", *_arguments()), settings.as_options(), settings.seed, settings.mutants
+        )
+        write_run_json(self.run.directory, provenance, None)
+        return provenance
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the reports, and let the exit code say whose fault it was."""
+        if self._journal is None or self.provenance is None:
+            return
+        self._journal.close()
+        self.provenance = self.provenance.finish(now())
+        guarded = load_proven()
+        self.summary = summarise(self.records, guarded, time.monotonic() - self._begun)
+        write_run_json(self.run.directory, self.provenance, self.summary)
+        write_junit(self.run.directory, self.provenance, self.records, guarded)
+        rules = {rule.id: RuleText(rule.statement, rule.source, core=rule.core) for rule in load_catalogue().rules}
+        write_html(self.run.directory, self.provenance, self.records, self.summary, guarded, rules)
+        if exitstatus == pytest.ExitCode.TESTS_FAILED:
+            session.exitstatus = worst(self.exit_codes)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the tables of suites and rules, and where the files are."""
+        if self.summary is None or self.provenance is None:
+            return
+        terminalreporter.section("fltlab")
+        for line in self._lines(terminalreporter):
+            terminalreporter.write_line(line)
+
+    def _lines(self, reporter: pytest.TerminalReporter) -> Iterator[str]:
+        assert self.summary is not None
+        assert self.provenance is not None
+        for facts in self.provenance.guests.values():
+            was = ", ".join(filter(None, [facts.qemu and f"QEMU {facts.qemu}", facts.accelerator]))
+            yield f"guest {facts.name}{f' ({was})' if was else ''}{f': {facts.notice}' if facts.notice else ''}"
+        yield ""
+        width, color = reporter._tw.fullwidth, reporter.hasmarkup  # noqa: SLF001 (it has no public name)
+        yield from render(tables(self.records, self.summary, load_proven()), width, color=color).splitlines()
+        yield ""
+        yield f"files: {self.run.directory}/  (junit.xml, report.html, run.json, results.jsonl)"
+
+
+def render(what: RenderableType, width: int, *, color: bool) -> str:
+    """A table as text for pytest's own terminal writer."""
+    out = StringIO()
+    Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False).print(what)
+    return out.getvalue()
+
+
+def record_of(phases: list[pytest.TestReport]) -> TestRecord:
+    """The record that the phases of one test add up to: the worst of them is its outcome."""
+    facts: dict[str, Any] = phases[-1].__dict__["fltlab"]
+    outcomes = {report: outcome for report in phases if (outcome := outcome_of(report))}
+    decisive = max(outcomes, key=lambda report: SEVERITY.index(outcomes[report]), default=phases[-1])
+    path, _, _ = phases[-1].nodeid.partition("::")
+    return TestRecord(
+        nodeid=phases[-1].nodeid,
+        outcome=outcomes.get(decisive, Outcome.ERROR),
+        seconds=round(sum(report.duration for report in phases), 3),
+        suite=facts["suite"],
+        name=phases[-1].nodeid.removeprefix(f"{path}::"),
+        guest=facts["guest"],
+        guest_kind=facts["guest_kind"],
+        rules=tuple(facts["rules"]),
+        stack=tuple(facts["stack"]),
+        witnesses=tuple(Witness(**witness) for witness in facts["witnesses"]),
+        message=_message(decisive),
+        details=_details(decisive) if not decisive.passed else "",
+        folder=facts["folder"],
+        drivers=facts["drivers"],
+    )
+
+
+def worst(codes: set[ExitCode]) -> ExitCode:
+    """The exit code of a run in which not everything passed: a failed test says more than a lost guest."""
+    for code in (ExitCode.FAILED, ExitCode.HOST, ExitCode.USAGE):
+        if code in codes:
+            return code
+    return ExitCode.FAILED
+
+
+def _message(report: pytest.TestReport) -> str:
+    fault = report.__dict__.get("fltlab_fault")
+    if fault:
+        return str(fault["message"])
+    if report.skipped and isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message).splitlines()[0] if crash and crash.message else ""
+
+
+def _details(report: pytest.TestReport) -> str:
+    sections = [f"--- {name}\n{text}" for name, text in report.sections]
+    return "\n".join([report.longreprtext, *sections]).strip()
+
+
+def _arguments() -> list[str]:
+    """What was typed after `fltlab run` or `pytest`."""
+    return sys.argv[2:] if sys.argv[1:2] == ["run"] else sys.argv[1:]

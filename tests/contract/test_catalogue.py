@@ -1,0 +1,58 @@
+"""The catalogue is whole, and says of each rule where it comes from."""
+
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from harness.contract import Area, Guard, Kind, Rule, load_catalogue, load_guards
+
+CATALOGUE = load_catalogue()
+
+
+def test_every_rule_has_an_id_of_its_own():
+    assert len(set(CATALOGUE.ids)) == len(CATALOGUE.ids) == 160
+
+
+def test_the_rules_that_the_suites_must_cover_first_are_25():
+    assert len(list(CATALOGUE.select(core=True, seed=True))) == 25
+
+
+def test_every_rule_names_a_page():
+    assert [
+        rule.id for rule in CATALOGUE.rules if not re.match(r"(ifs|fltkernel|devtest|debugger)/", rule.source)
+    ] == []
+
+
+def test_an_obligation_says_what_breaking_it_leads_to_and_a_guarantee_does_not():
+    for rule in CATALOGUE.rules:
+        assert (rule.violation is not None) == (rule.kind is Kind.OBLIGATION), rule.id
+
+
+def test_rules_are_selected_by_area():
+    assert {rule.area for rule in CATALOGUE.select(area=Area.FASTIO)} == {Area.FASTIO}
+
+
+def test_a_rule_with_an_unknown_key_is_refused():
+    rule = CATALOGUE["REG-01"].model_dump()
+
+    with pytest.raises(ValidationError, match="sourc"):
+        Rule.model_validate({**rule, "sourc": "ifs/x.md"})
+
+
+def test_guards_name_rules_of_the_catalogue():
+    assert {guard.rule for guard in load_guards()} <= set(CATALOGUE.ids)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"rule": "REG-01", "tests": ["a.py::b"]},
+        {"rule": "REG-01", "mutant": "m", "wrong_driver": "d", "tests": ["a.py::b"]},
+        {"rule": "REG-01", "mutant": "m", "tests": []},
+    ],
+    ids=["no break", "two breaks", "no test"],
+)
+def test_a_guard_that_guards_nothing_is_refused(broken):
+    with pytest.raises(ValidationError):
+        Guard.model_validate(broken)
