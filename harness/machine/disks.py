@@ -25,10 +25,19 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class DiskImage:
-    """A disk image that is never written."""
+    """A disk image that is never written, and the one below it that it is an overlay of."""
 
     path: Path
     format: Format
+    backing: "DiskImage | None" = None
+
+    def node(self) -> dict[str, object]:
+        """Return the block node that reads the image; an overlay of ours names its backing image nowhere else."""
+        file = {"driver": "file", "filename": str(self.path), "read-only": True}
+        values: dict[str, object] = {"driver": self.format.value, "read-only": True, "file": file}
+        if self.format is Format.QCOW2:
+            values["backing"] = self.backing.node() if self.backing is not None else None
+        return values
 
 
 class Bus(StrEnum):
@@ -82,14 +91,7 @@ class Disk:
 
     def arguments(self, launch: Launch) -> Iterable[str]:
         """Return the block nodes and the device."""
-        yield from node(
-            {
-                "driver": self.image.format.value,
-                "node-name": self.base,
-                "read-only": True,
-                "file": {"driver": "file", "filename": str(self.image.path), "read-only": True},
-            }
-        )
+        yield from node({"node-name": self.base, **self.image.node()})
         if self.writable:
             yield from node(
                 {

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Mapping
@@ -187,8 +186,11 @@ class Machine:
         line = " ".join(self.serial_tail(1))
         return f"QEMU is {self._state.value}; serial ended with {line!r}" if line else f"QEMU is {self._state.value}"
 
-    def stop(self) -> None:
-        """End the machine in order: QEMU writes out what it holds. Then remove its overlays and secrets."""
+    def stop(self, *, keep_disks: bool = False) -> None:
+        """End the machine in order: QEMU writes out what it holds. Then remove secrets, overlays, memory.
+
+        With `keep_disks` overlays and memory stay, for a template.
+        """
         self._ending = True
         if self._process is not None and self._process.exit_code is None:
             try:
@@ -196,9 +198,9 @@ class Machine:
                 self._process.wait(self.deadlines.begin(Wait.QEMU_EXIT))
             except (QmpClosedError, DeadlineError) as error:
                 log.debug("%s did not end by itself and is killed: %s", self.name, error)
-        self.kill()
+        self.kill(keep_disks=keep_disks)
 
-    def kill(self) -> None:
+    def kill(self, *, keep_disks: bool = False) -> None:
         """End the machine at once, and remove its overlays and secrets. It may be called in any state, and again."""
         self._ending = True
         if self._process is not None:
@@ -207,7 +209,7 @@ class Machine:
         if self._qmp is not None:
             self._qmp.close()
         self._state = MachineState.ENDED
-        self._clean()
+        self._clean(keep_disks=keep_disks)
 
     def _prepare(self) -> None:
         private_directory(self.run_dir)
@@ -300,18 +302,14 @@ class Machine:
         lines = tuple(f"serial: {line}" for line in self.serial_tail())
         return (*lines, f"kept: {self.run_dir}") if lines else (f"kept: {self.run_dir}",)
 
-    def _clean(self) -> None:
+    def _clean(self, *, keep_disks: bool) -> None:
         """Remove what is of no use without the machine; logs stay."""
-        for disk in self.spec.disks:
-            if disk.writable:
-                disk.overlay(self.run_dir).unlink(missing_ok=True)
         for file in self.spec.firmware_files:
             file.path(self.run_dir).unlink(missing_ok=True)
-        if self.memory_file is not None and self.memory_file.use is MemoryUse.SHARED:
-            self.memory_file.path.unlink(missing_ok=True)
+        if not keep_disks:
+            for disk in self.spec.disks:
+                if disk.writable:
+                    disk.overlay(self.run_dir).unlink(missing_ok=True)
+            if self.memory_file is not None and self.memory_file.use is MemoryUse.SHARED:
+                self.memory_file.path.unlink(missing_ok=True)
         watchdog().keep(self.run_dir)
-
-
-def remove_run_dir(run_dir: Path) -> None:
-    """Remove a machine's directory, logs and all: nothing in it is wanted."""
-    shutil.rmtree(run_dir, ignore_errors=False)

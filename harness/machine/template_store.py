@@ -1,0 +1,158 @@
+"""The template store: templates by their keys, shared by all processes of a user, within a size budget."""
+
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.errors import HostError
+from harness.host.directories import home, private_directory
+from harness.host.disk import require_room, used_bytes
+from harness.machine.deadlines import Deadlines, Wait
+from harness.machine.templates import (
+    ColdBoot,
+    DamagedTemplateError,
+    Origin,
+    Prepare,
+    Template,
+    make_template,
+    open_template,
+    template_key,
+)
+
+log = logging.getLogger(__name__)
+
+MIB = 1 << 20
+DEFAULT_BUDGET_MIB = 6 * 1024
+KEY_LENGTH = 32
+_USED = ".used"
+
+
+class TemplateStore:
+    """Templates below one directory, by default that of the user."""
+
+    def __init__(
+        self, root: Path | None = None, *, budget_mib: int = DEFAULT_BUDGET_MIB, deadlines: Deadlines | None = None
+    ) -> None:
+        self.root = root if root is not None else home() / "templates"
+        self.budget_mib = budget_mib
+        self.deadlines = deadlines if deadlines is not None else Deadlines()
+
+    def get_or_make(self, origin: Origin, facts: Mapping[str, object], prepare: Prepare) -> Template:
+        """Return the template with this origin and these facts, made now unless it is there and unharmed.
+
+        One process makes it; others that want the same wait. `facts` are all that `prepare` puts into the machine.
+        Raises CannotFreezeError if a machine like this can have no template.
+        """
+        key = template_key(origin, facts)
+        spec = origin.spec
+        private_directory(self.root)
+        with self._lock(key):
+            directory = self.root / key[:KEY_LENGTH]
+            if directory.exists():
+                try:
+                    return self._touched(open_template(directory, key, spec))
+                except DamagedTemplateError as damage:
+                    log.warning("%s: it is made again", damage.message)
+                    self._discard(directory)
+            self._make(origin, key, prepare, directory)
+            template = self._touched(open_template(directory, key, spec))
+        self.keep_within_budget()
+        return template
+
+    def list(self) -> list[Path]:
+        """Return the directories of all templates, least recently used first."""
+        found = [path for path in self.root.glob("*") if path.is_dir() and not path.name.startswith(".")]
+        return sorted(found, key=self._last_use)
+
+    def keep_within_budget(self) -> None:
+        """Remove the templates used least recently until the rest fit; those in use stay."""
+        sizes = {path: used_bytes(path) for path in self.list()}
+        total = sum(sizes.values())
+        for path, size in sizes.items():
+            if total <= self.budget_mib * MIB:
+                return
+            if self._remove_unused(path):
+                log.info("removed the template %s (%d MiB), which was used least recently", path.name, size // MIB)
+                total -= size
+
+    def remove_all(self) -> int:
+        """Remove every template that nobody uses; return how many are left."""
+        for path in self.list():
+            self._remove_unused(path)
+        return len(self.list())
+
+    def _make(self, origin: Origin, key: str, prepare: Prepare, directory: Path) -> None:
+        prefix = f".making-{key[:KEY_LENGTH]}-"
+        for left in self.root.glob(f"{prefix}*"):  # we hold the lock: whoever made it is dead
+            shutil.rmtree(left)
+        require_room(self.root, 2 * origin.spec.memory_mib, "make a template")
+        scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=self.root))
+        try:
+            make_template(origin, key, scratch, prepare, self.deadlines)
+            scratch.rename(directory)
+        except BaseException:
+            shutil.rmtree(scratch)
+            raise
+
+    def _remove_unused(self, path: Path) -> bool:
+        """Remove a template unless somebody holds it."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            self._discard(path)
+            return True
+        finally:
+            os.close(descriptor)
+
+    def _discard(self, directory: Path) -> None:
+        """Remove a directory, out of everybody's sight first: forks that run keep what they have open."""
+        away = Path(tempfile.mkdtemp(prefix=".making-removed-", dir=self.root))
+        directory.rename(away / directory.name)
+        shutil.rmtree(away)
+
+    def _touched(self, template: Template) -> Template:
+        (self.root / f"{_USED}-{template.directory.name}").touch()
+        return template
+
+    def _last_use(self, path: Path) -> float:
+        used = self.root / f"{_USED}-{path.name}"
+        return used.stat().st_mtime if used.exists() else 0.0
+
+    def _lock(self, key: str) -> "_KeyLock":
+        return _KeyLock(self.root / f".{key[:KEY_LENGTH]}.lock", self.deadlines.seconds(Wait.BOOT) * 4)
+
+
+class _KeyLock:
+    """The lock of one key, as a context."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._lock = FileLock(path)
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        try:
+            self._lock.acquire(timeout=self._seconds, poll_interval=0.02)
+        except Timeout as error:
+            raise HostError(
+                f"another process has been making the same template for {self._seconds:.0f} s",
+                details=(f"lock: {self._lock.lock_file}",),
+                hint="see whether another fltlab hangs, and end it",
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+__all__ = ["ColdBoot", "Template", "TemplateStore"]
