@@ -148,9 +148,9 @@ struct _LAB_OPERATION {
     BOOLEAN Held;        /* waits for RELEASE */
     BOOLEAN Parked;      /* pended, not resumed yet */
     BOOLEAN TearingDown; /* the instance goes away: resume at once */
+    BOOLEAN Post;        /* parked by the postoperation callback */
     KEVENT Released;
     KEVENT Resumed;
-    PVOID WorkItem;
     LIST_ENTRY QueueLink; /* for a driver's own list */
 };
 

@@ -53,7 +53,8 @@
  *   pre, post          create: Options (disposition in the top byte); query/set information, volume information and
  *                      directory: the information class; file system and device control: the control code;
  *                      acquire for section synchronization: the sync type; else 0. Where pending was refused: the
- *                      NTSTATUS of the call that refused it
+ *                      NTSTATUS of the call that refused it. With post=when-safe: what
+ *                      FltDoCompletionProcessingWhenSafe returned, 1 or 0
  *   resume-*, work routine, cancel     the mechanism, FLTLAB_MECHANISM_*
  *   generated I/O      the length asked for
  *   instance setup, teardown, unload   the Flags or Reason argument

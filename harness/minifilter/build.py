@@ -136,8 +136,9 @@ class _Builder:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_suffix(".tmp")
         include = (self.include, self.common, source.parent) if kernel else (self.include, source.parent)
-        root = SUPPORT.parent if source.is_relative_to(SUPPORT) else self.root
-        self.toolchain.compile(source, temporary, kernel=kernel, include=include, root=root)
+        ours = source.is_relative_to(SUPPORT)
+        root = SUPPORT.parent if ours else self.root
+        self.toolchain.compile(source, temporary, kernel=kernel, strict=ours, include=include, root=root)
         temporary.replace(target)
 
     def library(self, name: str) -> Path:

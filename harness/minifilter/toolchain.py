@@ -78,13 +78,19 @@ class Toolchain:
     mingw: Path
     version: str
 
-    def compile(self, source: Path, target: Path, *, kernel: bool, include: Sequence[Path], root: Path) -> None:
-        """Compile one C source; `root` is cut from the paths that go into the debug information."""
+    def compile(
+        self, source: Path, target: Path, *, kernel: bool, strict: bool, include: Sequence[Path], root: Path
+    ) -> None:
+        """Compile one C source; `root` is cut from the paths that go into the debug information.
+
+        `strict` makes warnings errors: for our own sources.
+        """
         run(
             (
                 self.clang,
                 *TARGET,
                 *(KERNEL_TARGET if kernel else ()),
+                *(("-Werror",) if strict else ()),
                 f"-ffile-prefix-map={root}=.",
                 *(f"-I{directory}" for directory in include),
                 "-isystem",
