@@ -60,6 +60,7 @@ class Qmp:
         self._client: QMPClient = self._loop.call(lambda: QMPClient(name))
         self._listener = EventListener()
         self._tasks: list[asyncio.Task[None]] = []
+        self._end: asyncio.Task[None] | None = None
 
     @property
     def events(self) -> list[Event]:
@@ -183,15 +184,19 @@ class Qmp:
         await self._disconnect()
 
     async def _disconnect(self) -> None:
-        current = asyncio.current_task()
-        for task in self._tasks:
-            if task is not current:
-                task.cancel()
+        """End the connection once: the library must be told, and listened to, a single time."""
+        if self._end is None:
+            self._end = asyncio.create_task(self._finish())
+        await asyncio.shield(self._end)
+
+    async def _finish(self) -> None:
         try:
             await self._client.disconnect()
         except (EOFError, OSError, QMPError):
             pass  # how QEMU ends a connection is of no interest: that it has ended is
         finally:
+            for task in self._tasks:
+                task.cancel()
             with self._changed:
                 self._closed = True
                 self._changed.notify_all()
