@@ -40,10 +40,10 @@ def is_ours(item: pytest.Item) -> bool:
     return item.get_closest_marker("rule") is not None or bool({"lab", "guest"} & set(fixtures))
 
 
-def suite_of(path: Path) -> str:
-    """The suite a test file belongs to: its folder, or its own name where it stands at the top of its suites."""
-    folder = path.parent.name
-    return path.stem.removeprefix("test_") if folder in {"suites", ""} else folder
+def suite_of(path: Path, root: Path) -> str:
+    """The suite a test file belongs to: its folder, or its own name where it stands at the top of its tree."""
+    at_top = path.parent == root or path.parent.name == "suites"
+    return path.stem.removeprefix("test_") if at_top else path.parent.name
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -53,7 +53,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         return
     rules = list(dict.fromkeys(rule for mark in item.iter_markers("rule") for rule in mark.args))
     stack = item.get_closest_marker("stack")
-    item.stash[FACTS] = ItemFacts(suite_of(item.path), rules=rules, stack=list(stack.args) if stack else [])
+    item.stash[FACTS] = ItemFacts(
+        suite_of(item.path, item.config.rootpath), rules=rules, stack=list(stack.args) if stack else []
+    )
     item.user_properties.extend((RULE_PROPERTY, rule) for rule in rules)
 
 

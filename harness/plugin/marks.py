@@ -6,7 +6,7 @@
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 
 import pytest
 
@@ -25,11 +25,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", mark)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse marks that cannot mean anything, before any guest starts."""
-    mistakes = [mistake for item in items for mistake in _mistakes(item)]
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse marks that cannot mean anything, before any guest starts: an error of the collection, as a typo is."""
+    report = yield
+    items = [item for item in report.result or () if isinstance(item, pytest.Item)]
+    mistakes = list(dict.fromkeys(mistake for item in items for mistake in _mistakes(item)))
     if mistakes:
-        raise pytest.UsageError(*dict.fromkeys(mistakes))
+        report.outcome = "failed"
+        report.longrepr = "\n".join(mistakes)
+        report.__dict__["fltlab_wrong_use"] = True
+        report.result = []
+    return report
 
 
 def labels_of(stack: Iterable[str]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
 from harness.errors import ExitCode, FltLabError
 from harness.report.records import Outcome
@@ -27,7 +28,7 @@ def pytest_runtest_makereport(
             "message": error.message,
         }
         if not item.config.getoption("fulltrace"):
-            report.longrepr = _where(item, call) + str(error)
+            report.longrepr = _shown(item, call, error)
     return report
 
 
@@ -69,13 +70,21 @@ def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -
             return None
 
 
-def _where(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
-    """The line of the test that an error came out of: what is below it is the harness, of no help to a reader."""
+def _shown(item: pytest.Item, call: pytest.CallInfo[None], error: FltLabError) -> ReprExceptionInfo:
+    """What pytest shows of an error of ours: the line of the test and the message.
+
+    The frames below the test are the harness, of no help to a reader; --full-trace shows them.
+    """
+    text = str(error)
+    file, line = item.location[0], (item.location[1] or 0) + 1
     entries = [entry for entry in (call.excinfo.traceback if call.excinfo else ()) if entry.path == item.path]
-    if not entries:
-        return ""
-    last = entries[-1]
-    return f"{item.location[0]}:{last.lineno + 1}: in {last.name}\n    {str(last.statement).strip()}\n"
+    if entries:
+        line = entries[-1].lineno + 1
+        text = f"{file}:{line}: in {entries[-1].name}\n    {str(entries[-1].statement).strip()}\n{text}"
+    return ReprExceptionInfo(
+        reprtraceback=ReprTraceback([ReprEntryNative([text + "\n"])], None, style="native"),
+        reprcrash=ReprFileLocation(file, line, error.message),
+    )
 
 
 def _is_failure(report: pytest.TestReport) -> bool:

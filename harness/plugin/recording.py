@@ -38,6 +38,7 @@ class Recorder:
         self.run = run
         self.records: list[TestRecord] = []
         self.exit_codes: set[ExitCode] = set()
+        self.wrong_use = False
         self.provenance: Provenance | None = None
         self.summary: Summary | None = None
         self._journal: Journal | None = None
@@ -75,9 +76,15 @@ class Recorder:
         write_run_json(self.run.directory, provenance, None)
         return provenance
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note that a mark was wrong: pytest-xdist would call that a failed test."""
+        self.wrong_use |= bool(report.__dict__.get("fltlab_wrong_use"))
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports, and let the exit code say whose fault it was."""
+        if self.wrong_use:
+            session.exitstatus = ExitCode.USAGE
         if self._journal is None or self.provenance is None:
             return
         self._journal.close()

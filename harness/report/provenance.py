@@ -52,7 +52,14 @@ class Provenance:
     drivers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def collect(cls, run_id: str, command: tuple[str, ...], options: Mapping[str, Any], seed: int | None) -> Self:
+    def collect(
+        cls,
+        run_id: str,
+        command: tuple[str, ...],
+        options: Mapping[str, Any],
+        seed: int | None,
+        mutants: tuple[str, ...] = (),
+    ) -> Self:
         """The facts known when a run begins."""
         return cls(
             id=run_id,
@@ -62,7 +69,11 @@ class Provenance:
             host={"system": platform.platform(), "cores": str(os.cpu_count() or 1)},
             options=options,
             seed=seed,
+            mutants=mutants,
         )
+
+    def finish(self, at: str) -> Self:
+        return replace(self, finished=at)
 
     def with_guest(self, facts: GuestFacts) -> Self:
         return replace(self, guests={**self.guests, facts.name: facts})

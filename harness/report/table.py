@@ -33,11 +33,11 @@ def tables(records: Sequence[TestRecord], summary: Summary, guarded: frozenset[s
 
 
 def suite_table(records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str]) -> Table:
-    """One row a suite, and the sum."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("suite")
-    for heading in ("tests", "passed", "failed", "errors", "skipped", "not witnessed", "rules proven", "seconds"):
-        table.add_column(heading, justify="right")
+    """One row a suite, and the sum; `not seen` counts the tests that were not witnessed, `proven` the rules."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    table.add_column("suite", no_wrap=True)
+    for heading in ("tests", "passed", "failed", "errors", "skipped", "not seen", "proven", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, tests in by_suite(records).items():
         proven = sum(verdict is RuleVerdict.PROVEN for verdict in rule_verdicts(tests, guarded).values())
         table.add_row(name, *_counts(tests), str(proven), f"{sum(test.seconds for test in tests):.1f}")
