@@ -35,6 +35,13 @@ class Tool(Enum):
     DEBUGFS = Program("debugfs", "e2fsprogs", "empties the data disk", "-V")
     DPKG_DEB = Program("dpkg-deb", "dpkg", "unpacks the reference guest's kernel", "--version")
     LZ4 = Program("lz4", "lz4", "packs the initramfs", "--version")
+    QEMU_IO = Program("qemu-io", "qemu-utils", "writes the boot entry of a Windows ISO's overlay", "--version")
+    QEMU_STORAGE_DAEMON = Program("qemu-storage-daemon", "qemu-utils", "shows a guest's disk as a file", "--version")
+    FUSERMOUNT = Program("fusermount3", "fuse3", "shows a guest's disk as a file to an ordinary user", "--version")
+    NTFSCAT = Program("ntfscat", "ntfs-3g", "reads files of a Windows guest that is switched off")
+    NTFSCP = Program("ntfscp", "ntfs-3g", "puts files into a Windows guest that is switched off")
+    NTFSLS = Program("ntfsls", "ntfs-3g", "lists files of a Windows guest that is switched off")
+    SWTPM = Program("swtpm", "swtpm", "is the TPM of a Windows guest that wants one", "--version")
     SETPRIV = Program("setpriv", "util-linux", "ties the life of QEMU to the life of fltlab", "--version")
 
     @property
