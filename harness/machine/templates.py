@@ -21,7 +21,7 @@ from harness.machine.deadlines import Deadlines
 from harness.machine.disks import DiskImage, Format
 from harness.machine.freezing import CannotFreezeError, freeze, thaw
 from harness.machine.machine import Machine, MachineDiedError
-from harness.machine.parts import MemoryFile, MemoryUse
+from harness.machine.parts import SERIAL_LOG, MemoryFile, MemoryUse
 from harness.machine.spec import MachineSpec
 
 MANIFEST = "template.json"
@@ -153,7 +153,7 @@ def make_template(origin: Origin, key: str, directory: Path, prepare: Prepare, d
     (directory / FILES).mkdir()
     for name, content in files.items():
         (directory / FILES / name).write_bytes(content)
-    (machine.serial_log).replace(directory / "serial.log")
+    (machine.serial_log).replace(directory / SERIAL_LOG)
     shutil.rmtree(run_dir)
     seal(directory, key)
 
@@ -175,7 +175,7 @@ def _start(origin: Origin, run_dir: Path, memory: Path, deadlines: Deadlines) ->
 
 
 def _collect_layers(origin: Origin, machine: Machine, disks: Path) -> None:
-    """Move what the machine wrote into the template; link what its own template wrote, so that each stands alone."""
+    """Move what the machine wrote into the template; copy what its own template wrote, so that each stands alone."""
     disks.mkdir()
     for disk in machine.spec.disks:
         if disk.writable:
@@ -183,7 +183,7 @@ def _collect_layers(origin: Origin, machine: Machine, disks: Path) -> None:
             target.mkdir()
             below = origin.layers(disk.name) if isinstance(origin, Template) else []
             for number, layer in enumerate(below):
-                os.link(layer, target / f"{number:02}.qcow2")
+                copy_sparse(layer, target / f"{number:02}.qcow2")
             disk.overlay(machine.run_dir).replace(target / f"{len(below):02}.qcow2")
 
 
@@ -236,7 +236,9 @@ def verify(directory: Path, key: str) -> None:
 
 
 def _content(directory: Path) -> list[Path]:
-    return sorted(p for p in directory.rglob("*") if p.is_file() and p.name not in {MANIFEST, _LOOKS, "serial.log"})
+    beside = {MANIFEST, _LOOKS, SERIAL_LOG}
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return sorted(path for path in files if path.name not in beside and not path.name.startswith("."))
 
 
 def _digest(path: Path) -> str:
@@ -253,14 +255,18 @@ def _look(path: Path) -> list[int]:
 
 def _known_looks(directory: Path) -> dict[str, list[int]]:
     try:
-        looks: dict[str, list[int]] = json.loads((directory / _LOOKS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        kept = json.loads((directory / _LOOKS).read_text(encoding="utf-8"))
+        if kept["manifest"] != fingerprint.of_file(directory / MANIFEST):
+            return {}
+        looks: dict[str, list[int]] = kept["files"]
+    except (OSError, ValueError, KeyError, TypeError):
         return {}  # nothing is known: everything is read
     return looks
 
 
 def _remember_looks(directory: Path) -> None:
     looks = {str(path.relative_to(directory)): _look(path) for path in _content(directory)}
-    scratch = directory / f"{_LOOKS}.{os.getpid()}"
-    scratch.write_text(json.dumps(looks), encoding="utf-8")
+    manifest = fingerprint.of_file(directory / MANIFEST)
+    scratch = directory / f".{_LOOKS}.{os.getpid()}"
+    scratch.write_text(json.dumps({"manifest": manifest, "files": looks}), encoding="utf-8")
     scratch.replace(directory / _LOOKS)
