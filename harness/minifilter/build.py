@@ -13,19 +13,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from harness.errors import ConfigurationError, FltLabError
+from harness.minifilter.imports import INCLUDE, SUPPORT, definition_file
+from harness.minifilter.layout import check_layout
 from harness.minifilter.package import DriverPackage, PackageKind, find_packages
 from harness.minifilter.sign import SigningCertificate, sign_image, signing_certificate
 from harness.minifilter.toolchain import Toolchain, find_toolchain
-
-# fltkernel.h, the import lists and what the test minifilters share: part of fltlab, also for users' own drivers.
-SUPPORT = Path(__file__).resolve().parents[2] / "drivers"
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -54,17 +53,16 @@ class _Builder:
         self.out = out
         self.toolchain = toolchain
         self.certificate = certificate
-        self.include = SUPPORT / "include"
+        self.include = INCLUDE
         self.common = SUPPORT / "common"
         # A header is an input of every source: they change rarely, and missing one would be worse.
         self.headers = self._digest(sorted([*self.include.glob("*.h"), *self.common.glob("*.h")]))
         self.manifest: dict[str, Any] = self._read_manifest()
 
     def _digest(self, files: Sequence[Path], *more: str) -> str:
-        digest = hashlib.sha256(json.dumps([FORMAT, self.toolchain.version, *more]).encode())
+        digest = hashlib.sha256(json.dumps([self.toolchain.version, *more]).encode() + _own_text("toolchain.py"))
         for file in files:
             digest.update(f"\0{file.name}\0".encode() + file.read_bytes())
-        digest.update(_flags())
         return digest.hexdigest()
 
     def _read_manifest(self) -> dict[str, Any]:
@@ -93,8 +91,9 @@ class _Builder:
             files = [package.path(file) for file in (package.binary, package.pdb, package.certificate) if file]
             return self._digest(files, described)
         files = [*self.sources(package), *sorted(package.directory.glob("*.h"))]
-        definitions = [self.include / f"{name}.def" for name in package.imports]
-        return self._digest([*files, *definitions], described, self.headers, self.certificate.fingerprint)
+        definitions = [definition_file(name) for name in package.imports]
+        more = (described, self.headers, self.certificate.fingerprint, _own_text("build.py").decode())
+        return self._digest([*files, *definitions], *more)
 
     def current(self, package: DriverPackage) -> BuiltDriver | None:
         """What is built already, if it still is what its inputs say."""
@@ -143,10 +142,7 @@ class _Builder:
 
     def library(self, name: str) -> Path:
         """The import library for `name`.def."""
-        definition = self.include / f"{name}.def"
-        if not definition.is_file():
-            known = ", ".join(sorted(path.stem for path in self.include.glob("*.def")))
-            raise ConfigurationError(f"there is no import list called {name}", details=(f"there are: {known}",))
+        definition = definition_file(name)
         target = self.out / ".lib" / self._digest([definition])[:32] / f"{name}.lib"
         if not target.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -207,6 +203,8 @@ class _Builder:
     def build(self, packages: Sequence[DriverPackage]) -> dict[str, BuiltDriver]:
         found = {package.name: self.current(package) for package in packages}
         stale = [package for package in packages if found[package.name] is None]
+        if any(package.sources for package in stale):
+            check_layout(self.toolchain, self.include, self.out / ".layout")
         objects = self.objects([package for package in stale if package.sources])
         for package in stale:
             if package.binary:
@@ -217,10 +215,10 @@ class _Builder:
         return {package.name: self._built(package, self.manifest[package.name]["sha256"]) for package in packages}
 
 
-def _flags() -> bytes:
-    """The build's own text: a changed flag or step is a changed input."""
-    here = Path(__file__).resolve().parent
-    return b"".join((here / name).read_bytes() for name in ("toolchain.py", "build.py"))
+@lru_cache
+def _own_text(name: str) -> bytes:
+    """A module of the build itself: a changed flag or step is a changed input."""
+    return (Path(__file__).resolve().parent / name).read_bytes()
 
 
 def build_drivers(root: Path, out: Path, names: Sequence[str] | None = None) -> dict[str, BuiltDriver]:
