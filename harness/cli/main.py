@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from harness.cli import test, version
+from harness.cli import contract, drivers, report, run, test, version
 from harness.errors import ExitCode, FltLabError
 
 app = typer.Typer(
@@ -18,6 +18,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
+app.command("run", context_settings=run.CONTEXT)(run.run)
+app.command("report")(report.report)
+app.command("contract")(contract.contract)
+app.add_typer(drivers.app, name="drivers")
 app.command("test", context_settings=test.CONTEXT)(test.test)
 app.command("version")(version.version)
 
@@ -25,7 +29,7 @@ app.command("version")(version.version)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; see `harness.errors.ExitCode`."""
     try:
-        result = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=True)
+        result = app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="fltlab")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else ExitCode.PASSED if stop.code is None else ExitCode.HOST
     except FltLabError as error:

@@ -1,0 +1,79 @@
+"""`fltlab contract`: the rules of the documented contract, and how each is covered."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.checkout import checkout
+from harness.contract import Area, Rule, load_catalogue, load_guards, tests_of_rules
+from harness.errors import ConfigurationError
+from harness.plugin.marks import did_you_mean
+
+
+def contract(
+    rule: Annotated[str | None, typer.Argument(help="One rule, e.g. PRE-COMP-01 (default: a table of all).")] = None,
+    area: Annotated[Area | None, typer.Option("--area", help="Only rules of this area.")] = None,
+    core: Annotated[bool, typer.Option("--core", help="Only the rules that the suites must cover.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the rules: what the documentation says, which tests are about it, which break turns them red."""
+    catalogue = load_catalogue()
+    if rule and rule.upper() not in catalogue:
+        raise ConfigurationError(
+            f"there is no rule {rule!r} in the contract{did_you_mean(rule.upper(), catalogue.ids)}"
+        )
+    rules = [catalogue[rule.upper()]] if rule else list(catalogue.select(area=area, core=True if core else None))
+    coverage = tests_of_rules(checkout() / "suites")
+    guards = {guard.rule: guard for guard in load_guards()}
+    entries = [
+        {
+            **one.model_dump(mode="json", exclude_defaults=True),
+            "tests": coverage.get(one.id, []),
+            "broken_by": [guard.mutant or guard.wrong_driver for guard in load_guards() if guard.rule == one.id],
+        }
+        for one in rules
+    ]
+    if as_json:
+        typer.echo(json.dumps(entries, indent=2))
+    elif rule:
+        _show(rules[0], coverage, entries[0]["broken_by"])
+    else:
+        _table(rules, coverage, frozenset(guards))
+
+
+def _show(rule: Rule, coverage: dict[str, list[str]], breaks: object) -> None:
+    console = Console(highlight=False)
+    console.print(Text(f"{rule.id}  {rule.kind} ({rule.area})", style="bold"))
+    console.print(rule.statement)
+    console.print(f"source: {', '.join([rule.source, *rule.also])}", style="dim")
+    for heading, text in (("broken", rule.violation), ("open", rule.open_question), ("note", rule.note)):
+        if text:
+            console.print(f"{heading}: {text}")
+    console.print(f"tests: {len(coverage.get(rule.id, []))}")
+    for test in coverage.get(rule.id, []):
+        console.print(f"  {test}")
+    console.print(
+        f"guarded by: {', '.join(map(str, breaks)) if isinstance(breaks, list) and breaks else 'nothing yet'}"
+    )
+
+
+def _table(rules: list[Rule], coverage: dict[str, list[str]], guarded: frozenset[str]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0), expand=True)
+    for heading, width in (("rule", 14), ("kind", 10), ("core", 4), ("tests", 5), ("guarded", 7)):
+        table.add_column(heading, no_wrap=True, min_width=width)
+    table.add_column("what the documentation says", overflow="ellipsis", no_wrap=True, ratio=1)
+    for rule in rules:
+        tests = len(coverage.get(rule.id, []))
+        table.add_row(
+            rule.id,
+            rule.kind,
+            "core" if rule.core else "",
+            str(tests) if tests else "",
+            "yes" if rule.id in guarded else "",
+            rule.statement,
+        )
+    Console(highlight=False).print(table)

@@ -1,0 +1,46 @@
+"""`fltlab report`: the reports of a run, made again from its journal."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness.contract import load_catalogue, load_proven
+from harness.errors import ConfigurationError
+from harness.report.html import RuleText, write_html
+from harness.report.journal import read_journal
+from harness.report.junit import write_junit
+from harness.report.provenance import read_run_json
+from harness.report.summary import summarise
+from harness.report.table import tables
+
+
+def report(
+    run: Annotated[Path | None, typer.Argument(help="Directory of a run (default: the newest below runs/).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Write junit.xml and report.html of a run again, also of one that was killed, and print its tables."""
+    directory = run or _newest()
+    records = read_journal(directory)
+    provenance = read_run_json(directory)
+    guarded = load_proven()
+    summary = summarise(records, guarded, sum(record.seconds for record in records))
+    rules = {rule.id: RuleText(rule.statement, rule.source, core=rule.core) for rule in load_catalogue().rules}
+    write_junit(directory, provenance, records, guarded)
+    page = write_html(directory, provenance, records, summary, guarded, rules)
+    if as_json:
+        typer.echo(json.dumps(asdict(summary), indent=2))
+        return
+    console = Console(highlight=False)
+    console.print(tables(records, summary, guarded))
+    console.print(f"\n{page}", soft_wrap=True)
+
+
+def _newest() -> Path:
+    found = sorted(path.parent for path in Path("runs").glob("*/results.jsonl"))
+    if not found:
+        raise ConfigurationError("there is no run below runs/", hint="fltlab run, or name the directory of a run")
+    return found[-1]

@@ -1,0 +1,129 @@
+"""`fltlab run`: the suites, on one guest or several. What it does is pytest with fltlab's plugin."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+
+from harness.cli.checkout import checkout
+from harness.errors import ConfigurationError, ExitCode
+from harness.plugin import options
+
+CONTEXT = {"ignore_unknown_options": True}
+# Options of pytest whose value is a word of its own: that word is no suite.
+PYTEST_OPTIONS_WITH_A_VALUE = frozenset(
+    {"-m", "-p", "-o", "-c", "-W", "-r", "--dist", "--junitxml", "--durations", "--maxfail", "--tb", "--rootdir"}
+)
+
+
+def run(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SUITE | PATH | PYTEST OPTION]...", help="What to run (default: all suites)."),
+    ] = None,
+    guest: Annotated[list[str] | None, typer.Option("--guest", metavar="NAME", help=options.GUEST.help)] = None,
+    accel: Annotated[str | None, typer.Option("--accel", metavar="NAME", help=options.ACCEL.help)] = None,
+    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help=options.OUT.help)] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help=options.SEED.help)] = None,
+    drivers: Annotated[list[str] | None, typer.Option("--drivers", metavar="DIR", help=options.DRIVERS.help)] = None,
+    mutant: Annotated[list[str] | None, typer.Option("--mutant", metavar="NAME", help=options.MUTANT.help)] = None,
+    image_dir: Annotated[str | None, typer.Option("--image-dir", metavar="DIR", help=options.IMAGE_DIR.help)] = None,
+    expression: Annotated[str | None, typer.Option("-k", metavar="WORDS", help="Only tests whose names match.")] = None,
+    workers: Annotated[str | None, typer.Option("-n", metavar="N", help="Guests to use at a time.")] = None,
+) -> None:
+    """Run suites on guests, and keep what came out in runs/<time>-<id>/. Other options go to pytest: -x, --pdb, …."""
+    given: dict[options.Option, object] = {
+        options.GUEST: guest,
+        options.ACCEL: accel,
+        options.OUT: out,
+        options.SEED: seed,
+        options.DRIVERS: drivers,
+        options.MUTANT: mutant,
+        options.IMAGE_DIR: image_dir,
+    }
+    for_pytest, suites = _split(words or [])
+    arguments = [*_flags(given), *for_pytest, *(suites or [str(_all_suites())])]
+    arguments += ["-k", expression] if expression else []
+    arguments += ["-n", workers, "--dist", "loadfile"] if workers else []
+    watcher = _Watcher()
+    code = pytest.main(arguments, plugins=[watcher])
+    raise typer.Exit(_exit_code(code, interrupted=watcher.interrupted))
+
+
+class _Watcher:
+    """Tells Ctrl-C from a collection that stopped: pytest has one exit code for both."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.interrupted = True
+
+
+def _flags(given: dict[options.Option, object]) -> Iterator[str]:
+    for option, value in given.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                yield f"{option.flag}={one}"
+
+
+def _split(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """What is for pytest, and the paths of what to run."""
+    for_pytest: list[str] = []
+    paths: list[str] = []
+    remaining = iter(words)
+    for word in remaining:
+        if not word.startswith("-"):
+            paths.append(_path(word))
+            continue
+        _refuse_misspelled(word)
+        for_pytest.append(word)
+        if word in PYTEST_OPTIONS_WITH_A_VALUE:
+            for_pytest.extend(value for value in [next(remaining, None)] if value is not None)
+    return for_pytest, paths
+
+
+def _all_suites() -> Path:
+    """The suites of this directory, or else fltlab's own."""
+    own = Path("suites")
+    return own if own.is_dir() else checkout() / "suites"
+
+
+def _path(word: str) -> str:
+    """A suite or a path, perhaps with `::test`, as a path that pytest finds."""
+    file, separator, test = word.partition("::")
+    if Path(file).exists():
+        return word
+    folder = _all_suites()
+    if (folder / file).exists():
+        return f"{folder / file}{separator}{test}"
+    known = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("_"))
+    near = difflib.get_close_matches(file, known, n=1, cutoff=0.5)
+    raise ConfigurationError(
+        f"there is no suite or path {file!r}{f'; did you mean {near[0]!r}?' if near else ''}",
+        details=(f"suites in {folder}: {', '.join(known)}",),
+    )
+
+
+def _exit_code(code: int, *, interrupted: bool) -> ExitCode:
+    match code:
+        case pytest.ExitCode.INTERRUPTED:
+            return ExitCode.INTERRUPTED if interrupted else ExitCode.USAGE
+        case pytest.ExitCode.USAGE_ERROR:
+            return ExitCode.USAGE
+        case pytest.ExitCode.NO_TESTS_COLLECTED:
+            typer.echo("error: no test was selected", err=True)
+            return ExitCode.USAGE
+        case _:
+            return ExitCode(code)
+
+
+def _refuse_misspelled(word: str) -> None:
+    """Most unknown options are pytest's to judge; one that is nearly ours is a slip, and its value no suite."""
+    option = word.partition("=")[0]
+    near = difflib.get_close_matches(option, [known.flag for known in options.OPTIONS], n=1, cutoff=0.8)
+    if near:
+        raise ConfigurationError(f"there is no option {option}; did you mean {near[0]}?")

@@ -1,0 +1,60 @@
+"""The drivers of a run: fltlab's own and the user's, built when a test first needs them."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from harness.errors import ConfigurationError
+from harness.host.directories import home, private_directory
+from harness.minifilter.build import BuiltDriver, build_drivers
+from harness.minifilter.imports import SUPPORT
+from harness.minifilter.package import find_packages
+from harness.plugin.marks import did_you_mean
+
+PROBE = "fltprobe"
+
+
+class Drivers:
+    """Finds drivers by name below several directories, and builds those that are asked for."""
+
+    def __init__(self, further: Sequence[Path]) -> None:
+        self._roots = (SUPPORT, *further)
+        self._built: dict[str, BuiltDriver] = {}
+
+    @cached_property
+    def _root_of(self) -> dict[str, Path]:
+        """Which directory has which driver."""
+        found: dict[str, Path] = {}
+        for root in self._roots:
+            for name in find_packages(root):
+                if name in found:
+                    raise ConfigurationError(
+                        f"two drivers are called {name}", details=(str(found[name]), str(root)), hint="rename yours"
+                    )
+                found[name] = root
+        return found
+
+    def build(self, names: Sequence[str]) -> dict[str, BuiltDriver]:
+        """The named drivers, built; a driver that no directory has is the user's mistake."""
+        for name in names:
+            if name not in self._root_of:
+                raise ConfigurationError(
+                    f"there is no driver called {name!r}{did_you_mean(name, self._root_of)}",
+                    details=tuple(f"looked below {root}" for root in self._roots),
+                    hint="fltlab drivers list; --drivers DIR adds a directory",
+                )
+        missing = [name for name in dict.fromkeys(names) if name not in self._built]
+        for root in self._roots:
+            of_this_root = [name for name in missing if self._root_of[name] == root]
+            if of_this_root:
+                self._built |= build_drivers(root, output_of(root), of_this_root)
+        return {name: self._built[name] for name in names}
+
+
+def output_of(root: Path) -> Path:
+    """Where the drivers of a directory are built: for our own build/drivers, for a user's below fltlab's home."""
+    if root == SUPPORT:
+        return SUPPORT.parent / "build" / "drivers"
+    key = hashlib.sha256(str(root).encode()).hexdigest()[:16]
+    return private_directory(home() / "builds") / key

@@ -1,0 +1,105 @@
+"""The commands answer as a person and as a script expect: tables, JSON, exit codes, and what was perhaps meant."""
+
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli import run
+from harness.cli.main import main
+from harness.errors import ExitCode
+from harness.plugin.options import OPTIONS
+
+
+def test_version_as_json(capsys: pytest.CaptureFixture[str]):
+    assert main(["version", "--json"]) == ExitCode.PASSED
+
+    assert json.loads(capsys.readouterr().out)["fltlab"]
+
+
+def test_every_option_of_the_plugin_is_an_option_of_run():
+    declared = {
+        flag
+        for parameter in inspect.signature(run.run, eval_str=True).parameters.values()
+        for flag in parameter.annotation.__metadata__[0].param_decls or ()
+    }
+
+    assert {option.flag for option in OPTIONS} <= declared
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rum"], "Did you mean 'run'?"),
+        (["run", "completon"], "there is no suite or path 'completon'; did you mean 'completion'?"),
+        (["run", "--gest", "reference"], "there is no option --gest; did you mean --guest?"),
+        (["contract", "PRE-COMP-99"], "there is no rule 'PRE-COMP-99' in the contract; did you mean 'PRE-COMP-"),
+        (["drivers", "build", "obsever"], "there is no driver called 'obsever'; did you mean 'observer'?"),
+        (["report", "nowhere"], "nowhere holds no run"),
+        (["contract", "--area", "pendin"], "pending"),
+    ],
+)
+def test_a_slip_is_answered_with_what_was_perhaps_meant(arguments, said, capsys: pytest.CaptureFixture[str]):
+    assert main(arguments) == ExitCode.USAGE
+
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_selection_without_tests_is_wrong_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "test_one.py").write_text("def test_one(): pass")
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["run", "-k", "nothing", "-p", "no:cacheprovider"]) == ExitCode.USAGE
+
+
+def test_the_suites_of_the_current_directory_come_before_fltlabs_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "suites" / "mine").mkdir(parents=True)
+    (tmp_path / "suites" / "mine" / "test_mine.py").write_text("def test_of_my_own(): pass")
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["run", "mine", "-v", "-p", "no:cacheprovider"]) == ExitCode.PASSED
+    assert "test_of_my_own PASSED" in capsys.readouterr().out
+
+
+def test_the_contract_as_json_says_which_tests_are_about_a_rule(capsys: pytest.CaptureFixture[str]):
+    assert main(["contract", "pre-comp-01", "--json"]) == ExitCode.PASSED
+
+    (rule,) = json.loads(capsys.readouterr().out)
+    assert rule["id"] == "PRE-COMP-01"
+    assert "completion/test_completion.py::test_a_completed_create_goes_no_further_down" in rule["tests"]
+
+
+def test_the_drivers_as_json(capsys: pytest.CaptureFixture[str]):
+    assert main(["drivers", "list", "--json"]) == ExitCode.PASSED
+
+    names = {driver["name"] for driver in json.loads(capsys.readouterr().out)}
+    assert {"observer", "passthrough", "completion", "pending", "synchronize", "fastio"} <= names
+
+
+def test_drivers_of_another_directory_are_listed_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "mine.c").write_text("")
+    (tmp_path / "driver.yaml").write_text("name: mine\ndescription: of my own\nsources: [mine.c]\n")
+
+    assert main(["drivers", "list", "--drivers", str(tmp_path), "--json"]) == ExitCode.PASSED
+    assert "mine" in {driver["name"] for driver in json.loads(capsys.readouterr().out)}
+
+
+def test_a_report_is_made_again_from_the_journal_of_a_killed_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "test_journal.py").write_text('import pytest\n@pytest.mark.rule("REG-01")\ndef test_one(): pass\n')
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "test_journal.py", "--out", "run", "-p", "no:cacheprovider"]) == ExitCode.PASSED
+    for name in ("junit.xml", "report.html"):
+        (tmp_path / "run" / name).unlink()
+    capsys.readouterr()
+
+    assert main(["report", "run", "--json"]) == ExitCode.PASSED
+
+    assert json.loads(capsys.readouterr().out)["passed"] == 1
+    assert (tmp_path / "run" / "junit.xml").is_file()
+    assert (tmp_path / "run" / "report.html").is_file()
