@@ -1,12 +1,10 @@
 """The commands answer as a person and as a script expect: tables, JSON, exit codes, and what was perhaps meant."""
 
-import inspect
 import json
 from pathlib import Path
 
 import pytest
 
-from harness.cli import run
 from harness.cli.main import main
 from harness.errors import ExitCode
 from harness.plugin.options import OPTIONS
@@ -18,14 +16,11 @@ def test_version_as_json(capsys: pytest.CaptureFixture[str]):
     assert json.loads(capsys.readouterr().out)["fltlab"]
 
 
-def test_every_option_of_the_plugin_is_an_option_of_run():
-    declared = {
-        flag
-        for parameter in inspect.signature(run.run, eval_str=True).parameters.values()
-        for flag in parameter.annotation.__metadata__[0].param_decls or ()
-    }
+def test_every_option_of_the_plugin_is_an_option_of_run(capsys: pytest.CaptureFixture[str]):
+    assert main(["run", "--help"]) == ExitCode.PASSED
 
-    assert {option.flag for option in OPTIONS} <= declared
+    shown = capsys.readouterr().out
+    assert [option.flag for option in OPTIONS if f"{option.flag} " not in shown] == []
 
 
 @pytest.mark.parametrize(
