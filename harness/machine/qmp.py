@@ -81,10 +81,12 @@ class Qmp:
         """Take over a connected socket and greet QEMU; raises QmpClosedError if nobody or nothing sensible answers."""
         deadline = self._deadlines.begin(Wait.QEMU_START)
         try:
-            self._loop.run(self._connect(connection), deadline.remaining)
+            self._loop.run(self._connect(connection, deadline.remaining))
         except TimeoutError as error:
+            self.close()
             raise deadline.error("a process that says nothing") from error
         except (ConnectError, QMPError, OSError) as error:
+            self.close()
             raise QmpClosedError(f"QEMU did not answer QMP: {error}") from error
 
     def execute(self, command: str, arguments: Mapping[str, Any] | None = None, **more: Any) -> Any:
@@ -153,10 +155,10 @@ class Qmp:
         """End the connection."""
         self._loop.run(self._disconnect(), self._deadlines.seconds(Wait.QMP_COMMAND))
 
-    async def _connect(self, connection: socket.socket) -> None:
+    async def _connect(self, connection: socket.socket, seconds: float) -> None:
         self._client.register_listener(self._listener)
         self._tasks.append(asyncio.create_task(self._collect()))
-        await self._client.connect(connection)
+        await asyncio.wait_for(self._client.connect(connection), seconds)
         self._tasks.append(asyncio.create_task(self._watch()))
 
     async def _execute(self, command: str, descriptor: int | None, arguments: Mapping[str, Any]) -> Any:
@@ -191,7 +193,8 @@ class Qmp:
 
     async def _finish(self) -> None:
         try:
-            await self._client.disconnect()
+            if self._client.runstate is not Runstate.IDLE:
+                await self._client.disconnect()
         except (EOFError, OSError, QMPError):
             pass  # how QEMU ends a connection is of no interest: that it has ended is
         finally:
