@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from harness.cli import contract, drivers, report, run, test, version
+from harness.cli import contract, drivers, new_suite, report, run, test, version
 from harness.errors import ExitCode, FltLabError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("run", context_settings=run.CONTEXT)(run.run)
 app.command("report")(report.report)
 app.command("contract")(contract.contract)
 app.add_typer(drivers.app, name="drivers")
+app.command("new-suite")(new_suite.new_suite)
 app.command("test", context_settings=test.CONTEXT)(test.test)
 app.command("version")(version.version)
 

@@ -98,3 +98,23 @@ def test_a_report_is_made_again_from_the_journal_of_a_killed_run(
     assert json.loads(capsys.readouterr().out)["passed"] == 1
     assert (tmp_path / "run" / "junit.xml").is_file()
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_new_suite_is_a_test_that_can_be_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["new-suite", "my-rules", "--driver", "completion"]) == ExitCode.PASSED
+    assert main(["run", "my-rules", "--collect-only", "-q", "-p", "no:cacheprovider"]) == ExitCode.PASSED
+    assert "test_my_rules.py::test_a_file_can_be_read" in capsys.readouterr().out
+
+
+def test_a_suite_that_is_there_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    main(["new-suite", "mine"])
+
+    assert main(["new-suite", "mine"]) == ExitCode.USAGE
+    assert "is there already" in capsys.readouterr().err
