@@ -1,41 +1,57 @@
-"""The reference kernel: one object that owns memory, processors, threads, images and what was found wrong."""
+"""The reference kernel: one object that owns memory, processors, threads and images, and knows what went wrong.
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+It runs unmodified x64 images in virtual time, on `processors` logical processors of which one moves at a time. The
+same seed gives the same run, bit for bit (`trace.digest`). The rooms behind it: cpu/ (Unicorn, traps, exceptions),
+memory/, loader/, scheduler/, verifier/ and nt/ (exports of ntoskrnl.exe).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, Never
 
-from harness.nt import BugCheck
+from harness.nt import BugCheck, Irql
+from harness.reference.cpu.emulator import Emulator
+from harness.reference.cpu.seh.dispatch import ExceptionDispatcher
+from harness.reference.cpu.traps import Traps
+from harness.reference.cpu.watchdog import watching
+from harness.reference.loader.binding import ExportBinder, MissingExport
+from harness.reference.loader.drivers import DriverTable
+from harness.reference.loader.exports import Export
+from harness.reference.loader.images import Image, ImageTable
+from harness.reference.loader.loader import Loader
+from harness.reference.memory.heap import KernelStacks, SystemHeap
+from harness.reference.memory.layout import is_user
+from harness.reference.memory.memory import Memory
+from harness.reference.memory.pagetables import PageTables
+from harness.reference.memory.pool import Pool
+from harness.reference.nt import load_topics
+from harness.reference.nt.data import DataExports, SharedData
+from harness.reference.nt.objects import ObjectManager
+from harness.reference.nt.registry import Registry
 from harness.reference.policy import Policy
+from harness.reference.scheduler.dispatcher import Dispatcher, Event
+from harness.reference.scheduler.engine import Engine
+from harness.reference.scheduler.processes import ProcessTable
+from harness.reference.scheduler.processor import Processor, QueuedDpc
+from harness.reference.scheduler.scheduler import Scheduler
+from harness.reference.scheduler.spinlocks import SpinLocks
+from harness.reference.scheduler.thread import Execution, Process, Thread
+from harness.reference.scheduler.timers import Clock, Timer
+from harness.reference.scheduler.workers import WorkerQueues
 from harness.reference.trace import Trace
+from harness.reference.verifier.blame import Blame
+from harness.reference.verifier.faults import Faults
 from harness.reference.verifier.findings import Verifier
+from harness.reference.verifier.stop import BugCheckKind, BugCheckStop, KernelStop
 
 if TYPE_CHECKING:
-    from harness.reference.loader.images import Image, ImageTable
-    from harness.reference.memory.memory import Memory
-    from harness.reference.memory.pool import Pool
-    from harness.reference.nt.objects import ObjectManager
-    from harness.reference.nt.registry import Registry
-    from harness.reference.scheduler.dispatcher import Event
-    from harness.reference.scheduler.processor import Processor
     from harness.reference.scheduler.requests import KernelCode
-    from harness.reference.scheduler.thread import Process, Thread
-    from harness.reference.scheduler.timers import Timer
+
+load_topics()
 
 
 class Kernel:
-    """A machine with `processors` logical processors that runs unmodified x64 images in virtual time."""
-
-    memory: "Memory"
-    pool: "Pool"
-    images: "ImageTable"
-    objects: "ObjectManager"
-    registry: "Registry"
-    verifier: Verifier
-    policy: Policy
-    trace: Trace
-    random: Random
-    mutants: frozenset[str]
-    processors: list["Processor"]
+    """A machine."""
 
     def __init__(
         self,
@@ -44,89 +60,163 @@ class Kernel:
         processors: int = 2,
         mutants: Iterable[str] = (),
         policy: Mapping[str, str] | None = None,
-        memory_mib: int = 128,
+        memory_mib: int = 192,
     ) -> None:
-        raise NotImplementedError("the core follows")
+        self.seed = seed
+        self.random = Random(seed)
+        self.mutants = frozenset(mutants)
+        self.policy = Policy(policy)
+        self.clock = Clock()
+        self.stop: KernelStop | None = None
+        """How the machine ended; once set, every use raises it again."""
+        self.log: list[str] = []
+        """What drivers printed with DbgPrint."""
+        self.verifier = Verifier(lambda: self.clock.now, lambda: self.irql)
+
+        self.memory = Memory(PageTables(memory_mib << 20))
+        self.pool = Pool(self.memory)
+        self.heap = SystemHeap(self.memory)
+        self.stacks = KernelStacks(self.memory)
+        self.shared_data = SharedData(self.memory, processors)
+        self.images = ImageTable()
+        self.exports = ExportBinder(self.memory)
+        self.loader = Loader(self)
+        self.registry = Registry()
+        self.objects = ObjectManager(self)
+
+        self.processors = [Processor(self.memory, number) for number in range(processors)]
+        self.processes = ProcessTable(self)
+        self.scheduler = Scheduler(self, self.processors, self.clock, Random(self.random.getrandbits(64)))
+        self.emulator = Emulator(self.memory.tables)
+        self.traps = Traps(self, self.emulator)
+        self.faults = Faults(self)
+        self.blame = Blame(self)
+        self.seh = ExceptionDispatcher(self, self.emulator)
+        self.engine = Engine(self, self.emulator, self.traps, self.scheduler, self.seh)
+        self.scheduler.engine = self.engine
+        self.scheduler.traps = self.traps
+        self.traps.irql_offset = self.processor.irql_offset
+        for processor in self.processors:
+            processor.idle_thread = self.processes.make_idle_thread(processor)
+            processor.show_thread()
+        self.spin_locks = SpinLocks(self)
+        self.workers = WorkerQueues(self)
+        self.drivers = DriverTable(self)
+        self.data = DataExports(self)
+        self.trace = Trace(lambda: self.clock.now, lambda: self.current.id, lambda: self.traps.mixed)
 
     # -- threads and time
 
     @property
-    def current(self) -> "Thread":
+    def current(self) -> Thread:
         """The current thread: id, name, process, kthread (guest address), processor."""
-        raise NotImplementedError
+        return self.processor.current
 
     @property
-    def processor(self) -> "Processor":
+    def processor(self) -> Processor:
         """The processor that runs now: number, irql, kpcr."""
-        raise NotImplementedError
+        return self.scheduler.current_processor
 
     @property
     def irql(self) -> int:
         """IRQL of the current processor."""
-        raise NotImplementedError
+        return self.processor.irql
 
     @property
     def now(self) -> int:
-        """Virtual time in 100 ns."""
-        raise NotImplementedError
+        """Virtual time since boot, in 100 ns."""
+        return self.clock.now
 
     def spawn(
-        self, code: "KernelCode", name: str, *, process: "Process | None" = None, start: int = 0, priority: int = 8
-    ) -> "Thread":
+        self, code: "KernelCode", name: str, *, process: Process | None = None, start: int = 0, priority: int = 8
+    ) -> Thread:
         """Make a thread that runs `code` and put it into the ready queue."""
-        raise NotImplementedError
+        self._check()
+        thread = self.processes.make_thread(code, name, process or self.processes.system, start, priority)
+        self.scheduler.add(thread)
+        return thread
 
-    def create_process(self, name: str) -> "Process":
+    def create_process(self, name: str) -> Process:
         """Make a process: id, name, eprocess (guest address)."""
-        raise NotImplementedError
+        return self.processes.create(name)
 
     def queue_worker(self, code: "KernelCode", *, queue: int = 1) -> None:
-        """Have a system worker thread run `code`."""
-        raise NotImplementedError
+        """Have a system worker thread run `code`; `queue` is a WORK_QUEUE_TYPE."""
+        self.workers.queue(code, queue)
 
-    def queue_dpc(self, routine: "Callable[[], KernelCode]", processor: "Processor | None" = None) -> None:
+    def queue_dpc(self, routine: "Callable[[], KernelCode]", processor: Processor | None = None) -> None:
         """Run `routine()` at DISPATCH_LEVEL on `processor` (the current one), in whatever thread is there."""
-        raise NotImplementedError
+        self.scheduler.queue_dpc(QueuedDpc(routine), processor or self.processor)
 
-    def timer(self, after: int, function: Callable[[], None], period: int = 0) -> "Timer":
-        """Call `function` in `after` * 100 ns (and every `period`), at no particular thread; `.cancel()` it."""
-        raise NotImplementedError
+    def timer(self, after: int, function: Callable[[], None], period: int = 0) -> Timer:
+        """Call `function` in `after` * 100 ns (and every `period`), in no particular thread; `.cancel()` it."""
+        return self.clock.add(after, function, period)
 
-    def signal(self, event: "Event") -> None:
-        """Set a Python event and wake who waits for it."""
-        raise NotImplementedError
+    def signal(self, item: Dispatcher) -> None:
+        """Wake who waits for an object; a Python Event is set first."""
+        if isinstance(item, Event):
+            item.state = True
+        self.scheduler.signal(item)
 
     def raise_irql(self, irql: int) -> int:
         """KeRaiseIrql on the current processor; the old IRQL."""
-        raise NotImplementedError
+        old = self.processor.irql
+        if irql < old:
+            self.bugcheck(
+                BugCheck.IRQL_NOT_GREATER_OR_EQUAL, old, irql, message=f"IRQL {old} is raised to {irql}, which is lower"
+            )
+        self.set_irql(irql)
+        return old
 
     def lower_irql(self, irql: int) -> None:
         """KeLowerIrql on the current processor."""
-        raise NotImplementedError
+        old = self.processor.irql
+        if irql > old:
+            self.bugcheck(
+                BugCheck.IRQL_NOT_LESS_OR_EQUAL, old, irql, message=f"IRQL {old} is lowered to {irql}, which is higher"
+            )
+        self.set_irql(irql)
+
+    def set_irql(self, irql: int) -> None:
+        """Set the current processor's IRQL: what IRQL takes away or gives back follows."""
+        processor = self.processor
+        processor.irql = irql
+        self.memory.set_resident(irql < Irql.DISPATCH)
+        if irql < Irql.DISPATCH and processor.dpcs:
+            self.traps.attention = True
+
+    def update_shared_data(self) -> None:
+        """Bring the clocks in KUSER_SHARED_DATA up to date."""
+        self.shared_data.update(self.clock.now)
 
     # -- running
 
-    def run_until(self, thread: "Thread", *, deadline: int | None = None) -> Any:
+    def run_until(self, thread: Thread, *, deadline: int | None = None) -> Any:
         """Run until `thread` has ended; its result. Raises BugCheckStop or HangStop."""
-        raise NotImplementedError
+        self._run(lambda: thread.ended, deadline)
+        return thread.result
 
-    def run(self, code: "KernelCode", name: str = "system", *, process: "Process | None" = None) -> Any:
-        """Spawn a thread for `code` and run until it has ended."""
-        raise NotImplementedError
+    def run(self, code: "KernelCode", name: str = "system", *, process: Process | None = None) -> Any:
+        """Spawn a thread for `code` and run until it has ended; its result."""
+        return self.run_until(self.spawn(code, name, process=process))
 
     def settle(self) -> None:
-        """Run what can run without letting time pass."""
-        raise NotImplementedError
+        """Run what can run without letting time jump to a timer."""
+        self._check()
+        with self._stopping(), watching(self.emulator):
+            self.scheduler.settle()
 
-    # -- drivers
+    def _run(self, done: Callable[[], bool], deadline: int | None) -> None:
+        self._check()
+        with self._stopping(), watching(self.emulator):
+            self.scheduler.run(done, deadline=deadline)
 
-    def load_driver(self, service: str, image: bytes, registry: Mapping[str, Any]) -> "Generator[Any, Any, int]":
-        """Load an image as a driver and run its DriverEntry; NTSTATUS. `registry` is the service's key."""
-        raise NotImplementedError
+    def _check(self) -> None:
+        if self.stop is not None:
+            raise self.stop
 
-    def unload_image(self, image: "Image") -> None:
-        """Unmap an image after its driver is done with, reporting what it leaks."""
-        raise NotImplementedError
+    def _stopping(self) -> "_KeepStop":
+        return _KeepStop(self)
 
     # -- verdicts
 
@@ -137,14 +227,113 @@ class Kernel:
     def bugcheck(
         self,
         code: BugCheck,
-        p1: int = 0,
-        p2: int = 0,
-        p3: int = 0,
-        p4: int = 0,
+        *parameters: int,
         message: str = "",
-        *,
         rule: str | None = None,
         driver: str | None = None,
     ) -> Never:
-        """Stop the machine. Without `driver` the nearest driver on the current thread's stack is named."""
-        raise NotImplementedError
+        """Stop the machine. Without `driver` the nearest driver on the current stack is named."""
+        raise self.bugcheck_stop(code, *parameters, message=message, rule=rule, driver=driver)
+
+    def bugcheck_stop(
+        self,
+        code: BugCheck,
+        *parameters: int,
+        message: str = "",
+        rule: str | None = None,
+        driver: str | None = None,
+        location: str | None = None,
+        kind: BugCheckKind = BugCheckKind.DRIVER,
+    ) -> BugCheckStop:
+        """The same, to be raised by the caller."""
+        p1, p2, p3, p4 = (*parameters, 0, 0, 0, 0)[:4]
+        where = self.blame.current()
+        if kind is not BugCheckKind.KERNEL_FAULT:
+            driver = driver or where.driver
+        return BugCheckStop(
+            code, (p1, p2, p3, p4), message, driver=driver, rule=rule, kind=kind, location=location or where.location
+        )
+
+    def kernel_fault(self, error: BaseException, export: str) -> KernelStop:
+        """The kernel itself failed: a fault of ours, not of a driver."""
+        if isinstance(error, KernelStop):
+            return error
+        return self.bugcheck_stop(
+            BugCheck.FLTMGR_FILE_SYSTEM,
+            message=f"the reference kernel failed{f' in {export}' if export else ''}: {type(error).__name__}: {error}",
+            kind=BugCheckKind.KERNEL_FAULT,
+        )
+
+    def missing_export(self, entry: MissingExport) -> Never:
+        """A driver called what Windows exports and we do not implement."""
+        raise self.bugcheck_stop(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION,
+            message=f"{entry.module}!{entry.name} was called, which the reference kernel does not implement",
+            kind=BugCheckKind.MISSING_EXPORT,
+        )
+
+    def above_irql(self, entry: Export | MissingExport) -> Never:
+        """An export was called above the highest IRQL it may be called at."""
+        text = f"{entry.name} was called at IRQL {self.irql}; the highest it may be called at is {entry.max_irql}"
+        self.verifier.report(None, self.blame.current().driver, text)
+        self.bugcheck(BugCheck.IRQL_NOT_LESS_OR_EQUAL, 0, self.irql, message=text)
+
+    def unhandled_exception(self, code: int, address: int, parameters: tuple[int, ...]) -> BugCheckStop:
+        """Nobody handled an exception in kernel mode."""
+        thread = self.current
+        check = BugCheck.SYSTEM_SERVICE_EXCEPTION
+        if self.irql >= Irql.DISPATCH:
+            check = BugCheck.KMODE_EXCEPTION_NOT_HANDLED
+        elif thread.system:
+            check = BugCheck.SYSTEM_THREAD_EXCEPTION_NOT_HANDLED
+        image = self.images.at(address)
+        what = self.blame.exception_text(code, parameters)
+        return self.bugcheck_stop(
+            check,
+            code,
+            address,
+            *parameters[:2],
+            message=f"{what} at {self.images.describe(address)}, handled by nobody",
+            driver=image.name if image is not None else None,
+            location=image.describe(address) if image is not None else None,
+        )
+
+    # -- called by the scheduler
+
+    def thread_ended(self, thread: Thread) -> None:
+        """A thread is gone: its stack is free, and what it held is reported."""
+        self.processes.thread_ended(thread)
+
+    def thread_ended_at_irql(self, thread: Thread, irql: int) -> None:
+        """A thread ended at raised IRQL."""
+        self.bugcheck(BugCheck.IRQL_UNEXPECTED_VALUE, irql, message=f"{thread.describe()} ended at IRQL {irql}")
+
+    def location_in(self, execution: Execution) -> str | None:
+        """Where an execution stands: the nearest guest code on its stack."""
+        return self.blame.in_execution(execution).location
+
+    def describe_address(self, address: int) -> str:
+        """An address in the words of a report: pool block, image, stack, or nothing known."""
+        return self.blame.describe_address(address)
+
+    def load_image(self, name: str, data: bytes, *, user: bool = False) -> Image:
+        """Load an image file without running anything of it. Raises LoadError."""
+        return self.loader.load(name, data, user=user)
+
+    def is_user(self, address: int) -> bool:
+        """Whether an address is in the user half."""
+        return is_user(address)
+
+
+class _KeepStop:
+    """Keeps the first stop of a kernel."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KernelStop):
+            self._kernel.stop = error

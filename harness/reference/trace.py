@@ -16,14 +16,17 @@ class TraceEntry:
 
 
 class Trace:
-    """Keeps the last `keep` entries and a running hash of all."""
+    """Keeps the last `keep` entries, and a hash of all of them and of all import calls."""
 
-    def __init__(self, now: Callable[[], int], current: Callable[[], int], keep: int = 4096) -> None:
+    def __init__(
+        self, now: Callable[[], int], current: Callable[[], int], calls: Callable[[], int], keep: int = 4096
+    ) -> None:
         self.entries: deque[TraceEntry] = deque(maxlen=keep)
         self.count = 0
         self._hash = blake2b(digest_size=16)
         self._now = now
         self._current = current
+        self._calls = calls
 
     def add(self, what: str) -> None:
         """Record `what` at the present virtual time, for the current thread."""
@@ -34,5 +37,7 @@ class Trace:
 
     @property
     def digest(self) -> str:
-        """Hash over all entries so far."""
-        return self._hash.hexdigest()
+        """Hash over all entries and import calls so far."""
+        final = self._hash.copy()
+        final.update(f"{self._calls()} {self._now()}".encode())
+        return final.hexdigest()

@@ -9,7 +9,7 @@ the `yield` expression is the answer:
     yield Delay(10_000)                                 # 1 ms of virtual time
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,38 @@ class Delay:
     ticks: int
 
 
-Request = Call | Wait | Yield | Delay
+@dataclass(frozen=True, slots=True)
+class Spin:
+    """Busy-wait at raised IRQL until `ready()`: the thread keeps its processor, the others run."""
+
+    ready: Callable[[], bool]
+    describe: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class EndThread:
+    """End the current thread, wherever it is."""
+
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Continue guest code at `address` with all registers given: how exception handling ends."""
+
+    address: int
+    registers: Sequence[int]
+    vectors: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Throw:
+    """An exception nobody in user mode handled: raise it from the `Call` that entered user mode."""
+
+    exception: BaseException
+
+
+Request = Call | Wait | Yield | Delay | Spin | EndThread | Resume | Throw
 
 KernelCode = Generator[Request, Any, Any]
 """A piece of Python kernel code: yields requests, is sent their answers, returns its result."""

@@ -20,12 +20,21 @@ class Finding:
 class Verifier:
     """Collects findings in the order in which they were made."""
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    def __init__(self, now: Callable[[], int], irql: Callable[[], int]) -> None:
         self.findings: list[Finding] = []
         self._now = now
+        self._irql = irql
 
     def report(self, rule: str | None, driver: str | None, text: str) -> Finding:
         """Record a violation of `rule` by `driver`."""
         finding = Finding(rule, driver, text, self._now())
         self.findings.append(finding)
         return finding
+
+    def check_irql(self, expected: int, driver: str | None, what: str, *, rule: str | None = None) -> bool:
+        """Report a routine of a driver that has returned at another IRQL than it was called at."""
+        irql = self._irql()
+        if irql == expected:
+            return True
+        self.report(rule, driver, f"{what} was called at IRQL {expected} and returned at IRQL {irql}")
+        return False

@@ -1,0 +1,302 @@
+"""Unicorn, as this kernel uses it: one x64 processor with paging on, and raw hooks.
+
+The hooks are added past Unicorn's Python binding, which knows no hook for `rdtsc` and wraps every callback twice.
+A hook must not raise; whoever implements `Hooks` keeps what goes wrong and stops the processor.
+"""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import unicorn.unicorn_py3.unicorn as binding
+from unicorn.unicorn_const import (
+    UC_ARCH_X86,
+    UC_CTL_IO_WRITE,
+    UC_CTL_TB_FLUSH,
+    UC_CTL_TLB_FLUSH,
+    UC_HOOK_INSN,
+    UC_HOOK_INSN_INVALID,
+    UC_HOOK_INTR,
+    UC_MODE_64,
+    UC_PROT_ALL,
+)
+from unicorn.x86_const import (
+    UC_X86_INS_CPUID,
+    UC_X86_INS_RDTSC,
+    UC_X86_INS_RDTSCP,
+    UC_X86_INS_SYSCALL,
+    UC_X86_REG_CR0,
+    UC_X86_REG_CR2,
+    UC_X86_REG_CR3,
+    UC_X86_REG_CR4,
+    UC_X86_REG_EFLAGS,
+    UC_X86_REG_GS_BASE,
+    UC_X86_REG_R8,
+    UC_X86_REG_R9,
+    UC_X86_REG_R10,
+    UC_X86_REG_R11,
+    UC_X86_REG_R12,
+    UC_X86_REG_R13,
+    UC_X86_REG_R14,
+    UC_X86_REG_R15,
+    UC_X86_REG_RAX,
+    UC_X86_REG_RBP,
+    UC_X86_REG_RBX,
+    UC_X86_REG_RCX,
+    UC_X86_REG_RDI,
+    UC_X86_REG_RDX,
+    UC_X86_REG_RIP,
+    UC_X86_REG_RSI,
+    UC_X86_REG_RSP,
+    UC_X86_REG_XMM0,
+)
+
+from harness.reference.memory.pagetables import PHYSICAL_BASE, PageTables
+
+RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)
+RIP, EFLAGS = 16, 17
+"""Indices into a register list; 8 to 15 are r8 to r15, in the order of the instruction encoding and of CONTEXT."""
+
+_REGISTERS = (
+    UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_RBX,
+    UC_X86_REG_RSP, UC_X86_REG_RBP, UC_X86_REG_RSI, UC_X86_REG_RDI,
+    UC_X86_REG_R8, UC_X86_REG_R9, UC_X86_REG_R10, UC_X86_REG_R11,
+    UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15,
+    UC_X86_REG_RIP, UC_X86_REG_EFLAGS,
+)  # fmt: skip
+
+_CR0_PE_MP_ET_NE_WP_PG = 0x80010033
+_CR4_PAE_PGE_OSFXSR_OSXMMEXCPT = 0x6A0
+_EFER = 0xC0000080
+_EFER_SCE_LME_LMA_NXE = 0xD01
+
+_unicorn: Any = binding
+"""Unicorn's binding, which is not typed."""
+
+_Engine = ctypes.c_void_p
+_VOID_HOOK = ctypes.CFUNCTYPE(None, _Engine, ctypes.c_void_p)
+_INTERRUPT_HOOK = ctypes.CFUNCTYPE(None, _Engine, ctypes.c_uint32, ctypes.c_void_p)
+_SKIP_HOOK = ctypes.CFUNCTYPE(ctypes.c_uint32, _Engine, ctypes.c_void_p)
+_BOOL_HOOK = ctypes.CFUNCTYPE(ctypes.c_bool, _Engine, ctypes.c_void_p)
+
+
+@dataclass(slots=True)
+class MachineState:
+    """All registers at a fault."""
+
+    general: list[int]
+    """In the order of the instruction encoding, then rip and eflags."""
+    vectors: list[int]
+    fault_address: int
+
+
+class Hooks(Protocol):
+    """What the processor calls while it runs."""
+
+    def on_call(self) -> None:
+        """An import stub or the return thunk executed `syscall`."""
+
+    def on_interrupt(self, vector: int) -> None:
+        """A fault, or an `int` instruction."""
+
+    def on_invalid_instruction(self) -> None:
+        """An instruction that does not exist, or that we do not have."""
+
+    def on_time_stamp(self) -> int:
+        """`rdtsc` and `rdtscp`: the counter."""
+
+    def on_cpuid(self, leaf: int, subleaf: int) -> tuple[int, int, int, int]:
+        """`cpuid`: eax, ebx, ecx, edx."""
+
+
+class Emulator:
+    """The processor."""
+
+    def __init__(self, tables: PageTables) -> None:
+        self._tables = tables
+        self.uc = _unicorn.Uc(UC_ARCH_X86, UC_MODE_64)
+        self.uc.mem_map_ptr(PHYSICAL_BASE, tables.size, UC_PROT_ALL, tables.host_address)
+        self.uc.reg_write(UC_X86_REG_CR3, tables.root)
+        self.uc.reg_write(UC_X86_REG_CR4, _CR4_PAE_PGE_OSFXSR_OSXMMEXCPT)
+        self.uc.msr_write(_EFER, _EFER_SCE_LME_LMA_NXE)
+        self.uc.reg_write(UC_X86_REG_CR0, _CR0_PE_MP_ET_NE_WP_PG)
+        self._handle = self.uc._uch  # noqa: SLF001 - the binding has no other way to its hot functions
+        self._callbacks: list[Any] = []
+        self._values = (ctypes.c_uint64 * len(_REGISTERS))()
+        self._numbers = (ctypes.c_int32 * len(_REGISTERS))(*_REGISTERS)
+        self._pointers = (ctypes.c_void_p * len(_REGISTERS))(
+            *(ctypes.addressof(self._values) + 8 * index for index in range(len(_REGISTERS)))
+        )
+        self._write_batch: Callable[..., int] = _unicorn.uclib["uc_reg_write_batch"]
+        self._read_batch: Callable[..., int] = _unicorn.uclib["uc_reg_read_batch"]
+        self._start: Any = _unicorn.uclib["uc_emu_start"]
+        self._start.argtypes = (_Engine, *([ctypes.c_uint64] * 3), ctypes.c_size_t)
+        self._stop: Callable[..., int] = _unicorn.uclib["uc_emu_stop"]
+        self.progress = 0
+        """Counts starts, stops and calls: how a watchdog sees that guest code does not come back."""
+        self.gs = 0
+        self._pristine = self.uc.context_save()
+
+    # -- hooks
+
+    def set_hooks(self, hooks: Hooks) -> None:
+        """Connect the processor to the kernel."""
+
+        def call(_engine: int, _data: int) -> None:
+            self.progress += 2
+            hooks.on_call()
+
+        def interrupt(_engine: int, vector: int, _data: int) -> None:
+            hooks.on_interrupt(vector)
+
+        def invalid(_engine: int, _data: int) -> bool:
+            hooks.on_invalid_instruction()
+            return True
+
+        def time_stamp(_engine: int, _data: int) -> int:
+            value = hooks.on_time_stamp()
+            self.write_register(RAX, value & 0xFFFF_FFFF)
+            self.write_register(RDX, value >> 32)
+            return 1
+
+        def time_stamp_and_processor(_engine: int, _data: int) -> int:
+            self.write_register(RCX, 0)
+            return time_stamp(_engine, _data)
+
+        def cpuid(_engine: int, _data: int) -> int:
+            registers = self.registers()
+            answer = hooks.on_cpuid(registers[RAX] & 0xFFFF_FFFF, registers[RCX] & 0xFFFF_FFFF)
+            for register, value in zip((RAX, RBX, RCX, RDX), answer, strict=True):
+                self.write_register(register, value)
+            return 1
+
+        self._hook(UC_HOOK_INSN, _VOID_HOOK(call), UC_X86_INS_SYSCALL)
+        self._hook(UC_HOOK_INTR, _INTERRUPT_HOOK(interrupt))
+        self._hook(UC_HOOK_INSN_INVALID, _BOOL_HOOK(invalid))
+        self._hook(UC_HOOK_INSN, _SKIP_HOOK(time_stamp), UC_X86_INS_RDTSC)
+        self._hook(UC_HOOK_INSN, _SKIP_HOOK(time_stamp_and_processor), UC_X86_INS_RDTSCP)
+        self._hook(UC_HOOK_INSN, _SKIP_HOOK(cpuid), UC_X86_INS_CPUID)
+
+    def _hook(self, kind: int, callback: Any, *arguments: int) -> None:
+        handle = _unicorn.uc_hook_h()
+        status = _unicorn.uclib.uc_hook_add(
+            self._handle,
+            ctypes.byref(handle),
+            kind,
+            callback,
+            ctypes.c_void_p(0),
+            ctypes.c_uint64(1),
+            ctypes.c_uint64(0),
+            *(ctypes.c_int(argument) for argument in arguments),
+        )
+        if status:
+            raise _unicorn.UcError(status)
+        self._callbacks.append(callback)
+
+    # -- running
+
+    @property
+    def running(self) -> bool:
+        """Whether guest code runs."""
+        return self.progress & 1 == 1
+
+    def run(self, address: int, count: int = 0) -> None:
+        """Run from `address` until a hook stops the processor, or for `count` instructions."""
+        if self._tables.dirty:
+            self.flush_tlb()
+        self.progress += 1
+        status = self._start(self._handle, address, 0, 0, count)
+        self.progress += 1
+        if status:
+            raise _unicorn.UcError(status)
+
+    def stop(self) -> None:
+        """Stop after the instruction that runs now. May be called from another thread."""
+        self._stop(self._handle)
+
+    def flush_tlb(self) -> None:
+        """Forget cached translations of addresses."""
+        self._tables.dirty = False
+        self.uc.ctl(UC_CTL_TLB_FLUSH, UC_CTL_IO_WRITE)
+
+    def flush_code(self) -> None:
+        """Forget translated code, so that `count` is heeded by code that has run already."""
+        self.uc.ctl(UC_CTL_TB_FLUSH, UC_CTL_IO_WRITE)
+
+    # -- registers
+
+    def registers(self) -> list[int]:
+        """The general registers, rip and eflags."""
+        self._read_batch(self._handle, self._numbers, self._pointers, len(_REGISTERS))
+        return list(self._values)
+
+    def set_registers(self, values: Sequence[int]) -> None:
+        """Set the general registers and eflags; rip is given to `run`."""
+        for index, value in enumerate(values):
+            self._values[index] = value & 0xFFFF_FFFF_FFFF_FFFF
+        # All but rip, which Unicorn would take as a jump.
+        self._write_batch(self._handle, self._numbers, self._pointers, RIP)
+        self.uc.reg_write(UC_X86_REG_EFLAGS, values[EFLAGS] & 0xFFFF_FFFF)
+
+    def write_register(self, index: int, value: int) -> None:
+        """Set one general register."""
+        self.uc.reg_write(_REGISTERS[index], value)
+
+    def set_carry(self) -> None:
+        """Set the carry flag: what `rdrand` does when it succeeded."""
+        self.uc.reg_write(UC_X86_REG_EFLAGS, self.uc.reg_read(UC_X86_REG_EFLAGS) | 1)
+
+    def read_register(self, index: int) -> int:
+        """One general register, rip or eflags."""
+        return int(self.uc.reg_read(_REGISTERS[index]))
+
+    def vector_registers(self) -> list[int]:
+        """xmm0 to xmm15."""
+        return [int(self.uc.reg_read(UC_X86_REG_XMM0 + index)) for index in range(16)]
+
+    def recover(self) -> MachineState:
+        """What the processor holds after a fault, and a processor that can fault again.
+
+        Unicorn delivers no exception to the guest, so its processor goes on believing that the last one is still
+        being delivered, and would make the next one a double fault. Only a restored context clears that.
+        """
+        state = MachineState(self.registers(), self.vector_registers(), self.fault_address)
+        self.uc.context_restore(self._pristine)
+        self.gs = 0
+        return state
+
+    def load(self, registers: Sequence[int], vectors: Sequence[int]) -> None:
+        """Set all registers but rip."""
+        self.set_registers(registers)
+        for index, value in enumerate(vectors):
+            self.uc.reg_write(UC_X86_REG_XMM0 + index, value)
+
+    @property
+    def fault_address(self) -> int:
+        """CR2."""
+        return int(self.uc.reg_read(UC_X86_REG_CR2))
+
+    @property
+    def instruction_pointer(self) -> int:
+        return int(self.uc.reg_read(UC_X86_REG_RIP))
+
+    def set_gs(self, base: int) -> None:
+        """Point gs at a processor's control region or a thread's environment block."""
+        if self.gs != base:
+            self.gs = base
+            self.uc.reg_write(UC_X86_REG_GS_BASE, base)
+
+    # -- contexts
+
+    def save(self, context: Any | None) -> Any:
+        """All of the processor's state, into `context` if there is one already."""
+        if context is None:
+            return self.uc.context_save()
+        self.uc.context_update(context)
+        return context
+
+    def restore(self, context: Any, gs: int) -> None:
+        """Take back what `save` kept; `gs` is what gs was then."""
+        self.uc.context_restore(context)
+        self.gs = gs

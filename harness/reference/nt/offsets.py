@@ -1,0 +1,39 @@
+"""Offsets of the opaque structures that drivers read through inlined code, or that we must lay out ourselves.
+
+Where documentation or the kit's headers fix an offset it is that one (x64). Of KTHREAD and EPROCESS only the
+dispatcher header is fixed for drivers; the rest is ours.
+"""
+
+
+class KPCR:
+    """KPCR: the processor control region that gs points to."""
+
+    SIZE = 0x1000
+    SELF = 0x18
+    CURRENT_PRCB = 0x20
+    IRQL = 0x50
+    CURRENT_THREAD = 0x188
+    IDLE_THREAD = 0x198
+    NUMBER = 0x1A4
+
+
+class KTHREAD:
+    """KTHREAD and ETHREAD."""
+
+    SIZE = 0x800
+    TEB = 0xF0
+    KERNEL_APC_DISABLE = 0x1E4
+    SPECIAL_APC_DISABLE = 0x1E6
+    PROCESS = 0x220
+    PREVIOUS_MODE = 0x232
+    PROCESS_ID = 0x478
+    THREAD_ID = 0x480
+    TOP_LEVEL_IRP = 0x500
+
+
+class EPROCESS:
+    """KPROCESS and EPROCESS."""
+
+    SIZE = 0x800
+    PROCESS_ID = 0x440
+    TOKEN = 0x4B8
