@@ -23,7 +23,6 @@
 #define InterlockedBitTestAndReset FltLabUnusedBitTestAndReset
 #include <ntifs.h>
 #include <csq.h>
-#include <ntstrsafe.h>
 #pragma clang diagnostic pop
 
 #ifdef __cplusplus

@@ -20,11 +20,17 @@ from typing import Any
 from filelock import FileLock
 
 from harness.errors import ConfigurationError, FltLabError
+from harness.minifilter.check import require_good
 from harness.minifilter.imports import INCLUDE, SUPPORT, definition_file
 from harness.minifilter.layout import check_layout
 from harness.minifilter.package import DriverPackage, PackageKind, find_packages
 from harness.minifilter.sign import SigningCertificate, sign_image, signing_certificate
 from harness.minifilter.toolchain import Toolchain, find_toolchain
+
+__all__ = ["SUPPORT", "BuiltDriver", "build_drivers", "file_sha256"]
+
+# The spellings of fltkernel.h in drivers that were written where case does not matter.
+SPELLINGS = ("fltKernel.h", "FltKernel.h")
 
 
 @dataclass(frozen=True)
@@ -134,11 +140,21 @@ class _Builder:
     def _compile(self, source: Path, kernel: bool, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_suffix(".tmp")
-        include = (self.include, self.common, source.parent) if kernel else (self.include, source.parent)
+        include = [self.include, source.parent]
+        if kernel:
+            include += [self.common, self.spellings()]
         ours = source.is_relative_to(SUPPORT)
         root = SUPPORT.parent if ours else self.root
         self.toolchain.compile(source, temporary, kernel=kernel, strict=ours, include=include, root=root)
         temporary.replace(target)
+
+    def spellings(self) -> Path:
+        """A directory of headers that stand for fltkernel.h under other spellings."""
+        directory = self.out / ".include"
+        directory.mkdir(exist_ok=True)
+        for spelling in SPELLINGS:
+            (directory / spelling).write_text("#include <fltkernel.h>\n", encoding="ascii")
+        return directory
 
     def library(self, name: str) -> Path:
         """The import library for `name`.def."""
@@ -155,26 +171,26 @@ class _Builder:
         """Link and sign; the directory of the driver is replaced by the new one at once."""
         kernel = package.kind is PackageKind.DRIVER
         work = self.out / f".{package.name}.new"
+        linked = work / "unsigned"
         shutil.rmtree(work, ignore_errors=True)
-        (work / "unsigned").mkdir(parents=True)
-        names = []
-        for source in self.sources(package):
-            name = f"{'common-' if source.parent == self.common else ''}{source.stem}.obj"
-            shutil.copyfile(objects[source, kernel], work / "unsigned" / name)
-            names.append(name)
+        linked.mkdir(parents=True)
+        # Everything lies in one directory while it is linked: a PDB keeps all paths, and is to be the same everywhere.
+        inputs = {
+            f"{'common-' if source.parent == self.common else ''}{source.stem}.obj": objects[source, kernel]
+            for source in self.sources(package)
+        }
+        libraries = {f"{name}.lib": self.library(name) for name in package.imports}
+        for name, origin in (inputs | libraries).items():
+            shutil.copyfile(origin, linked / name)
         self.toolchain.link(
-            names,
-            [self.library(name) for name in package.imports],
-            package.image_name,
-            entry=package.entry,
-            kernel=kernel,
-            cwd=work / "unsigned",
+            list(inputs), list(libraries), package.image_name, entry=package.entry, kernel=kernel, cwd=linked
         )
-        for name in names:
-            (work / "unsigned" / name).unlink()
-        (work / "unsigned" / f"{package.name}.pdb").replace(work / f"{package.name}.pdb")
+        for name in inputs | libraries:
+            (linked / name).unlink()
+        (linked / f"{package.name}.pdb").replace(work / f"{package.name}.pdb")
         shutil.copyfile(self.certificate.der, work / f"{package.name}.cer")
-        sign_image(self.toolchain, self.certificate, work / "unsigned" / package.image_name, work / package.image_name)
+        sign_image(self.toolchain, self.certificate, linked / package.image_name, work / package.image_name)
+        require_good(work / package.image_name, package.directory.is_relative_to(SUPPORT), package.kind)
         self._install(work, package)
 
     def copy(self, package: DriverPackage) -> None:
@@ -183,6 +199,7 @@ class _Builder:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         assert package.binary
+        require_good(package.path(package.binary), ours=False, kind=package.kind)
         shutil.copyfile(package.path(package.binary), work / package.image_name)
         if package.pdb:
             shutil.copyfile(package.path(package.pdb), work / f"{package.name}.pdb")

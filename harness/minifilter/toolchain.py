@@ -91,6 +91,8 @@ class Toolchain:
                 *TARGET,
                 *(KERNEL_TARGET if kernel else ()),
                 *(("-Werror",) if strict else ()),
+                # A user's driver may begin with ntifs.h, ntddk.h or wdm.h: ours, which mends mingw-w64's, comes first.
+                *(("-include", "ntkernel.h") if kernel and not strict else ()),
                 f"-ffile-prefix-map={root}=.",
                 *(f"-I{directory}" for directory in include),
                 "-isystem",
@@ -99,9 +101,10 @@ class Toolchain:
                 "-c",
                 source,
                 "-o",
-                target,
+                target.name,  # the debug information keeps it, and is to be the same everywhere
             ),
             f"{source.name} does not compile",
+            cwd=target.parent,
         )
 
     def import_library(self, definition: Path, target: Path) -> None:
@@ -112,9 +115,9 @@ class Toolchain:
         )
 
     def link(
-        self, objects: Sequence[str], libraries: Sequence[Path], target: str, *, entry: str, kernel: bool, cwd: Path
+        self, objects: Sequence[str], libraries: Sequence[str], target: str, *, entry: str, kernel: bool, cwd: Path
     ) -> None:
-        """Link object files, named relative to `cwd`, to a driver or a console program and its PDB."""
+        """Link what lies in `cwd` to a driver or a console program and its PDB, which keeps the names given here."""
         pdb = Path(target).with_suffix(".pdb").name
         run(
             (
