@@ -12,10 +12,8 @@ from harness.machine.parts import (
     Action,
     Board,
     Clock,
-    Device,
     FirmwareFile,
     Launch,
-    LinuxBoot,
     MemoryFile,
     MemoryUse,
     Option,
@@ -35,10 +33,10 @@ class MachineSpec:
 
     board: Board
     processor: Processor
-    boot: LinuxBoot | None = None
+    boot: Part | None = None
     disks: tuple[Disk, ...] = ()
     network: UserNetwork | None = None
-    devices: tuple[Device, ...] = ()
+    devices: tuple[Part, ...] = ()
     firmware_files: tuple[FirmwareFile, ...] = ()
     action: Action = field(default_factory=Action)
     clock: Clock = field(default_factory=Clock)
