@@ -114,6 +114,14 @@ LabActInPre(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_MATCH
     }
 }
 
+/* Of the two ways to pass an operation down: with a postoperation callback, unless the rule says without. */
+FLT_PREOP_CALLBACK_STATUS
+LabSuccess(const LAB_MATCH *Match)
+{
+    return Match->Rule.Action == FLTLAB_DO_NO_CALLBACK ? FLT_PREOP_SUCCESS_NO_CALLBACK
+                                                       : FLT_PREOP_SUCCESS_WITH_CALLBACK;
+}
+
 /*
  * Leaves word for the postoperation callback, and answers the completion context for it: the token the rule asks for,
  * the context that preoperation fetched, or NULL.
@@ -297,6 +305,9 @@ LabPostOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOI
     LAB_MATCH Match;
 
     LabMatchPost(Data, FltObjects, CompletionContext, Flags, &Match);
+    if (Match.Rule.PostAction == FLTLAB_POST_WHEN_SAFE) {
+        return LabFinishWhenSafe(Data, FltObjects, &Match, CompletionContext, Flags);
+    }
     return LabFinishPost(Data, FltObjects, &Match, CompletionContext, Flags);
 }
 

@@ -14,6 +14,7 @@
  *   record.c         events from callback data
  *   operations.c     operations this driver remembers, holds or has pended
  *   act.c            what a rule does in preoperation and postoperation callbacks
+ *   whensafe.c       completion processing at a safe IRQL
  *
  * Callbacks run at up to DISPATCH_LEVEL, so all data is non-paged. Locks are spin locks, and each is a leaf: no
  * function calls out, takes another lock or touches pageable memory while it holds one.
@@ -228,6 +229,7 @@ typedef struct _LAB_CONTEXT { /* what set-context=stream-handle sets */
 #define LAB_CONTEXT_MAGIC 'xtCL'
 
 VOID LabActInPre(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_MATCH *Match);
+FLT_PREOP_CALLBACK_STATUS LabSuccess(const LAB_MATCH *Match);
 FLT_PREOP_CALLBACK_STATUS LabPassDown(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_MATCH *Match,
                                       FLT_PREOP_CALLBACK_STATUS Wanted, PVOID *CompletionContext);
 FLT_PREOP_CALLBACK_STATUS LabStopHere(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_MATCH *Match,
@@ -239,6 +241,8 @@ VOID LabMatchPost(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVO
 VOID LabPostWork(PFLT_CALLBACK_DATA Data, PFLT_INSTANCE Instance, PVOID CompletionContext, const LAB_MATCH *Match);
 FLT_POSTOP_CALLBACK_STATUS LabFinishPost(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_MATCH *Match,
                                          PVOID CompletionContext, FLT_POST_OPERATION_FLAGS Flags);
+FLT_POSTOP_CALLBACK_STATUS LabFinishWhenSafe(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects,
+                                             LAB_MATCH *Match, PVOID CompletionContext, FLT_POST_OPERATION_FLAGS Flags);
 FLT_POSTOP_CALLBACK_STATUS FLTAPI LabPostOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects,
                                                    PVOID CompletionContext, FLT_POST_OPERATION_FLAGS Flags);
 VOID FLTAPI LabContextCleanup(PFLT_CONTEXT Context, FLT_CONTEXT_TYPE ContextType);

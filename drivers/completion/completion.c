@@ -21,19 +21,15 @@ CompletionPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects
     *CompletionContext = NULL; /* must be NULL with FLT_PREOP_COMPLETE (PRE-COMP-08) */
     LabMatchPre(Data, &Match);
     LabActInPre(Data, FltObjects, &Match);
-    switch (Match.Rule.Action) {
-    case FLTLAB_DO_COMPLETE:
-        Data->IoStatus.Status = (NTSTATUS)Match.Rule.Status;
-        Data->IoStatus.Information = (ULONG_PTR)Match.Rule.Information;
-        if (CannotFail(Data->Iopb->MajorFunction)) {
-            Data->IoStatus.Status = STATUS_SUCCESS; /* PRE-COMP-07 */
-        }
-        return LabStopHere(Data, FltObjects, &Match, FLT_PREOP_COMPLETE);
-    case FLTLAB_DO_WITH_CALLBACK:
-        return LabPassDown(Data, FltObjects, &Match, FLT_PREOP_SUCCESS_WITH_CALLBACK, CompletionContext);
-    default:
-        return LabPassDown(Data, FltObjects, &Match, FLT_PREOP_SUCCESS_NO_CALLBACK, CompletionContext);
+    if (Match.Rule.Action != FLTLAB_DO_COMPLETE) {
+        return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
     }
+    Data->IoStatus.Status = (NTSTATUS)Match.Rule.Status;
+    Data->IoStatus.Information = (ULONG_PTR)Match.Rule.Information;
+    if (CannotFail(Data->Iopb->MajorFunction)) {
+        Data->IoStatus.Status = STATUS_SUCCESS; /* PRE-COMP-07 */
+    }
+    return LabStopHere(Data, FltObjects, &Match, FLT_PREOP_COMPLETE);
 }
 
 /* Statuses that a minifilter must not complete with (PRE-COMP-05, PRE-COMP-06, PRE-COMP-07). */

@@ -36,10 +36,7 @@ FastIoPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PV
     if (Match.Rule.Action == FLTLAB_DO_DISALLOW_FSFILTER_IO && Data->Iopb->MajorFunction == IRP_MJ_QUERY_OPEN) {
         return LabStopHere(Data, FltObjects, &Match, FLT_PREOP_DISALLOW_FSFILTER_IO);
     }
-    return LabPassDown(Data, FltObjects, &Match,
-                       Match.Rule.Action == FLTLAB_DO_WITH_CALLBACK ? FLT_PREOP_SUCCESS_WITH_CALLBACK
-                                                                    : FLT_PREOP_SUCCESS_NO_CALLBACK,
-                       CompletionContext);
+    return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
 }
 
 const FLTLAB_DRIVER FltLabDriver = {

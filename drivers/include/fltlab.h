@@ -105,7 +105,7 @@ _Static_assert(sizeof(FLTLAB_EVENT) == 192, "FLTLAB_EVENT");
  */
 
 /* "do=": what the preoperation callback returns. A driver refuses what it does not do (STATUS_NOT_SUPPORTED). */
-#define FLTLAB_DO_DEFAULT 0u              /* what the driver does without a rule */
+#define FLTLAB_DO_DEFAULT 0u              /* as without a rule: with-callback */
 #define FLTLAB_DO_NO_CALLBACK 1u          /* "no-callback" */
 #define FLTLAB_DO_WITH_CALLBACK 2u        /* "with-callback" (becomes no-callback where no post is registered) */
 #define FLTLAB_DO_SYNCHRONIZE 3u          /* "synchronize" */

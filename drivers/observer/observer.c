@@ -14,10 +14,7 @@ ObserverPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, 
 
     LabMatchPre(Data, &Match);
     LabActInPre(Data, FltObjects, &Match);
-    return LabPassDown(Data, FltObjects, &Match,
-                       Match.Rule.Action == FLTLAB_DO_NO_CALLBACK ? FLT_PREOP_SUCCESS_NO_CALLBACK
-                                                                  : FLT_PREOP_SUCCESS_WITH_CALLBACK,
-                       CompletionContext);
+    return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
 }
 
 const FLTLAB_DRIVER FltLabDriver = {

@@ -4,7 +4,7 @@
  * Scenario "the minifilter must complete or continue processing this operation in the future" (FLT_PREOP_PENDING) of
  * Writing Preoperation Callback Routines, and its counterpart in postoperation, FLT_POSTOP_MORE_PROCESSING_REQUIRED.
  * Four ways to come back: a deferred work item, a generic work item, a cancel-safe queue, a list and a thread of our
- * own. And one way to have completion processing done at a safe IRQL: FltDoCompletionProcessingWhenSafe.
+ * own.
  */
 
 #include "pending.h"
@@ -57,6 +57,7 @@ PendPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_
 {
     const FLTLAB_RULE *Rule = &Match->Rule;
     FLT_PREOP_CALLBACK_STATUS Returned = FLT_PREOP_PENDING;
+    LARGE_INTEGER OneSecond = {.QuadPart = -10000000}; /* should the call wait for us instead */
     PLAB_OPERATION Operation;
     NTSTATUS Status;
 
@@ -71,7 +72,7 @@ PendPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_
         LabDereferenceOperation(Operation);
         Returned = FLT_PREOP_SUCCESS_NO_CALLBACK;
     } else if (FlagOn(Rule->Flags, FLTLAB_RULE_RACE)) { /* let the resume call win (PRE-PEND-10) */
-        KeWaitForSingleObject(&Operation->Resumed, Executive, KernelMode, FALSE, NULL);
+        KeWaitForSingleObject(&Operation->Resumed, Executive, KernelMode, FALSE, &OneSecond);
     }
     LabDereferenceOperation(Operation);
     return Returned;
@@ -85,17 +86,10 @@ PendingPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, P
     *CompletionContext = NULL; /* must be NULL with FLT_PREOP_PENDING (PRE-PEND-04) */
     LabMatchPre(Data, &Match);
     LabActInPre(Data, FltObjects, &Match);
-    switch (Match.Rule.Action) {
-    case FLTLAB_DO_PEND:
-        if (MayPend(Data, FltObjects->Instance)) {
-            return PendPreOperation(Data, FltObjects, &Match, CompletionContext);
-        }
-        return LabPassDown(Data, FltObjects, &Match, FLT_PREOP_SUCCESS_NO_CALLBACK, CompletionContext);
-    case FLTLAB_DO_WITH_CALLBACK:
-        return LabPassDown(Data, FltObjects, &Match, FLT_PREOP_SUCCESS_WITH_CALLBACK, CompletionContext);
-    default:
-        return LabPassDown(Data, FltObjects, &Match, FLT_PREOP_SUCCESS_NO_CALLBACK, CompletionContext);
+    if (Match.Rule.Action == FLTLAB_DO_PEND && MayPend(Data, FltObjects->Instance)) {
+        return PendPreOperation(Data, FltObjects, &Match, CompletionContext);
     }
+    return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
 }
 
 static FLT_POSTOP_CALLBACK_STATUS
@@ -123,47 +117,6 @@ PendPostOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVO
     return FLT_POSTOP_MORE_PROCESSING_REQUIRED;
 }
 
-/* Below DISPATCH_LEVEL called within FltDoCompletionProcessingWhenSafe, else later in a worker thread. */
-static FLT_POSTOP_CALLBACK_STATUS FLTAPI
-SafePostOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID CompletionContext,
-                  FLT_POST_OPERATION_FLAGS Flags)
-{
-    LAB_MATCH Match;
-
-    LabMatchPost(Data, FltObjects, CompletionContext, Flags, &Match);
-    LabPostWork(Data, FltObjects->Instance, CompletionContext, &Match);
-    LabRecordCall(FLTLAB_PHASE_SAFE_POST, Data, FltObjects->Instance, &Match, FLT_POSTOP_FINISHED_PROCESSING,
-                  CompletionContext, 0, 0);
-    return FLT_POSTOP_FINISHED_PROCESSING;
-}
-
-static FLT_POSTOP_CALLBACK_STATUS
-FinishWhenSafe(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID CompletionContext,
-               FLT_POST_OPERATION_FLAGS Flags, LAB_MATCH *Match)
-{
-    FLT_POSTOP_CALLBACK_STATUS Returned = FLT_POSTOP_FINISHED_PROCESSING;
-    PLAB_OPERATION Operation;
-    ULONGLONG Sequence;
-
-    Operation = LabCreateOperation(Data, FltObjects->Instance, FltObjects->FileObject, Match);
-    if (Operation == NULL) {
-        return LabFinishPost(Data, FltObjects, Match, CompletionContext, Flags);
-    }
-    LabRemember(Operation, CompletionContext); /* for the safe callback */
-    Sequence = LabRecordPost(Data, FltObjects, Match, Returned, CompletionContext, Flags);
-    if (FltDoCompletionProcessingWhenSafe(Data, FltObjects, CompletionContext, Flags, SafePostOperation, &Returned)) {
-        LabAmend(Sequence, Returned, TRUE); /* the operation may be gone */
-        return Returned;
-    }
-    LabAmend(Sequence, Returned, FALSE);
-    Operation = LabTakeRemembered(Data, FltObjects, CompletionContext, Flags);
-    if (Operation != NULL) {
-        LabDereferenceOperation(Operation);
-    }
-    LabPostWork(Data, FltObjects->Instance, CompletionContext, Match); /* not safe: it does what it may here */
-    return Returned;
-}
-
 static FLT_POSTOP_CALLBACK_STATUS FLTAPI
 PendingPostOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID CompletionContext,
                      FLT_POST_OPERATION_FLAGS Flags)
@@ -171,13 +124,12 @@ PendingPostOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, 
     LAB_MATCH Match;
 
     LabMatchPost(Data, FltObjects, CompletionContext, Flags, &Match);
-    if (!FlagOn(Flags, FLTFL_POST_OPERATION_DRAINING) && MayPend(Data, FltObjects->Instance)) {
-        if (Match.Rule.PostAction == FLTLAB_POST_PEND) {
-            return PendPostOperation(Data, FltObjects, CompletionContext, Flags, &Match);
-        }
-        if (Match.Rule.PostAction == FLTLAB_POST_WHEN_SAFE) {
-            return FinishWhenSafe(Data, FltObjects, CompletionContext, Flags, &Match);
-        }
+    if (Match.Rule.PostAction == FLTLAB_POST_WHEN_SAFE) {
+        return LabFinishWhenSafe(Data, FltObjects, &Match, CompletionContext, Flags);
+    }
+    if (Match.Rule.PostAction == FLTLAB_POST_PEND && !FlagOn(Flags, FLTFL_POST_OPERATION_DRAINING) &&
+        MayPend(Data, FltObjects->Instance)) {
+        return PendPostOperation(Data, FltObjects, CompletionContext, Flags, &Match);
     }
     return LabFinishPost(Data, FltObjects, &Match, CompletionContext, Flags);
 }

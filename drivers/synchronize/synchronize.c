@@ -49,15 +49,14 @@ MaySynchronize(PFLT_CALLBACK_DATA Data)
 static FLT_PREOP_CALLBACK_STATUS FLTAPI
 SynchronizePreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
 {
-    FLT_PREOP_CALLBACK_STATUS Status = FLT_PREOP_SUCCESS_NO_CALLBACK;
+    FLT_PREOP_CALLBACK_STATUS Status;
     LAB_MATCH Match;
 
     LabMatchPre(Data, &Match);
     LabActInPre(Data, FltObjects, &Match);
-    if (Match.Rule.Action == FLTLAB_DO_SYNCHRONIZE) {
-        Status = MaySynchronize(Data) ? FLT_PREOP_SYNCHRONIZE : FLT_PREOP_SUCCESS_WITH_CALLBACK;
-    } else if (Match.Rule.Action == FLTLAB_DO_WITH_CALLBACK) {
-        Status = FLT_PREOP_SUCCESS_WITH_CALLBACK;
+    Status = LabSuccess(&Match);
+    if (Match.Rule.Action == FLTLAB_DO_SYNCHRONIZE && MaySynchronize(Data)) {
+        Status = FLT_PREOP_SYNCHRONIZE;
     }
     return LabPassDown(Data, FltObjects, &Match, Status, CompletionContext);
 }
@@ -65,6 +64,7 @@ SynchronizePreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObject
 const FLTLAB_DRIVER FltLabDriver = {
     .Actions =
         LAB_ACTION(FLTLAB_DO_NO_CALLBACK) | LAB_ACTION(FLTLAB_DO_WITH_CALLBACK) | LAB_ACTION(FLTLAB_DO_SYNCHRONIZE),
+    .PostActions = LAB_ACTION(FLTLAB_POST_FINISH) | LAB_ACTION(FLTLAB_POST_WHEN_SAFE),
     .RuleFlags = FLTLAB_RULE_PAGING_IO | FLTLAB_RULE_HOLD | FLTLAB_RULE_CONTEXT | FLTLAB_RULE_SET_CONTEXT |
                  FLTLAB_RULE_PRE_CONTEXT | FLTLAB_RULE_POST_CONTEXT | FLTLAB_RULE_POST_STATUS | FLTLAB_RULE_POST_HOLD,
     .PreOperation = SynchronizePreOperation,

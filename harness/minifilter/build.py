@@ -23,7 +23,7 @@ from harness.errors import ConfigurationError, FltLabError
 from harness.minifilter.check import require_good
 from harness.minifilter.imports import INCLUDE, SUPPORT, definition_file
 from harness.minifilter.layout import check_layout
-from harness.minifilter.package import DriverPackage, PackageKind, find_packages
+from harness.minifilter.package import DriverPackage, PackageKind, find_packages, require_files
 from harness.minifilter.sign import SigningCertificate, sign_image, signing_certificate
 from harness.minifilter.toolchain import Toolchain, find_toolchain
 
@@ -251,6 +251,8 @@ def build_drivers(root: Path, out: Path, names: Sequence[str] | None = None) -> 
             f"there is no driver called {', '.join(unknown)} in {root}", details=(f"there are: {', '.join(packages)}",)
         )
     chosen = [package for name, package in packages.items() if names is None or name in names]
+    for package in chosen:
+        require_files(package)
     out.mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".lock"):
         return _Builder(root, out, find_toolchain(), signing_certificate()).build(chosen)

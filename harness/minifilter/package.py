@@ -72,7 +72,10 @@ class DriverPackage(BaseModel):
 
 
 def load_package(path: Path) -> DriverPackage:
-    """Read one driver.yaml; a ConfigurationError names the file and everything that is wrong with it."""
+    """Read one driver.yaml; a ConfigurationError names the file and everything that is wrong with it.
+
+    Whether the files it names are there is not looked at: one unfinished driver must not stop work on the others.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -91,10 +94,17 @@ def load_package(path: Path) -> DriverPackage:
         raise ConfigurationError(
             f"{path} is not a valid driver package", details=details, hint="docs/drivers.md lists the keys"
         ) from error
+    return package
+
+
+def require_files(package: DriverPackage) -> None:
+    """Raise ConfigurationError if a file that the package names is not there."""
     for file in (*package.sources, package.binary, package.pdb, package.inf, package.catalog, package.certificate):
         if file is not None and not package.path(file).is_file():
-            raise ConfigurationError(f"{path} names {file}, which is not there", details=(str(package.path(file)),))
-    return package
+            raise ConfigurationError(
+                f"{package.directory / PACKAGE_FILE} names {file}, which is not there",
+                details=(str(package.path(file)),),
+            )
 
 
 def _package_files(root: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ import pytest
 from harness.contract.catalogue import Kind, load_catalogue
 from harness.errors import ConfigurationError
 from harness.minifilter.imports import SUPPORT
-from harness.minifilter.package import Control, PackageKind, find_packages, load_package
+from harness.minifilter.package import Control, PackageKind, find_packages, load_package, require_files
 
 GOOD = "name: mine\ndescription: a driver\nsources: [mine.c]\n"
 
@@ -41,7 +41,6 @@ def test_what_is_not_said_has_a_default(tmp_path: Path):
         (GOOD + "altitude: high\n", "altitude"),
         (GOOD + "violates: nonsense\n", "violates"),
         (GOOD.replace("mine\n", "Mine Own\n", 1), "name"),
-        (GOOD.replace("mine.c", "other.c"), "names other.c, which is not there"),
         (GOOD + "directory: /tmp\n", "does not describe a driver"),
     ],
 )
@@ -58,6 +57,14 @@ def test_a_missing_file_and_a_missing_directory_are_named(tmp_path: Path):
         load_package(tmp_path / "driver.yaml")
     with pytest.raises(ConfigurationError, match="no directory"):
         find_packages(tmp_path / "none")
+
+
+@pytest.mark.parametrize("key", ["sources: [other.c]", "binary: other.sys", "sources: [mine.c]\ninf: other.inf"])
+def test_a_file_that_is_not_there_is_named(key: str, tmp_path: Path):
+    package = load_package(written(tmp_path, f"name: mine\ndescription: a driver\n{key}\n"))
+
+    with pytest.raises(ConfigurationError, match=r"driver\.yaml names other\.\w+, which is not there"):
+        require_files(package)
 
 
 def test_two_drivers_of_one_name_are_refused(tmp_path: Path):
