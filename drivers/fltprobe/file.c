@@ -1,0 +1,326 @@
+/*
+ * file.c: steps on file handles.
+ *
+ * Whether a request becomes an IRP or fast I/O is decided by the I/O manager from the state of handle and cache; there
+ * is no word for it here.
+ */
+
+#include "probe.h"
+
+typedef struct _BIT_WORD {
+    const char *Word;
+    ULONG Bits;
+} BIT_WORD;
+
+static const BIT_WORD AccessWords[] = {
+    {"read", FILE_GENERIC_READ},
+    {"write", FILE_GENERIC_WRITE},
+    {"rw", FILE_GENERIC_READ | FILE_GENERIC_WRITE},
+    {"execute", FILE_GENERIC_EXECUTE},
+    {"delete", DELETE},
+    {"append", FILE_APPEND_DATA},
+    {"attributes", FILE_READ_ATTRIBUTES},
+    {"write-attributes", FILE_WRITE_ATTRIBUTES},
+    {"list", FILE_LIST_DIRECTORY},
+    {"security", READ_CONTROL},
+    {NULL, 0},
+};
+static const BIT_WORD ShareWords[] = {
+    {"none", 0}, {"read", FILE_SHARE_READ}, {"write", FILE_SHARE_WRITE}, {"delete", FILE_SHARE_DELETE}, {"all", 7},
+    {NULL, 0}};
+static const BIT_WORD DispositionWords[] = {{"supersede", 0}, {"open", 1},         {"create", 2}, {"open-if", 3},
+                                            {"overwrite", 4}, {"overwrite-if", 5}, {NULL, 0}};
+#define OPTION_OVERLAPPED 0x80000000u /* ours: leave FILE_SYNCHRONOUS_IO_NONALERT out */
+static const BIT_WORD OptionWords[] = {
+    {"none", 0},
+    {"directory", FILE_DIRECTORY_FILE},
+    {"write-through", FILE_WRITE_THROUGH},
+    {"sequential", FILE_SEQUENTIAL_ONLY},
+    {"noncached", FILE_NO_INTERMEDIATE_BUFFERING},
+    {"non-directory", FILE_NON_DIRECTORY_FILE},
+    {"random", FILE_RANDOM_ACCESS},
+    {"delete-on-close", FILE_DELETE_ON_CLOSE},
+    {"backup", FILE_OPEN_FOR_BACKUP_INTENT},
+    {"overlapped", OPTION_OVERLAPPED},
+    {NULL, 0},
+};
+static const BIT_WORD AttributeWords[] = {{"normal", FILE_ATTRIBUTE_NORMAL},   {"readonly", FILE_ATTRIBUTE_READONLY},
+                                          {"hidden", FILE_ATTRIBUTE_HIDDEN},   {"system", FILE_ATTRIBUTE_SYSTEM},
+                                          {"archive", FILE_ATTRIBUTE_ARCHIVE}, {NULL, 0}};
+
+/* One word of a comma-separated list, or a number. */
+static ULONG
+Bits(const PROBE_LINE *Line, const char *Key, const BIT_WORD *Words, ULONG Otherwise)
+{
+    const char *At = Value(Line, Key);
+    ULONG Sum = 0;
+
+    if (At == NULL) {
+        return Otherwise;
+    }
+    while (*At != '\0') {
+        char One[32];
+        ULONG Length = 0;
+        const BIT_WORD *Candidate = Words;
+        ULONGLONG Code;
+
+        while (*At != '\0' && *At != ',' && Length < sizeof(One) - 1) {
+            One[Length++] = *At++;
+        }
+        One[Length] = '\0';
+        while (Candidate->Word != NULL && !SameText(Candidate->Word, One)) {
+            Candidate++;
+        }
+        if (Candidate->Word != NULL) {
+            Sum |= Candidate->Bits;
+        } else if (ParseNumber(One, &Code)) {
+            Sum |= (ULONG)Code;
+        } else {
+            ScriptError(Line, Join(Key, "= has no such word"), Value(Line, Key));
+        }
+        if (*At == ',') {
+            At++;
+        }
+    }
+    return Sum;
+}
+
+void
+SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length)
+{
+    Step->DataLength = (ULONG)(Length < STEP_DATA_LENGTH ? Length : STEP_DATA_LENGTH);
+    memcpy(Step->Data, Data, Step->DataLength);
+}
+
+/* V:\a.txt becomes \??\V:\a.txt; a path that begins with a backslash stays as it is. */
+void
+NameAttributes(POBJECT_ATTRIBUTES Attributes, PUNICODE_STRING String, const char *Path)
+{
+    Wide(Path[0] == '\\' ? Path : Join("\\??\\", Path), String);
+    InitializeObjectAttributes(Attributes, String, OBJ_CASE_INSENSITIVE, NULL, NULL);
+}
+
+/* open <file> <path> [access=] [share=] [disposition=] [options=] [attributes=] [allocation=] */
+void
+OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    const char *Name = Word(Line, 1, "a name and a path");
+    const char *Path = Word(Line, 2, "a path");
+    ULONG Access = Bits(Line, "access", AccessWords, FILE_GENERIC_READ) | SYNCHRONIZE;
+    ULONG Options = Bits(Line, "options", OptionWords, 0);
+    BOOLEAN Overlapped = (Options & OPTION_OVERLAPPED) != 0;
+    OBJECT_ATTRIBUTES Attributes;
+    UNICODE_STRING String;
+    IO_STATUS_BLOCK IoStatus;
+    LARGE_INTEGER Allocation;
+    HANDLE Handle;
+    PROBE_NAME *File;
+
+    Options &= ~OPTION_OVERLAPPED;
+    if (!Overlapped) {
+        Options |= FILE_SYNCHRONOUS_IO_NONALERT;
+    }
+    Allocation.QuadPart = (LONGLONG)Number(Line, "allocation", 0);
+    NameAttributes(&Attributes, &String, Path);
+    IoStatus.Information = 0;
+    Step->Status = NtCreateFile(
+        &Handle, Access, &Attributes, &IoStatus, Value(Line, "allocation") != NULL ? &Allocation : NULL,
+        Bits(Line, "attributes", AttributeWords, FILE_ATTRIBUTE_NORMAL), Bits(Line, "share", ShareWords, 7),
+        Bits(Line, "disposition", DispositionWords, FILE_OPEN), Options, NULL, 0);
+    Step->Information = IoStatus.Information;
+    if (Step->Status >= 0) {
+        File = NewName(Line, NameFile, Name);
+        File->Handle = Handle;
+        File->Overlapped = Overlapped;
+    }
+}
+
+/*
+ * The operation a request belongs to: the event named by async=, or one of its own that Finish waits for. A request on
+ * a file that could not be opened goes to a handle that does not exist, and gets the status Windows gives for it.
+ */
+typedef struct _REQUEST {
+    PROBE_NAME *File;
+    PROBE_NAME *Operation;
+    BOOLEAN Asynchronous;
+} REQUEST;
+
+static void
+Begin(const PROBE_LINE *Line, REQUEST *Request, PVOID Buffer)
+{
+    const char *Async = Value(Line, "async");
+
+    Request->File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    Request->Asynchronous = Async != NULL;
+    Request->Operation = Async != NULL ? NewName(Line, NameEvent, Async) : Allocate(sizeof(PROBE_NAME));
+    Request->Operation->Handle = NewEvent();
+    Request->Operation->Address = Buffer;
+    Request->Operation->File = Request->File->Handle;
+    Request->Operation->IoStatus.Status = STATUS_PENDING;
+}
+
+static void
+Finish(PROBE_STEP *Step, REQUEST *Request, NTSTATUS Status)
+{
+    PROBE_NAME *Operation = Request->Operation;
+
+    Step->Status = Status;
+    if (Status == STATUS_PENDING) {
+        if (Request->Asynchronous) {
+            return;
+        }
+        NtWaitForSingleObject(Operation->Handle, FALSE, NULL);
+        Status = Operation->IoStatus.Status;
+    } else if (NT_ERROR(Status)) {
+        /* Refused on the way in: neither the event nor the status block was touched. */
+        Operation->IoStatus.Status = Status;
+        Operation->IoStatus.Information = 0;
+        NtSetEvent(Operation->Handle, NULL);
+    }
+    Outcome(Step, Operation);
+    Step->Status = Status;
+    if (!Request->Asynchronous) {
+        NtClose(Operation->Handle);
+    }
+}
+
+/* Offset of the request; NULL (the file's own position) where none is given on a synchronous handle. */
+static PLARGE_INTEGER
+Offset(const PROBE_LINE *Line, const REQUEST *Request, PLARGE_INTEGER Where)
+{
+    Where->QuadPart = (LONGLONG)Number(Line, "offset", 0);
+    return Value(Line, "offset") == NULL && !Request->File->Overlapped ? NULL : Where;
+}
+
+/* read <file> [offset=] length= [async=] */
+void
+ReadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    ULONG Length = (ULONG)Number(Line, "length", 4096);
+    PVOID Buffer = AllocatePages(Length + 1);
+    LARGE_INTEGER Where;
+    REQUEST Request;
+
+    Begin(Line, &Request, Buffer);
+    Finish(Step, &Request,
+           NtReadFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus, Buffer,
+                      Length, Offset(Line, &Request, &Where), NULL));
+}
+
+/* write <file> [offset=] [length=] [fill=|text=] [async=] */
+void
+WriteVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    const char *Text = Value(Line, "text");
+    ULONG Length = (ULONG)Number(Line, "length", Text != NULL ? TextLength(Text) : 4096);
+    PUCHAR Buffer = AllocatePages(Length + 1);
+    LARGE_INTEGER Where;
+    REQUEST Request;
+
+    memset(Buffer, (int)Number(Line, "fill", 0), Length);
+    if (Text != NULL) {
+        SIZE_T Given = TextLength(Text);
+
+        memcpy(Buffer, Text, Given < Length ? Given : Length);
+    }
+    Begin(Line, &Request, NULL);
+    Finish(Step, &Request,
+           NtWriteFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus,
+                       Buffer, Length, Offset(Line, &Request, &Where), NULL));
+}
+
+/* lock <file> offset= length= [shared] [wait] [async=] */
+void
+LockVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    LARGE_INTEGER Where;
+    LARGE_INTEGER Length;
+    REQUEST Request;
+
+    Where.QuadPart = (LONGLONG)Number(Line, "offset", 0);
+    Length.QuadPart = (LONGLONG)Number(Line, "length", 1);
+    Begin(Line, &Request, NULL);
+    Finish(Step, &Request,
+           NtLockFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus, &Where,
+                      &Length, 0, !Has(Line, "wait"), !Has(Line, "shared")));
+}
+
+/* unlock <file> offset= length= */
+void
+UnlockVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    IO_STATUS_BLOCK IoStatus;
+    LARGE_INTEGER Where;
+    LARGE_INTEGER Length;
+
+    Where.QuadPart = (LONGLONG)Number(Line, "offset", 0);
+    Length.QuadPart = (LONGLONG)Number(Line, "length", 1);
+    Step->Status = NtUnlockFile(File->Handle, &IoStatus, &Where, &Length, 0);
+}
+
+/* flush <file> */
+void
+FlushVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    IO_STATUS_BLOCK IoStatus;
+
+    Step->Status = NtFlushBuffersFile(File->Handle, &IoStatus);
+}
+
+/* fsctl <file> code=0x.. [in=<bytes of zeros>] [out=<room>] [async=] */
+void
+FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    ULONG InLength = (ULONG)Number(Line, "in", 0);
+    ULONG OutLength = (ULONG)Number(Line, "out", 0);
+    PVOID In = AllocatePages(InLength + 1);
+    PVOID Out = AllocatePages(OutLength + 1);
+    REQUEST Request;
+
+    if (Value(Line, "code") == NULL) {
+        ScriptError(Line, "fsctl needs code=", NULL);
+    }
+    Begin(Line, &Request, OutLength != 0 ? Out : NULL);
+    Finish(Step, &Request,
+           NtFsControlFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus,
+                           (ULONG)Number(Line, "code", 0), InLength != 0 ? In : NULL, InLength,
+                           OutLength != 0 ? Out : NULL, OutLength));
+}
+
+/* notify <directory> [filter=0x..] [tree] [async=] */
+void
+NotifyVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PVOID Buffer = AllocatePages(4096);
+    REQUEST Request;
+
+    Begin(Line, &Request, Buffer);
+    Finish(Step, &Request,
+           NtNotifyChangeDirectoryFile(
+               Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus, Buffer, 4096,
+               (ULONG)Number(Line, "filter", 0x1 /* FILE_NOTIFY_CHANGE_FILE_NAME */), Has(Line, "tree")));
+}
+
+/* cancel <file> [async=<operation>]: one operation, or all of the file */
+void
+CancelVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    const char *Async = Value(Line, "async");
+    PIO_STATUS_BLOCK Target = Async != NULL ? &FindName(Line, NameEvent, Async)->IoStatus : NULL;
+    IO_STATUS_BLOCK IoStatus;
+
+    Step->Status = NtCancelIoFileEx(File->Handle, Target, &IoStatus);
+}
+
+/* close <file> */
+void
+CloseVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+
+    Step->Status = NtClose(File->Handle);
+    File->Name = NULL;
+}

@@ -1,0 +1,177 @@
+/*
+ * information.c: queries and settings of files, directories and volumes.
+ */
+
+#include "probe.h"
+
+typedef struct _INFORMATION_CLASS {
+    const char *Word;
+    ULONG Class;
+    ULONG Length;
+} INFORMATION_CLASS;
+
+static const INFORMATION_CLASS QueryClasses[] = {
+    {"basic", 4, 40},         {"standard", 5, 24},      {"internal", 6, 8}, {"ea", 7, 4},         {"access", 8, 4},
+    {"name", 9, 1024},        {"position", 14, 8},      {"mode", 16, 4},    {"alignment", 17, 4}, {"all", 18, 1024},
+    {"network-open", 34, 56}, {"attribute-tag", 35, 8}, {NULL, 0, 0},
+};
+static const INFORMATION_CLASS SetClasses[] = {
+    {"basic", 4, 40},      {"rename", 10, 0},      {"disposition", 13, 1}, {"position", 14, 8},
+    {"allocation", 19, 8}, {"end-of-file", 20, 8}, {NULL, 0, 0},
+};
+static const INFORMATION_CLASS VolumeClasses[] = {{"volume", 1, 256},    {"size", 3, 24},      {"device", 4, 8},
+                                                  {"attribute", 5, 256}, {"full-size", 7, 32}, {NULL, 0, 0}};
+
+/* FILE_RENAME_INFORMATION */
+typedef struct _RENAME_INFORMATION {
+    BOOLEAN ReplaceIfExists;
+    HANDLE RootDirectory;
+    ULONG FileNameLength;
+    WCHAR FileName[1];
+} RENAME_INFORMATION;
+
+static const INFORMATION_CLASS *
+Class(const PROBE_LINE *Line, const INFORMATION_CLASS *Classes)
+{
+    const char *Text = Value(Line, "class");
+    const char *Allowed = "";
+
+    for (; Text != NULL && Classes->Word != NULL; Classes++) {
+        if (SameText(Classes->Word, Text)) {
+            return Classes;
+        }
+        Allowed = Join(Join(Allowed, " "), Classes->Word);
+    }
+    ScriptError(Line, "class= is needed, one of", Text != NULL ? Allowed : "those in docs/io-script.md");
+}
+
+/* query <file> class= */
+void
+QueryVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    const INFORMATION_CLASS *Asked = Class(Line, QueryClasses);
+    PVOID Buffer = Allocate(Asked->Length);
+    IO_STATUS_BLOCK IoStatus;
+
+    IoStatus.Information = 0;
+    Step->Status =
+        NtQueryInformationFile(File->Handle, &IoStatus, Buffer, Asked->Length, (FILE_INFORMATION_CLASS)Asked->Class);
+    Step->Information = IoStatus.Information;
+    if (Step->Status >= 0) {
+        SetData(Step, Buffer, IoStatus.Information);
+    }
+}
+
+/* What a `set` step hands over: value= in the place where the class has it, for rename the new path. */
+static PVOID
+NewInformation(const PROBE_LINE *Line, const INFORMATION_CLASS *Asked, ULONG *Length)
+{
+    const char *Path = Value(Line, "path");
+    UNICODE_STRING Name;
+    RENAME_INFORMATION *Rename;
+    PUCHAR Buffer;
+
+    if (SameText(Asked->Word, "rename")) {
+        if (Path == NULL) {
+            ScriptError(Line, "set class=rename needs path=", NULL);
+        }
+        Wide(Path[0] == '\\' ? Path : Join("\\??\\", Path), &Name);
+        *Length = FIELD_OFFSET(RENAME_INFORMATION, FileName) + Name.Length;
+        Rename = Allocate(*Length + sizeof(WCHAR));
+        Rename->ReplaceIfExists = Has(Line, "replace");
+        Rename->FileNameLength = Name.Length;
+        memcpy(Rename->FileName, Name.Buffer, Name.Length);
+        return Rename;
+    }
+    if (Value(Line, "value") == NULL) {
+        ScriptError(Line, "set needs value=", NULL);
+    }
+    *Length = Asked->Length;
+    Buffer = Allocate(Asked->Length);
+    if (SameText(Asked->Word, "basic")) {
+        *(ULONG *)(Buffer + 32) = (ULONG)Number(Line, "value", 0); /* FileAttributes; times stay */
+    } else if (Asked->Length == 1) {
+        *Buffer = (UCHAR)Number(Line, "value", 0);
+    } else {
+        *(ULONGLONG *)Buffer = Number(Line, "value", 0);
+    }
+    return Buffer;
+}
+
+/* set <file> class= value=, or set <file> class=rename path= [replace] */
+void
+SetVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    const INFORMATION_CLASS *Asked = Class(Line, SetClasses);
+    IO_STATUS_BLOCK IoStatus;
+    ULONG Length;
+    PVOID Buffer = NewInformation(Line, Asked, &Length);
+
+    IoStatus.Information = 0;
+    Step->Status = NtSetInformationFile(File->Handle, &IoStatus, Buffer, Length, (FILE_INFORMATION_CLASS)Asked->Class);
+    Step->Information = IoStatus.Information;
+}
+
+/* query-path <path> */
+void
+QueryPathVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    OBJECT_ATTRIBUTES Attributes;
+    UNICODE_STRING String;
+    NETWORK_OPEN_INFORMATION Information;
+
+    NameAttributes(&Attributes, &String, Word(Line, 1, "a path"));
+    Step->Status = NtQueryFullAttributesFile(&Attributes, &Information);
+    if (Step->Status >= 0) {
+        Step->Information = sizeof(Information);
+        SetData(Step, &Information, sizeof(Information));
+    }
+}
+
+/* query-volume <file> class= */
+void
+QueryVolumeVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    const INFORMATION_CLASS *Asked = Class(Line, VolumeClasses);
+    PVOID Buffer = Allocate(Asked->Length);
+    IO_STATUS_BLOCK IoStatus;
+
+    IoStatus.Information = 0;
+    Step->Status = NtQueryVolumeInformationFile(File->Handle, &IoStatus, Buffer, Asked->Length,
+                                                (FS_INFORMATION_CLASS)Asked->Class);
+    Step->Information = IoStatus.Information;
+    if (Step->Status >= 0) {
+        SetData(Step, Buffer, IoStatus.Information);
+    }
+}
+
+/* directory <file> [pattern=]: one page of FileNamesInformation from the beginning */
+void
+DirectoryVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a directory"));
+    const char *Pattern = Value(Line, "pattern");
+    PVOID Buffer = AllocatePages(4096);
+    UNICODE_STRING Name;
+    IO_STATUS_BLOCK IoStatus;
+    HANDLE Event = NewEvent();
+
+    if (Pattern != NULL) {
+        Wide(Pattern, &Name);
+    }
+    IoStatus.Information = 0;
+    Step->Status = NtQueryDirectoryFile(File->Handle, Event, NULL, NULL, &IoStatus, Buffer, 4096,
+                                        12 /* FileNamesInformation */, FALSE, Pattern != NULL ? &Name : NULL, TRUE);
+    if (Step->Status == STATUS_PENDING) {
+        NtWaitForSingleObject(Event, FALSE, NULL);
+        Step->Status = IoStatus.Status;
+    }
+    NtClose(Event);
+    Step->Information = IoStatus.Information;
+    if (Step->Status >= 0) {
+        SetData(Step, Buffer, IoStatus.Information);
+    }
+}

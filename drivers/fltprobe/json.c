@@ -1,0 +1,202 @@
+/*
+ * json.c: the one JSON document that fltprobe writes, and how it ends.
+ */
+
+#include "probe.h"
+
+static char *Output;
+static SIZE_T OutputLength;
+static SIZE_T OutputRoom;
+static volatile LONG Reporting;
+
+static PROBE_PROCESS_PARAMETERS *
+Parameters(void)
+{
+    return ((PROBE_PEB *)NtCurrentTeb()->ProcessEnvironmentBlock)->ProcessParameters;
+}
+
+HANDLE
+StandardInput(void)
+{
+    return Parameters()->StandardInput;
+}
+
+static void
+PutBytes(const char *Text, SIZE_T Length)
+{
+    if (OutputLength + Length > OutputRoom) {
+        char *Larger;
+
+        OutputRoom = (OutputRoom + Length) * 2 + 0x10000;
+        Larger = AllocatePages(OutputRoom);
+        memcpy(Larger, Output, OutputLength);
+        Output = Larger;
+    }
+    memcpy(Output + OutputLength, Text, Length);
+    OutputLength += Length;
+}
+
+static void
+Put(const char *Text)
+{
+    PutBytes(Text, TextLength(Text));
+}
+
+static void
+PutNumber(ULONGLONG Value)
+{
+    char Digits[20];
+    ULONG At = sizeof(Digits);
+
+    do {
+        Digits[--At] = (char)('0' + Value % 10);
+        Value /= 10;
+    } while (Value != 0);
+    PutBytes(Digits + At, sizeof(Digits) - At);
+}
+
+static void
+PutHex(const void *Data, SIZE_T Length)
+{
+    static const char Hex[] = "0123456789abcdef";
+    const UCHAR *Bytes = Data;
+    char Pair[2];
+    SIZE_T Index;
+
+    for (Index = 0; Index < Length; Index++) {
+        Pair[0] = Hex[Bytes[Index] >> 4];
+        Pair[1] = Hex[Bytes[Index] & 15];
+        PutBytes(Pair, 2);
+    }
+}
+
+static void
+PutText(const char *Text)
+{
+    if (Text == NULL) {
+        Put("null");
+        return;
+    }
+    Put("\"");
+    for (; *Text != '\0'; Text++) {
+        UCHAR Byte = (UCHAR)*Text;
+
+        if (Byte == '"' || Byte == '\\') {
+            Put("\\");
+            PutBytes(Text, 1);
+        } else if (Byte < 0x20) {
+            Put("\\u00");
+            PutHex(&Byte, 1);
+        } else {
+            PutBytes(Text, 1);
+        }
+    }
+    Put("\"");
+}
+
+static void
+PutMember(const char *Key, ULONGLONG Value)
+{
+    Put(",");
+    PutText(Key);
+    Put(":");
+    PutNumber(Value);
+}
+
+static void
+PutStep(const PROBE_STEP *Step)
+{
+    Put("{\"line\":");
+    PutNumber(Step->Line);
+    Put(",\"verb\":");
+    PutText(Step->Verb);
+    Put(",\"name\":");
+    PutText(Step->Name);
+    PutMember("status", (ULONG)Step->Status);
+    PutMember("information", Step->Information);
+    PutMember("thread_id", Step->ThreadId);
+    PutMember("begin", (ULONGLONG)Step->Begin);
+    PutMember("end", (ULONGLONG)Step->End);
+    Put(",\"data\":\"");
+    PutHex(Step->Data, Step->DataLength);
+    Put(Step->Ended ? "\",\"outstanding\":false}" : "\",\"outstanding\":true}");
+}
+
+static void
+PutFilter(const PROBE_FILTER *Filter)
+{
+    ULONG Index;
+
+    PutText(Filter->Label);
+    Put(":{\"dropped\":");
+    PutNumber(Filter->Dropped);
+    PutMember("outstanding", Filter->Outstanding);
+    Put(",\"events\":[");
+    for (Index = 0; Index < Filter->EventCount; Index++) {
+        Put(Index == 0 ? "\"" : ",\"");
+        PutHex(&Filter->Events[Index], sizeof(FLTLAB_EVENT));
+        Put("\"");
+    }
+    Put("]}");
+}
+
+static void
+WriteOutput(void)
+{
+    IO_STATUS_BLOCK IoStatus;
+    SIZE_T Done = 0;
+
+    while (Done < OutputLength) {
+        ULONG Length = (ULONG)(OutputLength - Done < 0x8000 ? OutputLength - Done : 0x8000);
+        NTSTATUS Status;
+
+        Status =
+            NtWriteFile(Parameters()->StandardOutput, NULL, NULL, NULL, &IoStatus, Output + Done, Length, NULL, NULL);
+        if (Status == STATUS_PENDING) {
+            Status = NtWaitForSingleObject(Parameters()->StandardOutput, FALSE, NULL);
+        }
+        if (Status < 0) {
+            return; /* nobody reads: there is nobody to tell */
+        }
+        Done += Length;
+    }
+}
+
+/* Drain the rings, write everything that is known, and end the process. The first caller wins. */
+DECLSPEC_NORETURN void
+Report(ULONG ExitCode, const char *Error)
+{
+    LARGE_INTEGER Now;
+    LARGE_INTEGER Frequency;
+    LONG Index;
+
+    if (__sync_lock_test_and_set(&Reporting, 1)) {
+        NtWaitForSingleObject(NewEvent(), FALSE, NULL); /* another thread reports; it ends us */
+    }
+    for (Index = 0; Index < (LONG)FilterCount; Index++) {
+        Drain(&Filters[Index]);
+    }
+    NtQueryPerformanceCounter(&Now, &Frequency);
+    Put("{\"version\":");
+    PutNumber(PROBE_VERSION);
+    PutMember("process_id", (ULONG_PTR)NtCurrentTeb()->Reserved1[8]);
+    PutMember("thread_id", Steps[0].ThreadId);
+    PutMember("frequency", (ULONGLONG)Frequency.QuadPart);
+    Put(",\"error\":");
+    PutText(Error);
+    Put(",\"steps\":[");
+    for (Index = 0; Index < StepCount; Index++) {
+        Put(Index == 0 ? "" : ",");
+        PutStep(&Steps[Index]);
+    }
+    Put("],\"filters\":{");
+    for (Index = 0; Index < (LONG)FilterCount; Index++) {
+        Put(Index == 0 ? "" : ",");
+        PutFilter(&Filters[Index]);
+    }
+    Put("}}\n");
+    WriteOutput();
+    for (;;) {
+        NtTerminateProcess(NtCurrentProcess(), (NTSTATUS)ExitCode);
+    }
+}

@@ -1,0 +1,176 @@
+/*
+ * probe.h: what the files of fltprobe share.
+ *
+ * fltprobe reads an I/O script from its standard input, does its steps one after the other with Nt calls only, drains
+ * the event rings of the minifilters it is connected to, and writes one JSON document. It uses no C runtime: ntdll.dll
+ * and fltlib.dll are all it imports. The grammar of scripts is in docs/io-script.md.
+ */
+
+#ifndef FLTPROBE_PROBE_H
+#define FLTPROBE_PROBE_H
+
+#include "nt.h"
+#include "fltlab.h"
+
+#define PROBE_VERSION 1
+
+#define EXIT_DONE 0
+#define EXIT_SCRIPT 2   /* the script is malformed, or a minifilter refused a rule */
+#define EXIT_DEADLINE 4 /* a step did not end before its deadline */
+
+#define MAXIMUM_WORDS 40
+#define MAXIMUM_STEPS 1024
+#define MAXIMUM_FILTERS 16
+#define MAXIMUM_NAMES 256
+#define STEP_DATA_LENGTH 64
+#define DEFAULT_DEADLINE_MS 10000
+
+#define TICKS_PER_MS 10000LL
+
+/* One line of the script, cut into words; "key=value" words are found by key. */
+typedef struct _PROBE_LINE {
+    ULONG Number;
+    ULONG Count;
+    char *Words[MAXIMUM_WORDS];
+} PROBE_LINE;
+
+/* One step and what came of it. */
+typedef struct _PROBE_STEP {
+    ULONG Line;
+    const char *Verb;
+    const char *Name;
+    NTSTATUS Status;
+    ULONGLONG Information;
+    ULONG ThreadId;
+    LONGLONG Begin; /* NtQueryPerformanceCounter */
+    LONGLONG End;
+    ULONG DataLength;
+    UCHAR Data[STEP_DATA_LENGTH];
+    volatile LONG Ended;
+} PROBE_STEP;
+
+typedef enum _PROBE_NAME_KIND { NameFile = 1, NameEvent, NameSection, NameView } PROBE_NAME_KIND;
+
+/* A file handle, an outstanding operation, a section or a view, by the name the script gives it. */
+typedef struct _PROBE_NAME {
+    PROBE_NAME_KIND Kind;
+    const char *Name;
+    HANDLE Handle;            /* file, event or section */
+    BOOLEAN Overlapped;       /* file: opened without FILE_SYNCHRONOUS_IO_NONALERT */
+    PVOID Address;            /* view; event: buffer of the operation */
+    SIZE_T Size;              /* view */
+    IO_STATUS_BLOCK IoStatus; /* event: of the operation */
+    HANDLE File;              /* event: the file of the operation */
+    PROBE_STEP *Step;         /* event: the step that was spawned, NULL for an asynchronous operation */
+} PROBE_NAME;
+
+/* A minifilter the script is connected to. */
+typedef struct _PROBE_FILTER {
+    const char *Label;
+    HANDLE Port;
+    ULONG Dropped;
+    ULONG Outstanding;
+    ULONG EventCount;
+    FLTLAB_EVENT *Events; /* drained so far; room for EventRoom */
+    ULONG EventRoom;
+    FLTLAB_DRAIN_REPLY *Reply; /* buffer of DRAIN, made at the first one */
+} PROBE_FILTER;
+
+typedef void (*PROBE_VERB)(PROBE_LINE *Line, PROBE_STEP *Step);
+
+extern PROBE_STEP *Steps;
+extern volatile LONG StepCount;
+extern PROBE_FILTER Filters[MAXIMUM_FILTERS];
+extern ULONG FilterCount;
+
+/* memory.c */
+PVOID Allocate(SIZE_T Size);      /* zeroed; never NULL: without memory the program ends */
+PVOID AllocatePages(SIZE_T Size); /* on pages of its own, as non-cached I/O needs it */
+void *memcpy(void *To, const void *From, size_t Count);
+void *memset(void *To, int Value, size_t Count);
+
+/* text.c */
+BOOLEAN SameText(const char *Left, const char *Right);
+SIZE_T TextLength(const char *Text);
+BOOLEAN ParseNumber(const char *Text, ULONGLONG *Value);
+PWSTR Wide(const char *Text, PUNICODE_STRING String); /* String may be NULL */
+const char *Join(const char *First, const char *Second);
+
+/* script.c */
+void RunScript(char *Text);
+void RunStep(PROBE_LINE *Line, PROBE_STEP *Step);
+PROBE_STEP *NewStep(const PROBE_LINE *Line);
+const char *Value(const PROBE_LINE *Line, const char *Key);
+ULONGLONG Number(const PROBE_LINE *Line, const char *Key, ULONGLONG Otherwise);
+BOOLEAN Has(const PROBE_LINE *Line, const char *Word);
+const char *Word(const PROBE_LINE *Line, ULONG Index, const char *What);
+PROBE_NAME *FindName(const PROBE_LINE *Line, PROBE_NAME_KIND Kind, const char *Name);
+PROBE_NAME *NewName(const PROBE_LINE *Line, PROBE_NAME_KIND Kind, const char *Name);
+DECLSPEC_NORETURN void ScriptError(const PROBE_LINE *Line, const char *What, const char *Which);
+
+/* json.c */
+DECLSPEC_NORETURN void Report(ULONG ExitCode, const char *Error);
+HANDLE StandardInput(void);
+
+/* filter.c */
+PROBE_FILTER *FindFilter(const PROBE_LINE *Line, const char *Label);
+NTSTATUS Send(const PROBE_FILTER *Filter, PVOID In, ULONG InSize, PVOID Out, ULONG OutSize, ULONG *Returned);
+void InitializeRequest(FLTLAB_REQUEST *Request, ULONG Command, ULONG Size);
+void Drain(PROBE_FILTER *Filter);
+void FilterVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void ReleaseVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void ExpectHeldVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void ExpectEventsVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void AttachVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void DetachVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void LoadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void UnloadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* rule.c */
+BOOLEAN MajorFunction(const char *Text, ULONG *Major);
+void RuleVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* file.c */
+void SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length);
+void NameAttributes(POBJECT_ATTRIBUTES Attributes, PUNICODE_STRING String, const char *Path);
+void OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void CloseVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void ReadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void WriteVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void FlushVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void LockVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void UnlockVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void NotifyVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void CancelVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* information.c */
+void QueryVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void SetVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void QueryPathVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void QueryVolumeVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void DirectoryVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* section.c */
+void SectionVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void MapVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void PeekVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void PokeVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void UnmapVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void CloseSectionVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* wait.c */
+LONGLONG Counter(void);
+HANDLE NewEvent(void);
+void Sleep100ns(LONGLONG Ticks);
+void Outcome(PROBE_STEP *Step, PROBE_NAME *Operation);
+void WaitVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void SleepVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void SpawnVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* watchdog.c */
+void StartWatchdog(void);
+void BeginDeadline(void); /* the main thread's next step begins now */
+void DeadlineVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+#endif /* FLTPROBE_PROBE_H */

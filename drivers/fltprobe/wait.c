@@ -1,0 +1,121 @@
+/*
+ * wait.c: events, time, and steps that run beside others.
+ */
+
+#include "probe.h"
+
+typedef struct _SPAWNED {
+    PROBE_LINE Line;
+    PROBE_STEP *Step;
+    PROBE_NAME *Name;
+} SPAWNED;
+
+LONGLONG
+Counter(void)
+{
+    LARGE_INTEGER Now;
+
+    NtQueryPerformanceCounter(&Now, NULL);
+    return Now.QuadPart;
+}
+
+HANDLE
+NewEvent(void)
+{
+    HANDLE Event = NULL;
+
+    if (NtCreateEvent(&Event, EVENT_ALL_ACCESS, NULL, 0 /* NotificationEvent */, FALSE) < 0) {
+        NtTerminateProcess(NtCurrentProcess(), STATUS_INSUFFICIENT_RESOURCES);
+    }
+    return Event;
+}
+
+void
+Sleep100ns(LONGLONG Ticks)
+{
+    LARGE_INTEGER Interval;
+
+    Interval.QuadPart = -Ticks;
+    NtDelayExecution(FALSE, &Interval);
+}
+
+/* Put what became of an asynchronous operation into a step. */
+void
+Outcome(PROBE_STEP *Step, PROBE_NAME *Operation)
+{
+    Step->Status = Operation->IoStatus.Status;
+    Step->Information = Operation->IoStatus.Information;
+    if (Step->Status >= 0 && Operation->Address != NULL) {
+        SetData(Step, Operation->Address, Operation->IoStatus.Information);
+    }
+}
+
+/* wait <name> [timeout=<ms>]; STATUS_TIMEOUT when the time is up */
+void
+WaitVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PROBE_NAME *Event = FindName(Line, NameEvent, Word(Line, 1, "the name of an operation"));
+    ULONGLONG Timeout = Number(Line, "timeout", 0);
+    LARGE_INTEGER Interval;
+
+    Interval.QuadPart = -(LONGLONG)Timeout * TICKS_PER_MS;
+    Step->Status = NtWaitForSingleObject(Event->Handle, FALSE, Value(Line, "timeout") != NULL ? &Interval : NULL);
+    if (Step->Status != STATUS_SUCCESS) {
+        return;
+    }
+    if (Event->Step == NULL) {
+        Outcome(Step, Event);
+    } else {
+        Step->Status = Event->Step->Status;
+        Step->Information = Event->Step->Information;
+        SetData(Step, Event->Step->Data, Event->Step->DataLength);
+    }
+}
+
+/* sleep <ms> */
+void
+SleepVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    ULONGLONG Milliseconds;
+
+    if (!ParseNumber(Word(Line, 1, "milliseconds"), &Milliseconds)) {
+        ScriptError(Line, "sleep takes milliseconds, not", Line->Words[1]);
+    }
+    Sleep100ns((LONGLONG)Milliseconds * TICKS_PER_MS);
+    Step->Status = STATUS_SUCCESS;
+}
+
+static NTSTATUS NTAPI
+SpawnedThread(PVOID Parameter)
+{
+    SPAWNED *Spawned = Parameter;
+
+    RunStep(&Spawned->Line, Spawned->Step);
+    NtSetEvent(Spawned->Name->Handle, NULL);
+    RtlExitUserThread(STATUS_SUCCESS);
+    return STATUS_SUCCESS;
+}
+
+/* spawn <name> <step ...>: the step runs in a thread of its own, `wait <name>` joins it */
+void
+SpawnVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    SPAWNED *Spawned = Allocate(sizeof(SPAWNED));
+    HANDLE Thread;
+    ULONG Index;
+
+    Word(Line, 2, "a name and a step");
+    Spawned->Line.Number = Line->Number;
+    Spawned->Line.Count = Line->Count - 2;
+    for (Index = 2; Index < Line->Count; Index++) {
+        Spawned->Line.Words[Index - 2] = Line->Words[Index];
+    }
+    Spawned->Name = NewName(Line, NameEvent, Line->Words[1]);
+    Spawned->Name->Handle = NewEvent();
+    Spawned->Step = NewStep(&Spawned->Line);
+    Spawned->Name->Step = Spawned->Step;
+    Step->Status = RtlCreateUserThread(NtCurrentProcess(), NULL, FALSE, 0, 0, 0, SpawnedThread, Spawned, &Thread, NULL);
+    if (Step->Status >= 0) {
+        NtClose(Thread);
+    }
+}
