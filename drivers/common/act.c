@@ -150,8 +150,9 @@ LabRememberForPost(PFLT_CALLBACK_DATA Data, PFLT_INSTANCE Instance, PFILE_OBJECT
     return CompletionContext;
 }
 
-static VOID
-DropContext(LAB_MATCH *Match)
+/* Gives back the context that preoperation fetched, when no postoperation callback will. */
+VOID
+LabDropContext(LAB_MATCH *Match)
 {
     if (Match->Context != NULL) {
         FltReleaseContext(Match->Context);
@@ -169,7 +170,7 @@ LabPassDown(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_MATCH
     *CompletionContext = NULL;
     if (Wanted == FLT_PREOP_SUCCESS_NO_CALLBACK || !LabHasPost(Major)) {
         Wanted = FLT_PREOP_SUCCESS_NO_CALLBACK;
-        DropContext(Match);
+        LabDropContext(Match);
     } else {
         *CompletionContext = LabRememberForPost(Data, FltObjects->Instance, FltObjects->FileObject, Match);
     }
@@ -185,7 +186,7 @@ FLT_PREOP_CALLBACK_STATUS
 LabStopHere(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_MATCH *Match,
             FLT_PREOP_CALLBACK_STATUS Wanted)
 {
-    DropContext(Match);
+    LabDropContext(Match);
     LabRecordPre(Data, FltObjects, Match, Wanted, NULL);
     return Wanted;
 }

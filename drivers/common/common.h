@@ -236,6 +236,7 @@ FLT_PREOP_CALLBACK_STATUS LabStopHere(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJ
                                       FLT_PREOP_CALLBACK_STATUS Wanted);
 PVOID
 LabRememberForPost(PFLT_CALLBACK_DATA Data, PFLT_INSTANCE Instance, PFILE_OBJECT FileObject, const LAB_MATCH *Match);
+VOID LabDropContext(LAB_MATCH *Match);
 VOID LabMatchPost(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID CompletionContext,
                   FLT_POST_OPERATION_FLAGS Flags, LAB_MATCH *Match);
 VOID LabPostWork(PFLT_CALLBACK_DATA Data, PFLT_INSTANCE Instance, PVOID CompletionContext, const LAB_MATCH *Match);

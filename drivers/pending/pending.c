@@ -70,6 +70,7 @@ PendPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_
                   LabRecordPre(Data, FltObjects, Match, FLT_PREOP_PENDING, NULL), FLT_PREOP_SUCCESS_NO_CALLBACK);
     if (!NT_SUCCESS(Status)) { /* not pended, so not PENDING (PEND-WI-05) */
         LabDereferenceOperation(Operation);
+        LabDropContext(Match);
         Returned = FLT_PREOP_SUCCESS_NO_CALLBACK;
     } else if (FlagOn(Rule->Flags, FLTLAB_RULE_RACE)) { /* let the resume call win (PRE-PEND-10) */
         KeWaitForSingleObject(&Operation->Resumed, Executive, KernelMode, FALSE, &OneSecond);

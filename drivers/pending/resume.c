@@ -10,16 +10,17 @@ PrepareResume(PLAB_OPERATION Operation, PVOID *CompletionContext)
     const FLTLAB_RULE *Rule = &Operation->Match.Rule;
     PFLT_CALLBACK_DATA Data = Operation->Data;
 
-    *CompletionContext = NULL; /* with COMPLETE and NO_CALLBACK (PRE-PEND-09) */
-    if (Rule->Resume == FLTLAB_RESUME_COMPLETE) {
-        Data->IoStatus.Status = (NTSTATUS)Rule->Status;
-        Data->IoStatus.Information = (ULONG_PTR)Rule->Information;
-        return FLT_PREOP_COMPLETE;
-    }
     if (Rule->Resume == FLTLAB_RESUME_WITH_CALLBACK && !Operation->TearingDown &&
         LabHasPost(Data->Iopb->MajorFunction)) {
         *CompletionContext = LabRememberForPost(Data, Operation->Instance, Operation->FileObject, &Operation->Match);
         return FLT_PREOP_SUCCESS_WITH_CALLBACK;
+    }
+    *CompletionContext = NULL; /* with COMPLETE and NO_CALLBACK (PRE-PEND-09) */
+    LabDropContext(&Operation->Match);
+    if (Rule->Resume == FLTLAB_RESUME_COMPLETE) {
+        Data->IoStatus.Status = (NTSTATUS)Rule->Status;
+        Data->IoStatus.Information = (ULONG_PTR)Rule->Information;
+        return FLT_PREOP_COMPLETE;
     }
     return FLT_PREOP_SUCCESS_NO_CALLBACK;
 }
@@ -70,6 +71,7 @@ CarryOnCancelled(PLAB_OPERATION Operation)
 {
     PFLT_CALLBACK_DATA Data = Operation->Data;
 
+    LabDropContext(&Operation->Match);
     Data->IoStatus.Status = STATUS_CANCELLED;
     Data->IoStatus.Information = 0;
     LabRecordStep(FLTLAB_PHASE_CANCEL, Operation, FLT_PREOP_COMPLETE, NULL, FLTLAB_MECHANISM_QUEUE);
