@@ -102,21 +102,31 @@ class Disk:
                     "discard": "unmap",
                 }
             )
-        port = f"{self.device}-port" if self.root_port is not None else None
-        if port is not None:
-            yield from ("-device", properties("pcie-root-port", {"id": port, "chassis": self.root_port}))
+        if self._port is not None:
+            yield from ("-device", properties("pcie-root-port", {"id": self._port, "chassis": self.root_port}))
+        values = self.device_properties(self.top)
+        driver = str(values.pop("driver"))
+        yield from ("-device", properties(driver, values))
+
+    def device_properties(self, top: str) -> dict[str, str | int | bool]:
+        """Return the device on a block node, as QMP's `device_add` takes it."""
         errors = self.writable and self.bus is not Bus.USB
         values: Mapping[str, str | int | bool | None] = {
-            "drive": self.top,
+            "driver": self.bus.value,
+            "drive": top,
             "id": self.device,
-            "bus": port or self.bus_address,
+            "bus": self._port or self.bus_address,
             "bootindex": self.boot_index,
             "serial": self.serial,
             "werror": "report" if errors else None,
             "rerror": "report" if errors else None,
             "removable": True if self.bus is Bus.USB else None,
         }
-        yield from ("-device", properties(self.bus.value, values))
+        return {key: value for key, value in values.items() if value is not None}
+
+    @property
+    def _port(self) -> str | None:
+        return f"{self.device}-port" if self.root_port is not None else None
 
 
 CLUSTER = 1 << 16

@@ -11,7 +11,6 @@ from harness.host.accelerator import choose
 from harness.image import reference
 from harness.machine import Machine, MachineSpec
 from harness.machine.deadlines import Deadline, Deadlines, Wait
-from harness.machine.disks import Bus
 from harness.machine.template_store import ColdBoot, Template, TemplateStore
 
 AGENT = Path(__file__).with_name("agent.py")
@@ -90,16 +89,6 @@ def agent(tmp_path_factory):
 @pytest.fixture(scope="session")
 def spec(image, agent, accelerator) -> MachineSpec:
     return reference.machine_spec(image, agent, accelerator)
-
-
-@pytest.fixture(scope="session")
-def usb_spec(image, agent, accelerator) -> MachineSpec:
-    return reference.machine_spec(image, agent, accelerator, data_bus=Bus.USB)
-
-
-@pytest.fixture(scope="session")
-def ide_spec(image, agent, accelerator) -> MachineSpec:
-    return reference.machine_spec(image, agent, accelerator, data_bus=Bus.IDE)
 
 
 def prepare(machine: Machine) -> dict[str, bytes]:

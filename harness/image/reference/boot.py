@@ -15,7 +15,7 @@ from harness.host.directories import write_private
 from harness.image.reference.builder import DATA_DISK, KERNEL, SYSTEM
 from harness.image.reference.payload import Payload, initramfs
 from harness.image.store import Image
-from harness.machine.disks import Bus, Disk, DiskImage, Format
+from harness.machine.disks import Disk, DiskImage, Format
 from harness.machine.parts import Board, Device, FirmwareFile, LinuxBoot, Processor, UserNetwork
 from harness.machine.spec import MachineSpec
 
@@ -34,26 +34,23 @@ SSH_HOST_KEY = FirmwareFile("ssh-host-key")
 SSH_AUTHORIZED_KEY = FirmwareFile("ssh-authorized-key")
 
 
-def machine_spec(image: Image, code: Payload, accelerator: Accelerator, *, data_bus: Bus = Bus.VIRTIO) -> MachineSpec:
-    """Return the machine that boots an image with the guest code in it."""
+def machine_spec(image: Image, code: Payload, accelerator: Accelerator) -> MachineSpec:
+    """Return the machine that boots an image with the guest code in it.
+
+    The data disk is behind a root port, so that it can be pulled.
+    """
     memory = image.facts["memory_mib"]
     assert isinstance(memory, int)
-    usb = (Device("qemu-xhci"),) if data_bus is Bus.USB else ()
     return MachineSpec(
         board=Board(memory_mib=memory),
         processor=Processor(accelerator),
         boot=LinuxBoot(image.file(KERNEL), initramfs(image, code), KERNEL_COMMAND_LINE),
         disks=(
             Disk("system", DiskImage(image.file(SYSTEM), Format.RAW), writable=False),
-            Disk(
-                "data",
-                DiskImage(image.file(DATA_DISK), Format.RAW),
-                bus=data_bus,
-                root_port=1 if data_bus is Bus.VIRTIO else None,
-            ),
+            Disk("data", DiskImage(image.file(DATA_DISK), Format.RAW), root_port=1),
         ),
         network=UserNetwork(forwards=(WINRM_PORT, SSH_PORT)),
-        devices=(*usb, Device("pvpanic-pci")),
+        devices=(Device("pvpanic-pci"),),
         firmware_files=(CONFIGURATION, SSH_HOST_KEY, SSH_AUTHORIZED_KEY),
     )
 
