@@ -1,0 +1,139 @@
+"""What fltprobe answers: the result of each step of an I/O script, and the events of every minifilter it drained."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import GuestError, TestError
+from harness.minifilter.events import Event, decode_events
+from harness.nt import status_name
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an I/O script. `status` is its NTSTATUS; times are performance counts, as in events.
+
+    `name` is what the step names first: the handle it opens or uses, the event it waits for, the label of a filter.
+    `data` are the first bytes of what was read or queried; `outstanding` says that its deadline passed.
+    """
+
+    line: int
+    verb: str
+    name: str
+    status: int
+    information: int
+    thread: int
+    begin: int
+    end: int
+    data: bytes
+    outstanding: bool
+
+    def __str__(self) -> str:
+        late = ", outstanding" if self.outstanding else ""
+        return f"line {self.line}: {self.verb} {self.name}: {status_name(self.status)}, {self.information}{late}"
+
+
+@dataclass(frozen=True)
+class FilterReport:
+    """One minifilter's ring: its events, how many were lost, and how many operations it still holds."""
+
+    events: tuple[Event, ...]
+    dropped: int
+    outstanding: int
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """One run of fltprobe. `frequency` is performance counts a second; `error` is what was wrong with the script."""
+
+    process_id: int
+    thread_id: int
+    steps: tuple[Step, ...]
+    filters: Mapping[str, FilterReport]
+    frequency: int
+    error: str | None
+
+    def step(self, verb: str, name: str | None = None) -> Step:
+        """The one step with this verb, and this name if one is given; TestError if there is none, or more than one."""
+        found = self.all(verb, name)
+        if len(found) != 1:
+            wanted = f"{verb} {name}" if name else verb
+            raise TestError(
+                f"the script ran {len(found)} steps '{wanted}', not one",
+                details=tuple(str(step) for step in self.steps),
+            )
+        return found[0]
+
+    def all(self, verb: str | None = None, name: str | None = None) -> list[Step]:
+        """Every step with this verb and this name."""
+        return [step for step in self.steps if verb in {None, step.verb} and name in {None, step.name}]
+
+    def __getitem__(self, name: str) -> Step:
+        """The last step that names this handle or event."""
+        found = self.all(name=name)
+        if not found:
+            raise TestError(f"no step names {name!r}", details=tuple(str(step) for step in self.steps))
+        return found[-1]
+
+    @property
+    def events(self) -> list[Event]:
+        """The events of all minifilters."""
+        return [event for report in self.filters.values() for event in report.events]
+
+
+def parse_probe(text: str) -> ProbeResult:
+    """Read fltprobe's JSON document; GuestError if it is none, with what came instead."""
+    try:
+        document = json.loads(text)
+        return _result(document)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GuestError(
+            "fltprobe did not answer with its JSON document",
+            details=(f"{type(error).__name__}: {error}", *text.strip().splitlines()[:10]),
+        ) from error
+
+
+def _result(document: Mapping[str, Any]) -> ProbeResult:
+    if document["version"] != VERSION:
+        raise ValueError(f"version {document['version']}, not {VERSION}")
+    return ProbeResult(
+        process_id=int(document["process_id"]),
+        thread_id=int(document["thread_id"]),
+        steps=tuple(_step(step) for step in document["steps"]),
+        filters={label: _filter(label, report) for label, report in document["filters"].items()},
+        frequency=int(document["frequency"]),
+        error=_error(document["error"]),
+    )
+
+
+def _step(step: Mapping[str, Any]) -> Step:
+    return Step(
+        line=int(step["line"]),
+        verb=str(step["verb"]),
+        name=str(step.get("name") or ""),
+        status=int(step["status"]) & 0xFFFFFFFF,
+        information=int(step.get("information") or 0),
+        thread=int(step["thread_id"]),
+        begin=int(step["begin"]),
+        end=int(step["end"]),
+        data=bytes.fromhex(step.get("data") or ""),
+        outstanding=bool(step.get("outstanding")),
+    )
+
+
+def _filter(label: str, report: Mapping[str, Any]) -> FilterReport:
+    records: Sequence[str] = report["events"]
+    return FilterReport(
+        events=tuple(decode_events(label, records)),
+        dropped=int(report["dropped"]),
+        outstanding=int(report["outstanding"]),
+    )
+
+
+def _error(error: object) -> str | None:
+    if isinstance(error, Mapping):
+        return ", ".join(f"{key} {value}" for key, value in error.items())
+    return str(error) if error else None
