@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.errors import ConfigurationError, FltLabError
+from harness.errors import ConfigurationError, FltLabError, HostError
 from harness.minifilter.check import require_good
 from harness.minifilter.imports import INCLUDE, SUPPORT, definition_file
 from harness.minifilter.layout import check_layout
@@ -28,6 +29,8 @@ from harness.minifilter.sign import SigningCertificate, sign_image, signing_cert
 from harness.minifilter.toolchain import Toolchain, find_toolchain
 
 __all__ = ["SUPPORT", "BuiltDriver", "build_drivers", "file_sha256"]
+
+KEEP_UNUSED_S = 14 * 24 * 3600
 
 # The spellings of fltkernel.h in drivers that were written where case does not matter.
 SPELLINGS = ("fltKernel.h", "FltKernel.h")
@@ -80,6 +83,12 @@ class _Builder:
             return {}  # a damaged manifest costs a build, nothing else
         return content if isinstance(content, dict) else {}
 
+    def prune(self) -> None:
+        """Remove what no build has used for a while from the stores of object files and import libraries."""
+        for entry in (*(self.out / ".objects").glob("*"), *(self.out / ".lib").glob("*")):
+            if entry.stat().st_mtime < time.time() - KEEP_UNUSED_S:
+                shutil.rmtree(entry)
+
     def write_manifest(self) -> None:
         path = self.out / "manifest.json"
         temporary = path.with_suffix(f".{os.getpid()}")
@@ -131,7 +140,7 @@ class _Builder:
                 own = local if source.parent != self.common else ""
                 key = self._digest([source], self.headers, own, "kernel" if kernel else "user")
                 wanted[source, kernel] = self.out / ".objects" / key[:32] / f"{source.stem}.obj"
-        missing = [(*item, target) for item, target in wanted.items() if not target.is_file()]
+        missing = [(*item, target) for item, target in wanted.items() if not _used(target)]
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             for future in [pool.submit(self._compile, *work) for work in missing]:
                 future.result()
@@ -160,7 +169,7 @@ class _Builder:
         """The import library for `name`.def."""
         definition = definition_file(name)
         target = self.out / ".lib" / self._digest([definition])[:32] / f"{name}.lib"
-        if not target.is_file():
+        if not _used(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary = target.with_suffix(".tmp")
             self.toolchain.import_library(definition, temporary)
@@ -229,7 +238,17 @@ class _Builder:
             else:
                 self.link(package, objects)
             self.write_manifest()
+        if stale:
+            self.prune()
         return {package.name: self._built(package, self.manifest[package.name]["sha256"]) for package in packages}
+
+
+def _used(target: Path) -> bool:
+    """Whether a file of the stores is there; if so it counts as used now."""
+    if not target.is_file():
+        return False
+    os.utime(target.parent)
+    return True
 
 
 @lru_cache
@@ -253,9 +272,13 @@ def build_drivers(root: Path, out: Path, names: Sequence[str] | None = None) -> 
     chosen = [package for name, package in packages.items() if names is None or name in names]
     for package in chosen:
         require_files(package)
-    out.mkdir(parents=True, exist_ok=True)
-    with FileLock(out / ".lock"):
-        return _Builder(root, out, find_toolchain(), signing_certificate()).build(chosen)
+    toolchain, certificate = find_toolchain(), signing_certificate()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with FileLock(out / ".lock"):
+            return _Builder(root, out, toolchain, certificate).build(chosen)
+    except OSError as error:
+        raise HostError(f"drivers cannot be built in {out}", details=(str(error),)) from error
 
 
 def main() -> int:

@@ -164,6 +164,27 @@ class Event:
         return self.returned_value
 
     @property
+    def is_pre(self) -> bool:
+        """A preoperation callback."""
+        return self.phase is Phase.PRE
+
+    @property
+    def is_post(self) -> bool:
+        """A postoperation callback."""
+        return self.phase is Phase.POST
+
+    @property
+    def context_call(self) -> ContextCall | None:
+        """Which call on a context a CONTEXT event is about; `returned` is its NTSTATUS."""
+        return ContextCall(self.detail) if self.phase is Phase.CONTEXT else None
+
+    @property
+    def mechanism(self) -> Mechanism | None:
+        """By what a parked operation was parked, in the events of its coming back."""
+        coming_back = (Phase.WORK_ROUTINE, Phase.RESUME_PRE, Phase.RESUME_POST, Phase.CANCEL)
+        return Mechanism(self.detail) if self.phase in coming_back else None
+
+    @property
     def draining(self) -> bool:
         """A postoperation call with FLTFL_POST_OPERATION_DRAINING."""
         return bool(self.post_flags & FLTFL_POST_OPERATION_DRAINING)

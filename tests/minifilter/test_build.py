@@ -151,6 +151,27 @@ def test_a_prebuilt_file_that_is_no_driver_is_refused(user_driver: UserDriver, t
         build_drivers(tree, tmp_path / "out")
 
 
+def test_a_place_that_cannot_be_written_is_said_to_be_one(user_driver: UserDriver, tmp_path: Path):
+    (tmp_path / "out").write_text("a file where a directory should be")
+
+    with pytest.raises(HostError, match="drivers cannot be built in"):
+        build_drivers(user_driver(), tmp_path / "out")
+
+
+def test_object_files_that_no_build_has_used_for_long_are_removed(user_driver: UserDriver, tmp_path: Path):
+    tree, out = user_driver(), tmp_path / "out"
+    build_drivers(tree, out)
+    (old,) = (out / ".objects").iterdir()
+    os.utime(old, (0, 0))
+    source = tree / "mine" / "mine.c"
+    source.write_text(source.read_text() + "/* changed */\n")
+
+    build_drivers(tree, out)
+
+    (new,) = (out / ".objects").iterdir()
+    assert new != old
+
+
 @pytest.mark.parametrize(
     ("missing", "package"), [("clang", "clang-19"), ("lld-link", "lld-"), ("osslsigncode", "osslsigncode")]
 )

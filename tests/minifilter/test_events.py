@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import GuestError
-from harness.minifilter.events import EVENT_SIZE, FIELDS, Phase, decode_event, decode_events
+from harness.minifilter.events import EVENT_SIZE, FIELDS, ContextCall, Mechanism, Phase, decode_event, decode_events
 from harness.nt import IrpMajor, OperationClass, PostopStatus, PreopStatus
 
 RANGES = {"Q": 2**64, "I": 2**32, "B": 2**8}
@@ -71,6 +71,16 @@ def test_flags_are_told_in_words():
     assert (draining.draining, generated.draining) == (True, False)
     assert decode_event("x", record(phase_value=18)).is_lifecycle
     assert not draining.is_lifecycle
+
+
+def test_what_detail_means_follows_the_phase():
+    context = decode_event("x", record(phase_value=9, detail=2, returned_value=0xC0000225))
+    resumed = decode_event("x", record(phase_value=3, detail=4))
+    pre = decode_event("x", record(phase_value=1, detail=2))
+
+    assert (context.context_call, context.returned, context.mechanism) == (ContextCall.GET_IN_PRE, 0xC0000225, None)
+    assert (resumed.mechanism, resumed.context_call) == (Mechanism.THREAD, None)
+    assert (pre.mechanism, pre.context_call, pre.is_pre, pre.is_post) == (None, None, True, False)
 
 
 def test_an_unknown_major_stays_a_number_and_an_odd_class_is_none():
