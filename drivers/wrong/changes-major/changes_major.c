@@ -1,0 +1,27 @@
+/*
+ * Wrong on purpose (PARM-04): changes the major function of an operation.
+ */
+
+#include "common.h"
+
+static FLT_PREOP_CALLBACK_STATUS FLTAPI
+WrongPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
+{
+    LAB_MATCH Match;
+
+    *CompletionContext = NULL;
+    LabMatchPre(Data, &Match);
+    if (Match.Rule.Action == FLTLAB_DO_WITH_CALLBACK) {
+        Data->Iopb->MajorFunction = IRP_MJ_FLUSH_BUFFERS;
+        FltSetCallbackDataDirty(Data);
+        LabRecordPre(Data, FltObjects, &Match, FLT_PREOP_SUCCESS_NO_CALLBACK, NULL);
+        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+    }
+    return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
+}
+
+const FLTLAB_DRIVER FltLabDriver = {
+    .Actions = LAB_ACTION(FLTLAB_DO_WITH_CALLBACK),
+    .PreOperation = WrongPreOperation,
+    .PostOperation = LabPostOperation,
+};

@@ -1,0 +1,27 @@
+/*
+ * Wrong on purpose (PRE-COMP-08): completes and leaves a completion context.
+ */
+
+#include "common.h"
+
+static FLT_PREOP_CALLBACK_STATUS FLTAPI
+WrongPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
+{
+    LAB_MATCH Match;
+
+    *CompletionContext = NULL;
+    LabMatchPre(Data, &Match);
+    if (Match.Rule.Action == FLTLAB_DO_COMPLETE) {
+        Data->IoStatus.Status = (NTSTATUS)Match.Rule.Status;
+        Data->IoStatus.Information = 0;
+        *CompletionContext = Data;
+        return LabStopHere(Data, FltObjects, &Match, FLT_PREOP_COMPLETE);
+    }
+    return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
+}
+
+const FLTLAB_DRIVER FltLabDriver = {
+    .Actions = LAB_ACTION(FLTLAB_DO_COMPLETE),
+    .PreOperation = WrongPreOperation,
+    .PostOperation = LabPostOperation,
+};

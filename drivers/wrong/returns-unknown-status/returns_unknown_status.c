@@ -1,0 +1,25 @@
+/*
+ * Wrong on purpose (PRE-PASS-07): returns a number that is no FLT_PREOP_CALLBACK_STATUS.
+ */
+
+#include "common.h"
+
+static FLT_PREOP_CALLBACK_STATUS FLTAPI
+WrongPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
+{
+    LAB_MATCH Match;
+
+    *CompletionContext = NULL;
+    LabMatchPre(Data, &Match);
+    if (Match.Rule.Action == FLTLAB_DO_NO_CALLBACK) {
+        LabRecordPre(Data, FltObjects, &Match, (FLT_PREOP_CALLBACK_STATUS)0x77, NULL);
+        return (FLT_PREOP_CALLBACK_STATUS)0x77;
+    }
+    return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
+}
+
+const FLTLAB_DRIVER FltLabDriver = {
+    .Actions = LAB_ACTION(FLTLAB_DO_NO_CALLBACK),
+    .PreOperation = WrongPreOperation,
+    .PostOperation = LabPostOperation,
+};
