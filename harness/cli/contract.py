@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.checkout import checkout
-from harness.contract import Area, Rule, load_catalogue, load_guards, tests_of_rules
+from harness.contract import Area, Rule, load_catalogue, load_guards, rule_coverage
 from harness.errors import ConfigurationError
 from harness.plugin.marks import did_you_mean
 
@@ -27,7 +27,7 @@ def contract(
             f"there is no rule {rule!r} in the contract{did_you_mean(rule.upper(), catalogue.ids)}"
         )
     rules = [catalogue[rule.upper()]] if rule else list(catalogue.select(area=area, core=True if core else None))
-    coverage = tests_of_rules(checkout() / "suites")
+    coverage = rule_coverage(checkout() / "suites")
     guards = {guard.rule: guard for guard in load_guards()}
     entries = [
         {

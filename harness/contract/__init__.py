@@ -1,7 +1,7 @@
 """The documented contract of the filter manager: the catalogue of rules, and which of them are covered and guarded."""
 
 from harness.contract.catalogue import Area, Catalogue, Kind, Rule, load_catalogue
-from harness.contract.coverage import tests_of_rules
+from harness.contract.coverage import rule_coverage
 from harness.contract.proven import Guard, load_guards, load_proven
 
 __all__ = [
@@ -13,5 +13,5 @@ __all__ = [
     "load_catalogue",
     "load_guards",
     "load_proven",
-    "tests_of_rules",
+    "rule_coverage",
 ]

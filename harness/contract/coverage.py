@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def tests_of_rules(suites: Path) -> dict[str, list[str]]:
+def rule_coverage(suites: Path) -> dict[str, list[str]]:
     """For each rule id that a mark names, the tests that carry it, as `completion/test_completion.py::test_x`."""
     coverage: dict[str, list[str]] = {}
     for path in sorted(suites.rglob("test_*.py")):

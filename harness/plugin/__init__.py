@@ -10,6 +10,7 @@ pytest_plugins = [
     "harness.plugin.marks",
     "harness.plugin.facts",
     "harness.plugin.outcomes",
+    "harness.plugin.evidence",
     "harness.plugin.recording",
     "harness.plugin.fixtures",
 ]

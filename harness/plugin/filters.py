@@ -6,6 +6,7 @@ the I/O script that `lab.io` runs next; the keys and values are those of drivers
 
 from collections.abc import Callable, Mapping
 
+from harness.errors import ConfigurationError
 from harness.nt import IrpMajor, NtStatus, OperationClass
 
 CLASS_WORDS = {OperationClass.IRP: "irp", OperationClass.FAST_IO: "fastio", OperationClass.FS_FILTER: "fsfilter"}
@@ -66,10 +67,11 @@ class RuleBuilder:
 
 
 class FilterHandle:
-    """One minifilter of the stack, by its label."""
+    """One minifilter of the stack, by its label. A black box (`control: none`) has no port, and takes no rules."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, *, has_port: bool = True) -> None:
         self.label = label
+        self._has_port = has_port
         self._rules: list[str] = []
 
     def when(
@@ -89,6 +91,10 @@ class FilterHandle:
         `name` is the last component of the file's name; `process="any"` takes other processes' operations too;
         `paging=True` takes paging I/O too; the rule lets `skip` matches by and then acts on at most `max`.
         """
+        if not self._has_port:
+            raise ConfigurationError(
+                f"{self.label} takes no rules: its driver.yaml says that it does not speak fltlab's control protocol"
+            )
         match: dict[str, object] = {
             "major": major.spelling if major is not None else None,
             "minor": minor,
@@ -108,7 +114,7 @@ class FilterHandle:
     @property
     def script(self) -> list[str]:
         """The lines of the I/O script that connect to this minifilter and give it its rules."""
-        return [f"filter {self.label}", *self._rules]
+        return [f"filter {self.label}", *self._rules] if self._has_port else []
 
     def _add(self, keys: Mapping[str, object]) -> None:
         words = " ".join(f"{key}={_word(value)}" for key, value in keys.items() if value is not None)

@@ -1,0 +1,87 @@
+"""What is kept of a test, and what is shown when it fails: its rules, the callback timeline, how to run it again."""
+
+from collections.abc import Generator, Iterable
+
+import pytest
+
+from harness.contract import load_catalogue
+from harness.minifilter.timeline import describe, render, rows
+from harness.plugin.facts import FACTS, ItemFacts
+from harness.plugin.lab import IoRun, Lab
+from harness.plugin.run import RUN, Run
+from harness.report.timeline import TimelineOperation, TimelineRow, write_timeline
+
+LAB = pytest.StashKey[Lab]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Save the timeline of every test; of one that failed, also what it did and what came back."""
+    report = yield
+    facts = item.stash.get(FACTS, None)
+    if facts is None or call.when != "call":
+        return report
+    lab, run = item.stash.get(LAB, None), item.config.stash[RUN]
+    history = lab.history if lab else []
+    if history or report.failed:
+        _keep(run, item, facts, history, failed=report.failed)
+    if report.failed:
+        report.sections += list(_sections(run, item, facts, history))
+    report.__dict__["fltlab"]["folder"] = facts.folder
+    return report
+
+
+def _keep(run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun], *, failed: bool) -> None:
+    folder = run.test_folder(item.nodeid)
+    facts.folder = str(folder.relative_to(run.directory))
+    write_timeline(folder, [operation for io in history for operation in _operations(io)])
+    if not failed:
+        return
+    for number, io in enumerate(history, start=1):
+        (folder / f"io-{number}.script").write_text(io.script, encoding="utf-8")
+        (folder / f"io-{number}.json").write_text(io.answer, encoding="utf-8")
+        (folder / f"io-{number}.timeline.txt").write_text("\n".join(render(io.trace.operations)), encoding="utf-8")
+
+
+def _operations(io: IoRun) -> Iterable[TimelineOperation]:
+    operations = io.trace.operations
+    if not operations:
+        return
+    start = min(operation.begin for operation in operations)
+    for operation in operations:
+        lines = rows(operation.events, start, io.result.frequency)
+        yield TimelineOperation(
+            title=describe(operation.first),
+            rows=tuple(
+                TimelineRow(
+                    row.microseconds, row.thread, row.filter, row.callback, row.irql, row.returned, row.io_status
+                )
+                for row in lines
+            ),
+        )
+
+
+def _sections(run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun]) -> Iterable[tuple[str, str]]:
+    catalogue = load_catalogue()
+    rules = [catalogue[rule] for rule in facts.rules if rule in catalogue]
+    if rules:
+        said = (f"{rule.id}  {rule.statement}\n  source: {rule.source}" for rule in rules)
+        yield "what the documentation says", "\n".join(said)
+    if history:
+        yield "callback timeline", "\n".join(render(history[-1].trace.operations))
+    yield "again", " ".join(_again(run, item, facts))
+
+
+def _again(run: Run, item: pytest.Item, facts: ItemFacts) -> Iterable[str]:
+    """The command that runs this test once more."""
+    path, _, name = item.nodeid.partition("::")
+    yield from ("fltlab", "run", f"'{path}::{name}'" if "[" in name else f"{path}::{name}")
+    if facts.guest:
+        yield from ("--guest", facts.guest)
+    yield from ("--seed", str(run.settings.seed))
+    for mutant in run.settings.mutants:
+        yield from ("--mutant", mutant)
+    for directory in run.settings.drivers:
+        yield from ("--drivers", str(directory))

@@ -1,0 +1,118 @@
+"""`lab`: what a test of a suite works with. The stack of minifilters, the I/O, and what came of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from harness.errors import ConfigurationError, TestError
+from harness.minifilter.probe import ProbeResult
+from harness.minifilter.timeline import render
+from harness.minifilter.trace import Trace
+from harness.nt import nt_success
+from harness.plugin.filters import FilterHandle
+from harness.plugin.marks import did_you_mean
+from harness.plugin.volume import Volume
+from harness.report.records import Witness
+
+
+@dataclass(frozen=True)
+class IoRun:
+    """One I/O script, what fltprobe answered, and the trace of it."""
+
+    script: str
+    answer: str
+    result: ProbeResult
+    trace: Trace
+
+
+class Lab:
+    """The stack under test on a guest.
+
+    A minifilter is an attribute by its label: `lab.completion.when(IrpMajor.CREATE, name="x").complete(status)`. Then
+    `lab.io(script)` does I/O, and `lab.trace` answers questions about what the filters recorded meanwhile.
+    """
+
+    def __init__(
+        self,
+        filters: Sequence[FilterHandle],
+        volume: Volume,
+        run_probe: Callable[[str], tuple[str, ProbeResult]],
+        witnesses: list[Witness],
+    ) -> None:
+        self.history: list[IoRun] = []
+        self._filters = {handle.label: handle for handle in filters}
+        self._volume = volume
+        self._run_probe = run_probe
+        self._witnesses = witnesses
+
+    def __getattr__(self, label: str) -> FilterHandle:
+        if label.startswith("_"):
+            raise AttributeError(label)
+        return self.filter(label if label in self._filters else label.replace("_", "-"))
+
+    def filter(self, label: str) -> FilterHandle:
+        """The minifilter of this label; `lab.<label>` is the same."""
+        if label not in self._filters:
+            raise AttributeError(
+                f"the stack has no minifilter {label!r}{did_you_mean(label, self._filters)}"
+                f" (it has {', '.join(self._filters) or 'none'})"
+            )
+        return self._filters[label]
+
+    def io(self, script: str) -> ProbeResult:
+        """Run an I/O script under the rules given so far, and return the results of its steps.
+
+        Files that the test asked of `volume` are made first, before the rings are cleared. TestError if the script
+        could not be run to its end: a step was still outstanding at its deadline, a minifilter refused a rule, or a
+        step names a file that could not be opened.
+        """
+        before = self._volume.take_steps()
+        for handle in self._filters.values():
+            before += handle.script
+        own = [line for line in (line.strip() for line in script.splitlines()) if line]
+        text = "\n".join([*before, *own]) + "\n"
+        answer, result = self._run_probe(text)
+        trace = Trace.of(result, tuple(self._filters))
+        self.history.append(IoRun(text, answer, result, trace))
+        _require_whole(result, trace, len(before))
+        return replace(
+            result,
+            steps=tuple(
+                replace(step, line=step.line - len(before)) for step in result.steps if step.line > len(before)
+            ),
+        )
+
+    @property
+    def trace(self) -> Trace:
+        """What the minifilters recorded during the last `io`."""
+        if not self.history:
+            raise ConfigurationError("the test asks for a trace before it has done any I/O", hint="lab.io(...) first")
+        return self.history[-1].trace
+
+    def witness(self, condition: object, text: str) -> None:
+        """Say that the contract *permits* what `text` says, and whether it occurred.
+
+        A test that needs it and does not see it ends as "not witnessed": it proves nothing, and is no failure.
+        """
+        self._witnesses.append(Witness(text, seen=bool(condition)))
+
+
+def _require_whole(result: ProbeResult, trace: Trace, prepared: int) -> None:
+    """TestError unless the script ran to its end, and what it needed beforehand succeeded."""
+    unprepared = [step for step in result.steps if step.line <= prepared and not nt_success(step.status)]
+    outstanding = [step for step in result.steps if step.outstanding]
+    held = [
+        f"{label} still holds {report.outstanding}" for label, report in result.filters.items() if report.outstanding
+    ]
+    lost = [f"{label} lost {report.dropped} events" for label, report in result.filters.items() if report.dropped]
+    if outstanding:
+        message = f"the I/O did not finish in time: {outstanding[0]}"
+    elif unprepared:
+        message = f"the files of the test could not be made: {unprepared[0]}"
+    elif result.error:
+        message = f"the I/O script stopped: {result.error}"
+    elif lost:
+        message = f"the trace is not whole: {', '.join(lost)}"
+    else:
+        return
+    steps = [str(step) for step in result.steps if step.line > prepared]
+    raise TestError(message, details=(*steps, *held, *render(trace.operations)))

@@ -1,0 +1,121 @@
+"""Fast I/O: what a minifilter may refuse, and what the I/O manager does then.
+
+The first cached read of a handle is an IRP; later ones may come as fast I/O, which is the I/O manager's decision. A
+test that needs fast I/O and sees none ends as not witnessed.
+"""
+
+import pytest
+
+from harness.nt import IrpMajor, Irql, NtStatus, OperationClass, PreopStatus
+
+pytestmark = pytest.mark.stack("observer@above", "fastio", "observer@below")
+
+CACHED_READS = r"""
+    open  f V:\data.bin access=read
+    read  f offset=0 length=512
+    read  f offset=1024 length=512
+"""
+
+
+@pytest.fixture(autouse=True)
+def data(volume):
+    volume.file("data.bin", length=8192, fill=0x5A)
+
+
+def fast_reads(lab):
+    """The fast I/O reads of the test; without any, nothing about fast I/O is witnessed."""
+    reads = lab.trace.all(IrpMajor.READ, name="data.bin", cls=OperationClass.FAST_IO)
+    lab.witness(bool(reads), "a read came as fast I/O")
+    return reads
+
+
+@pytest.mark.rule("PRE-FIO-01", "PRE-FIO-02")
+def test_disallowed_fast_io_ends_at_the_filter(lab):
+    lab.fastio.when(IrpMajor.READ, name="data.bin", cls=OperationClass.FAST_IO).disallow_fastio()
+
+    lab.io(CACHED_READS)
+
+    for read in fast_reads(lab):
+        assert read.of("fastio").pre.returned == PreopStatus.DISALLOW_FASTIO
+        assert read.path == ["above.pre", "fastio.pre", "above.post"]
+
+
+@pytest.mark.rule("PRE-FIO-04")
+def test_disallowed_fast_io_is_sent_again_as_an_irp(lab):
+    lab.fastio.when(IrpMajor.READ, name="data.bin", cls=OperationClass.FAST_IO).disallow_fastio()
+
+    io = lab.io(CACHED_READS)
+
+    for read in fast_reads(lab):
+        again = [
+            other
+            for other in lab.trace.all(IrpMajor.READ, name="data.bin", cls=OperationClass.IRP)
+            if other.offset == read.offset and other.begin > read.begin
+        ]
+        assert [other.length for other in again] == [read.length]
+        assert again[0].of("below").post.status == NtStatus.SUCCESS
+    assert [step.status for step in io.all("read")] == [NtStatus.SUCCESS] * 2
+    assert set(io.steps[-1].data) == {0x5A}
+
+
+@pytest.mark.rule("PRE-FIO-04", "PRE-COMP-01")
+@pytest.mark.stack("observer@above", "completion", "observer@below")
+def test_completed_fast_io_is_finished(lab):
+    lab.completion.when(IrpMajor.READ, name="data.bin", cls=OperationClass.FAST_IO).complete(NtStatus.END_OF_FILE)
+
+    lab.io(CACHED_READS)
+
+    for read in fast_reads(lab):
+        assert read.path == ["above.pre", "completion.pre", "above.post"]
+        assert read.of("above").post.status == NtStatus.END_OF_FILE
+        assert not [
+            other
+            for other in lab.trace.all(IrpMajor.READ, name="data.bin", cls=OperationClass.IRP)
+            if other.offset == read.offset and other.begin > read.begin
+        ]
+
+
+@pytest.mark.rule("IRQL-03")
+def test_pre_callbacks_of_fast_io_and_fsfilter_operations_are_called_at_passive_level(lab):
+    lab.io(r"""
+        open        f V:\data.bin access=rw
+        read        f offset=0 length=512
+        read        f offset=1024 length=512
+        write       f offset=0 length=512 fill=0x11
+        query       f class=basic
+        query       f class=standard
+        section     s f protect=read
+        map         v s
+        peek        v offset=0 length=16
+        unmap       v
+        query-path  V:\data.bin
+    """)
+
+    pres = [event for event in lab.trace.events if event.is_pre and event.operation_class != OperationClass.IRP]
+    assert {event.irql for event in pres} <= {Irql.PASSIVE}
+    seen = {event.operation_class for event in pres}
+    lab.witness(OperationClass.FAST_IO in seen, "an operation came as fast I/O")
+    lab.witness(OperationClass.FS_FILTER in seen, "an FSFilter operation came")
+
+
+@pytest.mark.rule("PRE-FIO-06")
+def test_every_operation_is_of_exactly_one_class(lab):
+    lab.io(CACHED_READS + "    section  s f protect=read\n")
+
+    classes = [event.operation_class for event in lab.trace.events if event.is_pre or event.is_post]
+    assert set(classes) <= {OperationClass.IRP, OperationClass.FAST_IO, OperationClass.FS_FILTER}
+    assert OperationClass.IRP in classes
+    assert [event for event in lab.trace.events if event.is_pre and event.flags & 0b111 != event.operation_class] == []
+
+
+@pytest.mark.rule("PRE-PASS-06")
+def test_every_class_of_operation_may_be_passed_on(lab):
+    io = lab.io(CACHED_READS + "    section  s f protect=read\n")
+
+    for cls in (OperationClass.IRP, OperationClass.FAST_IO, OperationClass.FS_FILTER):
+        shown = [operation for operation in lab.trace.operations if operation.operation_class == cls]
+        lab.witness(bool(shown), f"an operation of class {cls.name} came")
+        for operation in shown:
+            if operation.of("fastio"):
+                assert operation.of("below"), operation
+    assert all(step.status == NtStatus.SUCCESS for step in io.steps)

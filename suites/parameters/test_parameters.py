@@ -1,0 +1,33 @@
+"""Changing the parameters of an operation on its way down."""
+
+import pytest
+
+from harness.nt import CallbackDataFlags, IrpMajor, NtStatus
+
+pytestmark = pytest.mark.stack("observer@above", "passthrough", "observer@below")
+
+READ_THE_BEGINNING = r"""
+    open   f V:\data.bin access=rw options=noncached
+    write  f offset=4096 length=4096 fill=0x77
+    read   f offset=0 length=4096
+"""
+
+
+@pytest.fixture(autouse=True)
+def data(volume):
+    volume.file("data.bin", length=8192, fill=0x5A)
+
+
+@pytest.mark.rule("PARM-01")
+def test_a_changed_and_marked_parameter_is_what_everybody_below_gets(lab):
+    lab.passthrough.when(IrpMajor.READ, name="data.bin").with_callback(offset=4096)
+
+    io = lab.io(READ_THE_BEGINNING)
+
+    read = lab.trace.only(IrpMajor.READ, name="data.bin")
+    assert read.of("above").pre.offset == 0
+    assert read.of("below").pre.offset == 4096
+    assert read.of("below").post.offset == 4096
+    assert read.of("below").pre.flags & CallbackDataFlags.DIRTY == 0
+    assert io.step("read", "f").status == NtStatus.SUCCESS
+    assert set(io.step("read", "f").data) == {0x77}

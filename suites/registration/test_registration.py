@@ -1,0 +1,88 @@
+"""What a minifilter is shown follows from its FLT_OPERATION_REGISTRATION array, and from nothing else."""
+
+import pytest
+
+from harness.nt import IrpMajor, NtStatus, PreopStatus
+
+pytestmark = pytest.mark.stack("observer@above", "passthrough", "observer@below")
+
+USE_A_FILE = r"""
+    open   f V:\data.bin access=rw options=noncached
+    write  f offset=0 length=4096 fill=0x11
+    read   f offset=0 length=4096
+    close  f
+"""
+
+
+@pytest.fixture(autouse=True)
+def data(volume):
+    volume.file("data.bin", length=8192, fill=0x5A)
+
+
+@pytest.mark.rule("REG-01")
+@pytest.mark.driver_options("passthrough", operations=["read pre"])
+def test_a_registered_preoperation_callback_is_called(lab):
+    lab.io(USE_A_FILE)
+
+    assert lab.trace.only(IrpMajor.READ, name="data.bin", filter="passthrough").of("passthrough").pre
+    assert {event.major for event in lab.trace.events if event.filter == "passthrough"} == {IrpMajor.READ}
+
+
+@pytest.mark.rule("REG-01", "REG-02")
+@pytest.mark.driver_options("passthrough", operations=["create pre post"])
+def test_an_operation_nobody_registered_for_bypasses_the_filter(lab):
+    lab.io(USE_A_FILE)
+
+    shown = {event.major for event in lab.trace.events if event.filter == "passthrough"}
+    assert shown == {IrpMajor.CREATE}
+    for major in (IrpMajor.CREATE, IrpMajor.WRITE, IrpMajor.READ, IrpMajor.CLEANUP):
+        assert lab.trace.all(major, name="data.bin", filter="below"), major
+
+
+@pytest.mark.rule("REG-03")
+@pytest.mark.driver_options("passthrough", operations=["write pre"])
+def test_a_preoperation_callback_needs_no_postoperation_callback(lab):
+    io = lab.io(USE_A_FILE)
+
+    write = lab.trace.only(IrpMajor.WRITE, name="data.bin")
+    assert write.path == ["above.pre", "passthrough.pre", "below.pre", "below.post", "above.post"]
+    assert io.step("write", "f").status == NtStatus.SUCCESS
+
+
+@pytest.mark.rule("REG-04")
+@pytest.mark.driver_options("passthrough", operations=["read post"])
+def test_a_postoperation_callback_needs_no_preoperation_callback(lab):
+    io = lab.io(USE_A_FILE)
+
+    read = lab.trace.only(IrpMajor.READ, name="data.bin")
+    assert read.path == ["above.pre", "below.pre", "below.post", "passthrough.post", "above.post"]
+    assert read.of("passthrough").post.status == io.step("read", "f").status == NtStatus.SUCCESS
+    assert read.of("passthrough").post.information == 4096
+
+
+@pytest.mark.rule("REG-05")
+@pytest.mark.driver_options("passthrough", operations=["create pre", "read pre post", "write pre"])
+def test_preoperation_callbacks_are_the_entry_points_on_the_way_down(lab):
+    lab.io(USE_A_FILE)
+
+    for major in (IrpMajor.CREATE, IrpMajor.WRITE, IrpMajor.READ):
+        operation = lab.trace.only(major, name="data.bin")
+        assert operation.path[:3] == ["above.pre", "passthrough.pre", "below.pre"]
+        assert operation.of("passthrough").pre.status == operation.of("above").pre.status
+
+
+@pytest.mark.rule("REG-06", "PRE-PASS-04")
+def test_a_preoperation_callback_gets_the_data_the_objects_and_a_slot_for_its_context(lab):
+    lab.passthrough.when(IrpMajor.READ, name="data.bin").with_callback(context=0x5107)
+
+    lab.io(USE_A_FILE)
+
+    read = lab.trace.only(IrpMajor.READ, name="data.bin").of("passthrough")
+    write = lab.trace.only(IrpMajor.WRITE, name="data.bin").of("passthrough")
+    assert read.pre.callback_data
+    assert read.pre.instance
+    assert read.pre.file_object
+    assert read.pre.returned == PreopStatus.SUCCESS_WITH_CALLBACK
+    assert read.post.completion_context == read.pre.completion_context == 0x5107
+    assert (read.pre.instance, read.pre.file_object) == (write.pre.instance, write.pre.file_object)
+    assert read.pre.instance != lab.trace.only(IrpMajor.READ, name="data.bin").of("above").pre.instance

@@ -1,0 +1,66 @@
+"""Taking an instance away while operations are under way."""
+
+import pytest
+
+from harness.nt import IrpMajor, NtStatus, PostOperationFlags, PreopStatus
+
+
+@pytest.fixture(autouse=True)
+def data(volume):
+    volume.file("data.bin", length=8192, fill=0x5A)
+
+
+@pytest.mark.rule("TEAR-03", "PRE-PEND-02")
+@pytest.mark.stack("observer@above", "pending", "observer@below")
+@pytest.mark.parametrize("mechanism", ["queue", "thread"])
+def test_pended_operations_come_back_before_the_instance_goes(lab, mechanism):
+    lab.pending.when(IrpMajor.READ, name="data.bin").pend(mechanism, resume="with-callback", hold=True)
+
+    io = lab.io(r"""
+        open         f V:\data.bin access=read options=noncached,overlapped
+        read         f offset=0 length=4096 async=one
+        read         f offset=4096 length=4096 async=two
+        expect-held  pending count=2
+        detach       pending
+        wait         one
+        wait         two
+        read         f offset=0 length=4096 async=three
+        wait         three
+    """)
+
+    assert io.step("detach", "pending").status == NtStatus.SUCCESS
+    reads = lab.trace.all(IrpMajor.READ, name="data.bin")
+    pended = [read for read in reads if read.of("pending")]
+    assert len(pended) == 2
+    for read in pended:
+        assert read.of("pending").pre.returned == PreopStatus.PENDING
+        assert read.path.count("pending.resume") == 1
+        assert read.path.count("above.post") == 1
+    assert lab.trace.lifecycle("pending")[-2:] == ["teardown-start", "teardown-complete"]
+    assert io.filters["pending"].outstanding == 0
+
+
+@pytest.mark.rule("DRAIN-01", "DRAIN-03")
+@pytest.mark.stack("observer@above", "passthrough", "pending@low", "observer@below")
+def test_an_operation_under_way_is_drained_before_it_is_finished(lab):
+    lab.passthrough.when(IrpMajor.READ, name="data.bin").with_callback(context=0xD4A1)
+    lab.low.when(IrpMajor.READ, name="data.bin").pend("thread", resume="with-callback", hold=True)
+
+    io = lab.io(r"""
+        open         f V:\data.bin access=read options=noncached,overlapped
+        read         f offset=0 length=4096 async=reading
+        expect-held  low count=1
+        detach       passthrough
+        release      low
+        wait         reading
+    """)
+
+    read = lab.trace.only(IrpMajor.READ, name="data.bin")
+    drained = read.of("passthrough").post
+    assert drained.post_flags & PostOperationFlags.DRAINING
+    assert drained.completion_context == 0xD4A1
+    assert drained.performance_count <= io.step("release").begin
+    assert read.path.count("passthrough.post") == 1
+    assert read.path.count("above.post") == 1
+    assert read.of("above").post.status == NtStatus.SUCCESS
+    assert io.step("wait", "reading").status == NtStatus.SUCCESS
