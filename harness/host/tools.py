@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -22,6 +23,16 @@ class Program:
     package: str
     purpose: str
     version_option: str | None = None
+
+
+def find_first(names: Sequence[str]) -> Path | None:
+    """Return where the first of some programs is that is there, or None."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *ADMINISTRATOR_PATH))
+    for name in names:
+        found = shutil.which(name, path=path)
+        if found:
+            return Path(found)
+    return None
 
 
 class Tool(Enum):
@@ -51,9 +62,7 @@ class Tool(Enum):
 
     def find(self) -> Path | None:
         """Return where the program is, or None."""
-        path = os.pathsep.join((os.environ.get("PATH", os.defpath), *ADMINISTRATOR_PATH))
-        found = shutil.which(self.program.name, path=path)
-        return Path(found) if found else None
+        return find_first((self.program.name,))
 
     def require(self) -> Path:
         """Return where the program is; raise HostError naming its package when it is missing."""

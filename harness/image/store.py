@@ -62,10 +62,14 @@ class ImageStore:
         directory = self._directory(name, key)
         return verify(directory) if directory.exists() else None
 
-    def list(self) -> list[Image]:
+    def images(self) -> list[Image]:
         """Return every image whose manifest can be read, newest first; their files are not verified."""
-        manifests = sorted(self.root.glob(f"*/*/{MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
-        return [_read(path.parent) for path in manifests]
+        return [_read(directory) for directory in self.directories()]
+
+    def directories(self) -> list[Path]:
+        """Return the directories of all images, newest first, whether or not they are unharmed."""
+        found = (path for path in self.root.glob("*/*") if path.is_dir() and not path.name.startswith("."))
+        return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
     def get_or_build(self, name: str, key: str, build: Callable[[Path], Mapping[str, object]]) -> Image:
         """Return the image `name` with this key, building it unless it is there and unharmed.

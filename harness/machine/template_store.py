@@ -65,14 +65,14 @@ class TemplateStore:
         self.keep_within_budget()
         return template
 
-    def list(self) -> list[Path]:
+    def templates(self) -> list[Path]:
         """Return the directories of all templates, least recently used first."""
         found = [path for path in self.root.glob("*") if path.is_dir() and not path.name.startswith(".")]
         return sorted(found, key=self._last_use)
 
     def keep_within_budget(self) -> None:
         """Remove the templates used least recently until the rest fit; those in use stay."""
-        sizes = {path: used_bytes(path) for path in self.list()}
+        sizes = {path: used_bytes(path) for path in self.templates()}
         total = sum(sizes.values())
         for path, size in sizes.items():
             if total <= self.budget_mib * MIB:
@@ -83,9 +83,9 @@ class TemplateStore:
 
     def remove_all(self) -> int:
         """Remove every template that nobody uses; return how many are left."""
-        for path in self.list():
+        for path in self.templates():
             self._remove_unused(path)
-        return len(self.list())
+        return len(self.templates())
 
     def _make(self, origin: Origin, key: str, prepare: Prepare, directory: Path) -> None:
         prefix = f".making-{key[:KEY_LENGTH]}-"

@@ -47,7 +47,7 @@ def test_another_key_is_another_image(store, build, built):
     first = store.get_or_build("reference", KEY, build)
     second = store.get_or_build("reference", KEY[::-1], build)
     assert first.directory != second.directory
-    assert {image.key for image in store.list()} == {KEY, KEY[::-1]}
+    assert {image.key for image in store.images()} == {KEY, KEY[::-1]}
     assert len(built) == 2
 
 
@@ -95,7 +95,7 @@ def test_a_build_that_fails_leaves_nothing(store, build):
 
     with pytest.raises(RuntimeError, match="no network"):
         store.get_or_build("reference", KEY, fail)
-    assert store.list() == []
+    assert store.images() == []
     assert list((store.root / "reference").glob(".building-*")) == []
 
 

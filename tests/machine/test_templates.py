@@ -90,7 +90,7 @@ def test_a_template_outlives_the_one_it_was_forked_from(own_store, stacked, fork
     lower.release()
     own_store.budget_mib = 0
     own_store.keep_within_budget()
-    assert [path.name for path in own_store.list()] == [upper.directory.name]
+    assert [path.name for path in own_store.templates()] == [upper.directory.name]
     assert shell(fork(upper), "cat /volume/file").output == "from the template\ndeployed\n"
 
 
@@ -147,7 +147,7 @@ def test_a_failure_while_making_leaves_nothing_behind(own_store, stacked):
         stacked({}, fail)
     pid = int(str(caught.value).split()[-1])
     assert not Path(f"/proc/{pid}").exists()
-    assert own_store.list() == []
+    assert own_store.templates() == []
     assert list(own_store.root.glob(".making-*")) == []
 
 
@@ -159,7 +159,7 @@ def test_the_template_used_least_recently_goes_first(own_store, stacked):
     size = 160
     own_store.budget_mib = 2 * size
     own_store.keep_within_budget()
-    left = {path.name for path in own_store.list()}
+    left = {path.name for path in own_store.templates()}
     assert left == {templates[0].directory.name, templates[2].directory.name}
 
 
