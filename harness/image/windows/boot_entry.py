@@ -52,7 +52,8 @@ def make_no_prompt_overlay(media: Media, overlay: Path) -> Path:
     if media.no_prompt_sector is None:
         raise NoBootImageError(f"{media.path} has no efisys_noprompt.bin")
     where, catalog = patched_catalog(media.path, media.no_prompt_sector)
-    patch = overlay.with_suffix(".catalog")
+    overlay = overlay.absolute()
+    patch = overlay.with_name("boot-catalog")  # qemu-io splits at blanks and knows no quotes: hence no path there
     patch.write_bytes(catalog)
     try:
         image, qemu_io = Tool.QEMU_IMG.require(), Tool.QEMU_IO.require()
@@ -61,7 +62,8 @@ def make_no_prompt_overlay(media: Media, overlay: Path) -> Path:
             purpose="make an overlay of the ISO",
         )
         run_program(
-            [qemu_io, "-f", "qcow2", "-c", f'write -q -s "{patch}" {where} {SECTOR}', overlay],
+            [qemu_io, "-f", "qcow2", "-c", f"write -q -s {patch.name} {where} {SECTOR}", overlay],
+            cwd=overlay.parent,
             purpose="write the boot catalog into the overlay of the ISO",
         )
     finally:

@@ -1,0 +1,61 @@
+"""The administrator's password of a Windows image: random, one per image, in a file that only its owner reads.
+
+It is on the provisioning CD (mode 0600, removed with the build) and in the guest's answer file until the image is
+sealed. It goes into no log, no command line and no marker.
+"""
+
+import json
+import secrets
+import string
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import HostError
+from harness.host.directories import home, private_directory, write_private
+
+_GROUPS = 4
+_GROUP_LENGTH = 6
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who comes in over WinRM."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+def generate(user: str) -> Credentials:
+    """Return new credentials; the password meets Windows' rules of complexity and needs no quoting anywhere."""
+    alphabet = string.ascii_letters + string.digits
+    while True:
+        groups = ["".join(secrets.choice(alphabet) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS)]
+        password = "-".join(groups)
+        kinds = (str.islower, str.isupper, str.isdigit)
+        if all(any(kind(character) for character in password) for kind in kinds):
+            return Credentials(user, password)
+
+
+def credentials_file(image: str, key: str) -> Path:
+    """Return where an image's credentials are kept."""
+    return home() / "secrets" / f"{image}-{key[:32]}.json"
+
+
+def save(credentials: Credentials, path: Path) -> None:
+    """Keep credentials, readable by their owner only."""
+    private_directory(path.parent)
+    path.unlink(missing_ok=True)
+    values = {"user": credentials.user, "password": credentials.password}
+    write_private(path, json.dumps(values).encode() + b"\n")
+
+
+def load(path: Path) -> Credentials:
+    """Read credentials that `save` kept."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Credentials(str(values["user"]), str(values["password"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HostError(
+            f"the credentials in {path} cannot be read: {error}",
+            hint="build the image again: its password is nowhere else",
+        ) from error
