@@ -29,6 +29,9 @@ def run(
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help=options.OUT.help)] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help=options.SEED.help)] = None,
     drivers: Annotated[list[str] | None, typer.Option("--drivers", metavar="DIR", help=options.DRIVERS.help)] = None,
+    replace: Annotated[
+        list[str] | None, typer.Option("--replace", metavar="NAME=DRIVER", help=options.REPLACE.help)
+    ] = None,
     mutant: Annotated[list[str] | None, typer.Option("--mutant", metavar="NAME", help=options.MUTANT.help)] = None,
     image_dir: Annotated[str | None, typer.Option("--image-dir", metavar="DIR", help=options.IMAGE_DIR.help)] = None,
     expression: Annotated[str | None, typer.Option("-k", metavar="WORDS", help="Only tests whose names match.")] = None,
@@ -41,6 +44,7 @@ def run(
         options.OUT: out,
         options.SEED: seed,
         options.DRIVERS: drivers,
+        options.REPLACE: replace,
         options.MUTANT: mutant,
         options.IMAGE_DIR: image_dir,
     }

@@ -83,5 +83,7 @@ def _again(run: Run, item: pytest.Item, facts: ItemFacts) -> Iterable[str]:
     yield from ("--seed", str(run.settings.seed))
     for mutant in run.settings.mutants:
         yield from ("--mutant", mutant)
+    for name, driver in run.settings.replacements.items():
+        yield from ("--replace", f"{name}={driver}")
     for directory in run.settings.drivers:
         yield from ("--drivers", str(directory))

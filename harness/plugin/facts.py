@@ -14,6 +14,7 @@ import pytest
 from harness.report.records import Witness
 
 RULE_PROPERTY = "rule"
+LEASE_FIXTURE = "fltlab_lease"  # what `guest` and `lab` stand on, so that a `lab` of somebody else is not taken for ours
 
 
 @dataclass
@@ -36,8 +37,7 @@ FACTS = pytest.StashKey[ItemFacts]()
 
 def is_ours(item: pytest.Item) -> bool:
     """Whether a test belongs to a run's record: it names a rule or asks for a guest."""
-    fixtures = getattr(item, "fixturenames", ())
-    return item.get_closest_marker("rule") is not None or bool({"lab", "guest"} & set(fixtures))
+    return item.get_closest_marker("rule") is not None or LEASE_FIXTURE in getattr(item, "fixturenames", ())
 
 
 def suite_of(path: Path, root: Path) -> str:

@@ -1,5 +1,6 @@
 """The options of a run: the same for `fltlab run` and for plain `pytest suites/`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +37,12 @@ OUT = Option("--out", "directory of this run's files (default: runs/<time>-<id>)
 SEED = Option("--seed", "seed of the reference kernel's scheduler (default: 1)", "N", kind=int)
 DRIVERS = Option("--drivers", "directory of further drivers, each with its driver.yaml", "DIR", repeatable=True)
 MUTANT = Option("--mutant", "break of the contract to build into the reference kernel", "NAME", repeatable=True)
+REPLACE = Option(
+    "--replace", "have another driver take the place of NAME in every stack", "NAME=DRIVER", repeatable=True
+)
 IMAGE_DIR = Option("--image-dir", "directory of guest images (default: the user's data directory)", "DIR")
 
-OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, MUTANT, IMAGE_DIR)
+OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Settings:
     out: Path | None
     seed: int
     drivers: tuple[Path, ...]
+    replacements: Mapping[str, str]
     mutants: tuple[str, ...]
     image_directory: Path | None
 
@@ -58,6 +63,7 @@ class Settings:
         given: dict[str, object] = {"guest": list(self.guests), "seed": self.seed}
         given |= {"accel": self.accelerator} if self.accelerator else {}
         given |= {"drivers": [str(path) for path in self.drivers]} if self.drivers else {}
+        given |= {"replace": dict(self.replacements)} if self.replacements else {}
         given |= {"mutant": list(self.mutants)} if self.mutants else {}
         return given
 
@@ -77,9 +83,17 @@ def settings(config: pytest.Config) -> Settings:
         drivers=tuple(
             Path(config.invocation_params.dir, given).resolve() for given in config.getoption(DRIVERS.name) or ()
         ),
+        replacements=dict(_replacement(given) for given in config.getoption(REPLACE.name) or ()),
         mutants=tuple(config.getoption(MUTANT.name) or ()),
         image_directory=path(IMAGE_DIR),
     )
+
+
+def _replacement(given: str) -> tuple[str, str]:
+    name, separator, driver = given.partition("=")
+    if not (name and separator and driver):
+        raise pytest.UsageError(f"--replace takes NAME=DRIVER, not {given!r}")
+    return name, driver
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

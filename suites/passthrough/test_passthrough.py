@@ -167,9 +167,11 @@ GOES_ON = [
 def test_any_status_but_pending_ends_the_filters_control_at_once(lab, label, answer, arguments, then):
     getattr(lab.filter(label).when(IrpMajor.READ, name="data.bin"), answer)(*arguments)
 
-    lab.io(r"""
-        open  f V:\data.bin access=read options=noncached
-        read  f offset=0 length=4096
+    io = lab.io(r"""
+        open   f V:\data.bin access=read options=noncached
+        spawn  reading read f offset=0 length=4096
+        wait   reading timeout=500
     """)
 
+    assert io.step("wait", "reading").status != NtStatus.TIMEOUT
     assert lab.trace.only(IrpMajor.READ, name="data.bin").path == ["above.pre", f"{label}.pre", *then]

@@ -1,0 +1,163 @@
+"""`lab`: rules become lines of the I/O script, and an answer that is not whole is a failure."""
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.errors import ConfigurationError, TestError
+from harness.minifilter.probe import parse_probe
+from harness.nt import IrpMajor, NtStatus, OperationClass
+from harness.plugin.filters import FilterHandle
+from harness.plugin.lab import Lab
+from harness.plugin.volume import Volume
+
+
+class Probe:
+    """Answers every line of a script with success, unless told otherwise."""
+
+    def __init__(self, **document: Any) -> None:
+        self.scripts: list[str] = []
+        self.document = document
+        self.statuses: dict[str, int] = {}
+
+    def __call__(self, script: str):
+        self.scripts.append(script)
+        steps = [
+            {
+                "line": number,
+                "verb": (words := line.split())[0],
+                "name": words[1],
+                "status": self.statuses.get(line, 0),
+                "information": 0,
+                "thread_id": 4,
+                "begin": number,
+                "end": number,
+                "data": "",
+                "outstanding": False,
+            }
+            for number, line in enumerate(script.splitlines(), start=1)
+        ]
+        answer = json.dumps(
+            {"version": 1, "process_id": 8, "thread_id": 4, "frequency": 10_000_000, "error": None, "steps": steps}
+            | {"filters": {}}
+            | self.document
+        )
+        return answer, parse_probe(answer)
+
+
+@pytest.fixture
+def probe() -> Probe:
+    return Probe()
+
+
+@pytest.fixture
+def volume() -> Volume:
+    return Volume()
+
+
+@pytest.fixture
+def lab(probe: Probe, volume: Volume) -> Lab:
+    return Lab([FilterHandle("above"), FilterHandle("completion")], volume, probe, [])
+
+
+def test_rules_become_lines_before_the_steps_of_the_test(lab: Lab, probe: Probe):
+    lab.completion.when(IrpMajor.CREATE, name="secret.txt").complete(NtStatus.ACCESS_DENIED)
+    lab.above.when(None, cls=OperationClass.FAST_IO, paging=True, skip=2).with_callback(context=0x60D, hold=True)
+
+    lab.io(r"open secret V:\secret.txt access=read")
+
+    assert probe.scripts[0].splitlines() == [
+        "filter above",
+        "rule above class=fastio paging=yes skip=2 do=with-callback context=0x60D hold=yes",
+        "filter completion",
+        "rule completion major=create name=secret.txt do=complete status=0xC0000022 information=0",
+        r"open secret V:\secret.txt access=read",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("give", "line"),
+    [
+        (lambda rule: rule.no_callback(), "do=no-callback"),
+        (lambda rule: rule.synchronize(context=5), "do=synchronize context=5"),
+        (lambda rule: rule.disallow_fastio(), "do=disallow-fastio"),
+        (lambda rule: rule.pend("queue", hold=True), "do=pend mechanism=queue resume=no-callback hold=yes"),
+        (
+            lambda rule: rule.pend("thread", resume="complete", status=NtStatus.DISK_FULL, race=True),
+            "do=pend mechanism=thread resume=complete status=0xC000007F race=yes",
+        ),
+        (
+            lambda rule: rule.as_always(post="when-safe", post_context="stream-handle"),
+            "post=when-safe post-context=stream-handle",
+        ),
+    ],
+)
+def test_every_answer_has_its_line(give, line: str):
+    handle = FilterHandle("m")
+    give(handle.when(IrpMajor.READ))
+
+    assert handle.script == ["filter m", f"rule m major=read {line}"]
+
+
+def test_files_are_made_before_the_rings_are_cleared(lab: Lab, volume: Volume, probe: Probe):
+    volume.file("data.bin", length=4096, fill=0x5A)
+
+    io = lab.io(r"open f V:\data.bin")
+
+    lines = probe.scripts[0].splitlines()
+    assert lines.index("write prepare0 offset=0 length=4096 fill=0x5A") < lines.index("filter above")
+    assert [(step.line, step.verb) for step in io.steps] == [(1, "open")]
+
+
+def test_files_are_made_once(lab: Lab, volume: Volume, probe: Probe):
+    volume.file("data.bin", length=4096)
+    lab.io("flush f")
+    lab.io("flush f")
+
+    assert "prepare0" in probe.scripts[0]
+    assert "prepare0" not in probe.scripts[1]
+
+
+def test_a_file_that_could_not_be_made_is_told(lab: Lab, volume: Volume, probe: Probe):
+    volume.file("data.bin", length=4096)
+    probe.statuses["close prepare0"] = NtStatus.DISK_FULL
+
+    with pytest.raises(TestError, match="could not be made: line 3: close prepare0: 0xC000007F DISK_FULL"):
+        lab.io("flush f")
+
+
+def test_a_script_that_stopped_is_a_failure_with_its_steps(lab: Lab, probe: Probe):
+    probe.document["error"] = "line 3: the minifilter refuses this rule"
+
+    with pytest.raises(TestError, match="the I/O script stopped: line 3: the minifilter refuses") as raised:
+        lab.io("flush f")
+
+    assert "flush f" in str(raised.value)
+
+
+def test_lost_events_make_a_trace_worthless(lab: Lab, probe: Probe):
+    probe.document["filters"] = {"above": {"dropped": 7, "outstanding": 0, "events": []}}
+
+    with pytest.raises(TestError, match="the trace is not whole: above lost 7 events"):
+        lab.io("flush f")
+
+
+def test_a_label_that_the_stack_lacks_names_the_nearest(lab: Lab):
+    with pytest.raises(AttributeError, match=r"no minifilter 'completon'; did you mean 'completion'\?"):
+        lab.completon.when(IrpMajor.READ)
+
+
+def test_a_black_box_is_not_connected_to_and_takes_no_rules(volume: Volume, probe: Probe):
+    lab = Lab([FilterHandle("theirs", has_port=False)], volume, probe, [])
+
+    lab.io("flush f")
+
+    assert probe.scripts == ["flush f\n"]
+    with pytest.raises(ConfigurationError, match="theirs takes no rules"):
+        lab.theirs.when(IrpMajor.READ)
+
+
+def test_a_trace_before_any_io_is_a_mistake_of_the_test(lab: Lab):
+    with pytest.raises(ConfigurationError, match="before it has done any I/O"):
+        _ = lab.trace
