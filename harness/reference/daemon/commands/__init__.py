@@ -1,0 +1,1 @@
+"""The commands of the guest's shell, a module for a family of them."""

@@ -1,0 +1,76 @@
+"""Commands about the system itself: hostname, ver, whoami, certutil, echo, exit."""
+
+from harness.reference.daemon.commands.table import Invocation, command
+from harness.reference.daemon.paths import BadPath
+
+VERSION = "fltlab reference guest [a model of Windows, not Windows]"
+PRIVILEGES = ("SeLoadDriverPrivilege", "SeBackupPrivilege", "SeRestorePrivilege", "SeShutdownPrivilege")
+
+
+@command("hostname")
+def hostname(call: Invocation) -> int:
+    """Print the computer's name."""
+    call.out(call.guest.configuration.hostname)
+    return 0
+
+
+@command("ver")
+def ver(call: Invocation) -> int:
+    """Print what this is."""
+    call.out(f"\n{VERSION}")
+    return 0
+
+
+@command("echo")
+def echo(call: Invocation) -> int:
+    """Print the rest of the line."""
+    call.out(call.rest or "ECHO is on.")
+    return 0
+
+
+@command("rem")
+def rem(call: Invocation) -> int:
+    """Do nothing."""
+    return 0
+
+
+@command("exit")
+def leave(call: Invocation) -> int:
+    """End with an exit code: `exit 3`, `exit /b 3`."""
+    numbers = [word for word in call.words[1:] if word.lstrip("-").isdigit()]
+    return int(numbers[0]) if numbers else 0
+
+
+@command("whoami")
+def whoami(call: Invocation) -> int:
+    """Print the user, or with /priv its privileges."""
+    configuration = call.guest.configuration
+    if "/priv" not in [word.lower() for word in call.words]:
+        call.out(f"{configuration.hostname}\\{configuration.user}")
+        return 0
+    call.out("\nPRIVILEGES INFORMATION\n----------------------\n")
+    call.out(f"{'Privilege Name':<30} State")
+    call.out(f"{'=' * 30} =======")
+    for name in PRIVILEGES:
+        call.out(f"{name:<30} Enabled")
+    return 0
+
+
+@command("certutil")
+def certutil(call: Invocation) -> int:
+    """Accept `-f -addstore <store> <file>`: recorded, and checked by nobody, since the model checks no signatures."""
+    words = [word for word in call.words[1:] if word.lower() != "-f"]
+    if len(words) != 3 or words[0].lower() not in ("-addstore", "/addstore"):
+        call.err("CertUtil: only -addstore <store> <file> is known here")
+        return 1
+    try:
+        present = call.guest.drives.local(words[2], call.command.shell.directory).is_file()
+    except BadPath:
+        present = False
+    if not present:
+        call.err("CertUtil: -addstore command FAILED: 0x80070002 (WIN32: 2 ERROR_FILE_NOT_FOUND)")
+        return -2147024894
+    call.guest.certificates.append(f"{words[1]} {words[2]}")
+    call.out(f'{words[1]}\nCertificate "{words[2]}" added to store.')
+    call.out("CertUtil: -addstore command completed successfully.")
+    return 0

@@ -1,0 +1,64 @@
+"""Runs a command line: each step of its chain by the table of commands, or as a program in the reference kernel."""
+
+import json
+import sys
+import traceback
+
+from harness.reference.client import KernelBusy, KernelError, KernelGone
+from harness.reference.daemon.commands import control, files, fltmc, reg, sc, system
+from harness.reference.daemon.commands.program import run_program
+from harness.reference.daemon.commands.table import COMMANDS, Invocation
+from harness.reference.daemon.guest import Guest
+from harness.reference.daemon.shells import Cancelled, Command
+from harness.reference.daemon.words import BadCommandLine, chain, split
+
+MODULES = (control, files, fltmc, reg, sc, system)
+"""The families of commands; importing them fills the table."""
+
+KERNEL_STOPPED = 0xC0000221 - (1 << 32)
+"""Exit code of a command under which the reference kernel stopped, died or does not answer."""
+
+
+class Console:
+    """The command interpreter of one guest."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+
+    def run(self, command: Command) -> int:
+        """Run the command line of `command` and return the exit code of its last step."""
+        code = 0
+        try:
+            for step in chain(command.line):
+                if step.only_after_success and code != 0:
+                    continue
+                code = self._step(step.text, command)
+        except BadCommandLine as bad:
+            command.err(f"The syntax of the command is incorrect: {bad}\n")
+            return 1
+        except Cancelled:
+            raise
+        except (KernelError, KernelGone, KernelBusy) as problem:
+            command.err(describe(problem) + "\n")
+            return KERNEL_STOPPED
+        except Exception as error:  # noqa: BLE001 - the console keeps the traceback; the client is told, not killed
+            traceback.print_exc(file=sys.stderr)
+            command.err(f"the guest daemon failed: {type(error).__name__}: {error}\n")
+            return 1
+        return code
+
+    def _step(self, text: str, command: Command) -> int:
+        words = split(text)
+        if not words:
+            return 0
+        name = words[0].lower().rpartition("\\")[2].removesuffix(".exe")
+        invocation = Invocation(words, text, self._guest, command)
+        function = COMMANDS.get(name)
+        return function(invocation) if function is not None else run_program(invocation)
+
+
+def describe(problem: KernelError | KernelGone | KernelBusy) -> str:
+    """One line, and for a stopped kernel its whole answer as JSON, which the harness reads."""
+    if isinstance(problem, KernelError):
+        return "fltlab-kernel-stopped " + json.dumps(problem.answer)
+    return f"fltlab-kernel-gone {problem}"

@@ -1,0 +1,175 @@
+"""HTTP/1.1 as WinRM's clients speak it: POST with a length, kept connections, one thread each.
+
+The standard library's http.server costs seconds of imports under TCG; this is the part of it that is needed.
+"""
+
+import socket
+import socketserver
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+HEADER_LIMIT = 64 * 1024
+BODY_LIMIT = 4 * 1024 * 1024
+REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    411: "Length Required",
+    413: "Payload Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+}
+
+
+class BadRequest(Exception):
+    """A request that is answered with `status` and after which the connection ends."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(REASONS[status])
+        self.status = status
+
+
+@dataclass
+class Request:
+    """One request; header names are lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Response:
+    """One response."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/soap+xml;charset=UTF-8"
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Connection:
+    """What is remembered of one TCP connection, for authentication that takes several requests."""
+
+    def __init__(self) -> None:
+        self.authentication: object = None
+
+
+Handler = Callable[[Request, Connection], Response]
+
+
+class _RequestHandler(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+    server: "Server"
+
+    def handle(self) -> None:
+        connection = Connection()
+        try:
+            while True:
+                try:
+                    request = self._read()
+                except BadRequest as bad:
+                    self._write(Response(bad.status, content_type="text/plain"), keep=False)
+                    return
+                if request is None:
+                    return
+                keep = request.headers.get("connection", "").lower() != "close"
+                self._write(self.server.answer(request, connection), keep=keep)
+                if not keep:
+                    return
+        except OSError:
+            return  # the client is gone; what it asked for goes on in its shell
+
+    def _read(self) -> Request | None:
+        line = self.rfile.readline(HEADER_LIMIT)
+        if not line:
+            return None
+        words = line.decode("latin-1").split()
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):
+            raise BadRequest(400)
+        headers = self._read_headers()
+        if "transfer-encoding" in headers:
+            raise BadRequest(501)
+        try:
+            length = int(headers.get("content-length", "0"))
+        except ValueError:
+            raise BadRequest(400) from None
+        if length < 0 or length > BODY_LIMIT:
+            raise BadRequest(413)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            return None
+        return Request(words[0], words[1], headers, body)
+
+    def _read_headers(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        size = 0
+        while True:
+            line = self.rfile.readline(HEADER_LIMIT)
+            size += len(line)
+            if size > HEADER_LIMIT or not line.endswith(b"\n"):
+                raise BadRequest(400)
+            text = line.decode("latin-1").strip()
+            if not text:
+                return headers
+            name, colon, value = text.partition(":")
+            if not colon:
+                raise BadRequest(400)
+            headers[name.strip().lower()] = value.strip()
+
+    def _write(self, response: Response, *, keep: bool) -> None:
+        lines = [
+            f"HTTP/1.1 {response.status} {REASONS[response.status]}",
+            "Server: Microsoft-HTTPAPI/2.0",
+            f"Content-Type: {response.content_type}",
+            f"Content-Length: {len(response.body)}",
+            *(f"{name}: {value}" for name, value in response.headers),
+            *(() if keep else ("Connection: close",)),
+        ]
+        self.wfile.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + response.body)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """Listens, and hands every request to `handler`."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 64
+
+    def __init__(self, address: str, port: int, handler: Handler) -> None:
+        super().__init__((address, port), _RequestHandler)
+        self._handler = handler
+        self._open: set[socket.socket] = set()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self.server_address[1])
+
+    def answer(self, request: Request, connection: Connection) -> Response:
+        """The response to a request."""
+        return self._handler(request, connection)
+
+    def process_request(self, request: object, client_address: object) -> None:
+        """Remember the connection, so that it can be dropped."""
+        assert isinstance(request, socket.socket)
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: object) -> None:
+        """Forget the connection."""
+        assert isinstance(request, socket.socket)
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def drop_connections(self, *, but: socket.socket | None = None) -> None:
+        """End every connection, except one: those a fork has inherited lead nowhere."""
+        for connection in list(self._open):
+            if connection is not but:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    continue  # it has ended by itself

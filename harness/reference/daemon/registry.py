@@ -1,0 +1,121 @@
+r"""The guest's registry: keys and values below HKLM, kept in one JSON file."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOTS = {"HKLM": "HKEY_LOCAL_MACHINE", "HKEY_LOCAL_MACHINE": "HKEY_LOCAL_MACHINE"}
+SERVICES = r"HKLM\SYSTEM\CurrentControlSet\Services"
+TYPES = ("REG_SZ", "REG_EXPAND_SZ", "REG_MULTI_SZ", "REG_DWORD", "REG_QWORD", "REG_BINARY")
+
+Value = str | int | list[str]
+
+
+class NoSuchKey(Exception):
+    """The key or value is not there."""
+
+
+class Key:
+    """One key: its name as written, its values and its subkeys, both found without case."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.values: dict[str, tuple[str, str, Value]] = {}
+        self.keys: dict[str, Key] = {}
+
+    def set(self, name: str, kind: str, value: Value) -> None:
+        """Set a value."""
+        self.values[name.casefold()] = (name, kind, value)
+
+    def get(self, name: str) -> Value:
+        """A value; NoSuchKey if it is not there."""
+        try:
+            return self.values[name.casefold()][2]
+        except KeyError:
+            raise NoSuchKey(name) from None
+
+    def as_tree(self) -> dict[str, Any]:
+        """The key as the reference kernel takes it: {name: {"type", "value"} | {"key": {...}}}."""
+        tree: dict[str, Any] = {name: {"type": kind, "value": value} for name, kind, value in self.values.values()}
+        tree.update({key.name: {"key": key.as_tree()} for key in self.keys.values()})
+        return tree
+
+    @classmethod
+    def from_tree(cls, name: str, tree: dict[str, Any]) -> "Key":
+        """The opposite of `as_tree`."""
+        key = cls(name)
+        for child, content in tree.items():
+            if "key" in content:
+                key.keys[child.casefold()] = cls.from_tree(child, content["key"])
+            else:
+                key.set(child, content["type"], content["value"])
+        return key
+
+
+class Registry:
+    """The whole registry. Every change is on disk before the command that made it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._root = Key("HKEY_LOCAL_MACHINE")
+        if path.exists():
+            self._root = Key.from_tree("HKEY_LOCAL_MACHINE", json.loads(path.read_text(encoding="utf-8")))
+
+    def _parts(self, path: str) -> list[str]:
+        parts = [part for part in path.replace("/", "\\").strip("\\").split("\\") if part]
+        if not parts or parts[0].upper() not in ROOTS:
+            raise NoSuchKey(path)
+        return parts[1:]
+
+    def key(self, path: str, *, create: bool = False) -> Key:
+        r"""The key at a path such as HKLM\SYSTEM\...; NoSuchKey, or made when `create`."""
+        with self._lock:
+            key = self._root
+            for part in self._parts(path):
+                child = key.keys.get(part.casefold())
+                if child is None:
+                    if not create:
+                        raise NoSuchKey(path)
+                    child = key.keys[part.casefold()] = Key(part)
+                key = child
+            return key
+
+    def set(self, path: str, name: str, kind: str, value: Value) -> None:
+        """Set a value, making its key."""
+        with self._lock:
+            self.key(path, create=True).set(name, kind, value)
+            self._save()
+
+    def delete(self, path: str, name: str | None = None) -> None:
+        """Delete a value, or without `name` the key with everything below it."""
+        with self._lock:
+            key = self.key(path)
+            if name is not None:
+                key.get(name)
+                del key.values[name.casefold()]
+            else:
+                parts = self._parts(path)
+                parent = self.key("\\".join(["HKLM", *parts[:-1]]))
+                del parent.keys[parts[-1].casefold()]
+            self._save()
+
+    def walk(self, path: str) -> Iterator[tuple[str, Key]]:
+        """A key and all below it, with their full names."""
+        key = self.key(path)
+        name = "\\".join(["HKEY_LOCAL_MACHINE", *self._parts(path)])
+        yield name, key
+        for child in list(key.keys.values()):
+            yield from self.walk(f"{name}\\{child.name}")
+
+    def service(self, name: str) -> Key:
+        """The key of a service."""
+        return self.key(f"{SERVICES}\\{name}")
+
+    def _save(self) -> None:
+        scratch = self._path.with_suffix(".new")
+        scratch.write_text(json.dumps(self._root.as_tree(), indent=1), encoding="utf-8")
+        os.replace(scratch, self._path)  # noqa: PTH105 - pathlib would do the same with one import more

@@ -1,0 +1,73 @@
+"""Command lines as cmd.exe reads them: chained with & and &&, cut into words, quotes kept together."""
+
+from dataclasses import dataclass
+
+
+class BadCommandLine(Exception):
+    """Something in the command line that this shell does not do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a chain. `only_after_success`: it was joined with &&."""
+
+    text: str
+    only_after_success: bool
+
+
+def unwrap(line: str) -> str:
+    """Take `cmd /c "..."` off, once or several times over."""
+    while True:
+        words = line.split(None, 2)
+        if len(words) < 2 or words[0].lower() not in ("cmd", "cmd.exe") or words[1].lower() not in ("/c", "/s/c"):
+            return line
+        line = words[2] if len(words) > 2 else ""
+        if len(line) >= 2 and line[0] == line[-1] == '"':
+            line = line[1:-1]
+
+
+def chain(line: str) -> list[Step]:
+    """Cut a line at & and && outside of quotes; BadCommandLine for pipes and redirections to files."""
+    steps: list[Step] = []
+    text, quoted, after_success, index = "", False, False, 0
+    line = unwrap(line.strip())
+    for harmless in (" >nul 2>&1", " > nul 2>&1", " 2>&1", " >nul", " > nul", " 2>nul"):
+        line = line.replace(harmless, "")
+    while index < len(line):
+        character = line[index]
+        if character == '"':
+            quoted = not quoted
+        if quoted or character not in "&|<>":
+            text += character
+            index += 1
+            continue
+        if character != "&":
+            raise BadCommandLine(f"{character} (pipes and redirections are not part of this shell)")
+        steps.append(Step(text.strip(), after_success))
+        text, after_success = "", line[index : index + 2] == "&&"
+        index += 2 if after_success else 1
+    steps.append(Step(text.strip(), after_success))
+    return [step for step in steps if step.text]
+
+
+def split(text: str) -> list[str]:
+    r"""Cut one command into words: quotes keep blanks together and fall away, \" is a quote."""
+    words: list[str] = []
+    word, quoted, begun, index = "", False, False, 0
+    while index < len(text):
+        character = text[index]
+        if character == "\\" and text[index + 1 : index + 2] == '"':
+            word, begun, index = word + '"', True, index + 2
+            continue
+        if character == '"':
+            quoted, begun = not quoted, True
+        elif character in " \t" and not quoted:
+            if begun:
+                words.append(word)
+            word, begun = "", False
+        else:
+            word, begun = word + character, True
+        index += 1
+    if quoted:
+        raise BadCommandLine("a quotation mark is missing")
+    return [*words, word] if begun else words
