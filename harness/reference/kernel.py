@@ -6,6 +6,7 @@ memory/, loader/, scheduler/, verifier/ and nt/ (exports of ntoskrnl.exe).
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Never
 
@@ -20,17 +21,19 @@ from harness.reference.loader.exports import Export
 from harness.reference.loader.images import Image, ImageTable
 from harness.reference.loader.loader import Loader
 from harness.reference.memory.heap import KernelStacks, SystemHeap
-from harness.reference.memory.layout import is_user
+from harness.reference.memory.layout import SYSTEM_MAPPINGS, is_user
 from harness.reference.memory.memory import Memory
 from harness.reference.memory.pagetables import PageTables
 from harness.reference.memory.pool import Pool
-from harness.reference.nt import load_topics
+from harness.reference.nt import ex_locks, ke_events, ke_timers, load_topics
 from harness.reference.nt.data import DataExports, SharedData
-from harness.reference.nt.objects import ObjectManager
+from harness.reference.nt.ke_timers import SetTimer
+from harness.reference.nt.objects import Handle, Object, ObjectManager
 from harness.reference.nt.registry import Registry
 from harness.reference.policy import Policy
 from harness.reference.scheduler.dispatcher import Dispatcher, Event
 from harness.reference.scheduler.engine import Engine
+from harness.reference.scheduler.locks import LockTable
 from harness.reference.scheduler.processes import ProcessTable
 from harness.reference.scheduler.processor import Processor, QueuedDpc
 from harness.reference.scheduler.scheduler import Scheduler
@@ -45,6 +48,8 @@ from harness.reference.verifier.findings import Verifier
 from harness.reference.verifier.stop import BugCheckKind, BugCheckStop, KernelStop
 
 if TYPE_CHECKING:
+    from harness.reference.flt.manager import FilterManager
+    from harness.reference.io.manager import IoManager
     from harness.reference.scheduler.requests import KernelCode
 
 load_topics()
@@ -52,6 +57,10 @@ load_topics()
 
 class Kernel:
     """A machine."""
+
+    io: "IoManager"
+    """Set by system.py, as is `flt`: a kernel for itself has no files."""
+    flt: "FilterManager"
 
     def __init__(
         self,
@@ -100,8 +109,26 @@ class Kernel:
             processor.idle_thread = self.processes.make_idle_thread(processor)
             processor.show_thread()
         self.spin_locks = SpinLocks(self)
+        self.locks = LockTable(self)
+        self.kernel_timers: dict[int, SetTimer] = {}
+        """KTIMERs that are set, by address."""
+        self.kernel_mutexes: set[int] = set()
+        """KMUTEXes that were initialized, by address."""
+        self.rundown_waiters: dict[int, Event] = {}
+        self.locked_mdls: dict[int, str | None] = {}
+        """MDLs whose pages are locked, and by which driver."""
+        self.next_system_mapping = SYSTEM_MAPPINGS
+        self.notify_routines: dict[str, list[int]] = {}
+        """Process, thread and image notify routines that drivers registered."""
+        self.close_hooks: dict[str, Callable[[Handle], int | KernelCode]] = {}
+        """How a handle to a type of object is closed, where that is more than forgetting it."""
+        self.object_names: dict[str, Callable[[Object], str]] = {}
+        """ObQueryNameString, by type of object."""
         self.workers = WorkerQueues(self)
         self.drivers = DriverTable(self)
+        self.locks.on_change = partial(ex_locks.mirror, self)
+        self.processes.on_thread_end.append(partial(ke_events.abandon_mutexes, self))
+        self.drivers.on_remove.append(partial(ke_timers.report_leaks, self))
         self.data = DataExports(self)
         self.trace = Trace(lambda: self.clock.now, lambda: self.current.id, lambda: self.traps.mixed)
 
@@ -180,10 +207,16 @@ class Kernel:
     def set_irql(self, irql: int) -> None:
         """Set the current processor's IRQL: what IRQL takes away or gives back follows."""
         processor = self.processor
-        processor.irql = irql
-        self.memory.set_resident(irql < Irql.DISPATCH)
-        if irql < Irql.DISPATCH and processor.dpcs:
-            self.traps.attention = True
+        before, processor.irql = processor.irql, irql
+        if (before < Irql.DISPATCH) is not (irql < Irql.DISPATCH):
+            self.memory.set_resident(irql < Irql.DISPATCH)
+            if irql < Irql.DISPATCH:
+                self.scheduler.irql_lowered(processor)
+
+    def set_affinity(self, thread: Thread, mask: int) -> None:
+        """Restrict a thread to some processors; the current one moves as soon as its export returns."""
+        thread.affinity = mask
+        self.traps.attention = True
 
     def update_shared_data(self) -> None:
         """Bring the clocks in KUSER_SHARED_DATA up to date."""

@@ -21,6 +21,8 @@ class Policy:
         "fsfilter-completion": ("refuse", "accept"),
         "detach-without-query": ("refuse", "allow"),
         "fast-io-resend": ("always", "never"),
+        "io-status-fill": ("pattern", "zero"),
+        "attribute-query": ("network-query-open", "query-open", "open"),
         "pageable": ("enforce", "ignore"),
         "preemption": ("seeded", "none"),
     }

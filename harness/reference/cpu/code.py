@@ -229,3 +229,6 @@ CODE_EXPORTS: Mapping[str, bytes] = {
     "KeGetCurrentProcessorNumber": _PROCESSOR_NUMBER,
 }
 """Exports of ntoskrnl.exe written as machine code: no Python runs when they are called."""
+
+CODE_FOR_USERS = frozenset(name for name in CODE_EXPORTS if "mem" in name.lower() or name == "__chkstk")
+"""Those of them that ntdll.dll exports as well."""

@@ -4,8 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.reference.cpu.code import CODE_EXPORTS, enter_thunk, import_stub, resume_thunk, return_thunk
-from harness.reference.loader.exports import HAL, NTOSKRNL, Export, find_export
+from harness.reference.cpu.code import (
+    CODE_EXPORTS,
+    CODE_FOR_USERS,
+    enter_thunk,
+    import_stub,
+    resume_thunk,
+    return_thunk,
+)
+from harness.reference.loader.exports import HAL, NTDLL, NTOSKRNL, Export, find_export
 from harness.reference.loader.names import is_known
 from harness.reference.memory.layout import KERNEL_DATA, KERNEL_STUBS, KERNEL_STUBS_SIZE, PAGE_SIZE
 
@@ -89,12 +96,20 @@ class ExportBinder:
         assert address is not None, name
         return address
 
+    def is_implemented(self, module: str, name: str) -> bool:
+        """Whether an export can be called."""
+        return (
+            (module, name) in self._addresses
+            or find_export(module, name) is not None
+            or (module == NTOSKRNL and name in CODE_EXPORTS)
+        )
+
     def _make(self, module: str, name: str) -> int | None:
         if module == HAL:
             # The HAL is part of ntoskrnl.exe since Windows 10 2004; its names are found there.
             if find_export(HAL, name) is None and (name in CODE_EXPORTS or find_export(NTOSKRNL, name) is not None):
                 return self.resolve(NTOSKRNL, name)
-        elif module == NTOSKRNL and name in CODE_EXPORTS:
+        elif name in CODE_EXPORTS and (module == NTOSKRNL or (module == NTDLL and name in CODE_FOR_USERS)):
             return self._add_code(CODE_EXPORTS[name], name)
         export: Export | MissingExport | None = find_export(module, name)
         if export is None:

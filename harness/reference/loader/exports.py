@@ -12,8 +12,9 @@ a bool, or None for 0. A generator function may block or call guest code by yiel
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from struct import Struct
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 from harness.nt import Irql
 
@@ -26,12 +27,14 @@ I32 = Annotated[int, "i4x"]
 I64 = Annotated[int, "q"]
 
 ExportFunction = Callable[..., Any]
+_Function = TypeVar("_Function", bound=ExportFunction)
 
 NTOSKRNL = "ntoskrnl.exe"
 HAL = "hal.dll"
 FLTMGR = "fltmgr.sys"
 NTDLL = "ntdll.dll"
 FLTLIB = "fltlib.dll"
+KERNEL_AND_USER = (NTOSKRNL, NTDLL)
 
 
 class Variadic:
@@ -68,25 +71,26 @@ _EXPORTS: dict[tuple[str, str], Export] = {}
 
 
 def export(
-    module: str, *names: str, max_irql: int = Irql.HIGH, variadic: bool = False
-) -> Callable[[ExportFunction], ExportFunction]:
-    """Export the decorated function from `module` under each of `names`.
+    module: str | tuple[str, ...], *names: str, max_irql: int = Irql.HIGH, variadic: bool = False
+) -> Callable[[_Function], _Function]:
+    """Export the decorated function from `module` (or several) under each of `names`.
 
     Called above `max_irql`, the function is not run: the kernel reports the violation and bug checks.
     With `variadic` the last parameter of the function is a `Variadic`.
     """
+    modules = (module,) if isinstance(module, str) else module
 
-    def register(function: ExportFunction) -> ExportFunction:
+    def register(function: _Function) -> _Function:
         codes = [_code(parameter) for parameter in list(inspect.signature(function).parameters.values())[1:]]
         if variadic:
             codes.pop()
         registers, stack = codes[:4], codes[4:]
-        for name in names:
-            key = (module.lower(), name)
+        for owner, name in product(modules, names):
+            key = (owner.lower(), name)
             if key in _EXPORTS:
-                raise ValueError(f"{name} is exported from {module} twice")
+                raise ValueError(f"{name} is exported from {owner} twice")
             _EXPORTS[key] = Export(
-                module=module.lower(),
+                module=owner.lower(),
                 name=name,
                 function=function,
                 max_irql=int(max_irql),

@@ -2,7 +2,27 @@
 
 from importlib import import_module
 
-TOPICS = ("debug", "ex_pool", "exceptions", "ke_irql")
+TOPICS = (
+    "crt",
+    "debug",
+    "ex_locks",
+    "ex_pool",
+    "ex_work",
+    "exceptions",
+    "io_basics",
+    "ke_events",
+    "ke_irql",
+    "ke_misc",
+    "ke_timers",
+    "ke_waits",
+    "mm",
+    "ob",
+    "ps",
+    "rtl_strings",
+    "se",
+    "se_tokens",
+    "zw_registry",
+)
 """The modules that define exports; `load_topics` imports them."""
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, bugcheck_name
 from harness.reference.cpu.exceptions import GuestException
-from harness.reference.loader.exports import NTDLL, NTOSKRNL, U32, Variadic, export
+from harness.reference.loader.exports import KERNEL_AND_USER, NTDLL, NTOSKRNL, U32, Variadic, export
 from harness.reference.nt.printf import format_text
 
 if TYPE_CHECKING:
@@ -20,14 +20,12 @@ def _print(k: "Kernel", template: int, arguments: Variadic) -> int:
     return 0
 
 
-@export(NTOSKRNL, "DbgPrint", variadic=True)
-@export(NTDLL, "DbgPrint", variadic=True)
+@export(KERNEL_AND_USER, "DbgPrint", variadic=True)
 def dbg_print(k: "Kernel", template: int, arguments: Variadic) -> int:
     return _print(k, template, arguments)
 
 
-@export(NTOSKRNL, "DbgPrintEx", variadic=True)
-@export(NTDLL, "DbgPrintEx", variadic=True)
+@export(KERNEL_AND_USER, "DbgPrintEx", variadic=True)
 def dbg_print_ex(k: "Kernel", component: U32, level: U32, template: int, arguments: Variadic) -> int:
     del component, level
     return _print(k, template, arguments)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.reference.cpu.exceptions import GuestException, PageFault
 from harness.reference.cpu.seh.records import ExceptionRecord
-from harness.reference.loader.exports import NTDLL, NTOSKRNL, U32, export
+from harness.reference.loader.exports import KERNEL_AND_USER, NTDLL, NTOSKRNL, U32, export
 from harness.reference.memory.layout import PAGE_SIZE, is_user
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ STATUS_DATATYPE_MISALIGNMENT = 0x80000002
 STATUS_ACCESS_VIOLATION = 0xC0000005
 
 
-@export(NTOSKRNL, "__C_specific_handler")
-@export(NTDLL, "__C_specific_handler")
+@export(KERNEL_AND_USER, "__C_specific_handler")
 def c_specific_handler(k: "Kernel", record: int, frame: int, context: int, dispatcher: int) -> "SehCode":
     return k.seh.specific_handler(record, frame, context, dispatcher)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.reference.kernel import Kernel
+    from harness.reference.scheduler.requests import KernelCode
 
 KERNEL_HANDLE = 0xFFFF_FFFF_8000_0000
 CURRENT_PROCESS, CURRENT_THREAD = 0xFFFF_FFFF_FFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFE
@@ -27,6 +28,8 @@ class Object:
     handles: int = 0
     on_close: Callable[["Object"], None] | None = None
     """Called when the last handle is closed."""
+    closing: "Callable[[Object], KernelCode] | None" = None
+    """Kernel code that `close_handle` runs once the last handle is closed: a file's cleanup."""
     on_delete: Callable[["Object"], None] | None = None
     """Called when the last reference is gone."""
 
@@ -84,6 +87,19 @@ class ObjectManager:
         item.handles -= 1
         if item.handles == 0 and item.on_close is not None:
             item.on_close(item)
+        self.dereference(item)
+        return True
+
+    def close_handle(self, value: int) -> "KernelCode":
+        """Close a handle and run what its last close takes; False if it is none."""
+        handle = self._handles.get(value)
+        if handle is None:
+            return False
+        item = handle.object
+        item.references += 1
+        self.close(value)
+        if item.handles == 0 and item.closing is not None:
+            yield from item.closing(item)
         self.dereference(item)
         return True
 

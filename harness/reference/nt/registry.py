@@ -100,6 +100,20 @@ class Registry:
             key = key.make(part)
         return key
 
+    def remove(self, key: Key) -> bool:
+        """Delete a key that has no subkeys; False if it has some or is not in the tree."""
+        if key.keys:
+            return False
+        pending = [self.root]
+        while pending:
+            parent = pending.pop()
+            for name, child in parent.keys.items():
+                if child is key:
+                    del parent.keys[name]
+                    return True
+                pending.append(child)
+        return False
+
     def load(self, path: str, content: Mapping[str, Any]) -> Key:
         """Replace the key at `path` by `content` in wire form."""
         key = self.make(path)

@@ -5,12 +5,13 @@ drivers are right. Who waits is kept by the scheduler, by `key`.
 """
 
 from abc import ABC, abstractmethod
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.reference.memory.structure import Field, Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
 
     from harness.reference.memory.memory import Memory
     from harness.reference.scheduler.thread import Thread
@@ -27,6 +28,7 @@ class DispatcherHeader(Structure):
     wait_list_blink = Field(16, "Q")
 
 
+_HEADER = Struct("<BBBBiQQ")
 NOTIFICATION_EVENT, SYNCHRONIZATION_EVENT, MUTANT, SEMAPHORE, THREAD = 0, 1, 2, 5, 6
 NOTIFICATION_TIMER, SYNCHRONIZATION_TIMER = 8, 9
 
@@ -101,3 +103,49 @@ class GuestObject(Dispatcher):
 
 class GuestEvent(GuestObject):
     """A KEVENT in guest memory."""
+
+
+class KMutant(Structure):
+    """KMUTANT."""
+
+    SIZE = 0x38
+    owner_thread = Field(0x28)
+    abandoned = Field(0x30, "B")
+    apc_disable = Field(0x31, "B")
+
+
+class GuestMutant(GuestObject):
+    """A KMUTANT: its signal state is 1 when free, and goes down with every acquisition by its owner."""
+
+    def __init__(self, memory: "Memory", address: int, threads: "Mapping[int, Thread]") -> None:
+        super().__init__(memory, address)
+        self.mutant = KMutant(memory, address)
+        self._threads = threads
+
+    @property
+    def owner(self) -> "Thread | None":
+        return self._threads.get(self.mutant.owner_thread)
+
+    def signaled(self, thread: "Thread") -> bool:
+        return self.header.signal_state > 0 or self.mutant.owner_thread == thread.kthread
+
+    def acquire(self, thread: "Thread") -> bool:
+        self.header.signal_state -= 1
+        self.mutant.owner_thread = thread.kthread
+        abandoned = bool(self.mutant.abandoned)
+        self.mutant.abandoned = 0
+        return abandoned
+
+    def describe(self) -> str:
+        owner = self.owner
+        return f"mutex at {self.address:#x}" + (f", owned by {owner.describe()}" if owner else "")
+
+
+def initialize_header(memory: "Memory", address: int, kind: int, size: int, state: int) -> None:
+    """Write a DISPATCHER_HEADER: `size` in bytes, an empty wait list."""
+    memory.write(address, _HEADER.pack(kind, 0, size // 4, 0, state, address + 8, address + 8))
+
+
+def is_initialized(header: DispatcherHeader) -> bool:
+    """Whether somebody has initialized the object: its wait list points somewhere."""
+    return header.wait_list_flink != 0

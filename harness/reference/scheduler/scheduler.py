@@ -133,7 +133,11 @@ class Scheduler:
                 self._leave(processor, thread)
                 self.make_ready(thread)
         elif outcome is Outcome.INTERRUPTED and processor.irql < Irql.DISPATCH:
-            self._maybe_requeue(processor, thread)
+            if thread.affinity & 1 << processor.number:
+                self._maybe_requeue(processor, thread)
+            else:
+                self._leave(processor, thread)
+                self.make_ready(thread)
 
     def _maybe_requeue(self, processor: Processor, thread: Thread) -> None:
         """After an interruption: a better thread takes the processor; an equal one does if its turn has come."""
@@ -169,6 +173,16 @@ class Scheduler:
         running = self.current_processor.thread
         if running is not None and thread.priority > running.priority:
             self.traps.attention = True
+
+    def set_priority(self, thread: Thread, priority: int) -> None:
+        """Change a thread's priority, also while it is in the ready queue."""
+        if thread.state is ThreadState.READY:
+            self._ready[thread.priority].remove(thread)
+            self._ready_count -= 1
+            thread.priority = priority
+            self.make_ready(thread)
+        else:
+            thread.priority = priority
 
     def _pick(self, processor: Processor) -> Thread | None:
         """The best ready thread that may run on a processor."""
@@ -208,14 +222,19 @@ class Scheduler:
 
     def wants_processor(self, processor: Processor) -> bool:
         """Whether the processor should leave what it runs: a DPC is due, or a better thread is ready."""
-        if processor.dpc is not None or processor.irql >= Irql.DISPATCH:
-            return False
-        if processor.dpcs:
-            return True
         self.traps.attention = False
         thread = processor.thread
+        if processor.dpc is not None or processor.irql >= Irql.DISPATCH or thread is None:
+            return False
+        if processor.dpcs or not thread.affinity & 1 << processor.number:
+            return True
         best = self._best_ready(processor)
-        return thread is not None and best is not None and best > thread.priority
+        return best is not None and best > thread.priority
+
+    def irql_lowered(self, processor: Processor) -> None:
+        """IRQL has dropped below DISPATCH_LEVEL: what waited for that comes now."""
+        if processor.dpcs or self._ready_count:
+            self.traps.attention = True
 
     def others_can_run(self, processor: Processor) -> bool:
         """Whether another processor could go on, or another thread here."""
@@ -269,6 +288,13 @@ class Scheduler:
         """A wait with timeout 0."""
         status = self._satisfied(thread, request) if request.objects else None
         return int(NtStatus.TIMEOUT) if status is None else status
+
+    def begin_wait_now(self, thread: Thread, request: Wait) -> int | None:
+        """The status of a wait that is over at once; None if it would block."""
+        status = self._satisfied(thread, request) if request.objects else None
+        if status is None and request.timeout == 0:
+            return int(NtStatus.TIMEOUT)
+        return status
 
     def begin_wait(self, thread: Thread, request: Wait) -> int | None:
         """Begin a wait; its status if it is over at once."""

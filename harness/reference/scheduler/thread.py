@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from harness.reference.memory.structure import Field, Structure
+from harness.reference.nt.offsets import KTHREAD
 from harness.reference.scheduler.dispatcher import THREAD, Dispatcher, DispatcherHeader
 
 if TYPE_CHECKING:
@@ -109,6 +111,13 @@ class Process:
         return f"<Process {self.id} {self.name}>"
 
 
+class _ApcCounts(Structure):
+    """The APC counters of KTHREAD."""
+
+    kernel_apc_disable = Field(KTHREAD.KERNEL_APC_DISABLE, "h")
+    special_apc_disable = Field(KTHREAD.SPECIAL_APC_DISABLE, "h")
+
+
 class Thread(Dispatcher):
     """A thread. `kthread` is the guest address of its KTHREAD; a wait for the thread ends when it has ended."""
 
@@ -132,6 +141,7 @@ class Thread(Dispatcher):
         self.wait_timer: Timer | None = None
         self._header = DispatcherHeader(memory, kthread)
         self._header.type = THREAD
+        self._counts = _ApcCounts(memory, kthread)
 
     @property
     def key(self) -> "Hashable":
@@ -148,6 +158,30 @@ class Thread(Dispatcher):
 
     def signaled(self, thread: "Thread") -> bool:
         return self._header.signal_state > 0
+
+    @property
+    def kernel_apc_disable(self) -> int:
+        """How deep in critical regions the thread is. KTHREAD keeps it negated."""
+        return -self._counts.kernel_apc_disable
+
+    @kernel_apc_disable.setter
+    def kernel_apc_disable(self, value: int) -> None:
+        self._counts.kernel_apc_disable = -value
+
+    @property
+    def special_apc_disable(self) -> int:
+        """How deep in guarded regions the thread is."""
+        return -self._counts.special_apc_disable
+
+    @special_apc_disable.setter
+    def special_apc_disable(self, value: int) -> None:
+        self._counts.special_apc_disable = -value
+
+    @property
+    def apcs_disabled(self) -> bool:
+        """Whether normal kernel APCs are disabled by a critical or guarded region."""
+        counts = self._counts
+        return counts.kernel_apc_disable != 0 or counts.special_apc_disable != 0
 
     def set_ended(self) -> None:
         """Signal who waits for the thread."""

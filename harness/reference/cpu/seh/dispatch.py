@@ -213,20 +213,33 @@ class ExceptionDispatcher:
     ) -> SehCode:
         """Run the `__finally` blocks around `pc` that the unwind leaves."""
         base = dispatcher.image_base
-        target = dispatcher.target_ip - base
-        for index in range(dispatcher.scope_index, self._memory.read_u32(table)):
-            begin, end, handler, jump = _scope(self._memory.read(table + 4 + 16 * index, 16))
-            if not begin <= pc < end:
-                continue
-            if record.flags & TARGET_UNWIND and begin <= target < end and not jump:
-                break
-            if jump:
-                if record.flags & TARGET_UNWIND and target == jump:
-                    break
-                continue
-            dispatcher.scope_index = index + 1
-            yield Call(base + handler, 1, frame)
+        scopes = [
+            _scope(self._memory.read(table + 4 + 16 * index, 16)) for index in range(self._memory.read_u32(table))
+        ]
+        last = len(scopes)
+        if record.flags & TARGET_UNWIND:
+            last = _first_scope_kept(scopes, pc, dispatcher.target_ip - base)
+        for index in range(dispatcher.scope_index, last):
+            begin, end, handler, jump = scopes[index]
+            if begin <= pc < end and not jump:
+                dispatcher.scope_index = index + 1
+                yield Call(base + handler, 1, frame)
         return _CONTINUE_SEARCH
+
+
+def _first_scope_kept(scopes: list[tuple[int, int, int, int]], pc: int, target: int) -> int:
+    """The first scope, from the inside out, that an unwind from `pc` to `target` in the same function stays within.
+
+    That is the `__except` it goes to. Asking whether the target lies in a scope's range is not enough: a range ends
+    one byte after its last call, and with a call that never returns that byte may be the first of the `__except`.
+    """
+    for index, (begin, end, _, jump) in enumerate(scopes):
+        if begin <= pc < end and jump == target:
+            return index
+    for index, (begin, end, _, _) in enumerate(scopes):
+        if begin <= pc < end and begin <= target < end:
+            return index
+    return len(scopes)
 
 
 def _scope(raw: bytes) -> tuple[int, int, int, int]:
