@@ -77,3 +77,7 @@ def _table(rules: list[Rule], coverage: dict[str, list[str]], guarded: frozenset
             rule.statement,
         )
     Console(highlight=False).print(table)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("contract")(contract)

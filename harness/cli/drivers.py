@@ -15,7 +15,7 @@ from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import DriverPackage, find_packages
 from harness.plugin.drivers import Drivers
 
-app = typer.Typer(help="Build, list and check drivers.", no_args_is_help=True)
+group = typer.Typer(help="Build, list and check drivers.", no_args_is_help=True)
 
 Further = Annotated[
     list[Path] | None, typer.Option("--drivers", metavar="DIR", help="Directory of further drivers; may be repeated.")
@@ -24,7 +24,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="Drivers by name (defaul
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command("list")
+@group.command("list")
 def list_drivers(further: Further = None, as_json: AsJson = False) -> None:
     """Show which drivers there are."""
     packages = _packages(further)
@@ -39,7 +39,7 @@ def list_drivers(further: Further = None, as_json: AsJson = False) -> None:
     Console(highlight=False).print(table)
 
 
-@app.command("build")
+@group.command("build")
 def build(names: Names = None, further: Further = None, as_json: AsJson = False) -> None:
     """Compile, link and sign drivers; what has not changed is left as it is."""
     built = Drivers([path.resolve() for path in further or ()]).build(
@@ -52,7 +52,7 @@ def build(names: Names = None, further: Further = None, as_json: AsJson = False)
         typer.echo(f"{driver.sha256[:16]}  {driver.sys}")
 
 
-@app.command("check")
+@group.command("check")
 def check(
     what: Annotated[list[str] | None, typer.Argument(help="Drivers by name, or .sys files (default: all).")] = None,
     further: Further = None,
@@ -94,3 +94,7 @@ def _as_json(driver: BuiltDriver) -> dict[str, str | None]:
         "pdb": str(driver.pdb) if driver.pdb else None,
         "certificate": str(driver.certificate) if driver.certificate else None,
     }
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(group, name="drivers")

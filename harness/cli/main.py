@@ -1,5 +1,6 @@
-"""The command `fltlab`: puts the groups together, and turns errors into messages and exit codes."""
+"""The command `fltlab`: finds the module of a command, and turns errors into messages and exit codes."""
 
+import importlib
 import sys
 from collections.abc import Sequence
 
@@ -7,30 +8,27 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from harness.cli import contract, drivers, new_suite, report, run, test, version
 from harness.errors import ExitCode, FltLabError
 
-app = typer.Typer(
-    name="fltlab",
-    help="Tests Windows file-system minifilter drivers against the documented contract of the filter manager.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-)
-app.command("run", context_settings=run.CONTEXT)(run.run)
-app.command("report")(report.report)
-app.command("contract")(contract.contract)
-app.add_typer(drivers.app, name="drivers")
-app.command("new-suite")(new_suite.new_suite)
-app.command("test", context_settings=test.CONTEXT)(test.test)
-app.command("version")(version.version)
+# In the order in which --help shows them. A module is imported only when its command is used, or for --help.
+COMMANDS = {
+    "run": "harness.cli.run",
+    "report": "harness.cli.report",
+    "contract": "harness.cli.contract",
+    "new-suite": "harness.cli.new_suite",
+    "drivers": "harness.cli.drivers",
+    "image": "harness.cli.image",
+    "doctor": "harness.cli.doctor",
+    "test": "harness.cli.test",
+    "version": "harness.cli.version",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; see `harness.errors.ExitCode`."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        result = app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="fltlab")
+        result = _app(words[0] if words else None)(args=words, prog_name="fltlab")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else ExitCode.PASSED if stop.code is None else ExitCode.HOST
     except FltLabError as error:
@@ -40,3 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else ExitCode.PASSED
+
+
+def _app(command: str | None) -> typer.Typer:
+    """The application: with one command where it is known which, else with all of them."""
+    app = typer.Typer(
+        name="fltlab",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    )
+    app.callback()(_fltlab)
+    for module in [COMMANDS[command]] if command in COMMANDS else COMMANDS.values():
+        importlib.import_module(module).register(app)
+    return app
+
+
+def _fltlab() -> None:
+    """Tests Windows file-system minifilter drivers against the documented contract of the filter manager."""

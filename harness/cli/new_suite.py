@@ -29,3 +29,7 @@ def new_suite(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     typer.echo(f"{path}\nrun it:  fltlab run {path}")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("new-suite")(new_suite)

@@ -44,3 +44,7 @@ def _newest() -> Path:
     if not found:
         raise ConfigurationError("there is no run below runs/", hint="fltlab run, or name the directory of a run")
     return found[-1]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("report")(report)

@@ -131,3 +131,7 @@ def _refuse_misspelled(word: str) -> None:
     near = difflib.get_close_matches(option, [known.flag for known in options.OPTIONS], n=1, cutoff=0.8)
     if near:
         raise ConfigurationError(f"there is no option {option}; did you mean {near[0]}?")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("run", context_settings=CONTEXT)(run)

@@ -56,3 +56,7 @@ def _passes(console: Console, name: str, command: list[str], root: Path) -> bool
     if done.returncode != 0:
         console.print(done.stdout, markup=False)
     return done.returncode == 0
+
+
+def register(app: typer.Typer) -> None:
+    app.command("test", context_settings=CONTEXT)(test)

@@ -21,3 +21,7 @@ def version(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
         typer.echo(json.dumps(facts, indent=2))
     else:
         rich_print("\n".join(f"{name:8} {value}" for name, value in facts.items()))
+
+
+def register(app: typer.Typer) -> None:
+    app.command("version")(version)
