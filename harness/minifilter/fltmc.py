@@ -1,0 +1,112 @@
+"""What fltmc prints, read by the spans of its rulers.
+
+Columns are found by the dashes under the headings, never by white space: names hold blanks, volumes and counts may be
+missing, and legacy filters have neither. Sources: captures of fltmc on Windows, see docs/windows.md.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.errors import GuestError
+
+_RULER = re.compile(r"-{3,}(\s+-{3,})*\s*")
+_FAILURE = re.compile(r"(?P<what>.+?) failed with error:\s*0x(?P<code>[0-9A-Fa-f]{1,8})\s*(?P<message>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class FilterRow:
+    """A line of `fltmc filters`. A legacy filter has no instances, and perhaps no altitude."""
+
+    name: str
+    instances: int | None
+    altitude: str | None
+    frame: str
+
+
+@dataclass(frozen=True)
+class InstanceRow:
+    """A line of `fltmc instances`. The volume is empty for instances on volumes without a name."""
+
+    filter: str
+    volume: str
+    altitude: str
+    instance: str
+    frame: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`Load failed with error: 0x801f0013`, and the message below it."""
+
+    operation: str
+    code: int
+    message: str
+
+
+def parse_failure(text: str) -> Failure | None:
+    """The failure that fltmc reports, if it does. Its exit codes are not documented; this text is what tells."""
+    match = _FAILURE.search(text.replace("\r\n", "\n"))
+    if match is None:
+        return None
+    message = " ".join(match["message"].split())
+    return Failure(match["what"].strip().splitlines()[-1].strip(), int(match["code"], 16), message)
+
+
+def parse_filters(text: str) -> list[FilterRow]:
+    """The rows of `fltmc filters`. GuestError if there is no table."""
+    return [
+        FilterRow(name, int(count) if count.isdigit() else None, altitude or None, frame)
+        for name, count, altitude, frame in _table(text, "fltmc filters", 4)
+    ]
+
+
+def parse_instances(text: str) -> list[InstanceRow]:
+    """The rows of `fltmc instances`. GuestError if there is no table."""
+    return [InstanceRow(*cells[:5]) for cells in _table(text, "fltmc instances", 5)]
+
+
+def _table(text: str, command: str, columns: int) -> Iterator[list[str]]:
+    lines = text.replace("\r\n", "\n").split("\n")
+    rulers = [index for index, line in enumerate(lines) if _RULER.fullmatch(line.strip())]
+    if not rulers:
+        if not text.strip():
+            return
+        raise GuestError(
+            f"`{command}` printed no table",
+            details=tuple(line for line in lines if line.strip())[:8],
+            hint="fltlab image verify compares what this guest prints with what is expected",
+        )
+    spans = _spans(lines[rulers[0]])
+    if len(spans) < columns:
+        raise GuestError(
+            f"the table of `{command}` has {len(spans)} columns instead of {columns}", details=tuple(lines[:4])
+        )
+    for line in lines[rulers[0] + 1 :]:
+        if line.strip():
+            yield _cells(line, spans)
+
+
+def _spans(ruler: str) -> list[tuple[int, int]]:
+    return [match.span() for match in re.finditer(r"-+", ruler)]
+
+
+def _cells(line: str, spans: list[tuple[int, int]]) -> list[str]:
+    """Cut a line at its columns; a word that overflows its column moves the border, and is never cut in two."""
+    cells: list[str] = []
+    start = 0
+    for index in range(len(spans)):
+        if index + 1 == len(spans):
+            cells.append(line[start:].strip())
+            break
+        end = spans[index][1]
+        while end < len(line) and end > start and line[end - 1] != " " and line[end] != " ":
+            end += 1
+        following = spans[index + 1][0]
+        gap = line[end:following]
+        # A right-aligned value may begin in the gap before its column: it belongs to the next one.
+        if gap.strip() and index + 1 < len(spans):
+            following = end
+        cells.append(line[start : max(end, start)].strip())
+        start = min(max(end, start), following) if gap.strip() else max(following, end)
+    return cells
