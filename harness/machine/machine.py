@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import re
 import socket
 import threading
@@ -221,6 +222,10 @@ class Machine:
         for disk in self.spec.disks:
             if disk.writable and not disk.overlay(self.run_dir).exists():
                 make_overlay(disk.overlay(self.run_dir), virtual_size(disk.image))
+        memory = self.memory_file
+        if memory is not None and memory.use is MemoryUse.SHARED and not memory.path.exists():
+            memory.path.touch(0o600)
+            os.truncate(memory.path, self.spec.memory_mib << 20)
 
     def _launch(self, *, incoming: bool) -> None:
         ours, qemus = socket.socketpair()

@@ -14,9 +14,9 @@ from harness.errors import HostError
 from harness.host.directories import home, private_directory
 from harness.host.disk import require_room, used_bytes
 from harness.machine.deadlines import Deadlines, Wait
+from harness.machine.template_seal import DamagedTemplateError
 from harness.machine.templates import (
     ColdBoot,
-    DamagedTemplateError,
     Origin,
     Prepare,
     Template,

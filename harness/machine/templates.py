@@ -3,10 +3,13 @@
 A template is a directory: `ram` (the guest's memory, sparse), `state` (its devices), `disks/` (what it wrote), files
 that its maker wants beside it, and `template.json` (what it was made from). Forks map `ram` privately; the template
 itself is never written again. See docs/architecture.md, "Templates and forks".
+
+Where QEMU cannot freeze a machine like that, its state is a snapshot inside its topmost layers (snapshots.py): forks
+take longer, and are the same in all else.
 """
 
 import fcntl
-import json
+import logging
 import os
 import shutil
 import weakref
@@ -14,29 +17,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.errors import FltLabError
 from harness.host import fingerprint
+from harness.host.directories import private_directory
 from harness.host.disk import copy_sparse
 from harness.machine.deadlines import Deadlines
 from harness.machine.disks import DiskImage, Format
 from harness.machine.freezing import CannotFreezeError, freeze, thaw
 from harness.machine.machine import Machine, MachineDiedError
 from harness.machine.parts import SERIAL_LOG, MemoryFile, MemoryUse
+from harness.machine.qmp import QmpClosedError
+from harness.machine.snapshots import load_snapshot, save_snapshot
 from harness.machine.spec import MachineSpec
+from harness.machine.template_seal import FORMAT, MEMORY, seal, verify
 
-MANIFEST = "template.json"
-FORMAT = 1
-MEMORY = "ram"
+log = logging.getLogger(__name__)
+
 STATE = "state"
 DISKS = "disks"
 FILES = "files"
 
 Prepare = Callable[[Machine], Mapping[str, bytes]]
 """Brings a machine into the state to be frozen, with no connection left open; returns files to keep beside it."""
-
-
-class DamagedTemplateError(FltLabError):
-    """A template's files are not what they were."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,19 @@ class Template:
         The guest does not know yet: its clock, random numbers, boot id and credentials are still the template's. The
         caller ends the machine; on failure nothing is left of it.
         """
-        private = MemoryFile(self.directory / MEMORY, MemoryUse.PRIVATE)
-        return self._wake(
-            Machine(self._own_spec(), run_dir, name=name, secrets=secrets, memory_file=private, deadlines=deadlines)
-        )
+        memory = None if self.is_snapshot else MemoryFile(self.directory / MEMORY, MemoryUse.PRIVATE)
+        return self._wake(run_dir, memory, name=name, secrets=secrets, deadlines=deadlines)
 
     def wake_for_freezing(self, run_dir: Path, memory: Path, deadlines: Deadlines | None = None) -> Machine:
         """Return a running copy that can itself be frozen: its memory is a copy, in the file `memory`."""
-        copy_sparse(self.directory / MEMORY, memory)
-        shared = MemoryFile(memory, MemoryUse.SHARED)
-        return self._wake(Machine(self._own_spec(), run_dir, memory_file=shared, deadlines=deadlines))
+        if not self.is_snapshot:
+            copy_sparse(self.directory / MEMORY, memory)
+        return self._wake(run_dir, MemoryFile(memory, MemoryUse.SHARED), deadlines=deadlines)
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether forks load a snapshot, because QEMU could not freeze the machine."""
+        return not (self.directory / STATE).exists()
 
     def release(self) -> None:
         """Let go of the template: it may be removed from now on."""
@@ -87,28 +91,57 @@ class Template:
         """Return what the machine and those it was forked from wrote to a disk, lowest first."""
         return sorted((self.directory / DISKS / name).iterdir())
 
+    def layers_below(self, name: str) -> list[Path]:
+        """Return the layers that a fork's own overlay lies on: all of them, but the one that holds a snapshot."""
+        layers = self.layers(name)
+        return layers[:-1] if self.is_snapshot else layers
+
     def _own_spec(self) -> MachineSpec:
         images: dict[str, DiskImage] = {}
         for disk in self.spec.disks:
             if disk.writable:
                 image = disk.image
-                for layer in self.layers(disk.name):
+                for layer in self.layers_below(disk.name):
                     image = DiskImage(layer, Format.QCOW2, backing=image)
                 images[disk.name] = image
         return self.spec.with_images(images)
 
-    def _wake(self, machine: Machine) -> Machine:
+    def _wake(
+        self,
+        run_dir: Path,
+        memory: MemoryFile | None,
+        *,
+        name: str | None = None,
+        secrets: Mapping[str, bytes] | None = None,
+        deadlines: Deadlines | None = None,
+    ) -> Machine:
+        # Loading a snapshot needs memory of the same kind as when it was saved: in a file.
+        memory = memory if memory is not None else MemoryFile(run_dir / MEMORY, MemoryUse.SHARED)
+        machine = Machine(
+            self._own_spec(), run_dir, name=name, secrets=secrets, memory_file=memory, deadlines=deadlines
+        )
         try:
-            machine.launch(incoming=True)
-            thaw(machine, self.directory / STATE)
+            if self.is_snapshot:
+                self._load(machine)
+            else:
+                machine.launch(incoming=True)
+                thaw(machine, self.directory / STATE)
             machine.resume()
-        except MachineDiedError as error:
+        except (QmpClosedError, MachineDiedError) as error:
             machine.kill()
             raise CannotFreezeError(f"QEMU died of the template {self.key[:12]}", details=error.details) from error
         except BaseException:
             machine.kill()
             raise
         return machine
+
+    def _load(self, machine: Machine) -> None:
+        private_directory(machine.run_dir)
+        for disk in machine.spec.disks:
+            if disk.writable:
+                copy_sparse(self.layers(disk.name)[-1], disk.overlay(machine.run_dir))
+        machine.launch()
+        load_snapshot(machine)
 
 
 class _Hold:
@@ -145,7 +178,7 @@ def make_template(origin: Origin, key: str, directory: Path, prepare: Prepare, d
     try:
         files = dict(prepare(machine))
         machine.check()
-        freeze(machine, directory / STATE)
+        _freeze(machine, directory / STATE)
         _collect_layers(origin, machine, directory / DISKS)
     except BaseException:
         machine.kill()
@@ -168,10 +201,22 @@ def _start(origin: Origin, run_dir: Path, memory: Path, deadlines: Deadlines) ->
         memory_file=MemoryFile(memory, MemoryUse.SHARED),
         deadlines=deadlines,
     )
-    memory.touch(0o600)
-    os.truncate(memory, origin.spec.memory_mib << 20)
     machine.start()
     return machine
+
+
+def _freeze(machine: Machine, state: Path) -> None:
+    """Freeze a machine, by a snapshot if it cannot be done better."""
+    try:
+        freeze(machine, state)
+    except CannotFreezeError as error:
+        log.warning(
+            "%s (%s): its template is a snapshot, and forks take longer", error.message, "; ".join(error.details)
+        )
+        state.unlink(missing_ok=True)
+        save_snapshot(machine)
+        if machine.memory_file is not None:
+            machine.memory_file.path.unlink()
 
 
 def _collect_layers(origin: Origin, machine: Machine, disks: Path) -> None:
@@ -181,21 +226,10 @@ def _collect_layers(origin: Origin, machine: Machine, disks: Path) -> None:
         if disk.writable:
             target = disks / disk.name
             target.mkdir()
-            below = origin.layers(disk.name) if isinstance(origin, Template) else []
+            below = origin.layers_below(disk.name) if isinstance(origin, Template) else []
             for number, layer in enumerate(below):
                 copy_sparse(layer, target / f"{number:02}.qcow2")
             disk.overlay(machine.run_dir).replace(target / f"{len(below):02}.qcow2")
-
-
-def seal(directory: Path, key: str) -> None:
-    """Write the manifest of a template: after this it is never written again."""
-    digests = {str(path.relative_to(directory)): _digest(path) for path in _content(directory)}
-    manifest = {"format": FORMAT, "key": key, "files": digests}
-    for path in _content(directory):
-        # QEMU opens the memory for writing even where it only maps it privately.
-        path.chmod(0o600 if path.name == MEMORY else 0o400)
-    (directory / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    _remember_looks(directory)
 
 
 def open_template(directory: Path, key: str, spec: MachineSpec) -> Template:
@@ -207,66 +241,3 @@ def open_template(directory: Path, key: str, spec: MachineSpec) -> Template:
         hold.release()
         raise
     return Template(key, directory, spec, hold)
-
-
-def verify(directory: Path, key: str) -> None:
-    """Raise DamagedTemplateError unless every file of a template is there and unchanged.
-
-    A file whose size, inode and times (the change time cannot be set) are those of the last look is not read again.
-    """
-    try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        digests: dict[str, str] = manifest["files"]
-        if manifest["format"] != FORMAT or manifest["key"] != key:
-            raise DamagedTemplateError(f"the template in {directory} was made from something else")
-        present = {str(path.relative_to(directory)) for path in _content(directory)}
-        if present != digests.keys():
-            raise DamagedTemplateError(
-                f"the template in {directory} has not the files it had: {present ^ digests.keys()}"
-            )
-        known = _known_looks(directory)
-        changed = [name for name in digests if known.get(name) != _look(directory / name)]
-        for name in changed:
-            if _digest(directory / name) != digests[name]:
-                raise DamagedTemplateError(f"the template in {directory} is damaged: {name} has changed")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedTemplateError(f"the template in {directory} cannot be read: {error}") from error
-    if changed:
-        _remember_looks(directory)
-
-
-def _content(directory: Path) -> list[Path]:
-    beside = {MANIFEST, _LOOKS, SERIAL_LOG}
-    files = (path for path in directory.rglob("*") if path.is_file())
-    return sorted(path for path in files if path.name not in beside and not path.name.startswith("."))
-
-
-def _digest(path: Path) -> str:
-    return fingerprint.of_sparse_file(path)
-
-
-_LOOKS = "looks.json"
-
-
-def _look(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
-
-
-def _known_looks(directory: Path) -> dict[str, list[int]]:
-    try:
-        kept = json.loads((directory / _LOOKS).read_text(encoding="utf-8"))
-        if kept["manifest"] != fingerprint.of_file(directory / MANIFEST):
-            return {}
-        looks: dict[str, list[int]] = kept["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}  # nothing is known: everything is read
-    return looks
-
-
-def _remember_looks(directory: Path) -> None:
-    looks = {str(path.relative_to(directory)): _look(path) for path in _content(directory)}
-    manifest = fingerprint.of_file(directory / MANIFEST)
-    scratch = directory / f".{_LOOKS}.{os.getpid()}"
-    scratch.write_text(json.dumps({"manifest": manifest, "files": looks}), encoding="utf-8")
-    scratch.replace(directory / _LOOKS)

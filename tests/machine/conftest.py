@@ -41,7 +41,7 @@ def wait_until_it_answers(machine: Machine, wait: Wait = Wait.BOOT) -> Machine:
     def look() -> tuple[Result | None, str]:
         machine.check()
         try:
-            return run_in_guest(machine, "true", timeout=2), "an answer"
+            return run_in_guest(machine, "true", timeout=0.3), "an answer"
         except (OSError, http.client.HTTPException) as error:
             return None, f"{error!r}; {machine.describe()}"
 

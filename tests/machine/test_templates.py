@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 
 from harness.host import fingerprint
+from harness.host.accelerator import Accelerator
 from harness.image import reference
-from harness.machine import MachineState
+from harness.machine import MachineSpec, MachineState
+from harness.machine.disks import Disk, DiskImage, Format
+from harness.machine.freezing import CannotFreezeError
+from harness.machine.parts import Board, Device, Processor
+from harness.machine.template_seal import MEMORY
 from harness.machine.template_store import ColdBoot, TemplateStore
-from harness.machine.templates import MEMORY, STATE
+from harness.machine.templates import STATE
 
 
 @pytest.fixture
@@ -221,3 +226,51 @@ def test_the_secrets_of_a_machine_are_no_part_of_its_key(spec):
     assert template_key(ColdBoot(spec, first.firmware_files()), {}) == template_key(
         ColdBoot(spec, second.firmware_files()), {}
     )
+
+
+@pytest.fixture
+def qemu_cannot_freeze(monkeypatch):
+    def refuse(machine, state):
+        machine.pause()
+        raise CannotFreezeError("the state of the machine cannot be moved", details=("no such capability",))
+
+    monkeypatch.setattr("harness.machine.templates.freeze", refuse)
+
+
+def test_a_machine_that_cannot_be_frozen_gets_a_snapshot_and_says_so_once(
+    own_store, spec, template, fork, shell, wait_for_agent, qemu_cannot_freeze, caplog, tmp_path
+):
+    def deploy(machine):
+        wait_for_agent(machine)
+        shell(machine, "echo deployed >> /volume/file; sync; echo in memory > /tmp/deployed")
+        return {}
+
+    lower = own_store.get_or_make(template, {"level": 1}, deploy)
+    assert lower.is_snapshot
+    assert caplog.text.count("its template is a snapshot") == 1
+    first, second = fork(lower), fork(lower)
+    shell(first, "echo mine > /volume/mine; sync")
+    seen = shell(second, "cat /volume/file /tmp/deployed; ls /volume").output
+    assert seen == "from the template\ndeployed\nin memory\nfile\n"
+    first.kill()
+    assert {path.name for path in first.run_dir.iterdir()} == {"qemu.log", "serial.log"}
+
+    upper = own_store.get_or_make(lower, {"level": 2}, deploy)
+    assert upper.is_snapshot
+    assert shell(fork(upper), "cat /volume/file").output == "from the template\ndeployed\ndeployed\n"
+
+
+def test_a_device_that_qemu_cannot_save_is_named(own_store, tmp_path):
+    blank = tmp_path / "blank"
+    blank.touch()
+    os.truncate(blank, 1 << 20)
+    spec = MachineSpec(
+        board=Board(memory_mib=32),
+        processor=Processor(Accelerator.TCG),
+        disks=(Disk("data", DiskImage(blank, Format.RAW)),),
+        devices=(Device("nvme", (("serial", "x"),)),),
+    )
+    with pytest.raises(CannotFreezeError) as caught:
+        own_store.get_or_make(ColdBoot(spec, {}), {}, lambda machine: {})
+    assert any("nvme" in line for line in caught.value.details)
+    assert own_store.templates() == []
