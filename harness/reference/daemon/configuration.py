@@ -13,7 +13,8 @@ class ConfigurationFault(Exception):
 class Configuration:
     """One guest's identity and places. `password` and `boot_id` change when the guest is forked.
 
-    `system` holds what the guest sees as C:, `volume` as V:. `ssh` is where the SSH server's keys are, if there is one.
+    `system` holds what the guest sees as C:, `volume` as V:. `kernel` are words of the
+    reference kernel's command line. `ssh` is where the SSH server's keys are, if there is one.
     """
 
     password: str = field(repr=False)
@@ -24,7 +25,7 @@ class Configuration:
     port: int = 0
     volume: Path = Path("/volume")
     system: Path = Path("/windows")
-    seed: int = 1
+    kernel: list[str] = field(default_factory=list)
     ssh: Path | None = None
     version: int = 1
 

@@ -58,7 +58,5 @@ class Console:
 
 
 def describe(problem: KernelError | KernelGone | KernelBusy) -> str:
-    """One line, and for a stopped kernel its whole answer as JSON, which the harness reads."""
-    if isinstance(problem, KernelError):
-        return "fltlab-kernel-stopped " + json.dumps(problem.answer)
-    return f"fltlab-kernel-gone {problem}"
+    """One line with the kernel's state as JSON, which the harness reads (harness/guest/crash.py)."""
+    return "fltlab-kernel-stopped " + json.dumps(control.state_of(problem))

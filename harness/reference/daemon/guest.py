@@ -22,7 +22,7 @@ class Guest:
         self.registry = Registry(configuration.system / "registry.json")
         self.certificates: list[str] = []
         self._lock = threading.RLock()
-        self._options: tuple[str, ...] = ("--seed", str(configuration.seed))
+        self._options: tuple[str, ...] = tuple(configuration.kernel)
         self._kernel: KernelProcess | None = None
 
     @property

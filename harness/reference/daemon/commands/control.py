@@ -38,15 +38,20 @@ def status(call: Invocation) -> dict[str, object]:
     """The kernel's own word about itself, or why there is none: `state` is running, bugcheck, hang, busy or gone."""
     try:
         return {"state": "running", **call.guest.kernel.request("status", timeout=STATUS_SECONDS)}
-    except KernelError as error:
-        for kind in ("bugcheck", "hang"):
-            if kind in error.answer:
-                return {"state": kind, **error.answer}
-        return {"state": "running", "message": str(error)}
-    except KernelBusy as busy:
-        return {"state": "busy", "message": str(busy)}
-    except KernelGone as gone:
-        return {"state": "gone", "message": str(gone)}
+    except (KernelError, KernelBusy, KernelGone) as problem:
+        return state_of(problem)
+
+
+def state_of(problem: KernelError | KernelBusy | KernelGone) -> dict[str, object]:
+    """What a failed request says of the kernel."""
+    if isinstance(problem, KernelBusy):
+        return {"state": "busy", "message": str(problem)}
+    if isinstance(problem, KernelGone):
+        return {"state": "gone", "message": str(problem)}
+    for kind in ("bugcheck", "hang"):
+        if kind in problem.answer:
+            return {"state": kind, **problem.answer}
+    return {"state": "running", "message": str(problem)}
 
 
 @command("fltlab-guest")

@@ -2,11 +2,14 @@
 
 import hashlib
 import os
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.reference.daemon.commands.table import Invocation, command
 from harness.reference.daemon.paths import BadPath
+
+PIECE = 256 * 1024
+LINE_LIMIT = 4096
 
 
 def _paths(call: Invocation) -> list[str]:
@@ -89,40 +92,91 @@ def dir_(call: Invocation) -> int:
 
 @command("fltlab-receive")
 def receive(call: Invocation) -> int:
-    """Take standard input to its end as the content of a file, and print its SHA-256. Half a file is never left."""
+    """`fltlab-receive PATH`: standard input becomes the file. `--batch`: see harness/guest/transfer.py.
+
+    Prints SHA-256 and path of what was written. Half a file is never left.
+    """
     if len(call.words) != 2:
-        call.err("usage: fltlab-receive <path>")
+        call.err("usage: fltlab-receive PATH | --batch")
         return 87
-    digest = hashlib.sha256()
     try:
-        path = _local(call, call.words[1])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".receive-", delete=False) as scratch:
-            try:
-                while data := call.command.read():
-                    digest.update(data)
-                    scratch.write(data)
-                scratch.flush()
-                os.replace(scratch.name, path)  # noqa: PTH105 - the temporary file has a name, not a Path
-            except BaseException:
-                Path(scratch.name).unlink(missing_ok=True)
-                raise
+        if call.words[1] != "--batch":
+            _report(call, call.words[1], _store(_local(call, call.words[1]), iter(call.command.read, b"")))
+            return 0
+        stream = _Stream(call)
+        while head := stream.line():
+            size, _, path = head.split(" ", 2)
+            _report(call, path, _store(_local(call, path), stream.exactly(int(size))))
     except (BadPath, OSError) as problem:
         return _complain(call, problem)
-    call.out(digest.hexdigest())
+    except (ValueError, UnicodeDecodeError):
+        call.err("standard input is not what fltlab-receive --batch reads")
+        return 87
+    except EOFError:
+        call.err("standard input ended in the middle of a file")
+        return 38
     return 0
+
+
+class _Stream:
+    """Standard input, read in lines and in pieces of known size."""
+
+    def __init__(self, call: Invocation) -> None:
+        self._read = call.command.read
+        self._rest = b""
+
+    def line(self) -> str:
+        """The next line without its end; an empty one at the end of input."""
+        while b"\n" not in self._rest and len(self._rest) < LINE_LIMIT:
+            data = self._read()
+            if not data:
+                break
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode("utf-8")
+
+    def exactly(self, size: int) -> Iterator[bytes]:
+        """The next `size` bytes in pieces; EOFError if there are fewer."""
+        while size > 0:
+            data = self._rest or self._read()
+            if not data:
+                raise EOFError
+            self._rest = data[size:]
+            yield data[:size]
+            size -= len(data[:size])
+
+
+def _store(path: Path, pieces: Iterator[bytes]) -> str:
+    """Write a file beside its place and move it there when it is whole; returns its SHA-256."""
+    digest = hashlib.sha256()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".receive-{os.urandom(4).hex()}")
+    try:
+        with scratch.open("wb") as file:
+            for data in pieces:
+                digest.update(data)
+                file.write(data)
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+    return digest.hexdigest()
+
+
+def _report(call: Invocation, path: str, digest: str) -> None:
+    call.out(f"{digest}  {path}")
 
 
 @command("fltlab-send")
 def send(call: Invocation) -> int:
-    """Print the SHA-256 of a file and a line end, then its bytes."""
+    """Print the bytes of a file and nothing else."""
     if len(call.words) != 2:
-        call.err("usage: fltlab-send <path>")
+        call.err("usage: fltlab-send PATH")
         return 87
     try:
-        data = _local(call, call.words[1]).read_bytes()
+        with _local(call, call.words[1]).open("rb") as file:
+            while data := file.read(PIECE):
+                call.command.write("stdout", data)
     except (BadPath, OSError) as problem:
         return _complain(call, problem)
-    call.out(hashlib.sha256(data).hexdigest())
-    call.command.write("stdout", data)
     return 0

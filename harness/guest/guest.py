@@ -1,0 +1,215 @@
+"""One guest from the outside: run a command, put and get files, know which boot answered, and say why it broke."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from harness.errors import FltLabError, GuestError
+from harness.guest.command import CommandResult
+from harness.guest.crash import KernelStatus, kernel_error, parse_status, stopped_kernel
+from harness.guest.endpoint import Endpoint
+from harness.guest.errors import CommandFailed, CommandTimeout, ConnectionLost, CredentialsRefused, Unreachable
+from harness.guest.identity import Identity, parse_identity, require_boot
+from harness.guest.kernel import KernelOptions
+from harness.guest.profiles import GuestKind, Profile
+from harness.guest.state import GuestState, only_in
+from harness.guest.transfer import pack, verify
+from harness.guest.winrm import WinRmSession
+from harness.machine.deadlines import POLL_SECONDS, Deadline
+
+COMMAND_SECONDS = 60.0
+STATUS_SECONDS = 10.0
+DEATH_SECONDS = 0.5
+
+
+class Body(Protocol):
+    """What a guest runs in: a QEMU machine, or a local process."""
+
+    def check(self) -> None:
+        """Raise the first cause if it has died or panicked."""
+
+    def describe(self) -> str:
+        """One line about what it does now."""
+
+
+class Guest:
+    """A guest whose WinRM service is reached at `endpoint`.
+
+    `drivers_under_test` are the names of the drivers that are loaded; a guest that goes down with one of them in it is
+    that driver's failure. Any error that means that the guest is lost is remembered, and raised again by every further
+    use: what came first is what counts.
+    """
+
+    def __init__(self, name: str, profile: Profile, endpoint: Endpoint, body: Body | None = None) -> None:
+        self.name = name
+        self.profile = profile
+        self.endpoint = endpoint
+        self.body = body
+        self.drivers_under_test: tuple[str, ...] = ()
+        self._session = WinRmSession(endpoint, f"the guest {name!r}")
+        self._state = GuestState.READY
+        self._first_cause: FltLabError | None = None
+        self._kernel_stopped = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def kind(self) -> GuestKind:
+        """What the guest is."""
+        return self.profile.kind
+
+    @property
+    def state(self) -> GuestState:
+        """What is known of it."""
+        return self._state
+
+    @property
+    def first_cause(self) -> FltLabError | None:
+        """What broke it, if anything did."""
+        return self._first_cause
+
+    # -- commands
+
+    @only_in(GuestState.READY)
+    def run(self, command: str, stdin: bytes | None = None, timeout: float = COMMAND_SECONDS) -> CommandResult:
+        """Run a command line and wait for its end, whatever its exit code.
+
+        Raises DriverError if the guest went down with a driver under test in it, GuestError if it is lost otherwise.
+        """
+        try:
+            result = self._session.run(command, stdin, timeout)
+        except (Unreachable, ConnectionLost, CredentialsRefused) as error:
+            raise self._broken(self._first_cause_of(error)) from error
+        except CommandTimeout as error:
+            cause = self._first_cause_of(error)
+            if cause is error:
+                raise
+            raise self._broken(cause) from error
+        stopped = stopped_kernel(result)
+        if stopped is not None:
+            self._kernel_stopped = True
+            raise self._broken(kernel_error(stopped, self.drivers_under_test, result.describe()))
+        return result
+
+    def succeed(self, command: str, stdin: bytes | None = None, timeout: float = COMMAND_SECONDS) -> CommandResult:
+        """Run a command line that must end with exit code 0; CommandFailed has what it printed."""
+        result = self.run(command, stdin, timeout)
+        if not result.ok:
+            raise CommandFailed(f"a command failed in the guest {self.name!r}", details=result.describe())
+        return result
+
+    # -- files
+
+    def put(self, source: Path | bytes, windows_path: str, timeout: float = COMMAND_SECONDS) -> None:
+        """Put one file, or these bytes, at a path of the guest."""
+        self.put_all({windows_path: source if isinstance(source, bytes) else source.read_bytes()}, timeout)
+
+    def put_all(self, files: Mapping[str, bytes], timeout: float = COMMAND_SECONDS) -> None:
+        """Put several files with one command; folders that are missing are made. Checked by SHA-256."""
+        verify(files, self.run(self.profile.receive, pack(files), timeout))
+
+    def get(self, windows_path: str, timeout: float = COMMAND_SECONDS) -> bytes:
+        """The content of a file of the guest."""
+        result = self.run(self.profile.send.replace("{path}", windows_path), timeout=timeout)
+        if not result.ok:
+            raise CommandFailed(f"{windows_path} cannot be read in the guest {self.name!r}", details=result.describe())
+        return result.stdout
+
+    # -- who it is
+
+    def identity(self, boot_id: str | None = None) -> Identity:
+        """Who answers; GuestError if it is not the boot with this id."""
+        identity = parse_identity(self.succeed(self.profile.identity))
+        if boot_id is not None:
+            require_boot(identity, boot_id, self.name)
+        return identity
+
+    def describe(self) -> str:
+        """One line for reports and errors."""
+        body = f"; {self.body.describe()}" if self.body is not None else ""
+        return f"{self.name} ({self.kind.value}) at {self.endpoint}: {self._state.value}{body}"
+
+    # -- the reference kernel
+
+    @only_in(GuestState.READY, GuestState.BROKEN)
+    def restart_kernel(self, options: KernelOptions | None = None, timeout: float = COMMAND_SECONDS) -> None:
+        """Start the reference kernel of this guest anew, with nothing loaded: what a reboot is on Windows.
+
+        This also mends a guest that was broken by its kernel and by nothing else.
+        """
+        if self.profile.kernel_restart is None:
+            raise GuestError(f"the guest {self.name!r} has no reference kernel to restart ({self.kind.value})")
+        if self._first_cause is not None and not self._kernel_stopped:
+            raise self._first_cause
+        self._state, self._first_cause, self._kernel_stopped = GuestState.READY, None, False
+        words = (options or KernelOptions()).words()
+        self.succeed(" ".join([self.profile.kernel_restart, *words]), timeout=timeout)
+        self.drivers_under_test = ()
+
+    def kernel_status(self) -> KernelStatus | None:
+        """How the reference kernel is; None for a guest that has none."""
+        if self.profile.kernel_status is None:
+            return None
+        return parse_status(self.run(self.profile.kernel_status, timeout=STATUS_SECONDS))
+
+    # -- its end
+
+    def close(self) -> None:
+        """Close the session; what the guest runs in is not ours to end."""
+        if self._state is GuestState.READY:
+            self._session.close()
+        else:
+            self._session.disconnect()
+        self._state = GuestState.CLOSED
+
+    def disconnect(self) -> None:
+        """Drop the connection without a word: before a fork, and when the guest behind the port has changed."""
+        self._session.disconnect()
+
+    def _broken(self, cause: FltLabError) -> FltLabError:
+        self._state = GuestState.BROKEN
+        self._first_cause = cause
+        return cause
+
+    def _first_cause_of(self, error: FltLabError) -> FltLabError:
+        """What lies behind an error of the transport: the death of what the guest runs in, or its kernel's."""
+        death = self._death(0.0 if isinstance(error, CommandTimeout) else DEATH_SECONDS)
+        if death is not None:
+            return death
+        if isinstance(error, CommandTimeout) and self.profile.kernel_status is not None:
+            status = self._kernel_status()
+            if status is not None and status.state != "running":
+                self._kernel_stopped = True
+                return kernel_error(status, self.drivers_under_test, (error.message, *error.details))
+        if self.body is not None:
+            error.details = (*error.details, f"meanwhile: {self.body.describe()}")
+        return error
+
+    def _death(self, seconds: float) -> FltLabError | None:
+        """The death of what the guest runs in. Its connections break a moment before it is known to have ended."""
+        deadline = Deadline(seconds, "what the guest runs in to be seen ending")
+        while self.body is not None:
+            try:
+                self.body.check()
+            except FltLabError as death:
+                return death
+            if deadline.expired:
+                break
+            time.sleep(POLL_SECONDS)
+        return None
+
+    def _kernel_status(self) -> KernelStatus | None:
+        assert self.profile.kernel_status is not None
+        try:
+            with WinRmSession(self.endpoint, self._session.name) as session:
+                return parse_status(session.run(self.profile.kernel_status, timeout=STATUS_SECONDS))
+        except FltLabError:
+            return None

@@ -1,0 +1,36 @@
+"""The differences between kinds of guest, as data: a kind, and the commands that are not the same everywhere."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class GuestKind(Enum):
+    """What a guest is; reports always say which kind gave a verdict."""
+
+    REFERENCE = "reference"
+    REFERENCE_LOCAL = "reference-local"
+    WINDOWS = "windows"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The commands of one kind of guest.
+
+    `receive` reads a stream of `harness.guest.transfer` on standard input. `send` (with `{path}`) writes a file's bytes
+    to standard output. `identity` prints the JSON that `harness.guest.identity` reads. `kernel_status` prints the state
+    of the reference kernel, and `kernel_restart` starts it anew;
+    a Windows guest has none, its crashes are QEMU's events.
+    """
+
+    kind: GuestKind
+    receive: str
+    send: str
+    identity: str
+    kernel_status: str | None
+    kernel_restart: str | None
+    stack_folder: str = "C:\\fltlab"
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the guest runs the reference kernel."""
+        return self.kind is not GuestKind.WINDOWS

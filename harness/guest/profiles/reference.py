@@ -1,0 +1,15 @@
+"""Guests that run the reference kernel: in QEMU, or as a local process."""
+
+from dataclasses import replace
+
+from harness.guest.profiles.base import GuestKind, Profile
+
+REFERENCE = Profile(
+    kind=GuestKind.REFERENCE,
+    receive="fltlab-receive --batch",
+    send='fltlab-send "{path}"',
+    identity="fltlab-guest identity --json",
+    kernel_status="fltlab-kernel status --json",
+    kernel_restart="fltlab-kernel restart",
+)
+REFERENCE_LOCAL = replace(REFERENCE, kind=GuestKind.REFERENCE_LOCAL)

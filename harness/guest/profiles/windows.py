@@ -1,0 +1,95 @@
+r"""Windows guests: PowerShell 5.1 where the reference guest has commands of its own.
+
+Scripts go as -EncodedCommand: a command line of cmd.exe holds 8191 characters, which is about 3000 of a script. No
+Windows has run them here; `fltlab image verify` does, with files of every size. fltmc, sc and reg are the same.
+"""
+
+import base64
+
+from harness.guest.profiles.base import GuestKind, Profile
+
+COMMAND_LINE_LIMIT = 8191
+
+RECEIVE = r"""
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+$source = [Console]::OpenStandardInput()
+$buffer = New-Object byte[] 65536
+function Read-Line {
+    $bytes = New-Object IO.MemoryStream
+    while (($byte = $source.ReadByte()) -ge 0 -and $byte -ne 10) { $bytes.WriteByte($byte) }
+    return [Text.Encoding]::UTF8.GetString($bytes.ToArray())
+}
+try {
+    while (($head = Read-Line) -ne '') {
+        $size, $digest, $path = $head -split ' ', 3
+        [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
+        $hash = [Security.Cryptography.SHA256]::Create()
+        $file = [IO.File]::Create($path)
+        $left = [long]$size
+        while ($left -gt 0) {
+            $count = $source.Read($buffer, 0, [Math]::Min($left, $buffer.Length))
+            if ($count -le 0) { throw "standard input ended $left bytes early, in $path" }
+            $file.Write($buffer, 0, $count)
+            [void]$hash.TransformBlock($buffer, 0, $count, $null, 0)
+            $left -= $count
+        }
+        [void]$hash.TransformFinalBlock($buffer, 0, 0)
+        $file.Close()
+        $written = [BitConverter]::ToString($hash.Hash).Replace('-', '').ToLower()
+        [Console]::Out.WriteLine("$written  $path")
+    }
+} catch {
+    [Console]::Error.WriteLine("$_")
+    exit 1
+}
+exit 0
+"""
+
+SEND = r"""
+$ErrorActionPreference = 'Stop'
+try {
+    $file = [IO.File]::OpenRead($env:FLTLAB_FILE)
+    $file.CopyTo([Console]::OpenStandardOutput())
+    $file.Close()
+} catch {
+    [Console]::Error.WriteLine("$_")
+    exit 1
+}
+exit 0
+"""
+
+# The time of the last boot is what a boot id is made of: it changes with every boot and does not within one.
+IDENTITY = r"""
+$ErrorActionPreference = 'Stop'
+$system = Get-CimInstance Win32_OperatingSystem
+$random = New-Object byte[] 16
+[Security.Cryptography.RandomNumberGenerator]::Create().GetBytes($random)
+$epoch = [DateTime]::SpecifyKind([DateTime]'1970-01-01', 'Utc')
+@{
+    boot_id = $system.LastBootUpTime.ToUniversalTime().ToString('o')
+    time = ([DateTime]::UtcNow - $epoch).TotalSeconds
+    random = [BitConverter]::ToString($random).Replace('-', '')
+    build = $system.Version
+    caption = $system.Caption
+} | ConvertTo-Json -Compress
+"""
+
+
+def powershell(script: str) -> str:
+    """The command line that runs a script; ValueError if cmd.exe would cut it."""
+    encoded = base64.b64encode(script.strip().encode("utf-16-le")).decode()
+    line = f"powershell.exe -NoProfile -NonInteractive -EncodedCommand {encoded}"
+    if len(line) > COMMAND_LINE_LIMIT:
+        raise ValueError(f"the script makes a command line of {len(line)} characters, {COMMAND_LINE_LIMIT} is all")
+    return line
+
+
+WINDOWS = Profile(
+    kind=GuestKind.WINDOWS,
+    receive=powershell(RECEIVE),
+    send='set "FLTLAB_FILE={path}"&& ' + powershell(SEND),
+    identity=powershell(IDENTITY),
+    kernel_status=None,
+    kernel_restart=None,
+)

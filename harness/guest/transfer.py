@@ -1,0 +1,56 @@
+r"""Files over WinRM's standard input: any number in one command, checked by SHA-256 on arrival.
+
+Both guests' receivers read the same stream: for each file a line `<size> <sha256> <path>` ended by a line feed, then
+its bytes. They make the folders that are missing, and answer one line `<sha256>  <path>` for each file, of what they
+have written.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import PureWindowsPath
+
+from harness.guest.command import CommandResult
+from harness.guest.errors import TransferError
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """The stream for these files: Windows path -> content."""
+    return b"".join(
+        f"{len(content)} {sha256(content)} {_checked(path)}\n".encode() + content for path, content in files.items()
+    )
+
+
+def verify(files: Mapping[str, bytes], result: CommandResult) -> None:
+    """Raise TransferError unless the receiver has written every file as it was sent."""
+    if not result.ok:
+        raise TransferError(f"{_names(files)} could not be sent", details=result.describe())
+    written = dict(_report(result.output))
+    for path, content in files.items():
+        if written.get(path) != sha256(content):
+            raise TransferError(
+                f"{path} did not arrive as it was sent",
+                details=(f"sent:    {sha256(content)}", f"arrived: {written.get(path, 'nothing')}", *result.describe()),
+            )
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _report(text: str) -> Iterable[tuple[str, str]]:
+    for line in text.splitlines():
+        digest, separator, path = line.strip().partition("  ")
+        if separator and len(digest) == 64:
+            yield path, digest.lower()
+
+
+def _names(files: Mapping[str, bytes]) -> str:
+    names = [PureWindowsPath(path).name for path in files]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _checked(path: str) -> str:
+    if not PureWindowsPath(path).is_absolute() or any(ord(character) < 32 for character in path):
+        raise TransferError(f"{path!r} is no full path of the guest", hint=r"a path such as C:\fltlab\file.bin")
+    return path

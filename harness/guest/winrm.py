@@ -1,0 +1,305 @@
+"""WinRM with one kept shell: two to four requests a command, where pywinrm's Session needs five and a new connection.
+
+A command is never run twice. If the shell is gone before a command has begun (the guest closed it, or it idled too
+long) it is opened again; if the connection breaks after a command was handed over, ConnectionLost says that it may
+have run.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any, Self
+from xml.etree.ElementTree import ParseError
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from winrm.exceptions import (
+    InvalidCredentialsError,
+    WinRMError,
+    WinRMOperationTimeoutError,
+    WinRMTransportError,
+    WSManFaultError,
+)
+from winrm.protocol import Protocol
+
+from harness.guest.command import CommandResult, shorten
+from harness.guest.endpoint import Authentication, Endpoint
+from harness.guest.errors import (
+    CommandTimeout,
+    ConnectionLost,
+    CredentialsRefused,
+    ShellGone,
+    Unreachable,
+    WinRmFault,
+)
+from harness.machine.deadlines import Deadline
+
+ENVELOPE = 500 * 1024
+"""MaxEnvelopeSizekb of a Windows that nobody has configured."""
+STDIN_CHUNK = (ENVELOPE - 8 * 1024) // 4 * 3
+OPERATION_SECONDS = 20
+"""How long the guest holds back an answer without news before it says so; then the client asks again."""
+GRACE_SECONDS = 5
+"""How much longer than the guest may take we wait for its answer, before the connection counts as lost."""
+IDLE_SECONDS = 60
+"""http.sys drops a connection that was idle for two minutes; one older than this is not used again."""
+KEPT_COMMANDS = 10
+"""Windows lets a shell have 25 commands at a time; those that have ended count until they are signalled."""
+
+_SHELL_GONE = frozenset({2150858843, 2150858752, 2150859082, 2150859084})
+# UNEXPECTED_SELECTORS, RESOURCE_NOT_FOUND, SHELL_ALREADY_CLOSED, SHELL_INVALID_SHELL_HANDLE (wsmerror.h)
+
+
+class _Protocol(Protocol):
+    """pywinrm's protocol, with answers as large as Windows gives them."""
+
+    def build_wsman_header(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        header: dict[str, Any] = super().build_wsman_header(*args, **kwargs)
+        header["env:Header"]["w:MaxEnvelopeSize"]["#text"] = str(ENVELOPE)
+        return header
+
+
+class WinRmSession:
+    """A client of one endpoint, for one thread at a time. The connection is made with the first command."""
+
+    def __init__(self, endpoint: Endpoint, name: str = "the guest") -> None:
+        self.endpoint = endpoint
+        self.name = name
+        self._protocol: _Protocol | None = None
+        self._shell: str | None = None
+        self._ended: list[str] = []
+        self._used = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, command: str, stdin: bytes | None = None, timeout: float = 60.0) -> CommandResult:
+        """Run a command line in `cmd.exe` and wait for its end.
+
+        `stdin` is given to it as it is and then ended; None leaves its standard input open. Raises CommandTimeout
+        after `timeout` seconds, having told the guest to end the command.
+        """
+        deadline = Deadline(timeout, f"'{shorten(command, 120)}' on {self.name} at {self.endpoint}")
+        command_id = self._begin(command, deadline, console=stdin is None)
+        try:
+            for chunk, last in _chunks(stdin):
+                self._send(command_id, chunk, deadline, end=last)
+            result = self._collect(command, command_id, deadline)
+        except CommandTimeout:
+            self._terminate(command_id)
+            raise
+        except ShellGone as error:
+            self._shell, self._ended = None, []
+            raise ConnectionLost(
+                f"the shell of {self.name} was closed while a command ran in it",
+                details=(f"command: {shorten(command)}", "it may have run, and is not run again", *error.details),
+            ) from error
+        self._ended.append(command_id)
+        return result
+
+    def close(self) -> None:
+        """Close the shell and the connection. A guest that does not answer any more is left as it is."""
+        if self._protocol is not None and self._shell is not None:
+            with contextlib.suppress(Unreachable, ConnectionLost, CredentialsRefused, WinRmFault, CommandTimeout):
+                self._call("close the shell", Deadline(GRACE_SECONDS, "the shell to close"), "close_shell", self._shell)
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Drop the connection and forget the shell, without a word to the guest: it is not the same guest any more."""
+        if self._protocol is not None:
+            self._protocol.transport.close_session()
+        self._protocol, self._shell, self._ended = None, None, []
+
+    # -- one command
+
+    def _begin(self, command: str, deadline: Deadline, *, console: bool) -> str:
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self._drop_connection()
+        if len(self._ended) >= KEPT_COMMANDS:
+            self._clean_up(deadline)
+        known = self._shell
+        try:
+            return self._start(command, deadline, console=console)
+        except ShellGone:
+            # The guest refused before it ran anything. A shell that was opened for this very command is not retried.
+            if known is None:
+                raise
+            self._shell, self._ended = None, []
+            return self._start(command, deadline, console=console)
+
+    def _start(self, command: str, deadline: Deadline, *, console: bool) -> str:
+        if self._shell is None:
+            self._shell = str(self._call("open a shell", deadline, "open_shell", codepage=65001))
+        purpose = f"run '{shorten(command, 120)}'"
+        return str(self._call(purpose, deadline, "run_command", self._shell, command, console_mode_stdin=console))
+
+    def _send(self, command_id: str, chunk: bytes, deadline: Deadline, *, end: bool) -> None:
+        purpose = "send standard input"
+        self._call(purpose, deadline, "send_command_input", self._shell, command_id, chunk, end=end)
+
+    def _collect(self, command: str, command_id: str, deadline: Deadline) -> CommandResult:
+        out, err, exit_code, done = bytearray(), bytearray(), 0, False
+        while not done:
+            try:
+                stdout, stderr, exit_code, done = self._call(
+                    "receive output", deadline, "get_command_output_raw", self._shell, command_id
+                )
+            except WinRMOperationTimeoutError:
+                if deadline.expired:
+                    raise _late(deadline, bytes(out), bytes(err)) from None
+                continue
+            out += stdout
+            err += stderr
+            if not done and deadline.expired:
+                raise _late(deadline, bytes(out), bytes(err))
+        return CommandResult(command, exit_code & 0xFFFFFFFF, bytes(out), bytes(err))
+
+    def _terminate(self, command_id: str) -> None:
+        """Tell the guest to end a command; whether it still can is not ours to wait for."""
+        if self._protocol is None or self._shell is None:
+            return
+        brief = Deadline(GRACE_SECONDS, "the command to be ended")
+        with contextlib.suppress(Unreachable, ConnectionLost, WinRmFault, CommandTimeout, WinRMOperationTimeoutError):
+            self._call("end the command", brief, "cleanup_command", self._shell, command_id)
+
+    def _clean_up(self, deadline: Deadline) -> None:
+        """Let go of the commands that have ended: a new shell costs one request more than signalling one of them."""
+        shell, self._shell, self._ended = self._shell, None, []
+        if shell is not None:
+            with contextlib.suppress(ShellGone):
+                self._call("close the shell", deadline, "close_shell", shell, close_session=False)
+
+    # -- one request
+
+    def _call(self, purpose: str, deadline: Deadline, method: str, *arguments: Any, **options: Any) -> Any:
+        """Make one request of pywinrm, and turn whatever goes wrong into an error that says what it means."""
+        if deadline.expired:
+            raise _late(deadline, b"", b"")
+        protocol = self._connected()
+        wait = max(1, min(OPERATION_SECONDS, int(deadline.remaining)))
+        protocol.operation_timeout_sec = wait
+        protocol.transport.read_timeout_sec = wait + GRACE_SECONDS
+        try:
+            answer = getattr(protocol, method)(*arguments, **options)
+        except WinRMOperationTimeoutError:
+            self._used = time.monotonic()
+            raise
+        except InvalidCredentialsError as error:
+            self._drop_connection()
+            raise CredentialsRefused(
+                f"{self.name} refused the password of user {self.endpoint.user!r}",
+                details=(f"tried to {purpose} at {self.endpoint}", "the guest answered HTTP 401"),
+                hint="the guest's credentials are in its folder of the run; a fork has its own",
+            ) from error
+        except WSManFaultError as error:
+            raise self._fault(purpose, error) from error
+        except requests.exceptions.RequestException as error:
+            self._drop_connection()
+            raise self._lost(purpose, deadline, error) from error
+        except (WinRMTransportError, WinRMError, ParseError, ValueError, StopIteration) as error:
+            self._drop_connection()
+            raise ConnectionLost(
+                f"{self.name} did not answer as WinRM does when asked to {purpose}",
+                details=(f"at {self.endpoint}", f"{type(error).__name__}: {error}"),
+            ) from error
+        self._used = time.monotonic()
+        return answer
+
+    def _connected(self) -> _Protocol:
+        if self._protocol is None:
+            end = self.endpoint
+            trusted = str(end.certificate) if end.certificate else "legacy_requests"
+            self._protocol = _Protocol(
+                end.url,
+                transport="ntlm" if end.authentication is Authentication.NTLM else "basic",
+                username=end.user,
+                password=end.password,
+                server_cert_validation="validate" if end.certificate else "ignore",
+                ca_trust_path=trusted,
+                message_encryption="auto" if end.authentication is Authentication.NTLM else "never",
+                read_timeout_sec=OPERATION_SECONDS + GRACE_SECONDS,
+                operation_timeout_sec=OPERATION_SECONDS,
+                proxy=None,
+            )
+        return self._protocol
+
+    def _drop_connection(self) -> None:
+        """End the connection; the shell outlives it, but the keys of NTLM do not."""
+        if self._protocol is not None:
+            self._protocol.transport.close_session()
+            self._protocol = None
+
+    def _fault(self, purpose: str, error: Any) -> WinRmFault:
+        code, subcode = int(error.wsman_fault_code or 0), str(error.fault_subcode or error.fault_code or "")
+        kind = ShellGone if code in _SHELL_GONE else WinRmFault
+        return kind(
+            f"{self.name} refused to {purpose}",
+            code=code,
+            subcode=subcode,
+            details=(f"at {self.endpoint}", f"fault {subcode} {code} (0x{code:08X}): {error.reason.strip()}"),
+        )
+
+    def _lost(self, purpose: str, deadline: Deadline, error: requests.exceptions.RequestException) -> Exception:
+        where, what = f"at {self.endpoint}", f"last seen: {_innermost(error)}"
+        if _never_connected(error):
+            return Unreachable(
+                f"{self.name} cannot be reached over WinRM",
+                details=(f"tried to {purpose} {where}", what),
+                hint="is the guest running, and the port the one that is forwarded to its 5985?",
+            )
+        if isinstance(error, requests.exceptions.Timeout):
+            return ConnectionLost(
+                f"{self.name} stopped answering WinRM when asked to {purpose}",
+                details=(where, f"no answer for {self.answer_seconds(deadline)} s; what was asked may have run", what),
+            )
+        return ConnectionLost(
+            f"the connection to {self.name} broke when it was asked to {purpose}",
+            details=(where, "what was asked may have run, and is not run again", what),
+        )
+
+    @staticmethod
+    def answer_seconds(deadline: Deadline) -> int:
+        """How long one answer may take, for messages."""
+        return min(OPERATION_SECONDS, int(deadline.seconds)) + GRACE_SECONDS
+
+
+def _chunks(stdin: bytes | None) -> Iterator[tuple[bytes, bool]]:
+    if stdin is None:
+        return
+    starts = range(0, len(stdin), STDIN_CHUNK) or range(1)
+    for start in starts:
+        yield stdin[start : start + STDIN_CHUNK], start + STDIN_CHUNK >= len(stdin)
+
+
+def _late(deadline: Deadline, out: bytes, err: bytes) -> CommandTimeout:
+    printed = [line for line in (out + err).decode("utf-8", errors="replace").splitlines() if line.strip()][-10:]
+    return CommandTimeout(
+        f"waited {deadline.seconds:g} s for {deadline.waiting_for}",
+        details=(f"it had printed {len(out)} bytes, and {len(err)} of errors", *(f"| {line}" for line in printed)),
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    pending: list[BaseException] = [error]
+    while pending:
+        cause = pending.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        further = [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
+        pending += [item for item in further if isinstance(item, BaseException)]
+
+
+def _never_connected(error: BaseException) -> bool:
+    return any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in _causes(error))
+
+
+def _innermost(error: BaseException) -> str:
+    deepest: list[BaseException] = [cause for cause in _causes(error) if isinstance(cause, OSError)]
+    last = deepest[-1] if deepest else error
+    return str(last) or type(last).__name__
