@@ -83,11 +83,11 @@ class Kernel:
         self.verifier = Verifier(lambda: self.clock.now, lambda: self.irql)
 
         self.memory = Memory(PageTables(memory_mib << 20))
-        self.pool = Pool(self.memory)
+        self.images = ImageTable()
+        self.pool = Pool(self.memory, self.images.describe)
         self.heap = SystemHeap(self.memory)
         self.stacks = KernelStacks(self.memory)
         self.shared_data = SharedData(self.memory, processors)
-        self.images = ImageTable()
         self.exports = ExportBinder(self.memory)
         self.loader = Loader(self)
         self.registry = Registry()

@@ -5,8 +5,9 @@ A hook must not raise; whoever implements `Hooks` keeps what goes wrong and stop
 """
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any, Protocol
 
 import unicorn.unicorn_py3.unicorn as binding
@@ -58,13 +59,17 @@ RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)
 RIP, EFLAGS = 16, 17
 """Indices into a register list; 8 to 15 are r8 to r15, in the order of the instruction encoding and of CONTEXT."""
 
-_REGISTERS = (
+_GENERAL = (
     UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_RBX,
     UC_X86_REG_RSP, UC_X86_REG_RBP, UC_X86_REG_RSI, UC_X86_REG_RDI,
     UC_X86_REG_R8, UC_X86_REG_R9, UC_X86_REG_R10, UC_X86_REG_R11,
     UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15,
-    UC_X86_REG_RIP, UC_X86_REG_EFLAGS,
 )  # fmt: skip
+_VECTORS = tuple(UC_X86_REG_XMM0 + number for number in range(16))
+_BATCH = (*_GENERAL, UC_X86_REG_EFLAGS, *_VECTORS, UC_X86_REG_RIP, UC_X86_REG_CR2)
+"""All registers, in the order of one batch call. Those up to the last vector register can be written."""
+_WRITABLE = len(_BATCH) - 2
+_BATCH_LAYOUT = Struct("<17Q32Q2Q")
 
 _CR0_PE_MP_ET_NE_WP_PG = 0x80010033
 _CR4_PAE_PGE_OSFXSR_OSXMMEXCPT = 0x6A0
@@ -73,6 +78,8 @@ _EFER_SCE_LME_LMA_NXE = 0xD01
 
 _unicorn: Any = binding
 """Unicorn's binding, which is not typed."""
+
+_M64 = (1 << 64) - 1
 
 _Engine = ctypes.c_void_p
 _VOID_HOOK = ctypes.CFUNCTYPE(None, _Engine, ctypes.c_void_p)
@@ -94,7 +101,10 @@ class MachineState:
 class Hooks(Protocol):
     """What the processor calls while it runs."""
 
-    def on_call(self) -> None:
+    calls: int
+    """Counts calls of `on_call`."""
+
+    def on_call(self, engine: int, data: int) -> None:
         """An import stub or the return thunk executed `syscall`."""
 
     def on_interrupt(self, vector: int) -> None:
@@ -123,29 +133,32 @@ class Emulator:
         self.uc.reg_write(UC_X86_REG_CR0, _CR0_PE_MP_ET_NE_WP_PG)
         self._handle = self.uc._uch  # noqa: SLF001 - the binding has no other way to its hot functions
         self._callbacks: list[Any] = []
-        self._values = (ctypes.c_uint64 * len(_REGISTERS))()
-        self._numbers = (ctypes.c_int32 * len(_REGISTERS))(*_REGISTERS)
-        self._pointers = (ctypes.c_void_p * len(_REGISTERS))(
-            *(ctypes.addressof(self._values) + 8 * index for index in range(len(_REGISTERS)))
-        )
+        self._values = (ctypes.c_char * _BATCH_LAYOUT.size)()
+        self._numbers = (ctypes.c_int32 * len(_BATCH))(*_BATCH)
+        self._pointers = (ctypes.c_void_p * len(_BATCH))(*self._places())
         self._write_batch: Callable[..., int] = _unicorn.uclib["uc_reg_write_batch"]
         self._read_batch: Callable[..., int] = _unicorn.uclib["uc_reg_read_batch"]
         self._start: Any = _unicorn.uclib["uc_emu_start"]
         self._start.argtypes = (_Engine, *([ctypes.c_uint64] * 3), ctypes.c_size_t)
         self._stop: Callable[..., int] = _unicorn.uclib["uc_emu_stop"]
         self.progress = 0
-        """Counts starts, stops and calls: how a watchdog sees that guest code does not come back."""
+        """Counts starts and stops."""
+        self.hooks: Hooks | None = None
         self.gs = 0
         self._pristine = self.uc.context_save()
+
+    def _places(self) -> Iterator[int]:
+        """Where each register of the batch is in the buffer."""
+        at = ctypes.addressof(self._values)
+        for register in _BATCH:
+            yield at
+            at += 16 if register in _VECTORS else 8
 
     # -- hooks
 
     def set_hooks(self, hooks: Hooks) -> None:
         """Connect the processor to the kernel."""
-
-        def call(_engine: int, _data: int) -> None:
-            self.progress += 2
-            hooks.on_call()
+        self.hooks = hooks
 
         def interrupt(_engine: int, vector: int, _data: int) -> None:
             hooks.on_interrupt(vector)
@@ -165,13 +178,13 @@ class Emulator:
             return time_stamp(_engine, _data)
 
         def cpuid(_engine: int, _data: int) -> int:
-            registers = self.registers()
-            answer = hooks.on_cpuid(registers[RAX] & 0xFFFF_FFFF, registers[RCX] & 0xFFFF_FFFF)
+            leaf, subleaf = self.read_register(RAX), self.read_register(RCX)
+            answer = hooks.on_cpuid(leaf & 0xFFFF_FFFF, subleaf & 0xFFFF_FFFF)
             for register, value in zip((RAX, RBX, RCX, RDX), answer, strict=True):
                 self.write_register(register, value)
             return 1
 
-        self._hook(UC_HOOK_INSN, _VOID_HOOK(call), UC_X86_INS_SYSCALL)
+        self._hook(UC_HOOK_INSN, _VOID_HOOK(hooks.on_call), UC_X86_INS_SYSCALL)
         self._hook(UC_HOOK_INTR, _INTERRUPT_HOOK(interrupt))
         self._hook(UC_HOOK_INSN_INVALID, _BOOL_HOOK(invalid))
         self._hook(UC_HOOK_INSN, _SKIP_HOOK(time_stamp), UC_X86_INS_RDTSC)
@@ -195,6 +208,11 @@ class Emulator:
         self._callbacks.append(callback)
 
     # -- running
+
+    @property
+    def activity(self) -> tuple[int, int]:
+        """Changes whenever guest code starts, stops or calls: how a watchdog sees that it does not come back."""
+        return self.progress, self.hooks.calls if self.hooks is not None else 0
 
     @property
     def running(self) -> bool:
@@ -226,56 +244,42 @@ class Emulator:
 
     # -- registers
 
-    def registers(self) -> list[int]:
-        """The general registers, rip and eflags."""
-        self._read_batch(self._handle, self._numbers, self._pointers, len(_REGISTERS))
-        return list(self._values)
+    def state(self) -> MachineState:
+        """All registers."""
+        self._read_batch(self._handle, self._numbers, self._pointers, len(_BATCH))
+        values = _BATCH_LAYOUT.unpack(self._values)
+        vectors = [values[at] | values[at + 1] << 64 for at in range(17, 49, 2)]
+        return MachineState([*values[:16], values[49], values[16]], vectors, values[50])
 
-    def set_registers(self, values: Sequence[int]) -> None:
-        """Set the general registers and eflags; rip is given to `run`."""
-        for index, value in enumerate(values):
-            self._values[index] = value & 0xFFFF_FFFF_FFFF_FFFF
-        # All but rip, which Unicorn would take as a jump.
-        self._write_batch(self._handle, self._numbers, self._pointers, RIP)
-        self.uc.reg_write(UC_X86_REG_EFLAGS, values[EFLAGS] & 0xFFFF_FFFF)
+    def load(self, registers: Sequence[int], vectors: Sequence[int]) -> None:
+        """Set all registers but rip, which is given to `run`."""
+        halves = [half for value in vectors for half in (value & _M64, value >> 64)]
+        general = [value & _M64 for value in registers[:16]]
+        _BATCH_LAYOUT.pack_into(self._values, 0, *general, registers[EFLAGS] & 0xFFFF_FFFF, *halves, 0, 0)
+        self._write_batch(self._handle, self._numbers, self._pointers, _WRITABLE)
 
     def write_register(self, index: int, value: int) -> None:
         """Set one general register."""
-        self.uc.reg_write(_REGISTERS[index], value)
+        self.uc.reg_write(_GENERAL[index], value)
 
     def set_carry(self) -> None:
         """Set the carry flag: what `rdrand` does when it succeeded."""
         self.uc.reg_write(UC_X86_REG_EFLAGS, self.uc.reg_read(UC_X86_REG_EFLAGS) | 1)
 
     def read_register(self, index: int) -> int:
-        """One general register, rip or eflags."""
-        return int(self.uc.reg_read(_REGISTERS[index]))
-
-    def vector_registers(self) -> list[int]:
-        """xmm0 to xmm15."""
-        return [int(self.uc.reg_read(UC_X86_REG_XMM0 + index)) for index in range(16)]
+        """One general register."""
+        return int(self.uc.reg_read(_GENERAL[index]))
 
     def recover(self) -> MachineState:
-        """What the processor holds after a fault, and a processor that can fault again.
+        """What the processor holds after a fault, and a processor that can fault again, its registers cleared.
 
         Unicorn delivers no exception to the guest, so its processor goes on believing that the last one is still
         being delivered, and would make the next one a double fault. Only a restored context clears that.
         """
-        state = MachineState(self.registers(), self.vector_registers(), self.fault_address)
+        state = self.state()
         self.uc.context_restore(self._pristine)
         self.gs = 0
         return state
-
-    def load(self, registers: Sequence[int], vectors: Sequence[int]) -> None:
-        """Set all registers but rip."""
-        self.set_registers(registers)
-        for index, value in enumerate(vectors):
-            self.uc.reg_write(UC_X86_REG_XMM0 + index, value)
-
-    @property
-    def fault_address(self) -> int:
-        """CR2."""
-        return int(self.uc.reg_read(UC_X86_REG_CR2))
 
     @property
     def instruction_pointer(self) -> int:

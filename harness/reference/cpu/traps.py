@@ -111,7 +111,9 @@ class Traps:
 
     # -- import calls
 
-    def on_call(self) -> None:
+    def on_call(self, engine: int, data: int) -> None:
+        """The hook itself: everything in it is on the hot path."""
+        del engine, data
         stack_pointer, index = _HEAD.unpack_from(self._ram, self.page + STACK_POINTER)
         if index == RETURN_INDEX:
             self._stop(Returned(_U64.unpack_from(self._ram, self.page)[0], stack_pointer))
@@ -125,7 +127,10 @@ class Traps:
         try:
             if self._ram[self.irql_offset] > entry.max_irql:
                 self._kernel.above_irql(entry)
-            result = self._invoke(entry, stack_pointer)
+            if entry.simple:
+                result = entry.function(self._kernel, *entry.registers.unpack_from(self._ram, self.page))
+            else:
+                result = self._invoke(entry, stack_pointer)
         except GuestException as exception:
             self._stop(Raised(exception, stack_pointer, entry.name))
         except BaseException as error:  # noqa: BLE001 - a hook must not raise; the engine raises it again

@@ -39,10 +39,10 @@ class _Watchdog:
                 self._wanted.wait_for(lambda: self._emulator is not None)
                 emulator = self._emulator
             assert emulator is not None
-            progress = emulator.progress
+            activity = emulator.activity
             with self._wanted:
                 self._wanted.wait_for(lambda: self._emulator is None, timeout=_PERIOD)
-                stalled = self._emulator is emulator and emulator.progress == progress and emulator.running
+                stalled = self._emulator is emulator and emulator.activity == activity and emulator.running
             if stalled:
                 emulator.stop()
 

@@ -31,6 +31,7 @@ class MissingExport:
     module: str
     name: str
     max_irql: int = 15
+    simple: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,9 @@ class DriverTable:
             function(driver)
         for block in list(kernel.pool.live(driver.name)):
             kernel.verifier.report(
-                None, driver.name, f"leak at unload: {block}, allocated by {block.allocated_by}, was never freed"
+                None,
+                driver.name,
+                f"leak at unload: {block}, allocated by {kernel.pool.place(block.allocated_by)}, was never freed",
             )
         for handle in kernel.objects.handles_opened_by(driver.name):
             kernel.verifier.report(

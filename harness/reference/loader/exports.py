@@ -65,6 +65,8 @@ class Export:
     stack: Struct | None
     """Layout of the stack arguments, from rsp + 28h at entry."""
     parameters: int
+    simple: bool
+    """All its arguments are in registers."""
 
 
 _EXPORTS: dict[tuple[str, str], Export] = {}
@@ -98,6 +100,7 @@ def export(
                 registers=Struct("<" + "".join(registers)),
                 stack=Struct("<" + "".join(stack)) if stack else None,
                 parameters=len(codes),
+                simple=not stack and not variadic,
             )
         return function
 

@@ -6,11 +6,13 @@ IRQL, or a write to read-only memory raises `PageFault`.
 
 from collections.abc import Iterable
 from struct import Struct
+from typing import Any
 
 from harness.reference.cpu.exceptions import PageFault
 from harness.reference.memory.layout import PAGE_SHIFT, PAGE_SIZE, PAGED_POOL, page_align
 from harness.reference.memory.pagetables import PageTables
 
+_U8 = Struct("<B")
 _U16 = Struct("<H")
 _U32 = Struct("<I")
 _I32 = Struct("<i")
@@ -222,40 +224,61 @@ class Memory:
 
     # -- numbers
 
+    def unpack(self, layout: Struct, address: int) -> tuple[Any, ...]:
+        """Read the fields of a layout."""
+        within = address & _OFFSET
+        if within + layout.size > PAGE_SIZE:
+            return layout.unpack(self.read(address, layout.size))
+        try:
+            return layout.unpack_from(self.ram, self._readable[address >> PAGE_SHIFT] + within)
+        except PageFault:
+            raise PageFault(address) from None
+
+    def pack(self, layout: Struct, address: int, *values: int) -> None:
+        """Write the fields of a layout."""
+        within = address & _OFFSET
+        if within + layout.size > PAGE_SIZE:
+            self.write(address, layout.pack(*values))
+            return
+        try:
+            layout.pack_into(self.ram, self._writable[address >> PAGE_SHIFT] + within, *values)
+        except PageFault:
+            raise PageFault(address, write=True) from None
+
     def read_u8(self, address: int) -> int:
         return self.read(address, 1)[0]
 
     def read_u16(self, address: int) -> int:
-        value: int = _U16.unpack(self.read(address, 2))[0]
+        value: int = self.unpack(_U16, address)[0]
         return value
 
     def read_u32(self, address: int) -> int:
-        value: int = _U32.unpack(self.read(address, 4))[0]
+        value: int = self.unpack(_U32, address)[0]
         return value
 
     def read_i32(self, address: int) -> int:
-        value: int = _I32.unpack(self.read(address, 4))[0]
+        value: int = self.unpack(_I32, address)[0]
         return value
 
     def read_u64(self, address: int) -> int:
-        value: int = _U64.unpack(self.read(address, 8))[0]
+        value: int = self.unpack(_U64, address)[0]
         return value
 
     def read_i64(self, address: int) -> int:
-        value: int = _I64.unpack(self.read(address, 8))[0]
+        value: int = self.unpack(_I64, address)[0]
         return value
 
     def write_u8(self, address: int, value: int) -> None:
-        self.write(address, bytes((value & 0xFF,)))
+        self.pack(_U8, address, value & 0xFF)
 
     def write_u16(self, address: int, value: int) -> None:
-        self.write(address, _U16.pack(value & 0xFFFF))
+        self.pack(_U16, address, value & 0xFFFF)
 
     def write_u32(self, address: int, value: int) -> None:
-        self.write(address, _U32.pack(value & 0xFFFF_FFFF))
+        self.pack(_U32, address, value & 0xFFFF_FFFF)
 
     def write_u64(self, address: int, value: int) -> None:
-        self.write(address, _U64.pack(value & 0xFFFF_FFFF_FFFF_FFFF))
+        self.pack(_U64, address, value & 0xFFFF_FFFF_FFFF_FFFF)
 
     # -- strings
 

@@ -7,14 +7,15 @@ again is named. Fresh blocks that were not asked to be zeroed hold rubbish.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.reference.memory.layout import NONPAGED_POOL, PAGE_SHIFT, PAGE_SIZE, PAGED_POOL, page_align
 from harness.reference.memory.memory import Memory
 
-_CANARY = 0xA5
-_RUBBISH = b"\xcd"
+_CANARIES = b"\xa5" * PAGE_SIZE
+_ZEROS = bytes(PAGE_SIZE)
+_RUBBISH = b"\xcd" * PAGE_SIZE
 _ALIGNMENT = 16
 _QUARANTINE = 1 << 15
 
@@ -31,8 +32,8 @@ class Block:
     """The driver that allocated it; None for the kernel."""
     base: int
     pages: int
-    allocated_by: str
-    """Where, as module+offset."""
+    allocated_by: int
+    """The return address of the call that allocated it; 0 for the kernel."""
 
     @property
     def end(self) -> int:
@@ -49,7 +50,7 @@ class FreedBlock:
     """A freed block and where it was freed."""
 
     block: Block
-    freed_by: str
+    freed_by: int
 
 
 class PoolError(Exception):
@@ -64,8 +65,10 @@ class PoolError(Exception):
 class Pool:
     """Nonpaged and paged pool."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, describe: Callable[[int], str]) -> None:
         self._memory = memory
+        self._describe = describe
+        """Names the place of a call."""
         self._next = {False: NONPAGED_POOL + PAGE_SIZE, True: PAGED_POOL + PAGE_SIZE}
         self._reusable: dict[tuple[bool, int], deque[int]] = {}
         self._live: dict[int, Block] = {}
@@ -83,7 +86,7 @@ class Pool:
         paged: bool = False,
         zero: bool = True,
         owner: str | None = None,
-        allocated_by: str = "the kernel",
+        allocated_by: int = 0,
     ) -> int:
         """A new block; its guest address."""
         rounded = (max(size, 1) + _ALIGNMENT - 1) & ~(_ALIGNMENT - 1)
@@ -94,8 +97,7 @@ class Pool:
         # Whole pages begin at a page boundary, as Windows promises; smaller blocks end at one.
         address = base if rounded >= PAGE_SIZE else base + pages * PAGE_SIZE - rounded
         block = Block(address, size, tag, paged, owner, base, pages, allocated_by)
-        memory.patch_page(base, self._first_page(block, zero=zero))
-        self._fill_rest(block, zero=zero)
+        self._fill(block, zero=zero)
         self._live[address] = block
         self._by_page[base >> PAGE_SHIFT] = block
         self.allocations += 1
@@ -109,19 +111,18 @@ class Pool:
         self._next[paged] = base + (pages + 1) * PAGE_SIZE
         return base
 
-    @staticmethod
-    def _first_page(block: Block, *, zero: bool) -> bytes:
+    def _fill(self, block: Block, *, zero: bool) -> None:
+        """Canaries around the block, zeros or rubbish in it."""
+        content = _ZEROS if zero else _RUBBISH
         lead = block.address - block.base
-        body = (b"\0" if zero else _RUBBISH) * min(block.size, PAGE_SIZE - lead)
-        return (bytes((_CANARY,)) * lead + body).ljust(PAGE_SIZE, bytes((_CANARY,)))
+        left = block.size
+        for page in range(block.base, block.end, PAGE_SIZE):
+            inside = min(PAGE_SIZE - lead, left)
+            self._memory.patch_page(page, _CANARIES[:lead] + content[:inside] + _CANARIES[: PAGE_SIZE - lead - inside])
+            left -= inside
+            lead = 0
 
-    def _fill_rest(self, block: Block, *, zero: bool) -> None:
-        for page in range(1, block.pages):
-            inside = max(0, min(PAGE_SIZE, block.size - page * PAGE_SIZE))
-            body = (b"\0" if zero else _RUBBISH) * inside
-            self._memory.patch_page(block.base + page * PAGE_SIZE, body.ljust(PAGE_SIZE, bytes((_CANARY,))))
-
-    def free(self, address: int, tag: str | None = None, *, freed_by: str = "the kernel") -> Block:
+    def free(self, address: int, tag: str | None = None, *, freed_by: int = 0) -> Block:
         """Free a block. Raises PoolError for what is no live block, a wrong tag, or overwritten surroundings."""
         block = self._live.get(address)
         if block is None:
@@ -155,7 +156,7 @@ class Pool:
     def _wrong_free(self, address: int) -> str:
         freed = self._freed.get(address)
         if freed is not None:
-            return f"double free of {freed.block}: it was freed by {freed.freed_by}"
+            return f"double free of {freed.block}: it was freed by {self.place(freed.freed_by)}"
         block = self._find(address)
         if block is not None:
             return f"free of {address:#x}, {address - block.address} bytes into {block}"
@@ -164,13 +165,14 @@ class Pool:
     def damage(self, block: Block) -> str | None:
         """What was overwritten around a block, or None."""
         lead = block.address - block.base
-        if lead and self._read(block.base, lead).strip(bytes((_CANARY,))):
-            before = self._read(block.base, lead).rstrip(bytes((_CANARY,)))
+        before = self._read(block.base, lead)
+        if before != _CANARIES[:lead]:
+            before = before.rstrip(_CANARIES[:1])
             return f"{lead - len(before) + 1} bytes before {block} something was written (underrun)"
         slack = block.end - block.address - block.size
-        if slack and self._read(block.address + block.size, slack).strip(bytes((_CANARY,))):
-            after = self._read(block.address + block.size, slack)
-            offset = len(after) - len(after.lstrip(bytes((_CANARY,))))
+        after = self._read(block.address + block.size, slack)
+        if after != _CANARIES[:slack]:
+            offset = len(after) - len(after.lstrip(_CANARIES[:1]))
             return f"{offset} bytes past the end of {block} something was written (overrun)"
         return None
 
@@ -178,6 +180,10 @@ class Pool:
         return self._memory.read_physical(address, size)
 
     # -- questions
+
+    def place(self, address: int) -> str:
+        """The place of an allocation or a free, in words."""
+        return self._describe(address) if address else "the kernel"
 
     def _find(self, address: int) -> Block | None:
         """The live block whose pages hold an address."""
@@ -204,7 +210,7 @@ class Pool:
             freed = self._freed_by_page.get(candidate)
             if freed is not None and address < freed.block.end:
                 offset = address - freed.block.address
-                return f"use after free: offset {offset} of {freed.block}, freed by {freed.freed_by}"
+                return f"use after free: offset {offset} of {freed.block}, freed by {self.place(freed.freed_by)}"
             block = self._by_page.get(candidate)
             if block is not None and address < block.end + PAGE_SIZE:
                 return f"out of bounds: {address - block.address - block.size} bytes past the end of {block}"

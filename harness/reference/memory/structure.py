@@ -10,7 +10,7 @@ Every access reads or writes guest memory; nothing is cached. An access that fau
 """
 
 from struct import Struct
-from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+from typing import TYPE_CHECKING, ClassVar, Self, overload
 
 if TYPE_CHECKING:
     from harness.reference.memory.memory import Memory
@@ -38,15 +38,14 @@ class Structure:
 class Field:
     """A number at a fixed offset; `code` is its struct format ("B", "H", "I", "i", "Q", "q")."""
 
-    __slots__ = ("_pack", "_unpack", "mask", "offset", "size")
+    __slots__ = ("layout", "mask", "offset", "size")
 
     def __init__(self, offset: int, code: str = "Q") -> None:
         layout = Struct("<" + code)
         self.offset = offset
         self.size = layout.size
         self.mask = (1 << 8 * layout.size) - 1 if code.isupper() else 0
-        self._unpack = layout.unpack
-        self._pack = layout.pack
+        self.layout = layout
 
     @overload
     def __get__(self, view: None, owner: type) -> Self: ...
@@ -55,8 +54,8 @@ class Field:
     def __get__(self, view: Structure | None, owner: type) -> Self | int:
         if view is None:
             return self
-        value: tuple[Any, ...] = self._unpack(view.memory.read(view.address + self.offset, self.size))
-        return int(value[0])
+        value: int = view.memory.unpack(self.layout, view.address + self.offset)[0]
+        return value
 
     def __set__(self, view: Structure, value: int) -> None:
-        view.memory.write(view.address + self.offset, self._pack(value & self.mask if self.mask else value))
+        view.memory.pack(self.layout, view.address + self.offset, value & self.mask if self.mask else value)

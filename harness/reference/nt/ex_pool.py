@@ -1,5 +1,6 @@
 """Pool allocation and lookaside lists."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql, NtStatus
@@ -18,6 +19,7 @@ _FLAG_UNINITIALIZED, _FLAG_RAISE, _FLAG_PAGED = 0x02, 0x20, 0x100
 _POOL_FLAG_NON_PAGED = 0x40 | 0x80
 
 
+@cache
 def tag_text(tag: int) -> str:
     """A pool tag as text."""
     return (tag & 0x7FFF_FFFF).to_bytes(4, "little").decode("latin-1")
@@ -38,7 +40,7 @@ def allocate(k: "Kernel", size: int, tag: int, *, paged: bool, zero: bool, raise
             paged=paged,
             zero=zero,
             owner=where.driver,
-            allocated_by=where.location or "the kernel",
+            allocated_by=where.address,
         )
     except OutOfMemoryError:
         if raise_on_failure:
@@ -104,7 +106,7 @@ def free(k: "Kernel", address: int, tag: str | None) -> None:
     """Free a block for the calling driver."""
     where = k.blame.current()
     try:
-        block = k.pool.free(address, tag, freed_by=where.location or "the kernel")
+        block = k.pool.free(address, tag, freed_by=where.address)
     except PoolError as problem:
         code = BugCheck.BAD_POOL_HEADER if problem.corrupted else BugCheck.BAD_POOL_CALLER
         k.bugcheck(code, 7, address, message=str(problem))

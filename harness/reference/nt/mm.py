@@ -50,7 +50,7 @@ class Mdl(Structure):
         self.byte_count = length
 
 
-def allocate_mdl(k: "Kernel", address: int, length: int, *, owner: str | None = None, where: str = "the kernel") -> int:
+def allocate_mdl(k: "Kernel", address: int, length: int, *, owner: str | None = None, where: int = 0) -> int:
     """A new MDL for a range."""
     pages = (address % PAGE_SIZE + length + PAGE_SIZE - 1) >> PAGE_SHIFT
     at = k.pool.allocate(Mdl.SIZE + 8 * pages, "Mdl ", owner=owner, allocated_by=where)
@@ -105,7 +105,7 @@ def unmap_pages(k: "Kernel", address: int, at: int) -> None:
 def io_allocate_mdl(k: "Kernel", address: int, length: U32, secondary: bool, charge: bool, irp: int) -> int:
     del charge
     where = k.blame.current()
-    at = allocate_mdl(k, address, length, owner=where.driver, where=where.location or "the kernel")
+    at = allocate_mdl(k, address, length, owner=where.driver, where=where.address)
     if irp:
         first = k.memory.read_u64(irp + 8)  # IRP.MdlAddress
         if not secondary or not first:

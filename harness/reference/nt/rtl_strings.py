@@ -47,7 +47,7 @@ def _ansi_at(k: "Kernel", address: int) -> bytes:
 
 def _allocate(k: "Kernel", size: int) -> int:
     where = k.blame.current()
-    return k.pool.allocate(size, "Strg", paged=True, owner=where.driver, allocated_by=where.location or "the kernel")
+    return k.pool.allocate(size, "Strg", paged=True, owner=where.driver, allocated_by=where.address)
 
 
 def _set(k: "Kernel", target: int, buffer: int, length: int, maximum: int) -> None:

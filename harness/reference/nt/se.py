@@ -88,9 +88,7 @@ def rtl_convert_sid_to_unicode_string(k: "Kernel", target: int, sid: int, alloca
     data = sid_text(k.memory.read(sid, sid_length(k, sid))).encode("utf-16-le")
     if allocate:
         where = k.blame.current()
-        buffer = k.pool.allocate(
-            len(data) + 2, "Strg", paged=True, owner=where.driver, allocated_by=where.location or "the kernel"
-        )
+        buffer = k.pool.allocate(len(data) + 2, "Strg", paged=True, owner=where.driver, allocated_by=where.address)
         k.memory.write_unicode_string(target, buffer, len(data), len(data) + 2)
     elif k.memory.read_u16(target + 2) < len(data):
         return int(NtStatus.BUFFER_OVERFLOW)

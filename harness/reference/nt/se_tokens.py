@@ -136,9 +136,7 @@ def se_query_information_token(k: "Kernel", token: int, kind: U32, information: 
     else:
         return int(NtStatus.INVALID_INFO_CLASS)
     where = k.blame.current()
-    block = k.pool.allocate(
-        16 + len(sid), "SeTk", paged=True, owner=where.driver, allocated_by=where.location or "the kernel"
-    )
+    block = k.pool.allocate(16 + len(sid), "SeTk", paged=True, owner=where.driver, allocated_by=where.address)
     k.memory.write(block, pack("<QII", block + 16, attributes, 0) + sid)
     k.memory.write_u64(information, block)
     return 0

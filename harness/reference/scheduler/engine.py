@@ -300,8 +300,6 @@ class Engine:
         if isinstance(event, Faulted):
             state = self._emulator.recover()
             status, parameters = self._kernel.faults.classify(event.vector, state)
-            # What is wrong is known; go on from the very instruction, unless a handler decides otherwise.
-            self._emulator.load(state.general, state.vectors)
             self._push_exception(execution, Registers(state.general, state.vectors), status, parameters)
             return None
         if isinstance(event.error, KernelStop):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, status_name
 from harness.reference.cpu.exceptions import GuestException
+from harness.reference.loader.images import Image
 from harness.reference.memory.heap import KernelStacks
 from harness.reference.memory.layout import is_user
 
@@ -17,10 +18,20 @@ _ACCESS_VIOLATION = 0xC0000005
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in guest code; both None where there is none."""
+    """A place in guest code; of no driver where there is none."""
 
-    driver: str | None = None
-    location: str | None = None
+    image: Image | None = None
+    address: int = 0
+
+    @property
+    def driver(self) -> str | None:
+        """The driver's name."""
+        return self.image.name if self.image is not None else None
+
+    @property
+    def location(self) -> str | None:
+        """`observer+0x1234`."""
+        return self.image.describe(self.address) if self.image is not None else None
 
 
 class Blame:
@@ -63,7 +74,7 @@ class Blame:
         except GuestException:
             return None
         image = self._kernel.images.once_at(address)
-        return Location(image.name, image.describe(address)) if image is not None else None
+        return Location(image, address) if image is not None else None
 
     def describe_address(self, address: int) -> str:
         """An address in words."""

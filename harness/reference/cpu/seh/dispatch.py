@@ -87,10 +87,10 @@ class ExceptionDispatcher:
 
     def registers_at_call(self, stack_pointer: int) -> Registers:
         """The registers of the guest code that called the export now running, as they will be after it returns."""
-        general = self._emulator.registers()
-        general[RSP] = stack_pointer + 8
-        general[RIP] = self._memory.read_u64(stack_pointer)
-        return Registers(general, self._emulator.vector_registers())
+        state = self._emulator.state()
+        state.general[RSP] = stack_pointer + 8
+        state.general[RIP] = self._memory.read_u64(stack_pointer)
+        return Registers(state.general, state.vectors)
 
     # -- first pass
 
