@@ -2,7 +2,7 @@
 
 import errno
 
-from harness.nt import NtStatus
+from harness.nt import NtStatus, status_name
 
 _STATUS_OF_ERRNO = {
     errno.ENOENT: NtStatus.OBJECT_NAME_NOT_FOUND,
@@ -30,8 +30,8 @@ _STATUS_OF_ERRNO = {
 class VolumeError(Exception):
     """An operation that the file system refuses; `status` is the NTSTATUS it completes with."""
 
-    def __init__(self, status: NtStatus) -> None:
-        super().__init__(status.name)
+    def __init__(self, status: int) -> None:
+        super().__init__(status_name(status))
         self.status = status
 
 
