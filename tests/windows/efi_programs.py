@@ -4,7 +4,7 @@ import struct
 import subprocess
 import uuid
 import zlib
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("efi") / "program.c"
@@ -12,20 +12,33 @@ SECTOR = 512
 ESP = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
 
 
-@cache
-def efi_program(directory: Path, role: str, text: str = "", second: str = "", seconds: int = 5) -> bytes:
-    """Build program.c in one of its roles."""
-    name = directory / f"{role}-{abs(hash((text, second, seconds)))}"
-    defines = [f"-DROLE_{role}", f"-DSECONDS={seconds}"]
-    for key, value in {"TEXT": text, "SECOND": second}.items():
-        escaped = value.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n")
-        defines.append(f'-D{key}="{escaped}"')
-    compiler = ["clang-19", "--target=x86_64-unknown-windows", "-ffreestanding", "-fshort-wchar", "-mno-red-zone"]
-    compiler += ["-fno-stack-protector", "-mno-stack-arg-probe", "-O1", "-Wall", "-Werror", "-c"]
-    subprocess.run([*compiler, *defines, str(SOURCE), "-o", f"{name}.obj"], check=True)
-    linker = ["lld-link-19", "/subsystem:efi_application", "/entry:Main", "/nodefaultlib", "/dynamicbase"]
-    subprocess.run([*linker, f"/out:{name}.efi", f"{name}.obj"], check=True)
-    return Path(f"{name}.efi").read_bytes()
+@dataclass(frozen=True)
+class Program:
+    """A role of program.c, and what it says; see there."""
+
+    role: str
+    text: str = ""
+    second: str = ""
+    third: str = ""
+    seconds: int = 5
+    image: Path | None = None
+
+    def build(self, directory: Path) -> bytes:
+        """Compile and link it."""
+        name = directory / self.role.lower()
+        defines = [f"-DROLE_{self.role}", f"-DSECONDS={self.seconds}"]
+        texts = {"TEXT": self.text, "SECOND": self.second, "THIRD": self.third, "IMAGE": str(self.image or "")}
+        defines += [f'-D{key}="{_escaped(value)}"' for key, value in texts.items()]
+        compiler = ["clang-19", "--target=x86_64-unknown-windows", "-ffreestanding", "-fshort-wchar", "-mno-red-zone"]
+        compiler += ["-fno-stack-protector", "-mno-stack-arg-probe", "-O1", "-Wall", "-Werror", "-c"]
+        subprocess.run([*compiler, *defines, str(SOURCE), "-o", f"{name}.obj"], check=True)
+        linker = ["lld-link-19", "/subsystem:efi_application", "/entry:Main", "/nodefaultlib", "/dynamicbase"]
+        subprocess.run([*linker, f"/out:{name}.efi", f"{name}.obj"], check=True)
+        return Path(f"{name}.efi").read_bytes()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "\\r").replace("\n", "\\n")
 
 
 def fat_image(program: bytes, sectors: int = 2880) -> bytes:
@@ -67,45 +80,20 @@ def fat_image(program: bytes, sectors: int = 2880) -> bytes:
     return (bytes(boot) + bytes(fat) * 2 + root + data).ljust(sectors * SECTOR, b"\0")
 
 
-def bootable_disk(path: Path, program: bytes, mib: int = 64) -> Path:
-    """Make a raw disk with a GPT and one EFI system partition that holds the program."""
-    total = mib * 2048
-    first, partition = 2048, fat_image(program)
+def disk_image(program: bytes, total: int) -> bytes:
+    """Return the beginning of a disk of `total` sectors: a GPT with one EFI system partition that holds the program."""
+    first, partition = 64, fat_image(program, 96)
     last = first + len(partition) // SECTOR - 1
-    entry = struct.pack(
-        "<16s16sQQQ72s", ESP.bytes_le, uuid.UUID(int=7).bytes_le, first, last, 0, "System".encode("utf-16-le")
-    )
+    label = "System".encode("utf-16-le")
+    entry = struct.pack("<16s16sQQQ72s", ESP.bytes_le, uuid.UUID(int=7).bytes_le, first, last, 0, label)
     entries = entry.ljust(128 * 128, b"\0")
-
-    def header(here: int, there: int, table: int) -> bytes:
-        values = (
-            b"EFI PART",
-            0x10000,
-            92,
-            0,
-            0,
-            here,
-            there,
-            34,
-            total - 34,
-            uuid.UUID(int=9).bytes_le,
-            table,
-            128,
-            128,
-        )
-        bare = struct.pack("<8sIIIIQQQQ16sQIII", *values, zlib.crc32(entries))
-        return bare[:16] + struct.pack("<I", zlib.crc32(bare)) + bare[20:]
-
+    disk = uuid.UUID(int=9).bytes_le
+    header = struct.pack(
+        *("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, 1, total - 1, 34, total - 34, disk, 2, 128, 128),
+        zlib.crc32(entries),
+    )
+    header = header[:16] + struct.pack("<I", zlib.crc32(header)) + header[20:]
     protective = bytearray(SECTOR)
     struct.pack_into("<B3sB3sII", protective, 446, 0, b"\0\2\0", 0xEE, b"\xff\xff\xff", 1, min(total - 1, 0xFFFFFFFF))
     protective[510:512] = b"\x55\xaa"
-    with path.open("wb") as file:
-        file.write(protective)
-        file.write(header(1, total - 1, 2).ljust(SECTOR, b"\0"))
-        file.write(entries)
-        file.seek(first * SECTOR)
-        file.write(partition)
-        file.seek((total - 33) * SECTOR)
-        file.write(entries)
-        file.write(header(total - 1, 1, total - 33).ljust(SECTOR, b"\0"))
-    return path
+    return (bytes(protective) + header.ljust(SECTOR, b"\0") + entries).ljust(first * SECTOR, b"\0") + partition

@@ -4,7 +4,7 @@ q35 with UEFI, AHCI disks, e1000e, standard VGA, USB tablet: inbox drivers on ev
 migrates. No TPM and no Secure Boot unless asked for. See docs/windows.md, "The machine".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.host.accelerator import Accelerator
@@ -19,6 +19,7 @@ from harness.machine.firmware import (
     FirmwareLog,
     FirmwareVariables,
     OwnVariables,
+    find_firmware,
 )
 from harness.machine.media import CdDrive, OwnDisk
 from harness.machine.parts import Action, Board, Clock, Device, Option, Part, Processor, UserNetwork
@@ -45,6 +46,12 @@ class Host:
     enlightenments: Enlightenments
 
 
+def describe_host(accelerator: Accelerator, *, secure_boot: bool = False, level: HyperV = HyperV.FULL) -> Host:
+    """Return what this host gives a Windows machine; raise HostError when it has no UEFI firmware."""
+    enlightenments = probe_enlightenments(accelerator, processor_model(accelerator), level)
+    return Host(accelerator, find_firmware(secure_boot=secure_boot), enlightenments)
+
+
 def processor_model(accelerator: Accelerator, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Return the processor of a Windows guest, without nested virtualization."""
     if accelerator is Accelerator.TCG:
@@ -54,19 +61,17 @@ def processor_model(accelerator: Accelerator, cpuinfo: Path = Path("/proc/cpuinf
     return f"host,migratable=on{nested}"
 
 
-def probe_host_enlightenments(accelerator: Accelerator, level: HyperV = HyperV.FULL) -> Enlightenments:
-    """Return the enlightenments that this host's accelerator takes for a Windows guest."""
-    return probe_enlightenments(accelerator, processor_model(accelerator), level)
-
-
 @dataclass(frozen=True)
 class Installation:
-    """The files of a machine that Windows is installed on: it writes its disk and its variables for good."""
+    """The files of a machine that Windows is installed on: it writes its disk and its variables for good.
+
+    With a Windows CD it is the first stage, which ends when the guest restarts; without, the stages after it.
+    """
 
     system_disk: Path
     variables: Path
-    provisioning_cd: Path
-    windows_cd: DiskImage | None
+    provisioning_cd: Path | None = None
+    windows_cd: DiskImage | None = None
 
 
 def build_spec(host: Host, size: MachineSize, files: Installation, winrm: WinRmMode) -> MachineSpec:
@@ -74,8 +79,10 @@ def build_spec(host: Host, size: MachineSize, files: Installation, winrm: WinRmM
     media: list[Part] = [OwnDisk("system", files.system_disk, port=0, boot_index=0, serial="fltsys")]
     if files.windows_cd is not None:
         media.append(CdDrive("windows", port=1, image=files.windows_cd, boot_index=1))
-    media.append(CdDrive("provisioning", port=2, image=DiskImage(files.provisioning_cd, Format.RAW)))
-    return _spec(host, size, winrm, (OwnVariables(files.variables), *media), ())
+    if files.provisioning_cd is not None:
+        media.append(CdDrive("provisioning", port=2, image=DiskImage(files.provisioning_cd, Format.RAW)))
+    spec = _spec(host, size, winrm, (OwnVariables(files.variables), *media), ())
+    return replace(spec, action=Action(panic="none", reboot="shutdown" if files.windows_cd is not None else "reset"))
 
 
 def guest_spec(

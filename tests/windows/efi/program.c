@@ -2,9 +2,12 @@
  * program.c: UEFI programs that stand in for what boots on a Windows machine. Built by efi_programs.py, one per ROLE.
  *
  * ROLE_SAY     says TEXT on COM1 and switches the machine off
+ * ROLE_PARK    says TEXT and waits for ever
  * ROLE_PROMPT  asks for a key as Microsoft's efisys.bin does; with one it says TEXT, without one it returns
  * ROLE_PANIC   writes TEXT's first digit to pvpanic's port and keeps running
- * ROLE_INSTALL says TEXT and resets the machine; when it comes again it says SECOND and switches the machine off
+ * ROLE_INSTALL says TEXT, writes the disk image IMAGE to the first disk, says SECOND and resets: it plays Windows PE
+ * ROLE_START   says TEXT and resets; when it comes again it says SECOND, waits, says THIRD and switches off: it plays
+ *              the first start of Windows
  *
  * Offsets of tables: UEFI specification 2.10, sections 4.3, 4.4, 4.5, 12.3 and 12.4 (x64).
  */
@@ -28,6 +31,10 @@ typedef UINTN(__attribute__((ms_abi)) * OUTPUT)(void *This, CHAR16 *Text);
 typedef UINTN(__attribute__((ms_abi)) * RESET)(UINTN Kind, UINTN Status, UINTN Size, void *Data);
 typedef UINTN(__attribute__((ms_abi)) * GET_VARIABLE)(CHAR16 *, void *, unsigned *, UINTN *, void *);
 typedef UINTN(__attribute__((ms_abi)) * SET_VARIABLE)(CHAR16 *, void *, unsigned, UINTN, void *);
+
+typedef UINTN(__attribute__((ms_abi)) * LOCATE)(unsigned, void *, void *, UINTN *, void **);
+typedef UINTN(__attribute__((ms_abi)) * HANDLE_PROTOCOL)(void *, void *, void **);
+typedef UINTN(__attribute__((ms_abi)) * WRITE_BLOCKS)(void *, unsigned, UINTN, UINTN, const void *);
 
 #define RESET_COLD 0
 #define RESET_SHUTDOWN 2
@@ -80,10 +87,47 @@ static int Pressed(void *System)
 #endif
 
 #ifdef ROLE_INSTALL
-static CHAR16 Name[] = u"FltlabInstalled";
+#define BY_PROTOCOL 2
+#define BLOCK 512
+
+static UINT8 BlockIo[16] = {0x21, 0x5b, 0x4e, 0x96, 0x59, 0x64, 0xd2, 0x11, 0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b};
+
+__asm__(".section .rdata,\"dr\"\n"
+        ".globl DiskImage\n.balign 16\nDiskImage:\n.incbin \"" IMAGE "\"\n"
+        ".globl DiskImageEnd\nDiskImageEnd:\n.text\n");
+extern const UINT8 DiskImage[], DiskImageEnd[];
+
+static int WriteFirstDisk(void *System)
+{
+    void *Boot = TABLE(System, BOOT_SERVICES);
+    void *Handles[64];
+    UINTN Size = sizeof(Handles);
+
+    if (((LOCATE)TABLE(Boot, 176))(BY_PROTOCOL, BlockIo, 0, &Size, Handles) != 0) {
+        return 0;
+    }
+    for (UINTN Index = 0; Index < Size / sizeof(void *); Index += 1) {
+        void *Protocol;
+        UINT8 *Media;
+
+        if (((HANDLE_PROTOCOL)TABLE(Boot, 152))(Handles[Index], BlockIo, &Protocol) != 0) {
+            continue;
+        }
+        Media = TABLE(Protocol, 8);
+        if (Media[4] || !Media[5] || Media[6] || Media[7] || *(unsigned *)(Media + 12) != BLOCK) {
+            continue; /* removable, empty, a partition, read-only, or no disk */
+        }
+        return ((WRITE_BLOCKS)TABLE(Protocol, 32))(Protocol, *(unsigned *)Media, 0, (UINTN)(DiskImageEnd - DiskImage), DiskImage) == 0;
+    }
+    return 0;
+}
+#endif
+
+#ifdef ROLE_START
+static CHAR16 Name[] = u"FltlabStarted";
 static UINT8 Owner[16] = {0x66, 0x6c, 0x74, 0x6c, 0x61, 0x62, 0, 0, 0x80, 1, 2, 3, 4, 5, 6, 7};
 
-static int Installed(void *Services)
+static int Started(void *Services)
 {
     UINT8 Value = 1;
     UINTN Size = sizeof(Value);
@@ -106,6 +150,11 @@ UINTN __attribute__((ms_abi)) Main(void *Image, void *System)
         return EFI_TIMEOUT;
     }
     Say(TEXT);
+#elif defined(ROLE_PARK)
+    Say(TEXT);
+    for (;;) {
+        __asm__ volatile("hlt");
+    }
 #elif defined(ROLE_PANIC)
     Say("about to panic\r\n");
     Out(PVPANIC, (UINT8)(TEXT[0] - '0'));
@@ -114,11 +163,20 @@ UINTN __attribute__((ms_abi)) Main(void *Image, void *System)
         __asm__ volatile("hlt");
     }
 #elif defined(ROLE_INSTALL)
-    if (!Installed(Services)) {
+    Say(TEXT);
+    if (!WriteFirstDisk(System)) {
+        Say("FLTLAB-PE-FAIL diskpart\r\nFLTLAB-PE-LOG-END\r\n");
+    }
+    Say(SECOND);
+    Reset(Services, RESET_COLD);
+#elif defined(ROLE_START)
+    if (!Started(Services)) {
         Say(TEXT);
         Reset(Services, RESET_COLD);
     }
     Say(SECOND);
+    ((STALL)TABLE(TABLE(System, BOOT_SERVICES), 248))(SECONDS * 1000000);
+    Say(THIRD);
 #else
     Say(TEXT);
 #endif
