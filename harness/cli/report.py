@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.contract import load_catalogue, load_proven
+from harness.contract import load_proven
 from harness.errors import ConfigurationError
-from harness.report.html import RuleText, write_html
+from harness.plugin.recording import write_reports
+from harness.report.html import FILE_NAME as REPORT
 from harness.report.journal import read_journal
-from harness.report.junit import write_junit
 from harness.report.provenance import read_run_json
-from harness.report.summary import summarise
 from harness.report.table import tables
 
 
@@ -25,18 +24,13 @@ def report(
     """Write junit.xml and report.html of a run again, also of one that was killed, and print its tables."""
     directory = run or _newest()
     records = read_journal(directory)
-    provenance = read_run_json(directory)
-    guarded = load_proven()
-    summary = summarise(records, guarded, sum(record.seconds for record in records))
-    rules = {rule.id: RuleText(rule.statement, rule.source, core=rule.core) for rule in load_catalogue().rules}
-    write_junit(directory, provenance, records, guarded)
-    page = write_html(directory, provenance, records, summary, guarded, rules)
+    summary = write_reports(directory, read_run_json(directory), records, sum(record.seconds for record in records))
     if as_json:
         typer.echo(json.dumps(asdict(summary), indent=2))
         return
     console = Console(highlight=False)
-    console.print(tables(records, summary, guarded))
-    console.print(f"\n{page}", soft_wrap=True)
+    console.print(tables(records, summary, load_proven()))
+    console.print(f"\n{directory / REPORT}", soft_wrap=True)
 
 
 def _newest() -> Path:

@@ -4,7 +4,6 @@ from collections.abc import Generator, Iterable
 
 import pytest
 
-from harness.contract import load_catalogue
 from harness.minifilter.timeline import describe, render, rows
 from harness.plugin.facts import FACTS, ItemFacts
 from harness.plugin.lab import IoRun, Lab
@@ -64,6 +63,8 @@ def _operations(io: IoRun) -> Iterable[TimelineOperation]:
 
 
 def _sections(run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun]) -> Iterable[tuple[str, str]]:
+    from harness.contract import load_catalogue
+
     catalogue = load_catalogue()
     rules = [catalogue[rule] for rule in facts.rules if rule in catalogue]
     if rules:

@@ -14,7 +14,9 @@ import pytest
 from harness.report.records import Witness
 
 RULE_PROPERTY = "rule"
-LEASE_FIXTURE = "fltlab_lease"  # what `guest` and `lab` stand on, so that a `lab` of somebody else is not taken for ours
+LEASE_FIXTURE = (
+    "fltlab_lease"  # what `guest` and `lab` stand on, so that a `lab` of somebody else is not taken for ours
+)
 
 
 @dataclass

@@ -36,12 +36,14 @@ class Lab:
         filters: Sequence[FilterHandle],
         volume: Volume,
         run_probe: Callable[[str], tuple[str, ProbeResult]],
+        check_kernel: Callable[[], None],
         witnesses: list[Witness],
     ) -> None:
         self.history: list[IoRun] = []
         self._filters = {handle.label: handle for handle in filters}
         self._volume = volume
         self._run_probe = run_probe
+        self._check_kernel = check_kernel
         self._witnesses = witnesses
 
     def __getattr__(self, label: str) -> FilterHandle:
@@ -61,9 +63,9 @@ class Lab:
     def io(self, script: str) -> ProbeResult:
         """Run an I/O script under the rules given so far, and return the results of its steps.
 
-        Files that the test asked of `volume` are made first, before the rings are cleared. TestError if the script
-        could not be run to its end: a step was still outstanding at its deadline, a minifilter refused a rule, or a
-        step names a file that could not be opened.
+        Files that the test asked of `volume` are made first, before the rings are cleared. DriverError if the kernel
+        has found a minifilter breaking a rule; TestError if the script could not be run to its end: a step was still
+        outstanding at its deadline, a minifilter refused a rule, or a step names a file that could not be opened.
         """
         before = self._volume.take_steps()
         for handle in self._filters.values():
@@ -73,6 +75,7 @@ class Lab:
         answer, result = self._run_probe(text)
         trace = Trace.of(result, tuple(self._filters))
         self.history.append(IoRun(text, answer, result, trace))
+        self._check_kernel()
         _require_whole(result, trace, len(before))
         return replace(
             result,

@@ -4,22 +4,18 @@ import sys
 import time
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
 
-from harness.contract import load_catalogue, load_proven
 from harness.errors import ExitCode
 from harness.plugin.outcomes import exit_code_of, outcome_of
 from harness.plugin.run import RUN, Run
-from harness.report.html import RuleText, write_html
 from harness.report.journal import Journal
-from harness.report.junit import write_junit
 from harness.report.provenance import GuestFacts, Provenance, now, write_run_json
 from harness.report.records import Outcome, TestRecord, Witness
 from harness.report.summary import Summary, summarise
-from harness.report.table import tables
 
 RECORDER = "fltlab-recorder"
 SEVERITY = (Outcome.PASSED, Outcome.SKIPPED, Outcome.NOT_WITNESSED, Outcome.ERROR, Outcome.FAILED)
@@ -89,12 +85,7 @@ class Recorder:
             return
         self._journal.close()
         self.provenance = self.provenance.finish(now())
-        guarded = load_proven()
-        self.summary = summarise(self.records, guarded, time.monotonic() - self._begun)
-        write_run_json(self.run.directory, self.provenance, self.summary)
-        write_junit(self.run.directory, self.provenance, self.records, guarded)
-        rules = {rule.id: RuleText(rule.statement, rule.source, core=rule.core) for rule in load_catalogue().rules}
-        write_html(self.run.directory, self.provenance, self.records, self.summary, guarded, rules)
+        self.summary = write_reports(self.run.directory, self.provenance, self.records, time.monotonic() - self._begun)
         if exitstatus == pytest.ExitCode.TESTS_FAILED:
             session.exitstatus = worst(self.exit_codes)
 
@@ -115,16 +106,37 @@ class Recorder:
             yield f"guest {facts.name}{f' ({was})' if was else ''}{f': {facts.notice}' if facts.notice else ''}"
         yield ""
         width, color = reporter._tw.fullwidth, reporter.hasmarkup  # noqa: SLF001 (it has no public name)
-        yield from render(tables(self.records, self.summary, load_proven()), width, color=color).splitlines()
+        yield from _tables(self.records, self.summary, width, color=color)
         yield ""
         yield f"files: {self.run.directory}/  (junit.xml, report.html, run.json, results.jsonl)"
 
 
-def render(what: RenderableType, width: int, *, color: bool) -> str:
-    """A table as text for pytest's own terminal writer."""
+def write_reports(directory: Path, provenance: Provenance, records: list[TestRecord], seconds: float) -> Summary:
+    """Write run.json, junit.xml and report.html of a run that has ended."""
+    from harness.contract import load_catalogue, load_proven
+    from harness.report.html import RuleText, write_html
+    from harness.report.junit import write_junit
+
+    guarded = load_proven()
+    summary = summarise(records, guarded, seconds)
+    rules = {rule.id: RuleText(rule.statement, rule.source, core=rule.core) for rule in load_catalogue().rules}
+    write_run_json(directory, provenance, summary)
+    write_junit(directory, provenance, records, guarded)
+    write_html(directory, provenance, records, summary, guarded, rules)
+    return summary
+
+
+def _tables(records: list[TestRecord], summary: Summary, width: int, *, color: bool) -> list[str]:
+    """The tables of suites and rules, as lines for pytest's own terminal writer."""
+    from rich.console import Console
+
+    from harness.contract import load_proven
+    from harness.report.table import tables
+
     out = StringIO()
-    Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False).print(what)
-    return out.getvalue()
+    console = Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False)
+    console.print(tables(records, summary, load_proven()))
+    return out.getvalue().splitlines()
 
 
 def record_of(phases: list[pytest.TestReport]) -> TestRecord:

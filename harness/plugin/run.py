@@ -24,9 +24,10 @@ WORKER_KEY = "fltlab_run"
 class Run:
     """One run: its settings, its id, its directory."""
 
-    def __init__(self, config: pytest.Config, run_id: str, *, is_worker: bool) -> None:
+    def __init__(self, config: pytest.Config, run_id: str, *, is_worker: bool, worker: str = "") -> None:
         self.id = run_id
         self.is_worker = is_worker
+        self.worker = worker
         self.settings: Settings = settings(config)
         self._default = Path(config.invocation_params.dir) / "runs" / run_id
 
@@ -58,6 +59,10 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def guest_folder(self, number: int, name: str) -> Path:
+        """The folder of one guest of this process; made by whoever has something to keep."""
+        return self.directory / "guests" / f"{number}-{name}{self.worker and f'-{self.worker}'}"
+
 
 def folder_name(nodeid: str) -> str:
     """A node id as the name of one folder: `completion/test_completion.py::test_a[x]` loses what paths dislike."""
@@ -68,7 +73,9 @@ def folder_name(nodeid: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Name the run; a worker takes the name from the process that started it."""
     told: dict[str, Any] = getattr(config, "workerinput", {})
-    config.stash[RUN] = Run(config, told.get(WORKER_KEY) or new_run_id(), is_worker=bool(told))
+    config.stash[RUN] = Run(
+        config, told.get(WORKER_KEY) or new_run_id(), is_worker=bool(told), worker=told.get("workerid", "")
+    )
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -58,7 +58,7 @@ def volume() -> Volume:
 
 @pytest.fixture
 def lab(probe: Probe, volume: Volume) -> Lab:
-    return Lab([FilterHandle("above"), FilterHandle("completion")], volume, probe, [])
+    return Lab([FilterHandle("above"), FilterHandle("completion")], volume, probe, lambda: None, [])
 
 
 def test_rules_become_lines_before_the_steps_of_the_test(lab: Lab, probe: Probe):
@@ -149,7 +149,7 @@ def test_a_label_that_the_stack_lacks_names_the_nearest(lab: Lab):
 
 
 def test_a_black_box_is_not_connected_to_and_takes_no_rules(volume: Volume, probe: Probe):
-    lab = Lab([FilterHandle("theirs", has_port=False)], volume, probe, [])
+    lab = Lab([FilterHandle("theirs", has_port=False)], volume, probe, lambda: None, [])
 
     lab.io("flush f")
 

@@ -1,0 +1,48 @@
+"""What the kernel of a guest has found its drivers doing wrong.
+
+The reference kernel's verifier reports by driver and rule; a finding fails the test in which it was made. Windows says
+such things with a bug check, which the guest itself turns into an error.
+"""
+
+from typing import Any
+
+from harness.contract import load_catalogue
+from harness.errors import DriverError
+from harness.guest.crash import parse_status
+from harness.plugin.pool import Lease
+
+STATUS_SECONDS = 20.0
+
+
+class KernelWatch:
+    """Watches one guest's kernel during one test."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def check(self) -> None:
+        """Raise DriverError if the verifier has made findings since the last time anybody looked."""
+        command = self._lease.guest.profile.kernel_status
+        if command is None:
+            return
+        status = parse_status(self._lease.guest.run(command, timeout=STATUS_SECONDS))
+        findings: list[dict[str, Any]] = list(status.facts.get("findings") or ())
+        new, self._lease.findings = findings[self._lease.findings :], len(findings)
+        if new:
+            raise _error(new)
+
+
+def _error(findings: list[dict[str, Any]]) -> DriverError:
+    first = findings[0]
+    rule = f"{first['rule']} violated: " if first.get("rule") else ""
+    details = [_line(finding) for finding in findings]
+    catalogue = load_catalogue()
+    if first.get("rule") in catalogue:
+        known = catalogue[str(first["rule"])]
+        details += [f"{known.id} says: {known.statement}", f"source: {known.source}"]
+    driver = first.get("driver") or "an undetermined driver"
+    return DriverError(f"{rule}{driver} {first.get('text')}", details=tuple(details))
+
+
+def _line(finding: dict[str, Any]) -> str:
+    return f"found by the kernel: {finding.get('rule') or 'no rule'}: {finding.get('driver')} {finding.get('text')}"

@@ -1,0 +1,83 @@
+"""Where guests come from: one provider for each name that `--guest` takes."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import ConfigurationError
+from harness.guest import Guest, GuestKind, KernelOptions, LocalGuest
+from harness.plugin.marks import did_you_mean
+from harness.plugin.options import Settings
+from harness.report.provenance import GuestFacts
+
+
+class Provider(Protocol):
+    """One kind of guest of this run."""
+
+    @property
+    def name(self) -> str:
+        """What `--guest` calls it."""
+
+    @property
+    def facts(self) -> GuestFacts:
+        """What a report says about it; may take as long as building an image."""
+
+    def open(self, directory: Path) -> AbstractContextManager[Guest]:
+        """A clean guest that answers, ended with the context; `directory` is its own, for logs."""
+
+
+def kernel_options(settings: Settings) -> KernelOptions:
+    """How the reference kernel is started in this run."""
+    return KernelOptions(seed=settings.seed, mutants=settings.mutants)
+
+
+class LocalProvider:
+    """`reference-local`: the guest daemon as a process of this machine."""
+
+    name = "reference-local"
+
+    def __init__(self, settings: Settings) -> None:
+        self._kernel = kernel_options(settings)
+
+    @cached_property
+    def facts(self) -> GuestFacts:
+        return GuestFacts(self.name, GuestKind.REFERENCE_LOCAL.value, details={"seed": str(self._kernel.seed)})
+
+    @contextlib.contextmanager
+    def open(self, directory: Path) -> Iterator[Guest]:
+        # Its volume and its log are scratch; what a failure needs of them is copied while it runs.
+        with tempfile.TemporaryDirectory(prefix="fltlab-local-") as folder:
+            guest = LocalGuest(Path(folder), self.name, self._kernel)
+            try:
+                yield guest
+            finally:
+                guest.close()
+                if guest.first_cause is not None:
+                    directory.mkdir(parents=True, exist_ok=True)
+                    (directory / "daemon.log").write_bytes((Path(folder) / "daemon.log").read_bytes())
+
+
+def _reference(settings: Settings) -> Provider:
+    from harness.plugin.reference_guest import ReferenceProvider
+
+    return ReferenceProvider(settings)
+
+
+PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
+    "reference": _reference,
+    "reference-local": LocalProvider,
+}
+
+
+def provider_for(name: str, settings: Settings) -> Provider:
+    """The provider of a guest's name; an unknown name is the user's mistake."""
+    if name not in PROVIDERS:
+        raise ConfigurationError(
+            f"there is no guest called {name!r}{did_you_mean(name, PROVIDERS)}",
+            details=(f"guests: {', '.join(PROVIDERS)}",),
+        )
+    return PROVIDERS[name](settings)

@@ -1,0 +1,139 @@
+"""The `reference` guest: forks of a running template in QEMU, each with an identity of its own."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from harness.errors import GuestError
+from harness.guest import REFERENCE, Endpoint, Guest, GuestKind
+from harness.guest.errors import ConnectionLost, Unreachable
+from harness.guest.identity import parse_identity, require_boot
+from harness.guest.winrm import WinRmSession
+from harness.host.accelerator import Choice, Probe, choose, parse_choice
+from harness.host.tools import Tool, version_of
+from harness.image import reference
+from harness.image.reference.boot import WINRM_PORT, GuestSecrets
+from harness.image.reference.payload import Payload
+from harness.image.store import Image, ImageStore
+from harness.machine.deadlines import Deadline, Deadlines, Wait
+from harness.machine.leases import Demand, Leases
+from harness.machine.machine import Machine
+from harness.machine.reach import wait_for_answer
+from harness.machine.template_store import TemplateStore
+from harness.machine.templates import ColdBoot, Template
+from harness.plugin.options import Settings
+from harness.plugin.providers import kernel_options
+from harness.report.provenance import GuestFacts
+
+SECRETS = "secrets.json"
+FORK_MEMORY_MIB = 160
+LEASE_SECONDS = 900.0
+ANSWER_SECONDS = 10.0
+
+
+class ReferenceProvider:
+    """Builds the image and the template when the first guest is asked for, and forks the template after that."""
+
+    name = "reference"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._leases = Leases()
+
+    @cached_property
+    def facts(self) -> GuestFacts:
+        return GuestFacts(
+            name=self.name,
+            kind=GuestKind.REFERENCE.value,
+            image_sha256=self._image.key,
+            qemu=version_of(Tool.QEMU) or "",
+            accelerator=str(self._probe.accelerator),
+            details={"payload": self._payload.key, "seed": str(self._settings.seed)},
+        )
+
+    @contextlib.contextmanager
+    def open(self, directory: Path) -> Iterator[Guest]:
+        deadline = Deadline(LEASE_SECONDS, "room for one more machine on this host")
+        with self._leases.lease(Demand(FORK_MEMORY_MIB), deadline) as lease:
+            own = GuestSecrets()
+            machine = self._template.fork(
+                directory, name=self.name, secrets=own.firmware_files(), deadlines=self._deadlines
+            )
+            lease.of(machine.pid)
+            try:
+                with self._awake(machine, own) as guest:
+                    yield guest
+            finally:
+                machine.stop()
+
+    @cached_property
+    def _probe(self) -> Probe:
+        return choose(parse_choice(self._settings.accelerator or Choice.AUTO.value))
+
+    @cached_property
+    def _deadlines(self) -> Deadlines:
+        return Deadlines.measured(self._probe)
+
+    @cached_property
+    def _image(self) -> Image:
+        root = self._settings.image_directory
+        return reference.build(store=ImageStore(root) if root else None)
+
+    @cached_property
+    def _payload(self) -> Payload:
+        return reference.payload()
+
+    @cached_property
+    def _template(self) -> Template:
+        spec = reference.machine_spec(self._image, self._payload, self._probe.accelerator)
+        first = GuestSecrets()
+
+        def prepare(machine: Machine) -> Mapping[str, bytes]:
+            wait_until_it_answers(machine, first, self._deadlines.begin(Wait.BOOT))
+            return {SECRETS: first.to_bytes()}
+
+        origin = ColdBoot(spec, first.firmware_files())
+        return TemplateStore(deadlines=self._deadlines).get_or_make(origin, {"for": "runs", "kernel": 1}, prepare)
+
+    @contextlib.contextmanager
+    def _awake(self, machine: Machine, own: GuestSecrets) -> Iterator[Guest]:
+        """A fork that has taken on its own identity: clock, random numbers, boot id, credentials."""
+        frozen = GuestSecrets.from_bytes(self._template.file(SECRETS))
+        wait_until_it_answers(machine, frozen, self._deadlines.begin(Wait.FORK))
+        with WinRmSession(endpoint(machine, frozen), machine.name) as session:
+            told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), ANSWER_SECONDS)
+            if not told.ok:
+                raise GuestError(f"the fork {machine.name} did not take on its identity", details=told.describe())
+            session.disconnect()
+        with Guest(self.name, REFERENCE, endpoint(machine, own), machine) as guest:
+            guest.identity(own.configuration.boot_id)
+            words = " ".join(kernel_options(self._settings).words())
+            guest.succeed(f"fltlab-kernel restart {words}")
+            yield guest
+
+
+def endpoint(machine: Machine, secrets: GuestSecrets) -> Endpoint:
+    """Where the WinRM service of a machine is reached, and with whose word."""
+    return Endpoint(
+        port=machine.ports[WINRM_PORT], user=secrets.configuration.user, password=secrets.configuration.password
+    )
+
+
+def wait_until_it_answers(machine: Machine, secrets: GuestSecrets, deadline: Deadline) -> None:
+    """Wait until a WinRM command has answered with this boot's id; the connection is closed again."""
+    wait_for_answer(machine, WINRM_PORT, deadline)
+
+    def look() -> tuple[bool | None, str]:
+        machine.check()
+        with WinRmSession(endpoint(machine, secrets), machine.name) as session:
+            try:
+                result = session.run(REFERENCE.identity, timeout=min(ANSWER_SECONDS, max(1.0, deadline.remaining)))
+            except (Unreachable, ConnectionLost) as error:
+                return None, f"{error.details[-1] if error.details else error}; {machine.describe()}"
+        require_boot(parse_identity(result), secrets.configuration.boot_id, machine.name)
+        return True, "an answer"
+
+    deadline.poll(look, interval=0.05)
