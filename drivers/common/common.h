@@ -26,10 +26,10 @@
 #include <fltkernel.h>
 #include <fltlab.h>
 
-#define LAB_TAG_RING 'RlFl'
-#define LAB_TAG_OPERATION 'OlFl'
-#define LAB_TAG_CONTEXT 'ClFl'
-#define LAB_TAG_BUFFER 'BlFl'
+#define LAB_TAG_RING 'gRlF' /* shown as FlRg */
+#define LAB_TAG_OPERATION 'pOlF'
+#define LAB_TAG_CONTEXT 'xClF'
+#define LAB_TAG_BUFFER 'fBlF'
 
 typedef struct _LAB_INSTANCE LAB_INSTANCE, *PLAB_INSTANCE;
 typedef struct _LAB_OPERATION LAB_OPERATION, *PLAB_OPERATION;

@@ -206,7 +206,7 @@ Drain(PUCHAR Buffer, ULONG Length, ULONG *Returned)
         LabQueryRing(&Ignored, &Reply.Dropped, &Recorded);
         LabCountOperations(&Ignored, &Reply.Outstanding, &Ignored, &Ignored);
         Status = CopyOut(Buffer, &Reply, FLTLAB_DRAIN_HEADER_SIZE);
-        *Returned = FLTLAB_DRAIN_HEADER_SIZE + Reply.Count * sizeof(FLTLAB_EVENT);
+        *Returned = NT_SUCCESS(Status) ? FLTLAB_DRAIN_HEADER_SIZE + Reply.Count * (ULONG)sizeof(FLTLAB_EVENT) : 0;
     }
     return Status;
 }
@@ -237,7 +237,7 @@ Message(PVOID PortCookie, PVOID InputBuffer, ULONG InputBufferLength, PVOID Outp
             return STATUS_BUFFER_TOO_SMALL;
         }
         Status = CopyOut(OutputBuffer, &Reply, ReplySize);
-        *ReturnOutputBufferLength = ReplySize;
+        *ReturnOutputBufferLength = NT_SUCCESS(Status) ? ReplySize : 0;
     }
     return Status;
 }
