@@ -9,6 +9,8 @@ import base64
 from harness.guest.profiles.base import GuestKind, Profile
 
 COMMAND_LINE_LIMIT = 8191
+BOOT_KEY = r"HKLM\SOFTWARE\fltlab-boot"
+"""The volatile registry key whose value `id` is the boot id."""
 
 RECEIVE = r"""
 $ErrorActionPreference = 'Stop'
@@ -59,15 +61,20 @@ try {
 exit 0
 """
 
-# The time of the last boot is what a boot id is made of: it changes with every boot and does not within one.
+# The boot id is in a volatile registry key: Windows forgets it when it restarts, and a fork is given its own. The time
+# of the last boot would not do: it moves when the clock is set.
 IDENTITY = r"""
 $ErrorActionPreference = 'Stop'
 $system = Get-CimInstance Win32_OperatingSystem
+$volatile = [Microsoft.Win32.RegistryOptions]::Volatile
+$check = [Microsoft.Win32.RegistryKeyPermissionCheck]::Default
+$key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SOFTWARE\fltlab-boot', $check, $volatile)
+if (-not $key.GetValue('id')) { $key.SetValue('id', [Guid]::NewGuid().ToString()) }
 $random = New-Object byte[] 16
 [Security.Cryptography.RandomNumberGenerator]::Create().GetBytes($random)
 $epoch = [DateTime]::SpecifyKind([DateTime]'1970-01-01', 'Utc')
 @{
-    boot_id = $system.LastBootUpTime.ToUniversalTime().ToString('o')
+    boot_id = $key.GetValue('id')
     time = ([DateTime]::UtcNow - $epoch).TotalSeconds
     random = [BitConverter]::ToString($random).Replace('-', '')
     build = $system.Version
@@ -79,7 +86,8 @@ $epoch = [DateTime]::SpecifyKind([DateTime]'1970-01-01', 'Utc')
 def powershell(script: str) -> str:
     """The command line that runs a script; ValueError if cmd.exe would cut it."""
     encoded = base64.b64encode(script.strip().encode("utf-16-le")).decode()
-    line = f"powershell.exe -NoProfile -NonInteractive -EncodedCommand {encoded}"
+    # -InputFormat None: else PowerShell itself reads standard input, as objects for $input, beside the script.
+    line = f"powershell.exe -NoProfile -NonInteractive -InputFormat None -EncodedCommand {encoded}"
     if len(line) > COMMAND_LINE_LIMIT:
         raise ValueError(f"the script makes a command line of {len(line)} characters, {COMMAND_LINE_LIMIT} is all")
     return line
