@@ -1,1 +1,1 @@
-"""The reference kernel: an executable model of the documented filter-manager contract. Imports nothing of harness but nt."""
+"""The reference kernel: an executable model of the documented filter-manager contract. Imports only harness.nt."""

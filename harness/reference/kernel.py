@@ -49,8 +49,10 @@ from harness.reference.verifier.stop import BugCheckKind, BugCheckStop, KernelSt
 
 if TYPE_CHECKING:
     from harness.reference.flt.manager import FilterManager
+    from harness.reference.flt.services import Service
     from harness.reference.io.manager import IoManager
     from harness.reference.scheduler.requests import KernelCode
+    from harness.reference.user.program import Programs
 
 load_topics()
 
@@ -59,8 +61,9 @@ class Kernel:
     """A machine."""
 
     io: "IoManager"
-    """Set by system.py, as is `flt`: a kernel for itself has no files."""
+    """Set by system.py, as are `flt` and `programs`: a kernel for itself has no files."""
     flt: "FilterManager"
+    programs: "Programs"
 
     def __init__(
         self,
@@ -120,6 +123,10 @@ class Kernel:
         self.next_system_mapping = SYSTEM_MAPPINGS
         self.notify_routines: dict[str, list[int]] = {}
         """Process, thread and image notify routines that drivers registered."""
+        self.pager: Callable[[int], KernelCode | None] | None = None
+        """Asked at a page fault: code that brings the page in, or None if the address is nobody's."""
+        self.services: dict[str, Service] = {}
+        """Minifilters that are registered, by lower-case name of their service: what FilterLoad can load."""
         self.close_hooks: dict[str, Callable[[Handle], int | KernelCode]] = {}
         """How a handle to a type of object is closed, where that is more than forgetting it."""
         self.object_names: dict[str, Callable[[Object], str]] = {}
@@ -228,6 +235,10 @@ class Kernel:
         """Run until `thread` has ended; its result. Raises BugCheckStop or HangStop."""
         self._run(lambda: thread.ended, deadline)
         return thread.result
+
+    def run_while(self, condition: Callable[[], bool]) -> None:
+        """Run as long as `condition()` holds. Raises BugCheckStop or HangStop."""
+        self._run(lambda: not condition(), None)
 
     def run(self, code: "KernelCode", name: str = "system", *, process: Process | None = None) -> Any:
         """Spawn a thread for `code` and run until it has ended; its result."""

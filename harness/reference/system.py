@@ -1,6 +1,7 @@
 """A whole machine: the kernel with its I/O manager, filter manager, volumes and user-mode side."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from harness.reference.flt.manager import FilterManager
 from harness.reference.io import load_exports as load_io_manager
 from harness.reference.io.manager import IoManager
 from harness.reference.kernel import Kernel
+from harness.reference.user import load_exports as load_user_mode
+from harness.reference.user.program import Programs
+from harness.reference.user.sections import page_fault
 from harness.reference.volume.filesystem import FileSystem
 
 if TYPE_CHECKING:
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 load_io_manager()
 load_filter_manager()
+load_user_mode()
 
 
 class System(Kernel):
@@ -34,6 +39,8 @@ class System(Kernel):
         super().__init__(seed=seed, processors=processors, mutants=mutants, policy=policy, memory_mib=memory_mib)
         self.io = IoManager(self)
         self.flt = FilterManager(self)
+        self.programs = Programs(self)
+        self.pager = partial(page_fault, self)
         self.volumes: list[Volume] = [
             self.io.add_volume(name, FileSystem(root)) for name, root in (volumes or {}).items()
         ]

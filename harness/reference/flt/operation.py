@@ -204,7 +204,9 @@ class Operation:
         request.minor = minor
         request.operation_flags = operation_flags
         request.parameters = parameters
-        request.file = self.manager.kernel.io.file_at(file) if file else None
+        if request.file is None or request.file.address != file:
+            # A file object that is being closed has no references left, and is still this request's.
+            request.file = self.manager.kernel.io.file_at(file) if file else None
 
     # -- the end
 

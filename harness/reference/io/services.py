@@ -42,6 +42,8 @@ def service(name: str) -> Callable[[Service], Service]:
                 if mode == KERNEL_MODE:
                     raise
                 return exception.status
+            except VolumeError as error:
+                return int(error.status)
             return _guard(result, mode) if isinstance(result, GeneratorType) else result
 
         signature = inspect.signature(function)

@@ -14,15 +14,8 @@ if TYPE_CHECKING:
 _TYPE_VARIABLES = {
     "PsThreadType": "Thread",
     "PsProcessType": "Process",
-    "IoFileObjectType": "File",
-    "ExEventObjectType": "Event",
-    "ExSemaphoreObjectType": "Semaphore",
     "SeTokenObjectType": "Token",
-    "MmSectionObjectType": "Section",
     "CmKeyObjectType": "Key",
-    "IoDriverObjectType": "Driver",
-    "IoDeviceObjectType": "Device",
-    "TmTransactionObjectType": "TmTx",
 }
 
 
@@ -58,7 +51,7 @@ def _is_type(k: "Kernel", item: Object, type_address: int) -> bool:
         return True
     for variable, address in k.data.object_types.items():
         if address == type_address:
-            return _TYPE_VARIABLES[variable] == item.type
+            return _TYPE_VARIABLES.get(variable, variable) == item.type
     return False
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.nt import BugCheck
 from harness.reference.cpu.code import ENTER, ENTER_STACK_POINTER, RESULT
-from harness.reference.cpu.emulator import RSP, Emulator
+from harness.reference.cpu.emulator import RIP, RSP, Emulator, MachineState
 from harness.reference.cpu.exceptions import GuestException, PageFault
 from harness.reference.cpu.seh.unwind import Registers
 from harness.reference.cpu.traps import Faulted, GuestEvent, Interrupted, Raised, Returned, Suspended, Traps
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.reference.cpu.seh.dispatch import ExceptionDispatcher
     from harness.reference.kernel import Kernel
     from harness.reference.scheduler.processor import Processor
+    from harness.reference.scheduler.requests import KernelCode
     from harness.reference.scheduler.scheduler import Scheduler
 
 _ENTER = Struct("<6Q")
@@ -31,6 +32,7 @@ _RETURN = Struct("<QQ")
 _U64 = Struct("<Q")
 _M64 = (1 << 64) - 1
 _SHADOW_SPACE = 0x20
+_PAGE_FAULT = 14
 RUNAWAY_INSTRUCTIONS = 50_000_000
 """How much guest code may run, once it has drawn attention by its duration, without calling the kernel."""
 
@@ -141,11 +143,15 @@ class Engine:
             return None
         if kind is EndThread:
             assert isinstance(request, EndThread)
-            self._unwind_frames(execution, 0)
-            execution.finished = True
-            execution.result = request.status
-            return Outcome.ENDED
+            return self._end(execution, request.status)
         raise self._kernel.kernel_fault(TypeError(f"{request!r} is no request"), frame.export)
+
+    def _end(self, execution: Execution, status: int) -> Outcome:
+        """End a thread wherever it is."""
+        self._unwind_frames(execution, 0)
+        execution.finished = True
+        execution.result = status
+        return Outcome.ENDED
 
     def _returned(self, execution: Execution, value: Any) -> Outcome | None:
         """A Python frame has returned: to guest code, or to nobody."""
@@ -275,6 +281,9 @@ class Engine:
     def _run_guest(self, execution: Execution, address: int, *, user: bool) -> Outcome | None:
         """Run the emulator until a hook stops it, and take in why."""
         traps = self._traps
+        thread = self._processor.thread
+        if user and thread is not None and thread.terminating and execution is thread.execution:
+            return self._end(execution, thread.exit_status)
         self._emulator.set_gs(execution.teb if user else self._processor.kpcr)
         traps.event = None
         self._emulator.run(address)
@@ -299,12 +308,32 @@ class Engine:
             return None
         if isinstance(event, Faulted):
             state = self._emulator.recover()
+            if event.vector == _PAGE_FAULT and self._kernel.pager is not None:
+                code = self._kernel.pager(state.fault_address)
+                if code is not None:
+                    handling = self._page_in(execution, code, state)
+                    execution.frames.append(Frame(handling, state.general[RSP], "page fault"))
+                    execution.send = None
+                    return None
             status, parameters = self._kernel.faults.classify(event.vector, state)
             self._push_exception(execution, Registers(state.general, state.vectors), status, parameters)
             return None
         if isinstance(event.error, KernelStop):
             raise event.error
         raise self._kernel.kernel_fault(event.error, event.export) from event.error
+
+    def _page_in(self, execution: Execution, code: "KernelCode", state: MachineState) -> "KernelCode":
+        """Bring a page in, then run the instruction again; if that fails, the instruction raises."""
+        try:
+            yield from code
+        except GuestException as exception:
+            frame = execution.frames[-1]
+            registers = Registers(state.general, state.vectors)
+            handling, frame.fault, frame.stack_pointer = self._seh.begin(
+                registers, exception.status, exception.parameters
+            )
+            yield from handling
+        yield Resume(state.general[RIP], state.general, state.vectors)
 
     # -- code that does not come back
 

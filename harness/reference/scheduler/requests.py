@@ -34,7 +34,8 @@ class Wait:
 
     `timeout` is relative, in 100 ns of virtual time; None waits for ever, 0 polls. The answer is WAIT_0 + index
     (0 for `all`), TIMEOUT, ABANDONED_WAIT_0 + index.  `reason` is shown when the wait never ends.
-    `idle` marks a wait for work that is no part of a hang (a worker thread's).
+    `idle` marks a wait for work that is no part of a hang (a worker thread's). `user` marks a program's wait, which
+    ends with ALERTED when its thread is terminated.
     """
 
     objects: Sequence[Dispatcher]
@@ -42,6 +43,7 @@ class Wait:
     all: bool = False
     reason: str = ""
     idle: bool = False
+    user: bool = False
 
 
 @dataclass(frozen=True, slots=True)

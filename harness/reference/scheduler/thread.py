@@ -133,6 +133,9 @@ class Thread(Dispatcher):
         self.processor: Processor | None = None
         self.waiting: Wait | None = None
         self.user: UserState | None = None
+        self.terminating = False
+        """The thread ends, with `exit_status`, before it runs user-mode code again."""
+        self.exit_status = 0
         self.start = 0
         self.system = True
         self.at_end: list[Callable[[Thread], None]] = []

@@ -25,8 +25,8 @@ class Location:
 
     @property
     def driver(self) -> str | None:
-        """The driver's name."""
-        return self.image.name if self.image is not None else None
+        """The driver's name; a program is none."""
+        return self.image.name if self.image is not None and not self.image.user else None
 
     @property
     def location(self) -> str | None:
