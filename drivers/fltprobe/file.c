@@ -12,11 +12,12 @@ typedef struct _BIT_WORD {
     ULONG Bits;
 } BIT_WORD;
 
+/* The generic rights: with FILE_APPEND_DATA spelled out NtCreateFile refuses non-cached files. */
 static const BIT_WORD AccessWords[] = {
-    {"read", FILE_GENERIC_READ},
-    {"write", FILE_GENERIC_WRITE},
-    {"rw", FILE_GENERIC_READ | FILE_GENERIC_WRITE},
-    {"execute", FILE_GENERIC_EXECUTE},
+    {"read", GENERIC_READ},
+    {"write", GENERIC_WRITE},
+    {"rw", GENERIC_READ | GENERIC_WRITE},
+    {"execute", GENERIC_EXECUTE},
     {"delete", DELETE},
     {"append", FILE_APPEND_DATA},
     {"attributes", FILE_READ_ATTRIBUTES},
@@ -106,7 +107,7 @@ OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     const char *Name = Word(Line, 1, "a name and a path");
     const char *Path = Word(Line, 2, "a path");
-    ULONG Access = Bits(Line, "access", AccessWords, FILE_GENERIC_READ) | SYNCHRONIZE;
+    ULONG Access = Bits(Line, "access", AccessWords, GENERIC_READ) | SYNCHRONIZE;
     ULONG Options = Bits(Line, "options", OptionWords, 0);
     BOOLEAN Overlapped = (Options & OPTION_OVERLAPPED) != 0;
     OBJECT_ATTRIBUTES Attributes;
@@ -128,11 +129,9 @@ OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step)
         Bits(Line, "attributes", AttributeWords, FILE_ATTRIBUTE_NORMAL), Bits(Line, "share", ShareWords, 7),
         Bits(Line, "disposition", DispositionWords, FILE_OPEN), Options, NULL, 0);
     Step->Information = IoStatus.Information;
-    if (Step->Status >= 0) {
-        File = NewName(Line, NameFile, Name);
-        File->Handle = Handle;
-        File->Overlapped = Overlapped;
-    }
+    File = NewName(Line, NameFile, Name);
+    File->Handle = Step->Status >= 0 ? Handle : NULL;
+    File->Overlapped = Overlapped;
 }
 
 /*
