@@ -143,10 +143,15 @@ class Trace:
     process: int
 
     @classmethod
-    def of(cls, result: ProbeResult, labels: Sequence[str]) -> Self:
-        """The trace of one run of fltprobe, in the order of time."""
+    def of(cls, result: ProbeResult, labels: Sequence[str], *, since: int = 0) -> Self:
+        """The trace of one run of fltprobe, in the order of time, without operations that began before `since`.
+
+        `since` is a performance count. The close of a file that was prepared for the test may come late, when the
+        minifilters' rings have been cleared already, one after the other.
+        """
         events = sorted(result.events, key=lambda event: (event.time_stamp, event.filter, event.sequence))
-        return cls(tuple(labels), tuple(events), result.process_id)
+        early = {id(event) for old in group(labels, events) if old.begin < since for event in old.events}
+        return cls(tuple(labels), tuple(event for event in events if id(event) not in early), result.process_id)
 
     @cached_property
     def operations(self) -> list[Operation]:

@@ -73,15 +73,14 @@ class Lab:
         own = [line for line in (line.strip() for line in script.splitlines()) if line]
         text = "\n".join([*before, *own]) + "\n"
         answer, result = self._run_probe(text)
-        trace = Trace.of(result, tuple(self._filters))
+        own_steps = [step for step in result.steps if step.line > len(before)]
+        trace = Trace.of(result, tuple(self._filters), since=own_steps[0].begin if own_steps else 0)
         self.history.append(IoRun(text, answer, result, trace))
         self._check_kernel()
         _require_whole(result, trace, len(before))
         return replace(
             result,
-            steps=tuple(
-                replace(step, line=step.line - len(before)) for step in result.steps if step.line > len(before)
-            ),
+            steps=tuple(replace(step, line=step.line - len(before)) for step in own_steps),
         )
 
     @property
@@ -107,12 +106,12 @@ def _require_whole(result: ProbeResult, trace: Trace, prepared: int) -> None:
         f"{label} still holds {report.outstanding}" for label, report in result.filters.items() if report.outstanding
     ]
     lost = [f"{label} lost {report.dropped} events" for label, report in result.filters.items() if report.dropped]
-    if outstanding:
-        message = f"the I/O did not finish in time: {outstanding[0]}"
-    elif unprepared:
+    if unprepared:
         message = f"the files of the test could not be made: {unprepared[0]}"
     elif result.error:
         message = f"the I/O script stopped: {result.error}"
+    elif outstanding:
+        message = f"the I/O did not finish in time: {outstanding[0]}"
     elif lost:
         message = f"the trace is not whole: {', '.join(lost)}"
     else:

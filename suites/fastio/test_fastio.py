@@ -85,7 +85,7 @@ def test_pre_callbacks_of_fast_io_and_fsfilter_operations_are_called_at_passive_
         query       f class=basic
         query       f class=standard
         section     s f protect=read
-        map         v s
+        map         v s protect=read
         peek        v offset=0 length=16
         unmap       v
         query-path  V:\data.bin

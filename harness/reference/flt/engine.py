@@ -62,6 +62,7 @@ class PassageEngine:
             visit = operation.make_visit(index)
             if not visit.callbacks.pre:
                 if not self.kernel.mutant("post-only-registration-ignored"):
+                    operation.write_parameters(visit.parameters)
                     go_on = yield from self._act(operation, visit, _SYNTHETIC, 0)
                     if not go_on:
                         return

@@ -349,7 +349,7 @@ def flt_query_volume_information(k: "Kernel", instance: int, iosb: int, out: int
     request = _own_request(k, IrpMajor.QUERY_VOLUME_INFORMATION, file, packed, irp_flags=_SYNCHRONOUS)
     yield from _buffered(k, found, file, request)
     yield from k.io.cleanup(file)
-    k.objects.dereference(file.object)
+    yield from k.objects.release(file.object)
     k.memory.write(iosb, IO_STATUS.pack(request.status, request.information))
     return request.status
 

@@ -96,8 +96,6 @@ def flt_cbdq_insert_io(k: "Kernel", queue: int, data: int, context: int, insert_
         return status
     operation.queue = queue
     operation.queue_context = context
-    operation.view.queue_context_0 = queue
-    operation.view.queue_context_1 = context
     if context:
         k.memory.write_u64(context + 8, data)  # IO_CSQ_IRP_CONTEXT.Irp: the link back
     request = operation.request
@@ -117,7 +115,6 @@ def _take_out(k: "Kernel", view: CallbackDataQueue, operation: Operation) -> Cod
     if operation.queue_context:
         k.memory.write_u64(operation.queue_context + 8, 0)
     operation.queue = operation.queue_context = 0
-    operation.view.queue_context_0 = operation.view.queue_context_1 = 0
     operation.request.cancel_routine = None
 
 

@@ -83,7 +83,7 @@ class FileObject:
         self.directory_position = 0
         self.directory_pattern: str | None = None
         self.object: Object = kernel.objects.register(
-            Object("IoFileObjectType", self, self.address, on_delete=lambda _: kernel.io.last_reference(self))
+            Object("IoFileObjectType", self, self.address, deleting=lambda _: kernel.io.close(self))
         )
         self.event = GuestEvent(kernel.memory, view.address_of(FileObjectView.event), f"file object {name}")
 

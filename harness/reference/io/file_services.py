@@ -147,7 +147,7 @@ def _query_by_name(k: "Kernel", mode: int, path: str, kind: int, length: int, *,
         return status, b""
     status, data = yield from _query(k, mode, file, kind, length)
     yield from k.io.cleanup(file)
-    k.objects.dereference(file.object)
+    yield from k.objects.release(file.object)
     return status, data
 
 

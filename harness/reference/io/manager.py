@@ -111,16 +111,12 @@ class IoManager:
         item = self.kernel.objects.at(address)
         return item.body if item is not None and isinstance(item.body, FileObject) else None
 
-    def last_reference(self, file: FileObject) -> None:
-        """The last reference to a file object is gone: it is closed in a system thread, and freed."""
+    def close(self, file: FileObject) -> Code:
+        """The last reference to a file object is gone: IRP_MJ_CLOSE, if it was ever opened, and no file object."""
         file.volume.files.discard(file)
         if file.opened is None:
             file.free_memory()
             return
-        self.kernel.queue_worker(self._close(file))
-
-    def _close(self, file: FileObject) -> Code:
-        """IRP_MJ_CLOSE."""
         request = Request(
             OperationClass.IRP,
             IrpMajor.CLOSE,

@@ -30,6 +30,8 @@ class Object:
     """Called when the last handle is closed."""
     closing: "Callable[[Object], KernelCode] | None" = None
     """Kernel code that `close_handle` runs once the last handle is closed: a file's cleanup."""
+    deleting: "Callable[[Object], KernelCode] | None" = None
+    """Kernel code that runs once the last reference is gone: a file's close."""
     on_delete: Callable[["Object"], None] | None = None
     """Called when the last reference is gone."""
 
@@ -100,7 +102,7 @@ class ObjectManager:
         self.close(value)
         if item.handles == 0 and item.closing is not None:
             yield from item.closing(item)
-        self.dereference(item)
+        yield from self.release(item)
         return True
 
     @staticmethod
@@ -110,13 +112,26 @@ class ObjectManager:
         return item.references
 
     def dereference(self, item: Object) -> int:
-        """Drop a reference; the new count."""
+        """Drop a reference; the new count. What the last one takes is done by a system thread."""
         item.references -= 1
         if item.references == 0:
-            self._by_address.pop(item.address, None)
-            if item.on_delete is not None:
-                item.on_delete(item)
+            self._forget(item)
+            if item.deleting is not None:
+                self._kernel.queue_worker(item.deleting(item))
         return item.references
+
+    def release(self, item: Object) -> "KernelCode":
+        """Drop a reference; what the last one takes is done here."""
+        item.references -= 1
+        if item.references == 0:
+            self._forget(item)
+            if item.deleting is not None:
+                yield from item.deleting(item)
+
+    def _forget(self, item: Object) -> None:
+        self._by_address.pop(item.address, None)
+        if item.on_delete is not None:
+            item.on_delete(item)
 
     def handles_of(self, process: int) -> list[Handle]:
         """Open handles of a process."""
