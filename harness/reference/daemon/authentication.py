@@ -10,6 +10,7 @@ import os
 import re
 import struct
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +49,27 @@ class Authenticator:
             return None
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
-            return None if self._basic(value) else self.refuse()
+            return None if self._is_known(value, connection) or self._basic(value, connection) else self.refuse()
         if scheme.lower() in ("negotiate", "ntlm") and spnego:
             return self._negotiate(value, connection, scheme)
         return self.refuse()
 
-    def _basic(self, value: str) -> bool:
+    def _is_known(self, value: str, connection: Connection) -> bool:
+        """Whether a connection has come in with this before: the command that changes the password ends in peace."""
+        known = connection.authentication
+        return isinstance(known, _Basic) and hmac.compare_digest(known.value.encode(), value.encode())
+
+    def _basic(self, value: str, connection: Connection) -> bool:
         try:
             user, colon, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return False
         right_user = hmac.compare_digest(user.casefold().encode(), self._configuration.user.casefold().encode())
         right_password = hmac.compare_digest(password.encode(), self._configuration.password.encode())
-        return bool(colon) and right_user and right_password
+        if not (colon and right_user and right_password):
+            return False
+        connection.authentication = _Basic(value)
+        return True
 
     def _negotiate(self, value: str, connection: Connection, scheme: str) -> Response | None:
         negotiation = connection.authentication
@@ -74,6 +83,13 @@ class Authenticator:
         if negotiation.complete:
             return None
         return Response(401, headers=[("WWW-Authenticate", f"{scheme} {base64.b64encode(token or b'').decode()}")])
+
+
+@dataclass(frozen=True)
+class _Basic:
+    """What a connection has come in with."""
+
+    value: str
 
 
 class _Negotiation:

@@ -13,6 +13,7 @@ TOPICS = (
     "names",
     "queries",
     "own_io",
+    "own_create",
     "cancelled_opens",
     "memory",
     "locks",

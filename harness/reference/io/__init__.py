@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-TOPICS = ("transfer_services", "file_services", "device_exports")
+TOPICS = ("transfer_services", "file_services", "device_exports", "control_services")
 """The modules that define exports."""
 
 

@@ -4,6 +4,7 @@ from importlib import import_module
 
 TOPICS = (
     "crt",
+    "crt_numbers",
     "debug",
     "ex_locks",
     "ex_pool",
@@ -19,6 +20,7 @@ TOPICS = (
     "ob",
     "ps",
     "rtl_strings",
+    "rtl_conversions",
     "se",
     "se_tokens",
     "zw_registry",

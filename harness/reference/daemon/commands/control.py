@@ -1,11 +1,14 @@
 """What only a reference guest has: its kernel's options and state, and the identity a fork is given."""
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
+import signal
 import struct
 import time
+from pathlib import Path
 
 from harness.reference.client import KernelBusy, KernelError, KernelGone
 from harness.reference.daemon.commands.table import Invocation, command
@@ -13,6 +16,8 @@ from harness.reference.daemon.commands.table import Invocation, command
 RNDADDENTROPY = 0x40085203
 RNDRESEEDCRNG = 0x5207
 STATUS_SECONDS = 5.0
+SSH_SERVER_PID = Path("/run/dropbear.pid")
+AUTHORIZED_KEYS = Path("/root/.ssh/authorized_keys")
 
 
 @command("fltlab-kernel")
@@ -85,9 +90,17 @@ def _forked(call: Invocation) -> int:
     configuration.boot_id = str(told["boot_id"])
     configuration.password = str(told["password"])
     if configuration.ssh is not None:
-        (configuration.ssh / "ssh_host_key").write_bytes(base64.b64decode(told["ssh_host_key"]))
+        _change_ssh_keys(configuration.ssh, base64.b64decode(told["ssh_host_key"]), str(told["ssh_authorized_key"]))
     call.out(json.dumps({"boot_id": configuration.boot_id}))
     return 0
+
+
+def _change_ssh_keys(folder: Path, host_key: bytes, authorized_key: str) -> None:
+    """Give the SSH server the fork's keys and end it: the guest's first process starts it again."""
+    (folder / "ssh_host_key").write_bytes(host_key)
+    AUTHORIZED_KEYS.write_text(authorized_key + "\n", encoding="ascii")
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it is just being started
+        os.kill(int(SSH_SERVER_PID.read_text(encoding="ascii")), signal.SIGTERM)
 
 
 def _add_entropy(entropy: bytes) -> None:
