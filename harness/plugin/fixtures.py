@@ -113,4 +113,6 @@ def lab(
     lab = Lab(deployed.handles, volume, probe, watch.check, item.stash[FACTS].witnesses)
     item.stash[LAB] = lab
     yield lab
+    if lab.has_changed_stack:
+        lease.stack.forget()
     watch.check()

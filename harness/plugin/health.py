@@ -37,7 +37,7 @@ def _error(findings: list[dict[str, Any]]) -> DriverError:
     rule = f"{first['rule']} violated: " if first.get("rule") else ""
     details = [_line(finding) for finding in findings]
     catalogue = load_catalogue()
-    if first.get("rule") in catalogue:
+    if str(first.get("rule")) in catalogue:
         known = catalogue[str(first["rule"])]
         details += [f"{known.id} says: {known.statement}", f"source: {known.source}"]
     driver = first.get("driver") or "an undetermined driver"

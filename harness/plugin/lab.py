@@ -90,6 +90,11 @@ class Lab:
             raise ConfigurationError("the test asks for a trace before it has done any I/O", hint="lab.io(...) first")
         return self.history[-1].trace
 
+    @property
+    def has_changed_stack(self) -> bool:
+        """Whether a minifilter of the stack was attached, detached, loaded or unloaded meanwhile."""
+        return any(io.trace.lifecycle(label) for io in self.history for label in self._filters)
+
     def witness(self, condition: object, text: str) -> None:
         """Say that the contract *permits* what `text` says, and whether it occurred.
 

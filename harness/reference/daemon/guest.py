@@ -1,5 +1,6 @@
 """The guest as commands see it: drives, registry, the reference kernel, and who this boot is."""
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +8,8 @@ from typing import Any
 
 from harness.reference.client import KernelProcess
 from harness.reference.daemon.configuration import Configuration
-from harness.reference.daemon.paths import Drives
-from harness.reference.daemon.registry import Registry
+from harness.reference.daemon.paths import BadPath, Drives
+from harness.reference.daemon.registry import SERVICES, NoSuchKey, Registry
 
 SYSTEM_ROOT = "C:\\Windows"
 
@@ -51,6 +52,14 @@ class Guest:
     def service_tree(self, service: str) -> dict[str, Any]:
         """The key of a service as the kernel takes it. NoSuchKey if there is none."""
         return self.registry.service(service).as_tree()
+
+    def services(self) -> dict[str, Any]:
+        """Every service with an image, as the kernel is told of them."""
+        found = {}
+        for key in list(self.registry.key(SERVICES, create=True).keys.values()):
+            with contextlib.suppress(NoSuchKey, BadPath):  # a key without an image is no driver's
+                found[key.name] = {"image": str(self.image_of(key.name)), "registry": key.as_tree()}
+        return found
 
     def image_of(self, service: str) -> Path:
         """The file of a service's image. NoSuchKey or BadPath if there is none."""

@@ -1,4 +1,4 @@
-"""Command lines as cmd.exe reads them: chained with & and &&, cut into words, quotes kept together."""
+"""Command lines as cmd.exe reads them: chained with &, && and ||, cut into words, quotes kept together."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,14 @@ class BadCommandLine(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One command of a chain. `only_after_success`: it was joined with &&."""
+    """One command of a chain, and when it runs: "&" always, "&&" after a success, "||" after a failure."""
 
     text: str
-    only_after_success: bool
+    joined_by: str
+
+    def runs_after(self, code: int) -> bool:
+        """Whether it runs when the step before it ended with this exit code."""
+        return self.joined_by == "&" or (self.joined_by == "&&") is (code == 0)
 
 
 def unwrap(line: str) -> str:
@@ -27,9 +31,9 @@ def unwrap(line: str) -> str:
 
 
 def chain(line: str) -> list[Step]:
-    """Cut a line at & and && outside of quotes; BadCommandLine for pipes and redirections to files."""
+    """Cut a line at &, && and || outside of quotes; BadCommandLine for pipes and redirections to files."""
     steps: list[Step] = []
-    text, quoted, after_success, index = "", False, False, 0
+    text, quoted, joined_by, index = "", False, "&", 0
     line = unwrap(line.strip())
     for harmless in (" >nul 2>&1", " > nul 2>&1", " 2>&1", " >nul", " > nul", " 2>nul"):
         line = line.replace(harmless, "")
@@ -41,12 +45,13 @@ def chain(line: str) -> list[Step]:
             text += character
             index += 1
             continue
-        if character != "&":
+        doubled = line[index : index + 2] == 2 * character
+        if character in "<>" or (character == "|" and not doubled):
             raise BadCommandLine(f"{character} (pipes and redirections are not part of this shell)")
-        steps.append(Step(text.strip(), after_success))
-        text, after_success = "", line[index : index + 2] == "&&"
-        index += 2 if after_success else 1
-    steps.append(Step(text.strip(), after_success))
+        steps.append(Step(text.strip(), joined_by))
+        text, joined_by = "", 2 * character if doubled else character
+        index += len(joined_by)
+    steps.append(Step(text.strip(), joined_by))
     return [step for step in steps if step.text]
 
 

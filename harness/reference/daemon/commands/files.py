@@ -31,6 +31,14 @@ def _complain(call: Invocation, problem: BadPath | OSError) -> int:
     return 1
 
 
+def read_text(call: Invocation, path: str) -> str | None:
+    """The text of a file of the guest; None if there is none."""
+    try:
+        return _local(call, path).read_text(encoding="utf-8")
+    except (BadPath, OSError, UnicodeDecodeError):
+        return None
+
+
 @command("type")
 def type_(call: Invocation) -> int:
     """Print a file, byte for byte."""

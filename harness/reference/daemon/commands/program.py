@@ -29,6 +29,7 @@ def run_program(call: Invocation) -> int:
 def _run(call: Invocation, path: str) -> int:
     data = call.command.read_all()
     try:
+        call.guest.kernel.request("services", services=call.guest.services())
         result = call.guest.kernel.request(
             "run", image=path, args=list(call.words[1:]), stdin=base64.b64encode(data).decode()
         )

@@ -34,11 +34,20 @@ def rem(call: Invocation) -> int:
     return 0
 
 
+class Leave(Exception):
+    """Leave the batch file, or the command line, with an exit code; with that of the last command if none is given."""
+
+    def __init__(self, code: int = 0, *, given: bool = True) -> None:
+        super().__init__(code)
+        self.code = code
+        self.given = given
+
+
 @command("exit")
 def leave(call: Invocation) -> int:
-    """End with an exit code: `exit 3`, `exit /b 3`."""
+    """End with an exit code: `exit 3`, `exit /b 3`, `exit /b` with that of the command before."""
     numbers = [word for word in call.words[1:] if word.lstrip("-").isdigit()]
-    return int(numbers[0]) if numbers else 0
+    raise Leave(int(numbers[0])) if numbers else Leave(given=False)
 
 
 @command("whoami")

@@ -1,0 +1,198 @@
+r"""Deploying a stack of minifilters: upload, registration, load, attach; and the way back.
+
+One upload and one batch file do it all, so that a deployment costs two commands over WinRM. The batch file says which
+command comes next before it runs it: a failure names the driver, the command, the code and its meaning.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
+
+from harness.errors import DriverError, FltLabError, GuestError
+from harness.guest.command import CommandResult, shorten
+from harness.guest.guest import Guest
+from harness.guest.registration import SERVICES, DriverOptions, register, trust
+from harness.guest.stack import PlacedEntry
+from harness.minifilter.build import BuiltDriver
+from harness.minifilter.fltmc import InstanceRow, parse_failure, parse_instances
+from harness.nt.hresult import explain
+
+VOLUME = "V:"
+DEPLOY_SECONDS = 120.0
+_MARK = "@@ "
+_WHAT_THE_DRIVER_DOES = ("fltmc.exe load", "fltmc.exe attach", "fltmc.exe unload", "fltmc.exe detach")
+
+
+@dataclass(frozen=True)
+class DriverUnderTest:
+    """One minifilter of a stack: where it stands, its files, and how it registers."""
+
+    entry: PlacedEntry
+    driver: BuiltDriver
+    options: DriverOptions = field(default_factory=DriverOptions)
+
+
+@dataclass(frozen=True)
+class _Command:
+    """One line of a batch file, and which minifilter it is about."""
+
+    line: str
+    entry: PlacedEntry | None = None
+    expected: bool = True
+    """Whether it must succeed."""
+
+
+class Deployment:
+    """A stack in a guest, from top to bottom. `files` are put into the guest with it: Windows path -> content."""
+
+    def __init__(
+        self,
+        guest: Guest,
+        stack: Sequence[DriverUnderTest],
+        files: Mapping[str, bytes] | None = None,
+        volume: str = VOLUME,
+    ) -> None:
+        self._guest = guest
+        self.stack = tuple(stack)
+        self._files = dict(files or {})
+        self._volume = volume
+
+    def deploy(self) -> list[InstanceRow]:
+        """Upload, register, load and attach; the guest's instances afterwards.
+
+        Raises DriverError where a minifilter does not load or attach, GuestError where anything else fails.
+        """
+        certificates = self._certificates()
+        commands = [_Command(line) for line in trust(list(certificates))]
+        for item in self.stack:
+            commands += [
+                _Command(line, item.entry) for line in register(item.entry, item.driver.package.group, item.options)
+            ]
+        # From the bottom up: each new instance is attached above those that are there.
+        commands += [self._load(item.entry) for item in reversed(self.stack)]
+        commands += [self._attach(item.entry) for item in reversed(self.stack)]
+        files = {item.entry.image: item.driver.sys.read_bytes() for item in self.stack}
+        self._guest.drivers_under_test = tuple(item.entry.service for item in self.stack)
+        output = self._run("deploy", commands, {**self._files, **certificates, **files})
+        instances = parse_instances(output)
+        self._require_attached(instances)
+        return instances
+
+    def remove(self) -> None:
+        """Detach, unload and forget the stack; what is not there any more is no failure."""
+        commands: list[_Command] = []
+        for item in self.stack:
+            entry = item.entry
+            detach = f"fltmc.exe detach {entry.service} {self._volume} {entry.instance}"
+            commands += [
+                _Command(detach, entry, expected=False),
+                _Command(f"fltmc.exe unload {entry.service}", entry, expected=False),
+            ]
+        commands += [
+            _Command(rf'reg.exe delete "{SERVICES}\{item.entry.service}" /f', item.entry, expected=False)
+            for item in self.stack
+        ]
+        left = [row for row in parse_instances(self._run("remove", commands, {})) if self._is_ours(row)]
+        if left:
+            names = ", ".join(row.filter for row in left)
+            raise DriverError(f"{names} could not be detached and unloaded", details=tuple(map(str, left)))
+        self._guest.drivers_under_test = ()
+
+    def load(self, label: str) -> None:
+        """Load one minifilter of the stack again."""
+        self._run("load", [self._load(self._entry(label))], {})
+
+    def attach(self, label: str) -> None:
+        """Attach one minifilter of the stack again."""
+        self._run("attach", [self._attach(self._entry(label))], {})
+
+    def detach(self, label: str) -> None:
+        """Detach one minifilter of the stack. DriverError if it refuses."""
+        entry = self._entry(label)
+        command = f"fltmc.exe detach {entry.service} {self._volume} {entry.instance}"
+        self._run("detach", [_Command(command, entry)], {})
+
+    def unload(self, label: str) -> None:
+        """Unload one minifilter of the stack. DriverError if it refuses."""
+        entry = self._entry(label)
+        self._run("unload", [_Command(f"fltmc.exe unload {entry.service}", entry)], {})
+
+    # -- the commands
+
+    def _entry(self, label: str) -> PlacedEntry:
+        for item in self.stack:
+            if item.entry.label == label:
+                return item.entry
+        raise KeyError(label)
+
+    @staticmethod
+    def _load(entry: PlacedEntry) -> _Command:
+        return _Command(f"fltmc.exe load {entry.service}", entry)
+
+    def _attach(self, entry: PlacedEntry) -> _Command:
+        return _Command(f"fltmc.exe attach {entry.service} {self._volume} -i {entry.instance}", entry)
+
+    def _certificates(self) -> dict[str, bytes]:
+        """The certificates of the stack, each once, by their path in the guest."""
+        contents = {item.driver.certificate.read_bytes(): None for item in self.stack if item.driver.certificate}
+        folder = PureWindowsPath(self._guest.profile.stack_folder)
+        return {str(folder / f"certificate-{number}.cer"): content for number, content in enumerate(contents, start=1)}
+
+    def _run(self, name: str, commands: Sequence[_Command], files: Mapping[str, bytes]) -> str:
+        """Upload files and run commands as a batch file; what the `fltmc instances` behind them printed."""
+        path = str(PureWindowsPath(self._guest.profile.stack_folder) / f"{name}.cmd")
+        self._guest.put_all({**files, path: batch(commands)}, DEPLOY_SECONDS)
+        result = self._guest.run(f"cmd.exe /c {path}", timeout=DEPLOY_SECONDS)
+        done = result.output.split(_MARK)
+        number = int(done[-1].split(None, 1)[0]) if len(done) > 1 else 0
+        # fltmc's exit codes are not documented: its text tells too.
+        for at, printed in enumerate(done[1:], start=1):
+            if at <= len(commands) and commands[at - 1].expected and parse_failure(printed) is not None:
+                raise failure(self._guest, commands[at - 1].line, commands[at - 1].entry, printed, result)
+        if number <= len(commands):
+            command = commands[number - 1] if number else _Command(f"cmd.exe /c {path}")
+            raise failure(self._guest, command.line, command.entry, done[-1], result)
+        return done[-1].partition("\n")[2]
+
+    def _is_ours(self, row: InstanceRow) -> bool:
+        return row.filter.casefold() in {item.entry.service.casefold() for item in self.stack}
+
+    def _require_attached(self, instances: Sequence[InstanceRow]) -> None:
+        """The instances must stand as the stack says, by their altitudes."""
+        found = {row.filter.casefold(): row for row in instances if row.instance}
+        for item in self.stack:
+            row = found.get(item.entry.service.casefold())
+            if row is None or row.altitude != str(item.entry.altitude):
+                raise GuestError(
+                    f"{item.entry.service} is not attached at altitude {item.entry.altitude} after its deployment",
+                    details=tuple(f"| {row}" for row in instances),
+                    hint="fltlab image verify compares what fltmc prints in this guest with what is expected",
+                )
+
+
+def batch(commands: Sequence[_Command]) -> bytes:
+    """A batch file that stops at the first command that fails, and lists the instances at its end."""
+    lines = ["@echo off"]
+    for number, command in enumerate(commands, start=1):
+        stop = " || exit /b" if command.expected else ""
+        lines += [f"echo {_MARK}{number}", command.line + stop]
+    lines += [f"echo {_MARK}{len(commands) + 1}", "fltmc.exe instances"]
+    return ("\r\n".join(lines) + "\r\n").encode("ascii")
+
+
+def failure(guest: Guest, command: str, entry: PlacedEntry | None, printed: str, result: CommandResult) -> FltLabError:
+    """The error for one command of a batch that has failed."""
+    about = f"{entry.driver} ({entry.service})" if entry is not None else "the deployment"
+    known = parse_failure(printed)
+    codes = [known.code] if known else [int(code, 16) for code in re.findall(r"0x([0-9a-fA-F]{8})", printed)[:1]]
+    code = codes[0] if codes else result.exit_code
+    lines = [line.strip() for line in (printed.partition("\n")[2] + result.errors).splitlines() if line.strip()]
+    details = (f"command: {shorten(command)}", f"code: {explain(code)}", *(f"| {line}" for line in lines))
+    if entry is not None and command.startswith(_WHAT_THE_DRIVER_DOES):
+        verb = command.split()[1]
+        return DriverError(f"{about} could not be {_PARTICIPLES[verb]}: {explain(code)}", details=details)
+    return GuestError(f"{about} could not be registered in the guest {guest.name!r}", details=details)
+
+
+_PARTICIPLES = {"load": "loaded", "attach": "attached", "unload": "unloaded", "detach": "detached"}

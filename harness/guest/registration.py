@@ -1,0 +1,74 @@
+r"""How a minifilter is registered in a guest: its service, its Parameters, and its instance in both layouts.
+
+24H2 moved instance definitions from `Instances` to `Parameters\Instances`; both are written, with the same content.
+Sources: wdk-docs ifs/creating-an-inf-file-for-a-minifilter-driver.md, and docs/windows.md.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.errors import ConfigurationError
+from harness.guest.stack import PlacedEntry
+
+SERVICES = r"HKLM\SYSTEM\CurrentControlSet\Services"
+NO_AUTOMATIC_ATTACHMENT = 1
+SUPPORTED_FEATURES = 3
+
+
+@dataclass(frozen=True)
+class DriverOptions:
+    """What a driver of ours reads from its Parameters key. None leaves a value out: the driver has its own default."""
+
+    operations: tuple[str, ...] | None = None
+    contexts: tuple[str, ...] | None = None
+    options: tuple[str, ...] | None = None
+    event_capacity: int | None = None
+
+    def values(self) -> Iterator[tuple[str, str, str]]:
+        """Name, type and data of each value, as reg.exe takes them."""
+        for name, strings in (("Operations", self.operations), ("Contexts", self.contexts), ("Options", self.options)):
+            if strings is not None:
+                yield name, "REG_MULTI_SZ", r"\0".join(strings)
+        if self.event_capacity is not None:
+            yield "EventCapacity", "REG_DWORD", str(self.event_capacity)
+
+
+def register(entry: PlacedEntry, group: str, options: DriverOptions) -> list[str]:
+    """The commands that make a service of an entry whose image is in its place."""
+    key = rf"{SERVICES}\{entry.service}"
+    commands = [
+        (
+            f"sc.exe create {entry.service} type= filesys start= demand error= normal "
+            rf"binPath= \SystemRoot\System32\drivers\{entry.service}.sys group= {quoted(group)} depend= FltMgr"
+        ),
+        _add(key, "SupportedFeatures", "REG_DWORD", str(SUPPORTED_FEATURES)),
+        *(_add(rf"{key}\Parameters", name, kind, data) for name, kind, data in options.values()),
+    ]
+    for layout in (rf"{key}\Instances", rf"{key}\Parameters\Instances"):
+        instance = rf"{layout}\{entry.instance}"
+        commands += [
+            _add(layout, "DefaultInstance", "REG_SZ", entry.instance),
+            _add(instance, "Altitude", "REG_SZ", str(entry.altitude)),
+            _add(instance, "Flags", "REG_DWORD", str(NO_AUTOMATIC_ATTACHMENT)),
+        ]
+    return commands
+
+
+def trust(certificates: Sequence[str]) -> list[str]:
+    """The commands that let a guest trust what these certificates (paths in the guest) have signed."""
+    return [
+        f"certutil.exe -f -addstore {store} {quoted(path)}"
+        for path in certificates
+        for store in ("Root", "TrustedPublisher")
+    ]
+
+
+def quoted(word: str) -> str:
+    """A word of a command line in quotes; ConfigurationError for one that cmd.exe cannot be given whole."""
+    if '"' in word or any(ord(character) < 32 for character in word):
+        raise ConfigurationError(f"{word!r} cannot stand in a command line of Windows")
+    return f'"{word}"'
+
+
+def _add(key: str, name: str, kind: str, data: str) -> str:
+    return f"reg.exe add {quoted(key)} /v {name} /t {kind} /d {quoted(data)} /f"

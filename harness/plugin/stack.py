@@ -1,0 +1,100 @@
+"""The stack of a test: what its marks ask for, and the deployment of it in the guest that the test has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from harness.guest import Guest
+from harness.guest.deploy import Deployment, DriverUnderTest
+from harness.guest.registration import DriverOptions
+from harness.guest.stack import PlacedEntry, parse_stack, place
+from harness.minifilter.package import Control
+from harness.plugin.drivers import PROBE, Drivers
+from harness.plugin.filters import FilterHandle
+from harness.plugin.options import Settings
+from harness.plugin.probe import PROGRAM
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """A stack as a test wants it. `replaced` says which driver takes whose place in this run (--replace)."""
+
+    entries: tuple[PlacedEntry, ...]
+    options: Mapping[str, DriverOptions]
+    replaced: Mapping[str, str]
+
+    def driver_of(self, entry: PlacedEntry) -> str:
+        """The driver that is loaded for an entry."""
+        return self.replaced.get(entry.driver, entry.driver)
+
+
+@dataclass(frozen=True)
+class DeployedStack:
+    """What stands in the guest. `hashes` is the SHA-256 of each driver's image, by driver."""
+
+    handles: tuple[FilterHandle, ...]
+    hashes: dict[str, str]
+
+
+def stack_of(item: pytest.Item, settings: Settings) -> StackPlan:
+    """The stack that a test's marks describe; an empty one if it has none."""
+    mark = item.get_closest_marker("stack")
+    entries = place(parse_stack(list(mark.args) if mark else []))
+    options: dict[str, DriverOptions] = {}
+    for mark in reversed(list(item.iter_markers("driver_options"))):  # the nearest mark is the last word
+        given = mark.kwargs
+        options[mark.args[0]] = DriverOptions(
+            operations=_texts(given.get("operations")),
+            contexts=_texts(given.get("contexts")),
+            options=_texts(given.get("options")),
+            event_capacity=given.get("event_capacity"),
+        )
+    return StackPlan(tuple(entries), options, settings.replacements)
+
+
+def _texts(given: object) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    assert isinstance(given, list | tuple)
+    return tuple(map(str, given))
+
+
+class Stack:
+    """The stack of one guest: deployed when a test first needs it, kept while the next ones want the same."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self._plan: StackPlan | None = None
+        self._deployment: Deployment | None = None
+        self._ports: dict[str, bool] = {}
+        self._hashes: dict[str, str] = {}
+        self._has_probe = False
+
+    def deploy(self, plan: StackPlan, drivers: Drivers) -> DeployedStack:
+        """Make the guest's stack this one; the handles are new for every test, without rules."""
+        if plan != self._plan:
+            self._replace(plan, drivers)
+        handles = (FilterHandle(label, has_port=has_port) for label, has_port in self._ports.items())
+        return DeployedStack(tuple(handles), dict(self._hashes))
+
+    def forget(self) -> None:
+        """A test has detached or unloaded something: the next test needs the stack anew."""
+        self._plan = None
+
+    def _replace(self, plan: StackPlan, drivers: Drivers) -> None:
+        if self._deployment is not None:
+            self._deployment.remove()
+            self._plan = self._deployment = None
+        built = drivers.build([*(plan.driver_of(entry) for entry in plan.entries), PROBE])
+        stack = [
+            DriverUnderTest(entry, built[plan.driver_of(entry)], plan.options.get(entry.label, DriverOptions()))
+            for entry in plan.entries
+        ]
+        files = {} if self._has_probe else {PROGRAM: built[PROBE].sys.read_bytes()}
+        self._deployment = Deployment(self._guest, stack, files)
+        self._deployment.deploy()
+        self._has_probe = True
+        self._plan = plan
+        self._ports = {item.entry.label: item.driver.package.control is Control.FLTLAB for item in stack}
+        self._hashes = {item.driver.name: item.driver.sha256 for item in stack}
