@@ -1,6 +1,7 @@
 """`fltlab run`: the suites, on one guest or several. What it does is pytest with fltlab's plugin."""
 
 import difflib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 from harness.cli.checkout import checkout
 from harness.errors import ConfigurationError, ExitCode
 from harness.plugin import options
+from harness.report.resume import find_run, read_unfinished
 
 CONTEXT = {"ignore_unknown_options": True}
 # Options of pytest whose value is a word of its own: that word is no suite.
@@ -34,6 +36,7 @@ def run(
     ] = None,
     mutant: Annotated[list[str] | None, typer.Option("--mutant", metavar="NAME", help=options.MUTANT.help)] = None,
     image_dir: Annotated[str | None, typer.Option("--image-dir", metavar="DIR", help=options.IMAGE_DIR.help)] = None,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=options.RESUME.help)] = None,
     expression: Annotated[str | None, typer.Option("-k", metavar="WORDS", help="Only tests whose names match.")] = None,
     workers: Annotated[str | None, typer.Option("-n", metavar="N", help="Guests to use at a time.")] = None,
 ) -> None:
@@ -49,8 +52,14 @@ def run(
         options.IMAGE_DIR: image_dir,
     }
     for_pytest, suites = _split(words or [])
-    arguments = [*_flags(given), *for_pytest, *(suites or [str(_all_suites())])]
-    arguments += ["-k", expression] if expression else []
+    if resume is not None:
+        arguments = [
+            *_resumed(resume, [*_flags(given), *suites, *([f"-k {expression}"] if expression else [])]),
+            *for_pytest,
+        ]
+    else:
+        arguments = [*_flags(given), *for_pytest, *(suites or [str(_all_suites())])]
+        arguments += ["-k", expression] if expression else []
     arguments += ["-n", workers, "--dist", "loadfile"] if workers else []
     watcher = _Watcher()
     code = pytest.main(arguments, plugins=[watcher])
@@ -65,6 +74,19 @@ class _Watcher:
 
     def pytest_keyboard_interrupt(self) -> None:
         self.interrupted = True
+
+
+def _resumed(name: str, chosen: list[str]) -> list[str]:
+    """The arguments of pytest that finish an interrupted run, in the directory that it was started in."""
+    if chosen:
+        raise ConfigurationError(
+            f"--resume does not go with {' '.join(chosen)}",
+            details=("what is run, and on which guests, is what the interrupted run was started with",),
+        )
+    unfinished = read_unfinished(find_run(name, Path.cwd()))
+    directory = unfinished.directory.resolve()
+    os.chdir(unfinished.provenance.directory)
+    return [*unfinished.provenance.arguments, f"{options.RESUME.flag}={directory}"]
 
 
 def _flags(given: dict[options.Option, object]) -> Iterator[str]:

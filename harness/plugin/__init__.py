@@ -13,4 +13,6 @@ pytest_plugins = [
     "harness.plugin.evidence",
     "harness.plugin.recording",
     "harness.plugin.fixtures",
+    "harness.plugin.resume",
+    "harness.plugin.signals",
 ]

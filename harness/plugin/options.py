@@ -42,7 +42,11 @@ REPLACE = Option(
 )
 IMAGE_DIR = Option("--image-dir", "directory of guest images (default: the user's data directory)", "DIR")
 
-OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR)
+RESUME = Option(
+    "--resume", "finish an interrupted run: its directory, its id, or `last`; results that it has stand", "RUN"
+)
+
+OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from harness.plugin.run import RUN, Run
 from harness.report.journal import Journal
 from harness.report.provenance import GuestFacts, Provenance, now, write_run_json
 from harness.report.records import Outcome, TestRecord, Witness
+from harness.report.resume import UnfinishedRun
 from harness.report.summary import Summary, summarise
 
 RECORDER = "fltlab-recorder"
@@ -37,9 +38,21 @@ class Recorder:
         self.wrong_use = False
         self.provenance: Provenance | None = None
         self.summary: Summary | None = None
+        self._interrupted = False
         self._journal: Journal | None = None
         self._phases: dict[str, list[pytest.TestReport]] = {}
         self._begun = time.monotonic()
+        if run.unfinished is not None:
+            self._go_on(run.unfinished)
+
+    def _go_on(self, unfinished: UnfinishedRun) -> None:
+        """Begin with the results of the run that was interrupted."""
+        self.records.extend(unfinished.records)
+        self.exit_codes |= {ExitCode.FAILED for record in unfinished.records if record.outcome is Outcome.FAILED}
+        self._begun -= sum(record.seconds for record in unfinished.records)
+        self._journal = Journal(self.run.directory)
+        self.provenance = unfinished.provenance.resume(now())
+        write_run_json(self.run.directory, self.provenance, None)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take one phase of a test; with the last one the test goes into the journal."""
@@ -67,7 +80,13 @@ class Recorder:
     def _begin(self) -> Provenance:
         settings = self.run.settings
         provenance = Provenance.collect(
-            self.run.id, ("fltlab", "run", *_arguments()), settings.as_options(), settings.seed, settings.mutants
+            self.run.id,
+            ("fltlab", "run", *_arguments()),
+            settings.as_options(),
+            settings.seed,
+            settings.mutants,
+            arguments=self.run.arguments,
+            directory=str(self.run.started_in),
         )
         write_run_json(self.run.directory, provenance, None)
         return provenance
@@ -86,8 +105,12 @@ class Recorder:
         self._journal.close()
         self.provenance = self.provenance.finish(now())
         self.summary = write_reports(self.run.directory, self.provenance, self.records, time.monotonic() - self._begun)
-        if exitstatus == pytest.ExitCode.TESTS_FAILED:
+        if exitstatus == pytest.ExitCode.TESTS_FAILED or (
+            exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+            and ExitCode.FAILED in self.exit_codes
+        ):
             session.exitstatus = worst(self.exit_codes)
+        self._interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -108,6 +131,8 @@ class Recorder:
         width, color = reporter._tw.fullwidth, reporter.hasmarkup  # noqa: SLF001 (it has no public name)
         yield from _tables(self.records, self.summary, width, color=color)
         yield ""
+        if self._interrupted:
+            yield f"interrupted after {len(self.records)} tests; to finish: fltlab run --resume {self.run.directory}"
         yield f"files: {self.run.directory}/  (junit.xml, report.html, run.json, results.jsonl)"
 
 

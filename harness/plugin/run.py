@@ -4,6 +4,7 @@ The directory is named when pytest starts and made when the first test needs it:
 guest leaves nothing behind. Workers of pytest-xdist are told the name.
 """
 
+import json
 import re
 import shutil
 from functools import cached_property
@@ -13,45 +14,73 @@ from typing import Any
 import pytest
 
 from harness.errors import ConfigurationError
-from harness.plugin.options import Settings, settings
+from harness.plugin.options import RESUME, Settings, settings
 from harness.report.provenance import FILE_NAME as RUN_JSON
 from harness.report.provenance import new_run_id
+from harness.report.resume import UnfinishedRun, find_run, read_unfinished
 
 RUN = pytest.StashKey["Run"]()
 WORKER_KEY = "fltlab_run"
+FINISHED_KEY = "fltlab_finished"
 
 
 class Run:
-    """One run: its settings, its id, its directory."""
+    """One run: its settings, its id, its directory.
 
-    def __init__(self, config: pytest.Config, run_id: str, *, is_worker: bool, worker: str = "") -> None:
+    `unfinished` is the interrupted run that this one finishes, if it does; a worker of pytest-xdist knows only which
+    tests are `finished`.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        run_id: str,
+        *,
+        is_worker: bool,
+        worker: str = "",
+        unfinished: UnfinishedRun | None = None,
+        finished: frozenset[str] = frozenset(),
+    ) -> None:
         self.id = run_id
         self.is_worker = is_worker
         self.worker = worker
+        self.unfinished = unfinished
+        self.finished = unfinished.finished if unfinished is not None else finished
+        self.arguments = tuple(map(str, config.invocation_params.args))
+        self.started_in = config.invocation_params.dir
         self.settings: Settings = settings(config)
+        self._prepared = False
         self._default = Path(config.invocation_params.dir) / "runs" / run_id
 
     @property
     def path(self) -> Path:
         """Where the directory of this run is, or will be."""
+        if self.unfinished is not None:
+            return self.unfinished.directory
         return self.settings.out or self._default
 
     @cached_property
     def directory(self) -> Path:
         """The run's directory, made on first use. What an earlier run left in `--out DIR` is replaced."""
+        self.prepare()
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self.path
+
+    def prepare(self) -> None:
+        """Remove, once, what must not be there when the run begins; before any worker puts something there."""
+        if self._prepared or self.is_worker:
+            return
+        self._prepared = True
         path = self.path
-        if self.is_worker:
-            path.mkdir(parents=True, exist_ok=True)
-            return path
-        if path.is_dir() and any(path.iterdir()):
+        if self.unfinished is not None:
+            self._forget_what_is_run_again(self.unfinished)
+        elif path.is_dir() and any(path.iterdir()):
             if not (path / RUN_JSON).is_file():
                 raise ConfigurationError(
                     f"--out {path} is not empty, and holds no earlier run that could be replaced",
                     hint="an empty or a new directory",
                 )
             shutil.rmtree(path)
-        path.mkdir(parents=True, exist_ok=True)
-        return path
 
     def test_folder(self, nodeid: str) -> Path:
         """The folder of one test's files, made on first use."""
@@ -61,7 +90,17 @@ class Run:
 
     def guest_folder(self, number: int, name: str) -> Path:
         """The folder of one guest of this process; made by whoever has something to keep."""
-        return self.directory / "guests" / f"{number}-{name}{self.worker and f'-{self.worker}'}"
+        folder = self.directory / "guests" / f"{number}-{name}{self.worker and f'-{self.worker}'}"
+        # A run that is resumed has the folders of its first part.
+        return self.guest_folder(number + 1, name) if folder.exists() else folder
+
+    @staticmethod
+    def _forget_what_is_run_again(unfinished: UnfinishedRun) -> None:
+        """Remove the files of tests whose results do not stand, or that have none."""
+        kept = {record.folder for record in unfinished.records}
+        for folder in (unfinished.directory / "tests").glob("*"):
+            if str(folder.relative_to(unfinished.directory)) not in kept:
+                shutil.rmtree(folder)
 
 
 def folder_name(nodeid: str) -> str:
@@ -73,12 +112,31 @@ def folder_name(nodeid: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Name the run; a worker takes the name from the process that started it."""
     told: dict[str, Any] = getattr(config, "workerinput", {})
-    config.stash[RUN] = Run(
-        config, told.get(WORKER_KEY) or new_run_id(), is_worker=bool(told), worker=told.get("workerid", "")
-    )
+    if told:
+        finished = frozenset(json.loads(told[FINISHED_KEY]))
+        run = Run(config, told[WORKER_KEY], is_worker=True, worker=told["workerid"], finished=finished)
+    else:
+        unfinished = _unfinished(config)
+        run = Run(
+            config, unfinished.provenance.id if unfinished else new_run_id(), is_worker=False, unfinished=unfinished
+        )
+    config.stash[RUN] = run
+
+
+def _unfinished(config: pytest.Config) -> UnfinishedRun | None:
+    name = config.getoption(RESUME.name)
+    if name is None:
+        return None
+    try:
+        return read_unfinished(find_run(name, config.invocation_params.dir))
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist which run it belongs to."""
-    node.workerinput[WORKER_KEY] = node.config.stash[RUN].id
+    run: Run = node.config.stash[RUN]
+    run.prepare()
+    node.workerinput[WORKER_KEY] = run.id
+    node.workerinput[FINISHED_KEY] = json.dumps(sorted(run.finished))

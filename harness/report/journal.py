@@ -3,6 +3,7 @@
 A run that is killed loses nothing it has shown. The last line may then be cut short; reading ignores it.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -17,17 +18,36 @@ FILE_NAME = "results.jsonl"
 
 
 class Journal:
-    """Appends records to `results.jsonl` of a run directory."""
+    """Appends records to `results.jsonl` of a run directory, which nobody else may be doing."""
 
     def __init__(self, run_directory: Path) -> None:
         self.path = run_directory / FILE_NAME
         self._file = self.path.open("a", encoding="utf-8")
+        try:
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise ConfigurationError(
+                f"the run in {run_directory} is still going on", details=("another process writes its journal",)
+            ) from error
+        self._mend()
 
     def append(self, record: TestRecord) -> None:
         """Write one record; when this returns it has left the process."""
         self._file.write(json.dumps(record.to_json(), sort_keys=True) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+
+    def _mend(self) -> None:
+        """Remove a last line that a kill has cut short: what comes next begins a line of its own."""
+        written = self.path.read_bytes()
+        whole = written.rfind(b"\n") + 1
+        if whole == len(written):
+            return
+        if _parse(written[whole:].decode(errors="replace")) is None:
+            os.truncate(self.path, whole)
+        else:
+            self._file.write("\n")
 
     def close(self) -> None:
         self._file.close()
@@ -55,13 +75,17 @@ def read_journal(run_directory: Path) -> list[TestRecord]:
 
 
 def _lines(path: Path) -> Iterator[TestRecord]:
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
     for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
-        try:
-            yield TestRecord.from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines):
-                return  # the process was killed while it wrote
-            raise ConfigurationError(f"{path}:{number} is not a result", details=(str(error),)) from error
+        record = _parse(line)
+        if record is not None:
+            yield record
+        elif line and number < len(lines):  # the last one: the process, or the machine, died while it wrote
+            raise ConfigurationError(f"{path}:{number} is not a result", details=(line[:80],))
+
+
+def _parse(line: str) -> TestRecord | None:
+    try:
+        return TestRecord.from_json(json.loads(line))
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -37,7 +37,10 @@ class GuestFacts:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Everything of a run that is not a result. Times are UTC, ISO 8601."""
+    """Everything of a run that is not a result. Times are UTC, ISO 8601.
+
+    `arguments` are those of pytest, given in `directory`; `resumed` says when an interrupted run was gone on with.
+    """
 
     id: str
     started: str
@@ -47,6 +50,9 @@ class Provenance:
     options: Mapping[str, Any]
     seed: int | None = None
     mutants: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    directory: str = ""
+    resumed: tuple[str, ...] = ()
     finished: str | None = None
     guests: Mapping[str, GuestFacts] = field(default_factory=dict)
     drivers: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +65,9 @@ class Provenance:
         options: Mapping[str, Any],
         seed: int | None,
         mutants: tuple[str, ...] = (),
+        *,
+        arguments: tuple[str, ...] = (),
+        directory: str = "",
     ) -> Self:
         """The facts known when a run begins."""
         return cls(
@@ -70,7 +79,12 @@ class Provenance:
             options=options,
             seed=seed,
             mutants=mutants,
+            arguments=arguments,
+            directory=directory,
         )
+
+    def resume(self, at: str) -> Self:
+        return replace(self, resumed=(*self.resumed, at), finished=None)
 
     def finish(self, at: str) -> Self:
         return replace(self, finished=at)
@@ -112,9 +126,8 @@ def read_run_json(directory: Path) -> Provenance:
     for name, facts in data.pop("guests").items():
         facts.pop("notice", None)
         guests[name] = GuestFacts(**facts)
-    return Provenance(
-        **{**data, "command": tuple(data["command"]), "mutants": tuple(data["mutants"]), "guests": guests}
-    )
+    lists = {name: tuple(data.get(name, ())) for name in ("command", "mutants", "arguments", "resumed")}
+    return Provenance(**{**data, **lists, "guests": guests})
 
 
 def _versions() -> dict[str, str]:

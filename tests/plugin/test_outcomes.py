@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml  # noqa: F401 (before pytester takes a picture of sys.modules: its C part bears no second import)
 
 from harness.report.journal import read_journal
 from harness.report.records import Outcome
