@@ -244,3 +244,11 @@ def disconnect(k: "Kernel", client: ClientPort) -> Code:
     k.signal(client.ended)
     if not client.closed and client.server.disconnect:
         yield Call(client.server.disconnect, client.cookie)
+
+
+def disconnect_all(k: "Kernel", found: Filter) -> Code:
+    """Connections that are still open end with the filter, while its callback can still be called."""
+    for client in list(k.flt.clients.values()):
+        if client.server.filter is found:
+            yield from disconnect(k, client)
+            client.closed = True

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import IRP_MJ_OPERATION_END, ContextType, IrpMajor, Irql, NtStatus
-from harness.reference.flt import attachment
+from harness.reference.flt import attachment, ports
 from harness.reference.flt.contexts import delete_filter_contexts
 from harness.reference.flt.objects import Callbacks, ContextDefinition, Filter, Registration
 from harness.reference.flt.structures import CONTEXT_REGISTRATION, OPERATION_REGISTRATION, RegistrationView
@@ -109,6 +109,7 @@ def unregister(k: "Kernel", found: Filter) -> Code:
     found.unloading = True
     for instance in list(found.instances):
         yield from attachment.tear_down(k, instance, found.teardown_reason)
+    yield from ports.disconnect_all(k, found)
     if found.ports:
         k.verifier.report("UNL-03", found.name, "unregistered with its communication server port open")
     yield Wait([found.work.idle], reason=f"queued work items of {found.name} to finish")

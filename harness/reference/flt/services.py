@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.nt import FilterUnloadFlags, NtStatus, RegistrationFlags
-from harness.reference.flt import ports, registration
-from harness.reference.flt.objects import Filter
+from harness.reference.flt import registration
 from harness.reference.io.request import Code
 from harness.reference.loader.loader import LoadError
 from harness.reference.scheduler.requests import Call
@@ -55,16 +54,7 @@ def unload(k: "Kernel", service: str, *, mandatory: bool) -> Code:
     if not gone:
         k.verifier.report("UNL-03", found.name, "its unload callback returned without FltUnregisterFilter")
         yield from registration.unregister(k, found)
-    yield from _disconnect(k, found)
     driver = k.drivers.loaded.get(service.lower())
     if driver is not None:
         yield from k.drivers.unload(driver)
     return int(NtStatus.SUCCESS)
-
-
-def _disconnect(k: "Kernel", found: Filter) -> Code:
-    """Connections that are still open end with the filter."""
-    for client in list(k.flt.clients.values()):
-        if client.server.filter is found:
-            yield from ports.disconnect(k, client)
-            client.closed = True

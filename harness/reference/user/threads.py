@@ -71,3 +71,11 @@ def rtl_exit_user_process(k: "Kernel", status: U32) -> Code:
     """RtlExitUserProcess."""
     yield from k.programs.terminate(k.programs.current, status)
     yield from k.programs.exit_thread(status)
+
+
+@export(NTDLL, "RtlAdjustPrivilege")
+def rtl_adjust_privilege(k: "Kernel", privilege: U32, enable: U8, thread: U8, was_enabled: int) -> int:
+    """RtlAdjustPrivilege: a program here is an administrator's, and holds every privilege enabled for good."""
+    del privilege, enable, thread
+    k.memory.write_u8(was_enabled, 1)
+    return int(NtStatus.SUCCESS)
