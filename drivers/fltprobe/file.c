@@ -86,9 +86,11 @@ Bits(const PROBE_LINE *Line, const char *Key, const BIT_WORD *Words, ULONG Other
     return Sum;
 }
 
+/* The beginning of what came back: Length bytes as the answer says, but not more than the buffer had Room for. */
 void
-SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length)
+SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room)
 {
+    Length = Length < Room ? Length : Room;
     Step->DataLength = (ULONG)(Length < STEP_DATA_LENGTH ? Length : STEP_DATA_LENGTH);
     memcpy(Step->Data, Data, Step->DataLength);
 }
@@ -105,8 +107,8 @@ NameAttributes(POBJECT_ATTRIBUTES Attributes, PUNICODE_STRING String, const char
 void
 OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    const char *Name = Word(Line, 1, "a name and a path");
-    const char *Path = Word(Line, 2, "a path");
+    const char *Name = Line->Words[1];
+    const char *Path = Line->Words[2];
     ULONG Access = Bits(Line, "access", AccessWords, GENERIC_READ) | SYNCHRONIZE;
     ULONG Options = Bits(Line, "options", OptionWords, 0);
     BOOLEAN Overlapped = (Options & OPTION_OVERLAPPED) != 0;
@@ -136,7 +138,7 @@ OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 
 /*
  * The operation a request belongs to: the event named by async=, or one of its own that Finish waits for. A request on
- * a file that could not be opened goes to a handle that does not exist, and gets the status Windows gives for it.
+ * a file that could not be opened, or is closed, goes to a handle that does not exist, and gets the status Windows gives for it.
  */
 typedef struct _REQUEST {
     PROBE_NAME *File;
@@ -145,15 +147,16 @@ typedef struct _REQUEST {
 } REQUEST;
 
 static void
-Begin(const PROBE_LINE *Line, REQUEST *Request, PVOID Buffer)
+Begin(const PROBE_LINE *Line, REQUEST *Request, PVOID Buffer, SIZE_T Size)
 {
     const char *Async = Value(Line, "async");
 
-    Request->File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    Request->File = FindName(Line, NameFile, Line->Words[1]);
     Request->Asynchronous = Async != NULL;
     Request->Operation = Async != NULL ? NewName(Line, NameEvent, Async) : Allocate(sizeof(PROBE_NAME));
     Request->Operation->Handle = NewEvent();
     Request->Operation->Address = Buffer;
+    Request->Operation->Size = Size;
     Request->Operation->File = Request->File->Handle;
     Request->Operation->IoStatus.Status = STATUS_PENDING;
 }
@@ -195,12 +198,12 @@ Offset(const PROBE_LINE *Line, const REQUEST *Request, PLARGE_INTEGER Where)
 void
 ReadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    ULONG Length = (ULONG)Number(Line, "length", 4096);
+    ULONG Length = BufferLength(Line, "length", 0);
     PVOID Buffer = AllocatePages(Length + 1);
     LARGE_INTEGER Where;
     REQUEST Request;
 
-    Begin(Line, &Request, Buffer);
+    Begin(Line, &Request, Buffer, Length);
     Finish(Step, &Request,
            NtReadFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus, Buffer,
                       Length, Offset(Line, &Request, &Where), NULL));
@@ -211,18 +214,18 @@ void
 WriteVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     const char *Text = Value(Line, "text");
-    ULONG Length = (ULONG)Number(Line, "length", Text != NULL ? TextLength(Text) : 4096);
+    ULONG Length = BufferLength(Line, "length", Text != NULL ? (ULONG)TextLength(Text) : 4096);
     PUCHAR Buffer = AllocatePages(Length + 1);
     LARGE_INTEGER Where;
     REQUEST Request;
 
-    memset(Buffer, (int)Number(Line, "fill", 0), Length);
+    memset(Buffer, (int)NumberUpTo(Line, "fill", 0, 0xFF), Length);
     if (Text != NULL) {
         SIZE_T Given = TextLength(Text);
 
         memcpy(Buffer, Text, Given < Length ? Given : Length);
     }
-    Begin(Line, &Request, NULL);
+    Begin(Line, &Request, NULL, 0);
     Finish(Step, &Request,
            NtWriteFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus,
                        Buffer, Length, Offset(Line, &Request, &Where), NULL));
@@ -237,8 +240,8 @@ LockVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     REQUEST Request;
 
     Where.QuadPart = (LONGLONG)Number(Line, "offset", 0);
-    Length.QuadPart = (LONGLONG)Number(Line, "length", 1);
-    Begin(Line, &Request, NULL);
+    Length.QuadPart = (LONGLONG)Number(Line, "length", 0);
+    Begin(Line, &Request, NULL, 0);
     Finish(Step, &Request,
            NtLockFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus, &Where,
                       &Length, 0, !Has(Line, "wait"), !Has(Line, "shared")));
@@ -248,13 +251,13 @@ LockVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 UnlockVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    PROBE_NAME *File = FindName(Line, NameFile, Line->Words[1]);
     IO_STATUS_BLOCK IoStatus;
     LARGE_INTEGER Where;
     LARGE_INTEGER Length;
 
     Where.QuadPart = (LONGLONG)Number(Line, "offset", 0);
-    Length.QuadPart = (LONGLONG)Number(Line, "length", 1);
+    Length.QuadPart = (LONGLONG)Number(Line, "length", 0);
     Step->Status = NtUnlockFile(File->Handle, &IoStatus, &Where, &Length, 0);
 }
 
@@ -262,7 +265,7 @@ UnlockVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 FlushVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    PROBE_NAME *File = FindName(Line, NameFile, Line->Words[1]);
     IO_STATUS_BLOCK IoStatus;
 
     Step->Status = NtFlushBuffersFile(File->Handle, &IoStatus);
@@ -272,20 +275,17 @@ FlushVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    ULONG InLength = (ULONG)Number(Line, "in", 0);
-    ULONG OutLength = (ULONG)Number(Line, "out", 0);
+    ULONG InLength = BufferLength(Line, "in", 0);
+    ULONG OutLength = BufferLength(Line, "out", 0);
     PVOID In = AllocatePages(InLength + 1);
     PVOID Out = AllocatePages(OutLength + 1);
     REQUEST Request;
 
-    if (Value(Line, "code") == NULL) {
-        ScriptError(Line, "fsctl needs code=", NULL);
-    }
-    Begin(Line, &Request, OutLength != 0 ? Out : NULL);
+    Begin(Line, &Request, Out, OutLength);
     Finish(Step, &Request,
            NtFsControlFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus,
-                           (ULONG)Number(Line, "code", 0), InLength != 0 ? In : NULL, InLength,
-                           OutLength != 0 ? Out : NULL, OutLength));
+                           Number32(Line, "code", 0), InLength != 0 ? In : NULL, InLength, OutLength != 0 ? Out : NULL,
+                           OutLength));
 }
 
 /* notify <directory> [filter=0x..] [tree] [async=] */
@@ -295,18 +295,18 @@ NotifyVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     PVOID Buffer = AllocatePages(4096);
     REQUEST Request;
 
-    Begin(Line, &Request, Buffer);
+    Begin(Line, &Request, Buffer, 4096);
     Finish(Step, &Request,
            NtNotifyChangeDirectoryFile(
                Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus, Buffer, 4096,
-               (ULONG)Number(Line, "filter", 0x1 /* FILE_NOTIFY_CHANGE_FILE_NAME */), Has(Line, "tree")));
+               Number32(Line, "filter", 0x1 /* FILE_NOTIFY_CHANGE_FILE_NAME */), Has(Line, "tree")));
 }
 
 /* cancel <file> [async=<operation>]: one operation, or all of the file */
 void
 CancelVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    PROBE_NAME *File = FindName(Line, NameFile, Line->Words[1]);
     const char *Async = Value(Line, "async");
     PIO_STATUS_BLOCK Target = Async != NULL ? &FindName(Line, NameEvent, Async)->IoStatus : NULL;
     IO_STATUS_BLOCK IoStatus;
@@ -318,8 +318,8 @@ CancelVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 CloseVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    PROBE_NAME *File = FindName(Line, NameFile, Line->Words[1]);
 
     Step->Status = NtClose(File->Handle);
-    File->Name = NULL;
+    File->Handle = NULL;
 }

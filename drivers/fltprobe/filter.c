@@ -5,6 +5,8 @@
 #include "probe.h"
 
 #define DRAIN_EVENTS 256
+#define DRAIN_PATIENCE_MS 1000
+#define LOAD_DRIVER_PRIVILEGE 10 /* SE_LOAD_DRIVER_PRIVILEGE */
 #define POLL_TICKS (1 * TICKS_PER_MS)
 
 PROBE_FILTER Filters[MAXIMUM_FILTERS];
@@ -33,15 +35,11 @@ InitializeRequest(FLTLAB_REQUEST *Request, ULONG Command, ULONG Size)
 }
 
 NTSTATUS
-Send(const PROBE_FILTER *Filter, PVOID In, ULONG InSize, PVOID Out, ULONG OutSize, ULONG *Returned)
+Send(const PROBE_FILTER *Filter, PVOID In, ULONG InSize, PVOID Out, ULONG OutSize)
 {
-    DWORD Count = 0;
-    HRESULT Result = FilterSendMessage(Filter->Port, In, InSize, Out, OutSize, &Count);
+    DWORD Returned;
 
-    if (Returned != NULL) {
-        *Returned = Count;
-    }
-    return (NTSTATUS)Result;
+    return (NTSTATUS)FilterSendMessage(Filter->Port, In, InSize, Out, OutSize, &Returned);
 }
 
 static void
@@ -59,14 +57,37 @@ Keep(PROBE_FILTER *Filter, const FLTLAB_EVENT *Events, ULONG Count)
     Filter->EventCount += Count;
 }
 
-/* Take every event out of the ring. A minifilter that is gone has nothing more to say. */
+/*
+ * The ring of a minifilter belongs to one thread at a time. FALSE if another one has been in it for so long that it
+ * must be stuck in the minifilter.
+ */
+BOOLEAN
+BeginDrain(PROBE_FILTER *Filter)
+{
+    ULONG Tries;
+
+    for (Tries = 0; Tries < DRAIN_PATIENCE_MS; Tries++) {
+        if (__sync_lock_test_and_set(&Filter->Busy, 1) == 0) {
+            return TRUE;
+        }
+        Sleep100ns(TICKS_PER_MS);
+    }
+    return FALSE;
+}
+
+void
+EndDrain(PROBE_FILTER *Filter)
+{
+    __sync_lock_release(&Filter->Busy);
+}
+
+/* Take every event out of the ring, between BeginDrain and EndDrain. A minifilter that is gone has nothing to say. */
 void
 Drain(PROBE_FILTER *Filter)
 {
     static const ULONG Size = FIELD_OFFSET(FLTLAB_DRAIN_REPLY, Events) + DRAIN_EVENTS * sizeof(FLTLAB_EVENT);
     FLTLAB_DRAIN_REPLY *Reply;
     FLTLAB_REQUEST Request;
-    ULONG Returned;
 
     if (Filter->Reply == NULL) {
         Filter->Reply = AllocatePages(Size);
@@ -75,7 +96,7 @@ Drain(PROBE_FILTER *Filter)
     InitializeRequest(&Request, FLTLAB_COMMAND_DRAIN, sizeof(Request));
     do {
         Reply->Count = 0;
-        if (Send(Filter, &Request, sizeof(Request), Reply, Size, &Returned) < 0) {
+        if (Send(Filter, &Request, sizeof(Request), Reply, Size) < 0) {
             return;
         }
         Filter->Dropped = Reply->Dropped;
@@ -84,29 +105,65 @@ Drain(PROBE_FILTER *Filter)
     } while (Reply->Count > 0);
 }
 
+static NTSTATUS
+Release(const PROBE_FILTER *Filter, ULONG RuleId, ULONG *Count)
+{
+    FLTLAB_RULE_REQUEST Request;
+    FLTLAB_RULE_REPLY Reply;
+    NTSTATUS Status;
+
+    memset(&Request, 0, sizeof(Request));
+    memset(&Reply, 0, sizeof(Reply));
+    InitializeRequest(&Request.Header, FLTLAB_COMMAND_RELEASE, sizeof(Request));
+    Request.RuleId = RuleId;
+    Status = Send(Filter, &Request, sizeof(Request), &Reply, sizeof(Reply));
+    *Count = Reply.Count;
+    return Status;
+}
+
+/* A thread that a minifilter holds in the kernel would keep this process, and so the port, from ending. */
+void
+ReleaseEverything(void)
+{
+    ULONG Index;
+    ULONG Count;
+
+    for (Index = 0; Index < FilterCount; Index++) {
+        Release(&Filters[Index], 0, &Count);
+    }
+}
+
 /* filter <label> [\port] */
 void
 FilterVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    const char *Label = Word(Line, 1, "a label");
+    const char *Label = Line->Words[1];
     const char *Name = Line->Count > 2 ? Line->Words[2] : Join("\\fltlab-", Label);
     FLTLAB_REQUEST Request;
     PROBE_FILTER *Filter;
 
+    ULONG Index;
+
+    for (Index = 0; Index < FilterCount; Index++) {
+        if (SameText(Filters[Index].Label, Label)) {
+            ScriptError(Line, "there is a `filter` line already for", Label);
+        }
+    }
     if (FilterCount == MAXIMUM_FILTERS) {
         ScriptError(Line, "more than 16 minifilters in one script", NULL);
     }
     Filter = &Filters[FilterCount];
     Step->Status = (NTSTATUS)FilterConnectCommunicationPort(Wide(Name, NULL), 0, NULL, 0, NULL, &Filter->Port);
     if (Step->Status < 0) {
-        ScriptError(Line, "no connection to the control port (is the minifilter loaded?)", Name);
+        FilterError(Line, "no connection to the control port; is the minifilter loaded?", Name, Step->Status);
     }
     Filter->Label = Label;
     FilterCount++;
     InitializeRequest(&Request, FLTLAB_COMMAND_CLEAR, sizeof(Request));
-    Step->Status = Send(Filter, &Request, sizeof(Request), NULL, 0, NULL);
+    Step->Status = Send(Filter, &Request, sizeof(Request), NULL, 0);
     if (Step->Status < 0) {
-        ScriptError(Line, "the minifilter does not speak this version of fltlab's control protocol", Label);
+        FilterError(Line, "the minifilter does not speak this version of fltlab's control protocol", Label,
+                    Step->Status);
     }
 }
 
@@ -114,25 +171,19 @@ FilterVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 ReleaseVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_FILTER *Filter = FindFilter(Line, Word(Line, 1, "a label"));
-    FLTLAB_RULE_REQUEST Request;
-    FLTLAB_RULE_REPLY Reply;
+    ULONG Count;
 
-    memset(&Request, 0, sizeof(Request));
-    memset(&Reply, 0, sizeof(Reply));
-    InitializeRequest(&Request.Header, FLTLAB_COMMAND_RELEASE, sizeof(Request));
-    Request.RuleId = (ULONG)Number(Line, "rule", 0);
-    Step->Status = Send(Filter, &Request, sizeof(Request), &Reply, sizeof(Reply), NULL);
-    Step->Information = Reply.Count;
+    Step->Status = Release(FindFilter(Line, Line->Words[1]), Number32(Line, "rule", 0), &Count);
+    Step->Information = Count;
 }
 
 /* Ask again until Wanted is reached or the time is up; STATUS_TIMEOUT then. Information is what was last seen. */
 static void
 Expect(PROBE_LINE *Line, PROBE_STEP *Step, ULONG (*Seen)(const PROBE_LINE *Line, PROBE_FILTER *Filter))
 {
-    PROBE_FILTER *Filter = FindFilter(Line, Word(Line, 1, "a label"));
+    PROBE_FILTER *Filter = FindFilter(Line, Line->Words[1]);
     ULONGLONG Wanted = Number(Line, "count", 1);
-    LONGLONG Left = (LONGLONG)Number(Line, "timeout", DEFAULT_DEADLINE_MS / 2) * TICKS_PER_MS;
+    LONGLONG Left = (LONGLONG)Number32(Line, "timeout", DEFAULT_DEADLINE_MS / 2) * TICKS_PER_MS;
 
     for (;;) {
         Step->Information = Seen(Line, Filter);
@@ -158,7 +209,7 @@ Held(const PROBE_LINE *Line, PROBE_FILTER *Filter)
     (void)Line;
     memset(&Reply, 0, sizeof(Reply));
     InitializeRequest(&Request, FLTLAB_COMMAND_QUERY, sizeof(Request));
-    return Send(Filter, &Request, sizeof(Request), &Reply, sizeof(Reply), NULL) < 0 ? 0 : Reply.Held;
+    return Send(Filter, &Request, sizeof(Request), &Reply, sizeof(Reply)) < 0 ? 0 : Reply.Held;
 }
 
 /* expect-held <label> count=<n> [timeout=<ms>] */
@@ -171,32 +222,41 @@ ExpectHeldVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 static ULONG
 MatchingEvents(const PROBE_LINE *Line, PROBE_FILTER *Filter)
 {
-    const char *Major = Value(Line, "major");
-    ULONG MajorCode = FLTLAB_ANY_FUNCTION;
-    ULONGLONG Phase = Number(Line, "phase", 0);
+    ULONG WantedMajor = Major(Line);
+    ULONG WantedPhase = Phase(Line);
     ULONG Count = 0;
     ULONG Index;
 
-    if (Major != NULL && !MajorFunction(Major, &MajorCode)) {
-        ScriptError(Line, "there is no such major function", Major);
+    if (!BeginDrain(Filter)) {
+        return 0;
     }
     Drain(Filter);
     for (Index = 0; Index < Filter->EventCount; Index++) {
         const FLTLAB_EVENT *Event = &Filter->Events[Index];
 
-        if ((MajorCode == FLTLAB_ANY_FUNCTION || Event->MajorFunction == MajorCode) &&
-            (Phase == 0 || Event->Phase == Phase)) {
+        if ((WantedMajor == FLTLAB_ANY_FUNCTION || Event->MajorFunction == WantedMajor) &&
+            (WantedPhase == 0 || Event->Phase == WantedPhase)) {
             Count++;
         }
     }
+    EndDrain(Filter);
     return Count;
 }
 
-/* expect-events <label> [major=<name>] [phase=<n>] count=<n> [timeout=<ms>] */
+/* expect-events <label> [major=<name>] [phase=<name>] count=<n> [timeout=<ms>] */
 void
 ExpectEventsVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     Expect(Line, Step, MatchingEvents);
+}
+
+/* fltlib's callers must have SeLoadDriverPrivilege enabled; where that fails, the call itself says so. */
+static void
+EnablePrivilege(void)
+{
+    BOOLEAN WasEnabled;
+
+    RtlAdjustPrivilege(LOAD_DRIVER_PRIVILEGE, TRUE, FALSE, &WasEnabled);
 }
 
 static const WCHAR *
@@ -209,9 +269,10 @@ Service(const char *Label)
 void
 AttachVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    const WCHAR *Name = Service(Word(Line, 1, "a label"));
+    const WCHAR *Name = Service(Line->Words[1]);
     const char *Volume = Value(Line, "volume");
 
+    EnablePrivilege();
     Step->Status = (NTSTATUS)FilterAttach(Name, Wide(Volume != NULL ? Volume : "V:", NULL), NULL, 0, NULL);
 }
 
@@ -219,9 +280,10 @@ AttachVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 DetachVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    const WCHAR *Name = Service(Word(Line, 1, "a label"));
+    const WCHAR *Name = Service(Line->Words[1]);
     const char *Volume = Value(Line, "volume");
 
+    EnablePrivilege();
     Step->Status = (NTSTATUS)FilterDetach(Name, Wide(Volume != NULL ? Volume : "V:", NULL), NULL);
 }
 
@@ -229,12 +291,14 @@ DetachVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 LoadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    Step->Status = (NTSTATUS)FilterLoad(Wide(Word(Line, 1, "a service"), NULL));
+    EnablePrivilege();
+    Step->Status = (NTSTATUS)FilterLoad(Wide(Line->Words[1], NULL));
 }
 
 /* unload <service> */
 void
 UnloadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    Step->Status = (NTSTATUS)FilterUnload(Wide(Word(Line, 1, "a service"), NULL));
+    EnablePrivilege();
+    Step->Status = (NTSTATUS)FilterUnload(Wide(Line->Words[1], NULL));
 }

@@ -36,20 +36,20 @@ Class(const PROBE_LINE *Line, const INFORMATION_CLASS *Classes)
     const char *Text = Value(Line, "class");
     const char *Allowed = "";
 
-    for (; Text != NULL && Classes->Word != NULL; Classes++) {
+    for (; Classes->Word != NULL; Classes++) {
         if (SameText(Classes->Word, Text)) {
             return Classes;
         }
         Allowed = Join(Join(Allowed, " "), Classes->Word);
     }
-    ScriptError(Line, "class= is needed, one of", Text != NULL ? Allowed : "those in docs/io-script.md");
+    ScriptError(Line, Join(Join("there is no class=", Text), ", but"), Allowed + 1);
 }
 
 /* query <file> class= */
 void
 QueryVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    PROBE_NAME *File = FindName(Line, NameFile, Line->Words[1]);
     const INFORMATION_CLASS *Asked = Class(Line, QueryClasses);
     PVOID Buffer = Allocate(Asked->Length);
     IO_STATUS_BLOCK IoStatus;
@@ -59,7 +59,7 @@ QueryVerb(PROBE_LINE *Line, PROBE_STEP *Step)
         NtQueryInformationFile(File->Handle, &IoStatus, Buffer, Asked->Length, (FILE_INFORMATION_CLASS)Asked->Class);
     Step->Information = IoStatus.Information;
     if (Step->Status >= 0) {
-        SetData(Step, Buffer, IoStatus.Information);
+        SetData(Step, Buffer, IoStatus.Information, Asked->Length);
     }
 }
 
@@ -90,9 +90,9 @@ NewInformation(const PROBE_LINE *Line, const INFORMATION_CLASS *Asked, ULONG *Le
     *Length = Asked->Length;
     Buffer = Allocate(Asked->Length);
     if (SameText(Asked->Word, "basic")) {
-        *(ULONG *)(Buffer + 32) = (ULONG)Number(Line, "value", 0); /* FileAttributes; times stay */
+        *(ULONG *)(Buffer + 32) = Number32(Line, "value", 0); /* FileAttributes; times stay */
     } else if (Asked->Length == 1) {
-        *Buffer = (UCHAR)Number(Line, "value", 0);
+        *Buffer = (UCHAR)NumberUpTo(Line, "value", 0, 1);
     } else {
         *(ULONGLONG *)Buffer = Number(Line, "value", 0);
     }
@@ -103,7 +103,7 @@ NewInformation(const PROBE_LINE *Line, const INFORMATION_CLASS *Asked, ULONG *Le
 void
 SetVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    PROBE_NAME *File = FindName(Line, NameFile, Line->Words[1]);
     const INFORMATION_CLASS *Asked = Class(Line, SetClasses);
     IO_STATUS_BLOCK IoStatus;
     ULONG Length;
@@ -122,11 +122,11 @@ QueryPathVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     UNICODE_STRING String;
     NETWORK_OPEN_INFORMATION Information;
 
-    NameAttributes(&Attributes, &String, Word(Line, 1, "a path"));
+    NameAttributes(&Attributes, &String, Line->Words[1]);
     Step->Status = NtQueryFullAttributesFile(&Attributes, &Information);
     if (Step->Status >= 0) {
         Step->Information = sizeof(Information);
-        SetData(Step, &Information, sizeof(Information));
+        SetData(Step, &Information, sizeof(Information), sizeof(Information));
     }
 }
 
@@ -134,7 +134,7 @@ QueryPathVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 QueryVolumeVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a file"));
+    PROBE_NAME *File = FindName(Line, NameFile, Line->Words[1]);
     const INFORMATION_CLASS *Asked = Class(Line, VolumeClasses);
     PVOID Buffer = Allocate(Asked->Length);
     IO_STATUS_BLOCK IoStatus;
@@ -144,7 +144,7 @@ QueryVolumeVerb(PROBE_LINE *Line, PROBE_STEP *Step)
                                                 (FS_INFORMATION_CLASS)Asked->Class);
     Step->Information = IoStatus.Information;
     if (Step->Status >= 0) {
-        SetData(Step, Buffer, IoStatus.Information);
+        SetData(Step, Buffer, IoStatus.Information, Asked->Length);
     }
 }
 
@@ -152,7 +152,7 @@ QueryVolumeVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 DirectoryVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 1, "a directory"));
+    PROBE_NAME *File = FindName(Line, NameFile, Line->Words[1]);
     const char *Pattern = Value(Line, "pattern");
     PVOID Buffer = AllocatePages(4096);
     UNICODE_STRING Name;
@@ -172,6 +172,6 @@ DirectoryVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     NtClose(Event);
     Step->Information = IoStatus.Information;
     if (Step->Status >= 0) {
-        SetData(Step, Buffer, IoStatus.Information);
+        SetData(Step, Buffer, IoStatus.Information, 4096);
     }
 }

@@ -173,8 +173,11 @@ Report(ULONG ExitCode, const char *Error)
     if (__sync_lock_test_and_set(&Reporting, 1)) {
         NtWaitForSingleObject(NewEvent(), FALSE, NULL); /* another thread reports; it ends us */
     }
+    BeginReport();
     for (Index = 0; Index < (LONG)FilterCount; Index++) {
-        Drain(&Filters[Index]);
+        if (BeginDrain(&Filters[Index])) {
+            Drain(&Filters[Index]); /* and nobody else does any more */
+        }
     }
     NtQueryPerformanceCounter(&Now, &Frequency);
     Put("{\"version\":");
@@ -196,6 +199,7 @@ Report(ULONG ExitCode, const char *Error)
     }
     Put("}}\n");
     WriteOutput();
+    ReleaseEverything();
     for (;;) {
         NtTerminateProcess(NtCurrentProcess(), (NTSTATUS)ExitCode);
     }

@@ -11,19 +11,19 @@ static PROBE_STEP StepTable[MAXIMUM_STEPS];
 PROBE_STEP *Steps = StepTable;
 volatile LONG StepCount;
 
-/* Standard input to its end, NUL-terminated. */
+/* Standard input to its end, with room for one byte more. */
 static char *
-ReadScript(void)
+ReadScript(SIZE_T *Length)
 {
     char *Text = AllocatePages(READ_LENGTH + 1);
     SIZE_T Room = READ_LENGTH;
-    SIZE_T Length = 0;
     IO_STATUS_BLOCK IoStatus;
 
+    *Length = 0;
     for (;;) {
         NTSTATUS Status;
 
-        if (Length == Room) {
+        if (*Length == Room) {
             char *Larger;
 
             if (Room >= MAXIMUM_SCRIPT) {
@@ -31,34 +31,34 @@ ReadScript(void)
             }
             Room *= 4;
             Larger = AllocatePages(Room + 1);
-            memcpy(Larger, Text, Length);
+            memcpy(Larger, Text, *Length);
             Text = Larger;
         }
         IoStatus.Information = 0;
-        Status =
-            NtReadFile(StandardInput(), NULL, NULL, NULL, &IoStatus, Text + Length, (ULONG)(Room - Length), NULL, NULL);
+        Status = NtReadFile(StandardInput(), NULL, NULL, NULL, &IoStatus, Text + *Length, (ULONG)(Room - *Length), NULL,
+                            NULL);
         if (Status == STATUS_PENDING) {
             Status = NtWaitForSingleObject(StandardInput(), FALSE, NULL);
             Status = Status < 0 ? Status : IoStatus.Status;
         }
         if (Status == STATUS_END_OF_FILE || Status == STATUS_PIPE_BROKEN || Status == STATUS_PIPE_EMPTY ||
             (Status >= 0 && IoStatus.Information == 0)) {
-            Text[Length] = '\0';
             return Text;
         }
         if (Status < 0) {
             Report(EXIT_SCRIPT, "standard input cannot be read");
         }
-        Length += IoStatus.Information;
+        *Length += IoStatus.Information;
     }
 }
 
 void
 FltProbeMain(void)
 {
-    char *Script = ReadScript();
+    SIZE_T Length;
+    char *Script = ReadScript(&Length);
 
     StartWatchdog();
-    RunScript(Script);
+    RunScript(Script, Length);
     Report(EXIT_DONE, NULL);
 }

@@ -82,6 +82,7 @@ NTSYSAPI NTSTATUS NTAPI NtTerminateProcess(HANDLE Process, NTSTATUS ExitStatus);
 NTSYSAPI NTSTATUS NTAPI RtlCreateUserThread(HANDLE Process, PVOID SecurityDescriptor, BOOLEAN Suspended, ULONG ZeroBits,
                                             SIZE_T Reserve, SIZE_T Commit, PROBE_THREAD_ROUTINE Routine,
                                             PVOID Parameter, PHANDLE Thread, PVOID ClientId);
+NTSYSAPI NTSTATUS NTAPI RtlAdjustPrivilege(ULONG Privilege, BOOLEAN Enable, BOOLEAN CurrentThread, PBOOLEAN WasEnabled);
 NTSYSAPI VOID NTAPI RtlExitUserThread(NTSTATUS Status);
 
 /* fltlib.dll; the answers are HRESULTs */

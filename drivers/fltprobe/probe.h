@@ -22,20 +22,40 @@
 #define MAXIMUM_STEPS 1024
 #define MAXIMUM_FILTERS 16
 #define MAXIMUM_NAMES 256
+#define MAXIMUM_LINE 0x2000
+#define MAXIMUM_BUFFER 0x4000000
 #define STEP_DATA_LENGTH 64
 #define DEFAULT_DEADLINE_MS 10000
 
 #define TICKS_PER_MS 10000LL
 
-/* One line of the script, cut into words; "key=value" words are found by key. */
-typedef struct _PROBE_LINE {
+typedef struct _PROBE_LINE PROBE_LINE;
+typedef struct _PROBE_STEP PROBE_STEP;
+typedef void (*PROBE_VERB)(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* What a step may say; see grammar.c. */
+typedef struct _PROBE_GRAMMAR {
+    const char *Verb;
+    PROBE_VERB Routine;
+    ULONG Operands;
+    ULONG MaximumOperands;
+    const char *Keys;
+    const char *Flags;
+} PROBE_GRAMMAR;
+
+/* One line of the script, cut into words: the verb, its operands, and from Options on key=value and plain words. */
+struct _PROBE_LINE {
     ULONG Number;
     ULONG Count;
+    ULONG Options;
     char *Words[MAXIMUM_WORDS];
-} PROBE_LINE;
+    const PROBE_GRAMMAR *Grammar;
+    PROBE_LINE *Spawned; /* the step of a `spawn` line */
+    PROBE_LINE *Next;
+};
 
 /* One step and what came of it. */
-typedef struct _PROBE_STEP {
+struct _PROBE_STEP {
     ULONG Line;
     const char *Verb;
     const char *Name;
@@ -47,7 +67,7 @@ typedef struct _PROBE_STEP {
     ULONG DataLength;
     UCHAR Data[STEP_DATA_LENGTH];
     volatile LONG Ended;
-} PROBE_STEP;
+};
 
 typedef enum _PROBE_NAME_KIND { NameFile = 1, NameEvent, NameSection, NameView } PROBE_NAME_KIND;
 
@@ -58,7 +78,7 @@ typedef struct _PROBE_NAME {
     HANDLE Handle;            /* file, event or section */
     BOOLEAN Overlapped;       /* file: opened without FILE_SYNCHRONOUS_IO_NONALERT */
     PVOID Address;            /* view; event: buffer of the operation */
-    SIZE_T Size;              /* view */
+    SIZE_T Size;              /* of what is at Address */
     IO_STATUS_BLOCK IoStatus; /* event: of the operation */
     HANDLE File;              /* event: the file of the operation */
     PROBE_STEP *Step;         /* event: the step that was spawned, NULL for an asynchronous operation */
@@ -68,6 +88,7 @@ typedef struct _PROBE_NAME {
 typedef struct _PROBE_FILTER {
     const char *Label;
     HANDLE Port;
+    volatile LONG Busy; /* a thread drains the ring */
     ULONG Dropped;
     ULONG Outstanding;
     ULONG EventCount;
@@ -75,8 +96,6 @@ typedef struct _PROBE_FILTER {
     ULONG EventRoom;
     FLTLAB_DRAIN_REPLY *Reply; /* buffer of DRAIN, made at the first one */
 } PROBE_FILTER;
-
-typedef void (*PROBE_VERB)(PROBE_LINE *Line, PROBE_STEP *Step);
 
 extern PROBE_STEP *Steps;
 extern volatile LONG StepCount;
@@ -92,21 +111,31 @@ void *memset(void *To, int Value, size_t Count);
 /* text.c */
 BOOLEAN SameText(const char *Left, const char *Right);
 SIZE_T TextLength(const char *Text);
+BOOLEAN SameStart(const char *Left, const char *Right, SIZE_T Length);
 BOOLEAN ParseNumber(const char *Text, ULONGLONG *Value);
+const char *NumberText(ULONGLONG Value, ULONG Base);
+BOOLEAN IsUtf8(const char *Text);
 PWSTR Wide(const char *Text, PUNICODE_STRING String); /* String may be NULL */
 const char *Join(const char *First, const char *Second);
 
+/* grammar.c */
+void CheckLine(PROBE_LINE *Line);
+
 /* script.c */
-void RunScript(char *Text);
+void RunScript(char *Text, SIZE_T TextSize);
 void RunStep(PROBE_LINE *Line, PROBE_STEP *Step);
 PROBE_STEP *NewStep(const PROBE_LINE *Line);
 const char *Value(const PROBE_LINE *Line, const char *Key);
 ULONGLONG Number(const PROBE_LINE *Line, const char *Key, ULONGLONG Otherwise);
+ULONGLONG NumberUpTo(const PROBE_LINE *Line, const char *Key, ULONGLONG Otherwise, ULONGLONG Maximum);
+ULONG Number32(const PROBE_LINE *Line, const char *Key, ULONG Otherwise);
+ULONG BufferLength(const PROBE_LINE *Line, const char *Key, ULONG Otherwise);
+LONGLONG Ticks(const PROBE_LINE *Line);
 BOOLEAN Has(const PROBE_LINE *Line, const char *Word);
-const char *Word(const PROBE_LINE *Line, ULONG Index, const char *What);
 PROBE_NAME *FindName(const PROBE_LINE *Line, PROBE_NAME_KIND Kind, const char *Name);
 PROBE_NAME *NewName(const PROBE_LINE *Line, PROBE_NAME_KIND Kind, const char *Name);
 DECLSPEC_NORETURN void ScriptError(const PROBE_LINE *Line, const char *What, const char *Which);
+DECLSPEC_NORETURN void FilterError(const PROBE_LINE *Line, const char *What, const char *Which, NTSTATUS Result);
 
 /* json.c */
 DECLSPEC_NORETURN void Report(ULONG ExitCode, const char *Error);
@@ -114,9 +143,12 @@ HANDLE StandardInput(void);
 
 /* filter.c */
 PROBE_FILTER *FindFilter(const PROBE_LINE *Line, const char *Label);
-NTSTATUS Send(const PROBE_FILTER *Filter, PVOID In, ULONG InSize, PVOID Out, ULONG OutSize, ULONG *Returned);
+NTSTATUS Send(const PROBE_FILTER *Filter, PVOID In, ULONG InSize, PVOID Out, ULONG OutSize);
 void InitializeRequest(FLTLAB_REQUEST *Request, ULONG Command, ULONG Size);
 void Drain(PROBE_FILTER *Filter);
+BOOLEAN BeginDrain(PROBE_FILTER *Filter);
+void EndDrain(PROBE_FILTER *Filter);
+void ReleaseEverything(void);
 void FilterVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void ReleaseVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void ExpectHeldVerb(PROBE_LINE *Line, PROBE_STEP *Step);
@@ -127,11 +159,12 @@ void LoadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void UnloadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* rule.c */
-BOOLEAN MajorFunction(const char *Text, ULONG *Major);
+ULONG Major(const PROBE_LINE *Line);
+ULONG Phase(const PROBE_LINE *Line);
 void RuleVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* file.c */
-void SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length);
+void SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room);
 void NameAttributes(POBJECT_ATTRIBUTES Attributes, PUNICODE_STRING String, const char *Path);
 void OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void CloseVerb(PROBE_LINE *Line, PROBE_STEP *Step);
@@ -170,7 +203,8 @@ void SpawnVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* watchdog.c */
 void StartWatchdog(void);
-void BeginDeadline(void); /* the main thread's next step begins now */
+void BeginStep(void);   /* the main thread's next step begins now */
+void BeginReport(void); /* no step runs any more: the report begins now */
 void DeadlineVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 #endif /* FLTPROBE_PROBE_H */

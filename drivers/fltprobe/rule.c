@@ -11,6 +11,7 @@ typedef struct _CHOICE {
 
 static const CHOICE Majors[] = {
     {"create", 0x00},
+    {"create-named-pipe", 0x01},
     {"close", 0x02},
     {"read", 0x03},
     {"write", 0x04},
@@ -24,10 +25,16 @@ static const CHOICE Majors[] = {
     {"directory-control", 0x0C},
     {"file-system-control", 0x0D},
     {"device-control", 0x0E},
+    {"internal-device-control", 0x0F},
+    {"shutdown", 0x10},
     {"lock-control", 0x11},
     {"cleanup", 0x12},
+    {"create-mailslot", 0x13},
     {"query-security", 0x14},
     {"set-security", 0x15},
+    {"query-quota", 0x19},
+    {"set-quota", 0x1A},
+    {"pnp", 0x1B},
     {"acquire-for-section-synchronization", 0xFF},
     {"release-for-section-synchronization", 0xFE},
     {"acquire-for-mod-write", 0xFD},
@@ -41,6 +48,26 @@ static const CHOICE Majors[] = {
     {"mdl-read-complete", 0xF0},
     {"prepare-mdl-write", 0xEF},
     {"mdl-write-complete", 0xEE},
+    {"volume-mount", 0xED},
+    {"volume-dismount", 0xEC},
+    {NULL, 0},
+};
+static const CHOICE Phases[] = {
+    {"pre", FLTLAB_PHASE_PRE},
+    {"post", FLTLAB_PHASE_POST},
+    {"resume-pre", FLTLAB_PHASE_RESUME_PRE},
+    {"resume-post", FLTLAB_PHASE_RESUME_POST},
+    {"work-routine", FLTLAB_PHASE_WORK_ROUTINE},
+    {"safe-post", FLTLAB_PHASE_SAFE_POST},
+    {"cancel", FLTLAB_PHASE_CANCEL},
+    {"generated-io", FLTLAB_PHASE_GENERATED_IO},
+    {"context", FLTLAB_PHASE_CONTEXT},
+    {"instance-setup", FLTLAB_PHASE_INSTANCE_SETUP},
+    {"query-teardown", FLTLAB_PHASE_QUERY_TEARDOWN},
+    {"teardown-start", FLTLAB_PHASE_TEARDOWN_START},
+    {"teardown-complete", FLTLAB_PHASE_TEARDOWN_COMPLETE},
+    {"unload", FLTLAB_PHASE_UNLOAD},
+    {"context-cleanup", FLTLAB_PHASE_CONTEXT_CLEANUP},
     {NULL, 0},
 };
 static const CHOICE Classes[] = {
@@ -94,15 +121,6 @@ static const FLAG_KEY FlagKeys[] = {
     {"post-hold", Yes, FLTLAB_RULE_POST_HOLD},
 };
 
-/* Every key there is: a key that is not here is a mistake, not a comment. */
-static const char *const Keys[] = {
-    "major",       "minor",       "class",        "process",     "paging",         "name",
-    "max",         "skip",        "do",           "status",      "context",        "delay",
-    "hold",        "information", "mechanism",    "resume",      "post",           "offset",
-    "dirty",       "race",        "read-own",     "post-status", "post-mechanism", "post-hold",
-    "set-context", "pre-context", "post-context",
-};
-
 static BOOLEAN
 Choose(const CHOICE *Choices, const char *Text, ULONG *Code)
 {
@@ -113,12 +131,6 @@ Choose(const CHOICE *Choices, const char *Text, ULONG *Code)
         }
     }
     return FALSE;
-}
-
-BOOLEAN
-MajorFunction(const char *Text, ULONG *Major)
-{
-    return Choose(Majors, Text, Major);
 }
 
 static ULONG
@@ -138,29 +150,18 @@ Choice(const PROBE_LINE *Line, const char *Key, const CHOICE *Choices, ULONG Oth
     return Code;
 }
 
-static void
-CheckKeys(const PROBE_LINE *Line)
+/* The value of major=, or FLTLAB_ANY_FUNCTION. */
+ULONG
+Major(const PROBE_LINE *Line)
 {
-    ULONG Index;
-    ULONG Key;
+    return Choice(Line, "major", Majors, FLTLAB_ANY_FUNCTION);
+}
 
-    for (Index = 2; Index < Line->Count; Index++) {
-        for (Key = 0; Key < ARRAYSIZE(Keys); Key++) {
-            SIZE_T Length = TextLength(Keys[Key]);
-            const char *Candidate = Line->Words[Index];
-            SIZE_T At = 0;
-
-            while (At < Length && Candidate[At] == Keys[Key][At]) {
-                At++;
-            }
-            if (At == Length && Candidate[At] == '=') {
-                break;
-            }
-        }
-        if (Key == ARRAYSIZE(Keys)) {
-            ScriptError(Line, "a rule has no such key", Line->Words[Index]);
-        }
-    }
+/* The value of phase=, or 0. */
+ULONG
+Phase(const PROBE_LINE *Line)
+{
+    return Choice(Line, "phase", Phases, 0);
 }
 
 static void
@@ -185,15 +186,15 @@ Match(const PROBE_LINE *Line, FLTLAB_RULE *Rule)
 {
     const char *Process = Value(Line, "process");
 
-    Rule->Major = (USHORT)Choice(Line, "major", Majors, FLTLAB_ANY_FUNCTION);
-    Rule->Minor = (USHORT)Number(Line, "minor", FLTLAB_ANY_FUNCTION);
+    Rule->Major = (USHORT)Major(Line);
+    Rule->Minor = (USHORT)NumberUpTo(Line, "minor", FLTLAB_ANY_FUNCTION, MAXWORD);
     Rule->ClassMask = Choice(Line, "class", Classes, 0);
-    Rule->SkipMatches = (ULONG)Number(Line, "skip", 0);
-    Rule->MaxMatches = (ULONG)Number(Line, "max", 0);
+    Rule->SkipMatches = Number32(Line, "skip", 0);
+    Rule->MaxMatches = Number32(Line, "max", 0);
     if (Process != NULL && SameText(Process, "any")) {
         Rule->ProcessId = FLTLAB_ANY_PROCESS;
     } else {
-        Rule->ProcessId = (ULONG)Number(Line, "process", FLTLAB_THIS_PROCESS);
+        Rule->ProcessId = Number32(Line, "process", FLTLAB_THIS_PROCESS);
     }
     SetName(Line, Rule);
 }
@@ -204,15 +205,15 @@ Act(const PROBE_LINE *Line, FLTLAB_RULE *Rule)
     ULONG Index;
 
     Rule->Action = Choice(Line, "do", Actions, FLTLAB_DO_DEFAULT);
-    Rule->Status = (ULONG)Number(Line, "status", 0);
+    Rule->Status = Number32(Line, "status", 0);
     Rule->Information = Number(Line, "information", 0);
     Rule->Context = Number(Line, "context", 0);
     Rule->Offset = Number(Line, "offset", 0);
-    Rule->DelayMilliseconds = (ULONG)Number(Line, "delay", 0);
+    Rule->DelayMilliseconds = Number32(Line, "delay", 0);
     Rule->Mechanism = Choice(Line, "mechanism", Mechanisms, 0);
     Rule->Resume = Choice(Line, "resume", Resumes, 0);
     Rule->PostAction = Choice(Line, "post", Posts, 0);
-    Rule->PostStatus = (ULONG)Number(Line, "post-status", 0);
+    Rule->PostStatus = Number32(Line, "post-status", 0);
     Rule->PostMechanism = Choice(Line, "post-mechanism", Mechanisms, 0);
     Rule->Flags |= Value(Line, "context") != NULL ? FLTLAB_RULE_CONTEXT : 0;
     Rule->Flags |= Value(Line, "offset") != NULL ? FLTLAB_RULE_OFFSET : 0;
@@ -226,19 +227,19 @@ Act(const PROBE_LINE *Line, FLTLAB_RULE *Rule)
 void
 RuleVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_FILTER *Filter = FindFilter(Line, Word(Line, 1, "a label"));
+    PROBE_FILTER *Filter = FindFilter(Line, Line->Words[1]);
     FLTLAB_ADD_RULE Request;
     FLTLAB_RULE_REPLY Reply;
 
     memset(&Request, 0, sizeof(Request));
     memset(&Reply, 0, sizeof(Reply));
     InitializeRequest(&Request.Header, FLTLAB_COMMAND_ADD_RULE, sizeof(Request));
-    CheckKeys(Line);
     Match(Line, &Request.Rule);
     Act(Line, &Request.Rule);
-    Step->Status = Send(Filter, &Request, sizeof(Request), &Reply, sizeof(Reply), NULL);
+    Step->Status = Send(Filter, &Request, sizeof(Request), &Reply, sizeof(Reply));
     if (Step->Status < 0) {
-        ScriptError(Line, "the minifilter refuses this rule (it does not do what the rule says)", Filter->Label);
+        FilterError(Line, "the minifilter refuses this rule, as it does not do what the rule says", Filter->Label,
+                    Step->Status);
     }
     Step->Information = Reply.RuleId;
 }

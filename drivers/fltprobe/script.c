@@ -1,77 +1,29 @@
 /*
- * script.c: cuts a script into lines and words, and runs the verb of each line.
+ * script.c: cuts a script into lines and words, checks all of them, and runs one step after the other.
  */
 
 #include "probe.h"
 
-typedef struct _VERB {
-    const char *Name;
-    PROBE_VERB Routine;
-} VERB;
-
-static const VERB Verbs[] = {
-    {"filter", FilterVerb},
-    {"rule", RuleVerb},
-    {"release", ReleaseVerb},
-    {"expect-held", ExpectHeldVerb},
-    {"expect-events", ExpectEventsVerb},
-    {"attach", AttachVerb},
-    {"detach", DetachVerb},
-    {"load", LoadVerb},
-    {"unload", UnloadVerb},
-    {"open", OpenVerb},
-    {"close", CloseVerb},
-    {"read", ReadVerb},
-    {"write", WriteVerb},
-    {"flush", FlushVerb},
-    {"lock", LockVerb},
-    {"unlock", UnlockVerb},
-    {"fsctl", FsctlVerb},
-    {"notify", NotifyVerb},
-    {"cancel", CancelVerb},
-    {"query", QueryVerb},
-    {"set", SetVerb},
-    {"query-path", QueryPathVerb},
-    {"query-volume", QueryVolumeVerb},
-    {"directory", DirectoryVerb},
-    {"section", SectionVerb},
-    {"map", MapVerb},
-    {"peek", PeekVerb},
-    {"poke", PokeVerb},
-    {"unmap", UnmapVerb},
-    {"close-section", CloseSectionVerb},
-    {"wait", WaitVerb},
-    {"sleep", SleepVerb},
-    {"spawn", SpawnVerb},
-    {"deadline", DeadlineVerb},
-};
-
 static PROBE_NAME Names[MAXIMUM_NAMES];
 static volatile LONG NameCount;
-
-static const char *
-NumberText(ULONG Value)
-{
-    char *Text = Allocate(12);
-    ULONG At = 11;
-
-    do {
-        Text[--At] = (char)('0' + Value % 10);
-        Value /= 10;
-    } while (Value != 0);
-    return Text + At;
-}
 
 DECLSPEC_NORETURN void
 ScriptError(const PROBE_LINE *Line, const char *What, const char *Which)
 {
-    const char *Text = Join(Join("line ", NumberText(Line->Number)), ": ");
+    const char *Text = Join(Join("line ", NumberText(Line->Number, 10)), ": ");
 
     Text = Join(Text, What);
     if (Which != NULL) {
         Text = Join(Join(Text, ": "), Which);
     }
     Report(EXIT_SCRIPT, Text);
+}
+
+/* As ScriptError, for a minifilter that did not do as it was asked; Result is the HRESULT. */
+DECLSPEC_NORETURN void
+FilterError(const PROBE_LINE *Line, const char *What, const char *Which, NTSTATUS Result)
+{
+    ScriptError(Line, Join(Join(Join(What, " (HRESULT 0x"), NumberText((ULONG)Result, 16)), ")"), Which);
 }
 
 /* The text after "key=", or NULL. */
@@ -81,22 +33,16 @@ Value(const PROBE_LINE *Line, const char *Key)
     SIZE_T Length = TextLength(Key);
     ULONG Index;
 
-    for (Index = 1; Index < Line->Count; Index++) {
-        const char *Candidate = Line->Words[Index];
-        SIZE_T At = 0;
-
-        while (At < Length && Candidate[At] == Key[At]) {
-            At++;
-        }
-        if (At == Length && Candidate[At] == '=') {
-            return Candidate + At + 1;
+    for (Index = Line->Options; Index < Line->Count; Index++) {
+        if (SameStart(Line->Words[Index], Key, Length) && Line->Words[Index][Length] == '=') {
+            return Line->Words[Index] + Length + 1;
         }
     }
     return NULL;
 }
 
 ULONGLONG
-Number(const PROBE_LINE *Line, const char *Key, ULONGLONG Otherwise)
+NumberUpTo(const PROBE_LINE *Line, const char *Key, ULONGLONG Otherwise, ULONGLONG Maximum)
 {
     const char *Text = Value(Line, Key);
     ULONGLONG Result;
@@ -107,7 +53,41 @@ Number(const PROBE_LINE *Line, const char *Key, ULONGLONG Otherwise)
     if (!ParseNumber(Text, &Result)) {
         ScriptError(Line, Join(Key, "= takes a number, decimal or 0x..., not"), Text);
     }
+    if (Result > Maximum) {
+        ScriptError(Line, Join(Join(Key, "= is at most 0x"), NumberText(Maximum, 16)), Text);
+    }
     return Result;
+}
+
+ULONGLONG
+Number(const PROBE_LINE *Line, const char *Key, ULONGLONG Otherwise)
+{
+    return NumberUpTo(Line, Key, Otherwise, MAXULONGLONG);
+}
+
+ULONG
+Number32(const PROBE_LINE *Line, const char *Key, ULONG Otherwise)
+{
+    return (ULONG)NumberUpTo(Line, Key, Otherwise, MAXDWORD);
+}
+
+/* The length of a buffer. */
+ULONG
+BufferLength(const PROBE_LINE *Line, const char *Key, ULONG Otherwise)
+{
+    return (ULONG)NumberUpTo(Line, Key, Otherwise, MAXIMUM_BUFFER);
+}
+
+/* The first operand as milliseconds, in units of 100 ns. */
+LONGLONG
+Ticks(const PROBE_LINE *Line)
+{
+    ULONGLONG Milliseconds;
+
+    if (!ParseNumber(Line->Words[1], &Milliseconds) || Milliseconds > MAXDWORD) {
+        ScriptError(Line, Join(Line->Words[0], " takes milliseconds, not"), Line->Words[1]);
+    }
+    return (LONGLONG)Milliseconds * TICKS_PER_MS;
 }
 
 BOOLEAN
@@ -115,7 +95,7 @@ Has(const PROBE_LINE *Line, const char *Wanted)
 {
     ULONG Index;
 
-    for (Index = 1; Index < Line->Count; Index++) {
+    for (Index = Line->Options; Index < Line->Count; Index++) {
         if (SameText(Line->Words[Index], Wanted)) {
             return TRUE;
         }
@@ -123,27 +103,21 @@ Has(const PROBE_LINE *Line, const char *Wanted)
     return FALSE;
 }
 
-const char *
-Word(const PROBE_LINE *Line, ULONG Index, const char *What)
-{
-    if (Index >= Line->Count) {
-        ScriptError(Line, Join(Line->Words[0], " needs"), What);
-    }
-    return Line->Words[Index];
-}
-
 /* The newest thing of that name, or the end of the script. */
 PROBE_NAME *
 FindName(const PROBE_LINE *Line, PROBE_NAME_KIND Kind, const char *Name)
 {
+    static const char *const Kinds[] = {NULL, "no `open` line names this file",
+                                        "no async= and no `spawn` names this operation",
+                                        "no `section` line names this section", "no `map` line names this view"};
     LONG Index;
 
     for (Index = NameCount - 1; Index >= 0; Index--) {
-        if (Names[Index].Kind == Kind && Names[Index].Name != NULL && SameText(Names[Index].Name, Name)) {
+        if (Names[Index].Kind == Kind && SameText(Names[Index].Name, Name)) {
             return &Names[Index];
         }
     }
-    ScriptError(Line, "no file, operation, section or view of that kind has the name", Name);
+    ScriptError(Line, Kinds[Kind], Name);
 }
 
 PROBE_NAME *
@@ -155,8 +129,8 @@ NewName(const PROBE_LINE *Line, PROBE_NAME_KIND Kind, const char *Name)
         NameCount = MAXIMUM_NAMES;
         ScriptError(Line, "more than 256 names in one script", NULL);
     }
-    Names[Index].Kind = Kind;
     Names[Index].Name = Name;
+    Names[Index].Kind = Kind; /* last: from here on it is found */
     return &Names[Index];
 }
 
@@ -173,7 +147,7 @@ NewStep(const PROBE_LINE *Line)
     Step = &Steps[Index];
     Step->Line = Line->Number;
     Step->Verb = Line->Words[0];
-    Step->Name = Line->Count > 1 ? Line->Words[1] : NULL;
+    Step->Name = Line->Words[1];
     Step->Status = STATUS_PENDING;
     return Step;
 }
@@ -181,19 +155,11 @@ NewStep(const PROBE_LINE *Line)
 void
 RunStep(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    ULONG Index;
-
-    for (Index = 0; Index < ARRAYSIZE(Verbs); Index++) {
-        if (SameText(Verbs[Index].Name, Line->Words[0])) {
-            Step->ThreadId = (ULONG)(ULONG_PTR)NtCurrentTeb()->Reserved1[9];
-            Step->Begin = Counter();
-            Verbs[Index].Routine(Line, Step);
-            Step->End = Counter();
-            __sync_lock_test_and_set(&Step->Ended, 1);
-            return;
-        }
-    }
-    ScriptError(Line, "there is no such step", Line->Words[0]);
+    Step->ThreadId = (ULONG)(ULONG_PTR)NtCurrentTeb()->Reserved1[9];
+    Step->Begin = Counter();
+    Line->Grammar->Routine(Line, Step);
+    Step->End = Counter();
+    __sync_lock_test_and_set(&Step->Ended, 1);
 }
 
 /* Cut one line in place: blanks separate, "..." keeps blanks, # begins a comment at the start of a word. */
@@ -232,30 +198,65 @@ CutLine(char *At, PROBE_LINE *Line)
     }
 }
 
-void
-RunScript(char *Text)
+/* One line that ends before End, where its terminator goes. */
+static PROBE_LINE *
+ReadLine(char *Text, char *End, ULONG LineNumber)
 {
+    PROBE_LINE *Line = Allocate(sizeof(PROBE_LINE));
+
+    Line->Number = LineNumber;
+    if (End - Text > MAXIMUM_LINE) {
+        ScriptError(Line, "longer than 8192 bytes", NULL);
+    }
+    if (End > Text && End[-1] == '\r') {
+        End--;
+    }
+    *End = '\0';
+    if (Text + TextLength(Text) != End) {
+        ScriptError(Line, "a NUL byte; the script is not UTF-8", NULL);
+    }
+    if (!IsUtf8(Text)) {
+        ScriptError(Line, "not UTF-8", NULL);
+    }
+    CutLine(Text, Line);
+    if (Line->Count > 0) {
+        CheckLine(Line);
+    }
+    return Line;
+}
+
+/* Text has room for a terminator after its last byte. */
+void
+RunScript(char *Text, SIZE_T TextSize)
+{
+    static const char ByteOrderMark[] = "\xEF\xBB\xBF";
+    char *Last = Text + TextSize;
+    PROBE_LINE *First = NULL;
+    PROBE_LINE **Next = &First;
+    PROBE_LINE *Line;
     ULONG LineNumber = 0;
 
-    while (*Text != '\0') {
-        PROBE_LINE *Line = Allocate(sizeof(PROBE_LINE));
+    if (TextSize >= 3 && SameStart(Text, ByteOrderMark, 3)) {
+        Text += 3;
+    }
+    while (Text < Last) {
         char *End = Text;
 
-        while (*End != '\0' && *End != '\n') {
+        while (End < Last && *End != '\n') {
             End++;
         }
-        Line->Number = ++LineNumber;
-        if (*End == '\n') {
-            *End++ = '\0';
-        }
-        if (End - Text >= 2 && End[-2] == '\r') {
-            End[-2] = '\0';
-        }
-        CutLine(Text, Line);
+        Line = ReadLine(Text, End, ++LineNumber);
         if (Line->Count > 0) {
-            BeginDeadline();
-            RunStep(Line, NewStep(Line));
+            *Next = Line;
+            Next = &Line->Next;
         }
-        Text = End;
+        Text = End + 1;
+    }
+    if (First == NULL) {
+        Report(EXIT_SCRIPT, "the script has no step (did standard input arrive?)");
+    }
+    for (Line = First; Line != NULL; Line = Line->Next) {
+        BeginStep();
+        RunStep(Line, NewStep(Line));
     }
 }

@@ -27,51 +27,54 @@ Protection(const PROBE_LINE *Line)
 void
 SectionVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    const char *Name = Word(Line, 1, "a name and a file");
-    PROBE_NAME *File = FindName(Line, NameFile, Word(Line, 2, "a file"));
+    const char *Name = Line->Words[1];
+    PROBE_NAME *File = FindName(Line, NameFile, Line->Words[2]);
     ULONG Protect = Protection(Line);
     ACCESS_MASK Access = SECTION_MAP_READ | SECTION_QUERY | (Protect == PAGE_READWRITE ? SECTION_MAP_WRITE : 0);
     LARGE_INTEGER Size;
-    HANDLE Section;
+    HANDLE Section = NULL;
 
     Size.QuadPart = (LONGLONG)Number(Line, "size", 0);
     Step->Status =
         NtCreateSection(&Section, Access, NULL, Size.QuadPart != 0 ? &Size : NULL, Protect, SEC_COMMIT, File->Handle);
-    if (Step->Status >= 0) {
-        NewName(Line, NameSection, Name)->Handle = Section;
-    }
+    NewName(Line, NameSection, Name)->Handle = Step->Status >= 0 ? Section : NULL;
 }
 
 /* map <view> <section> [protect=] [length=] */
 void
 MapVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    const char *Name = Word(Line, 1, "a name and a section");
-    PROBE_NAME *Section = FindName(Line, NameSection, Word(Line, 2, "a section"));
+    const char *Name = Line->Words[1];
+    PROBE_NAME *Section = FindName(Line, NameSection, Line->Words[2]);
     PVOID Base = NULL;
     SIZE_T Size = (SIZE_T)Number(Line, "length", 0);
     PROBE_NAME *View;
 
     Step->Status = NtMapViewOfSection(Section->Handle, NtCurrentProcess(), &Base, 0, 0, NULL, &Size, 2 /* ViewUnmap */,
                                       0, Protection(Line));
+    View = NewName(Line, NameView, Name);
     if (Step->Status >= 0) {
-        View = NewName(Line, NameView, Name);
+        View->Size = Step->Information = Size;
         View->Address = Base;
-        View->Size = Size;
-        Step->Information = Size;
     }
 }
 
+/* Where a step begins to touch a view; NULL, and a status, for a view that is not mapped. */
 static volatile UCHAR *
-Range(const PROBE_LINE *Line, ULONGLONG *Length)
+Range(const PROBE_LINE *Line, PROBE_STEP *Step, ULONGLONG *Length)
 {
-    PROBE_NAME *View = FindName(Line, NameView, Word(Line, 1, "a view"));
+    PROBE_NAME *View = FindName(Line, NameView, Line->Words[1]);
     ULONGLONG Offset = Number(Line, "offset", 0);
 
     *Length = Number(Line, "length", 1);
-    if (View->Address == NULL || Offset > View->Size || *Length > View->Size - Offset) {
+    Step->Status = View->Address != NULL ? STATUS_SUCCESS : STATUS_NOT_MAPPED_VIEW;
+    if (View->Address == NULL) {
+        return NULL;
+    }
+    if (Offset > View->Size || *Length > View->Size - Offset) {
         ScriptError(Line, "that is outside of the view", View->Name);
     }
+    Step->Information = *Length;
     return (volatile UCHAR *)View->Address + Offset;
 }
 
@@ -80,10 +83,10 @@ void
 PeekVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     ULONGLONG Length;
-    volatile UCHAR *From = Range(Line, &Length);
+    volatile UCHAR *From = Range(Line, Step, &Length);
     ULONGLONG Index;
 
-    for (Index = 0; Index < Length; Index++) {
+    for (Index = 0; From != NULL && Index < Length; Index++) {
         UCHAR Byte = From[Index];
 
         if (Index < STEP_DATA_LENGTH) {
@@ -91,8 +94,6 @@ PeekVerb(PROBE_LINE *Line, PROBE_STEP *Step)
             Step->DataLength = (ULONG)Index + 1;
         }
     }
-    Step->Information = Length;
-    Step->Status = STATUS_SUCCESS;
 }
 
 /* poke <view> offset= length= fill= */
@@ -100,24 +101,23 @@ void
 PokeVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     ULONGLONG Length;
-    volatile UCHAR *To = Range(Line, &Length);
-    UCHAR Fill = (UCHAR)Number(Line, "fill", 0);
+    volatile UCHAR *To = Range(Line, Step, &Length);
+    UCHAR Fill = (UCHAR)NumberUpTo(Line, "fill", 0, 0xFF);
     ULONGLONG Index;
 
-    for (Index = 0; Index < Length; Index++) {
+    for (Index = 0; To != NULL && Index < Length; Index++) {
         To[Index] = Fill;
     }
-    Step->Information = Length;
-    Step->Status = STATUS_SUCCESS;
 }
 
 /* unmap <view> */
 void
 UnmapVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *View = FindName(Line, NameView, Word(Line, 1, "a view"));
+    PROBE_NAME *View = FindName(Line, NameView, Line->Words[1]);
 
-    Step->Status = NtUnmapViewOfSection(NtCurrentProcess(), View->Address);
+    Step->Status =
+        View->Address != NULL ? NtUnmapViewOfSection(NtCurrentProcess(), View->Address) : STATUS_NOT_MAPPED_VIEW;
     View->Address = NULL;
 }
 
@@ -125,7 +125,7 @@ UnmapVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 CloseSectionVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *Section = FindName(Line, NameSection, Word(Line, 1, "a section"));
+    PROBE_NAME *Section = FindName(Line, NameSection, Line->Words[1]);
 
     Step->Status = NtClose(Section->Handle);
     Section->Handle = NULL;

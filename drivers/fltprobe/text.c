@@ -14,6 +14,18 @@ SameText(const char *Left, const char *Right)
     return *Left == *Right;
 }
 
+/* Whether the first characters are the same; a shorter text is another one. */
+BOOLEAN
+SameStart(const char *Left, const char *Right, SIZE_T Length)
+{
+    SIZE_T At = 0;
+
+    while (At < Length && Left[At] == Right[At] && Left[At] != '\0') {
+        At++;
+    }
+    return At == Length;
+}
+
 SIZE_T
 TextLength(const char *Text)
 {
@@ -60,37 +72,80 @@ ParseNumber(const char *Text, ULONGLONG *Result)
     return TRUE;
 }
 
-/* UTF-8 to UTF-16; a byte that is no UTF-8 becomes U+FFFD. */
+const char *
+NumberText(ULONGLONG Value, ULONG Base)
+{
+    char *Text = Allocate(24);
+    ULONG At = 23;
+
+    do {
+        Text[--At] = "0123456789ABCDEF"[Value % Base];
+        Value /= Base;
+    } while (Value != 0);
+    return Text + At;
+}
+
+#define NO_CHARACTER 0xFFFFFFFFu
+
+/* The next character of UTF-8, shortest form only and no surrogates; NO_CHARACTER if there is none. */
+static ULONG
+NextCharacter(const char **Text)
+{
+    const UCHAR *Byte = (const UCHAR *)*Text;
+    ULONG Least;
+    ULONG Code;
+    ULONG More;
+
+    if (*Byte < 0x80) {
+        Code = *Byte;
+        More = 0;
+        Least = 0;
+    } else if ((*Byte & 0xE0) == 0xC0) {
+        Code = *Byte & 0x1Fu;
+        More = 1;
+        Least = 0x80;
+    } else if ((*Byte & 0xF0) == 0xE0) {
+        Code = *Byte & 0x0Fu;
+        More = 2;
+        Least = 0x800;
+    } else if ((*Byte & 0xF8) == 0xF0) {
+        Code = *Byte & 0x07u;
+        More = 3;
+        Least = 0x10000;
+    } else {
+        return NO_CHARACTER;
+    }
+    for (Byte++; More > 0; Byte++, More--) {
+        if ((*Byte & 0xC0) != 0x80) {
+            return NO_CHARACTER;
+        }
+        Code = (Code << 6) | (*Byte & 0x3Fu);
+    }
+    *Text = (const char *)Byte;
+    return Code < Least || Code > 0x10FFFF || (Code >= 0xD800 && Code < 0xE000) ? NO_CHARACTER : Code;
+}
+
+BOOLEAN
+IsUtf8(const char *Text)
+{
+    while (*Text != '\0') {
+        if (NextCharacter(&Text) == NO_CHARACTER) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* UTF-8 to UTF-16; every line of a script has been checked to be UTF-8, and to fit into a UNICODE_STRING. */
 PWSTR
 Wide(const char *Text, PUNICODE_STRING String)
 {
-    SIZE_T Length = TextLength(Text);
-    PWSTR Result = Allocate((Length + 1) * sizeof(WCHAR));
+    PWSTR Result = Allocate((TextLength(Text) + 1) * sizeof(WCHAR));
     ULONG At = 0;
-    const UCHAR *Byte = (const UCHAR *)Text;
 
-    while (*Byte != 0) {
-        ULONG Code = 0xFFFD;
-        ULONG More = 0;
+    while (*Text != '\0') {
+        ULONG Code = NextCharacter(&Text);
 
-        if (*Byte < 0x80) {
-            Code = *Byte;
-        } else if ((*Byte & 0xE0) == 0xC0) {
-            Code = *Byte & 0x1Fu;
-            More = 1;
-        } else if ((*Byte & 0xF0) == 0xE0) {
-            Code = *Byte & 0x0Fu;
-            More = 2;
-        } else if ((*Byte & 0xF8) == 0xF0) {
-            Code = *Byte & 0x07u;
-            More = 3;
-        }
-        for (Byte++; More > 0 && (*Byte & 0xC0) == 0x80; Byte++, More--) {
-            Code = (Code << 6) | (*Byte & 0x3Fu);
-        }
-        if (More > 0) {
-            Code = 0xFFFD;
-        }
         if (Code >= 0x10000) {
             Code -= 0x10000;
             Result[At++] = (WCHAR)(0xD800 + (Code >> 10));

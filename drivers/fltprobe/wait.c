@@ -5,7 +5,7 @@
 #include "probe.h"
 
 typedef struct _SPAWNED {
-    PROBE_LINE Line;
+    PROBE_LINE *Line;
     PROBE_STEP *Step;
     PROBE_NAME *Name;
 } SPAWNED;
@@ -46,7 +46,7 @@ Outcome(PROBE_STEP *Step, PROBE_NAME *Operation)
     Step->Status = Operation->IoStatus.Status;
     Step->Information = Operation->IoStatus.Information;
     if (Step->Status >= 0 && Operation->Address != NULL) {
-        SetData(Step, Operation->Address, Operation->IoStatus.Information);
+        SetData(Step, Operation->Address, Operation->IoStatus.Information, Operation->Size);
     }
 }
 
@@ -54,11 +54,11 @@ Outcome(PROBE_STEP *Step, PROBE_NAME *Operation)
 void
 WaitVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    PROBE_NAME *Event = FindName(Line, NameEvent, Word(Line, 1, "the name of an operation"));
-    ULONGLONG Timeout = Number(Line, "timeout", 0);
+    PROBE_NAME *Event = FindName(Line, NameEvent, Line->Words[1]);
+    LONGLONG Timeout = Number32(Line, "timeout", 0);
     LARGE_INTEGER Interval;
 
-    Interval.QuadPart = -(LONGLONG)Timeout * TICKS_PER_MS;
+    Interval.QuadPart = -Timeout * TICKS_PER_MS;
     Step->Status = NtWaitForSingleObject(Event->Handle, FALSE, Value(Line, "timeout") != NULL ? &Interval : NULL);
     if (Step->Status != STATUS_SUCCESS) {
         return;
@@ -68,7 +68,7 @@ WaitVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     } else {
         Step->Status = Event->Step->Status;
         Step->Information = Event->Step->Information;
-        SetData(Step, Event->Step->Data, Event->Step->DataLength);
+        SetData(Step, Event->Step->Data, Event->Step->DataLength, STEP_DATA_LENGTH);
     }
 }
 
@@ -76,12 +76,7 @@ WaitVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 void
 SleepVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    ULONGLONG Milliseconds;
-
-    if (!ParseNumber(Word(Line, 1, "milliseconds"), &Milliseconds)) {
-        ScriptError(Line, "sleep takes milliseconds, not", Line->Words[1]);
-    }
-    Sleep100ns((LONGLONG)Milliseconds * TICKS_PER_MS);
+    Sleep100ns(Ticks(Line));
     Step->Status = STATUS_SUCCESS;
 }
 
@@ -90,7 +85,7 @@ SpawnedThread(PVOID Parameter)
 {
     SPAWNED *Spawned = Parameter;
 
-    RunStep(&Spawned->Line, Spawned->Step);
+    RunStep(Spawned->Line, Spawned->Step);
     NtSetEvent(Spawned->Name->Handle, NULL);
     RtlExitUserThread(STATUS_SUCCESS);
     return STATUS_SUCCESS;
@@ -102,17 +97,11 @@ SpawnVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     SPAWNED *Spawned = Allocate(sizeof(SPAWNED));
     HANDLE Thread;
-    ULONG Index;
 
-    Word(Line, 2, "a name and a step");
-    Spawned->Line.Number = Line->Number;
-    Spawned->Line.Count = Line->Count - 2;
-    for (Index = 2; Index < Line->Count; Index++) {
-        Spawned->Line.Words[Index - 2] = Line->Words[Index];
-    }
+    Spawned->Line = Line->Spawned;
     Spawned->Name = NewName(Line, NameEvent, Line->Words[1]);
     Spawned->Name->Handle = NewEvent();
-    Spawned->Step = NewStep(&Spawned->Line);
+    Spawned->Step = NewStep(Spawned->Line);
     Spawned->Name->Step = Spawned->Step;
     Step->Status = RtlCreateUserThread(NtCurrentProcess(), NULL, FALSE, 0, 0, 0, SpawnedThread, Spawned, &Thread, NULL);
     if (Step->Status >= 0) {

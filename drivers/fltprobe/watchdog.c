@@ -6,9 +6,32 @@
 
 #include "probe.h"
 
+#define REPORT_DEADLINE_MS 60000 /* whoever reads the report may be slow */
+
 static volatile LONGLONG StepBegan;
 static volatile LONGLONG Allowed = DEFAULT_DEADLINE_MS * TICKS_PER_MS;
+static volatile LONG Reporting;
 static HANDLE Changed;
+
+static NTSTATUS NTAPI
+ReportThread(PVOID Parameter)
+{
+    (void)Parameter;
+    Report(EXIT_DEADLINE, NULL);
+}
+
+/* The first time, somebody else reports, so that this thread can watch that too. */
+static void
+DeadlinePassed(void)
+{
+    HANDLE Thread;
+
+    if (Reporting ||
+        RtlCreateUserThread(NtCurrentProcess(), NULL, FALSE, 0, 0, 0, ReportThread, NULL, &Thread, NULL) < 0) {
+        NtTerminateProcess(NtCurrentProcess(), EXIT_DEADLINE);
+    }
+    BeginReport();
+}
 
 static NTSTATUS NTAPI
 WatchdogThread(PVOID Parameter)
@@ -24,7 +47,8 @@ WatchdogThread(PVOID Parameter)
         NtQueryPerformanceCounter(&Now, &Frequency);
         Passed = (Now.QuadPart - StepBegan) * 10000000 / Frequency.QuadPart;
         if (Passed >= Allowed) {
-            Report(EXIT_DEADLINE, NULL);
+            DeadlinePassed();
+            continue;
         }
         Interval.QuadPart = Passed - Allowed;
         NtWaitForSingleObject(Changed, FALSE, &Interval);
@@ -32,8 +56,19 @@ WatchdogThread(PVOID Parameter)
 }
 
 void
-BeginDeadline(void)
+BeginReport(void)
 {
+    Allowed = REPORT_DEADLINE_MS * TICKS_PER_MS;
+    StepBegan = Counter();
+    __sync_lock_test_and_set(&Reporting, 1);
+}
+
+void
+BeginStep(void)
+{
+    if (Reporting) {
+        NtWaitForSingleObject(NewEvent(), FALSE, NULL); /* what was held is let go, and this thread with it: too late */
+    }
     StepBegan = Counter();
 }
 
@@ -42,7 +77,7 @@ StartWatchdog(void)
 {
     HANDLE Thread;
 
-    BeginDeadline();
+    BeginStep();
     if (NtCreateEvent(&Changed, EVENT_ALL_ACCESS, NULL, 1 /* SynchronizationEvent */, FALSE) < 0 ||
         RtlCreateUserThread(NtCurrentProcess(), NULL, FALSE, 0, 0, 0, WatchdogThread, NULL, &Thread, NULL) < 0) {
         NtTerminateProcess(NtCurrentProcess(), STATUS_INSUFFICIENT_RESOURCES);
@@ -53,11 +88,11 @@ StartWatchdog(void)
 void
 DeadlineVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    ULONGLONG Milliseconds;
+    LONGLONG Given = Ticks(Line);
 
-    if (!ParseNumber(Word(Line, 1, "milliseconds"), &Milliseconds) || Milliseconds == 0) {
-        ScriptError(Line, "deadline takes milliseconds, not", Line->Words[1]);
+    if (Given == 0) {
+        ScriptError(Line, "a deadline of no time", NULL);
     }
-    Allowed = (LONGLONG)Milliseconds * TICKS_PER_MS;
+    Allowed = Given;
     Step->Status = NtSetEvent(Changed, NULL);
 }

@@ -94,7 +94,8 @@ def compile_program(tmp_path_factory: pytest.TempPathFactory) -> Compile:
 @pytest.fixture(scope="session")
 def built() -> dict[str, BuiltDriver]:
     """The drivers and the program that the tests here load."""
-    return build_drivers(SUPPORT, ROOT / "build" / "drivers", ["observer", "passthrough", "pending", "fltprobe"])
+    names = ["observer", "passthrough", "pending", "forgets-pended", "fltprobe"]
+    return build_drivers(SUPPORT, ROOT / "build" / "drivers", names)
 
 
 @pytest.fixture

@@ -120,13 +120,13 @@ def test_a_registered_service_can_be_loaded_by_a_program(machine: Machine, built
 
 
 def test_an_operation_that_is_never_resumed_keeps_its_process_and_is_reported(machine: Machine, built: Built):
-    load(machine, built["pending"], "pending")
+    load(machine, built["forgets-pended"], "pending")
     script = rb"""
         open  f V:\a.txt access=rw disposition=create options=overlapped
         write f offset=0 length=512 async=writing
         close f
         filter pending
-        rule pending major=read do=pend mechanism=thread hold=yes
+        rule pending major=read do=pend
         deadline 50
         open  g V:\a.txt access=read options=noncached
         read  g offset=0 length=512

@@ -1,0 +1,102 @@
+"""fltprobe as it is built, run by a reference kernel in this process: a script takes a few milliseconds."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
+from harness.minifilter.probe import ProbeResult, parse_probe
+from harness.reference.host import Host
+from harness.reference.system import System
+
+DRIVERS = ["fltprobe", "observer", "passthrough", "completion", "pending", "forgets-pended"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of fltprobe."""
+
+    exit_code: int
+    result: ProbeResult
+    remain: tuple[str, ...]
+
+    def statuses(self, verb: str | None = None) -> list[int]:
+        return [step.status for step in self.result.all(verb)]
+
+
+class Bench:
+    """A reference kernel with volume V:, and the services that a test gives it."""
+
+    def __init__(self, folder: Path, built: dict[str, BuiltDriver], seed: int = 0) -> None:
+        self.volume = folder
+        self._host = Host(System(volumes={"V:": folder}, seed=seed))
+        self._built = built
+        self._services: dict[str, dict[str, Any]] = {}
+
+    def register(self, driver: str, label: str | None = None) -> str:
+        """Register a service for a driver; later ones lie lower. The service's name."""
+        name = f"fltlab-{label or driver}"
+        instance = {
+            "Altitude": {"type": "REG_SZ", "value": f"3700{90 - len(self._services)}.5"},
+            "Flags": {"type": "REG_DWORD", "value": 1},
+        }
+        instances = {"DefaultInstance": {"type": "REG_SZ", "value": name}, name: {"key": instance}}
+        registry = {"Instances": {"key": instances}, "Parameters": {"key": {"Instances": {"key": instances}}}}
+        self._services[name] = {"image": str(self._built[driver].sys), "registry": registry}
+        self.ask("services", services=self._services)
+        return name
+
+    def load(self, driver: str, label: str | None = None) -> None:
+        """Load a driver and attach it to V:."""
+        name = self.register(driver, label)
+        self.ask("load", service=name, **self._services[name])
+        self.ask("attach", service=name, volume="V:")
+
+    def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        answer = self._host.answer({"op": operation, **arguments})
+        assert answer["ok"], answer
+        return dict(answer["result"])
+
+    def run(self, script: str | bytes) -> Run:
+        """Run a script, whatever comes of it."""
+        stdin = script.encode() if isinstance(script, str) else script
+        ended = self.ask("run", image=str(self._built["fltprobe"].sys), stdin=base64.b64encode(stdin).decode())
+        document = parse_probe(base64.b64decode(ended["stdout"]).decode())
+        return Run(ended["exit_code"], document, tuple(ended["remain"]))
+
+    def __call__(self, script: str) -> ProbeResult:
+        """Run a script that has nothing wrong with it, to its end."""
+        ran = self.run(script)
+        assert (ran.exit_code, ran.result.error) == (0, None)
+        return ran.result
+
+    def error(self, script: str | bytes) -> str:
+        """What is wrong with a script."""
+        ran = self.run(script)
+        assert ran.exit_code == 2
+        assert ran.result.error
+        return ran.result.error
+
+
+@pytest.fixture(scope="session")
+def built() -> dict[str, BuiltDriver]:
+    return build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", DRIVERS)
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path, built: dict[str, BuiltDriver]) -> Callable[..., Bench]:
+    def make(seed: int = 0) -> Bench:
+        folder = tmp_path / f"volume{seed}"
+        folder.mkdir()
+        return Bench(folder, built, seed)
+
+    return make
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()
