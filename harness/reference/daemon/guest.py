@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.reference.client import KernelProcess
+from harness.reference.client import KernelProcess, Nursery
 from harness.reference.daemon.configuration import Configuration
 from harness.reference.daemon.paths import BadPath, Drives
 from harness.reference.daemon.registry import SERVICES, NoSuchKey, Registry
@@ -24,6 +24,7 @@ class Guest:
         self.certificates: list[str] = []
         self._lock = threading.RLock()
         self._options: tuple[str, ...] = tuple(configuration.kernel)
+        self._nursery = Nursery()
         self._kernel: KernelProcess | None = None
 
     @property
@@ -31,7 +32,7 @@ class Guest:
         """The reference kernel, started when first asked for. One that has died stays dead until `restart_kernel`."""
         with self._lock:
             if self._kernel is None:
-                self._kernel = KernelProcess(self.drives.root("V"), self._options)
+                self._kernel = KernelProcess(self._nursery, self.drives.root("V"), self._options)
             return self._kernel
 
     def restart_kernel(self, options: Sequence[str]) -> None:
@@ -43,11 +44,12 @@ class Guest:
             self._kernel = None
 
     def stop(self) -> None:
-        """End the kernel's process."""
+        """End the kernel's process, and the one that it was forked from."""
         with self._lock:
             if self._kernel is not None:
                 self._kernel.stop()
                 self._kernel = None
+            self._nursery.stop()
 
     def service_tree(self, service: str) -> dict[str, Any]:
         """The key of a service as the kernel takes it. NoSuchKey if there is none."""
