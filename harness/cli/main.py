@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "harness.cli.run",
     "report": "harness.cli.report",
     "contract": "harness.cli.contract",
+    "mutants": "harness.cli.mutants",
     "new-suite": "harness.cli.new_suite",
     "drivers": "harness.cli.drivers",
     "image": "harness.cli.image",

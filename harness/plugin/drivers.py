@@ -35,15 +35,19 @@ class Drivers:
                 found[name] = root
         return found
 
+    def require(self, name: str) -> None:
+        """Raise ConfigurationError if no directory has a driver of this name."""
+        if name not in self._root_of:
+            raise ConfigurationError(
+                f"there is no driver called {name!r}{did_you_mean(name, self._root_of)}",
+                details=tuple(f"looked below {root}" for root in self._roots),
+                hint="fltlab drivers list; --drivers DIR adds a directory",
+            )
+
     def build(self, names: Sequence[str]) -> dict[str, BuiltDriver]:
         """The named drivers, built; a driver that no directory has is the user's mistake."""
         for name in names:
-            if name not in self._root_of:
-                raise ConfigurationError(
-                    f"there is no driver called {name!r}{did_you_mean(name, self._root_of)}",
-                    details=tuple(f"looked below {root}" for root in self._roots),
-                    hint="fltlab drivers list; --drivers DIR adds a directory",
-                )
+            self.require(name)
         missing = [name for name in dict.fromkeys(names) if name not in self._built]
         for root in self._roots:
             of_this_root = [name for name in missing if self._root_of[name] == root]

@@ -26,6 +26,7 @@ def pytest_runtest_makereport(
             "is_failure": error.is_failure,
             "exit_code": int(error.exit_code),
             "message": error.message,
+            "ends_run": bool(item.session.shouldstop),
         }
         if not item.config.getoption("fulltrace"):
             report.longrepr = _shown(item, call, error)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from harness.errors import ConfigurationError
 from harness.guest import Guest, GuestKind, KernelOptions, LocalGuest
+from harness.machine.watchdog import watchdog
 from harness.plugin.marks import did_you_mean
 from harness.plugin.options import Settings
 from harness.report.provenance import GuestFacts
@@ -50,7 +51,7 @@ class LocalProvider:
     @contextlib.contextmanager
     def open(self, directory: Path) -> Iterator[Guest]:
         # Its volume and its log are scratch; what a failure needs of them is copied while it runs.
-        with tempfile.TemporaryDirectory(prefix="fltlab-local-") as folder:
+        with tempfile.TemporaryDirectory(prefix="fltlab-local-") as folder, watchdog().scratching(Path(folder)):
             guest = LocalGuest(Path(folder), self.name, self._kernel)
             try:
                 yield guest
@@ -73,11 +74,16 @@ PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
 }
 
 
-def provider_for(name: str, settings: Settings) -> Provider:
-    """The provider of a guest's name; an unknown name is the user's mistake."""
+def require_guest(name: str) -> None:
+    """Raise ConfigurationError if there is no guest of this name: an unknown name is the user's mistake."""
     if name not in PROVIDERS:
         raise ConfigurationError(
             f"there is no guest called {name!r}{did_you_mean(name, PROVIDERS)}",
             details=(f"guests: {', '.join(PROVIDERS)}",),
         )
+
+
+def provider_for(name: str, settings: Settings) -> Provider:
+    """The provider of a guest's name."""
+    require_guest(name)
     return PROVIDERS[name](settings)

@@ -25,6 +25,7 @@ from harness.reference.memory.layout import SYSTEM_MAPPINGS, is_user
 from harness.reference.memory.memory import Memory
 from harness.reference.memory.pagetables import PageTables
 from harness.reference.memory.pool import Pool
+from harness.reference.mutants import known_mutants
 from harness.reference.nt import ex_locks, ke_events, ke_timers, load_topics
 from harness.reference.nt.data import DataExports, SharedData
 from harness.reference.nt.ke_timers import SetTimer
@@ -76,7 +77,7 @@ class Kernel:
     ) -> None:
         self.seed = seed
         self.random = Random(seed)
-        self.mutants = frozenset(mutants)
+        self.mutants = known_mutants(mutants)
         self.policy = Policy(policy)
         self.clock = Clock()
         self.stop: KernelStop | None = None
