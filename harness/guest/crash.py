@@ -7,7 +7,7 @@ guest.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import DriverError, FltLabError, GuestError
@@ -62,6 +62,12 @@ def stopped_kernel(result: CommandResult) -> KernelStatus | None:
             except (ValueError, KeyError, AttributeError):
                 return KernelStatus("gone", {"message": line})
     return None
+
+
+def without_mark(result: CommandResult) -> CommandResult:
+    """The same without that line, for messages: the error says what is in it."""
+    lines = (line for line in result.stderr.splitlines(keepends=True) if not line.startswith(MARK.encode()))
+    return replace(result, stderr=b"".join(lines))
 
 
 def kernel_error(status: KernelStatus, drivers: Sequence[str], details: tuple[str, ...] = ()) -> FltLabError:

@@ -4,13 +4,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from harness.errors import FltLabError, GuestError
 from harness.guest.command import CommandResult
-from harness.guest.crash import KernelStatus, kernel_error, parse_status, stopped_kernel
+from harness.guest.crash import KernelStatus, kernel_error, parse_status, stopped_kernel, without_mark
 from harness.guest.endpoint import Endpoint
 from harness.guest.errors import CommandFailed, CommandTimeout, ConnectionLost, CredentialsRefused, Unreachable
+from harness.guest.exchange import Exchanges
 from harness.guest.identity import Identity, parse_identity, require_boot
 from harness.guest.kernel import KernelOptions
 from harness.guest.profiles import GuestKind, Profile
@@ -52,6 +53,7 @@ class Guest:
         self._state = GuestState.READY
         self._first_cause: FltLabError | None = None
         self._kernel_stopped = False
+        self._last_kernel: KernelStatus | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +98,8 @@ class Guest:
         stopped = stopped_kernel(result)
         if stopped is not None:
             self._kernel_stopped = True
-            raise self._broken(kernel_error(stopped, self.drivers_under_test, result.describe()))
+            self._last_kernel = stopped
+            raise self._broken(kernel_error(stopped, self.drivers_under_test, without_mark(result).describe()))
         return result
 
     def succeed(self, command: str, stdin: bytes | None = None, timeout: float = COMMAND_SECONDS) -> CommandResult:
@@ -160,6 +163,24 @@ class Guest:
             return None
         return parse_status(self.run(self.profile.kernel_status, timeout=STATUS_SECONDS))
 
+    # -- for those who look for what went wrong
+
+    @property
+    def exchanges(self) -> Exchanges:
+        """The last requests over WinRM, and what came of them."""
+        return self._session.exchanges
+
+    def last_kernel_status(self, seconds: float) -> dict[str, Any]:
+        """What the reference kernel said when it stopped, or else says now; GuestError if it cannot be asked."""
+        status = self._last_kernel
+        if status is None:
+            if self.profile.kernel_status is None:
+                raise GuestError(f"the guest {self.name!r} has no reference kernel")
+            if self._first_cause is not None:
+                raise GuestError("the guest was lost before it could be asked", details=(self._first_cause.message,))
+            status = parse_status(self._session.run(self.profile.kernel_status, timeout=seconds))
+        return {"state": status.state, **status.facts}
+
     # -- its end
 
     def close(self) -> None:
@@ -188,6 +209,7 @@ class Guest:
             status = self._kernel_status()
             if status is not None and status.state != "running":
                 self._kernel_stopped = True
+                self._last_kernel = status
                 return kernel_error(status, self.drivers_under_test, (error.message, *error.details))
         if self.body is not None:
             error.details = (*error.details, f"meanwhile: {self.body.describe()}")

@@ -32,6 +32,7 @@ from harness.guest.errors import (
     Unreachable,
     WinRmFault,
 )
+from harness.guest.exchange import Exchanges
 from harness.machine.deadlines import Deadline
 
 ENVELOPE = 500 * 1024
@@ -69,6 +70,7 @@ class WinRmSession:
         self._shell: str | None = None
         self._ended: list[str] = []
         self._used = 0.0
+        self.exchanges = Exchanges()
 
     def __enter__(self) -> Self:
         return self
@@ -183,7 +185,8 @@ class WinRmSession:
         protocol.operation_timeout_sec = wait
         protocol.transport.read_timeout_sec = wait + GRACE_SECONDS
         try:
-            answer = getattr(protocol, method)(*arguments, **options)
+            with self.exchanges.noting(purpose):
+                answer = getattr(protocol, method)(*arguments, **options)
         except WinRMOperationTimeoutError:
             self._used = time.monotonic()
             raise

@@ -5,10 +5,12 @@ remove once the pipe ends. QEMU also has a parent-death signal; the watchdog is 
 (a helper of QEMU, scratch directories), and for the moment before the signal is set.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 _SCRIPT = r"""
@@ -63,6 +65,15 @@ class Watchdog:
     def keep(self, directory: Path) -> None:
         """Leave a directory alone: it has been removed, or is to be kept."""
         self._order("keep", str(directory))
+
+    @contextlib.contextmanager
+    def scratching(self, directory: Path) -> Iterator[None]:
+        """Have a directory removed if we die inside."""
+        self.scratch(directory)
+        try:
+            yield
+        finally:
+            self.keep(directory)
 
     def _order(self, verb: str, what: str) -> None:
         if "\n" in what:

@@ -11,6 +11,7 @@ pytest_plugins = [
     "harness.plugin.facts",
     "harness.plugin.outcomes",
     "harness.plugin.evidence",
+    "harness.plugin.postmortem",
     "harness.plugin.recording",
     "harness.plugin.fixtures",
     "harness.plugin.resume",

@@ -25,7 +25,8 @@ def pytest_runtest_makereport(
     lab, run = item.stash.get(LAB, None), item.config.stash[RUN]
     history = lab.history if lab else []
     if history or report.failed:
-        _keep(run, item, facts, history, failed=report.failed)
+        with run.storing():
+            _keep(run, item, facts, history, failed=report.failed)
     if report.failed:
         report.sections += list(_sections(run, item, facts, history))
     report.__dict__["fltlab"]["folder"] = facts.folder

@@ -13,6 +13,7 @@ import pytest
 from harness.plugin.evidence import LAB
 from harness.plugin.facts import FACTS
 from harness.plugin.options import settings
+from harness.plugin.postmortem import LEASE
 from harness.plugin.run import RUN
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def fltlab_lease(request: pytest.FixtureRequest, fltlab_pool: "GuestPool", fltla
     facts.guest_facts = asdict(fltlab_pool.provider(fltlab_guest_name).facts)
     facts.guest_kind = facts.guest_facts["kind"]
     lease = fltlab_pool.lease(fltlab_guest_name, str(request.node.path))
+    request.node.stash[LEASE] = lease
     yield lease
     lease.spoiled |= request.node.stash.get(FAILED, False)
 
@@ -115,4 +117,5 @@ def lab(
     yield lab
     if lab.has_changed_stack:
         lease.stack.forget()
-    watch.check()
+    if not item.stash.get(FAILED, False):  # a test that failed has said it
+        watch.check()

@@ -61,7 +61,8 @@ class Recorder:
         self._phases.setdefault(report.nodeid, []).append(report)
         self.exit_codes.add(exit_code_of(report))
         if report.when == "teardown":
-            self._record(self._phases.pop(report.nodeid))
+            with self.run.storing():
+                self._record(self._phases.pop(report.nodeid))
 
     def _record(self, phases: list[pytest.TestReport]) -> None:
         record = record_of(phases)
@@ -103,8 +104,12 @@ class Recorder:
         if self._journal is None or self.provenance is None:
             return
         self._journal.close()
+        if self.run.broken is not None:
+            return
         self.provenance = self.provenance.finish(now())
-        self.summary = write_reports(self.run.directory, self.provenance, self.records, time.monotonic() - self._begun)
+        with self.run.storing():
+            seconds = time.monotonic() - self._begun
+            self.summary = write_reports(self.run.directory, self.provenance, self.records, seconds)
         if exitstatus == pytest.ExitCode.TESTS_FAILED or (
             exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
             and ExitCode.FAILED in self.exit_codes

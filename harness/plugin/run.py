@@ -4,16 +4,19 @@ The directory is named when pytest starts and made when the first test needs it:
 guest leaves nothing behind. Workers of pytest-xdist are told the name.
 """
 
+import contextlib
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, ExitCode, HostError
+from harness.host.disk import free_mib
 from harness.plugin.options import RESUME, Settings, settings
 from harness.report.provenance import FILE_NAME as RUN_JSON
 from harness.report.provenance import new_run_id
@@ -50,6 +53,7 @@ class Run:
         self.started_in = config.invocation_params.dir
         self.settings: Settings = settings(config)
         self._prepared = False
+        self.broken: HostError | None = None
         self._default = Path(config.invocation_params.dir) / "runs" / run_id
 
     @property
@@ -101,6 +105,19 @@ class Run:
         for folder in (unfinished.directory / "tests").glob("*"):
             if str(folder.relative_to(unfinished.directory)) not in kept:
                 shutil.rmtree(folder)
+
+    @contextlib.contextmanager
+    def storing(self) -> Iterator[None]:
+        """End the run with one message if its files cannot be written: what comes after would be lost."""
+        try:
+            yield
+        except OSError as error:
+            self.broken = HostError(
+                "the files of the run cannot be written, so it ends here",
+                details=(str(error), f"{self.path} has {free_mib(self.path)} MiB left; results so far are kept there"),
+                hint=f"make room, then: fltlab run --resume {self.path}",
+            )
+            pytest.exit(str(self.broken), ExitCode.HOST)
 
 
 def folder_name(nodeid: str) -> str:

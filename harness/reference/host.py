@@ -178,6 +178,7 @@ class Host:
         remain = [] if program.ended.state else [waiter.waits_for for waiter in k.scheduler.waiting_threads()]
         if remain:
             k.flt.report_outstanding()
+            self._report_blocked()
         else:
             k.settle()
         return {
@@ -201,6 +202,15 @@ class Host:
         }
 
     # -- what they share
+
+    def _report_blocked(self) -> None:
+        """Name the drivers that have a thread of the program and do not let it come back."""
+        drivers = {driver.name for driver in self._system.drivers.loaded.values()}
+        for waiter in self._system.scheduler.waiting_threads():
+            driver = (waiter.location or "").split("+")[0]
+            if driver in drivers:
+                text = f"does not come back: at {waiter.location} thread {waiter.thread} waits for {waiter.waits_for}"
+                self._system.verifier.report(None, driver, text)
 
     def _check_open_to_use(self) -> None:
         if self._system.stop is not None:

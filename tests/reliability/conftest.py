@@ -1,0 +1,147 @@
+"""Runs of `fltlab run` as processes of their own, and a look at everything that they might leave behind."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from harness.machine.deadlines import Deadline
+from harness.report.journal import FILE_NAME, read_journal
+from harness.report.records import TestRecord
+
+ROOT = Path(__file__).resolve().parents[2]
+DRIVERS = Path(__file__).with_name("drivers")
+MARK = "FLTLAB_TEST_MARK"
+SHARED = {"fltlab-leases"}
+"""What stays in the directory for temporary files: the ledger of leases, which is for all processes and users."""
+
+PREAMBLE = """
+    import os, signal, time
+    from pathlib import Path
+    import pytest
+
+    pytestmark = pytest.mark.rule("REG-01")
+    HERE = Path(__file__).parent
+    READ = chr(10).join([
+        r"open f V:\\a.txt access=rw disposition=open-if", "write f offset=0 length=16", "read f offset=0 length=16"
+    ])
+
+    def reach():
+        (HERE / "reached").touch()
+        time.sleep(600)
+
+"""
+
+
+def running(mark: str) -> list[int]:
+    """The processes that carry the mark in their environment, zombies left out: they and all that they started."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"{MARK}={mark}\0".encode() in environment.read_bytes():
+                found.append(int(environment.parent.name))
+        except (PermissionError, FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+class Project:
+    """A user's tree of one test file, and runs of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.suite = root / "suites" / "broken"
+        self.run = root / "run"
+        self.temporary = root / "tmp"
+        self.mark = uuid.uuid4().hex
+        self.suite.mkdir(parents=True)
+        self.temporary.mkdir()
+        (root / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider -W ignore\n")
+
+    def test(self, text: str) -> None:
+        """Write the test file."""
+        (self.suite / "test_broken.py").write_text(textwrap.dedent(PREAMBLE) + textwrap.dedent(text))
+
+    def start(self, *words: str, wrapper: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*wrapper, sys.executable, "-m", "harness.cli", "run", "--out=run", f"--drivers={DRIVERS}", *words],
+            cwd=self.root,
+            env={**os.environ, "PYTHONPATH": str(ROOT), MARK: self.mark, "TMPDIR": str(self.temporary), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def end(self, *words: str, timeout: float = 60, wrapper: Sequence[str] = (), **environment: str) -> tuple[int, str]:
+        """Run to the end: the exit code, and all that was printed."""
+        process = self.start(*words, wrapper=wrapper, **environment)
+        return self._result(process, timeout)
+
+    def interrupt(self, how: signal.Signals, *words: str, timeout: float = 60) -> tuple[int, str]:
+        """Run until the test has called `reach`, and send the signal."""
+        process = self.start(*words)
+        reached = self.suite / "reached"
+        try:
+            Deadline(timeout, "the test to be reached").poll(
+                lambda: (reached.exists() or None, f"exit code {process.poll()}"), 0.05
+            )
+        finally:
+            os.kill(process.pid, how)
+        return self._result(process, timeout)
+
+    def _result(self, process: subprocess.Popen[str], timeout: float) -> tuple[int, str]:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return process.returncode, output
+
+    # -- what is left
+
+    @property
+    def journal(self) -> list[TestRecord]:
+        return read_journal(self.run) if (self.run / FILE_NAME).exists() else []
+
+    def case(self, name: str) -> tuple[str, str]:
+        """How a test is in junit.xml: failure, error, skipped or passed, and its message."""
+        for case in ET.parse(self.run / "junit.xml").iter("testcase"):
+            if case.get("name") == name:
+                child = next((child for child in case if child.tag in {"failure", "error", "skipped"}), None)
+                return (child.tag, str(child.get("message"))) if child is not None else ("passed", "")
+        raise AssertionError(f"junit.xml has no test {name}")
+
+    def evidence(self, name: str) -> dict[str, str]:
+        """The files that were kept of the guest of a test."""
+        folder = next(self.run.glob(f"tests/*--{name}/guest"))
+        return {path.name: path.read_text(errors="replace") for path in folder.iterdir()}
+
+    def kernel(self, name: str) -> dict[str, object]:
+        loaded: dict[str, object] = json.loads(self.evidence(name)["kernel.json"])
+        return loaded
+
+    def assert_nothing_is_left(self) -> None:
+        """No process (so no socket or port), no temporary file, no machine's disk, memory or secret."""
+        Deadline(20, "every process to end").poll(lambda: (not running(self.mark) or None, str(running(self.mark))))
+        assert {path.name for path in self.temporary.iterdir()} <= SHARED
+        guests = {path.name for path in (self.run / "guests").glob("*/*")}
+        assert guests <= {"serial.log", "qemu.log", "daemon.log"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    yield project
+    for pid in running(project.mark):
+        os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(project.temporary)

@@ -1,0 +1,134 @@
+"""What a run says, keeps and leaves when the processes of a local guest, or its own, come to an end."""
+
+import signal
+
+import pytest
+
+from harness.errors import ExitCode
+
+LOCAL = "--guest=reference-local"
+
+KILL_KERNEL = """
+    def kernels_of(guest):
+        # the processes of the daemon's group that have started no other
+        stats = [path.read_text().split() for path in Path("/proc").glob("[0-9]*/stat")]
+        group = [fields for fields in stats if fields[4] == str(guest.pid)]
+        return [int(fields[0]) for fields in group if fields[0] not in {other[3] for other in group}]
+
+    @pytest.mark.stack("passthrough")
+    def test_it(lab, guest):
+        for pid in kernels_of(guest):
+            os.kill(pid, signal.SIGKILL)
+        lab.io(READ)
+"""
+
+
+def test_a_daemon_that_is_killed_is_an_error_and_the_next_test_has_a_new_one(project):
+    project.test("""
+        def test_before(guest):
+            assert guest.run("ver").ok
+
+        def test_it(guest):
+            os.kill(guest.pid, signal.SIGKILL)
+            guest.run("ver")
+
+        def test_after(guest):
+            assert guest.run("ver").ok
+    """)
+
+    code, output = project.end(LOCAL)
+
+    assert code == ExitCode.HOST, output
+    assert project.case("test_it") == ("error", "the guest daemon has ended")
+    assert "daemon process ended with exit code -9" in output
+    assert (project.case("test_before")[0], project.case("test_after")[0]) == ("passed", "passed")
+    assert (
+        "ConnectionLost" in project.evidence("test_it")["winrm.json"]
+        or "'ver'" in project.evidence("test_it")["winrm.json"]
+    )
+    project.assert_nothing_is_left()
+
+
+def test_a_kernel_process_that_is_killed_is_an_error_of_the_guest_and_not_the_drivers(project):
+    project.test(KILL_KERNEL)
+
+    code, output = project.end(LOCAL)
+
+    assert code == ExitCode.HOST, output
+    assert project.case("test_it") == ("error", "the process of the reference kernel has ended")
+    assert project.kernel("test_it")["state"] == "gone"
+    project.assert_nothing_is_left()
+
+
+def test_a_guest_that_stops_answering_ends_within_the_deadline_of_the_command(project):
+    project.test("""
+        def test_it(guest):
+            os.kill(guest.pid, signal.SIGSTOP)
+            guest.run("ver", timeout=2)
+    """)
+
+    code, output = project.end(LOCAL)
+
+    assert code == ExitCode.HOST, output
+    assert project.case("test_it")[0] == "error"
+    assert "stopped answering WinRM" in project.case("test_it")[1]
+    assert "ReadTimeout" in project.evidence("test_it")["winrm.json"]
+    project.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda how: how.name
+)
+def test_a_run_that_is_ended_by_a_signal_leaves_nothing_but_its_results(project, how: signal.Signals):
+    project.test("""
+        @pytest.mark.stack("passthrough")
+        def test_before(lab):
+            lab.io(READ)
+
+        @pytest.mark.stack("passthrough")
+        def test_it(lab):
+            reach()
+    """)
+
+    code, output = project.interrupt(how, LOCAL)
+
+    assert code == (-signal.SIGKILL if how is signal.SIGKILL else ExitCode.INTERRUPTED), output
+    assert [record.name for record in project.journal] == ["test_before"]
+    project.assert_nothing_is_left()
+
+
+def test_a_disk_that_is_full_ends_the_run_with_one_message_and_keeps_the_results_so_far(project):
+    project.test("""
+        @pytest.mark.parametrize("number", range(5))
+        def test_some(number):
+            if number == 3:
+                run = HERE.parents[1] / "run"
+                (run / "filler").write_bytes(bytes(os.statvfs(run).f_bavail * 4096))
+    """)
+    (project.run).mkdir()
+    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    script = 'mount -t tmpfs -o size=512k none run && "$@"; code=$?; cp run/results.jsonl results.jsonl; exit $code'
+
+    code, output = project.end(LOCAL, wrapper=[*mount, script, "sh"])
+
+    assert code == ExitCode.HOST, output
+    assert output.count("the files of the run cannot be written") == 1
+    assert "No space left on device" in output
+    assert "Traceback" not in output
+    (project.root / "results.jsonl").rename(project.run / "results.jsonl")
+    assert {f"test_some[{number}]" for number in range(3)} <= {record.name for record in project.journal}
+
+
+def test_two_runs_at_once_do_not_meet(project):
+    project.test("""
+        @pytest.mark.stack("passthrough")
+        def test_it(lab):
+            lab.io(READ)
+    """)
+
+    runs = [project.start(LOCAL, f"--out=run{number}") for number in range(2)]
+
+    for process in runs:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == ExitCode.PASSED, output
+    project.assert_nothing_is_left()
