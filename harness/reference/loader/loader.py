@@ -1,7 +1,11 @@
 """Loading of PE images: relocation, imports, protections, what Windows fills in, and the way out again."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import count
 from struct import Struct
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from harness.reference.kernel import Kernel
 
 _U64 = Struct("<Q")
+_NO_FRAMES: Mapping[int, Sequence[int]] = MappingProxyType({})
 _DEFAULT_SECURITY_COOKIE = 0x2B992DDFA232
 _COOKIE_MASK = 0x0000_FFFF_FFFF_FFFF
 
@@ -27,16 +32,37 @@ class LoadError(Exception):
         self.message = message
 
 
+@dataclass(slots=True)
+class _KeptProgram:
+    """A program that has been loaded before: its image as it lies in memory, and the frames it is to lie in again."""
+
+    image: Image
+    content: bytes
+    frames: dict[int, list[int]]
+    """By address of each mapped range."""
+    in_use: bool = True
+
+
 class Loader:
-    """Brings images into guest memory."""
+    """Brings images into guest memory.
+
+    A program that is loaded again gets the addresses and frames it had before: the emulator has its code translated
+    then. Drivers never do, so that calls into unloaded code can be named.
+    """
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
         self._next = {False: IMAGES, True: USER_IMAGES}
         self._cookies = count(1)
+        self._programs: dict[bytes, _KeptProgram] = {}
+        """By digest of the image file."""
 
     def load(self, name: str, data: bytes, *, user: bool = False) -> Image:
         """Load an image file. Raises `LoadError`, after which nothing of it is left."""
+        digest = blake2b(data).digest() if user else b""
+        kept = self._programs.get(digest)
+        if kept is not None and not kept.in_use:
+            return self._load_again(kept)
         try:
             file = PortableExecutable(data)
             functions = file.functions()
@@ -63,7 +89,23 @@ class Loader:
             ) from None
         self._map(image, content)
         self._kernel.images.add(image)
+        if user and kept is None:
+            self._programs[digest] = _KeptProgram(image, bytes(content), self._frames_of(image))
         return image
+
+    def _load_again(self, kept: _KeptProgram) -> Image:
+        """Map a program that was unloaded, as fresh as from its file."""
+        kept.in_use = True
+        kept.image.unloaded = False
+        self._kernel.images.unloaded.remove(kept.image)
+        self._map(kept.image, bytearray(kept.content), kept.frames)
+        self._kernel.images.add(kept.image)
+        return kept.image
+
+    def _frames_of(self, image: Image) -> dict[int, list[int]]:
+        memory = self._kernel.memory
+        ranges = [(image.base, PAGE_SIZE), *((image.base + s.address, s.size) for s in image.sections)]
+        return {start: memory.frames(start, size) for start, size in ranges}
 
     def _place(self, size: int, *, user: bool) -> int:
         base = self._next[user]
@@ -112,12 +154,12 @@ class Loader:
         for patch in find_patches(content, ranges, functions):
             content[patch.address : patch.address + len(patch.code)] = patch.code
 
-    def _map(self, image: Image, content: bytearray) -> None:
+    def _map(self, image: Image, content: bytearray, frames: Mapping[int, Sequence[int]] = _NO_FRAMES) -> None:
         """Headers read-only, each section as it asks for; PAGE sections go away at raised IRQL."""
         memory = self._kernel.memory
         pageable = self._kernel.policy["pageable"] == "enforce" and not image.user
         content.extend(bytes(image.size - len(content)))
-        memory.map(image.base, PAGE_SIZE, user=image.user, writable=False)
+        memory.map(image.base, PAGE_SIZE, user=image.user, writable=False, frames=frames.get(image.base))
         memory.patch_page(image.base, content[:PAGE_SIZE])
         for section in image.sections:
             start = image.base + section.address
@@ -128,6 +170,7 @@ class Loader:
                 executable=section.executable,
                 user=image.user,
                 pageable=pageable and section.pageable,
+                frames=frames.get(start),
             )
             for offset in range(0, page_align(section.size), PAGE_SIZE):
                 page = section.address + offset
@@ -144,9 +187,12 @@ class Loader:
     def unload(self, image: Image) -> None:
         """Unmap an image. Its addresses are not used again, so that calls into it can be named."""
         memory = self._kernel.memory
-        memory.unmap(image.base, PAGE_SIZE)
+        kept = next((program for program in self._programs.values() if program.image is image), None)
+        if kept is not None:
+            kept.in_use = False
+        memory.unmap(image.base, PAGE_SIZE, keep_frames=kept is not None)
         for section in image.sections:
             start = image.base + section.address
             if not any(begin <= start < end for begin, end in image.discarded):
-                memory.unmap(start, section.size)
+                memory.unmap(start, section.size, keep_frames=kept is not None)
         self._kernel.images.remove(image)
