@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
-from harness.minifilter.package import PackageKind, find_packages
 from harness.minifilter.toolchain import Toolchain, find_toolchain
 
 PASSES_EVERYTHING = """\
@@ -40,9 +39,8 @@ def toolchain() -> Toolchain:
 
 @pytest.fixture(scope="session")
 def built() -> dict[str, BuiltDriver]:
-    """All our drivers, as `fltlab drivers build` leaves them."""
-    names = [name for name, package in find_packages(SUPPORT).items() if package.kind is PackageKind.DRIVER]
-    return build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", names)
+    """Everything of ours, as `fltlab drivers build` leaves them."""
+    return build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ WrongPostOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PV
     LAB_MATCH Match;
 
     LabMatchPost(Data, FltObjects, CompletionContext, Flags, &Match);
-    if (FlagOn(Flags, FLTFL_POST_OPERATION_DRAINING)) {
+    if (Match.RuleId != 0 && FlagOn(Flags, FLTFL_POST_OPERATION_DRAINING)) {
         Data->IoStatus.Status = STATUS_ACCESS_DENIED;
         LabRecordPost(Data, FltObjects, &Match, FLT_POSTOP_MORE_PROCESSING_REQUIRED, CompletionContext, Flags);
         return FLT_POSTOP_MORE_PROCESSING_REQUIRED;

@@ -114,6 +114,15 @@ def _check_synchronize(operation: "Operation", status: PreopStatus, report: Repo
         report("PRE-SYNC-08", "returned SYNCHRONIZE for an operation that may wait without limit")
 
 
+def pending_context(kernel: "Kernel", operation: "Operation", visit: "Visit", context: int) -> None:
+    """What may be in the slot when a pre-operation callback returns PENDING: nothing (OQ-07)."""
+    if context and kernel.policy["pending-context"] == "report":
+        driver = visit.instance.filter.name
+        kernel.verifier.report(
+            "PRE-PEND-04", driver, f"{operation.describe()}: returned PENDING and left {context:#x} as context"
+        )
+
+
 def _pending(kernel: "Kernel", operation: "Operation", visit: "Visit", context: int) -> PreopStatus:
     driver = visit.instance.filter.name
     if not operation.is_irp:
@@ -126,10 +135,7 @@ def _pending(kernel: "Kernel", operation: "Operation", visit: "Visit", context: 
             rule="PRE-PEND-03",
             driver=driver,
         )
-    if context and kernel.policy["pending-context"] == "report":
-        kernel.verifier.report(
-            "PRE-PEND-04", driver, f"{operation.describe()}: returned PENDING and left {context:#x} as context"
-        )
+    pending_context(kernel, operation, visit, context)
     if not visit.instance.attached:
         kernel.verifier.report(
             "TEAR-03", driver, f"{operation.describe()}: pended an operation after its teardown had started"

@@ -106,6 +106,8 @@ class PassageEngine:
                     visit.instance.filter.name,
                     f"resumed an operation and then answered {answer} from the preoperation callback",
                 )
+            elif slot:
+                checks.pending_context(kernel, operation, visit, memory.read_u64(slot))
             visit.state = VisitState.RETURNED
             operation.release()
             return STOPPED

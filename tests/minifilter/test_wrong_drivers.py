@@ -1,0 +1,133 @@
+"""Each driver of drivers/wrong breaks the one rule that it names, and the reference kernel says just that."""
+
+import base64
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.contract import load_catalogue
+from harness.minifilter.build import BuiltDriver
+from harness.minifilter.imports import SUPPORT
+from harness.minifilter.package import DriverPackage, find_packages
+from harness.reference.host import Host
+from harness.reference.system import System
+
+PACKAGES = {name: package for name, package in find_packages(SUPPORT).items() if package.violates}
+OPEN = "open f V:\\data.bin access=rw options=noncached\n"
+READ = OPEN + "read f offset=0 length=512\n"
+FAST_READ = "open f V:\\data.bin access=rw\nread f offset=0 length=512\nread f offset=0 length=512\n"
+OVERLAPPED = "open f V:\\data.bin options=noncached,overlapped\nread f offset=0 length=512 async=r\n"
+HELD_BELOW = (
+    "filter low\nrule low major=read do=pend mechanism=queue hold=yes\n" + OVERLAPPED + "expect-held low count=1\n"
+)
+
+# What each is told to do, and what is done: the rule's words, then the script.
+SCRIPTS = {
+    "asks-without-post": ("major=read do=with-callback", READ),
+    "changes-major": ("major=read do=with-callback", READ),
+    "changes-unmarked": ("major=read do=with-callback offset=512", READ),
+    "completes-as-pending": ("major=read do=complete", READ),
+    "completes-with-context": ("major=read do=complete status=0xC0000022", READ),
+    "completes-with-reserved-status": ("major=read do=complete", READ),
+    "completes-without-status": ("major=read do=complete", READ),
+    "disallows-fsfilter-anywhere": ("major=read do=disallow-fsfilter-io", READ),
+    "disallows-irps": ("major=read class=irp do=disallow-fastio", READ),
+    "fails-close": ("major=cleanup do=complete status=0xC0000022", OPEN + "close f\n"),
+    "fetches-context-in-post": ("major=read post-context=stream-handle", READ + 30 * "read f offset=0 length=512\n"),
+    "forgets-pended": ("major=read do=pend", "deadline 50\n" + READ),
+    "forgets-pended-completion": ("major=read do=with-callback post=pend", "deadline 50\n" + READ),
+    "keeps-pended-at-teardown": (
+        "major=read do=pend hold=yes",
+        "deadline 50\n" + OVERLAPPED + "detach wrong\n",
+    ),
+    "leaves-context": ("major=read do=no-callback", READ),
+    "pends-fast-io": ("major=read class=fastio do=pend", FAST_READ),
+    "pends-with-context": ("major=read do=pend", READ),
+    "releases-context-twice": (
+        "major=read pre-context=stream-handle",
+        "rule wrong major=create set-context=stream-handle\n" + READ,
+    ),
+    "resumes-synchronized": ("major=read do=pend", READ),
+    "resumes-with-context": ("major=read do=pend", READ),
+    "returns-unknown-status": ("major=read do=no-callback", READ),
+    "synchronizes-everything": ("major=read do=synchronize", OVERLAPPED + "wait r\n"),
+    "waits-for-safety-of-fast-io": ("major=read class=fastio do=with-callback", FAST_READ),
+    "works-while-draining": (
+        "major=read do=with-callback context=7",
+        HELD_BELOW + "detach wrong\nrelease low\nwait r\n",
+    ),
+    "writes-status-in-passing": ("major=read do=with-callback", READ),
+}
+
+Judge = Callable[..., list[tuple[str | None, str | None]]]
+
+
+@pytest.fixture
+def judge(built: dict[str, BuiltDriver], tmp_path: Path) -> Judge:
+    """Run a script above a driver, with `pending` below it as `low`: the rules it broke, as the kernel reports them."""
+
+    def run(driver: str, script: str, seed: int = 0) -> list[tuple[str | None, str | None]]:
+        (tmp_path / "data.bin").write_bytes(bytes(range(256)) * 8)
+        host = Host(System(volumes={"V:": tmp_path}, seed=seed))
+
+        def ask(operation: str, **arguments: Any) -> dict[str, Any]:
+            return host.answer({"op": operation, **arguments})
+
+        for label, name, altitude in (("wrong", driver, "370050"), ("low", "pending", "370040")):
+            instance = {"Altitude": {"type": "REG_SZ", "value": altitude}, "Flags": {"type": "REG_DWORD", "value": 1}}
+            instances = {"DefaultInstance": {"type": "REG_SZ", "value": label}, label: {"key": instance}}
+            values = {"Contexts": {"type": "REG_MULTI_SZ", "value": ["stream-handle"]}}
+            if driver == "asks-without-post":
+                values["Operations"] = {"type": "REG_MULTI_SZ", "value": ["read pre"]}
+            registry = {"Parameters": {"key": {"Instances": {"key": instances}, **values}}}
+            service = f"fltlab-{label}"
+            assert ask("load", service=service, image=str(built[name].sys), registry=registry)["ok"]
+            assert ask("attach", service=service, volume="V:")["ok"]
+        stdin = base64.b64encode(f"filter wrong\n{script}".encode()).decode()
+        answer = ask("run", image=str(built["fltprobe"].sys), stdin=stdin)
+        found = answer if not answer["ok"] else ask("status")["result"]
+        broken = [(item["rule"], item["driver"]) for item in found["findings"]]
+        if "bugcheck" in answer:
+            broken.append((answer["bugcheck"]["rule"], answer["bugcheck"]["driver"]))
+        return broken
+
+    return run
+
+
+@pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
+def test_the_reference_kernel_reports_the_rule_that_a_wrong_driver_breaks(judge: Judge, package: DriverPackage):
+    rule, script = SCRIPTS[package.name]
+
+    for seed in range(3):
+        broken = judge(package.name, f"rule wrong {rule}\n{script}", seed)
+        assert set(broken) == {(package.violates, "fltlab-wrong")}
+
+
+@pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
+def test_a_wrong_driver_that_is_told_nothing_breaks_nothing(judge: Judge, package: DriverPackage):
+    assert judge(package.name, SCRIPTS[package.name][1].replace("rule wrong", "# rule wrong")) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
+def test_a_wrong_driver_names_an_obligation_in_its_manifest_and_in_its_source(package: DriverPackage):
+    rule = load_catalogue()[package.violates or ""]
+
+    assert rule.kind == "obligation"
+    assert f"Wrong on purpose ({rule.id})" in package.path(package.sources[0]).read_text()
+
+
+def test_each_core_obligation_has_a_wrong_driver():
+    obligations = {rule.id for rule in load_catalogue().rules if rule.core and rule.kind == "obligation"}
+
+    assert obligations - {package.violates for package in PACKAGES.values()} == set()
+
+
+def test_the_documentation_lists_them_with_their_rules():
+    text = (SUPPORT.parent / "docs" / "drivers.md").read_text()
+
+    assert re.findall(r"^\| `([a-z-]+)` \| ([A-Z]+-[A-Z0-9-]+) \|", text, re.MULTILINE) == [
+        (name, PACKAGES[name].violates) for name in sorted(PACKAGES)
+    ]
