@@ -65,8 +65,7 @@ class SshKeys:
     def host_key_for_dropbear(self) -> bytes:
         """Return the server's key as dropbear keeps it: its type, then seed and public half together."""
         kind = b"ssh-ed25519"
-        seed = self.host.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-        both = seed + self.host.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        both = _seed(self.host) + self.host.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         return len(kind).to_bytes(4, "big") + kind + len(both).to_bytes(4, "big") + both
 
     def authorized_key(self) -> str:
@@ -94,6 +93,7 @@ class GuestConfiguration:
     port: int = WINRM_PORT
     volume: str = "/volume"
     system: str = "/windows"
+    ssh: str = "/run/fltlab"
     version: int = 1
 
     def to_json(self) -> bytes:
@@ -129,20 +129,35 @@ class GuestSecrets:
             }
         ).encode()
 
-    def save(self, path: Path) -> None:
-        """Keep the secrets in a file that only its owner reads: a template's, for its forks' first command."""
-        seed = self.ssh.client.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-        host = self.ssh.host.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-        path.unlink(missing_ok=True)
-        values = {"configuration": asdict(self.configuration), "client": seed.hex(), "host": host.hex()}
-        write_private(path, json.dumps(values).encode())
+    def to_bytes(self) -> bytes:
+        """Return the secrets as bytes: a template keeps them, for its forks' first command."""
+        client, host = (
+            key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+            for key in (self.ssh.client, self.ssh.host)
+        )
+        values = {"configuration": asdict(self.configuration), "client": client.hex(), "host": host.hex()}
+        return json.dumps(values).encode()
 
     @classmethod
-    def load(cls, path: Path) -> "GuestSecrets":
-        """Read secrets that `save` kept."""
-        values = json.loads(path.read_bytes())
+    def from_bytes(cls, content: bytes) -> "GuestSecrets":
+        """Return the secrets that `to_bytes` gave."""
+        values = json.loads(content)
         keys = SshKeys(
             Ed25519PrivateKey.from_private_bytes(bytes.fromhex(values["host"])),
             Ed25519PrivateKey.from_private_bytes(bytes.fromhex(values["client"])),
         )
         return cls(GuestConfiguration(**values["configuration"]), keys)
+
+    def save(self, path: Path) -> None:
+        """Keep the secrets in a file that only its owner reads."""
+        path.unlink(missing_ok=True)
+        write_private(path, self.to_bytes())
+
+    @classmethod
+    def load(cls, path: Path) -> "GuestSecrets":
+        """Read secrets that `save` kept."""
+        return cls.from_bytes(path.read_bytes())
+
+
+def _seed(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
