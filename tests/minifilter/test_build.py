@@ -206,3 +206,9 @@ def test_an_old_clang_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
             find_toolchain()
     finally:
         find_toolchain.cache_clear()
+
+
+def test_the_example_of_a_drivers_own_tree_builds_without_findings(tmp_path: Path):
+    (built,) = build_drivers(SUPPORT.parent / "docs" / "examples", tmp_path).values()
+
+    assert check_image(built.sys, ours=False) == []

@@ -14,9 +14,13 @@ LONGEST = 400
 def tracked() -> list[Path]:
     """The C files under version control: what somebody is just writing is nobody else's failure."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--", "*.c", "*.h"], cwd=SUPPORT, check=True, capture_output=True, text=True
+        ["git", "ls-files", "-z", "--", "drivers/*.[ch]", "docs/*.[ch]"],
+        cwd=SUPPORT.parent,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
-    return sorted(SUPPORT / name for name in listed.split("\0") if name and (SUPPORT / name).is_file())
+    return sorted(SUPPORT.parent / name for name in listed.split("\0") if name and (SUPPORT.parent / name).is_file())
 
 
 SOURCES = tracked()
