@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import ConfigurationError, HostError
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers, file_sha256
+from harness.minifilter.check import check_image
 from harness.minifilter.toolchain import find_toolchain
 
 OURS = {"passthrough", "completion", "pending", "synchronize", "fastio", "observer"}
