@@ -1,0 +1,25 @@
+/*
+ * Wrong on purpose (PRE-FIO-03): stores a status of its own where it disallows fast I/O.
+ */
+
+#include "common.h"
+
+static FLT_PREOP_CALLBACK_STATUS FLTAPI
+WrongPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
+{
+    LAB_MATCH Match;
+
+    *CompletionContext = NULL;
+    LabMatchPre(Data, &Match);
+    if (Match.Rule.Action == FLTLAB_DO_DISALLOW_FASTIO && FLT_IS_FASTIO_OPERATION(Data)) {
+        Data->IoStatus.Status = STATUS_ACCESS_DENIED;
+        return LabStopHere(Data, FltObjects, &Match, FLT_PREOP_DISALLOW_FASTIO);
+    }
+    return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
+}
+
+const FLTLAB_DRIVER FltLabDriver = {
+    .Actions = LAB_ACTION(FLTLAB_DO_DISALLOW_FASTIO),
+    .PreOperation = WrongPreOperation,
+    .PostOperation = LabPostOperation,
+};
