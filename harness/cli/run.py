@@ -67,13 +67,13 @@ def run(
 
 
 class _Watcher:
-    """Tells Ctrl-C from a collection that stopped: pytest has one exit code for both."""
+    """Tells Ctrl-C from a run that stopped by itself: pytest has one exit code for both."""
 
     def __init__(self) -> None:
         self.interrupted = False
 
-    def pytest_keyboard_interrupt(self) -> None:
-        self.interrupted = True
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.interrupted |= excinfo.type is KeyboardInterrupt  # pytest-xdist stops with an exception derived from it
 
 
 def _resumed(name: str, chosen: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ what is heavy only when a test asks for a guest, and a run without such tests le
 pytest_plugins = [
     "harness.plugin.options",
     "harness.plugin.run",
+    "harness.plugin.preflight",
     "harness.plugin.marks",
     "harness.plugin.facts",
     "harness.plugin.outcomes",

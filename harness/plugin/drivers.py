@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
 from harness.errors import ConfigurationError
@@ -19,21 +18,19 @@ class Drivers:
     """Finds drivers by name below several directories, and builds those that are asked for."""
 
     def __init__(self, further: Sequence[Path]) -> None:
+        """Raise ConfigurationError if a directory is not there, or a driver.yaml in it is wrong."""
         self._roots = (SUPPORT, *further)
         self._built: dict[str, BuiltDriver] = {}
-
-    @cached_property
-    def _root_of(self) -> dict[str, Path]:
-        """Which directory has which driver."""
-        found: dict[str, Path] = {}
+        self._root_of: dict[str, Path] = {}
         for root in self._roots:
             for name in find_packages(root):
-                if name in found:
+                if name in self._root_of:
                     raise ConfigurationError(
-                        f"two drivers are called {name}", details=(str(found[name]), str(root)), hint="rename yours"
+                        f"two drivers are called {name}",
+                        details=(str(self._root_of[name]), str(root)),
+                        hint="rename yours",
                     )
-                found[name] = root
-        return found
+                self._root_of[name] = root
 
     def require(self, name: str) -> None:
         """Raise ConfigurationError if no directory has a driver of this name."""

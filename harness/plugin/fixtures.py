@@ -4,16 +4,19 @@ What they stand on (WinRM, QEMU, the builders) is imported when a test asks for 
 loads this module.
 """
 
+import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.errors import FltLabError
 from harness.plugin.evidence import LAB
-from harness.plugin.facts import FACTS
+from harness.plugin.facts import FACTS, LEASE_FIXTURE
 from harness.plugin.options import settings
 from harness.plugin.postmortem import LEASE
+from harness.plugin.preflight import needed_by_all
 from harness.plugin.run import RUN
 
 if TYPE_CHECKING:
@@ -22,9 +25,12 @@ if TYPE_CHECKING:
     from harness.plugin.drivers import Drivers
     from harness.plugin.lab import Lab
     from harness.plugin.pool import GuestPool, Lease
+    from harness.plugin.scene import Scene, Scenes
     from harness.plugin.volume import Volume
 
 FAILED = pytest.StashKey[bool]()
+NEXT = pytest.StashKey[pytest.Item | None]()
+CAME_UP = pytest.StashKey[set[str]]()  # the guests of which one has come up in this process
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -67,17 +73,59 @@ def fltlab_guest_name(request: pytest.FixtureRequest) -> str:
     return str(getattr(request, "param", settings(request.config).guests[0]))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Note which test comes next: its guest can be made ready meanwhile."""
+    item.stash[NEXT] = nextitem
+
+
+@pytest.fixture(scope="session")
+def fltlab_scenes(request: pytest.FixtureRequest, fltlab_drivers: "Drivers") -> "Scenes":
+    """The scenes of this session's tests."""
+    from harness.plugin.scene import Scenes
+
+    return Scenes(request.session.items, request.config.stash[RUN].settings, fltlab_drivers)
+
+
 @pytest.fixture
-def fltlab_lease(request: pytest.FixtureRequest, fltlab_pool: "GuestPool", fltlab_guest_name: str) -> Iterator["Lease"]:
-    """The guest of this test's file, as the pool leases it."""
+def fltlab_scene(request: pytest.FixtureRequest, fltlab_scenes: "Scenes") -> "Scene | None":
+    """The scene of this test, its drivers built; None if it has no `lab`."""
+    with needed_by_all(request.session):
+        return fltlab_scenes.of(request.node)
+
+
+@pytest.fixture
+def fltlab_lease(
+    request: pytest.FixtureRequest,
+    fltlab_pool: "GuestPool",
+    fltlab_scenes: "Scenes",
+    fltlab_scene: "Scene | None",
+    fltlab_guest_name: str,
+) -> Iterator["Lease"]:
+    """The guest of this test, as the pool leases it."""
     facts = request.node.stash[FACTS]
     facts.guest = fltlab_guest_name
-    facts.guest_facts = asdict(fltlab_pool.provider(fltlab_guest_name).facts)
-    facts.guest_kind = facts.guest_facts["kind"]
-    lease = fltlab_pool.lease(fltlab_guest_name, str(request.node.path))
+    came_up = request.session.stash.setdefault(CAME_UP, set())
+    with needed_by_all(request.session, guest=fltlab_guest_name not in came_up):
+        facts.guest_facts = asdict(fltlab_pool.provider(fltlab_guest_name).facts)
+        facts.guest_kind = facts.guest_facts["kind"]
+        lease = fltlab_pool.lease(fltlab_guest_name, str(request.node.path), fltlab_scene)
+    came_up.add(fltlab_guest_name)
     request.node.stash[LEASE] = lease
+    _expect_next(request.node, fltlab_pool, fltlab_scenes)
     yield lease
     lease.spoiled |= request.node.stash.get(FAILED, False)
+
+
+def _expect_next(item: pytest.Item, pool: "GuestPool", scenes: "Scenes") -> None:
+    """Have the guest of the next test made ready, if it takes one. What is wrong with it, the test itself will say."""
+    following = item.stash.get(NEXT, None)
+    if following is None or LEASE_FIXTURE not in getattr(following, "fixturenames", ()):
+        return
+    callspec = getattr(following, "callspec", None)
+    chosen = callspec.params.get("fltlab_guest_name") if callspec is not None else None
+    with contextlib.suppress(FltLabError):
+        pool.expect(str(chosen or settings(item.config).guests[0]), scenes.of(following))
 
 
 @pytest.fixture
@@ -96,16 +144,16 @@ def volume() -> "Volume":
 
 @pytest.fixture
 def lab(
-    request: pytest.FixtureRequest, fltlab_lease: "Lease", fltlab_drivers: "Drivers", volume: "Volume"
+    request: pytest.FixtureRequest, fltlab_lease: "Lease", fltlab_scene: "Scene | None", volume: "Volume"
 ) -> Iterator["Lab"]:
     """The stack that the test's marks describe, loaded and attached to the volume."""
     from harness.plugin.health import KernelWatch
     from harness.plugin.lab import Lab
     from harness.plugin.probe import run_probe
-    from harness.plugin.stack import stack_of
 
     item, lease = request.node, fltlab_lease
-    deployed = lease.stack.deploy(stack_of(item, item.config.stash[RUN].settings), fltlab_drivers)
+    assert fltlab_scene is not None
+    deployed = lease.stack.deploy(fltlab_scene.plan, fltlab_scene.built)
     item.stash[FACTS].drivers = deployed.hashes
     watch = KernelWatch(lease)
 

@@ -10,6 +10,9 @@ from collections.abc import Generator, Iterable
 
 import pytest
 
+from harness.errors import ConfigurationError
+
+DRIVERS = pytest.StashKey[object]()  # harness.plugin.drivers.Drivers, whose import is not for every pytest run
 MARKS = (
     "rule(*ids): rules of the contract that the test proves (`fltlab contract` lists them)",
     "stack(*minifilters): minifilters from top to bottom, each driver[@label][#altitude]",
@@ -60,8 +63,26 @@ def _mistakes(item: pytest.Item) -> Iterable[str]:
             yield f"{item.nodeid}: two minifilters of its stack are called {label!r}; give each a label: driver@label"
         if label in RESERVED_LABELS or not label.replace("-", "_").isidentifier():
             yield f"{item.nodeid}: {label!r} cannot be a label; choose another: driver@label"
+    if stack and len(set(labels)) == len(labels):
+        yield from (f"{item.nodeid}: {mistake}" for mistake in _stack_mistakes(item.config, stack.args))
     for mark in item.iter_markers("driver_options"):
         yield from _option_mistakes(item, mark, labels)
+
+
+def _stack_mistakes(config: pytest.Config, entries: tuple[str, ...]) -> Iterable[str]:
+    from harness.guest.stack import parse_stack, place
+    from harness.plugin.drivers import Drivers
+    from harness.plugin.options import settings
+
+    try:
+        if DRIVERS not in config.stash:
+            config.stash[DRIVERS] = Drivers(settings(config).drivers)
+        drivers = config.stash[DRIVERS]
+        assert isinstance(drivers, Drivers)
+        for entry in place(parse_stack(entries)):
+            drivers.require(entry.driver)
+    except ConfigurationError as error:
+        yield str(error)
 
 
 def _option_mistakes(item: pytest.Item, mark: pytest.Mark, labels: list[str]) -> Iterable[str]:

@@ -1,4 +1,7 @@
-"""The options of a run: the same for `fltlab run` and for plain `pytest suites/`."""
+"""The options of a run: the same for `fltlab run` and for plain `pytest suites/`.
+
+PYTEST_DONT_REWRITE: `fltlab run` imports this module before pytest does, and pytest would warn of that.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -39,6 +39,8 @@ class Recorder:
         self.provenance: Provenance | None = None
         self.summary: Summary | None = None
         self._interrupted = False
+        self._ended = False
+        """Whether an error ended the run that every further test would have met."""
         self._journal: Journal | None = None
         self._phases: dict[str, list[pytest.TestReport]] = {}
         self._begun = time.monotonic()
@@ -60,6 +62,7 @@ class Recorder:
             return
         self._phases.setdefault(report.nodeid, []).append(report)
         self.exit_codes.add(exit_code_of(report))
+        self._ended |= bool(report.__dict__.get("fltlab_fault", {}).get("ends_run"))
         if report.when == "teardown":
             with self.run.storing():
                 self._record(self._phases.pop(report.nodeid))
@@ -115,6 +118,8 @@ class Recorder:
             and ExitCode.FAILED in self.exit_codes
         ):
             session.exitstatus = worst(self.exit_codes)
+        if self._ended and exitstatus == pytest.ExitCode.INTERRUPTED:
+            session.exitstatus = worst(self.exit_codes)
         self._interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
 
     @pytest.hookimpl(trylast=True)
@@ -137,7 +142,8 @@ class Recorder:
         yield from _tables(self.records, self.summary, width, color=color)
         yield ""
         if self._interrupted:
-            yield f"interrupted after {len(self.records)} tests; to finish: fltlab run --resume {self.run.directory}"
+            how = "ended" if self._ended else "interrupted"
+            yield f"{how} after {len(self.records)} tests; to finish: fltlab run --resume {self.run.directory}"
         yield f"files: {self.run.directory}/  (junit.xml, report.html, run.json, results.jsonl)"
 
 

@@ -1,7 +1,8 @@
 """The stack of a test: what its marks ask for, and the deployment of it in the guest that the test has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import pytest
 
@@ -9,8 +10,9 @@ from harness.guest import Guest
 from harness.guest.deploy import Deployment, DriverUnderTest
 from harness.guest.registration import DriverOptions
 from harness.guest.stack import PlacedEntry, parse_stack, place
+from harness.minifilter.build import BuiltDriver
 from harness.minifilter.package import Control
-from harness.plugin.drivers import PROBE, Drivers
+from harness.plugin.drivers import PROBE
 from harness.plugin.filters import FilterHandle
 from harness.plugin.options import Settings
 from harness.plugin.probe import PROGRAM
@@ -23,6 +25,11 @@ class StackPlan:
     entries: tuple[PlacedEntry, ...]
     options: Mapping[str, DriverOptions]
     replaced: Mapping[str, str]
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """The drivers that are loaded, from top to bottom."""
+        return tuple(self.driver_of(entry) for entry in self.entries)
 
     def driver_of(self, entry: PlacedEntry) -> str:
         """The driver that is loaded for an entry."""
@@ -71,10 +78,22 @@ class Stack:
         self._hashes: dict[str, str] = {}
         self._has_probe = False
 
-    def deploy(self, plan: StackPlan, drivers: Drivers) -> DeployedStack:
-        """Make the guest's stack this one; the handles are new for every test, without rules."""
+    @classmethod
+    def standing(cls, guest: Guest, plan: StackPlan, minifilters: Sequence[DriverUnderTest]) -> Self:
+        """The stack of a guest that came with it in place."""
+        stack = cls(guest)
+        stack._deployment = Deployment(guest, minifilters)
+        stack._has_probe = True
+        stack._keep(plan, minifilters)
+        return stack
+
+    def deploy(self, plan: StackPlan, built: Mapping[str, BuiltDriver]) -> DeployedStack:
+        """Make the guest's stack this one; the handles are new for every test, without rules.
+
+        `built` has the drivers of the plan, and fltprobe.
+        """
         if plan != self._plan:
-            self._replace(plan, drivers)
+            self._replace(plan, built)
         handles = (FilterHandle(label, has_port=has_port) for label, has_port in self._ports.items())
         return DeployedStack(tuple(handles), dict(self._hashes))
 
@@ -82,11 +101,10 @@ class Stack:
         """A test has detached or unloaded something: the next test needs the stack anew."""
         self._plan = None
 
-    def _replace(self, plan: StackPlan, drivers: Drivers) -> None:
+    def _replace(self, plan: StackPlan, built: Mapping[str, BuiltDriver]) -> None:
         if self._deployment is not None:
             self._deployment.remove()
             self._plan = self._deployment = None
-        built = drivers.build([*(plan.driver_of(entry) for entry in plan.entries), PROBE])
         stack = [
             DriverUnderTest(entry, built[plan.driver_of(entry)], plan.options.get(entry.label, DriverOptions()))
             for entry in plan.entries
@@ -95,6 +113,9 @@ class Stack:
         self._deployment = Deployment(self._guest, stack, files)
         self._deployment.deploy()
         self._has_probe = True
+        self._keep(plan, stack)
+
+    def _keep(self, plan: StackPlan, stack: Sequence[DriverUnderTest]) -> None:
         self._plan = plan
         self._ports = {item.entry.label: item.driver.package.control is Control.FLTLAB for item in stack}
         self._hashes = {item.driver.name: item.driver.sha256 for item in stack}
