@@ -4,6 +4,7 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -13,11 +14,26 @@ from harness.guest import Guest, GuestKind, KernelOptions, LocalGuest
 from harness.machine.watchdog import watchdog
 from harness.plugin.marks import did_you_mean
 from harness.plugin.options import Settings
+from harness.plugin.scene import Scene
+from harness.plugin.stack import Stack
 from harness.report.provenance import GuestFacts
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A guest, what stands in it already, and how many findings its kernel had made by then."""
+
+    guest: Guest
+    stack: Stack
+    findings: int = 0
 
 
 class Provider(Protocol):
     """One kind of guest of this run."""
+
+    @property
+    def one_test_each(self) -> bool:
+        """Whether every test gets a guest of its own; else the tests of a file share one until one of them fails."""
 
     @property
     def name(self) -> str:
@@ -27,8 +43,11 @@ class Provider(Protocol):
     def facts(self) -> GuestFacts:
         """What a report says about it; may take as long as building an image."""
 
-    def open(self, directory: Path) -> AbstractContextManager[Guest]:
-        """A clean guest that answers, ended with the context; `directory` is its own, for logs."""
+    def open(self, directory: Path, scene: Scene | None) -> AbstractContextManager[Opened]:
+        """A clean guest that answers, ended with the context; `directory` is its own, for logs.
+
+        The scene may stand in it already. Called in any thread, one call at a time.
+        """
 
 
 def kernel_options(settings: Settings) -> KernelOptions:
@@ -40,6 +59,7 @@ class LocalProvider:
     """`reference-local`: the guest daemon as a process of this machine."""
 
     name = "reference-local"
+    one_test_each = False  # a daemon for every test would take longer than most tests
 
     def __init__(self, settings: Settings) -> None:
         self._kernel = kernel_options(settings)
@@ -49,12 +69,13 @@ class LocalProvider:
         return GuestFacts(self.name, GuestKind.REFERENCE_LOCAL.value, details={"seed": str(self._kernel.seed)})
 
     @contextlib.contextmanager
-    def open(self, directory: Path) -> Iterator[Guest]:
+    def open(self, directory: Path, scene: Scene | None) -> Iterator[Opened]:
+        del scene
         # Its volume and its log are scratch; what a failure needs of them is copied while it runs.
         with tempfile.TemporaryDirectory(prefix="fltlab-local-") as folder, watchdog().scratching(Path(folder)):
             guest = LocalGuest(Path(folder), self.name, self._kernel)
             try:
-                yield guest
+                yield Opened(guest, Stack(guest))
             finally:
                 guest.close()
                 if guest.first_cause is not None:

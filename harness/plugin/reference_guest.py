@@ -1,6 +1,7 @@
 """The `reference` guest: forks of a running template in QEMU, each with an identity of its own."""
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,10 @@ from harness.machine.reach import wait_for_answer
 from harness.machine.template_store import TemplateStore
 from harness.machine.templates import ColdBoot, Template
 from harness.plugin.options import Settings
-from harness.plugin.providers import kernel_options
+from harness.plugin.probe import run_probe
+from harness.plugin.providers import Opened, kernel_options
+from harness.plugin.scene import Scene
+from harness.plugin.stack import Stack
 from harness.report.provenance import GuestFacts
 
 SECRETS = "secrets.json"
@@ -38,10 +42,12 @@ class ReferenceProvider:
     """Builds the image and the template when the first guest is asked for, and forks the template after that."""
 
     name = "reference"
+    one_test_each = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._leases = Leases()
+        self._scenes: dict[str, Template] = {}
 
     @cached_property
     def facts(self) -> GuestFacts:
@@ -55,17 +61,22 @@ class ReferenceProvider:
         )
 
     @contextlib.contextmanager
-    def open(self, directory: Path) -> Iterator[Guest]:
+    def open(self, directory: Path, scene: Scene | None) -> Iterator[Opened]:
         deadline = Deadline(LEASE_SECONDS, "room for one more machine on this host")
+        standing = scene is not None and scene.shared
+        template = self._template_of(scene) if scene is not None and scene.shared else self._template
         with self._leases.lease(Demand(FORK_MEMORY_MIB), deadline) as lease:
             own = GuestSecrets()
-            machine = self._template.fork(
-                directory, name=self.name, secrets=own.firmware_files(), deadlines=self._deadlines
-            )
+            machine = template.fork(directory, name=self.name, secrets=own.firmware_files(), deadlines=self._deadlines)
             lease.of(machine.pid)
             try:
-                with self._awake(machine, own) as guest:
-                    yield guest
+                with self._awake(template, machine, own) as guest:
+                    if standing and scene is not None:
+                        guest.drivers_under_test = tuple(item.entry.service for item in scene.minifilters)
+                        yield Opened(guest, Stack.standing(guest, scene.plan, scene.minifilters))
+                    else:
+                        self._restart_kernel(guest)
+                        yield Opened(guest, Stack(guest))
             finally:
                 machine.stop()
 
@@ -98,20 +109,43 @@ class ReferenceProvider:
         origin = ColdBoot(spec, first.firmware_files())
         return TemplateStore(deadlines=self._deadlines).get_or_make(origin, {"for": "runs", "kernel": 1}, prepare)
 
+    def _template_of(self, scene: Scene) -> Template:
+        """The template of a guest with a scene in place: deployed once, for every test that wants it."""
+        facts = {"kernel": kernel_options(self._settings).words(), **scene.facts}
+        name = json.dumps(facts, sort_keys=True, default=str)
+        if name not in self._scenes:
+            secrets = self._template.file(SECRETS)
+            frozen = GuestSecrets.from_bytes(secrets)
+
+            def prepare(machine: Machine) -> Mapping[str, bytes]:
+                wait_for_answer(machine, WINRM_PORT, self._deadlines.begin(Wait.FORK))
+                with Guest(self.name, REFERENCE, endpoint(machine, frozen), machine) as guest:
+                    self._restart_kernel(guest)
+                    stack = Stack(guest)
+                    stack.deploy(scene.plan, scene.built)
+                    run_probe(guest, scene.greeting)
+                return {SECRETS: secrets}
+
+            store = TemplateStore(deadlines=self._deadlines)
+            self._scenes[name] = store.get_or_make(self._template, facts, prepare)
+        return self._scenes[name]
+
+    def _restart_kernel(self, guest: Guest) -> None:
+        guest.restart_kernel(kernel_options(self._settings))
+
     @contextlib.contextmanager
-    def _awake(self, machine: Machine, own: GuestSecrets) -> Iterator[Guest]:
+    def _awake(self, template: Template, machine: Machine, own: GuestSecrets) -> Iterator[Guest]:
         """A fork that has taken on its own identity: clock, random numbers, boot id, credentials."""
-        frozen = GuestSecrets.from_bytes(self._template.file(SECRETS))
-        wait_until_it_answers(machine, frozen, self._deadlines.begin(Wait.FORK))
+        frozen = GuestSecrets.from_bytes(template.file(SECRETS))
+        deadline = self._deadlines.begin(Wait.FORK)
+        wait_for_answer(machine, WINRM_PORT, deadline)
         with WinRmSession(endpoint(machine, frozen), machine.name) as session:
             told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), ANSWER_SECONDS)
-            if not told.ok:
-                raise GuestError(f"the fork {machine.name} did not take on its identity", details=told.describe())
             session.disconnect()
+        boot_id = own.configuration.boot_id
+        if not told.ok or json.loads(told.output).get("boot_id") != boot_id:
+            raise GuestError(f"the fork {machine.name} did not take on its identity", details=told.describe())
         with Guest(self.name, REFERENCE, endpoint(machine, own), machine) as guest:
-            guest.identity(own.configuration.boot_id)
-            words = " ".join(kernel_options(self._settings).words())
-            guest.succeed(f"fltlab-kernel restart {words}")
             yield guest
 
 
