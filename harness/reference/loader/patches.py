@@ -1,7 +1,9 @@
 """Instructions that Unicorn gets wrong, found in an image and replaced by an `int` of the same length.
 
 `mov reg, cr8` reads 0 and `mov cr8, reg` is ignored (KeGetCurrentIrql is inlined as the former), `rdrand` and `rdseed`
-give host randomness. The bytes are confirmed to be an instruction by disassembling the function they lie in.
+give host randomness. The same bytes may be part of a longer instruction, a jump's distance say: they are confirmed by
+disassembling the function they lie in, or what lies between two functions of the table, since leaf functions have no
+entry there.
 """
 
 import re
@@ -35,7 +37,7 @@ def find_patches(
     for begin, end in sections:
         for match in _CANDIDATE.finditer(image, begin, end):
             address = match.start()
-            if _is_instruction(image, address, functions):
+            if _is_instruction(image, address, _code_around(address, (begin, end), functions)):
                 yield Patch(address, _replacement(match.group()))
 
 
@@ -47,14 +49,25 @@ def _replacement(code: bytes) -> bytes:
     return bytes((0xCD, vector + register)).ljust(len(code), bytes((_NOP,)))
 
 
-def _is_instruction(image: bytes | bytearray, address: int, functions: Sequence[tuple[int, int, int]]) -> bool:
-    """Whether an instruction begins at `address`; true where no function-table entry says where code begins."""
+def _code_around(address: int, section: tuple[int, int], functions: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
+    """The function that an address lies in, or the gap between two."""
     index = bisect_right(functions, (address, 1 << 32, 0)) - 1
-    if index < 0 or not functions[index][0] <= address < functions[index][1]:
-        return True
+    begin, end = section
+    if index >= 0:
+        first, last, _ = functions[index]
+        if address < last:
+            return first, last
+        begin = max(begin, last)
+    if index + 1 < len(functions):
+        end = min(end, functions[index + 1][0])
+    return begin, end
+
+
+def _is_instruction(image: bytes | bytearray, address: int, code: tuple[int, int]) -> bool:
+    """Whether an instruction begins at `address`, when disassembly begins where `code` does."""
     from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
-    begin, end, _ = functions[index]
+    begin, end = code
     disassembler = Cs(CS_ARCH_X86, CS_MODE_64)
     disassembler.skipdata = True
     return any(at == address for at, _, _, _ in disassembler.disasm_lite(bytes(image[begin:end]), begin))
