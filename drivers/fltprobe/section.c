@@ -1,7 +1,7 @@
 /*
  * section.c: sections over files, and mapped views of them.
  *
- * A view is touched with plain loads and stores: an in-page error ends the program, as it would any other.
+ * A view is touched with plain loads and stores; what the memory manager raises, an in-page error say, is the status.
  */
 
 #include "probe.h"
@@ -59,54 +59,69 @@ MapVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     }
 }
 
-/* Where a step begins to touch a view; NULL, and a status, for a view that is not mapped. */
-static volatile UCHAR *
-Range(const PROBE_LINE *Line, PROBE_STEP *Step, ULONGLONG *Length)
+/* The bytes of a view that a step is about; FALSE, and a status, for a view that is not mapped. */
+static BOOLEAN
+Range(const PROBE_LINE *Line, PROBE_STEP *Step, volatile UCHAR **First, ULONGLONG *Length)
 {
     PROBE_NAME *View = FindName(Line, NameView, Line->Words[1]);
     ULONGLONG Offset = Number(Line, "offset", 0);
 
     *Length = Number(Line, "length", 1);
-    Step->Status = View->Address != NULL ? STATUS_SUCCESS : STATUS_NOT_MAPPED_VIEW;
+    *First = (volatile UCHAR *)View->Address + Offset;
     if (View->Address == NULL) {
-        return NULL;
+        Step->Status = STATUS_NOT_MAPPED_VIEW;
+        return FALSE;
     }
     if (Offset > View->Size || *Length > View->Size - Offset) {
         ScriptError(Line, "that is outside of the view", View->Name);
     }
-    Step->Information = *Length;
-    return (volatile UCHAR *)View->Address + Offset;
+    return TRUE;
 }
 
-/* peek <view> offset= length= */
+/* peek <view> offset= [length=]; Information is how far it got */
 void
 PeekVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
+    volatile UCHAR *From;
     ULONGLONG Length;
-    volatile UCHAR *From = Range(Line, Step, &Length);
-    ULONGLONG Index;
 
-    for (Index = 0; From != NULL && Index < Length; Index++) {
-        UCHAR Byte = From[Index];
+    if (!Range(Line, Step, &From, &Length)) {
+        return;
+    }
+    Step->Status = STATUS_SUCCESS;
+    __try {
+        while (Step->Information < Length) {
+            UCHAR Byte = From[Step->Information];
 
-        if (Index < STEP_DATA_LENGTH) {
-            Step->Data[Index] = Byte;
-            Step->DataLength = (ULONG)Index + 1;
+            if (Step->Information < STEP_DATA_LENGTH) {
+                Step->Data[Step->DataLength++] = Byte;
+            }
+            Step->Information++;
         }
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        Step->Status = (NTSTATUS)GetExceptionCode();
     }
 }
 
-/* poke <view> offset= length= fill= */
+/* poke <view> offset= [length=] fill=; Information is how far it got */
 void
 PokeVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    ULONGLONG Length;
-    volatile UCHAR *To = Range(Line, Step, &Length);
     UCHAR Fill = (UCHAR)NumberUpTo(Line, "fill", 0, 0xFF);
-    ULONGLONG Index;
+    volatile UCHAR *To;
+    ULONGLONG Length;
 
-    for (Index = 0; To != NULL && Index < Length; Index++) {
-        To[Index] = Fill;
+    if (!Range(Line, Step, &To, &Length)) {
+        return;
+    }
+    Step->Status = STATUS_SUCCESS;
+    __try {
+        while (Step->Information < Length) {
+            To[Step->Information] = Fill;
+            Step->Information++;
+        }
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        Step->Status = (NTSTATUS)GetExceptionCode();
     }
 }
 

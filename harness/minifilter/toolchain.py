@@ -31,6 +31,7 @@ TARGET = (
     "-gno-codeview-command-line",
     "-fdebug-compilation-dir=.",
     "-fno-ident",
+    "-fasync-exceptions",  # __try covers memory accesses, not calls only
     "-fno-stack-protector",  # no /GS cookie without Microsoft's runtime
     "-mno-stack-arg-probe",
     "-Wframe-larger-than=3072",  # since nothing probes the stack
@@ -44,7 +45,6 @@ TARGET = (
     "-DNTDDI_VERSION=0x0A000000",
 )
 KERNEL_TARGET = (
-    "-fasync-exceptions",  # __try covers memory accesses, not calls only
     "-mno-red-zone",
     "-mgeneral-regs-only",
     "-DALLOC_PRAGMA",

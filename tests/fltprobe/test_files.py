@@ -341,3 +341,24 @@ def test_what_lies_outside_of_a_view_is_not_touched(bench: Bench, content: bytes
         map     v s
         peek    v offset=8190 length=3
     """)
+
+
+def test_what_cannot_be_paged_in_is_a_status_and_not_the_end(bench: Bench, content: bytes):
+    bench.load("completion")
+
+    result = bench(r"""
+        filter  completion
+        rule    completion major=read paging=yes process=any do=complete status=0xC0000022 skip=1
+        open    f V:\data.bin access=rw
+        section s f
+        map     v s
+        peek    v offset=100 length=8192
+        poke    v offset=4000 length=200 fill=1
+        peek    v offset=96 length=4
+        unmap   v
+    """)
+
+    peek, after = result.all("peek")
+    assert (peek.status, peek.information, peek.data) == (NtStatus.IN_PAGE_ERROR, 4096 - 100, content[100:164])
+    assert (result.step("poke").status, result.step("poke").information) == (NtStatus.IN_PAGE_ERROR, 96)
+    assert (after.status, after.data) == (0, content[96:100])
