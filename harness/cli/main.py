@@ -14,12 +14,14 @@ from harness.errors import ExitCode, FltLabError
 COMMANDS = {
     "run": "harness.cli.run",
     "report": "harness.cli.report",
+    "crash": "harness.cli.crash",
     "contract": "harness.cli.contract",
     "mutants": "harness.cli.mutants",
     "new-suite": "harness.cli.new_suite",
     "drivers": "harness.cli.drivers",
     "image": "harness.cli.image",
     "doctor": "harness.cli.doctor",
+    "bench": "harness.cli.bench",
     "test": "harness.cli.test",
     "version": "harness.cli.version",
 }

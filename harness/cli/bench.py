@@ -1,0 +1,153 @@
+"""`fltlab bench`: what guests cost on this machine, and whether many of them in a row leave anything behind."""
+
+import json
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.errors import ConfigurationError, ExitCode, HostError
+
+if TYPE_CHECKING:
+    from harness.farm.bench.figures import Figures, Series
+    from harness.farm.bench.ground import Ground
+
+app = typer.Typer(help="Measure guests on this machine.", no_args_is_help=True)
+PARTS = ("starts", "commands", "uploads", "memory", "labgrid")
+
+
+@app.command("guest")
+def guest(
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="How often each thing is measured.")] = 5,
+    skip: Annotated[
+        list[str] | None, typer.Option("--skip", metavar="PART", help=f"Leave out: {', '.join(PARTS)}.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", metavar="FILE", help="Draw the figures as SVG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure starting, reaching and keeping guests: medians, beside savevm, migration, pywinrm and labgrid."""
+    for name in skip or ():
+        if name not in PARTS:
+            raise ConfigurationError(f"there is no part {name!r}", details=(f"parts: {', '.join(PARTS)}",))
+    figures = _measure(runs, frozenset(skip or ()))
+    if picture is not None:
+        from harness.farm.bench.picture import svg
+
+        picture.write_text(svg(figures, "fltlab bench guest"), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(figures.as_json(), indent=2))
+    else:
+        _print(figures)
+
+
+def _measure(runs: int, skip: frozenset[str]) -> "Figures":
+    from harness.farm.bench.figures import Figures
+    from harness.farm.bench.ground import Ground
+
+    console = Console(stderr=True, highlight=False)
+    series: list[Series] = []
+    notes: list[str] = []
+    with Ground.prepared() as ground:
+        facts = _facts(ground)
+        for name, measure in _parts(ground, runs):
+            if name in skip:
+                continue
+            try:
+                for one in measure():
+                    series.append(one)
+                    console.print(f"{one.name}: {one.text}")
+            except HostError as error:
+                if name != "labgrid":
+                    raise
+                notes.append(f"labgrid was not measured: {error}")
+    return Figures(tuple(series), tuple(notes), facts)
+
+
+def _parts(ground: "Ground", runs: int) -> "Iterator[tuple[str, Callable[[], Iterator[Series]]]]":
+    from harness.farm.bench.labgrid import measure_labgrid
+    from harness.farm.bench.memory import measure_memory
+    from harness.farm.bench.starts import measure_starts
+    from harness.farm.bench.traffic import measure_commands, measure_uploads
+
+    yield "starts", lambda: measure_starts(ground, runs)
+    yield "labgrid", lambda: measure_labgrid(ground, runs)
+    yield "commands", lambda: measure_commands(ground, runs)
+    yield "uploads", lambda: measure_uploads(ground, runs)
+    yield "memory", lambda: measure_memory(ground)
+
+
+def _facts(ground: "Ground") -> dict[str, str]:
+    from harness.host.memory import processors
+    from harness.host.tools import Tool, version_of
+
+    return {
+        "QEMU": version_of(Tool.QEMU) or "",
+        "accelerator": str(ground.probe.accelerator),
+        "processors": str(processors()),
+        "guest_mib": str(ground.spec.memory_mib),
+    }
+
+
+def _print(figures: "Figures") -> None:
+    console = Console(highlight=False)
+    for group in dict.fromkeys(series.group for series in figures.series):
+        table = Table(title=group, title_justify="left", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+        table.add_column("")
+        table.add_column("median", justify="right")
+        table.add_column("least-most", justify="right")
+        for series in figures.series:
+            if series.group == group:
+                table.add_row(series.name, series.text, series.spread if len(series.values) > 1 else "")
+        console.print(table)
+        console.print()
+    for goal in figures.goals():
+        console.print(str(goal))
+    for note in figures.notes:
+        console.print(note, markup=False)
+    console.print(", ".join(f"{name} {value}" for name, value in figures.facts.items()))
+
+
+@app.command("soak")
+def soak(
+    forks: Annotated[int, typer.Option("--forks", metavar="N", min=1, help="Forks in a row.")] = 500,
+    faults: Annotated[int, typer.Option("--faults", metavar="N", min=0, help="Forks with a fault each.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Fork again and again: each a clean guest with an identity of its own, and nothing left of any of them."""
+    from harness.farm.bench.ground import Ground
+    from harness.farm.bench.soak import Soak
+
+    progress = Console(stderr=True, highlight=False)
+    with Ground.prepared() as ground:
+        run = Soak(ground)
+        run.run(forks, faults, progress.print)
+    document = {
+        "forks": forks,
+        "boot_ids": len(run.boot_ids),
+        "random": len(run.random),
+        "fork_s": round(statistics.median(run.seconds), 4) if run.seconds else None,
+        "faults": run.faults,
+        "footprints": [asdict(footprint) for footprint in run.footprints],
+        "problems": run.problems,
+    }
+    if as_json:
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        first, last = run.footprints[0], run.footprints[-1]
+        typer.echo(f"{forks} forks, {len(run.boot_ids)} boot ids, median {document['fork_s']} s; faults: {run.faults}")
+        typer.echo(
+            f"processes {first.children} -> {last.children}, open files {first.descriptors} -> {last.descriptors}, "
+            f"threads {first.threads} -> {last.threads}, memory {first.memory_mib:.0f} -> {last.memory_mib:.0f} MiB"
+        )
+        typer.echo("\n".join(run.problems) if run.problems else "no problem")
+    if run.problems:
+        raise typer.Exit(ExitCode.HOST)
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="bench")

@@ -1,0 +1,1 @@
+"""Many machines: benchmarks and soaks of them on this host."""

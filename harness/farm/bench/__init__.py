@@ -1,0 +1,1 @@
+"""What starting, reaching and keeping guests costs on this machine, measured beside the alternatives."""

@@ -1,0 +1,103 @@
+"""What a bench says of its figures, and a soak that is short."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from harness.cli.main import main
+from harness.errors import ExitCode, HostError
+from harness.farm.bench.figures import Figures, Series
+from harness.farm.bench.ground import Ground
+from harness.farm.bench.labgrid import forwarded
+from harness.farm.bench.picture import svg
+from harness.farm.bench.soak import FAULTS, Footprint, Soak
+
+STARTS = "from nothing"
+
+
+def figures(fork: float = 0.4, forks_mib: float = 700) -> Figures:
+    return Figures(
+        (
+            Series("cold_boot_s", "cold boot", STARTS, "s", (7.0, 9.0, 8.0)),
+            Series("fork_s", "fork (fltlab)", STARTS, "s", (fork,)),
+            Series("memory_mib.forks.8", "8 forks", "memory", "MiB", (forks_mib,)),
+            Series("memory_mib.cold_boots.8", "8 cold boots", "memory", "MiB", (2400.0,)),
+        ),
+        ("labgrid was not measured",),
+        {"QEMU": "7.2"},
+    )
+
+
+def test_the_json_has_medians_by_name_and_every_single_value():
+    document = json.loads(json.dumps(figures().as_json()))
+
+    assert (document["cold_boot_s"], document["fork_s"]) == (8.0, 0.4)
+    assert document["memory_mib"] == {"forks": {"8": 700.0}, "cold_boots": {"8": 2400.0}}
+    assert document["runs"]["cold_boot_s"] == [7.0, 9.0, 8.0]
+    assert document["notes"] == ["labgrid was not measured"]
+
+
+@pytest.mark.parametrize(("fork", "forks_mib", "holds"), [(0.4, 700, [True, True]), (0.9, 900, [False, False])])
+def test_a_goal_holds_or_is_missed(fork: float, forks_mib: float, holds: list[bool]):
+    goals = list(figures(fork, forks_mib).goals())
+
+    assert [goal.holds for goal in goals] == holds
+    assert [str(goal).startswith("holds" if goal.holds else "MISSED") for goal in goals] == [True, True]
+
+
+def test_the_picture_has_a_bar_for_each_series_as_long_as_its_share():
+    picture = ET.fromstring(svg(figures(), "a < b"))
+    namespace = {"s": "http://www.w3.org/2000/svg"}
+    bars = [float(bar.get("width", "0")) for bar in picture.findall("s:rect", namespace)[1:]]
+
+    assert len(bars) == 4
+    assert bars[1] == pytest.approx(bars[0] * 0.4 / 8, abs=0.1)
+    assert bars[2] == pytest.approx(bars[3] * 700 / 2400, abs=0.1)
+    assert picture.findtext("s:title", namespaces=namespace) == "a < b"
+
+
+def test_the_port_of_labgrids_machine_is_found_in_what_qemu_says():
+    said = (
+        "Hub -1 (net0):\r\n"
+        "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
+        "  TCP[HOST_FORWARD]  15       127.0.0.1 38273       10.0.2.15  5985     0     0\r\n"
+        "  TCP[HOST_FORWARD]  14       127.0.0.1 35011       10.0.2.15    22     0     0\r\n"
+    )
+
+    assert forwarded(said) == {5985: 38273}
+    with pytest.raises(HostError, match="forwards no port"):
+        forwarded(said.replace("5985", "5986"))
+
+
+def test_a_part_that_is_none_is_wrong_use(capsys: pytest.CaptureFixture[str]):
+    assert main(["bench", "guest", "--skip", "labgird"]) == ExitCode.USAGE
+
+    assert "there is no part 'labgird'" in capsys.readouterr().err
+
+
+def test_what_is_left_over_is_found(tmp_path: Path):
+    before = Footprint(1, 10, 2, 70.0, ())
+    after = Footprint(2, 30, 3, 200.0, ("7-fork/data.qcow2",))
+
+    assert after.leaks(before) == [
+        "7-fork/data.qcow2 is left",
+        "1 processes more",
+        "20 open files more",
+        "1 threads more",
+        "130 MiB of memory more",
+    ]
+    assert Footprint.now(tmp_path).leaks(Footprint.now(tmp_path)) == []
+
+
+def test_forks_in_a_row_and_forks_with_a_fault_leave_nothing_behind():
+    said: list[str] = []
+    with Ground.prepared() as ground:
+        soak = Soak(ground)
+        soak.run(3, 4, said.append)
+
+    assert soak.problems == []
+    assert len(soak.boot_ids) == 3
+    assert soak.faults == dict.fromkeys(list(FAULTS)[:4], 1)
+    assert not ground.scratch.exists()
