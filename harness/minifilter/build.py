@@ -107,7 +107,8 @@ class _Builder:
             return self._digest(files, described)
         files = [*self.sources(package), *sorted(package.directory.glob("*.h"))]
         definitions = [definition_file(name) for name in package.imports]
-        more = (described, self.headers, self.certificate.fingerprint, _own_text("build.py").decode())
+        own = (_own_text(name).decode() for name in ("build.py", "sign.py"))
+        more = (described, self.headers, self.certificate.fingerprint, *own)
         return self._digest([*files, *definitions], *more)
 
     def current(self, package: DriverPackage) -> BuiltDriver | None:

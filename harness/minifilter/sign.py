@@ -21,16 +21,18 @@ from harness.minifilter.toolchain import Toolchain, run
 
 HOME_VARIABLE = "FLTLAB_HOME"
 VALID_FOR = timedelta(days=3650)
+VALID_BEFORE = timedelta(days=2)  # a guest's clock may lag
 
 
 @dataclass(frozen=True)
 class SigningCertificate:
-    """A certificate in PEM and DER, its key, and its SHA-256 fingerprint."""
+    """A certificate in PEM and DER, its key, its SHA-256 fingerprint, and when it was made (seconds since 1970)."""
 
     pem: Path
     key: Path
     der: Path
     fingerprint: str
+    made: int
 
 
 def _directory() -> Path:
@@ -58,7 +60,7 @@ def _make(directory: Path) -> None:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=2))  # a guest's clock may lag
+        .not_valid_before(now - VALID_BEFORE)
         .not_valid_after(now + VALID_FOR)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
@@ -96,16 +98,20 @@ def signing_certificate() -> SigningCertificate:
         key=directory / "key.pem",
         der=directory / "certificate.cer",
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        made=int((certificate.not_valid_before_utc + VALID_BEFORE).timestamp()),
     )
 
 
 def sign_image(toolchain: Toolchain, certificate: SigningCertificate, image: Path, signed: Path) -> None:
-    """Write `signed`, a copy of `image` with an Authenticode signature with page hashes and a right checksum."""
+    """Write `signed`, a copy of `image` with an Authenticode signature with page hashes and a right checksum.
+
+    The signing time is the certificate's: the same image signed again is the same file.
+    """
     signed.unlink(missing_ok=True)
     run(
         (
             *(toolchain.signer, "sign", "-h", "sha256", "-ph"),
-            *("-certs", certificate.pem, "-key", certificate.key),
+            *("-certs", certificate.pem, "-key", certificate.key, "-time", str(certificate.made)),
             *("-in", image, "-out", signed),
         ),
         f"{image.name} cannot be signed",
