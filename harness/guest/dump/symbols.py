@@ -1,0 +1,99 @@
+"""Names for addresses in drivers that were built here: by llvm-symbolizer, from the PDB beside the driver's image.
+
+In the guest a driver's file is named after its label, so that a module is found again by TimeDateStamp and SizeOfImage,
+which lld writes from the content.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pefile
+
+from harness.guest.dump.modules import Module
+from harness.host.tools import find_first
+
+SYMBOLIZERS = ("llvm-symbolizer-19", "llvm-symbolizer")
+SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Location:
+    """An address in words: the module, the offset in it, and the function and line where they are known."""
+
+    address: int
+    module: str | None = None
+    offset: int = 0
+    driver: str | None = None
+    function: str | None = None
+    source: str | None = None
+
+    def __str__(self) -> str:
+        if self.module is None:
+            return f"0x{self.address:016X}, in no module that was loaded"
+        words = [f"{self.module}+0x{self.offset:X}"]
+        if self.driver is not None and self.driver != Path(self.module).stem:
+            words.append(f"(driver {self.driver})")
+        if self.function is not None:
+            words.append(f"{self.function} [{self.source}]" if self.source else self.function)
+        return " ".join(words)
+
+
+class Symbols:
+    """The drivers below some directories that have a PDB beside them."""
+
+    def __init__(self, directories: Iterable[Path]) -> None:
+        self.directories = tuple(directories)
+
+    def locate(self, address: int, modules: Sequence[Module]) -> Location:
+        """Say where an address is."""
+        module = next((module for module in modules if module.contains(address)), None)
+        if module is None:
+            return Location(address)
+        offset = address - module.base
+        image = self.image_of(module)
+        function, source = _symbolize(image, offset) if image is not None else (None, None)
+        return Location(address, module.name, offset, image.stem if image is not None else None, function, source)
+
+    def image_of(self, module: Module) -> Path | None:
+        """The image that a module was loaded from, if it was built here."""
+        return self._images.get((module.stamp, module.size))
+
+    @cached_property
+    def _images(self) -> dict[tuple[int, int], Path]:
+        found = {}
+        for directory in self.directories:
+            for path in sorted(directory.rglob("*.sys")):
+                # In `unsigned` is what was signed: the same build, without the PDB beside it.
+                if path.with_suffix(".pdb").is_file():
+                    key = build_of(path)
+                    if key is not None:
+                        found[key] = path
+        return found
+
+
+def build_of(image: Path) -> tuple[int, int] | None:
+    """TimeDateStamp and SizeOfImage of an image; None if it is none."""
+    try:
+        headers = pefile.PE(str(image), fast_load=True)
+    except pefile.PEFormatError:
+        return None
+    return int(headers.FILE_HEADER.TimeDateStamp), int(headers.OPTIONAL_HEADER.SizeOfImage)
+
+
+def _symbolize(image: Path, offset: int) -> tuple[str | None, str | None]:
+    """Function and `file:line` of an offset in an image; nothing where llvm-symbolizer is missing or knows nothing."""
+    program = find_first(SYMBOLIZERS)
+    if program is None:
+        return None, None
+    command = [str(program), f"--obj={image}", "--relative-address", "--output-style=JSON", hex(offset)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    try:
+        symbol = json.loads(done.stdout)[0]["Symbol"][0]
+    except (ValueError, LookupError):
+        return None, None
+    file, line = str(symbol.get("FileName") or "").replace("\\", "/"), symbol.get("Line")
+    return symbol.get("FunctionName") or None, f"{file}:{line}" if file and line else None
