@@ -295,10 +295,18 @@ LoadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     Step->Status = (NTSTATUS)FilterLoad(Wide(Line->Words[1], NULL));
 }
 
-/* unload <service> */
+/* unload <service>; what a minifilter has recorded goes with it, so the rings are drained first */
 void
 UnloadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
+    ULONG Index;
+
+    for (Index = 0; Index < FilterCount; Index++) {
+        if (BeginDrain(&Filters[Index])) {
+            Drain(&Filters[Index]);
+            EndDrain(&Filters[Index]);
+        }
+    }
     EnablePrivilege();
     Step->Status = (NTSTATUS)FilterUnload(Wide(Line->Words[1], NULL));
 }

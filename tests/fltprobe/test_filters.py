@@ -185,4 +185,5 @@ def test_a_service_is_loaded_and_unloaded(bench: Bench, data: bytes):
 
     assert [step.status for step in result.all("load") + result.all("attach")] == [0, 0]
     assert [step.status for step in result.all("unload")] == [0, FLT_FILTER_NOT_FOUND]
+    assert [event.phase for event in result.events if event.major is IrpMajor.READ] == [Phase.PRE, Phase.POST]
     assert bench.ask("filters")["filters"] == []
