@@ -30,18 +30,22 @@ def test_a_step_that_does_not_end_is_reported_as_outstanding_with_all_events(ben
     assert [event.phase for event in ran.result.events if event.major is IrpMajor.READ] == [Phase.PRE]
 
 
-def test_a_driver_that_never_resumes_costs_the_deadline_and_no_more(bench: Bench):
+@pytest.mark.parametrize(
+    ("options", "words", "verb"), [("noncached", "", "read"), ("noncached,overlapped", "async=lost\nwait lost", "wait")]
+)
+def test_a_driver_that_never_resumes_costs_the_deadline_and_is_reported(
+    bench: Bench, options: str, words: str, verb: str
+):
     bench.load("forgets-pended")
 
-    ran = bench.run(r"""
-        filter forgets-pended
-        rule forgets-pended major=read do=pend
-        open f V:\data.bin options=noncached
-        read f offset=0 length=512
-    """)
+    ran = bench.run(
+        "filter forgets-pended\nrule forgets-pended major=read do=pend\n"
+        f"open f V:\\data.bin options={options}\nread f offset=0 length=512 {words}\n"
+    )
 
-    assert (ran.exit_code, ran.result.step("read").outstanding) == (4, True)
+    assert (ran.exit_code, ran.result.step(verb).outstanding) == (4, True)
     assert ran.remain
+    assert [item["rule"] for item in bench.ask("status")["findings"]] == ["PRE-PEND-02"]
 
 
 def test_the_deadline_is_for_each_step(bench: Bench):

@@ -214,7 +214,7 @@ def test_a_volume_can_be_queried(bench: Bench, content: bytes, name: str):
 
 def test_settings_change_the_file(bench: Bench, content: bytes):
     result = bench(r"""
-        open  f V:\data.bin access=rw,delete options=noncached
+        open  f V:\data.bin access=rw,delete
         set   f class=position value=512
         read  f length=512
         set   f class=end-of-file value=200
@@ -362,3 +362,21 @@ def test_what_cannot_be_paged_in_is_a_status_and_not_the_end(bench: Bench, conte
     assert (peek.status, peek.information, peek.data) == (NtStatus.IN_PAGE_ERROR, 4096 - 100, content[100:164])
     assert (result.step("poke").status, result.step("poke").information) == (NtStatus.IN_PAGE_ERROR, 96)
     assert (after.status, after.data) == (0, content[96:100])
+
+
+def test_a_file_that_is_cached_and_closed_can_be_replaced(bench: Bench, content: bytes):
+    result = bench(r"""
+        open  f V:\data.bin access=rw
+        write f offset=0 length=4096 fill=0xEE
+        close f
+        open  g V:\new.bin disposition=create access=rw,delete
+        write g offset=0 text=new
+        set   g class=rename path=V:\data.bin replace
+        close g
+        open  h V:\data.bin
+        read  h length=100
+        flush h
+    """)
+
+    assert (result.step("set").status, result.step("read").data) == (0, b"new")
+    assert [path.name for path in bench.volume.iterdir()] == ["data.bin"]

@@ -143,6 +143,7 @@ class Programs:
                 program.exit_status = status
             for other in others:
                 yield Wait([other], reason=f"{other.describe()} to end")
+            yield from self._await_io(thread.process)
             yield from self._run_down(program)
         yield EndThread(status)
 
@@ -171,6 +172,14 @@ class Programs:
         for request in [request for request in self._kernel.io.pending if request.thread is thread]:
             if request.kind is OperationClass.IRP:
                 yield Wait([request.done], reason=f"{request.describe()}, cancelled as its thread ends, to be finished")
+
+    def _await_io(self, process: Process) -> Code:
+        """What threads that were ended in user mode have begun, and was cancelled then, is waited for all the same."""
+        for request in [request for request in self._kernel.io.pending if request.thread.process is process]:
+            if request.kind is OperationClass.IRP and not is_paging(request):
+                yield Wait(
+                    [request.done], reason=f"{request.describe()}, cancelled as its process ends, to be finished"
+                )
 
     def _run_down(self, program: Program) -> Code:
         """Close handles and views, free the memory, and tell who waits."""

@@ -367,21 +367,24 @@ class FileSystem:
             self._check_deletable(node)
         node.delete_pending = delete
 
-    def rename(self, node: Node, name: str, replace: bool) -> None:
-        """FileRenameInformation within this volume."""
+    def rename(self, node: Node, name: str, replace: bool) -> Node | None:
+        """FileRenameInformation within this volume. Answers the file that was replaced: it has no handles any more."""
         target, exists = self.resolve(name)
+        replaced = None
         if exists and target != node.path and str(target).casefold() != str(node.path).casefold():
             other = self._node_at(target)
             if not replace:
                 raise VolumeError(NtStatus.OBJECT_NAME_COLLISION)
-            if other.directory or other.opens:
+            if other.directory or other.sharing.entries:
                 raise VolumeError(NtStatus.ACCESS_DENIED)
+            replaced = other
         del self._nodes[str(node.path).casefold()]
         with _host_errors(NtStatus.OBJECT_PATH_NOT_FOUND):
             node.path.replace(target)
         node.path = target
         node.relative = "\\" + str(target.relative_to(self.root)).replace("/", "\\")
         self._nodes[str(target).casefold()] = node
+        return replaced
 
     def listing(self, node: Node) -> list[tuple[str, Node]]:
         """Names and nodes of a directory, `.` and `..` first (not in the root), sorted as NTFS sorts."""

@@ -234,7 +234,10 @@ def _rename(driver: "FileSystemDriver", file: "FileObject", data: bytes) -> None
                 raise VolumeError(NtStatus.NOT_SAME_DEVICE)
             name = found[1]
     directory.changed(driver, file.opened.node, directory.Action.RENAMED_OLD_NAME)
-    driver.files.rename(file.opened.node, name, bool(replace))
+    replaced = driver.files.rename(file.opened.node, name, bool(replace))
+    cache = driver.cache_of(replaced) if replaced is not None else None
+    if cache is not None:
+        cache.truncate(0)  # what is cached goes nowhere: least of all into the file that has the name now
     directory.changed(driver, file.opened.node, directory.Action.RENAMED_NEW_NAME)
 
 
