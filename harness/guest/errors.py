@@ -4,6 +4,7 @@
     ├── Unreachable          no connection: nothing of what was asked has run
     ├── CredentialsRefused   the guest answered, and did not take user and password
     ├── ConnectionLost       the connection broke in the middle: what was asked may have run, and is not run again
+    │   └── NoAnswer         the guest took the connection, or seemed to, and then said nothing
     ├── CommandTimeout       a command had not ended at its deadline
     ├── WinRmFault           the guest answered with a SOAP fault; `code` is that of the WSManFault
     │   └── ShellGone        the shell is not there any more
@@ -26,6 +27,10 @@ class CredentialsRefused(GuestError):
 
 class ConnectionLost(GuestError):
     """The connection broke while something was asked of the guest; it may have run."""
+
+
+class NoAnswer(ConnectionLost):
+    """The guest said nothing, for as long as an answer may take."""
 
 
 class CommandTimeout(GuestError):

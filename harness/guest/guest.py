@@ -1,16 +1,23 @@
 """One guest from the outside: run a command, put and get files, know which boot answered, and say why it broke."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
-from harness.errors import FltLabError, GuestError
+from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.guest.crash import KernelStatus, kernel_error, parse_status, stopped_kernel, without_mark
 from harness.guest.endpoint import Endpoint
-from harness.guest.errors import CommandFailed, CommandTimeout, ConnectionLost, CredentialsRefused, Unreachable
+from harness.guest.errors import (
+    CommandFailed,
+    CommandTimeout,
+    ConnectionLost,
+    CredentialsRefused,
+    NoAnswer,
+    Unreachable,
+)
 from harness.guest.exchange import Exchanges
 from harness.guest.identity import Identity, parse_identity, require_boot
 from harness.guest.kernel import KernelOptions
@@ -35,6 +42,14 @@ class Body(Protocol):
         """One line about what it does now."""
 
 
+@runtime_checkable
+class Mortal(Body, Protocol):
+    """A body that tells of its death by itself: nobody need wait for what will not be answered."""
+
+    def on_death(self, callback: Callable[[], None]) -> None:
+        """Have a function called when the first cause is known."""
+
+
 class Guest:
     """A guest whose WinRM service is reached at `endpoint`.
 
@@ -50,6 +65,8 @@ class Guest:
         self.body = body
         self.drivers_under_test: tuple[str, ...] = ()
         self._session = WinRmSession(endpoint, f"the guest {name!r}")
+        if isinstance(body, Mortal):
+            body.on_death(self._session.break_off)
         self._state = GuestState.READY
         self._first_cause: FltLabError | None = None
         self._kernel_stopped = False
@@ -211,9 +228,23 @@ class Guest:
                 self._kernel_stopped = True
                 self._last_kernel = status
                 return kernel_error(status, self.drivers_under_test, (error.message, *error.details))
+        if self._is_hang(error):
+            loaded = ", ".join(self.drivers_under_test)
+            return DriverError(
+                f"hang in an undetermined driver (loaded: {loaded}): {error.message}",
+                details=(*error.details, *((f"meanwhile: {self.body.describe()}",) if self.body is not None else ())),
+            )
         if self.body is not None:
             error.details = (*error.details, f"meanwhile: {self.body.describe()}")
         return error
+
+    def _is_hang(self, error: FltLabError) -> bool:
+        """Whether silence is the drivers' doing: their kernel is the guest's own, and nobody else can say more.
+
+        A guest that refuses a connection or breaks one off is no hang: it has a network that works.
+        """
+        own_kernel = self.profile.kernel_status is None
+        return own_kernel and bool(self.drivers_under_test) and isinstance(error, NoAnswer | CommandTimeout)
 
     def _death(self, seconds: float) -> FltLabError | None:
         """The death of what the guest runs in. Its connections break a moment before it is known to have ended."""

@@ -23,11 +23,13 @@ from winrm.exceptions import (
 from winrm.protocol import Protocol
 
 from harness.guest.command import CommandResult, shorten
+from harness.guest.connections import BreakableAdapter
 from harness.guest.endpoint import Authentication, Endpoint
 from harness.guest.errors import (
     CommandTimeout,
     ConnectionLost,
     CredentialsRefused,
+    NoAnswer,
     ShellGone,
     Unreachable,
     WinRmFault,
@@ -71,6 +73,8 @@ class WinRmSession:
         self._ended: list[str] = []
         self._used = 0.0
         self.exchanges = Exchanges()
+        self._adapter: BreakableAdapter | None = None
+        self._broken = False
 
     def __enter__(self) -> Self:
         return self
@@ -114,6 +118,15 @@ class WinRmSession:
         if self._protocol is not None:
             self._protocol.transport.close_session()
         self._protocol, self._shell, self._ended = None, None, []
+
+    def break_off(self) -> None:
+        """End whatever is being asked, and all that will be: the guest has died. From any thread.
+
+        Connections that keys of NTLM belong to are left alone: there an answer that does not come is waited for.
+        """
+        self._broken = True
+        if self._adapter is not None:
+            self._adapter.break_all()
 
     # -- one command
 
@@ -227,6 +240,11 @@ class WinRmSession:
                 operation_timeout_sec=OPERATION_SECONDS,
                 proxy=None,
             )
+            if end.authentication is Authentication.BASIC:
+                self._adapter = BreakableAdapter()
+                self._protocol.transport.build_session().mount("http://", self._adapter)
+                if self._broken:
+                    self._adapter.break_all()
         return self._protocol
 
     def _drop_connection(self) -> None:
@@ -254,7 +272,7 @@ class WinRmSession:
                 hint="is the guest running, and the port the one that is forwarded to its 5985?",
             )
         if isinstance(error, requests.exceptions.Timeout):
-            return ConnectionLost(
+            return NoAnswer(
                 f"{self.name} stopped answering WinRM when asked to {purpose}",
                 details=(where, f"no answer for {self.answer_seconds(deadline)} s; what was asked may have run", what),
             )

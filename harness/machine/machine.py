@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -79,6 +79,7 @@ class Machine:
         self._state = MachineState.NEW
         self._changed = threading.Condition()
         self._first_cause: FltLabError | None = None
+        self._mourners: list[Callable[[], None]] = []
         self._ending = False
         self._qmp: Qmp | None = None
         self._process: QemuProcess | None = None
@@ -181,6 +182,10 @@ class Machine:
         """Raise the first cause if the guest has panicked or ended, or QEMU has: the same error every time."""
         if self._first_cause is not None:
             raise self._first_cause
+
+    def on_death(self, callback: Callable[[], None]) -> None:
+        """Have a function called, in the event loop's thread, when the first cause is known: what `check` raises."""
+        self._mourners.append(callback)
 
     def describe(self) -> str:
         """Return one line about what the machine does now, for an error about something else."""
@@ -302,6 +307,8 @@ class Machine:
     def _blame(self, cause: FltLabError) -> None:
         if self._first_cause is None and not self._ending:
             self._first_cause = cause
+            for callback in self._mourners:
+                callback()
 
     def _evidence(self) -> tuple[str, ...]:
         lines = tuple(f"serial: {line}" for line in self.serial_tail())

@@ -71,6 +71,10 @@ class Project:
         """Write the test file."""
         (self.suite / "test_broken.py").write_text(textwrap.dedent(PREAMBLE) + textwrap.dedent(text))
 
+    def conftest(self, text: str) -> None:
+        """Write the conftest.py beside the test file."""
+        (self.suite / "conftest.py").write_text(textwrap.dedent(text))
+
     def start(self, *words: str, wrapper: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*wrapper, sys.executable, "-m", "harness.cli", "run", "--out=run", f"--drivers={DRIVERS}", *words],
@@ -123,7 +127,9 @@ class Project:
 
     def evidence(self, name: str) -> dict[str, str]:
         """The files that were kept of the guest of a test."""
-        folder = next(self.run.glob(f"tests/*--{name}/guest"))
+        record = next(record for record in self.journal if record.name == name)
+        assert record.folder is not None
+        folder = self.run / record.folder / "guest"
         return {path.name: path.read_text(errors="replace") for path in folder.iterdir()}
 
     def kernel(self, name: str) -> dict[str, object]:
