@@ -58,6 +58,10 @@ class RuleBuilder:
         """Return FLT_PREOP_DISALLOW_FASTIO."""
         self._do("disallow-fastio", more)
 
+    def disallow_fsfilter_io(self, **more: object) -> None:
+        """Return FLT_PREOP_DISALLOW_FSFILTER_IO."""
+        self._do("disallow-fsfilter-io", more)
+
     def as_always(self, **more: object) -> None:
         """Return what the minifilter returns without a rule; for rules about posts, contexts, delays."""
         self._do(None, more)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.minifilter.events import ContextCall
+from harness.minifilter.events import ContextCall, Phase
 from harness.nt import IrpMajor, Irql, NtStatus
 
 READS = r"""
@@ -104,3 +104,16 @@ def test_post_work_put_off_until_it_is_safe_may_fetch_contexts(lab):
     assert [io.step("wait", name).status for name in ("one", "two", "three")] == [NtStatus.SUCCESS] * 3
     posts = [read.of("pending").post for read in lab.trace.all(IrpMajor.READ, name="data.bin")]
     lab.witness(any(post.irql == Irql.DISPATCH for post in posts), "a post was called at DISPATCH_LEVEL")
+
+
+@pytest.mark.rule("CTX-06")
+@pytest.mark.driver_options("passthrough", contexts=["stream-handle"])
+def test_every_reference_to_a_context_is_given_back_once(lab):
+    lab.passthrough.when(IrpMajor.CREATE, name="data.bin").with_callback(set_context="stream-handle")
+    lab.passthrough.when(IrpMajor.READ, name="data.bin").with_callback(pre_context="stream-handle")
+
+    io = lab.io(READS + "    detach  passthrough\n")
+
+    assert io.step("detach", "passthrough").status == NtStatus.SUCCESS
+    freed = [event for event in lab.trace.events if event.phase is Phase.CONTEXT_CLEANUP]
+    assert [event.filter for event in freed] == ["passthrough"]

@@ -31,3 +31,26 @@ def test_a_changed_and_marked_parameter_is_what_everybody_below_gets(lab):
     assert read.of("below").pre.flags & CallbackDataFlags.DIRTY == 0
     assert io.step("read", "f").status == NtStatus.SUCCESS
     assert set(io.step("read", "f").data) == {0x77}
+
+
+@pytest.mark.rule("PARM-03")
+def test_a_filter_marks_the_data_it_has_changed(lab):
+    lab.passthrough.when(IrpMajor.READ, name="data.bin").with_callback(offset=4096)
+
+    lab.io(READ_THE_BEGINNING)
+
+    read = lab.trace.only(IrpMajor.READ, name="data.bin")
+    assert read.of("passthrough").pre.flags & CallbackDataFlags.DIRTY
+    assert read.of("below").pre.offset == 4096
+
+
+@pytest.mark.rule("PARM-04")
+def test_a_filter_leaves_the_kind_of_an_operation_as_it_is(lab):
+    lab.passthrough.when(IrpMajor.READ, name="data.bin").with_callback()
+
+    io = lab.io(READ_THE_BEGINNING)
+
+    read = lab.trace.only(IrpMajor.READ, name="data.bin")
+    assert read.path == ["above.pre", "passthrough.pre", "below.pre", "below.post", "passthrough.post", "above.post"]
+    assert {event.major for event in read.events} == {IrpMajor.READ}
+    assert io.step("read", "f").status == NtStatus.SUCCESS

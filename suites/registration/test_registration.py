@@ -86,3 +86,22 @@ def test_a_preoperation_callback_gets_the_data_the_objects_and_a_slot_for_its_co
     assert read.post.completion_context == read.pre.completion_context == 0x5107
     assert (read.pre.instance, read.pre.file_object) == (write.pre.instance, write.pre.file_object)
     assert read.pre.instance != lab.trace.only(IrpMajor.READ, name="data.bin").of("above").pre.instance
+
+
+@pytest.mark.rule("REG-07")
+@pytest.mark.driver_options("passthrough", operations=["read pre post", "write pre post"])
+def test_every_type_of_operation_is_registered_once(lab):
+    lab.io(USE_A_FILE)
+
+    for major in (IrpMajor.READ, IrpMajor.WRITE):
+        path = lab.trace.only(major, name="data.bin").path
+        assert (path.count("passthrough.pre"), path.count("passthrough.post")) == (1, 1)
+
+
+@pytest.mark.rule("REG-12")
+def test_a_filter_registers_for_nothing_that_file_systems_never_receive(lab):
+    lab.io(USE_A_FILE)
+
+    shown = {event.major for event in lab.trace.events if event.filter == "passthrough"}
+    assert IrpMajor.READ in shown
+    assert shown & {IrpMajor.POWER, IrpMajor.DEVICE_CHANGE} == set()

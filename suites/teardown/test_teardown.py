@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.nt import IrpMajor, NtStatus, PostOperationFlags, PreopStatus
+from harness.nt import IrpMajor, NtStatus, PostOperationFlags, PostopStatus, PreopStatus
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +64,38 @@ def test_an_operation_under_way_is_drained_before_it_is_finished(lab):
     assert read.path.count("above.post") == 1
     assert read.of("above").post.status == NtStatus.SUCCESS
     assert io.step("wait", "reading").status == NtStatus.SUCCESS
+
+
+@pytest.mark.rule("DRAIN-02")
+@pytest.mark.stack("observer@above", "passthrough", "pending@low", "observer@below")
+def test_a_draining_post_only_cleans_up(lab):
+    lab.passthrough.when(IrpMajor.READ, name="data.bin").with_callback(context=0xD4A1)
+    lab.low.when(IrpMajor.READ, name="data.bin").pend("thread", resume="with-callback", hold=True)
+
+    io = lab.io(r"""
+        open         f V:\data.bin access=read options=noncached,overlapped
+        read         f offset=0 length=4096 async=reading
+        expect-held  low count=1
+        detach       passthrough
+        release      low
+        wait         reading
+    """)
+
+    drained = lab.trace.only(IrpMajor.READ, name="data.bin").of("passthrough").post
+    assert drained.post_flags & PostOperationFlags.DRAINING
+    assert drained.returned == PostopStatus.FINISHED_PROCESSING
+    assert io.step("wait", "reading").status == NtStatus.SUCCESS
+
+
+@pytest.mark.rule("UNL-03")
+@pytest.mark.stack("observer@above", "passthrough", "observer@below")
+def test_a_filter_that_is_unloaded_closes_its_port_before_it_unregisters(lab):
+    io = lab.io(r"""
+        open    f V:\data.bin access=read options=noncached
+        read    f offset=0 length=4096
+        close   f
+        unload  fltlab-passthrough
+    """)
+
+    assert io.steps[-1].status == NtStatus.SUCCESS
+    assert io.step("read", "f").status == NtStatus.SUCCESS

@@ -30,6 +30,7 @@ WrongPostOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PV
 
 const FLTLAB_DRIVER FltLabDriver = {
     .Actions = LAB_ACTION(FLTLAB_DO_WITH_CALLBACK),
+    .PostActions = LAB_ACTION(FLTLAB_POST_PEND),
     .PreOperation = WrongPreOperation,
     .PostOperation = WrongPostOperation,
 };
