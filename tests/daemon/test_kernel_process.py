@@ -1,0 +1,96 @@
+"""WinRM goes on answering whatever becomes of the reference kernel's process."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import FltLabError, GuestError
+from harness.guest import KernelOptions, LocalGuest
+from harness.guest.winrm import WinRmSession
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, by what /proc says."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def kernel_of(guest: LocalGuest) -> int:
+    """The kernel's process: the nursery's child."""
+    assert guest.run("fltlab-kernel status").ok
+    (nursery,) = children(guest.pid)
+    (kernel,) = children(nursery)
+    return kernel
+
+
+def wait_until_gone(pid: int) -> None:
+    """Wait until a killed process has been reaped."""
+    while Path(f"/proc/{pid}").exists():
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def guest(folder: Path):
+    with LocalGuest(folder) as guest:
+        yield guest
+
+
+def test_a_restarted_kernel_has_the_options_it_was_given(guest: LocalGuest):
+    guest.restart_kernel(KernelOptions(seed=99, mutants=("pre-not-called",)))
+
+    status = guest.kernel_status()
+
+    assert status is not None
+    assert (status.facts["seed"], status.facts["mutants"]) == (99, ["pre-not-called"])
+
+
+def test_a_killed_kernel_is_told_and_winrm_still_answers(guest: LocalGuest):
+    kernel = kernel_of(guest)
+    os.kill(kernel, signal.SIGKILL)
+    wait_until_gone(kernel)
+
+    with pytest.raises(GuestError, match="process of the reference kernel has ended") as error:
+        guest.run("fltmc filters")
+
+    assert "-9" in str(error.value)
+    guest.restart_kernel()
+    assert guest.run("fltmc filters").ok
+
+
+def test_a_kernel_that_hangs_is_busy_and_winrm_still_answers(guest: LocalGuest):
+    kernel = kernel_of(guest)
+    os.kill(kernel, signal.SIGSTOP)
+
+    with pytest.raises(FltLabError):
+        guest.run("fltmc filters", timeout=1.0)
+
+    with WinRmSession(guest.endpoint, "another") as other:
+        assert other.run("echo still here").output == "still here\n"
+    os.kill(kernel, signal.SIGCONT)
+
+
+def test_a_killed_nursery_is_told(guest: LocalGuest):
+    assert guest.run("fltlab-kernel status").ok
+    (nursery,) = children(guest.pid)
+    os.kill(nursery, signal.SIGKILL)
+
+    result = None
+    for _ in range(50):
+        result = guest.run("fltlab-kernel restart")
+        if not result.ok:
+            break
+        time.sleep(0.02)
+
+    assert result is not None
+    assert "the process that starts kernels is gone" in result.errors
+    assert guest.run("ver").ok
