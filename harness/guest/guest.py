@@ -117,6 +117,9 @@ class Guest:
             self._kernel_stopped = True
             self._last_kernel = stopped
             raise self._broken(kernel_error(stopped, self.drivers_under_test, without_mark(result).describe()))
+        death = self._death(0.0)
+        if death is not None:  # what it answered nevertheless proves nothing
+            raise self._broken(death)
         return result
 
     def succeed(self, command: str, stdin: bytes | None = None, timeout: float = COMMAND_SECONDS) -> CommandResult:

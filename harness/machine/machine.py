@@ -39,6 +39,10 @@ class MachineDiedError(HostError):
     """QEMU ended by itself, or was killed from outside."""
 
 
+class DamagedDiskError(HostError):
+    """What lies under a disk of the machine has been harmed: what the guest reads from it proves nothing."""
+
+
 class GuestPanickedError(GuestError):
     """The guest's kernel gave up: a Linux panic, a Windows bugcheck."""
 
@@ -282,6 +286,13 @@ class Machine:
                 reason = event.data.get("reason", "unknown")
                 self._blame(
                     GuestEndedError(f"the guest {self.name} shut itself down ({reason})", details=self._evidence())
+                )
+            elif event.name == "BLOCK_IMAGE_CORRUPTED":
+                disk, what = event.data.get("node-name", "unknown"), event.data.get("msg", "QEMU does not say why")
+                self._blame(
+                    DamagedDiskError(
+                        f"the disk {disk} of the machine {self.name} is damaged", details=(str(what), *self._evidence())
+                    )
                 )
             state = _STATE_AFTER.get(event.name)
             if state is not None and self._state is not MachineState.PANICKED:
