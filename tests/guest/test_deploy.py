@@ -1,0 +1,177 @@
+"""A stack of real minifilters goes into a guest and out of it again, and every failure says which, what and why."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import DriverError, ExitCode, GuestError
+from harness.guest import REFERENCE, Guest, LocalGuest
+from harness.guest.deploy import Deployment, DriverUnderTest
+from harness.guest.registration import DriverOptions
+from harness.guest.stack import parse_stack, place
+from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
+from harness.minifilter.fltmc import parse_filters, parse_instances
+
+Built = dict[str, BuiltDriver]
+Deploy = Callable[..., Deployment]
+NAMES = ["observer", "passthrough", "pending"]
+MACHINE_OFFSET = 4  # of the machine type, behind "PE\0\0"
+
+
+@pytest.fixture(scope="module")
+def built() -> Built:
+    return build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", NAMES)
+
+
+@pytest.fixture
+def stack_in(guest: LocalGuest, built: Built):
+    """Make a deployment of a stack; `options` by label. Whatever the test leaves is removed."""
+    made: list[Deployment] = []
+    guest.restart_kernel()
+
+    def make(*entries: str, drivers: Built | None = None, **options: DriverOptions) -> Deployment:
+        files = drivers or built
+        stack = [
+            DriverUnderTest(entry, files[entry.driver], options.get(entry.label, DriverOptions()))
+            for entry in place(parse_stack(list(entries)))
+        ]
+        made.append(Deployment(guest, stack))
+        return made[-1]
+
+    yield make
+    guest.restart_kernel()
+    for deployment in made:
+        deployment.remove()
+
+
+def filters(guest: LocalGuest) -> list[str]:
+    return [row.name for row in parse_filters(guest.run("fltmc.exe filters").output)]
+
+
+def test_a_stack_stands_in_its_order(guest: LocalGuest, stack_in: Deploy):
+    instances = stack_in("observer@above", "passthrough", "observer@below").deploy()
+
+    assert [row.filter for row in instances] == ["fltlab-above", "fltlab-passthrough", "fltlab-below"]
+    assert guest.drivers_under_test == ("fltlab-above", "fltlab-passthrough", "fltlab-below")
+
+
+def test_what_was_removed_leaves_no_filter_instance_or_service(guest: LocalGuest, stack_in: Deploy):
+    deployment = stack_in("observer@above", "passthrough")
+    deployment.deploy()
+
+    deployment.remove()
+
+    assert filters(guest) == []
+    assert parse_instances(guest.run("fltmc.exe instances").output) == []
+    assert guest.run("sc.exe query fltlab-passthrough").exit_code == 1060
+    assert guest.drivers_under_test == ()
+
+
+def test_the_same_stack_can_be_deployed_again(stack_in: Deploy):
+    deployment = stack_in("observer@above", "passthrough")
+
+    deployment.deploy()
+    deployment.remove()
+
+    assert len(deployment.deploy()) == 2
+
+
+def test_one_minifilter_is_detached_attached_unloaded_and_loaded(guest: LocalGuest, stack_in: Deploy):
+    deployment = stack_in("observer@above", "passthrough")
+    deployment.deploy()
+
+    deployment.detach("passthrough")
+    deployment.attach("passthrough")
+    deployment.unload("passthrough")
+    assert filters(guest) == ["fltlab-above"]
+    deployment.load("passthrough")
+    assert "fltlab-passthrough" in filters(guest)
+
+
+def test_both_layouts_of_the_registry_are_written(guest: LocalGuest, stack_in: Deploy):
+    stack_in("passthrough#370123.25").deploy()
+
+    for layout in (r"\Instances", r"\Parameters\Instances"):
+        key = rf"HKLM\SYSTEM\CurrentControlSet\Services\fltlab-passthrough{layout}"
+        assert "fltlab-passthrough" in guest.run(rf'reg.exe query "{key}" /v DefaultInstance').output
+        assert "370123.25" in guest.run(rf'reg.exe query "{key}\fltlab-passthrough" /v Altitude').output
+
+
+# -- failures
+
+
+def test_a_refused_detach_names_driver_command_code_and_meaning(stack_in: Deploy):
+    deployment = stack_in("passthrough", passthrough=DriverOptions(options=("refuse-query-teardown",)))
+    deployment.deploy()
+
+    with pytest.raises(DriverError, match="passthrough \\(fltlab-passthrough\\) could not be detached") as error:
+        deployment.detach("passthrough")
+
+    text = str(error.value)
+    assert "command: fltmc.exe detach fltlab-passthrough V: fltlab-passthrough" in text
+    assert "0x801f0010: Do not detach the filter from the volume at this time." in text
+    assert error.value.exit_code is ExitCode.FAILED
+
+
+def test_an_altitude_that_is_taken_names_the_driver_that_cannot_have_it(guest: LocalGuest, stack_in: Deploy):
+    stack_in("observer@one#370100").deploy()
+
+    with pytest.raises(DriverError, match="observer \\(fltlab-two\\) could not be attached: 0x801f0011"):
+        stack_in("observer@two#370100").deploy()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "meaning"),
+    [
+        (lambda image: b"no image at all", "not a valid Win32 application"),
+        (lambda image: for_arm64(image), "not a valid Win32 application"),
+        (lambda image: image.replace(b"FltRegisterFilter\0", b"FltRegisterFiltex\0"), "procedure could not be found"),
+    ],
+    ids=["no-image", "arm64", "import-of-nobody"],
+)
+def test_an_image_that_cannot_be_loaded_says_why(
+    guest: LocalGuest, stack_in: Deploy, built: Built, tmp_path: Path, spoil: Callable[[bytes], bytes], meaning: str
+):
+    image = tmp_path / "bad.sys"
+    image.write_bytes(spoil(built["passthrough"].sys.read_bytes()))
+    bad = {"passthrough": replace(built["passthrough"], sys=image)}
+
+    with pytest.raises(DriverError, match="passthrough \\(fltlab-passthrough\\) could not be loaded") as error:
+        stack_in("passthrough", drivers=bad).deploy()
+
+    assert meaning in str(error.value)
+    assert filters(guest) == []
+
+
+def for_arm64(image: bytes) -> bytes:
+    """The image with another machine type in its header."""
+    at = int.from_bytes(image[0x3C:0x40], "little") + MACHINE_OFFSET
+    return image[:at] + (0xAA64).to_bytes(2, "little") + image[at + 2 :]
+
+
+def test_a_registration_that_fails_is_no_fault_of_the_driver(guest: LocalGuest, stack_in: Deploy):
+    first = stack_in("passthrough")
+    first.deploy()
+
+    with pytest.raises(GuestError, match="passthrough \\(fltlab-passthrough\\) could not be registered") as error:
+        first.deploy()
+
+    assert "1073" in str(error.value)
+
+
+def test_with_the_port_closed_there_is_no_other_way_to_deploy(guest: LocalGuest, built: Built):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    closed = Guest("closed", REFERENCE, replace(guest.endpoint, port=port))
+    before = sorted(path.name for path in guest.system.rglob("*"))
+    (entry,) = place(parse_stack("passthrough"))
+
+    with pytest.raises(GuestError) as error:
+        Deployment(closed, [DriverUnderTest(entry, built["passthrough"])]).deploy()
+
+    assert error.value.exit_code is ExitCode.HOST
+    assert str(port) in str(error.value)
+    assert sorted(path.name for path in guest.system.rglob("*")) == before
