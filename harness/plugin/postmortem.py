@@ -1,7 +1,8 @@
 """What is kept of a guest on which a test failed: `guest/` in the test's folder, saved while the guest is still there.
 
 Serial log and QEMU's own, the display as a picture, QMP's status and events, the last WinRM exchanges, what the
-reference kernel says of itself, memory and disk of the host. `missing.json` says what could not be had, and why.
+reference kernel says of itself, memory and disk of the host; of a Windows guest that had a bug check its dump, and what
+the dump says. `missing.json` says what could not be had, and why.
 """
 
 import json
@@ -12,15 +13,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.errors import GuestError
 from harness.plugin.facts import FACTS
 from harness.plugin.run import RUN
 
 if TYPE_CHECKING:
     from harness.guest import Guest
+    from harness.guest.windows import WindowsBody
     from harness.plugin.pool import Lease
 
 LEASE = pytest.StashKey["Lease"]()
 FOLDER = "guest"
+CRASH = "crash.txt"
 KERNEL_SECONDS = 10.0
 
 
@@ -37,6 +41,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         facts.folder = str(folder.relative_to(run.directory))
         if not (folder / FOLDER).exists():
             _save(item.stash.get(LEASE, None), folder / FOLDER, run.directory)
+            crash = folder / FOLDER / CRASH
+            if crash.exists():
+                report.sections.append((f"the dump of {facts.guest}", crash.read_text(encoding="utf-8")))
     report.__dict__.setdefault("fltlab", {})["folder"] = facts.folder
     return report
 
@@ -57,6 +64,7 @@ def _save(lease: "Lease | None", folder: Path, run_directory: Path) -> None:
 def save_guest(guest: "Guest", folder: Path) -> dict[str, str]:
     """Save what a guest, and the machine or process it runs in, can still give."""
     from harness.guest.local import DaemonProcess
+    from harness.guest.windows import WindowsBody
     from harness.machine.evidence import save_each, save_machine
     from harness.machine.machine import Machine
 
@@ -74,6 +82,19 @@ def save_guest(guest: "Guest", folder: Path) -> dict[str, str]:
         log = guest.body.log
         savers["daemon.log"] = lambda path: path.write_bytes(log.read_bytes())
     missing = save_each(savers, folder)
-    if isinstance(guest.body, Machine):
-        missing |= save_machine(guest.body, folder)
+    body = guest.body
+    machine = body.machine if isinstance(body, WindowsBody) else body
+    if isinstance(machine, Machine):
+        missing |= save_machine(machine, folder)
+    if isinstance(body, WindowsBody) and body.panic is not None:  # last: the machine may end for it
+        missing |= save_each({CRASH: lambda path: _save_crash(body, path)}, folder)
     return missing
+
+
+def _save_crash(body: "WindowsBody", path: Path) -> None:
+    """Save the dump of a bug check beside what it says, as text and as JSON."""
+    crash = body.save_crash(path.parent)
+    if crash is None:
+        raise GuestError("the guest had a bug check, and this kind of guest gives no dump")
+    path.with_suffix(".json").write_text(json.dumps(crash.as_json(), indent=2) + "\n", encoding="utf-8")
+    path.write_text("\n".join(crash.lines()) + "\n", encoding="utf-8")

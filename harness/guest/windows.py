@@ -1,0 +1,127 @@
+"""What a Windows guest runs in, as the guest sees it: its bug checks, and restarts that nobody asked for.
+
+With hv-crash QEMU reports GUEST_PANICKED with the bug check in it; a pvpanic driver in the guest reports
+GUEST_CRASHLOADED without it. Where there is neither (TCG), a restart of the guest is all that is seen.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.errors import DriverError, FltLabError, GuestError
+from harness.guest.dump.analysis import Crash
+from harness.guest.dump.bugchecks import Explanation, explain
+from harness.machine.qmp import Event
+
+PANICS = ("GUEST_PANICKED", "GUEST_CRASHLOADED")
+_HYPER_V = "hyper-v"
+
+
+class Machine(Protocol):
+    """The part of a QEMU machine that is looked at here."""
+
+    name: str
+
+    @property
+    def events(self) -> list[Event]:
+        """What QEMU reported so far."""
+
+    def check(self) -> None:
+        """Raise what ended the machine, if something did."""
+
+    def describe(self) -> str:
+        """One line about what it does now."""
+
+
+class UnexpectedRestart(GuestError):
+    """The guest restarted, and nobody had asked it to; no driver under test was loaded."""
+
+
+class WindowsBody:
+    """A machine with Windows in it. `loaded` says which drivers under test are loaded: whose failure a crash is."""
+
+    def __init__(
+        self, machine: Machine, loaded: Callable[[], Sequence[str]], dump: Callable[[Event, Path], Crash] | None = None
+    ) -> None:
+        """`dump` gets the dump after a bug check into a folder, and reads it; without it there is none to be had."""
+        self.machine = machine
+        self._dump = dump
+        self._loaded = loaded
+        self._seen = len(machine.events)
+        self._restarting = False
+        self._cause: FltLabError | None = None
+
+    def check(self) -> None:
+        """Raise the bug check or the unexpected restart, or else what ended the machine: the same error each time."""
+        if self._cause is None:
+            self._cause = self._crash()
+        if self._cause is not None:
+            raise self._cause
+        self.machine.check()
+
+    def describe(self) -> str:
+        return self.machine.describe()
+
+    @property
+    def panic(self) -> Event | None:
+        """The event of the bug check, if there was one."""
+        return next((event for event in self.machine.events[self._seen :] if event.name in PANICS), None)
+
+    def save_crash(self, folder: Path) -> Crash | None:
+        """Get the dump of the bug check that there was, if there was one. The machine may have ended afterwards."""
+        panic = self.panic
+        if panic is None or self._dump is None:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        return self._dump(panic, folder)
+
+    @contextmanager
+    def restarting(self) -> Iterator[None]:
+        """Within this the guest may restart: it was asked to. A bug check stays one."""
+        self._restarting = True
+        try:
+            yield
+        finally:
+            self._restarting = False
+            if self.panic is None:
+                self._seen = len(self.machine.events)
+
+    def _crash(self) -> FltLabError | None:
+        panic = self.panic
+        if panic is not None:
+            return crash_error(panic, self.machine.name, self._loaded())
+        reset = next(filter(_is_restart, self.machine.events[self._seen :]), None)
+        if reset is None or self._restarting:
+            return None
+        loaded = self._loaded()
+        details = (f"QEMU: {reset.name} {dict(reset.data)}", "no bug check was reported: hv-crash needs KVM")
+        message = f"the guest {self.machine.name} restarted by itself, as Windows does after a bug check"
+        if loaded:
+            return DriverError(f"{message}, with {', '.join(loaded)} loaded", details=details)
+        return UnexpectedRestart(message, details=details)
+
+
+def bugcheck_of(event: Event) -> Explanation | None:
+    """The bug check that an event carries; None where the event says only that there was one."""
+    info: Mapping[str, Any] = event.data.get("info") or {}
+    if info.get("type") != _HYPER_V or "arg1" not in info:
+        return None
+    arguments = [int(info.get(f"arg{number}", 0)) for number in range(1, 6)]
+    return explain(arguments[0], arguments[1:])
+
+
+def crash_error(event: Event, name: str, loaded: Sequence[str]) -> FltLabError:
+    """The error for a bug check: a driver's failure if one under test was loaded, else the guest's."""
+    bugcheck = bugcheck_of(event)
+    what = (
+        f"bug check {bugcheck.name} (0x{bugcheck.code:X})" if bugcheck else "a bug check (the event does not say which)"
+    )
+    details = bugcheck.lines() if bugcheck else (f"QEMU: {event.name} {dict(event.data)}",)
+    if loaded:
+        return DriverError(f"{what} with {', '.join(loaded)} loaded", details=details)
+    return GuestError(f"{what} in the guest {name}, with no driver under test loaded", details=details)
+
+
+def _is_restart(event: Event) -> bool:
+    return event.name == "RESET" and bool(event.data.get("guest"))

@@ -1,0 +1,261 @@
+"""A bug check of a Windows guest fails the test that ran, with what the dump says; the next test has another guest.
+
+No Windows is here: the machine and what it answers are scripted. The events are as QEMU 7.2 sends them
+(qapi/run-state.json).
+"""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from harness.errors import DriverError, GuestError
+from harness.guest.command import CommandResult
+from harness.guest.dump.harvest import harvest
+from harness.guest.windows import UnexpectedRestart, WindowsBody
+from harness.machine.deadlines import Deadline
+from harness.machine.disks import DiskImage, Format
+from harness.machine.qmp import Event
+
+BUGCHECK = Event(
+    *(1, "GUEST_PANICKED"),
+    {"action": "run", "info": {"type": "hyper-v", "arg1": 0xF5, "arg2": 0x6D, "arg3": 7, "arg4": 8, "arg5": 0}},
+    0.0,
+)
+RESET = Event(2, "RESET", {"guest": True, "reason": "guest-reset"}, 0.0)
+
+
+@dataclass
+class ScriptedMachine:
+    """A machine of which only the events are there."""
+
+    name: str = "windows"
+    events: list[Event] = field(default_factory=list)
+
+    def check(self) -> None:
+        pass
+
+    def describe(self) -> str:
+        return "scripted"
+
+
+def body_with(*events: Event, loaded: Sequence[str] = ()) -> WindowsBody:
+    machine = ScriptedMachine()
+    body = WindowsBody(machine, lambda: loaded)
+    machine.events.extend(events)
+    return body
+
+
+def test_a_bug_check_with_a_driver_under_test_loaded_is_its_failure_and_is_explained():
+    body = body_with(BUGCHECK, loaded=["fltlab-completion"])
+
+    with pytest.raises(
+        DriverError, match=r"bug check FLTMGR_FILE_SYSTEM \(0xF5\) with fltlab-completion loaded"
+    ) as one:
+        body.check()
+    with pytest.raises(DriverError) as two:
+        body.check()
+
+    assert two.value is one.value
+    assert any("a context was released too often" in line for line in one.value.details)
+
+
+def test_without_a_driver_under_test_it_is_the_guests_fault():
+    with pytest.raises(GuestError, match="with no driver under test loaded"):
+        body_with(BUGCHECK).check()
+
+
+@pytest.mark.parametrize(
+    "event", [Event(1, "GUEST_CRASHLOADED", {"action": "run"}, 0.0), Event(1, "GUEST_PANICKED", {}, 0.0)]
+)
+def test_an_event_without_the_code_is_a_bug_check_all_the_same(event: Event):
+    with pytest.raises(DriverError, match="the event does not say which"):
+        body_with(event, loaded=["x"]).check()
+
+
+def test_a_restart_that_nobody_asked_for_is_taken_for_a_bug_check():
+    with pytest.raises(DriverError, match="restarted by itself"):
+        body_with(RESET, loaded=["x"]).check()
+    with pytest.raises(UnexpectedRestart):
+        body_with(RESET).check()
+
+
+def test_a_restart_that_was_asked_for_is_none_and_a_bug_check_in_it_is_one():
+    machine = ScriptedMachine()
+    body = WindowsBody(machine, lambda: ["x"])
+    with body.restarting():
+        machine.events.append(RESET)
+        body.check()
+    body.check()
+
+    with body.restarting():
+        machine.events.append(BUGCHECK)
+    with pytest.raises(DriverError):
+        body.check()
+
+
+def test_resets_of_the_host_and_from_before_are_not_looked_at():
+    machine = ScriptedMachine(events=[RESET])
+    body = WindowsBody(machine, lambda: ["x"])
+    machine.events.append(Event(3, "RESET", {"guest": False}, 0.0))
+
+    body.check()
+
+    assert body.panic is None
+
+
+@dataclass
+class ScriptedCrash:
+    """A crashed machine, and the guest after its restart; it notes what was asked of it."""
+
+    dump: bytes = b""
+    sizes: list[str] = field(default_factory=list)
+    never: str = ""
+    asked: list[str] = field(default_factory=list)
+
+    def wait_restart(self, deadline: Deadline) -> None:
+        self._wait("restart", deadline)
+
+    def wait_off(self, deadline: Deadline) -> None:
+        self._wait("off", deadline)
+
+    def end(self) -> DiskImage:
+        self.asked.append("end")
+        return DiskImage(Path("system.qcow2"), Format.QCOW2)
+
+    def connect(self, deadline: Deadline) -> "ScriptedCrash":
+        self._wait("answer", deadline)
+        return self
+
+    def run(self, command: str, stdin: bytes | None = None, timeout: float = 60.0) -> CommandResult:
+        if "MEMORY.DMP" in command:
+            return CommandResult(command, 0, (self.sizes.pop(0) + "\r\n").encode(), b"")
+        self.asked.append(command)
+        return CommandResult(command, 0, b"", b"")
+
+    def get(self, windows_path: str, timeout: float = 60.0) -> bytes:
+        self.asked.append(f"get {windows_path}")
+        return self.dump
+
+    def close(self) -> None:
+        self.asked.append("close")
+
+    def _wait(self, what: str, deadline: Deadline) -> None:
+        self.asked.append(what)
+        if what == self.never:
+            raise deadline.error("nothing")
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dumps(image: DiskImage, folder: Path) -> list[Path]:
+        (folder / "MEMORY.DMP").write_bytes(b"from the disk")
+        return [folder / "MEMORY.DMP"]
+
+    monkeypatch.setattr("harness.guest.dump.harvest.dumps_on_disk", dumps)
+    monkeypatch.setattr("harness.guest.dump.harvest._POLL", 0.0)
+
+
+def test_a_small_dump_comes_over_winrm_once_it_has_stopped_growing(on_disk: None, tmp_path: Path):
+    crash = ScriptedCrash(b"dump", ["none", "100", "300", "300"])
+
+    path, said = harvest(crash, crash.connect, tmp_path)
+
+    assert path.read_bytes() == b"dump"
+    assert said == ("fetched over WinRM: 300 bytes",)
+    assert crash.asked == ["restart", "answer", r"get C:\Windows\MEMORY.DMP", "close"]
+
+
+def test_a_large_dump_is_read_from_the_disk_after_a_clean_shutdown(on_disk: None, tmp_path: Path):
+    crash = ScriptedCrash(sizes=["900000000", "900000000"])
+
+    path, said = harvest(crash, crash.connect, tmp_path)
+
+    assert path.read_bytes() == b"from the disk"
+    assert said == ("the dump has 900000000 bytes: read from the disk",)
+    assert crash.asked == ["restart", "answer", "shutdown.exe /s /t 0", "close", "off", "end"]
+
+
+@pytest.mark.parametrize("never", ["restart", "answer", "off"])
+def test_a_guest_that_does_not_come_back_is_switched_off_and_its_disk_is_read(
+    never: str, on_disk: None, tmp_path: Path
+):
+    crash = ScriptedCrash(sizes=["900000000", "900000000"], never=never)
+
+    path, said = harvest(crash, crash.connect, tmp_path)
+
+    assert path.read_bytes() == b"from the disk"
+    assert said[-1].startswith("the guest did not give it: waited")
+    assert crash.asked[-1] == "end"
+
+
+PROVIDER = '''
+import contextlib
+from pathlib import Path
+from harness.guest import Endpoint, Guest, WINDOWS
+from harness.guest.dump import Symbols, read_crash
+from harness.guest.windows import WindowsBody
+from harness.plugin import providers
+from harness.plugin.stack import Stack
+from harness.report.provenance import GuestFacts
+from tests.crash.dumps import SyntheticDump
+from tests.crash.test_windows_crash import BUGCHECK, ScriptedMachine
+
+class Scripted:
+    """A Windows guest that is down: nothing answers on its port."""
+    name = "windows-scripted"
+    one_test_each = True
+    facts = GuestFacts("windows-scripted", "windows")
+
+    @contextlib.contextmanager
+    def open(self, directory, scene):
+        machine = ScriptedMachine()
+        def dump(event, folder):
+            path = SyntheticDump(0xF5, (0x6D, 7, 8, 0)).bitmap(folder / "MEMORY.DMP")
+            return read_crash(path, Symbols([]))
+        guest = Guest(self.name, WINDOWS, Endpoint(1, "user", "password"))
+        guest.body = WindowsBody(machine, lambda: guest.drivers_under_test, dump)
+        guest.drivers_under_test = ("fltlab-completion",)
+        with Path("opened").open("a") as file:
+            file.write("x")
+        yield providers.Opened(guest, Stack(guest))
+
+providers.PROVIDERS["windows-scripted"] = lambda settings: Scripted()
+'''
+
+SUITE = """
+import pytest
+from tests.crash.test_windows_crash import BUGCHECK
+
+@pytest.mark.rule("PRE-COMP-01")
+def test_that_brings_windows_down(guest):
+    guest.body.machine.events.append(BUGCHECK)
+    guest.run("hostname")
+
+@pytest.mark.rule("PRE-COMP-01")
+def test_after_it(guest):
+    assert guest.first_cause is None
+"""
+
+
+def test_the_test_that_ran_fails_with_the_dump_in_junit_and_the_next_has_another_guest(pytester: pytest.Pytester):
+    root = Path(__file__).resolve().parents[2]
+    pytester.makeconftest(f"import sys\nsys.path.insert(0, {str(root)!r})\n" + PROVIDER)
+    pytester.makepyfile(test_suite=SUITE)
+
+    ran = pytester.runpytest_subprocess("--guest", "windows-scripted", "--out", "run", "-p", "no:cacheprovider")
+
+    ran.assert_outcomes(passed=1, failed=1)
+    case, after = ET.parse(pytester.path / "run" / "junit.xml").getroot().iter("testcase")
+    failure = case.find("failure")
+    assert failure is not None
+    assert failure.get("message") == "bug check FLTMGR_FILE_SYSTEM (0xF5) with fltlab-completion loaded"
+    assert failure.text is not None
+    assert "the dump of windows-scripted" in failure.text
+    assert "bitmap kernel dump of Windows build 26100" in failure.text
+    assert after.find("failure") is None
+    assert len((pytester.path / "opened").read_text()) == 2
+    (kept,) = (pytester.path / "run" / "tests").glob("*/guest")
+    assert {"MEMORY.DMP", "crash.txt", "crash.json"} <= {path.name for path in kept.iterdir()}
