@@ -1,5 +1,6 @@
 """What `fltlab doctor` asks about this machine: one function for each question, each with what to do about a "no"."""
 
+import getpass
 import os
 import resource
 from collections.abc import Callable, Sequence
@@ -7,18 +8,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from harness.errors import FltLabError
 from harness.host.accelerator import KVM_DEVICE, Accelerator, probe
 from harness.host.directories import HOME_VARIABLE, home
 from harness.host.disk import free_mib
+from harness.host.features import CAPABILITIES, COMMANDS, WINDOWS_DEVICES, missing_features
 from harness.host.memory import processors, read_memory
 from harness.host.ports import loopback_works
 from harness.host.tools import Tool, find_first, version_of
+from harness.minifilter.toolchain import find_toolchain
 
 DISK_MIB = 4096
 MEMORY_MIB = 1024
 OPEN_FILES = 1024
 OLDEST_QEMU = (7, 2)
-CLANG = tuple(f"clang-{version}" for version in (19, 20, 21, 22))
+BUILD_PACKAGES = ("clang-19", "lld-19", "llvm-19", "mingw-w64-x86-64-dev", "osslsigncode")
+OPTIONAL_FEATURES = frozenset({*WINDOWS_DEVICES, *CAPABILITIES, *COMMANDS})
+WINDOWS_TOOLS = (Tool.QEMU_IO, Tool.QEMU_STORAGE_DAEMON, Tool.FUSERMOUNT, Tool.NTFSCAT, Tool.NTFSCP, Tool.NTFSLS)
 FIRMWARE = (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_CODE.fd"))
 
 
@@ -62,15 +68,27 @@ def check_accelerator() -> Check:
     tcg = probe(Accelerator.TCG)
     if not tcg.works:
         return Check("accelerator", Status.FAILED, f"{kvm.explanation}; {tcg.explanation}", "reinstall QEMU")
-    remedy = "the reference guest is quick under TCG; Windows guests want KVM"
+    found = f"{tcg.explanation}; {kvm.explanation}"
     if KVM_DEVICE.exists() and not os.access(KVM_DEVICE, os.R_OK | os.W_OK):
-        remedy = f"adduser {os.environ.get('USER', '$USER')} kvm, and log in again"
-    return Check("accelerator", Status.WARNING, f"{tcg.explanation}; {kvm.explanation}", remedy)
+        join = ("adduser", getpass.getuser(), "kvm")
+        return Check("accelerator", Status.WARNING, found, f"{' '.join(join)}, and log in again", join)
+    return Check(
+        "accelerator", Status.WARNING, found, "the reference guest is quick under TCG; Windows guests want KVM"
+    )
 
 
 def check_tools() -> list[Check]:
     """Whether the programs that make images and machines are there."""
-    needed = (Tool.QEMU_IMG, Tool.MMDEBSTRAP, Tool.MKFS_EROFS, Tool.MKE2FS, Tool.DPKG_DEB, Tool.LZ4, Tool.SETPRIV)
+    needed = (
+        Tool.QEMU_IMG,
+        Tool.MMDEBSTRAP,
+        Tool.MKFS_EROFS,
+        Tool.MKE2FS,
+        Tool.DEBUGFS,
+        Tool.DPKG_DEB,
+        Tool.LZ4,
+        Tool.SETPRIV,
+    )
     return [
         Check(tool.program.name, Status.OK, f"{found} {version_of(tool) or ''}".rstrip())
         if (found := tool.find())
@@ -79,19 +97,35 @@ def check_tools() -> list[Check]:
     ]
 
 
-def check_clang() -> Check:
-    """Whether drivers can be built."""
-    found = find_first(CLANG)
-    if found is None:
-        packages = ("clang-19", "lld-19", "llvm-19")
+def check_features() -> Check:
+    """Whether QEMU was built with everything that fltlab asks of it."""
+    if Tool.QEMU.find() is None:
+        return Check("features", Status.FAILED, "no QEMU to ask", "install QEMU first")
+    try:
+        missing = missing_features()
+    except FltLabError as error:
+        return Check("features", Status.FAILED, str(error), "reinstall QEMU")
+    if not missing:
+        return Check("features", Status.OK, "QEMU has every device, filter and command that is used")
+    lacking = ", ".join(f"{name} ({purpose})" for name, purpose in missing.items())
+    status = Status.WARNING if set(missing) <= OPTIONAL_FEATURES else Status.FAILED
+    return Check("features", status, f"QEMU lacks {lacking}", "install QEMU as the distribution builds it")
+
+
+def check_toolchain() -> Check:
+    """Whether drivers can be built: clang, lld, the headers of Windows, and what signs."""
+    find_toolchain.cache_clear()
+    try:
+        found = find_toolchain()
+    except FltLabError as error:
         return Check(
-            "clang",
+            "toolchain",
             Status.WARNING,
-            "no clang 19 or newer: test minifilters cannot be built",
-            f"apt-get install {' '.join(packages)}",
-            ("apt-get", "install", "--yes", *packages),
+            f"test minifilters cannot be built: {error.message}",
+            error.hint or f"apt-get install {' '.join(BUILD_PACKAGES)}",
+            ("apt-get", "install", "--yes", *BUILD_PACKAGES),
         )
-    return Check("clang", Status.OK, str(found))
+    return Check("toolchain", Status.OK, f"{found.clang}: {found.version}")
 
 
 def check_memory() -> Check:
@@ -153,13 +187,20 @@ def check_windows() -> list[Check]:
         Check("tpm", Status.OK, str(swtpm))
         if swtpm
         else _optional("tpm", "no swtpm: Windows guests have no TPM, which most do not need", "swtpm"),
+        *(
+            Check(tool.program.name, Status.OK, str(found))
+            if (found := tool.find())
+            else _missing(tool, Status.WARNING)
+            for tool in WINDOWS_TOOLS
+        ),
     ]
 
 
 _SINGLE: Sequence[Callable[[], Check]] = (
     check_qemu,
+    check_features,
     check_accelerator,
-    check_clang,
+    check_toolchain,
     check_memory,
     check_disk,
     check_home,

@@ -1,5 +1,7 @@
 """What `fltlab doctor` asks about images."""
 
+import sys
+
 from harness.errors import FltLabError
 from harness.host.checks import Check, Status
 from harness.image.store import ImageStore, verify
@@ -16,7 +18,8 @@ def check_images(store: ImageStore | None = None) -> list[Check]:
             checks.append(Check(name, Status.OK, f"{image.key[:12]} in {directory}"))
         except FltLabError as error:
             remedy = f"fltlab image build {directory.parent.name}   builds it again"
-            checks.append(Check(name, Status.FAILED, error.message, remedy))
+            again = (sys.executable, "-m", "harness.cli", "image", "build", directory.parent.name)
+            checks.append(Check(name, Status.FAILED, error.message, remedy, again))
     if not checks:
         checks.append(Check("images", Status.OK, "none yet: the first run builds the reference image"))
     return checks

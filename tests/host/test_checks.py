@@ -27,7 +27,7 @@ def test_a_missing_program_can_be_installed_by_its_package(monkeypatch):
     missing = {check.name: check for check in host_checks() if check.status is Status.FAILED}
     assert missing["mmdebstrap"].fix == ("apt-get", "install", "--yes", "mmdebstrap")
     assert "qemu-system-x86_64" in missing
-    assert checks.check_clang().status is Status.WARNING
+    assert checks.check_toolchain().status is Status.WARNING
 
 
 def test_an_old_qemu_is_refused(monkeypatch):
