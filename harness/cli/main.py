@@ -14,6 +14,7 @@ from harness.errors import ExitCode, FltLabError
 COMMANDS = {
     "run": "harness.cli.run",
     "report": "harness.cli.report",
+    "compare": "harness.cli.compare",
     "crash": "harness.cli.crash",
     "contract": "harness.cli.contract",
     "mutants": "harness.cli.mutants",

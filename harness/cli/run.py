@@ -37,6 +37,7 @@ def run(
     mutant: Annotated[list[str] | None, typer.Option("--mutant", metavar="NAME", help=options.MUTANT.help)] = None,
     image_dir: Annotated[str | None, typer.Option("--image-dir", metavar="DIR", help=options.IMAGE_DIR.help)] = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=options.RESUME.help)] = None,
+    keep_io: Annotated[bool, typer.Option("--keep-io", help=options.KEEP_IO.help)] = False,
     expression: Annotated[str | None, typer.Option("-k", metavar="WORDS", help="Only tests whose names match.")] = None,
     workers: Annotated[str | None, typer.Option("-n", metavar="N", help="Guests to use at a time.")] = None,
 ) -> None:
@@ -50,6 +51,7 @@ def run(
         options.REPLACE: replace,
         options.MUTANT: mutant,
         options.IMAGE_DIR: image_dir,
+        options.KEEP_IO: keep_io or None,
     }
     for_pytest, suites = _split(words or [])
     if resume is not None:
@@ -93,7 +95,7 @@ def _flags(given: dict[options.Option, object]) -> Iterator[str]:
     for option, value in given.items():
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
-                yield f"{option.flag}={one}"
+                yield option.flag if option.kind is bool else f"{option.flag}={one}"
 
 
 def _split(words: Iterable[str]) -> tuple[list[str], list[str]]:

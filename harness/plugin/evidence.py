@@ -1,6 +1,8 @@
 """What is kept of a test, and what is shown when it fails: its rules, the callback timeline, how to run it again."""
 
+import json
 from collections.abc import Generator, Iterable
+from dataclasses import asdict
 
 import pytest
 
@@ -8,6 +10,7 @@ from harness.minifilter.timeline import describe, render, rows
 from harness.plugin.facts import FACTS, ItemFacts
 from harness.plugin.lab import IoRun, Lab
 from harness.plugin.run import RUN, Run
+from harness.report.compare import SCENE
 from harness.report.timeline import TimelineOperation, TimelineRow, write_timeline
 
 LAB = pytest.StashKey[Lab]()
@@ -17,7 +20,7 @@ LAB = pytest.StashKey[Lab]()
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Save the timeline of every test; of one that failed, also what it did and what came back."""
+    """Save the timeline of every test; of one that failed (with --keep-io of all) also its I/O and the answers."""
     report = yield
     facts = item.stash.get(FACTS, None)
     if facts is None or call.when != "call":
@@ -26,23 +29,29 @@ def pytest_runtest_makereport(
     history = lab.history if lab else []
     if history or report.failed:
         with run.storing():
-            _keep(run, item, facts, history, failed=report.failed)
+            _keep(run, item, facts, history, io=report.failed or run.settings.keep_io)
     if report.failed:
         report.sections += list(_sections(run, item, facts, history))
     report.__dict__["fltlab"]["folder"] = facts.folder
     return report
 
 
-def _keep(run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun], *, failed: bool) -> None:
+def _keep(run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun], *, io: bool) -> None:
     folder = run.test_folder(item.nodeid)
     facts.folder = str(folder.relative_to(run.directory))
     write_timeline(folder, [operation for io in history for operation in _operations(io)])
-    if not failed:
+    if not io or not history:
         return
-    for number, io in enumerate(history, start=1):
-        (folder / f"io-{number}.script").write_text(io.script, encoding="utf-8")
-        (folder / f"io-{number}.json").write_text(io.answer, encoding="utf-8")
-        (folder / f"io-{number}.timeline.txt").write_text("\n".join(render(io.trace.operations)), encoding="utf-8")
+    from harness.plugin.stack import stack_of
+
+    plan = stack_of(item, run.settings)
+    options = {label: asdict(given) for label, given in plan.options.items()}
+    scene = {"stack": [f"{plan.driver_of(entry)}@{entry.label}#{entry.altitude}" for entry in plan.entries]}
+    (folder / SCENE).write_text(json.dumps({**scene, "options": options}, indent=1) + "\n", encoding="utf-8")
+    for number, done in enumerate(history, start=1):
+        (folder / f"io-{number}.script").write_text(done.script, encoding="utf-8")
+        (folder / f"io-{number}.json").write_text(done.answer, encoding="utf-8")
+        (folder / f"io-{number}.timeline.txt").write_text("\n".join(render(done.trace.operations)), encoding="utf-8")
 
 
 def _operations(io: IoRun) -> Iterable[TimelineOperation]:

@@ -49,7 +49,11 @@ RESUME = Option(
     "--resume", "finish an interrupted run: its directory, its id, or `last`; results that it has stand", "RUN"
 )
 
-OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME)
+KEEP_IO = Option(
+    "--keep-io", "keep the I/O of tests that pass too, so that `fltlab compare` can save it as a recording", kind=bool
+)
+
+OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME, KEEP_IO)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Settings:
     replacements: Mapping[str, str]
     mutants: tuple[str, ...]
     image_directory: Path | None
+    keep_io: bool = False
 
     def as_options(self) -> dict[str, object]:
         """Plain data for run.json; options left at their default are left out."""
@@ -93,6 +98,7 @@ def settings(config: pytest.Config) -> Settings:
         replacements=dict(_replacement(given) for given in config.getoption(REPLACE.name) or ()),
         mutants=tuple(config.getoption(MUTANT.name) or ()),
         image_directory=path(IMAGE_DIR),
+        keep_io=bool(config.getoption(KEEP_IO.name)),
     )
 
 
@@ -107,6 +113,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options in a group of their own."""
     group = parser.getgroup("fltlab", "minifilter tests on a guest (fltlab)")
     for option in OPTIONS:
+        if option.kind is bool:
+            group.addoption(option.flag, dest=option.name, action="store_true", help=option.help)
+            continue
         group.addoption(
             option.flag,
             dest=option.name,

@@ -1,0 +1,143 @@
+"""Two guests are held against each other, rule by rule; a disagreement can be written down."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import main
+from harness.errors import ConfigurationError, ExitCode
+from harness.minifilter.recording import read_recording
+from harness.report.compare import SCENE, Difference, compare, find_sides
+from harness.report.journal import Journal
+from harness.report.provenance import GuestFacts, Provenance, write_run_json
+from harness.report.records import Outcome, TestRecord
+
+ANSWER = {
+    "version": 1,
+    "process_id": 8,
+    "thread_id": 4,
+    "frequency": 1,
+    "error": None,
+    "filters": {},
+    "steps": [{"line": 1, "verb": "open", "name": "h", "status": 0xC0000022, "thread_id": 4, "begin": 1, "end": 2}],
+}
+
+
+def write_run(folder: Path, *guests: tuple[str, str, dict[str, Outcome]], keep_io: bool = False) -> Path:
+    """Write a run: for each guest its name, its kind, and the outcomes of its tests."""
+    folder.mkdir()
+    facts = {name: GuestFacts(name, kind, details={"build": "26100"}) for name, kind, _ in guests}
+    provenance = Provenance(folder.name, "2026-11-23T10:00:00+00:00", ("fltlab", "run"), {}, {}, {}, guests=facts)
+    write_run_json(folder, provenance, None)
+    with Journal(folder) as journal:
+        for name, kind, outcomes in guests:
+            for test, outcome in outcomes.items():
+                nodeid = f"suites/a/test_a.py::{test}" + (f"[{name}]" if len(guests) > 1 else "")
+                kept = f"tests/{test}-{name}"
+                if keep_io:
+                    keep(folder / kept)
+                message = "it was not so" if outcome is Outcome.FAILED else ""
+                record = TestRecord(
+                    *(nodeid, outcome, 0.1, "a", test, name, kind), rules=("PRE-COMP-01",), message=message, folder=kept
+                )
+                journal.append(record)
+    return folder
+
+
+def keep(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / SCENE).write_text(json.dumps({"stack": ["observer@above#370020.5"], "options": {"above": {}}}))
+    (folder / "io-1.script").write_text("open h V:\\x access=read\n")
+    (folder / "io-1.json").write_text(json.dumps(ANSWER))
+
+
+P, F, N, E = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_WITNESSED, Outcome.ERROR
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "difference"),
+    [
+        (P, F, Difference.DISAGREE),
+        (F, P, Difference.DISAGREE),
+        (N, F, Difference.DISAGREE),
+        (P, N, Difference.SEEN_ONCE),
+        (P, E, Difference.UNANSWERED),
+        (F, Outcome.SKIPPED, Difference.UNANSWERED),
+        (P, P, None),
+    ],
+)
+def test_what_differs_is_told_apart(one, two, difference, tmp_path: Path):
+    first = write_run(tmp_path / "first", ("reference", "reference", {"test_x": one, "test_same": P}))
+    second = write_run(tmp_path / "second", ("windows-11", "windows", {"test_x": two, "test_same": P}))
+
+    found = compare(*find_sides(str(first), str(second), tmp_path))
+
+    assert found.compared == 2
+    assert [item.difference for item in found.tests] == ([difference] if difference else [])
+
+
+def test_two_guests_of_one_run_are_compared_although_their_tests_bear_their_names(tmp_path: Path, capsys):
+    run = write_run(
+        tmp_path / "run",
+        ("reference", "reference", {"test_x": P, "test_only_here": P}),
+        ("windows-11", "windows", {"test_x": F}),
+    )
+
+    assert main(["compare", str(run)]) == ExitCode.FAILED
+
+    said = capsys.readouterr().out
+    assert "PRE-COMP-01  Returning FLT_PREOP_COMPLETE stops the operation at this filter" in said
+    assert "disagree: suites/a/test_a.py::test_x\n    reference: passed\n    windows-11: failed: it was not so" in said
+    assert "no answer from one: suites/a/test_a.py::test_only_here" in said
+    assert said.endswith("reference of run and windows-11 of run: 1 tests on both, 1 disagreements\n")
+
+
+def test_guests_that_agree_are_exit_code_0(tmp_path: Path, capsys):
+    run = write_run(tmp_path / "run", ("a", "windows", {"test_x": P}), ("b", "windows", {"test_x": P}))
+
+    assert main(["compare", f"{run}:a", f"{run}:b", "--json"]) == ExitCode.PASSED
+
+    document = json.loads(capsys.readouterr().out)
+    assert (document["compared"], document["disagreements"], document["rules"]) == (1, 0, {})
+    assert [side["guest"] for side in document["sides"]] == ["a", "b"]
+
+
+def test_what_cannot_be_compared_is_wrong_use(tmp_path: Path):
+    one = write_run(tmp_path / "one", ("a", "windows", {"test_x": P}))
+    other = write_run(tmp_path / "other", ("a", "windows", {"test_y": P}))
+
+    with pytest.raises(ConfigurationError, match="no test in common"):
+        compare(*find_sides(str(one), str(other), tmp_path))
+    with pytest.raises(ConfigurationError, match="two guests are compared, and that names 1"):
+        find_sides(str(one), None, tmp_path)
+    with pytest.raises(ConfigurationError, match="has no guest 'b'"):
+        find_sides(f"{one}:b", str(other), tmp_path)
+    assert main(["compare", "nowhere", str(one)]) == ExitCode.USAGE
+
+
+def test_a_disagreement_is_saved_as_what_windows_did(tmp_path: Path, capsys):
+    reference = write_run(tmp_path / "reference", ("reference", "reference", {"test_x": F}), keep_io=True)
+    windows = write_run(tmp_path / "windows", ("windows-11", "windows", {"test_x": P}), keep_io=True)
+
+    assert main(["compare", str(reference), str(windows), "--save", str(tmp_path / "saved")]) == ExitCode.FAILED
+
+    assert "saved: " in capsys.readouterr().out
+    (path,) = (tmp_path / "saved").iterdir()
+    recording = read_recording(path)
+    assert recording.test == "suites/a/test_a.py::test_x"
+    assert recording.observed_on["guest"] == "windows-11"
+    assert recording.observed_on["build"] == "26100"
+    assert recording.stack == ("observer@above#370020.5",)
+    assert recording.io[0].steps == ("1 open h: 0xC0000022 ACCESS_DENIED, 0",)
+    assert recording.why.startswith("passed on windows-11 of windows, failed on reference of reference: it was not so")
+
+
+def test_a_run_that_kept_no_io_says_how_to_keep_it(tmp_path: Path, capsys):
+    reference = write_run(tmp_path / "reference", ("reference", "reference", {"test_x": F}))
+    windows = write_run(tmp_path / "windows", ("windows-11", "windows", {"test_x": P}))
+
+    assert main(["compare", str(reference), str(windows), "--save", str(tmp_path / "saved")]) == ExitCode.FAILED
+
+    assert "has kept no I/O of it" in capsys.readouterr().err
+    assert not (tmp_path / "saved").exists()
