@@ -50,6 +50,7 @@ typedef struct _FLTLAB_DRIVER {
     NTSTATUS (*PrepareRule)(const FLTLAB_RULE *Rule); /* before a rule is added, at PASSIVE_LEVEL */
     NTSTATUS (*InstanceSetup)(PLAB_INSTANCE Instance);
     VOID (*InstanceTeardownStart)(PLAB_INSTANCE Instance);
+    VOID (*InstanceTeardownComplete)(PLAB_INSTANCE Instance);
     VOID (*Released)(VOID); /* held operations were let go */
     VOID (*Stop)(VOID);     /* before the filter is unregistered */
 } FLTLAB_DRIVER;
@@ -181,6 +182,7 @@ VOID LabDeleteOperations(VOID);
 struct _LAB_INSTANCE {
     PFLT_INSTANCE Instance; /* NULL: free */
     BOOLEAN TearingDown;
+    BOOLEAN QueueReady;            /* from its initialization until teardown is complete */
     FLT_CALLBACK_DATA_QUEUE Queue; /* for drivers that have one */
     KSPIN_LOCK QueueLock;
     LIST_ENTRY QueueHead;

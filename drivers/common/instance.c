@@ -170,6 +170,11 @@ LabInstanceTeardownStart(PCFLT_RELATED_OBJECTS FltObjects, FLT_INSTANCE_TEARDOWN
 VOID FLTAPI
 LabInstanceTeardownComplete(PCFLT_RELATED_OBJECTS FltObjects, FLT_INSTANCE_TEARDOWN_FLAGS Reason)
 {
+    PLAB_INSTANCE Instance = LabFindInstance(FltObjects->Instance);
+
+    if (Instance != NULL && FltLabDriver.InstanceTeardownComplete != NULL) {
+        FltLabDriver.InstanceTeardownComplete(Instance);
+    }
     RemoveInstance(FltObjects->Instance);
     LabRecordLifecycle(FLTLAB_PHASE_TEARDOWN_COMPLETE, FltObjects->Instance, STATUS_SUCCESS, Reason);
 }

@@ -161,6 +161,7 @@ const FLTLAB_DRIVER FltLabDriver = {
     .PrepareRule = PendingPrepareRule,
     .InstanceSetup = InitializeQueue,
     .InstanceTeardownStart = DisableQueue,
+    .InstanceTeardownComplete = CloseQueue,
     .Released = WakeThread,
     .Stop = StopThread,
 };

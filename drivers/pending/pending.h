@@ -26,5 +26,6 @@ VOID StopThread(VOID);
 VOID WakeThread(VOID);
 NTSTATUS InitializeQueue(PLAB_INSTANCE Instance);
 VOID DisableQueue(PLAB_INSTANCE Instance);
+VOID CloseQueue(PLAB_INSTANCE Instance);
 
 #endif /* PENDING_H */

@@ -2,7 +2,8 @@
  * queue.c: parking operations for the driver's own thread, in a cancel-safe callback data queue or in a plain list.
  *
  * Each instance has a queue, guarded by its QueueLock, which the filter manager takes and releases through our
- * callbacks; the list has its own lock. The thread is made when the first rule needs it.
+ * callbacks; the list has its own lock. The thread is made when the first rule needs it. It looks into the queues of all
+ * instances under QueuesLock, so that none of them comes or goes meanwhile. Lock order: QueuesLock, QueueLock.
  */
 
 #include "pending.h"
@@ -16,7 +17,8 @@ static struct {
     LIST_ENTRY List; /* of LAB_OPERATION.QueueLink */
 } Worker;
 
-static LONG Starting; /* 0 nobody, 1 somebody starts the thread */
+static KSPIN_LOCK QueuesLock; /* guards QueueReady of all instances; zero is its initial state */
+static LONG Starting;         /* 0 nobody, 1 somebody starts the thread */
 
 /*
  * The queue's callbacks. Insert, remove and peek run with the lock held.
@@ -79,13 +81,29 @@ QueueCompleteCanceled(PFLT_CALLBACK_DATA_QUEUE Queue, PFLT_CALLBACK_DATA Data)
     CarryOnCancelled(Data->QueueContext[0]);
 }
 
+static VOID
+SetReady(PLAB_INSTANCE Instance, BOOLEAN Ready)
+{
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&QueuesLock, &Irql);
+    Instance->QueueReady = Ready;
+    KeReleaseSpinLock(&QueuesLock, Irql);
+}
+
 NTSTATUS
 InitializeQueue(PLAB_INSTANCE Instance)
 {
+    NTSTATUS Status;
+
     KeInitializeSpinLock(&Instance->QueueLock);
     InitializeListHead(&Instance->QueueHead);
-    return FltCbdqInitialize(Instance->Instance, &Instance->Queue, QueueInsert, QueueRemove, QueuePeek, QueueAcquire,
-                             QueueRelease, QueueCompleteCanceled);
+    Status = FltCbdqInitialize(Instance->Instance, &Instance->Queue, QueueInsert, QueueRemove, QueuePeek, QueueAcquire,
+                               QueueRelease, QueueCompleteCanceled);
+    if (NT_SUCCESS(Status)) {
+        SetReady(Instance, TRUE);
+    }
+    return Status;
 }
 
 /* At teardown: no more inserts; what is in the queue is released and taken out by the thread (TEAR-03). */
@@ -93,6 +111,13 @@ VOID
 DisableQueue(PLAB_INSTANCE Instance)
 {
     FltCbdqDisable(&Instance->Queue);
+}
+
+/* When teardown is complete: the queue is empty, and the thread does not look into it any more. */
+VOID
+CloseQueue(PLAB_INSTANCE Instance)
+{
+    SetReady(Instance, FALSE);
 }
 
 NTSTATUS
@@ -130,18 +155,20 @@ ParkForThread(PLAB_OPERATION Operation)
 static PLAB_OPERATION
 TakeFromQueues(VOID)
 {
+    PFLT_CALLBACK_DATA Data = NULL;
     PLAB_INSTANCE Instance;
-    PFLT_CALLBACK_DATA Data;
     ULONG Index;
+    KIRQL Irql;
 
-    for (Index = 0; Index < LAB_MAXIMUM_INSTANCES; Index++) {
+    KeAcquireSpinLock(&QueuesLock, &Irql);
+    for (Index = 0; Index < LAB_MAXIMUM_INSTANCES && Data == NULL; Index++) {
         Instance = LabInstanceAt(Index);
-        Data = Instance != NULL ? FltCbdqRemoveNextIo(&Instance->Queue, NULL) : NULL;
-        if (Data != NULL) {
-            return Data->QueueContext[0];
+        if (Instance != NULL && Instance->QueueReady) {
+            Data = FltCbdqRemoveNextIo(&Instance->Queue, NULL);
         }
     }
-    return NULL;
+    KeReleaseSpinLock(&QueuesLock, Irql);
+    return Data != NULL ? Data->QueueContext[0] : NULL;
 }
 
 static PLAB_OPERATION
