@@ -13,7 +13,9 @@ from harness.minifilter.probe import ProbeResult, parse_probe
 from harness.reference.host import Host
 from harness.reference.system import System
 
-DRIVERS = ["fltprobe", "observer", "passthrough", "completion", "pending", "forgets-pended"]
+DRIVERS = [
+    *("fltprobe", "observer", "passthrough", "completion", "pending", "synchronize", "fastio", "forgets-pended"),
+]
 
 
 @dataclass(frozen=True)

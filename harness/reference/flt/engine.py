@@ -98,8 +98,9 @@ class PassageEngine:
         checks.irql_unchanged(kernel, visit, irql, "pre")
         if old_irql is not None:
             kernel.lower_irql(old_irql)
-        if visit.resumed:
-            # The resume has won the race against the return (OQ-15): the operation is elsewhere by now, or gone.
+        if visit.overtaken:
+            # The resume has won the race against the return (OQ-15): the operation is elsewhere by now, perhaps in this
+            # filter's post-operation callback, or gone.
             if answer != PreopStatus.PENDING:
                 kernel.verifier.report(
                     "PRE-PEND-02",
@@ -108,7 +109,6 @@ class PassageEngine:
                 )
             elif slot:
                 checks.pending_context(kernel, operation, visit, memory.read_u64(slot))
-            visit.state = VisitState.RETURNED
             operation.release()
             return STOPPED
         context = memory.read_u64(visit.slot) if slot else 0
@@ -251,6 +251,7 @@ class PassageEngine:
         elif self.kernel.mutant("early-resume-lost"):
             visit.resumed = False
             return
+        visit.overtaken = True
         self._trace(operation, f"resumed {status.name}", visit.instance)
         operation.running += 1
         if self.kernel.mutant("resume-context-lost"):

@@ -53,6 +53,8 @@ class Visit:
     """The parameter block as this filter is shown it, in pre and in post (PARM-02)."""
     state: VisitState = VisitState.IN_CALLBACK
     resumed: bool = False
+    overtaken: bool = False
+    """Resumed on the way down; the callback that pended may not have returned when the operation comes up again."""
     swapped: bool = False
     """The filter has put another buffer in."""
     swapped_mdl: int = 0

@@ -44,7 +44,7 @@ def service(name: str) -> Callable[[Service], Service]:
                 return exception.status
             except VolumeError as error:
                 return int(error.status)
-            return _guard(result, mode) if isinstance(result, GeneratorType) else result
+            return _guard(k, result, mode) if isinstance(result, GeneratorType) else result
 
         signature = inspect.signature(function)
         parameters = [item for key, item in signature.parameters.items() if key != "mode"]
@@ -56,15 +56,22 @@ def service(name: str) -> Callable[[Service], Service]:
     return register
 
 
-def _guard(code: Code, mode: int) -> Code:
+def _guard(k: "Kernel", code: Code, mode: int) -> Code:
+    """Run a service; the files that it looked up by handle stay until it is over, whoever closes the handle."""
+    held = k.current.held
+    before = len(held)
+    fault: GuestException | None = None
     try:
-        return (yield from code)
+        result = yield from code
     except GuestException as exception:
-        if mode == KERNEL_MODE:
-            raise
-        return exception.status
+        fault, result = exception, exception.status
     except VolumeError as error:
-        return int(error.status)
+        result = int(error.status)
+    while len(held) > before:
+        yield from k.objects.release(held.pop())
+    if fault is not None and mode == KERNEL_MODE:
+        raise fault
+    return result
 
 
 # -- what requests have in common
@@ -108,7 +115,10 @@ def event_of_handle(k: "Kernel", handle: int) -> GuestEvent | None:
 
 
 def file_of(k: "Kernel", handle: int, access: int = 0) -> FileObject:
-    """The file of a handle that was opened with any of `access`; raises the status of the refusal."""
+    """The file of a handle that was opened with any of `access`, for the service that runs now (a generator).
+
+    Raises the status of the refusal.
+    """
     found = k.objects.lookup(handle)
     if found is None:
         raise VolumeError(NtStatus.INVALID_HANDLE)
@@ -116,6 +126,8 @@ def file_of(k: "Kernel", handle: int, access: int = 0) -> FileObject:
         raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
     if access and not found.access & access:
         raise VolumeError(NtStatus.ACCESS_DENIED)
+    k.objects.reference(found.object)
+    k.current.held.append(found.object)
     return found.object.body
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from harness.reference.memory.memory import Memory
+    from harness.reference.nt.objects import Object
     from harness.reference.scheduler.processor import Processor
     from harness.reference.scheduler.requests import KernelCode, Wait
     from harness.reference.scheduler.timers import Timer
@@ -139,6 +140,8 @@ class Thread(Dispatcher):
         self.start = 0
         self.system = True
         self.at_end: list[Callable[[Thread], None]] = []
+        self.held: list[Object] = []
+        """File objects that the system services it is in have looked up by handle, and reference."""
         self.irql = 0
         """IRQL to go on at, while the thread is not on a processor."""
         self.wait_timer: Timer | None = None

@@ -1,0 +1,147 @@
+"""What happens at once: operations that a resume overtakes, handles closed under way, instances that come and go."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from harness.minifilter.events import Mechanism, Phase
+from harness.nt import IrpMajor
+from tests.fltprobe.conftest import Bench
+
+MakeBench = Callable[..., Bench]
+MAJORS = (
+    *("create", "read", "write", "query-information", "set-information", "flush-buffers", "cleanup", "close"),
+    *("lock-control", "directory-control", "query-volume-information", "acquire-for-section-synchronization"),
+    *("release-for-section-synchronization", "network-query-open", "fast-io-check-if-possible"),
+)
+DOES = {
+    "passthrough": ("no-callback", "with-callback"),
+    "completion": ("complete status=0xC0000022", "complete status=0 information=16"),
+    "pending": ("pend",),
+    "synchronize": ("synchronize",),
+    "fastio": ("disallow-fastio",),
+}
+FILES = {"a": "access=rw", "b": "access=rw options=noncached", "c": "access=rw options=noncached,overlapped"}
+SECTION = "section q a\nmap v q\npoke v offset=0 fill=3\npeek v offset=99 length=16\nunmap v\nclose-section q"
+
+
+@pytest.mark.parametrize("mechanism", list(Mechanism), ids=lambda value: value.name.lower())
+def test_an_instance_can_go_after_resumes_that_overtook_the_callback(bench: Bench, mechanism: Mechanism):
+    (bench.volume / "data.bin").write_bytes(bytes(4096))
+    bench.load("pending")
+
+    result = bench(
+        "filter pending\n"
+        f"rule pending major=read do=pend mechanism={mechanism.name.lower()} resume=with-callback race=yes\n"
+        "open f V:\\data.bin options=noncached\nread f offset=0 length=512\ndetach pending\n"
+    )
+
+    assert [step.status for step in result.steps] == [0] * 5
+    assert bench.ask("status")["findings"] == []
+
+
+def test_a_file_that_is_closed_while_an_operation_is_under_way_is_closed_after_it(bench: Bench):
+    (bench.volume / "data.bin").write_bytes(bytes(4096))
+    bench.load("passthrough")
+
+    result = bench(r"""
+        filter passthrough
+        rule   passthrough major=set-information do=with-callback delay=20
+        open   f V:\data.bin access=rw options=overlapped
+        spawn  setting set f class=end-of-file value=100
+        sleep  5
+        close  f
+        wait   setting
+    """)
+
+    order = [
+        event.major
+        for event in result.filters["passthrough"].events
+        if event.phase is Phase.POST and event.major in {IrpMajor.SET_INFORMATION, IrpMajor.CLEANUP, IrpMajor.CLOSE}
+    ]
+    assert [result.step("close").status, result.step("wait").status] == [0, 0]
+    assert order == [IrpMajor.CLEANUP, IrpMajor.SET_INFORMATION, IrpMajor.CLOSE]
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_instances_come_and_go_while_the_thread_looks_into_their_queues(make_bench: MakeBench, seed: int):
+    bench = make_bench(seed)
+    (bench.volume / "data.bin").write_bytes(bytes(4096))
+    bench.load("pending")
+
+    result = bench(
+        "filter pending\nrule pending major=read do=pend mechanism=queue resume=no-callback\n"
+        "open f V:\\data.bin options=noncached,overlapped\n"
+        + "".join(f"read f offset=0 length=512 async=r{n}\ndetach pending\nattach pending\n" for n in range(10))
+        + "".join(f"wait r{n}\n" for n in range(10))
+    )
+
+    assert {step.status for step in result.all("detach") + result.all("attach") + result.all("wait")} == {0}
+
+
+def rules(choose: random.Random, driver: str) -> list[str]:
+    """Up to two rules that tell a driver to do what it does."""
+    found = []
+    for _ in range(choose.randint(0, 2)):
+        words = [f"rule {driver} do={choose.choice(DOES[driver])}"]
+        major = choose.choice(MAJORS if driver != "completion" else MAJORS[:6])  # it refuses to fail cleanup and close
+        words += choose.sample([f"major={major}", "paging=yes", "process=any", "max=2", "skip=1"], 2)
+        if driver == "pending":
+            mechanism = choose.choice(["deferred", "generic", "queue", "thread"])
+            words += [f"mechanism={mechanism}", f"resume={choose.choice(['no-callback', 'with-callback'])}"]
+            words += choose.sample(["race=yes", "post=pend post-mechanism=generic", "delay=2"], choose.randint(0, 2))
+        if driver == "passthrough":
+            words += choose.sample(
+                ["read-own=yes", "set-context=stream-handle", "post=when-safe"], choose.randint(0, 2)
+            )
+        found.append(" ".join(words))
+    return found
+
+
+def steps(choose: random.Random, drivers: list[str]) -> list[str]:
+    """Some I/O, partly in threads of its own."""
+    names = [choose.choice(["x", "y"]) for _ in FILES]
+    opened = [
+        f"open {file} V:\\{name}.bin disposition=open-if {how}"
+        for (file, how), name in zip(FILES.items(), names, strict=True)
+    ]
+    body, beside = [], []
+    for number in range(choose.randint(4, 14)):
+        file, offset, driver = choose.choice("abc"), choose.randint(0, 4) * 4096, choose.choice(drivers)
+        step = choose.choice(
+            [
+                f"read {file} offset={offset} length=4096",
+                f"write {file} offset={offset} length=4096 fill={number}",
+                f"flush {file}",
+                f"query {file} class=standard",
+                f"set {file} class=end-of-file value={offset}",
+                f"query-path V:\\{choose.choice('xyz')}.bin",
+                SECTION,
+                f"detach {driver}\nattach {driver}",
+                f"close {file}\n{choose.choice(opened)}",
+            ]
+        )
+        if "\n" not in step and choose.random() < 0.3:
+            step = f"spawn s{number} {step}"
+            beside.append(f"wait s{number}")
+        body.append(step)
+    return [*opened, *body, *beside]
+
+
+@pytest.mark.parametrize("seed", range(1, 61))
+def test_whatever_good_drivers_are_told_and_asked_they_break_no_rule(make_bench: MakeBench, seed: int):
+    choose, bench = random.Random(seed), make_bench(seed)
+    for name, length in (("x.bin", 20480), ("y.bin", 4096)):
+        (bench.volume / name).write_bytes(bytes(length))
+    drivers = choose.sample(list(DOES), choose.randint(1, 3))
+    for driver in drivers:
+        bench.load(driver)
+    script = [f"filter {driver}" for driver in drivers] + [rule for driver in drivers for rule in rules(choose, driver)]
+
+    ran = bench.run("\n".join([*script, *steps(choose, drivers)]))
+    for driver in drivers:
+        bench.ask("unload", service=f"fltlab-{driver}")
+
+    assert (ran.exit_code, ran.result.error, ran.remain) == (0, None, ())
+    assert bench.ask("status")["findings"] == []
