@@ -14,12 +14,12 @@ from harness.guest.command import CommandResult, shorten
 from harness.guest.guest import Guest
 from harness.guest.registration import SERVICES, DriverOptions, register, trust
 from harness.guest.stack import PlacedEntry
+from harness.machine.deadlines import Wait
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.fltmc import InstanceRow, parse_failure, parse_instances
 from harness.nt.hresult import explain
 
 VOLUME = "V:"
-DEPLOY_SECONDS = 120.0
 _MARK = "@@ "
 _WHAT_THE_DRIVER_DOES = ("fltmc.exe load", "fltmc.exe attach", "fltmc.exe unload", "fltmc.exe detach")
 
@@ -142,8 +142,8 @@ class Deployment:
     def _run(self, name: str, commands: Sequence[_Command], files: Mapping[str, bytes]) -> str:
         """Upload files and run commands as a batch file; what the `fltmc instances` behind them printed."""
         path = str(PureWindowsPath(self._guest.profile.stack_folder) / f"{name}.cmd")
-        self._guest.put_all({**files, path: batch(commands)}, DEPLOY_SECONDS)
-        result = self._guest.run(f"cmd.exe /c {path}", timeout=DEPLOY_SECONDS)
+        self._guest.put_all({**files, path: batch(commands)}, Wait.DEPLOY)
+        result = self._guest.run(f"cmd.exe /c {path}", timeout=Wait.DEPLOY)
         done = result.output.split(_MARK)
         number = int(done[-1].split(None, 1)[0]) if len(done) > 1 else 0
         # fltmc's exit codes are not documented: its text tells too.

@@ -25,11 +25,7 @@ from harness.guest.profiles import GuestKind, Profile
 from harness.guest.state import GuestState, only_in
 from harness.guest.transfer import pack, verify
 from harness.guest.winrm import WinRmSession
-from harness.machine.deadlines import POLL_SECONDS, Deadline
-
-COMMAND_SECONDS = 60.0
-STATUS_SECONDS = 10.0
-DEATH_SECONDS = 0.5
+from harness.machine.deadlines import POLL_SECONDS, Deadline, Deadlines, Wait
 
 
 class Body(Protocol):
@@ -46,6 +42,8 @@ class Body(Protocol):
 class Mortal(Body, Protocol):
     """A body that tells of its death by itself: nobody need wait for what will not be answered."""
 
+    deadlines: Deadlines
+
     def on_death(self, callback: Callable[[], None]) -> None:
         """Have a function called when the first cause is known."""
 
@@ -58,13 +56,21 @@ class Guest:
     use: what came first is what counts.
     """
 
-    def __init__(self, name: str, profile: Profile, endpoint: Endpoint, body: Body | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        profile: Profile,
+        endpoint: Endpoint,
+        body: Body | None = None,
+        deadlines: Deadlines | None = None,
+    ) -> None:
         self.name = name
         self.profile = profile
         self.endpoint = endpoint
         self.body = body
         self.drivers_under_test: tuple[str, ...] = ()
-        self._session = WinRmSession(endpoint, f"the guest {name!r}")
+        self.deadlines = deadlines or (body.deadlines if isinstance(body, Mortal) else Deadlines())
+        self._session = WinRmSession(endpoint, f"the guest {name!r}", self.deadlines)
         if isinstance(body, Mortal):
             body.on_death(self._session.break_off)
         self._state = GuestState.READY
@@ -98,7 +104,9 @@ class Guest:
     # -- commands
 
     @only_in(GuestState.READY)
-    def run(self, command: str, stdin: bytes | None = None, timeout: float = COMMAND_SECONDS) -> CommandResult:
+    def run(
+        self, command: str, stdin: bytes | None = None, timeout: float | Wait = Wait.GUEST_COMMAND
+    ) -> CommandResult:
         """Run a command line and wait for its end, whatever its exit code.
 
         Raises DriverError if the guest went down with a driver under test in it, GuestError if it is lost otherwise.
@@ -122,7 +130,9 @@ class Guest:
             raise self._broken(death)
         return result
 
-    def succeed(self, command: str, stdin: bytes | None = None, timeout: float = COMMAND_SECONDS) -> CommandResult:
+    def succeed(
+        self, command: str, stdin: bytes | None = None, timeout: float | Wait = Wait.GUEST_COMMAND
+    ) -> CommandResult:
         """Run a command line that must end with exit code 0; CommandFailed has what it printed."""
         result = self.run(command, stdin, timeout)
         if not result.ok:
@@ -131,15 +141,15 @@ class Guest:
 
     # -- files
 
-    def put(self, source: Path | bytes, windows_path: str, timeout: float = COMMAND_SECONDS) -> None:
+    def put(self, source: Path | bytes, windows_path: str, timeout: float | Wait = Wait.GUEST_COMMAND) -> None:
         """Put one file, or these bytes, at a path of the guest."""
         self.put_all({windows_path: source if isinstance(source, bytes) else source.read_bytes()}, timeout)
 
-    def put_all(self, files: Mapping[str, bytes], timeout: float = COMMAND_SECONDS) -> None:
+    def put_all(self, files: Mapping[str, bytes], timeout: float | Wait = Wait.GUEST_COMMAND) -> None:
         """Put several files with one command; folders that are missing are made. Checked by SHA-256."""
         verify(files, self.run(self.profile.receive, pack(files), timeout))
 
-    def get(self, windows_path: str, timeout: float = COMMAND_SECONDS) -> bytes:
+    def get(self, windows_path: str, timeout: float | Wait = Wait.GUEST_COMMAND) -> bytes:
         """The content of a file of the guest."""
         result = self.run(self.profile.send.replace("{path}", windows_path), timeout=timeout)
         if not result.ok:
@@ -163,7 +173,7 @@ class Guest:
     # -- the reference kernel
 
     @only_in(GuestState.READY, GuestState.BROKEN)
-    def restart_kernel(self, options: KernelOptions | None = None, timeout: float = COMMAND_SECONDS) -> None:
+    def restart_kernel(self, options: KernelOptions | None = None, timeout: float | Wait = Wait.GUEST_COMMAND) -> None:
         """Start the reference kernel of this guest anew, with nothing loaded: what a reboot is on Windows.
 
         This also mends a guest that was broken by its kernel and by nothing else.
@@ -181,7 +191,7 @@ class Guest:
         """How the reference kernel is; None for a guest that has none."""
         if self.profile.kernel_status is None:
             return None
-        return parse_status(self.run(self.profile.kernel_status, timeout=STATUS_SECONDS))
+        return parse_status(self.run(self.profile.kernel_status, timeout=Wait.KERNEL_STATUS))
 
     # -- for those who look for what went wrong
 
@@ -190,7 +200,7 @@ class Guest:
         """The last requests over WinRM, and what came of them."""
         return self._session.exchanges
 
-    def last_kernel_status(self, seconds: float) -> dict[str, Any]:
+    def last_kernel_status(self) -> dict[str, Any]:
         """What the reference kernel said when it stopped, or else says now; GuestError if it cannot be asked."""
         status = self._last_kernel
         if status is None:
@@ -198,7 +208,7 @@ class Guest:
                 raise GuestError(f"the guest {self.name!r} has no reference kernel")
             if self._first_cause is not None:
                 raise GuestError("the guest was lost before it could be asked", details=(self._first_cause.message,))
-            status = parse_status(self._session.run(self.profile.kernel_status, timeout=seconds))
+            status = parse_status(self._session.run(self.profile.kernel_status, timeout=Wait.KERNEL_STATUS))
         return {"state": status.state, **status.facts}
 
     # -- its end
@@ -222,7 +232,7 @@ class Guest:
 
     def _first_cause_of(self, error: FltLabError) -> FltLabError:
         """What lies behind an error of the transport: the death of what the guest runs in, or its kernel's."""
-        death = self._death(0.0 if isinstance(error, CommandTimeout) else DEATH_SECONDS)
+        death = self._death(0.0 if isinstance(error, CommandTimeout) else self.deadlines.seconds(Wait.LOST))
         if death is not None:
             return death
         if isinstance(error, CommandTimeout) and self.profile.kernel_status is not None:
@@ -251,7 +261,7 @@ class Guest:
 
     def _death(self, seconds: float) -> FltLabError | None:
         """The death of what the guest runs in. Its connections break a moment before it is known to have ended."""
-        deadline = Deadline(seconds, "what the guest runs in to be seen ending")
+        deadline = Deadline(seconds, Wait.LOST.text)
         while self.body is not None:
             try:
                 self.body.check()
@@ -265,7 +275,7 @@ class Guest:
     def _kernel_status(self) -> KernelStatus | None:
         assert self.profile.kernel_status is not None
         try:
-            with WinRmSession(self.endpoint, self._session.name) as session:
-                return parse_status(session.run(self.profile.kernel_status, timeout=STATUS_SECONDS))
+            with WinRmSession(self.endpoint, self._session.name, self.deadlines) as session:
+                return parse_status(session.run(self.profile.kernel_status, timeout=Wait.KERNEL_STATUS))
         except FltLabError:
             return None

@@ -23,11 +23,9 @@ from harness.guest.kernel import KernelOptions
 from harness.guest.profiles import REFERENCE_LOCAL
 from harness.host.command import tail
 from harness.host.directories import private_directory, write_private
-from harness.machine.deadlines import Deadline
+from harness.machine.deadlines import Deadlines, Wait
 from harness.machine.watchdog import kill_group, watchdog
 
-START_SECONDS = 30.0
-END_SECONDS = 5.0
 USER = "fltlab"
 
 
@@ -59,7 +57,7 @@ class DaemonProcess:
     def wait_until_ready(self) -> int:
         """Wait for the daemon to say on which port it answers."""
         assert self._process.stdout is not None
-        deadline = Deadline(START_SECONDS, "the guest daemon to answer")
+        deadline = Deadlines().begin(Wait.DAEMON_START)
         readable, _, _ = select.select([self._process.stdout], [], [], deadline.remaining)
         if not readable:
             raise deadline.error(self.describe())
@@ -97,7 +95,7 @@ class DaemonProcess:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         if self._process.returncode is None:
-            self._ended(END_SECONDS)
+            self._ended(Wait.DAEMON_END.seconds)
         kill_group(self.pid)
         self._process.wait()
         watchdog().release(self.pid)

@@ -35,15 +35,11 @@ from harness.guest.errors import (
     WinRmFault,
 )
 from harness.guest.exchange import Exchanges
-from harness.machine.deadlines import Deadline
+from harness.machine.deadlines import Deadline, Deadlines, Wait
 
 ENVELOPE = 500 * 1024
 """MaxEnvelopeSizekb of a Windows that nobody has configured."""
 STDIN_CHUNK = (ENVELOPE - 8 * 1024) // 4 * 3
-OPERATION_SECONDS = 20
-"""How long the guest holds back an answer without news before it says so; then the client asks again."""
-GRACE_SECONDS = 5
-"""How much longer than the guest may take we wait for its answer, before the connection counts as lost."""
 IDLE_SECONDS = 60
 """http.sys drops a connection that was idle for two minutes; one older than this is not used again."""
 KEPT_COMMANDS = 10
@@ -65,7 +61,10 @@ class _Protocol(Protocol):
 class WinRmSession:
     """A client of one endpoint, for one thread at a time. The connection is made with the first command."""
 
-    def __init__(self, endpoint: Endpoint, name: str = "the guest") -> None:
+    def __init__(self, endpoint: Endpoint, name: str = "the guest", deadlines: Deadlines | None = None) -> None:
+        self.deadlines = deadlines or Deadlines()
+        self._hold = int(self.deadlines.seconds(Wait.WINRM_ANSWER))
+        self._grace = int(self.deadlines.seconds(Wait.WINRM_GRACE))
         self.endpoint = endpoint
         self.name = name
         self._protocol: _Protocol | None = None
@@ -82,13 +81,15 @@ class WinRmSession:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, command: str, stdin: bytes | None = None, timeout: float = 60.0) -> CommandResult:
+    def run(
+        self, command: str, stdin: bytes | None = None, timeout: float | Wait = Wait.GUEST_COMMAND
+    ) -> CommandResult:
         """Run a command line in `cmd.exe` and wait for its end.
 
         `stdin` is given to it as it is and then ended; None leaves its standard input open. Raises CommandTimeout
         after `timeout` seconds, having told the guest to end the command.
         """
-        deadline = Deadline(timeout, f"'{shorten(command, 120)}' on {self.name} at {self.endpoint}")
+        deadline = Deadline(self.deadlines.of(timeout), f"'{shorten(command, 120)}' on {self.name} at {self.endpoint}")
         command_id = self._begin(command, deadline, console=stdin is None)
         try:
             for chunk, last in _chunks(stdin):
@@ -110,7 +111,7 @@ class WinRmSession:
         """Close the shell and the connection. A guest that does not answer any more is left as it is."""
         if self._protocol is not None and self._shell is not None:
             with contextlib.suppress(Unreachable, ConnectionLost, CredentialsRefused, WinRmFault, CommandTimeout):
-                self._call("close the shell", Deadline(GRACE_SECONDS, "the shell to close"), "close_shell", self._shell)
+                self._call("close the shell", Deadline(self._grace, "the shell to close"), "close_shell", self._shell)
         self.disconnect()
 
     def disconnect(self) -> None:
@@ -176,7 +177,7 @@ class WinRmSession:
         """Tell the guest to end a command; whether it still can is not ours to wait for."""
         if self._protocol is None or self._shell is None:
             return
-        brief = Deadline(GRACE_SECONDS, "the command to be ended")
+        brief = Deadline(self._grace, "the command to be ended")
         with contextlib.suppress(Unreachable, ConnectionLost, WinRmFault, CommandTimeout, WinRMOperationTimeoutError):
             self._call("end the command", brief, "cleanup_command", self._shell, command_id)
 
@@ -194,9 +195,9 @@ class WinRmSession:
         if deadline.expired:
             raise _late(deadline, b"", b"")
         protocol = self._connected()
-        wait = max(1, min(OPERATION_SECONDS, int(deadline.remaining)))
+        wait = max(1, min(self._hold, int(deadline.remaining)))
         protocol.operation_timeout_sec = wait
-        protocol.transport.read_timeout_sec = wait + GRACE_SECONDS
+        protocol.transport.read_timeout_sec = wait + self._grace
         try:
             with self.exchanges.noting(purpose):
                 answer = getattr(protocol, method)(*arguments, **options)
@@ -236,8 +237,8 @@ class WinRmSession:
                 server_cert_validation="validate" if end.certificate else "ignore",
                 ca_trust_path=trusted,
                 message_encryption="auto" if end.authentication is Authentication.NTLM else "never",
-                read_timeout_sec=OPERATION_SECONDS + GRACE_SECONDS,
-                operation_timeout_sec=OPERATION_SECONDS,
+                read_timeout_sec=self._hold + self._grace,
+                operation_timeout_sec=self._hold,
                 proxy=None,
             )
             if end.authentication is Authentication.BASIC:
@@ -281,10 +282,9 @@ class WinRmSession:
             details=(where, "what was asked may have run, and is not run again", what),
         )
 
-    @staticmethod
-    def answer_seconds(deadline: Deadline) -> int:
+    def answer_seconds(self, deadline: Deadline) -> int:
         """How long one answer may take, for messages."""
-        return min(OPERATION_SECONDS, int(deadline.seconds)) + GRACE_SECONDS
+        return min(self._hold, int(deadline.seconds)) + self._grace
 
 
 def _chunks(stdin: bytes | None) -> Iterator[tuple[bytes, bool]]:

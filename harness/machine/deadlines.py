@@ -1,4 +1,4 @@
-"""How long anything about a machine may take: the one place for it.
+"""How long anything about a machine or a guest may take: the one place for it.
 
 Each deadline is about ten times what was measured where fltlab was written (two shared cores, TCG), scaled by how fast
 this machine's accelerator ran the probe (harness/host/accelerator.py). A deadline is there to end a hang, not to judge
@@ -31,11 +31,36 @@ class Wait(Enum):
     THAW = ("a fork to take over its template's state", 20.0)
     GUEST_COMMAND = ("a command in the guest", 60.0)
     DEVICE_REMOVED = ("the guest to let go of a device", 10.0)
+    ROOM = ("room for one more machine on this host", 900.0)
+    DISK_AS_FILE = ("the guest's disk to be there as a file", 20.0)
+    PROCESSOR_FEATURES = ("QEMU to try features of the processor", 10.0)
+    WINDOWS_RESTART = ("Windows to restart after writing its dump", 600.0)
+    WINDOWS_AGAIN = ("Windows to answer after its bug check", 600.0)
+    WINDOWS_DUMP = ("the dump of Windows to be there", 300.0)
+    WINDOWS_OFF = ("Windows to switch itself off", 180.0)
+    # What is asked of a guest over WinRM. An answer is held back at most so long by the guest when there is no news;
+    # the grace is how much longer it may be under way before the connection counts as lost.
+    WINRM_ANSWER = ("one answer over WinRM", 20.0)
+    WINRM_GRACE = ("an answer over WinRM that is overdue", 5.0)
+    IDENTITY = ("a guest to say who it is", 10.0)
+    FORKED = ("a fork to take on its identity", 20.0)
+    KERNEL_STATUS = ("the guest's kernel to say how it is", 20.0)
+    DEPLOY = ("a stack of minifilters to be deployed", 120.0)
+    IO_SCRIPT = ("fltprobe to run an I/O script to its end", 120.0)
+    SSH = ("the guest's SSH server to let us in", 30.0)
+    LOST = ("what the guest runs in to be seen ending", 0.5)
+    DAEMON_START = ("the guest daemon to answer", 30.0)
+    DAEMON_END = ("the guest daemon to end", 5.0)
 
     @property
     def text(self) -> str:
         """What is waited for."""
         return self.value[0]
+
+    @property
+    def seconds(self) -> float:
+        """How long at most, where fltlab was measured."""
+        return self.value[1]
 
 
 class DeadlineError(GuestError):
@@ -95,7 +120,11 @@ class Deadlines:
 
     def seconds(self, wait: Wait) -> float:
         """Return how many seconds a wait may last here."""
-        return wait.value[1] * self.scale
+        return wait.seconds * self.scale
+
+    def of(self, limit: "float | Wait") -> float:
+        """Return the seconds of a wait here, or those that somebody has chosen, as they are."""
+        return self.seconds(limit) if isinstance(limit, Wait) else limit
 
     def begin(self, wait: Wait) -> Deadline:
         """Begin to wait."""

@@ -20,8 +20,7 @@ from harness.host.accelerator import Accelerator, processor_identity, qemu_ident
 from harness.host.command import tail
 from harness.host.directories import home, private_directory
 from harness.host.tools import Tool
-
-PROBE_TIMEOUT = 10.0
+from harness.machine.deadlines import Wait
 
 
 class HyperV(StrEnum):
@@ -110,8 +109,13 @@ def _starts(qemu: Path, accelerator: Accelerator, model: str, features: Sequence
     ]
     try:
         done = subprocess.run(
-            command, input="quit\n", capture_output=True, text=True, timeout=PROBE_TIMEOUT, check=False
+            command,
+            input="quit\n",
+            capture_output=True,
+            text=True,
+            timeout=Wait.PROCESSOR_FEATURES.seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"QEMU did not end within {PROBE_TIMEOUT:g} s"
+        return f"QEMU did not end within {Wait.PROCESSOR_FEATURES.seconds:g} s"
     return None if done.returncode == 0 else " / ".join(tail(done.stderr, 2)) or f"exit code {done.returncode}"

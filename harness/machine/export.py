@@ -15,14 +15,12 @@ from pathlib import Path
 
 from harness.host.command import run_program, tail
 from harness.host.tools import Tool
-from harness.machine.deadlines import Deadline
+from harness.machine.deadlines import Deadlines, Wait
 from harness.machine.disks import DiskImage, virtual_size
 
 SECTOR = 512
 _FUSE = Path("/dev/fuse")
 _TABLE_BYTES = 34 * SECTOR
-_START_SECONDS = 20.0
-_END_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def _mounted(part: dict[str, object], path: Path) -> Iterator[None]:
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as daemon:
         try:
-            deadline = Deadline(_START_SECONDS, "the guest's disk to be there as a file")
+            deadline = Deadlines().begin(Wait.DISK_AS_FILE)
 
             def look() -> tuple[bool | None, str]:
                 if daemon.poll() is not None:
@@ -112,4 +110,4 @@ def _mounted(part: dict[str, object], path: Path) -> Iterator[None]:
             yield
         finally:
             daemon.terminate()
-            daemon.wait(_END_SECONDS)
+            daemon.wait(Wait.DISK_AS_FILE.seconds)

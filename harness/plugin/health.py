@@ -9,9 +9,8 @@ from typing import Any
 from harness.contract import load_catalogue
 from harness.errors import DriverError
 from harness.guest.crash import parse_status
+from harness.machine.deadlines import Wait
 from harness.plugin.pool import Lease
-
-STATUS_SECONDS = 20.0
 
 
 class KernelWatch:
@@ -25,7 +24,7 @@ class KernelWatch:
         command = self._lease.guest.profile.kernel_status
         if command is None:
             return
-        status = parse_status(self._lease.guest.run(command, timeout=STATUS_SECONDS))
+        status = parse_status(self._lease.guest.run(command, timeout=Wait.KERNEL_STATUS))
         findings: list[dict[str, Any]] = list(status.facts.get("findings") or ())
         new, self._lease.findings = findings[self._lease.findings :], len(findings)
         if new:

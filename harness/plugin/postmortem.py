@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 LEASE = pytest.StashKey["Lease"]()
 FOLDER = "guest"
 CRASH = "crash.txt"
-KERNEL_SECONDS = 10.0
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -73,7 +72,7 @@ def save_guest(guest: "Guest", folder: Path) -> dict[str, str]:
         path.write_text(json.dumps(exchanges, indent=2) + "\n", encoding="utf-8")
 
     def kernel(path: Path) -> None:
-        path.write_text(json.dumps(guest.last_kernel_status(KERNEL_SECONDS), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(guest.last_kernel_status(), indent=2) + "\n", encoding="utf-8")
 
     savers: dict[str, Callable[[Path], object]] = {"winrm.json": winrm}
     if guest.profile.kernel_status is not None:

@@ -34,8 +34,6 @@ from harness.report.provenance import GuestFacts
 
 SECRETS = "secrets.json"
 FORK_MEMORY_MIB = 160
-LEASE_SECONDS = 900.0
-ANSWER_SECONDS = 10.0
 
 
 class ReferenceProvider:
@@ -62,7 +60,7 @@ class ReferenceProvider:
 
     @contextlib.contextmanager
     def open(self, directory: Path, scene: Scene | None) -> Iterator[Opened]:
-        deadline = Deadline(LEASE_SECONDS, "room for one more machine on this host")
+        deadline = Deadlines().begin(Wait.ROOM)
         standing = scene is not None and scene.shared
         template = self._template_of(scene) if scene is not None and scene.shared else self._template
         with self._leases.lease(Demand(FORK_MEMORY_MIB), deadline) as lease:
@@ -79,6 +77,9 @@ class ReferenceProvider:
                         yield Opened(guest, Stack(guest))
             finally:
                 machine.stop()
+
+    def close(self) -> None:
+        """Every machine ended with its lease: nothing is kept."""
 
     @cached_property
     def _probe(self) -> Probe:
@@ -140,7 +141,7 @@ class ReferenceProvider:
         deadline = self._deadlines.begin(Wait.FORK)
         wait_for_answer(machine, WINRM_PORT, deadline)
         with WinRmSession(endpoint(machine, frozen), machine.name) as session:
-            told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), ANSWER_SECONDS)
+            told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), Wait.FORKED)
             session.disconnect()
         boot_id = own.configuration.boot_id
         if not told.ok or json.loads(told.output).get("boot_id") != boot_id:
@@ -164,7 +165,9 @@ def wait_until_it_answers(machine: Machine, secrets: GuestSecrets, deadline: Dea
         machine.check()
         with WinRmSession(endpoint(machine, secrets), machine.name) as session:
             try:
-                result = session.run(REFERENCE.identity, timeout=min(ANSWER_SECONDS, max(1.0, deadline.remaining)))
+                result = session.run(
+                    REFERENCE.identity, timeout=min(Wait.IDENTITY.seconds, max(1.0, deadline.remaining))
+                )
             except (Unreachable, ConnectionLost) as error:
                 return None, f"{error.details[-1] if error.details else error}; {machine.describe()}"
         require_boot(parse_identity(result), secrets.configuration.boot_id, machine.name)

@@ -30,7 +30,6 @@ from harness.machine.watchdog import watchdog
 from harness.plugin.reference_guest import endpoint, wait_until_it_answers
 
 SECRETS = "secrets.json"
-FORKED_SECONDS = 20.0
 TEMPLATE_FILE = r"V:\template.txt"
 
 
@@ -158,7 +157,7 @@ class Ground:
         try:
             wait_for_answer(machine, WINRM_PORT, self.deadlines.begin(Wait.FORK))
             with WinRmSession(endpoint(machine, frozen), machine.name) as session:
-                told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), FORKED_SECONDS)
+                told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), Wait.FORKED)
                 session.disconnect()
         except BaseException:
             machine.kill()

@@ -27,7 +27,6 @@ from harness.machine.parts import Launch, LinuxBoot
 from harness.plugin.reference_guest import wait_until_it_answers
 
 INSTALL_SECONDS = 600
-END_SECONDS = 20
 
 # Runs in labgrid's environment: says when it switched the machine on and which ports it got, and off again at the end
 # of its standard input.
@@ -107,7 +106,7 @@ def _once(ground: Ground, python: Path) -> float:
     finally:
         process.stdin.close()
         try:
-            process.wait(END_SECONDS)
+            process.wait(Wait.QEMU_EXIT.seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

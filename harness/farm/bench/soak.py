@@ -11,9 +11,9 @@ from pathlib import Path
 from harness.errors import FltLabError, GuestError
 from harness.farm.bench.ground import TEMPLATE_FILE, Ground, Running
 from harness.guest import Guest
+from harness.machine.deadlines import Wait
 from harness.machine.faults import DiskFaults, Operation
 
-COMMAND_SECONDS = 20.0
 SHORT_SECONDS = 1.0
 GROWTH_MIB = 64
 SPARE_DESCRIPTORS = 4
@@ -123,7 +123,7 @@ class Soak:
             raise SoakError("random bytes came twice")
         self.boot_ids.add(identity.boot_id)
         self.random.add(identity.random)
-        files = set(guest.succeed("dir /b V:\\", timeout=COMMAND_SECONDS).output.split()) - {"lost+found"}
+        files = set(guest.succeed("dir /b V:\\", timeout=Wait.IDENTITY).output.split()) - {"lost+found"}
         if files != {"template.txt"} or guest.get(TEMPLATE_FILE) != b"of the template":
             raise SoakError("the disk is not the template's", details=tuple(files))
         guest.put(b"of this fork", r"V:\mine.txt")
@@ -173,13 +173,13 @@ def _ended(running: Running, guest: Guest) -> None:
 
 def _failing_disk(running: Running, guest: Guest) -> None:
     with DiskFaults(running.machine, "data").errors(Operation.WRITE, Operation.READ):
-        guest.run(r"type V:\template.txt", timeout=COMMAND_SECONDS)
-        guest.succeed("ver", timeout=COMMAND_SECONDS)
+        guest.run(r"type V:\template.txt", timeout=Wait.IDENTITY)
+        guest.succeed("ver", timeout=Wait.IDENTITY)
 
 
 def _stalled_disk(running: Running, guest: Guest) -> None:
     with DiskFaults(running.machine, "data").stalled():
-        guest.succeed("ver", timeout=COMMAND_SECONDS)
+        guest.succeed("ver", timeout=Wait.IDENTITY)
 
 
 FAULTS: dict[str, Callable[[Running, Guest], None]] = {

@@ -16,15 +16,13 @@ from harness.errors import GuestError
 from harness.farm.bench.figures import Series
 from harness.farm.bench.ground import Ground, Running
 from harness.image.reference.boot import SSH_PORT
-from harness.machine.deadlines import Deadline
+from harness.machine.deadlines import Deadlines, Wait
 from harness.machine.disks import Disk, DiskImage, Format
 
 COMMANDS = "one command, answered"
 UPLOAD = "upload"
 MIB = 1 << 20
 SIZE_MIB = 8
-SSH_SECONDS = 30.0
-READ_SECONDS = 60
 
 
 def measure_commands(ground: Ground, runs: int) -> Iterator[Series]:
@@ -72,7 +70,7 @@ def _by_media(client: paramiko.SSHClient, media: Path, data: bytes) -> None:
     with media.open("r+b") as file:
         file.write(data)
     _, out, _ = client.exec_command(
-        f"dd if=/dev/vdc of=/tmp/media bs=1M count={SIZE_MIB} iflag=direct 2>&1", timeout=READ_SECONDS
+        f"dd if=/dev/vdc of=/tmp/media bs=1M count={SIZE_MIB} iflag=direct 2>&1", timeout=Wait.GUEST_COMMAND.seconds
     )
     if out.channel.recv_exit_status() != 0:
         raise GuestError("the guest could not read its medium", details=tuple(out.read().decode().splitlines()))
@@ -96,7 +94,7 @@ def _ssh(running: Running) -> Iterator[paramiko.SSHClient]:
             return None, str(error)
         return True, "connected"
 
-    Deadline(SSH_SECONDS, "the guest's SSH server").poll(connect, 0.1)
+    Deadlines().begin(Wait.SSH).poll(connect, 0.1)
     try:
         yield client
     finally:

@@ -13,19 +13,13 @@ from typing import Protocol
 from harness.errors import FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.guest.dump.offline import dumps_on_disk
-from harness.machine.deadlines import Deadline, DeadlineError
+from harness.machine.deadlines import Deadline, DeadlineError, Deadlines, Wait
 from harness.machine.disks import DiskImage, Format
 from harness.machine.machine import Machine
 from harness.machine.qmp import Event, QmpClosedError
 
 DUMP = r"C:\Windows\MEMORY.DMP"
 SMALL_BYTES = 64 << 20
-RESTART_SECONDS = 600.0
-"""Writing the dump into the page file: a kernel dump of some hundred MiB, on a slow disk."""
-ANSWER_SECONDS = 600.0
-FILE_SECONDS = 300.0
-SHUTDOWN_SECONDS = 180.0
-COMMAND_SECONDS = 60.0
 _SIZE = f'cmd /c "if exist {DUMP} (for %I in ({DUMP}) do @echo %~zI) else (echo none)"'
 _POLL = 1.0
 
@@ -91,19 +85,19 @@ def harvest(crashed: Crashed, connect: Callable[[Deadline], Connection], folder:
     """
     said: list[str] = []
     try:
-        crashed.wait_restart(Deadline(RESTART_SECONDS, "Windows to restart after writing its dump"))
-        guest = connect(Deadline(ANSWER_SECONDS, "Windows to answer after its bug check"))
+        crashed.wait_restart(Deadlines().begin(Wait.WINDOWS_RESTART))
+        guest = connect(Deadlines().begin(Wait.WINDOWS_AGAIN))
         try:
             size = _size(guest)
             if size <= SMALL_BYTES:
                 path = folder / "MEMORY.DMP"
-                path.write_bytes(guest.get(DUMP, timeout=FILE_SECONDS))
+                path.write_bytes(guest.get(DUMP, timeout=Wait.WINDOWS_DUMP.seconds))
                 return path, (f"fetched over WinRM: {size} bytes",)
             said.append(f"the dump has {size} bytes: read from the disk")
-            guest.run("shutdown.exe /s /t 0", timeout=COMMAND_SECONDS)
+            guest.run("shutdown.exe /s /t 0", timeout=Wait.GUEST_COMMAND.seconds)
         finally:
             guest.close()
-        crashed.wait_off(Deadline(SHUTDOWN_SECONDS, "Windows to switch itself off"))
+        crashed.wait_off(Deadlines().begin(Wait.WINDOWS_OFF))
     except (DeadlineError, GuestError, QmpClosedError) as error:
         said.append(f"the guest did not give it: {_brief(error)}")
     return dumps_on_disk(crashed.end(), folder)[0], tuple(said)
@@ -115,10 +109,10 @@ def _size(guest: Connection) -> int:
 
     def look() -> tuple[int | None, str]:
         nonlocal last
-        before, last = last, guest.run(_SIZE, timeout=COMMAND_SECONDS).output.strip()
+        before, last = last, guest.run(_SIZE, timeout=Wait.GUEST_COMMAND.seconds).output.strip()
         return (int(last) if last.isdigit() and last == before and int(last) else None), f"size {last}"
 
-    return Deadline(FILE_SECONDS, f"{DUMP} to be there").poll(look, _POLL)
+    return Deadlines().begin(Wait.WINDOWS_DUMP).poll(look, _POLL)
 
 
 def _brief(error: FltLabError) -> str:
