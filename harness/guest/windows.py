@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.dump.analysis import Crash
 from harness.guest.dump.bugchecks import Explanation, explain
+from harness.machine.deadlines import Deadlines
 from harness.machine.qmp import Event
 
 PANICS = ("GUEST_PANICKED", "GUEST_CRASHLOADED")
@@ -22,6 +23,7 @@ class Machine(Protocol):
     """The part of a QEMU machine that is looked at here."""
 
     name: str
+    deadlines: Deadlines
 
     @property
     def events(self) -> list[Event]:
@@ -32,6 +34,9 @@ class Machine(Protocol):
 
     def describe(self) -> str:
         """One line about what it does now."""
+
+    def on_death(self, callback: Callable[[], None]) -> None:
+        """Have a function called when what ended the machine is known."""
 
 
 class UnexpectedRestart(GuestError):
@@ -46,6 +51,7 @@ class WindowsBody:
     ) -> None:
         """`dump` gets the dump after a bug check into a folder, and reads it; without it there is none to be had."""
         self.machine = machine
+        self.deadlines = machine.deadlines
         self._dump = dump
         self._loaded = loaded
         self._seen = len(machine.events)
@@ -62,6 +68,9 @@ class WindowsBody:
 
     def describe(self) -> str:
         return self.machine.describe()
+
+    def on_death(self, callback: Callable[[], None]) -> None:
+        self.machine.on_death(callback)
 
     @property
     def panic(self) -> Event | None:

@@ -35,7 +35,7 @@ class Wait(Enum):
     DISK_AS_FILE = ("the guest's disk to be there as a file", 20.0)
     PROCESSOR_FEATURES = ("QEMU to try features of the processor", 10.0)
     WINDOWS_RESTART = ("Windows to restart after writing its dump", 600.0)
-    WINDOWS_AGAIN = ("Windows to answer after its bug check", 600.0)
+    WINDOWS_AGAIN = ("Windows to answer after it restarted", 600.0)
     WINDOWS_DUMP = ("the dump of Windows to be there", 300.0)
     WINDOWS_OFF = ("Windows to switch itself off", 180.0)
     # What is asked of a guest over WinRM. An answer is held back at most so long by the guest when there is no news;

@@ -11,6 +11,9 @@ DATA = 0x20_000
 KERNEL = 0xFFFF_F800_0000_0000
 LIST_HEAD = KERNEL + DATA
 STACK = KERNEL + DATA + 0x8000
+DEBUGGER_DATA = KERNEL + DATA + 0x7000
+PRINT_BUFFER = DEBUGGER_DATA + 0x400
+PRINT_SIZE = 0x40
 NT = ("ntoskrnl.exe", 0xFFFF_F801_0000_0000, 0x100_0000, 0x1111_1111)
 FLTMGR = ("FLTMGR.SYS", 0xFFFF_F802_0000_0000, 0x8_0000, 0x2222_2222)
 
@@ -26,6 +29,8 @@ class SyntheticDump:
     exception: int = 0
     build: int = 26100
     machine: int = 0x8664
+    printed: bytes = b""
+    rolled_over: bool = False
     head: dict[int, bytes] = field(default_factory=dict)
 
     def full(self, path: Path) -> Path:
@@ -82,6 +87,7 @@ class SyntheticDump:
             "<8sIIQQQQIII", header, 0, b"PAGEDU64", 15, self.build, TABLES, 0, LIST_HEAD, 0, self.machine, 4, self.code
         )
         struct.pack_into("<QQQQ", header, 0x40, *self.parameters)
+        struct.pack_into("<Q", header, 0x80, DEBUGGER_DATA)
         struct.pack_into("<Q", header, 0x348 + 0x98, STACK)
         struct.pack_into("<Q", header, 0x348 + 0xF8, NT[1] + 0x1234)
         struct.pack_into("<IIQQ", header, 0xF00, 0xC0000005, 0, 0, self.exception)
@@ -112,6 +118,13 @@ class SyntheticDump:
             struct.pack_into("<I", data, at + 0x9C, stamp)
             data[at + 0x100 : at + 0x100 + len(text)] = text
         struct.pack_into(f"<{len(self.stack)}Q", data, STACK - LIST_HEAD, *self.stack)
+        block = DEBUGGER_DATA - LIST_HEAD
+        data[block + 0x10 : block + 0x14] = b"KDBG"
+        places = (PRINT_BUFFER, PRINT_BUFFER + PRINT_SIZE, DEBUGGER_DATA + 0x300, DEBUGGER_DATA + 0x308)
+        struct.pack_into("<4Q", data, block + 0x1E0, *places)
+        struct.pack_into("<QI", data, block + 0x300, PRINT_BUFFER + len(self.printed) % PRINT_SIZE, self.rolled_over)
+        for number, byte in enumerate(self.printed):
+            data[block + 0x400 + number % PRINT_SIZE] = byte
         pages = {address // PAGE: content for address, content in tables.items()}
         return pages | {(DATA + at) // PAGE: bytes(data[at : at + PAGE]) for at in range(0, len(data), PAGE)}
 

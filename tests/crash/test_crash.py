@@ -207,6 +207,26 @@ def test_kdmp_parser_finds_the_same_memory_in_our_dumps(kind: str, tmp_path: Pat
     assert modules_in_memory(through_theirs, header.loaded_modules) == read_crash(path, NO_SYMBOLS).modules
 
 
+@pytest.mark.parametrize("write", [SyntheticDump.full, SyntheticDump.bitmap])
+def test_what_was_printed_before_the_crash_is_shown(write, tmp_path: Path):
+    said = b"flt: attached\r\nflt: leaked a context\n"
+
+    found = read_crash(write(SyntheticDump(0xF5, (0x6D, 1, 2, 0), printed=said), tmp_path / "dump"), NO_SYMBOLS)
+
+    assert found.messages == ("flt: attached", "flt: leaked a context")
+    assert "  flt: leaked a context" in found.lines()
+    assert found.as_json()["messages"] == list(found.messages)
+
+
+def test_a_buffer_that_has_rolled_over_is_put_in_order(tmp_path: Path):
+    said = b"".join(b"line %02d\n" % number for number in range(12))
+    dump = SyntheticDump(0xF5, (0x6D, 1, 2, 0), printed=said, rolled_over=True)
+
+    assert read_crash(dump.full(tmp_path / "dump"), NO_SYMBOLS).messages[1:] == tuple(
+        f"line {number:02d}" for number in range(5, 12)
+    )
+
+
 def test_a_kind_of_dump_that_nobody_reads_still_gives_its_bug_check(tmp_path: Path):
     path = SyntheticDump(0x7E, (0xC0000005, 2, 3, 4)).bitmap(tmp_path / "dump", 9)
 

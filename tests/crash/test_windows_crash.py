@@ -15,7 +15,7 @@ from harness.errors import DriverError, GuestError
 from harness.guest.command import CommandResult
 from harness.guest.dump.harvest import harvest
 from harness.guest.windows import UnexpectedRestart, WindowsBody
-from harness.machine.deadlines import Deadline
+from harness.machine.deadlines import Deadline, Deadlines
 from harness.machine.disks import DiskImage, Format
 from harness.machine.qmp import Event
 
@@ -33,6 +33,10 @@ class ScriptedMachine:
 
     name: str = "windows"
     events: list[Event] = field(default_factory=list)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+    def on_death(self, callback: object) -> None:
+        pass
 
     def check(self) -> None:
         pass
@@ -208,6 +212,9 @@ class Scripted:
     name = "windows-scripted"
     one_test_each = True
     facts = GuestFacts("windows-scripted", "windows")
+
+    def close(self):
+        pass
 
     @contextlib.contextmanager
     def open(self, directory, scene):

@@ -11,6 +11,7 @@ from harness.guest.dump.bugchecks import Explanation, explain
 from harness.guest.dump.errors import DumpError
 from harness.guest.dump.layout import DumpHeader, DumpType, read_header
 from harness.guest.dump.memory import Memory, PagedMemory, Unreadable, kdmp_memory, pages_of
+from harness.guest.dump.messages import read_messages
 from harness.guest.dump.modules import Module, Triage, modules_in_memory, read_triage
 from harness.guest.dump.symbols import Location, Symbols
 
@@ -38,6 +39,7 @@ class Crash:
     stack: tuple[Location, ...]
     suspect: str | None
     because: str | None
+    messages: tuple[str, ...]
     notices: tuple[str, ...]
 
     def lines(self) -> tuple[str, ...]:
@@ -53,6 +55,8 @@ class Crash:
             *(("on the stack (whatever points into a module, so not all are callers):",) if self.stack else ()),
             *(f"  {location}" for location in self.stack),
             f"{head.type_name} dump of Windows build {head.build}, {head.processors} processors, {loaded}{when}",
+            *(("the last that was printed with DbgPrint:",) if self.messages else ()),
+            *(f"  {line}" for line in self.messages),
             *self.notices,
         )
 
@@ -75,6 +79,7 @@ class Crash:
             "guess": {"module": self.suspect, "because": self.because} if self.suspect else None,
             "stack": [asdict(location) for location in self.stack],
             "modules": [asdict(module) for module in self.modules],
+            "messages": list(self.messages),
             "notices": list(self.notices),
         }
 
@@ -101,8 +106,9 @@ def _read(path: Path, data: mmap.mmap, symbols: Symbols, under_test: Sequence[st
     address = bugcheck.instruction or header.exception_address or header.instruction
     instruction = symbols.locate(address, modules) if address else None
     stack = tuple(_stack(header, memory, modules, symbols)) if memory is not None else ()
+    messages = read_messages(memory, header.debugger_data) if memory is not None else ()
     suspect, because = _guess(bugcheck, instruction, stack, under_test)
-    return Crash(path, header, bugcheck, modules, instruction, stack, suspect, because, notices)
+    return Crash(path, header, bugcheck, modules, instruction, stack, suspect, because, messages, notices)
 
 
 def _memory(

@@ -27,10 +27,12 @@ _POLL = 1.0
 class Connection(Protocol):
     """A guest that answers again."""
 
-    def run(self, command: str, stdin: bytes | None = None, timeout: float = 60.0) -> CommandResult:
+    def run(
+        self, command: str, stdin: bytes | None = None, timeout: float | Wait = Wait.GUEST_COMMAND
+    ) -> CommandResult:
         """Run a command line."""
 
-    def get(self, windows_path: str, timeout: float = 60.0) -> bytes:
+    def get(self, windows_path: str, timeout: float | Wait = Wait.GUEST_COMMAND) -> bytes:
         """The content of a file."""
 
     def close(self) -> None:
@@ -91,10 +93,10 @@ def harvest(crashed: Crashed, connect: Callable[[Deadline], Connection], folder:
             size = _size(guest)
             if size <= SMALL_BYTES:
                 path = folder / "MEMORY.DMP"
-                path.write_bytes(guest.get(DUMP, timeout=Wait.WINDOWS_DUMP.seconds))
+                path.write_bytes(guest.get(DUMP, timeout=Wait.WINDOWS_DUMP))
                 return path, (f"fetched over WinRM: {size} bytes",)
             said.append(f"the dump has {size} bytes: read from the disk")
-            guest.run("shutdown.exe /s /t 0", timeout=Wait.GUEST_COMMAND.seconds)
+            guest.run("shutdown.exe /s /t 0")
         finally:
             guest.close()
         crashed.wait_off(Deadlines().begin(Wait.WINDOWS_OFF))
@@ -109,7 +111,7 @@ def _size(guest: Connection) -> int:
 
     def look() -> tuple[int | None, str]:
         nonlocal last
-        before, last = last, guest.run(_SIZE, timeout=Wait.GUEST_COMMAND.seconds).output.strip()
+        before, last = last, guest.run(_SIZE).output.strip()
         return (int(last) if last.isdigit() and last == before and int(last) else None), f"size {last}"
 
     return Deadlines().begin(Wait.WINDOWS_DUMP).poll(look, _POLL)

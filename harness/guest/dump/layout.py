@@ -76,6 +76,7 @@ class DumpHeader:
     processors: int
     directory_table: int
     loaded_modules: int
+    debugger_data: int
     runs: tuple[Run, ...]
     instruction: int
     stack: int
@@ -109,6 +110,7 @@ def read_header(data: bytes, name: str) -> DumpHeader:
         processors=processors,
         directory_table=pointers[0],
         loaded_modules=pointers[2],
+        debugger_data=_written(data, 0x80),
         runs=_runs(data),
         instruction=_written(data, _CONTEXT_RIP),
         stack=_written(data, _CONTEXT_RSP),
