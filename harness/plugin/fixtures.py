@@ -125,7 +125,7 @@ def _expect_next(item: pytest.Item, pool: "GuestPool", scenes: "Scenes") -> None
     callspec = getattr(following, "callspec", None)
     chosen = callspec.params.get("fltlab_guest_name") if callspec is not None else None
     with contextlib.suppress(FltLabError):
-        pool.expect(str(chosen or settings(item.config).guests[0]), scenes.of(following))
+        pool.expect(str(chosen or settings(item.config).guests[0]), str(following.path), scenes.of(following))
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """The guests of this process: who has which, and which one is being made ready for the next test.
 
 A provider says how long a guest may be used: by one test, or by the tests of one file until one of them fails. What a
-failed test left behind must not decide about the next one. Where every test gets its own, the next guest is made while
-the current test runs, and ended ones are put away meanwhile too.
+failed test left behind must not decide about the next one. The next guest is made while the last test of the current
+one runs, and ended ones are put away meanwhile too.
 """
 
 import contextlib
@@ -77,10 +77,11 @@ class GuestPool:
         self._leases[name] = (lease, scoped)
         return lease
 
-    def expect(self, name: str, scene: Scene | None) -> None:
-        """Begin to make a guest ready for the next test, if every test gets its own."""
+    def expect(self, name: str, scope: str, scene: Scene | None) -> None:
+        """Begin to make a guest ready for the next test, if that one will get another than this."""
         provider = self.provider(name)
-        if provider.one_test_each and name not in self._expected:
+        same = name in self._leases and self._leases[name][0].is_good_for(scope)
+        if not same and name not in self._expected:
             self._expected[name] = _Expected(scene, self._opener.submit(self._open, provider, scene))
 
     def end(self, name: str) -> None:
@@ -91,6 +92,8 @@ class GuestPool:
     def close(self) -> None:
         """End every guest, also if ending one of them fails."""
         with contextlib.ExitStack() as all_of_them:
+            for provider in self._providers.values():
+                all_of_them.callback(provider.close)
             all_of_them.callback(self._closer.shutdown)
             all_of_them.callback(self._check_closed, everything=True)
             for name in list(self._leases):

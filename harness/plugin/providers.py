@@ -1,17 +1,13 @@
 """Where guests come from: one provider for each name that `--guest` takes."""
 
-import contextlib
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from harness.errors import ConfigurationError
-from harness.guest import Guest, GuestKind, KernelOptions, LocalGuest
-from harness.machine.watchdog import watchdog
+from harness.guest import Guest, KernelOptions
 from harness.plugin.marks import did_you_mean
 from harness.plugin.options import Settings
 from harness.plugin.scene import Scene
@@ -49,38 +45,19 @@ class Provider(Protocol):
         The scene may stand in it already. Called in any thread, one call at a time.
         """
 
+    def close(self) -> None:
+        """End what it has kept for the next guest; no guest of it is open any more."""
+
 
 def kernel_options(settings: Settings) -> KernelOptions:
     """How the reference kernel is started in this run."""
     return KernelOptions(seed=settings.seed, mutants=settings.mutants)
 
 
-class LocalProvider:
-    """`reference-local`: the guest daemon as a process of this machine."""
+def _local(settings: Settings) -> Provider:
+    from harness.plugin.local_guest import LocalProvider
 
-    name = "reference-local"
-    one_test_each = False  # a daemon for every test would take longer than most tests
-
-    def __init__(self, settings: Settings) -> None:
-        self._kernel = kernel_options(settings)
-
-    @cached_property
-    def facts(self) -> GuestFacts:
-        return GuestFacts(self.name, GuestKind.REFERENCE_LOCAL.value, details={"seed": str(self._kernel.seed)})
-
-    @contextlib.contextmanager
-    def open(self, directory: Path, scene: Scene | None) -> Iterator[Opened]:
-        del scene
-        # Its volume and its log are scratch; what a failure needs of them is copied while it runs.
-        with tempfile.TemporaryDirectory(prefix="fltlab-local-") as folder, watchdog().scratching(Path(folder)):
-            guest = LocalGuest(Path(folder), self.name, self._kernel)
-            try:
-                yield Opened(guest, Stack(guest))
-            finally:
-                guest.close()
-                if guest.first_cause is not None:
-                    directory.mkdir(parents=True, exist_ok=True)
-                    (directory / "daemon.log").write_bytes((Path(folder) / "daemon.log").read_bytes())
+    return LocalProvider(settings)
 
 
 def _reference(settings: Settings) -> Provider:
@@ -91,7 +68,7 @@ def _reference(settings: Settings) -> Provider:
 
 PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
     "reference": _reference,
-    "reference-local": LocalProvider,
+    "reference-local": _local,
 }
 
 

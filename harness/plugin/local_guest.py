@@ -1,0 +1,92 @@
+"""`reference-local`: the guest daemon as a process of this machine.
+
+A daemon takes as long to start as several tests to run, so one that has served a file of tests well serves another:
+with a kernel started anew, no services, and both its drives empty.
+"""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from harness.errors import GuestError
+from harness.guest import GuestKind, GuestState, LocalGuest
+from harness.guest.registration import SERVICES
+from harness.machine.watchdog import watchdog
+from harness.plugin.options import Settings
+from harness.plugin.providers import Opened, kernel_options
+from harness.plugin.scene import Scene
+from harness.plugin.stack import Stack
+from harness.report.provenance import GuestFacts
+
+LOG = "daemon.log"
+REGISTRY = "registry.json"  # the daemon's own, below C:
+
+
+class LocalProvider:
+    """Starts daemons, and makes those clean again that come back whole."""
+
+    name = "reference-local"
+    one_test_each = False  # deploying a stack takes longer than most tests
+
+    def __init__(self, settings: Settings) -> None:
+        self._kernel = kernel_options(settings)
+        self._resting: list[tuple[LocalGuest, contextlib.ExitStack]] = []
+
+    @cached_property
+    def facts(self) -> GuestFacts:
+        return GuestFacts(self.name, GuestKind.REFERENCE_LOCAL.value, details={"seed": str(self._kernel.seed)})
+
+    @contextlib.contextmanager
+    def open(self, directory: Path, scene: Scene | None) -> Iterator[Opened]:
+        del scene
+        guest, scoped = self._renewed() or self._started()
+        try:
+            yield Opened(guest, Stack(guest))
+        finally:
+            if guest.state is GuestState.READY:
+                self._resting.append((guest, scoped))
+            else:
+                directory.mkdir(parents=True, exist_ok=True)
+                (directory / LOG).write_bytes((guest.folder / LOG).read_bytes())
+                scoped.close()
+
+    def close(self) -> None:
+        """End the daemons that are left."""
+        while self._resting:
+            self._resting.pop()[1].close()
+
+    def _started(self) -> tuple[LocalGuest, contextlib.ExitStack]:
+        with contextlib.ExitStack() as scoped:
+            # Its drives and its log are scratch; what a failure needs of them is copied while it runs.
+            folder = Path(scoped.enter_context(tempfile.TemporaryDirectory(prefix="fltlab-local-")))
+            scoped.enter_context(watchdog().scratching(folder))
+            guest = LocalGuest(folder, self.name, self._kernel)
+            scoped.callback(guest.close)
+            guest.kernel_status()  # its kernel starts with the first question
+            return guest, scoped.pop_all()
+
+    def _renewed(self) -> tuple[LocalGuest, contextlib.ExitStack] | None:
+        """A daemon that has rested, clean again; None if there is none, or it does not come clean."""
+        while self._resting:
+            guest, scoped = self._resting.pop()
+            try:
+                guest.run(f'reg.exe delete "{SERVICES}" /f')
+                for drive in (guest.system, guest.volume):
+                    _empty(drive)
+                guest.restart_kernel(self._kernel)
+            except GuestError:
+                scoped.close()
+            else:
+                return guest, scoped
+        return None
+
+
+def _empty(drive: Path) -> None:
+    for path in drive.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != REGISTRY:
+            path.unlink()
