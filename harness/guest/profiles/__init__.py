@@ -2,6 +2,6 @@
 
 from harness.guest.profiles.base import GuestKind, Profile
 from harness.guest.profiles.reference import REFERENCE, REFERENCE_LOCAL
-from harness.guest.profiles.windows import WINDOWS
+from harness.guest.profiles.windows import WINDOWS, powershell
 
-__all__ = ["REFERENCE", "REFERENCE_LOCAL", "WINDOWS", "GuestKind", "Profile"]
+__all__ = ["REFERENCE", "REFERENCE_LOCAL", "WINDOWS", "GuestKind", "Profile", "powershell"]

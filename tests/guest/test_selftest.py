@@ -1,0 +1,146 @@
+"""The self-test says what is as expected, and the exact difference where it is not.
+
+The Windows answers here are made by hand after public captures (docs/windows.md): no Windows has given them.
+"""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from harness.errors import GuestError
+from harness.guest import GuestKind, LocalGuest
+from harness.guest.command import CommandResult
+from harness.guest.identity import Identity
+from harness.guest.profiles import WINDOWS, Profile
+from harness.guest.selftest import CHECKS, Expectation, Finding, self_test
+
+FILTERS = """
+Filter Name                     Num Instances    Altitude    Frame
+------------------------------  -------------  ------------  -----
+bindflt                                 1       409800         0
+WdFilter                                5       328010         0
+FileInfo                                5       40500          0
+"""
+INSTANCES = """
+Filter                Volume Name                              Altitude        Instance Name       Frame   SprtFtrs  VlStatus
+--------------------  -------------------------------------  ------------  ----------------------  -----   --------  --------
+WdFilter              C:                                        328010     WdFilter Instance         0     0000000f
+"""  # noqa: E501 - as wide as Windows prints it
+BOOT = "Windows Boot Loader\n-------------------\nidentifier              {current}\ntestsigning             Yes\n"
+CRASH = "\n    CrashDumpEnabled    REG_DWORD    0x2\n    NMICrashDump    REG_DWORD    0x1\n"
+PRIVILEGES = "SeLoadDriverPrivilege Enabled\nSeRestorePrivilege Enabled\nSeShutdownPrivilege Enabled\n"
+
+
+@dataclass
+class PlayedWindows:
+    """A guest that answers commands by their beginning."""
+
+    answers: dict[str, tuple[int, str]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    profile: Profile = WINDOWS
+    kind: GuestKind = GuestKind.WINDOWS
+    clock: float = 0.0
+    numbers: int = 0
+    powershell: list[str] = field(default_factory=lambda: ["False", "0"])
+
+    def run(self, command: str, stdin: bytes | None = None, timeout: float = 0.0) -> CommandResult:
+        if command.startswith("powershell"):
+            return CommandResult(command, 0, self.powershell.pop(0).encode(), b"")
+        known = {**STANDARD, **self.answers}
+        code, text = next((answer for begin, answer in known.items() if command.startswith(begin)), (0, ""))
+        return CommandResult(command, code, text.encode(), b"")
+
+    def put(self, content: bytes, path: str) -> None:
+        self.files[path] = content
+
+    def get(self, path: str) -> bytes:
+        return self.files[path]
+
+    def identity(self) -> Identity:
+        import time
+
+        self.numbers += 1
+        return Identity("b" * 36, time.time() + self.clock, bytes([self.numbers] * 16), {})
+
+
+STANDARD = {
+    "ver": (0, "Microsoft Windows [Version 10.0.26100.1742]"),
+    "whoami": (0, PRIVILEGES),
+    "bcdedit": (0, BOOT),
+    "fltmc.exe filters": (0, FILTERS),
+    "fltmc.exe instances": (0, INSTANCES),
+    "fltmc.exe load": (1, "\nLoad failed with error: 0x80070002\nThe system cannot find the file specified.\n"),
+    "reg.exe query": (0, CRASH + "    Operations    REG_MULTI_SZ    create pre\\0read\n"),
+    "fsutil": (0, "Volume Name : data\nFile System Name : NTFS\n"),
+}
+EXPECTED = Expectation(build=26100, test_signing=True, secure_boot=False, file_system="ntfs")
+
+
+def findings(guest: PlayedWindows, expected: Expectation = EXPECTED) -> dict[str, Finding]:
+    return {finding.check: finding for finding in self_test(guest, expected)}  # type: ignore[arg-type]
+
+
+def test_a_guest_that_is_as_expected_passes_every_check():
+    found = findings(PlayedWindows())
+
+    assert {name: finding.difference for name, finding in found.items() if not finding.ok} == {}
+    assert list(found) == [title for title, _, kinds in CHECKS if GuestKind.WINDOWS in kinds]
+
+
+@pytest.mark.parametrize(
+    ("check", "answers", "difference"),
+    [
+        ("WinRM", {"ver": (0, "Microsoft Windows [Version 10.0.22631.1]")}, "build 22631 answers"),
+        ("WinRM", {"ver": (0, "MS-DOS")}, "does not say a build"),
+        ("privileges", {"whoami": (0, "SeRestorePrivilege SeShutdownPrivilege")}, "lacks SeLoadDriverPrivilege"),
+        ("test signing", {"bcdedit": (0, "testsigning             No")}, "it is off and should be on"),
+        ("test signing", {"bcdedit": (0, "identifier {current}")}, "it is off and should be on"),
+        ("fltmc tables", {"fltmc.exe filters": (0, "Filters: bindflt, WdFilter")}, "printed no table"),
+        ("fltmc failures", {"fltmc.exe load": (1, "Kann nicht geladen werden")}, "is not told by"),
+        ("registry and services", {"reg.exe add": (5, "Access is denied.")}, "ended with 5, 0 and 0"),
+        ("data volume", {"fsutil": (1, "Error 3")}, "no volume V:"),
+        ("data volume", {"fsutil": (0, "File System Name : ReFS")}, "it is ReFS and should be ntfs"),
+        ("crash dumps", {"reg.exe query": (0, CRASH.replace("0x2", "0x0"))}, "leaves no dump"),
+    ],
+)
+def test_a_difference_is_named_and_the_raw_text_kept(check: str, answers: dict[str, tuple[int, str]], difference: str):
+    finding = findings(PlayedWindows(answers))[check]
+
+    assert difference in finding.difference
+    assert any(text.splitlines()[0] in line for _, text in answers.values() for line in finding.raw)
+
+
+def test_secure_boot_and_virtualization_are_asked_by_powershell():
+    found = findings(PlayedWindows(powershell=["True", "2"]))
+
+    assert found["Secure Boot"].difference == "it is on and should be off"
+    assert "memory integrity" in found["virtualization-based security"].difference
+
+
+def test_a_clock_that_is_off_and_a_pool_that_repeats_are_found():
+    class Frozen(PlayedWindows):
+        def identity(self) -> Identity:
+            found = super().identity()
+            return Identity(found.boot_id, found.time, b"same", {})
+
+    assert "off by -3600 s" in findings(PlayedWindows(clock=-3600.0))["identity and clock"].difference
+    assert "random pool" in findings(Frozen())["identity and clock"].difference
+
+
+def test_what_a_check_cannot_ask_is_its_difference_and_the_others_go_on():
+    class Broken(PlayedWindows):
+        def put(self, content: bytes, path: str) -> None:
+            raise GuestError("the file could not be sent", details=("why",))
+
+    found = findings(Broken())
+
+    assert found["transfer"].difference == "the file could not be sent"
+    assert "why" in found["transfer"].raw
+    assert found["crash dumps"].ok
+
+
+def test_the_reference_guest_passes_the_checks_it_has(guest: LocalGuest):
+    found = list(self_test(guest, Expectation()))
+
+    assert {finding.check: finding.difference for finding in found if not finding.ok} == {}
+    assert len(found) == len([title for title, _, kinds in CHECKS if GuestKind.REFERENCE_LOCAL in kinds])

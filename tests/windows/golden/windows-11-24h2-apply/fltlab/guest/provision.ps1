@@ -1,0 +1,188 @@
+# Sets the guest up at its first logon. Every step may be run again, is logged, and is mirrored to COM1.
+. 'C:\fltlab\setup\common.ps1'
+$settings = Get-Settings
+$system = 'HKLM:\SYSTEM\CurrentControlSet'
+$policies = 'HKLM:\SOFTWARE\Policies\Microsoft\Windows'
+
+Write-Mark 'FLTLAB-PROVISION-START'
+
+Invoke-Step 'firewall' {
+    Set-NetFirewallProfile -Profile @('Domain', 'Private', 'Public') -Enabled False
+}
+
+Invoke-Step 'network' -Optional {
+    # Unidentified networks are private from now on, and nobody is asked about new ones.
+    $signature = '010103000F0000F0010000000F0000F0C967A3643C3AD745950DA7859209176EF5B87C875FA20DF21951640E807D7C24'
+    $lists = 'HKLM:\SOFTWARE\Policies\Microsoft\Windows NT\CurrentVersion\NetworkListManager\Signatures'
+    Set-Registry "$lists\$signature" 'Category' 1
+    Set-Registry "$system\Control\Network\NewNetworkWindowOff" '(default)' '' 'String'
+    $deadline = (Get-Date).AddMinutes(2)
+    do {
+        $found = @(Get-NetConnectionProfile -ErrorAction SilentlyContinue)
+        $public = @($found | Where-Object { $_.NetworkCategory -eq 'Public' })
+        if ($found.Count -gt 0 -and $public.Count -eq 0) { return }
+        $public | Set-NetConnectionProfile -NetworkCategory Private -ErrorAction SilentlyContinue
+        Start-Sleep -Seconds 2
+    } while ((Get-Date) -lt $deadline)
+    throw 'no network connection became private in two minutes'
+}
+
+Invoke-Step 'remote-tokens' {
+    # An administrator who comes over the network has the whole token, and with it SeLoadDriverPrivilege.
+    $key = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System'
+    Set-Registry $key 'LocalAccountTokenFilterPolicy' 1
+    Set-Registry $key 'FilterAdministratorToken' 0
+    Set-Registry $key 'ConsentPromptBehaviorAdmin' 0
+    Set-Registry $key 'PromptOnSecureDesktop' 0
+}
+
+Invoke-Step 'passwords' {
+    Invoke-Native 'net.exe' @('accounts', '/maxpwage:unlimited')
+    Get-LocalUser | Where-Object { $_.Enabled } | Set-LocalUser -PasswordNeverExpires $true
+}
+
+Invoke-Step 'winrm' {
+    Set-Service -Name 'WinRM' -StartupType Automatic
+    Start-Service -Name 'WinRM'
+    Enable-PSRemoting -Force -SkipNetworkProfileCheck
+    $basic = $settings.winrm -eq 'basic'
+    Set-Item 'WSMan:\localhost\Service\AllowUnencrypted' $basic
+    Set-Item 'WSMan:\localhost\Service\Auth\Basic' $basic
+    Set-Item 'WSMan:\localhost\Service\Auth\Negotiate' $true
+    Set-Item 'WSMan:\localhost\MaxTimeoutms' 1800000
+    Set-Item 'WSMan:\localhost\MaxEnvelopeSizekb' 8192
+    Set-Item 'WSMan:\localhost\Shell\MaxMemoryPerShellMB' 4096
+    Set-Item 'WSMan:\localhost\Shell\MaxShellsPerUser' 100
+    Set-Item 'WSMan:\localhost\Shell\MaxProcessesPerShell' 100
+    Set-Item 'WSMan:\localhost\Shell\IdleTimeout' 7200000
+    if ($settings.winrm -eq 'https') {
+        $subject = 'CN=fltlab guest'
+        $store = 'Cert:\LocalMachine\My'
+        $mine = @(Get-ChildItem $store | Where-Object { $_.Subject -eq $subject })
+        if ($mine.Count -eq 0) {
+            $until = (Get-Date).AddYears(10)
+            $mine = @(New-SelfSignedCertificate -Subject $subject -DnsName 'localhost' -CertStoreLocation $store -NotAfter $until)
+        }
+        $listener = @(Get-ChildItem 'WSMan:\localhost\Listener' | Where-Object { $_.Keys -contains 'Transport=HTTPS' })
+        if ($listener.Count -eq 0) {
+            New-Item -Path 'WSMan:\localhost\Listener' -Transport HTTPS -Address '*' -CertificateThumbPrint $mine[0].Thumbprint -Force
+        }
+        $hash = [Security.Cryptography.SHA256]::Create().ComputeHash($mine[0].RawData)
+        Write-Mark "FLTLAB-CERTIFICATE $([BitConverter]::ToString($hash).Replace('-', ''))"
+    }
+}
+
+Invoke-Step 'boot-task' {
+    # At every start: see that WinRM runs, and tell the host on COM1.
+    $arguments = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -File C:\fltlab\setup\boot.ps1'
+    $action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument $arguments
+    $trigger = New-ScheduledTaskTrigger -AtStartup
+    $account = New-ScheduledTaskPrincipal -UserId 'S-1-5-18' -RunLevel Highest
+    Register-ScheduledTask -TaskName 'fltlab-boot' -Action $action -Trigger $trigger -Principal $account -Force
+}
+
+Invoke-Step 'openssh' {
+    if ($settings.openssh -eq 'none') { return }
+    if ($settings.openssh -eq 'archive') {
+        $target = 'C:\Program Files\OpenSSH'
+        if (-not (Test-Path -LiteralPath "$target\sshd.exe")) {
+            Expand-Archive -LiteralPath 'C:\fltlab\setup\openssh.zip' -DestinationPath 'C:\fltlab\openssh' -Force
+            $program = Get-ChildItem 'C:\fltlab\openssh' -Recurse -Filter 'sshd.exe' | Select-Object -First 1
+            Move-Item -LiteralPath $program.DirectoryName -Destination $target
+        }
+        Invoke-Native 'powershell.exe' @('-NoProfile', '-ExecutionPolicy', 'Bypass', '-File', "$target\install-sshd.ps1")
+    }
+    Set-Service -Name 'sshd' -StartupType Automatic
+    Start-Service -Name 'sshd'
+}
+
+Invoke-Step 'boot-options' {
+    $wanted = @(
+        @('recoveryenabled', 'no'),
+        @('bootstatuspolicy', 'ignoreallfailures'),
+        @('hypervisorlaunchtype', 'off')
+    )
+    if ($settings.test_signing) { $wanted += , @('testsigning', 'on') }
+    foreach ($option in $wanted) {
+        Invoke-Native 'bcdedit.exe' @('/set', '{current}', $option[0], $option[1])
+    }
+    if ($settings.kernel_debugger -eq 'serial') {
+        Invoke-Native 'bcdedit.exe' @('/dbgsettings', 'serial', 'debugport:2', 'baudrate:115200')
+        Invoke-Native 'bcdedit.exe' @('/debug', '{current}', 'on')
+    }
+}
+
+Invoke-Step 'crash' {
+    $key = "$system\Control\CrashControl"
+    Set-Registry $key 'CrashDumpEnabled' 2
+    Set-Registry $key 'AlwaysKeepMemoryDump' 1
+    Set-Registry $key 'Overwrite' 1
+    Set-Registry $key 'AutoReboot' 1
+    Set-Registry $key 'NMICrashDump' 1
+    Set-Registry $key 'LogEvent' 1
+    # A kernel dump is staged in the page file, which must be larger than memory and on the system disk.
+    $computer = Get-CimInstance -ClassName 'Win32_ComputerSystem'
+    if ($computer.AutomaticManagedPagefile) {
+        Set-CimInstance -InputObject $computer -Property @{ AutomaticManagedPagefile = $false }
+    }
+    $size = [int]$settings.memory_mib + 1024
+    $memory = "$system\Control\Session Manager\Memory Management"
+    Set-Registry $memory 'PagingFiles' @("C:\pagefile.sys $size $size") 'MultiString'
+}
+
+Invoke-Step 'debug-print' {
+    Set-Registry "$system\Control\Session Manager\Debug Print Filter" 'DEFAULT' 15
+}
+
+Invoke-Step 'virtualization-based-security' {
+    Set-Registry "$system\Control\DeviceGuard" 'EnableVirtualizationBasedSecurity' 0
+    Set-Registry "$system\Control\DeviceGuard\Scenarios\HypervisorEnforcedCodeIntegrity" 'Enabled' 0
+    Set-Registry "$system\Control\CI\Config" 'VulnerableDriverBlocklistEnable' 0
+}
+
+Invoke-Step 'certificates' {
+    foreach ($certificate in @(Get-ChildItem 'C:\fltlab\setup\certificates\*.cer' -ErrorAction SilentlyContinue)) {
+        Invoke-Native 'certutil.exe' @('-f', '-addstore', 'Root', $certificate.FullName)
+        Invoke-Native 'certutil.exe' @('-f', '-addstore', 'TrustedPublisher', $certificate.FullName)
+    }
+}
+
+Invoke-Step 'power' {
+    Invoke-Native 'powercfg.exe' @('/hibernate', 'off')
+    foreach ($name in @('monitor-timeout-ac', 'disk-timeout-ac', 'standby-timeout-ac')) {
+        Invoke-Native 'powercfg.exe' @('/change', $name, '0')
+    }
+    Set-Registry "$system\Control\Session Manager\Power" 'HiberbootEnabled' 0
+}
+
+Invoke-Step 'updates' -Optional {
+    Set-Registry "$policies\WindowsUpdate\AU" 'NoAutoUpdate' 1
+    Set-Registry "$policies\WindowsUpdate" 'DoNotConnectToWindowsUpdateInternetLocations' 1
+    foreach ($name in @('wuauserv', 'UsoSvc', 'WSearch', 'SysMain', 'DiagTrack')) {
+        if (Get-Service -Name $name -ErrorAction SilentlyContinue) {
+            Stop-Service -Name $name -Force -ErrorAction SilentlyContinue
+            Set-Service -Name $name -StartupType Disabled
+        }
+    }
+}
+
+Invoke-Step 'quiet' -Optional {
+    # Nothing that waits for somebody at the screen.
+    Set-Registry 'HKLM:\SOFTWARE\Microsoft\Windows\Windows Error Reporting' 'DontShowUI' 1
+    Set-Registry "$system\Control\Windows" 'ErrorMode' 2
+    Set-Registry 'HKLM:\SOFTWARE\Microsoft\ServerManager' 'DoNotOpenServerManagerAtLogon' 1
+    Set-Registry 'HKLM:\SOFTWARE\Policies\Microsoft\Windows NT\Reliability' 'ShutdownReasonOn' 0
+}
+
+Invoke-Step 'time' {
+    # The host sets the clock after a fork; nobody else shall.
+    Set-Service -Name 'W32Time' -StartupType Manual
+    Stop-Service -Name 'W32Time' -Force -ErrorAction SilentlyContinue
+}
+
+if ($script:Failed.Count -gt 0) {
+    Write-Mark "FLTLAB-PROVISION-FAIL $($script:Failed -join ',')"
+    exit 1
+}
+Write-Mark 'FLTLAB-PROVISION-DONE'
+Invoke-Native 'shutdown.exe' @('/r', '/f', '/t', '5')
