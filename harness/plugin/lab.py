@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.errors import ConfigurationError, TestError
+from harness.errors import ConfigurationError, GuestError, TestError
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.timeline import render
 from harness.minifilter.trace import Trace
@@ -72,7 +72,11 @@ class Lab:
             before += handle.script
         own = [line for line in (line.strip() for line in script.splitlines()) if line]
         text = "\n".join([*before, *own]) + "\n"
-        answer, result = self._run_probe(text)
+        try:
+            answer, result = self._run_probe(text)
+        except GuestError:
+            self._check_kernel()  # what a minifilter has done says more than that fltprobe did not end well
+            raise
         own_steps = [step for step in result.steps if step.line > len(before)]
         trace = Trace.of(result, tuple(self._filters), since=own_steps[0].begin if own_steps else 0)
         self.history.append(IoRun(text, answer, result, trace))

@@ -88,7 +88,7 @@ def test_a_synchronized_post_may_fetch_contexts(lab):
     )
 
 
-@pytest.mark.rule("CTX-03", "POST-SAFE-01", "POST-SAFE-02")
+@pytest.mark.rule("CTX-03")
 @pytest.mark.stack("observer@above", "pending", "observer@below")
 @pytest.mark.driver_options("pending", contexts=["stream-handle"])
 def test_post_work_put_off_until_it_is_safe_may_fetch_contexts(lab):

@@ -150,6 +150,10 @@ class PassageEngine:
             operation.set_io_status(NtStatus.FLT_DISALLOW_FAST_IO, 0)
             yield from self.ascend(operation)
             return STOPPED
+        if kernel.mutant("passed-on-fast-io-disallowed") and not operation.is_irp:
+            operation.set_io_status(NtStatus.FLT_DISALLOW_FAST_IO, 0)
+            yield from self.ascend(operation)
+            return STOPPED
         operation.clear_io_status()
         if status is PreopStatus.SUCCESS_NO_CALLBACK:
             if kernel.mutant("no-callback-gets-post") and visit.callbacks.post:
@@ -323,6 +327,8 @@ class PassageEngine:
         if verdict is PostopStatus.DISALLOW_FSFILTER_IO:
             operation.set_io_status(NtStatus.FLT_DISALLOW_FAST_IO, 0)
         operation.post = None
+        if kernel.mutant("finished-ends-completion"):
+            operation.nodes.clear()
         return GO_ON
 
     def resume_post(self, operation: Operation) -> Code:
@@ -385,9 +391,16 @@ class PassageEngine:
         memory.write_u64(copy + 32, 0)
         self._trace(operation, "drain", visit.instance)
         operation.running += 1
+        # The operation may end meanwhile; the file object that the copy points to may not.
+        file = operation.request.file.object if operation.request.file is not None else None
+        held = file if file is not None and file.references > 0 else None
+        if held is not None:
+            kernel.objects.reference(held)
         if not kernel.mutant("not-drained"):
             answer = yield Call(visit.callbacks.post, copy, visit.related, node.context, 1)
             checks.drain_answer(kernel, operation, visit, answer & 0xFFFF_FFFF)
+        if held is not None:
+            yield from kernel.objects.release(held)
         operation.running -= 1
         heap.free(copy)
         node.drained = True

@@ -112,6 +112,8 @@ class Operation:
         self.iopb = self.data + _IOPB
         self.view = CallbackData(self._memory, self.data)
         flags = int(request.kind)
+        if manager.kernel.mutant("two-classes-at-once"):
+            flags |= int(OperationClass.IRP | OperationClass.FAST_IO)
         if request.system_buffer:
             flags |= CallbackDataFlags.SYSTEM_BUFFER
         if request.generated:

@@ -93,7 +93,8 @@ def flt_do_completion_processing_when_safe(
         )
         k.memory.write_u32(answer_out, int(PostopStatus.FINISHED_PROCESSING))
         return 0
-    if k.irql < Irql.DISPATCH:
+    inline = k.irql < Irql.DISPATCH and not k.mutant("safe-callback-always-posted")
+    if inline or k.mutant("safe-callback-at-dispatch"):
         answer = yield Call(routine, data, objects, context, flags)
         k.memory.write_u32(answer_out, answer & 0xFFFF_FFFF)
         return 1
