@@ -141,7 +141,7 @@ def verify_images(
         image = verify(directory)
         typer.echo(f"{image.name}  {image.key[:12]}  files ok", err=as_json)
     if name is not None:
-        from harness.cli.self_test import report_self_test
+        from harness.cli.verify import report_self_test
 
         raise typer.Exit(report_self_test(name, accel, as_json=as_json, raw=raw))
 

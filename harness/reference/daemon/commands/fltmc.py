@@ -2,62 +2,19 @@
 
 from typing import Any
 
+from harness.nt.hresult import hresult_of_status, message_of
 from harness.reference.client import KernelError
 from harness.reference.daemon.commands.table import Invocation, command
 from harness.reference.daemon.paths import BadPath
 from harness.reference.daemon.registry import NoSuchKey
-
-MESSAGES = {
-    0x80070002: "The system cannot find the file specified.",
-    0x8007000E: "Not enough memory resources are available to complete this operation.",
-    0x80070005: "Access is denied.",
-    0x80070057: "The parameter is incorrect.",
-    0x8007007F: "The specified procedure could not be found.",
-    0x800700C1: "%1 is not a valid Win32 application.",
-    0x80070241: "Windows cannot verify the digital signature for this file.",
-    0x80070420: "An instance of the service is already running.",
-    0x80070424: "The specified service does not exist as an installed service.",
-    0x8007001F: "A device attached to the system is not functioning.",
-    0x801F0008: "The filter is not ready for attachment to volumes because it has not finished initializing.",
-    0x801F000F: "Do not attach the filter to the volume at this time.",
-    0x801F0010: "Do not detach the filter from the volume at this time.",
-    0x801F0011: "An instance already exists at this altitude on the volume specified.",
-    0x801F0012: "An instance already exists with this name on the volume specified.",
-    0x801F0013: "The system could not find the filter specified.",
-    0x801F0014: "The system could not find the volume specified.",
-    0x801F0015: "The system could not find the instance specified.",
-}
-WIN32_OF_STATUS = {
-    0xC0000034: 2,
-    0xC000003A: 3,
-    0xC0000022: 5,
-    0xC000009A: 14,
-    0xC0000017: 14,
-    0xC000000D: 87,
-    0xC000007A: 127,
-    0xC0000139: 127,
-    0xC0000263: 127,
-    0xC000007B: 193,
-    0xC0000428: 577,
-    0xC000010E: 1056,
-    0xC0000001: 31,
-}
 
 
 class Refused(Exception):
     """What the filter manager answered, with its HRESULT."""
 
     def __init__(self, hresult: int, text: str = "") -> None:
-        super().__init__(text or MESSAGES.get(hresult, f"Unknown error 0x{hresult:08x}."))
+        super().__init__(text or message_of(hresult) or f"Unknown error 0x{hresult:08x}.")
         self.hresult = hresult
-
-
-def hresult_of(status: int) -> int:
-    """The HRESULT fltlib gives for an NTSTATUS."""
-    if status >> 16 == 0xC01C:
-        return 0x801F0000 | (status & 0xFFFF)
-    win32 = WIN32_OF_STATUS.get(status)
-    return 0x80070000 | win32 if win32 is not None else 0x10000000 | status
 
 
 def refusal(error: KernelError) -> Refused:
@@ -67,9 +24,9 @@ def refusal(error: KernelError) -> Refused:
     if error.hresult is not None:
         return Refused(error.hresult)
     status = int(error.answer.get("ntstatus") or 0xC0000001) & 0xFFFFFFFF
-    hresult = hresult_of(status)
+    hresult = hresult_of_status(status)
     detail = str(error.answer.get("message") or "")
-    known = MESSAGES.get(hresult, f"NTSTATUS 0x{status:08x}.")
+    known = message_of(hresult) or f"NTSTATUS 0x{status:08x}."
     return Refused(hresult, f"{known} ({detail})" if detail else known)
 
 

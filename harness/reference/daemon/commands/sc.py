@@ -1,5 +1,6 @@
 """sc: the service database, which is a part of the registry."""
 
+from harness.nt.hresult import WIN32_MESSAGES
 from harness.reference.client import KernelError
 from harness.reference.daemon.commands import fltmc
 from harness.reference.daemon.commands.table import Invocation, command
@@ -8,17 +9,10 @@ from harness.reference.daemon.registry import SERVICES, NoSuchKey, Value
 TYPES = {"kernel": 1, "filesys": 2}
 STARTS = {"boot": 0, "system": 1, "auto": 2, "demand": 3, "disabled": 4}
 ERRORS = {"ignore": 0, "normal": 1, "severe": 2, "critical": 3}
-MESSAGES = {
-    87: "The parameter is incorrect.",
-    1056: "An instance of the service is already running.",
-    1060: "The specified service does not exist as an installed service.",
-    1062: "The service has not been started.",
-    1073: "The specified service already exists.",
-}
 
 
 def _failed(call: Invocation, what: str, code: int) -> int:
-    call.out(f"[SC] {what} FAILED {code}:\n\n{MESSAGES[code]}\n")
+    call.out(f"[SC] {what} FAILED {code}:\n\n{WIN32_MESSAGES[code]}\n")
     return code
 
 
@@ -98,7 +92,7 @@ def _query(call: Invocation, name: str, options: dict[str, str]) -> int:
     try:
         kind = call.guest.registry.service(name).get("Type")
     except NoSuchKey:
-        call.out(f"[SC] EnumQueryServicesStatus:OpenService FAILED 1060:\n\n{MESSAGES[1060]}\n")
+        call.out(f"[SC] EnumQueryServicesStatus:OpenService FAILED 1060:\n\n{WIN32_MESSAGES[1060]}\n")
         return 1060
     words = {1: "KERNEL_DRIVER", 2: "FILE_SYSTEM_DRIVER"}
     call.out(f"\nSERVICE_NAME: {name}")

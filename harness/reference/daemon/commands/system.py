@@ -1,5 +1,7 @@
 """Commands about the system itself: hostname, ver, whoami, certutil, echo, exit."""
 
+import hashlib
+
 from harness.reference.daemon.commands.table import Invocation, command
 from harness.reference.daemon.paths import BadPath
 
@@ -67,19 +69,26 @@ def whoami(call: Invocation) -> int:
 
 @command("certutil")
 def certutil(call: Invocation) -> int:
-    """Accept `-f -addstore <store> <file>`: recorded, and checked by nobody, since the model checks no signatures."""
+    """`-f -addstore <store> <file>`: recorded, checked by nobody (no signatures here); `-hashfile <file> SHA256`."""
     words = [word for word in call.words[1:] if word.lower() != "-f"]
-    if len(words) != 3 or words[0].lower() not in ("-addstore", "/addstore"):
-        call.err("CertUtil: only -addstore <store> <file> is known here")
+    verb = words[0].lower().lstrip("-/") if words else ""
+    path = {"addstore": words[2:3], "hashfile": words[1:2]}.get(verb, [])
+    if len(words) != 3 or not path or (verb == "hashfile" and words[2].upper() != "SHA256"):
+        call.err("CertUtil: only -addstore <store> <file> and -hashfile <file> SHA256 are known here")
         return 1
     try:
-        present = call.guest.drives.local(words[2], call.command.shell.directory).is_file()
+        place = call.guest.drives.local(path[0], call.command.shell.directory)
+        present = place.is_file()
     except BadPath:
         present = False
     if not present:
-        call.err("CertUtil: -addstore command FAILED: 0x80070002 (WIN32: 2 ERROR_FILE_NOT_FOUND)")
+        call.err(f"CertUtil: -{verb} command FAILED: 0x80070002 (WIN32: 2 ERROR_FILE_NOT_FOUND)")
         return -2147024894
-    call.guest.certificates.append(f"{words[1]} {words[2]}")
-    call.out(f'{words[1]}\nCertificate "{words[2]}" added to store.')
-    call.out("CertUtil: -addstore command completed successfully.")
+    if verb == "addstore":
+        call.guest.certificates.append(f"{words[1]} {words[2]}")
+        call.out(f'{words[1]}\nCertificate "{words[2]}" added to store.')
+    else:
+        with place.open("rb") as file:
+            call.out(f"SHA256 hash of {path[0]}:\n{hashlib.file_digest(file, 'sha256').hexdigest()}")
+    call.out(f"CertUtil: -{verb} command completed successfully.")
     return 0

@@ -1,0 +1,72 @@
+"""`fltlab image verify NAME`: starts one guest and prints what the self-test finds."""
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.errors import ExitCode
+from harness.guest.selftest import Expectation, Finding, self_test
+from harness.image.store import ImageStore
+from harness.plugin.options import Settings
+from harness.plugin.providers import provider_for
+
+
+def report_self_test(name: str, accelerator: str, *, as_json: bool, raw: bool) -> ExitCode:
+    """Print a table of all checks; 1 if the guest differs from what is expected."""
+    settings = Settings(
+        guests=(name,), accelerator=accelerator, out=None, seed=1, drivers=(), replacements={}, mutants=(),
+        image_directory=None,
+    )  # fmt: skip
+    console = Console(highlight=False, soft_wrap=True)
+    findings: list[Finding] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="fltlab-verify-") as folder,
+        provider_for(name, settings).open(Path(folder) / "guest", None) as opened,
+    ):
+        for finding in self_test(opened.guest, expectation_of(name)):
+            findings.append(finding)
+            if not as_json:
+                typer.echo(f"{'OK' if finding.ok else 'DIFFERENT':9}  {finding.check}", err=True)
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _print_table(console, findings, raw=raw)
+    return ExitCode.PASSED if all(finding.ok for finding in findings) else ExitCode.FAILED
+
+
+def expectation_of(name: str) -> Expectation:
+    """What the image's own facts say of its guests."""
+    image = next((image for image in ImageStore().images() if image.name == name), None)
+    facts = image.facts if image is not None else {}
+    if facts.get("kind") != "windows":
+        return Expectation()
+    machine = facts.get("machine")
+    build = facts.get("build")
+    return Expectation(
+        build=int(str(build)) if build is not None else None,
+        test_signing=not (isinstance(machine, dict) and machine.get("secure_boot")),
+        secure_boot=bool(isinstance(machine, dict) and machine.get("secure_boot")),
+    )
+
+
+def _print_table(console: Console, findings: list[Finding], *, raw: bool) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("", "check", "measured", "difference"):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        cells = ("OK" if finding.ok else "DIFFERENT", finding.check, finding.measured, finding.difference)
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    for finding in findings:
+        if raw or not finding.ok:
+            console.print(f"\n{finding.check}: {finding.difference or 'as expected'}", markup=False)
+            for line in finding.raw:
+                console.print(f"  {line}", markup=False)
+            if finding.hint:
+                console.print(f"  try:  {finding.hint}", markup=False)
