@@ -1,7 +1,7 @@
 """One guest from the outside: its life, its WinRM service, files, and the deployment of drivers."""
 
 from harness.guest.command import CommandResult
-from harness.guest.endpoint import Authentication, Endpoint
+from harness.guest.endpoint import Authentication, Endpoint, SshEndpoint
 from harness.guest.guest import Guest
 from harness.guest.kernel import KernelOptions
 from harness.guest.local import LocalGuest
@@ -21,4 +21,5 @@ __all__ = [
     "KernelOptions",
     "LocalGuest",
     "Profile",
+    "SshEndpoint",
 ]

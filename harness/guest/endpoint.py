@@ -1,5 +1,6 @@
-"""Where and how a guest's WinRM service is reached."""
+"""Where and how a guest's WinRM service is reached, and its SSH server if it has one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -32,3 +33,22 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port} (WinRM, {self.authentication.value}, user {self.user})"
+
+
+@dataclass(frozen=True)
+class SshEndpoint:
+    """One guest's SSH server, for files only: who may come in, and the one key that it must show.
+
+    `host_key` is a line of known_hosts without its name ("ssh-ed25519 AAAA…"). `drives` says under which directory of
+    the server each drive of the guest lies; nothing else of it is touched.
+    """
+
+    port: int
+    user: str
+    host_key: str
+    private_key: str = field(repr=False)
+    drives: Mapping[str, str]
+    host: str = "127.0.0.1"
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port} (SFTP, user {self.user})"

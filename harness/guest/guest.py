@@ -1,15 +1,16 @@
 """One guest from the outside: run a command, put and get files, know which boot answered, and say why it broke."""
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.guest.crash import KernelStatus, kernel_error, parse_status, stopped_kernel, without_mark
-from harness.guest.endpoint import Endpoint
+from harness.guest.endpoint import Endpoint, SshEndpoint
 from harness.guest.errors import (
     CommandFailed,
     CommandTimeout,
@@ -23,9 +24,15 @@ from harness.guest.identity import Identity, parse_identity, require_boot
 from harness.guest.kernel import KernelOptions
 from harness.guest.profiles import GuestKind, Profile
 from harness.guest.state import GuestState, only_in
-from harness.guest.transfer import pack, verify
+from harness.guest.transfer import file_sha256, pack, verify
 from harness.guest.winrm import WinRmSession
 from harness.machine.deadlines import POLL_SECONDS, Deadline, Deadlines, Wait
+
+if TYPE_CHECKING:
+    from harness.guest.sftp import SftpSession
+
+LARGE = 64 * 1024 * 1024
+"""Bytes from which on a file goes over SFTP, which needs only a piece of it in memory; below, WinRM is quicker."""
 
 
 class Body(Protocol):
@@ -63,10 +70,12 @@ class Guest:
         endpoint: Endpoint,
         body: Body | None = None,
         deadlines: Deadlines | None = None,
+        ssh: SshEndpoint | None = None,
     ) -> None:
         self.name = name
         self.profile = profile
         self.endpoint = endpoint
+        self.ssh = ssh
         self.body = body
         self.drivers_under_test: tuple[str, ...] = ()
         self.deadlines = deadlines or (body.deadlines if isinstance(body, Mortal) else Deadlines())
@@ -142,7 +151,10 @@ class Guest:
     # -- files
 
     def put(self, source: Path | bytes, windows_path: str, timeout: float | Wait = Wait.GUEST_COMMAND) -> None:
-        """Put one file, or these bytes, at a path of the guest."""
+        """Put one file, or these bytes, at a path of the guest; a large file goes over SFTP where the guest has it."""
+        if isinstance(source, Path) and self.ssh is not None and source.stat().st_size >= LARGE:
+            self.put_by_sftp(source, windows_path, timeout)
+            return
         self.put_all({windows_path: source if isinstance(source, bytes) else source.read_bytes()}, timeout)
 
     def put_all(self, files: Mapping[str, bytes], timeout: float | Wait = Wait.GUEST_COMMAND) -> None:
@@ -155,6 +167,35 @@ class Guest:
         if not result.ok:
             raise CommandFailed(f"{windows_path} cannot be read in the guest {self.name!r}", details=result.describe())
         return result.stdout
+
+    @only_in(GuestState.READY)
+    def put_by_sftp(self, source: Path, windows_path: str, timeout: float | Wait = Wait.GUEST_COMMAND) -> None:
+        """Put one file over SFTP, in pieces; checked by SHA-256. `timeout` is for the guest to read it again."""
+        from harness.guest.sftp import digest_command, require_digest  # paramiko takes 0.2 s, and most runs need none
+
+        with self._sftp() as session, source.open("rb") as file:
+            session.put(file, source.stat().st_size, windows_path)
+        require_digest(windows_path, file_sha256(source), self.run(digest_command(windows_path), timeout=timeout))
+
+    @only_in(GuestState.READY)
+    def get_by_sftp(self, windows_path: str, target: Path) -> None:
+        """Get one file over SFTP, in pieces."""
+        with self._sftp() as session, target.open("wb") as file:
+            session.get(windows_path, file)
+
+    @contextlib.contextmanager
+    def _sftp(self) -> Iterator["SftpSession"]:
+        """A session of the guest's SFTP server; errors that mean that the guest is lost are remembered."""
+        from harness.guest.sftp import SftpSession
+
+        if self.ssh is None:
+            raise GuestError(f"the guest {self.name!r} has no SSH server", hint="use put and get, which go over WinRM")
+        check = self.body.check if self.body is not None else lambda: None
+        try:
+            with SftpSession(self.ssh, f"the guest {self.name!r}", self.deadlines, check) as session:
+                yield session
+        except (Unreachable, ConnectionLost, CredentialsRefused) as error:
+            raise self._broken(self._first_cause_of(error)) from error
 
     # -- who it is
 

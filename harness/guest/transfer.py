@@ -7,7 +7,7 @@ have written.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 from harness.guest.command import CommandResult
 from harness.guest.errors import TransferError
@@ -36,6 +36,12 @@ def verify(files: Mapping[str, bytes], result: CommandResult) -> None:
 def sha256(content: bytes) -> str:
     """SHA-256 in hex."""
     return hashlib.sha256(content).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _report(text: str) -> Iterable[tuple[str, str]]:

@@ -16,7 +16,7 @@ from harness.guest.winrm import WinRmSession
 from harness.host.accelerator import Choice, Probe, choose, parse_choice
 from harness.host.tools import Tool, version_of
 from harness.image import reference
-from harness.image.reference.boot import WINRM_PORT, GuestSecrets
+from harness.image.reference.boot import SSH_PORT, WINRM_PORT, GuestSecrets
 from harness.image.reference.payload import Payload
 from harness.image.store import Image, ImageStore
 from harness.machine.deadlines import Deadline, Deadlines, Wait
@@ -146,7 +146,8 @@ class ReferenceProvider:
         boot_id = own.configuration.boot_id
         if not told.ok or json.loads(told.output).get("boot_id") != boot_id:
             raise GuestError(f"the fork {machine.name} did not take on its identity", details=told.describe())
-        with Guest(self.name, REFERENCE, endpoint(machine, own), machine) as guest:
+        ssh = own.ssh_endpoint(machine.ports[SSH_PORT])
+        with Guest(self.name, REFERENCE, endpoint(machine, own), machine, ssh=ssh) as guest:
             yield guest
 
 

@@ -146,6 +146,22 @@ def test_a_fork_lets_in_by_its_own_ssh_key_and_shows_its_own_host_key(forked, wo
         transport.close()
 
 
+def test_a_file_that_went_into_a_fork_over_sftp_is_there_for_its_commands(forked, tmp_path):
+    machine, own = forked()
+    source, back = tmp_path / "source", tmp_path / "back"
+    source.write_bytes(os.urandom(3 << 20))
+    ssh = own.ssh_endpoint(machine.ports[SSH_PORT])
+    with Guest("fork", REFERENCE, endpoint(machine, own), machine, ssh=ssh) as guest:
+        guest.put_by_sftp(source, r"V:\Large\file.bin")
+        guest.put(b"over WinRM", r"C:\fltlab\small.bin")
+
+        assert guest.run(r"dir /b v:\large").output == "file.bin\n"
+        guest.get_by_sftp(r"V:\large\FILE.bin", back)
+        assert back.read_bytes() == source.read_bytes()
+        guest.get_by_sftp(r"C:\fltlab\small.bin", back)
+        assert back.read_bytes() == b"over WinRM"
+
+
 def test_the_ssh_key_of_the_template_opens_no_fork(forked, template):
     machine, _ = forked()
     frozen = reference.GuestSecrets.from_bytes(template.file(SECRETS))

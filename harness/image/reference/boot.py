@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from harness.guest.endpoint import SshEndpoint
 from harness.host.accelerator import Accelerator
 from harness.host.directories import write_private
 from harness.image.reference.builder import DATA_DISK, KERNEL, SYSTEM
@@ -128,6 +129,11 @@ class GuestSecrets:
                 "ssh_authorized_key": self.ssh.authorized_key(),
             }
         ).encode()
+
+    def ssh_endpoint(self, port: int) -> SshEndpoint:
+        """Return how the guest's SSH server is reached behind a forwarded port."""
+        drives = {"C": self.configuration.system, "V": self.configuration.volume}
+        return SshEndpoint(port, "root", self.ssh.host_public_key(), self.ssh.client_private_key(), drives)
 
     def to_bytes(self) -> bytes:
         """Return the secrets as bytes: a template keeps them, for its forks' first command."""
