@@ -21,6 +21,7 @@ COMMANDS = {
     "new-suite": "harness.cli.new_suite",
     "drivers": "harness.cli.drivers",
     "image": "harness.cli.image",
+    "guest": "harness.cli.guest",
     "doctor": "harness.cli.doctor",
     "bench": "harness.cli.bench",
     "test": "harness.cli.test",

@@ -38,6 +38,11 @@ def run(
     image_dir: Annotated[str | None, typer.Option("--image-dir", metavar="DIR", help=options.IMAGE_DIR.help)] = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=options.RESUME.help)] = None,
     keep_io: Annotated[bool, typer.Option("--keep-io", help=options.KEEP_IO.help)] = False,
+    filesystem: Annotated[
+        list[str] | None, typer.Option("--filesystem", metavar="NAME", help=options.FILESYSTEM.help)
+    ] = None,
+    verifier: Annotated[str | None, typer.Option("--verifier", metavar="LEVEL", help=options.VERIFIER.help)] = None,
+    pause: Annotated[bool, typer.Option("--pause-on-failure", help=options.PAUSE.help)] = False,
     expression: Annotated[str | None, typer.Option("-k", metavar="WORDS", help="Only tests whose names match.")] = None,
     workers: Annotated[str | None, typer.Option("-n", metavar="N", help="Guests to use at a time.")] = None,
 ) -> None:
@@ -52,6 +57,9 @@ def run(
         options.MUTANT: mutant,
         options.IMAGE_DIR: image_dir,
         options.KEEP_IO: keep_io or None,
+        options.FILESYSTEM: filesystem,
+        options.VERIFIER: verifier,
+        options.PAUSE: pause or None,
     }
     for_pytest, suites = _split(words or [])
     if resume is not None:

@@ -53,7 +53,22 @@ KEEP_IO = Option(
     "--keep-io", "keep the I/O of tests that pass too, so that `fltlab compare` can save it as a recording", kind=bool
 )
 
-OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME, KEEP_IO)
+FILESYSTEM = Option(
+    "--filesystem",
+    "file system of a Windows guest's data disk: ntfs, refs, exfat, fat32; several times for several (default: ntfs)",
+    "NAME",
+    repeatable=True,
+)
+VERIFIER = Option(
+    "--verifier",
+    "Driver Verifier of Windows guests: off, standard, filter, special-pool, low-resources (default: off)",
+    "LEVEL",
+)
+PAUSE = Option("--pause-on-failure", "stop at the first failure, its guest paused for a debugger", kind=bool)
+FILE_SYSTEM_MARK = "+"
+"""In a guest's name, before the file system of its data disk, where that is not the default: `windows-…+refs`."""
+
+OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME, KEEP_IO, FILESYSTEM, VERIFIER, PAUSE)
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,9 @@ class Settings:
     mutants: tuple[str, ...]
     image_directory: Path | None
     keep_io: bool = False
+    verifier: str = "off"
+    filesystems: tuple[str, ...] = ()
+    pause_on_failure: bool = False
 
     def as_options(self) -> dict[str, object]:
         """Plain data for run.json; options left at their default are left out."""
@@ -77,6 +95,8 @@ class Settings:
         given |= {"drivers": [str(path) for path in self.drivers]} if self.drivers else {}
         given |= {"replace": dict(self.replacements)} if self.replacements else {}
         given |= {"mutant": list(self.mutants)} if self.mutants else {}
+        given |= {"verifier": self.verifier} if self.verifier != "off" else {}
+        given |= {"filesystem": list(self.filesystems)} if self.filesystems else {}
         return given
 
 
@@ -88,7 +108,7 @@ def settings(config: pytest.Config) -> Settings:
         return Path(config.invocation_params.dir, value).resolve() if value else None
 
     return Settings(
-        guests=tuple(dict.fromkeys(config.getoption(GUEST.name) or [DEFAULT_GUEST])),
+        guests=_matrix(config.getoption(GUEST.name) or [DEFAULT_GUEST], config.getoption(FILESYSTEM.name) or []),
         accelerator=config.getoption(ACCEL.name),
         out=path(OUT),
         seed=config.getoption(SEED.name) or 1,
@@ -99,7 +119,20 @@ def settings(config: pytest.Config) -> Settings:
         mutants=tuple(config.getoption(MUTANT.name) or ()),
         image_directory=path(IMAGE_DIR),
         keep_io=bool(config.getoption(KEEP_IO.name)),
+        verifier=config.getoption(VERIFIER.name) or "off",
+        filesystems=tuple(config.getoption(FILESYSTEM.name) or ()),
+        pause_on_failure=bool(config.getoption(PAUSE.name)),
     )
+
+
+def _matrix(guests: list[str], filesystems: list[str]) -> tuple[str, ...]:
+    """Every guest with every file system; the reference kernel has but one, and is there once."""
+    names = (
+        [guest] if guest.startswith(DEFAULT_GUEST) else [f"{guest}{FILE_SYSTEM_MARK}{system}" for system in filesystems]
+        for guest in guests
+    )
+    flat = [name for of_guest, guest in zip(names, guests, strict=True) for name in of_guest or [guest]]
+    return tuple(dict.fromkeys(flat))
 
 
 def _replacement(given: str) -> tuple[str, str]:

@@ -40,6 +40,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         facts.folder = str(folder.relative_to(run.directory))
         if not (folder / FOLDER).exists():
             _save(item.stash.get(LEASE, None), folder / FOLDER, run.directory)
+            lease = item.stash.get(LEASE, None)
+            if lease is not None and run.settings.pause_on_failure and not (folder / FOLDER / CRASH).exists():
+                from harness.plugin.pause import pause
+
+                pause(item, lease.guest, run.settings)
             crash = folder / FOLDER / CRASH
             if crash.exists():
                 report.sections.append((f"the dump of {facts.guest}", crash.read_text(encoding="utf-8")))

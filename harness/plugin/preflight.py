@@ -23,6 +23,8 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         chosen = settings(config)
         require_known(chosen)
+        if chosen.pause_on_failure and getattr(config.option, "numprocesses", None):
+            raise ConfigurationError("--pause-on-failure does not go with -n: a worker has no terminal")
         if chosen.out is not None:
             require_usable(chosen.out)
     except FltLabError as error:
@@ -35,7 +37,9 @@ def require_known(chosen: Settings) -> None:
         from harness.plugin.providers import require_guest
 
         for name in chosen.guests:
-            require_guest(name)
+            require_guest(name, chosen)
+    if chosen.verifier != "off" or chosen.filesystems:
+        _require_windows(chosen)
     if chosen.accelerator is not None:
         from harness.host.accelerator import parse_choice
 
@@ -50,6 +54,22 @@ def require_known(chosen: Settings) -> None:
         drivers = Drivers(chosen.drivers)
         for name in [*chosen.replacements, *chosen.replacements.values()]:
             drivers.require(name)
+
+
+def _require_windows(chosen: Settings) -> None:
+    """Raise ConfigurationError if what only Windows has is asked of reference guests alone."""
+    from harness.guest.data_disk import parse_file_system
+    from harness.guest.verifier import parse_level
+
+    parse_level(chosen.verifier)
+    for system in chosen.filesystems:
+        parse_file_system(system)
+    if all(name.startswith(DEFAULT_GUEST) for name in chosen.guests):
+        raise ConfigurationError(
+            "--verifier and --filesystem are for Windows guests",
+            details=("the reference kernel's own verifier is always on, and it models one file system",),
+            hint="--guest windows-…; fltlab image list",
+        )
 
 
 def require_usable(directory: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from harness.errors import ConfigurationError
 from harness.guest import Guest, KernelOptions
 from harness.plugin.marks import did_you_mean
-from harness.plugin.options import Settings
+from harness.plugin.options import FILE_SYSTEM_MARK, Settings
 from harness.plugin.scene import Scene
 from harness.plugin.stack import Stack
 from harness.report.provenance import GuestFacts
@@ -72,16 +72,38 @@ PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
 }
 
 
-def require_guest(name: str) -> None:
+def require_guest(name: str, settings: Settings) -> None:
     """Raise ConfigurationError if there is no guest of this name: an unknown name is the user's mistake."""
-    if name not in PROVIDERS:
+    if name in PROVIDERS:
+        return
+    from harness.guest.data_disk import parse_file_system
+    from harness.image.windows.recipe import windows_images as known_images
+    from harness.plugin.windows_guest import windows_images
+
+    image, mark, system = name.partition(FILE_SYSTEM_MARK)
+    if mark:
+        parse_file_system(system)
+    built = windows_images(settings.image_directory)
+    if image in built:
+        return
+    if image in known_images():
         raise ConfigurationError(
-            f"there is no guest called {name!r}{did_you_mean(name, PROVIDERS)}",
-            details=(f"guests: {', '.join(PROVIDERS)}",),
+            f"the image {image} has not been built",
+            details=("its Windows comes from an ISO or a disk of yours",),
+            hint=f"fltlab image build {image} --iso FILE   (docs/windows.md)",
         )
+    known = [*PROVIDERS, *built]
+    raise ConfigurationError(
+        f"there is no guest called {name!r}{did_you_mean(name, [*known, *known_images()])}",
+        details=(f"guests: {', '.join(known)}",),
+    )
 
 
 def provider_for(name: str, settings: Settings) -> Provider:
     """The provider of a guest's name."""
-    require_guest(name)
-    return PROVIDERS[name](settings)
+    require_guest(name, settings)
+    if name in PROVIDERS:
+        return PROVIDERS[name](settings)
+    from harness.plugin.windows_guest import WindowsProvider
+
+    return WindowsProvider(name, settings)

@@ -97,14 +97,18 @@ class Stack:
         handles = (FilterHandle(label, has_port=has_port) for label, has_port in self._ports.items())
         return DeployedStack(tuple(handles), dict(self._hashes))
 
+    def remove(self) -> None:
+        """Detach, unload and forget what stands, if something does."""
+        if self._deployment is not None:
+            self._deployment.remove()
+            self._plan = self._deployment = None
+
     def forget(self) -> None:
         """A test has detached or unloaded something: the next test needs the stack anew."""
         self._plan = None
 
     def _replace(self, plan: StackPlan, built: Mapping[str, BuiltDriver]) -> None:
-        if self._deployment is not None:
-            self._deployment.remove()
-            self._plan = self._deployment = None
+        self.remove()
         stack = [
             DriverUnderTest(entry, built[plan.driver_of(entry)], plan.options.get(entry.label, DriverOptions()))
             for entry in plan.entries

@@ -1,0 +1,70 @@
+"""`fltlab guest`: one guest by itself, for a person."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import ConfigurationError
+from harness.guest.stack import parse_stack, place
+from harness.plugin.drivers import PROBE, Drivers
+from harness.plugin.options import Settings
+from harness.plugin.pause import paused, wait_for_enter
+from harness.plugin.providers import Opened, provider_for
+from harness.plugin.stack import StackPlan
+
+group = typer.Typer(help="Start one guest: run a command in it, or look at it with a debugger.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of the guest: reference, reference-local, or a Windows image.")]
+StackOption = Annotated[
+    str, typer.Option("--stack", metavar="STACK", help="Minifilters to load, e.g. 'observer@above, completion'.")
+]
+DriversOption = Annotated[list[Path] | None, typer.Option("--drivers", help="Directory of further drivers.")]
+
+
+@group.command("exec")
+def execute(name: Name, command: str, stack: StackOption = "", drivers: DriversOption = None) -> None:
+    """Start a guest, run one command line in it, print what it prints, and end with its exit code."""
+    settings = _settings(name, drivers)
+    with _opened(settings, stack) as opened:
+        result = opened.guest.run(command)
+    sys.stdout.buffer.write(result.stdout)
+    sys.stderr.buffer.write(result.stderr)
+    raise typer.Exit(result.exit_code & 0xFF)
+
+
+@group.command("debug")
+def debug(name: Name, stack: StackOption = "", drivers: DriversOption = None) -> None:
+    """Start a guest, load minifilters, pause it with QEMU's gdb stub on loopback, and say how to connect.
+
+    It ends with Enter, or Ctrl-C.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigurationError("fltlab guest debug waits for Enter, and there is no terminal")
+    settings = _settings(name, drivers)
+    with _opened(settings, stack) as opened:
+        typer.echo("\n".join(paused(opened.guest, settings)))
+        wait_for_enter()
+
+
+def _settings(name: str, drivers: list[Path] | None) -> Settings:
+    return Settings((name,), None, None, 1, tuple(path.resolve() for path in drivers or ()), {}, (), None)
+
+
+@contextmanager
+def _opened(settings: Settings, stack: str) -> Iterator[Opened]:
+    plan = StackPlan(tuple(place(parse_stack(stack))), {}, {})
+    built = Drivers(settings.drivers).build([*plan.drivers, PROBE])
+    provider = provider_for(settings.guests[0], settings)
+    with tempfile.TemporaryDirectory(prefix="fltlab-guest-") as folder, provider.open(Path(folder), None) as opened:
+        opened.stack.deploy(plan, built)
+        yield opened
+    provider.close()
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(group, name="guest")

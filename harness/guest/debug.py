@@ -1,0 +1,55 @@
+"""A debugger for a guest that is paused: QEMU's gdb stub on loopback, and the words that say how to connect.
+
+The stub sees the processors and memory of the machine and knows nothing of Windows; ntoseye does, over the same stub,
+and so does WinDbg where the image was prepared for kernel debugging.
+"""
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import HostError
+from harness.guest.profiles import GuestKind
+from harness.host.ports import LOOPBACK
+from harness.machine.machine import Machine
+from harness.machine.state import MachineState
+
+_ENDED = frozenset({MachineState.NEW, MachineState.ENDED})
+
+
+def open_gdb_stub(machine: Machine) -> int:
+    """Have QEMU listen for gdb on a free port of loopback; the port. The guest is paused, if it was running.
+
+    HostError if the machine has ended, or QEMU does not listen.
+    """
+    if machine.state in _ENDED:
+        raise HostError(f"the machine {machine.name} is {machine.state.value}: there is nothing to debug")
+    if machine.state is MachineState.RUNNING:
+        machine.pause()
+    # QEMU does not say which port it took for 0: one that is free now is named, and QEMU says if it is not any more.
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port = int(probe.getsockname()[1])
+    said = machine.qmp.human(f"gdbserver tcp:{LOOPBACK}:{port}")
+    if "Waiting for gdb" not in said:
+        raise HostError(f"QEMU does not listen for gdb on port {port}", details=tuple(said.splitlines()))
+    return port
+
+
+def how_to_connect(port: int, kind: GuestKind, symbols: Sequence[Path], *, kernel_debugger: str = "off") -> list[str]:
+    """What a person types to debug the paused guest; `kernel_debugger` is that of the image's recipe."""
+    lines = [
+        f"gdb:      gdb -ex 'set architecture i386:x86-64' -ex 'target remote {LOOPBACK}:{port}'",
+    ]
+    if kind is GuestKind.WINDOWS:
+        paths = "".join(f" --sympath-append {directory}" for directory in symbols)
+        lines.append(f"ntoseye:  ntoseye -b gdb --connect {LOOPBACK}:{port}{paths}   (pip install 'fltlab[debug]')")
+        if kernel_debugger == "serial":
+            lines.append("WinDbg:   File, Attach to kernel, COM: the image was prepared for its second serial port")
+        else:
+            lines.append("WinDbg:   the image was not prepared; kernel_debugger: serial in its image.yaml does that")
+    else:
+        lines.append("          that is the Linux around the reference kernel; the kernel itself says all it knows in")
+        lines.append("          guest/kernel.json of the test's folder, and runs again with the same seed")
+    lines += [f"symbols:  {directory}" for directory in symbols]
+    return lines

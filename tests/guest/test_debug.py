@@ -1,0 +1,91 @@
+"""A guest that is paused can be debugged: QEMU's gdb stub answers, and what is printed says how to reach it."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import main
+from harness.errors import ExitCode, GuestError, HostError
+from harness.guest import LocalGuest
+from harness.guest.debug import how_to_connect, open_gdb_stub
+from harness.guest.profiles import GuestKind
+from harness.host.accelerator import Accelerator
+from harness.host.ports import LOOPBACK
+from harness.machine.machine import Machine
+from harness.machine.parts import Board, Processor
+from harness.machine.spec import MachineSpec
+from harness.machine.state import MachineState
+from harness.plugin.options import Settings
+from harness.plugin.pause import paused
+
+SPEC = MachineSpec(board=Board(memory_mib=64), processor=Processor(Accelerator.TCG))
+SETTINGS = Settings(("reference",), None, None, 1, (), {}, (), None)
+
+
+def ask_gdb(port: int, command: str) -> str:
+    """Send one packet of gdb's remote protocol, and return the answer's content."""
+    packet = f"${command}#{sum(command.encode()) & 0xFF:02x}".encode()
+    with socket.create_connection((LOOPBACK, port), timeout=10) as connection:
+        connection.sendall(packet)
+        answer = b""
+        while b"#" not in answer:
+            answer += connection.recv(4096)
+    return answer.decode().partition("$")[2].partition("#")[0]
+
+
+def test_a_paused_machine_answers_gdb_on_loopback(tmp_path: Path):
+    with Machine(SPEC, tmp_path / "machine") as machine:
+        port = open_gdb_stub(machine)
+
+        assert machine.state is MachineState.PAUSED
+        assert ask_gdb(port, "?").startswith("T05")
+
+
+def test_a_machine_that_has_ended_is_not_debugged(tmp_path: Path):
+    machine = Machine(SPEC, tmp_path / "machine")
+
+    with pytest.raises(HostError, match="there is nothing to debug"):
+        open_gdb_stub(machine)
+
+
+def test_a_guest_without_a_machine_cannot_be_paused(tmp_path: Path):
+    with LocalGuest(tmp_path) as guest, pytest.raises(GuestError, match="is no machine of QEMU"):
+        paused(guest, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "debugger", "said"),
+    [
+        (GuestKind.WINDOWS, "off", "WinDbg:   the image was not prepared"),
+        (GuestKind.WINDOWS, "off", "ntoseye -b gdb --connect 127.0.0.1:4711 --sympath-append build/drivers"),
+        (GuestKind.WINDOWS, "serial", "WinDbg:   File, Attach to kernel, COM"),
+        (GuestKind.REFERENCE, "off", "the Linux around the reference kernel"),
+    ],
+)
+def test_what_is_printed_says_how_to_connect_and_where_symbols_are(kind, debugger, said):
+    lines = "\n".join(how_to_connect(4711, kind, [Path("build/drivers")], kernel_debugger=debugger))
+
+    assert "target remote 127.0.0.1:4711" in lines
+    assert said in lines
+    assert lines.endswith("symbols:  build/drivers")
+
+
+def test_a_command_is_run_in_a_guest_of_its_own(capfdbinary: pytest.CaptureFixture[bytes]):
+    assert main(["guest", "exec", "reference-local", "fltmc.exe filters", "--stack", "observer@above, completion"]) == 0
+
+    printed = capfdbinary.readouterr().out
+    assert b"fltlab-above" in printed
+    assert b"fltlab-completion" in printed
+
+
+def test_debug_without_a_terminal_is_wrong_use(capsys: pytest.CaptureFixture[str]):
+    assert main(["guest", "debug", "reference"]) == ExitCode.USAGE
+    assert "there is no terminal" in capsys.readouterr().err
+
+
+def test_pause_on_failure_does_not_go_with_workers(pytester: pytest.Pytester):
+    ran = pytester.runpytest_subprocess("--pause-on-failure", "-n", "2", "-p", "no:cacheprovider")
+
+    assert ran.ret == pytest.ExitCode.USAGE_ERROR
+    assert "does not go with -n" in "\n".join(ran.errlines)

@@ -1,0 +1,154 @@
+"""Windows images are guests like the others: found by name, on every file system, verified; no Windows is here."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tree_sitter
+import tree_sitter_powershell
+
+from harness.errors import ConfigurationError, ExitCode
+from harness.guest import data_disk
+from harness.guest.data_disk import FileSystem
+from harness.guest.profiles.windows import powershell
+from harness.guest.stack import parse_stack, place
+from harness.guest.verifier import Level
+from harness.image.store import ImageStore
+from harness.image.windows.recipe import load_recipe
+from harness.plugin import windows_guest
+from harness.plugin.options import Settings, _matrix
+from harness.plugin.providers import provider_for, require_guest
+from harness.plugin.stack import StackPlan
+
+NAME = "windows-11-24h2"
+PLAN = StackPlan(tuple(place(parse_stack("observer@above, completion"))), {}, {})
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings((NAME,), "tcg", None, 1, (), {}, (), tmp_path / "images")
+
+
+@pytest.fixture
+def image(settings: Settings):
+    """An image in the store with all the facts that a build gives it, and disks without a Windows on them."""
+
+    def fill(directory: Path) -> dict[str, object]:
+        for name in ("system.qcow2", "variables.qcow2", "data.qcow2"):
+            (directory / name).write_bytes(b"QFI\xfb" + bytes(60))
+        machine = load_recipe(NAME).machine.model_dump(mode="json")
+        facts = {"kind": "windows", "winrm": "ntlm", "edition": "Enterprise", "build": "26100", "machine": machine}
+        return {**facts, "certificate": None, "expires": "2027-02-01"}
+
+    return ImageStore(settings.image_directory).get_or_build(NAME, "a" * 64, fill)
+
+
+def test_an_image_that_is_known_and_not_built_says_how_to_build_it(settings: Settings):
+    with pytest.raises(ConfigurationError, match="has not been built") as error:
+        require_guest(NAME, settings)
+
+    assert error.value.hint is not None
+    assert error.value.hint.startswith(f"fltlab image build {NAME} --iso FILE")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("windows-11-24h", "did you mean 'windows-11-24h2'"), (f"{NAME}+ext4", "there is no file system 'ext4'")],
+)
+def test_a_guest_that_is_none_is_wrong_use(name, said, settings: Settings, image):
+    with pytest.raises(ConfigurationError, match=said):
+        require_guest(name, settings)
+
+
+def test_reports_say_which_windows_gave_the_verdict(settings: Settings, image):
+    facts = provider_for(f"{NAME}+refs", replace(settings, verifier="filter")).facts
+
+    assert (facts.name, facts.kind, facts.image_sha256) == (f"{NAME}+refs", "windows", "a" * 64)
+    assert facts.notice == ""
+    assert facts.details["build"] == "26100"
+    assert facts.details["file system"] == "refs"
+    assert facts.details["verifier"] == "filter"
+
+
+def test_its_machine_has_overlays_over_all_that_the_image_has(settings: Settings, image):
+    provider = provider_for(NAME, settings)
+    assert isinstance(provider, windows_guest.WindowsProvider)
+
+    spec = provider._spec
+
+    assert {disk.image.path.parent for disk in spec.disks} == {image.directory}
+    assert all(disk.writable for disk in spec.disks)
+    assert spec.disk("data").serial == data_disk.DISK_SERIAL
+
+
+@pytest.mark.parametrize(
+    ("guests", "systems", "names"),
+    [
+        (["reference", NAME], [], ("reference", NAME)),
+        (["reference", NAME], ["ntfs", "refs"], ("reference", f"{NAME}+ntfs", f"{NAME}+refs")),
+        ([NAME, NAME], ["exfat", "exfat"], (f"{NAME}+exfat",)),
+    ],
+)
+def test_the_matrix_has_every_windows_with_every_file_system(guests, systems, names):
+    assert _matrix(guests, systems) == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--verifier", "standard"], "--verifier and --filesystem are for Windows guests"),
+        (["--verifier", "all"], "there is no level 'all' of Driver Verifier"),
+        (["--filesystem", "ntfs", "--guest", "reference-local"], "are for Windows guests"),
+        (["--filesystem", "ext4"], "there is no file system 'ext4'"),
+    ],
+)
+def test_what_only_windows_has_is_refused_before_any_guest_starts(arguments, said, pytester: pytest.Pytester):
+    ran = pytester.runpytest(*arguments, "-p", "no:cacheprovider")
+
+    assert ran.ret == ExitCode.HOST or ran.ret == pytest.ExitCode.USAGE_ERROR
+    assert said in "\n".join(ran.errlines)
+
+
+@pytest.mark.parametrize("system", list(FileSystem))
+def test_the_script_of_the_data_disk_is_powershell_that_fits_a_command_line(system: FileSystem):
+    script = data_disk.script(system)
+    tree = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language())).parse(script.encode())
+
+    assert not tree.root_node.has_error
+    assert "@" not in script
+    assert powershell(script)
+
+
+class Recorder:
+    """Notes what the stack of a verified guest does, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        monkeypatch.setattr(windows_guest.Stack, "deploy", lambda *_: self.done.append("deploy"))
+        monkeypatch.setattr(windows_guest.Stack, "remove", lambda _: self.done.append("remove"))
+        monkeypatch.setattr(
+            windows_guest, "apply", lambda _, level, names, build, __: self.done.append(f"{level} {names} {build}")
+        )
+
+
+def test_driver_verifier_is_set_before_the_drivers_of_a_stack_are_loaded(monkeypatch: pytest.MonkeyPatch):
+    seen = Recorder(monkeypatch)
+
+    windows_guest.VerifiedStack(None, Level.FILTER, 26100).deploy(PLAN, {})  # type: ignore[arg-type]
+
+    assert seen.done == ["remove", "filter ['fltlab-above.sys', 'fltlab-completion.sys'] 26100", "deploy"]
+
+
+def test_without_driver_verifier_nothing_is_set(monkeypatch: pytest.MonkeyPatch):
+    seen = Recorder(monkeypatch)
+
+    windows_guest.VerifiedStack(None, Level.OFF, 26100).deploy(PLAN, {})  # type: ignore[arg-type]
+
+    assert seen.done == ["deploy"]
+
+
+def test_facts_are_plain_data(settings: Settings, image):
+    from dataclasses import asdict
+
+    assert json.loads(json.dumps(asdict(provider_for(NAME, settings).facts)))["kind"] == "windows"
