@@ -11,7 +11,7 @@ and nest: the one set last is lifted first.
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -115,12 +115,19 @@ class DiskFaults:
         """Let through so many operations or bytes a second at most, evenly."""
         if operations_per_second <= 0 and bytes_per_second <= 0:
             raise ConfigurationError("a slow disk needs a limit: operations or bytes a second")
+        with self._throttled(operations_per_second, bytes_per_second) as fault:
+            yield fault
+
+    @contextlib.contextmanager
+    def _throttled(
+        self, operations_per_second: int, bytes_per_second: int, before: Callable[[str], object] | None = None
+    ) -> Iterator[Fault]:
         group = f"{self._disk.name}-throttle-{next(self._numbers)}"
         limits = {"iops-total": operations_per_second, "bps-total": bytes_per_second}
         arguments = {"qom-type": "throttle-group", "id": group, "limits": {k: v for k, v in limits.items() if v > 0}}
         self._machine.qmp.execute("object-add", arguments)
         try:
-            with self._above({"driver": "throttle", "throttle-group": group}, child="file") as fault:
+            with self._above({"driver": "throttle", "throttle-group": group}, "file", before) as fault:
                 yield fault
         finally:
             if self._machine.state is not MachineState.ENDED:
@@ -137,9 +144,13 @@ class DiskFaults:
     @contextlib.contextmanager
     def stalled(self) -> Iterator[Fault]:
         """Have operations hang until the fault is lifted: a byte a second gets through, hours are spent."""
-        with self.slow(bytes_per_second=1) as fault:
-            # The limit holds from the second operation on: let QEMU itself make the first.
-            self._machine.qmp.human(f'qemu-io {fault.node} "read 0 64k"')
+
+        def spend(node: str) -> None:
+            # The limit holds from the second operation on, so QEMU itself makes the first: before the guest can. If the
+            # guest were first, QEMU would wait for its own, and hang with the disk.
+            self._machine.qmp.human(f'qemu-io {node} "read 0 64k"')
+
+        with self._throttled(0, 1, spend) as fault:
             yield fault
 
     @contextlib.contextmanager
@@ -177,8 +188,13 @@ class DiskFaults:
         self._machine.qmp.execute("device_add", self._disk.device_properties(self._stack[-1]))
 
     @contextlib.contextmanager
-    def _above(self, node: Mapping[str, Any], child: str) -> Iterator[Fault]:
-        """Put a filter node between the disk's topmost node and its device, and take it out again."""
+    def _above(
+        self, node: Mapping[str, Any], child: str, before: Callable[[str], object] | None = None
+    ) -> Iterator[Fault]:
+        """Put a filter node between the disk's topmost node and its device, and take it out again.
+
+        `before` is called with its name when it is there, and the guest does not use it yet.
+        """
         if self._disk.bus is Bus.USB:
             raise ConfigurationError(
                 f"the disk {self._disk.name} is on usb-storage, which can only be pulled",
@@ -189,6 +205,8 @@ class DiskFaults:
         since = qmp.last_event
         qmp.execute("blockdev-add", {**node, "node-name": name, child: below})
         try:
+            if before is not None:
+                before(name)
             self._attach(name)
         except FltLabError:
             qmp.execute("blockdev-del", node_name=name)

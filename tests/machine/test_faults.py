@@ -1,6 +1,7 @@
 """A disk fails as it was told to, for as long as it was told to, and the guest lives on."""
 
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,6 +183,43 @@ def test_an_ahci_disk_fails_as_it_was_told_to(at_work):
         assert says("WR")
     with faults.full():
         assert says("wR")
+    assert says("WR")
+
+
+def test_an_ahci_disk_fails_so_often_and_no_more(at_work):
+    machine, says = at_work(Bus.IDE)
+    with DiskFaults(machine, "data").errors(Operation.READ, sectors=range(2048, 2049), count=2) as fault:
+        assert says("WR")
+        assert len(fault.hits) == 2
+
+
+def test_an_ahci_disk_that_is_write_protected_can_be_read(at_work):
+    machine, says = at_work(Bus.IDE)
+    with DiskFaults(machine, "data").read_only() as fault:
+        assert says("wR")
+        assert {event.data["reason"] for event in fault.hits} == {"Read-only file system"}
+    assert says("WR")
+
+
+def test_an_ahci_disk_is_as_slow_as_it_was_told_to_be(at_work):
+    machine, says = at_work(Bus.IDE)
+    with DiskFaults(machine, "data").latency(100):
+        says("W", times=1)
+        begin = time.monotonic()
+        says("WR", times=5)
+        assert time.monotonic() - begin > 0.7  # ten operations; an upper bound would measure this machine
+
+
+def test_an_ahci_disk_that_stalls_says_nothing_until_it_goes_on(at_work):
+    machine, says = at_work(Bus.IDE)
+    sizes: list[int] = []
+
+    def look() -> tuple[bool | None, str]:
+        sizes.append(machine.serial_log.stat().st_size)
+        return (len(sizes) > 30 and len(set(sizes[-30:])) == 1) or None, f"{sizes[-1]} bytes"
+
+    with DiskFaults(machine, "data").stalled():
+        Deadline(30, "the firmware to fall silent").poll(look, interval=0.01)
     assert says("WR")
 
 
