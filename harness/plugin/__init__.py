@@ -11,6 +11,7 @@ pytest_plugins = [
     "harness.plugin.marks",
     "harness.plugin.facts",
     "harness.plugin.outcomes",
+    "harness.plugin.comparison",
     "harness.plugin.evidence",
     "harness.plugin.postmortem",
     "harness.plugin.recording",

@@ -162,3 +162,23 @@ def test_a_directory_that_holds_something_else_is_left_alone(run, pytester: pyte
     assert result.ret != 0
     assert (pytester.path / "run" / "thesis.txt").read_text() == "years of work"
     assert "not empty" in result.stdout.str() + result.stderr.str()
+
+
+def test_two_orders_of_callbacks_that_differ_are_both_shown_whole(run):
+    result, _ = run(
+        """
+        import pytest
+
+        @pytest.mark.rule("REG-01")
+        def test_path():
+            assert ["above.pre", "low.pre", "low.post", "above.post"] == ["above.pre", "above.post"]
+        """
+    )
+
+    result.stdout.fnmatch_lines(
+        [
+            "E*the callbacks did not come as they must",
+            "E*came:      above.pre, low.pre, low.post, above.post",
+            "E*must come: above.pre, above.post",
+        ]
+    )
