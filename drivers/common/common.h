@@ -169,6 +169,7 @@ VOID LabUnpark(PLAB_OPERATION Operation, BOOLEAN Resumed);
 VOID LabHold(PLAB_OPERATION Operation);
 VOID LabWaitForRelease(PLAB_OPERATION Operation);
 ULONG LabRelease(ULONG RuleId, PFLT_INSTANCE Instance);
+VOID LabForgetHolds(VOID);
 VOID LabCountOperations(ULONG *Held, ULONG *Outstanding, ULONG *PendedTotal, ULONG *ResumedTotal);
 VOID LabClearCounters(VOID);
 VOID LabDeleteOperations(VOID);

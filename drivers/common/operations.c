@@ -204,6 +204,21 @@ LabRelease(ULONG RuleId, PFLT_INSTANCE Instance)
     return Count;
 }
 
+/* The rules are gone: operations on their way keep theirs, but are held no more, as nobody may be left to release them. */
+VOID
+LabForgetHolds(VOID)
+{
+    PLIST_ENTRY Link;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Operations.Lock, &Irql);
+    for (Link = Operations.Head.Flink; Link != &Operations.Head; Link = Link->Flink) {
+        ClearFlag(CONTAINING_RECORD(Link, LAB_OPERATION, Link)->Match.Rule.Flags,
+                  FLTLAB_RULE_HOLD | FLTLAB_RULE_POST_HOLD);
+    }
+    KeReleaseSpinLock(&Operations.Lock, Irql);
+}
+
 VOID
 LabCountOperations(ULONG *Held, ULONG *Outstanding, ULONG *PendedTotal, ULONG *ResumedTotal)
 {

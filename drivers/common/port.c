@@ -41,6 +41,7 @@ static VOID
 Clear(VOID)
 {
     LabClearRules();
+    LabForgetHolds();
     LabRelease(0, NULL);
     LabClearCounters();
 }

@@ -6,6 +6,8 @@
 
 #define DRAIN_EVENTS 256
 #define DRAIN_PATIENCE_MS 1000
+#define RELEASE_PATIENCE_MS 200
+#define RELEASE_QUIET_MS 5
 #define LOAD_DRIVER_PRIVILEGE 10 /* SE_LOAD_DRIVER_PRIVILEGE */
 #define POLL_TICKS (1 * TICKS_PER_MS)
 
@@ -106,6 +108,15 @@ Drain(PROBE_FILTER *Filter)
 }
 
 static NTSTATUS
+Clear(const PROBE_FILTER *Filter)
+{
+    FLTLAB_REQUEST Request;
+
+    InitializeRequest(&Request, FLTLAB_COMMAND_CLEAR, sizeof(Request));
+    return Send(Filter, &Request, sizeof(Request), NULL, 0);
+}
+
+static NTSTATUS
 Release(const PROBE_FILTER *Filter, ULONG RuleId, ULONG *Count)
 {
     FLTLAB_RULE_REQUEST Request;
@@ -121,25 +132,12 @@ Release(const PROBE_FILTER *Filter, ULONG RuleId, ULONG *Count)
     return Status;
 }
 
-/* A thread that a minifilter holds in the kernel would keep this process, and so the port, from ending. */
-void
-ReleaseEverything(void)
-{
-    ULONG Index;
-    ULONG Count;
-
-    for (Index = 0; Index < FilterCount; Index++) {
-        Release(&Filters[Index], 0, &Count);
-    }
-}
-
 /* filter <label> [\port] */
 void
 FilterVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     const char *Label = Line->Words[1];
     const char *Name = Line->Count > 2 ? Line->Words[2] : Join("\\fltlab-", Label);
-    FLTLAB_REQUEST Request;
     PROBE_FILTER *Filter;
 
     ULONG Index;
@@ -159,8 +157,7 @@ FilterVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     }
     Filter->Label = Label;
     FilterCount++;
-    InitializeRequest(&Request, FLTLAB_COMMAND_CLEAR, sizeof(Request));
-    Step->Status = Send(Filter, &Request, sizeof(Request), NULL, 0);
+    Step->Status = Clear(Filter);
     if (Step->Status < 0) {
         FilterError(Line, "the minifilter does not speak this version of fltlab's control protocol", Label,
                     Step->Status);
@@ -200,16 +197,56 @@ Expect(PROBE_LINE *Line, PROBE_STEP *Step, ULONG (*Seen)(const PROBE_LINE *Line,
     }
 }
 
+/* Reply is all zero for a minifilter that is gone. */
+static void
+Query(const PROBE_FILTER *Filter, FLTLAB_QUERY_REPLY *Reply)
+{
+    FLTLAB_REQUEST Request;
+
+    memset(Reply, 0, sizeof(*Reply));
+    InitializeRequest(&Request, FLTLAB_COMMAND_QUERY, sizeof(Request));
+    Send(Filter, &Request, sizeof(Request), Reply, sizeof(*Reply));
+}
+
 static ULONG
 Held(const PROBE_LINE *Line, PROBE_FILTER *Filter)
 {
-    FLTLAB_REQUEST Request;
     FLTLAB_QUERY_REPLY Reply;
 
     (void)Line;
-    memset(&Reply, 0, sizeof(Reply));
-    InitializeRequest(&Request, FLTLAB_COMMAND_QUERY, sizeof(Request));
-    return Send(Filter, &Request, sizeof(Request), &Reply, sizeof(Reply)) < 0 ? 0 : Reply.Held;
+    Query(Filter, &Reply);
+    return Reply.Held;
+}
+
+/*
+ * A thread that a minifilter holds in the kernel would keep this process, and so the port, from ending. What is let go
+ * before the file system may be held again behind it, and in another minifilter: the rules go first, then go round until
+ * nobody has held anything for a while.
+ */
+void
+ReleaseEverything(void)
+{
+    ULONG Tries;
+    ULONG Index;
+    ULONG Count;
+    ULONG Quiet = 0;
+
+    for (Tries = 0; Quiet < RELEASE_QUIET_MS && Tries < RELEASE_PATIENCE_MS; Tries++) {
+        Quiet++;
+        for (Index = 0; Index < FilterCount; Index++) {
+            FLTLAB_QUERY_REPLY Reply;
+
+            if (Tries == 0) {
+                Clear(&Filters[Index]);
+            }
+            Release(&Filters[Index], 0, &Count);
+            Query(&Filters[Index], &Reply);
+            if (Reply.Held + Reply.Outstanding != 0) {
+                Quiet = 0;
+            }
+        }
+        Sleep100ns(POLL_TICKS);
+    }
 }
 
 /* expect-held <label> count=<n> [timeout=<ms>] */
