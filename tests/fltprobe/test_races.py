@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.minifilter.events import Mechanism, Phase
-from harness.nt import IrpMajor
+from harness.nt import IrpMajor, NtStatus
 from tests.fltprobe.conftest import Bench
 
 MakeBench = Callable[..., Bench]
@@ -144,4 +144,78 @@ def test_whatever_good_drivers_are_told_and_asked_they_break_no_rule(make_bench:
         bench.ask("unload", service=f"fltlab-{driver}")
 
     assert (ran.exit_code, ran.result.error, ran.remain) == (0, None, ())
+    assert bench.ask("status")["findings"] == []
+
+
+# -- what is held
+
+
+def test_a_notification_that_is_cancelled_while_a_filter_has_it_ends(bench: Bench):
+    bench.load("pending")
+
+    result = bench(r"""
+        filter  pending
+        rule    pending major=directory-control do=pend mechanism=thread resume=no-callback hold=yes
+        open    d V:\ options=directory,overlapped access=list
+        notify  d async=changed
+        expect-held pending count=1
+        cancel  d
+        release pending
+        wait    changed
+    """)
+
+    assert result.step("wait").status == NtStatus.CANCELLED
+
+
+def held_steps(choose: random.Random, drivers: list[str]) -> list[str]:
+    """I/O of which some is held, cancelled, released or left as it is."""
+    body, begun = [], []
+    for number in range(choose.randint(3, 10)):
+        file, offset = choose.choice("ab"), choose.randint(0, 4) * 4096
+        transfer = f"{choose.choice(['read', 'write'])} {file} offset={offset} length=4096 async=o{number}"
+        step = choose.choice(
+            [
+                *(
+                    transfer,
+                    transfer,
+                    f"notify d async=o{number}",
+                    f"cancel {file}",
+                    "release pending",
+                    f"close {file}",
+                ),
+                *(f"spawn s{number} flush {file}", f"spawn s{number} detach {choose.choice(drivers)}"),
+            ]
+        )
+        body.append(step)
+        begun += [f"wait o{number}"] if "async=" in step else []
+    end = [f"release {driver}" for driver in drivers] + ["cancel d", *begun]
+    return body + choose.choice([end, [], [f"unload fltlab-{choose.choice(drivers)}"]])
+
+
+@pytest.mark.parametrize("seed", range(1, 41))
+def test_whatever_is_held_when_a_script_ends_comes_back(make_bench: MakeBench, seed: int):
+    choose, bench = random.Random(seed), make_bench(seed)
+    for name in ("x.bin", "y.bin"):
+        (bench.volume / name).write_bytes(bytes(20480))
+    drivers = [*choose.sample(["observer", "passthrough", "synchronize"], choose.randint(0, 2)), "pending"]
+    for driver in drivers:
+        bench.load(driver)
+    script = [f"filter {driver}" for driver in drivers]
+    post = ("", " post=pend post-mechanism=thread", " post=pend post-mechanism=generic post-hold=yes")
+    script += [
+        f"rule pending major={major} do=pend hold=yes mechanism={choose.choice(list(Mechanism)).name.lower()}"
+        f" resume={choose.choice(['no-callback', 'with-callback', 'complete'])}{choose.choice(post)}"
+        for major in choose.sample(["read", "write", "flush-buffers", "directory-control"], 2)
+    ]
+    if "passthrough" in drivers:
+        script.append(f"rule passthrough {choose.choice(['major=read hold=yes max=1', 'post=when-safe context=3'])}")
+    script += ["deadline 200", f"open a V:\\x.bin {FILES['c']}", f"open b V:\\y.bin {FILES['c']}"]
+    script.append("open d V:\\ options=directory,overlapped access=list")
+
+    ran = bench.run("\n".join([*script, *held_steps(choose, drivers)]))
+    for loaded in bench.ask("filters")["filters"]:
+        bench.ask("unload", service=loaded["name"])
+
+    assert ran.exit_code in {0, 4}, ran.result.error
+    assert ran.remain == ()
     assert bench.ask("status")["findings"] == []

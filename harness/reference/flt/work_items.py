@@ -102,7 +102,9 @@ def flt_queue_deferred_io_work_item(
     if refusal:
         return refusal
     item.queued = True
-    k.queue_worker(_run(k, item, routine, data, context), queue=queue)
+    found = visit.instance.filter
+    found.work.enter()  # the routine still runs when it has resumed the operation, which is all that holds the instance
+    k.queue_worker(_run_counted(k, found, item, routine, data, context), queue=queue)
     return NtStatus.SUCCESS
 
 
@@ -123,12 +125,12 @@ def flt_queue_generic_work_item(
         return NtStatus.FLT_DELETING_OBJECT
     item.queued = True
     found.work.enter()
-    k.queue_worker(_run_generic(k, found, item, routine, flt_object, context), queue=queue)
+    k.queue_worker(_run_counted(k, found, item, routine, flt_object, context), queue=queue)
     return NtStatus.SUCCESS
 
 
-def _run_generic(k: "Kernel", found: Filter, item: WorkItem, routine: int, flt_object: int, context: int) -> Code:
-    yield from _run(k, item, routine, flt_object, context)
+def _run_counted(k: "Kernel", found: Filter, item: WorkItem, routine: int, middle: int, context: int) -> Code:
+    yield from _run(k, item, routine, middle, context)
     found.work.count -= 1
     if found.work.count == 0:
         k.signal(found.work.idle)

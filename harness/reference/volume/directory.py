@@ -119,6 +119,8 @@ def _notify(driver: "FileSystemDriver", request: Request) -> Code:
     file = request.file
     if file is None or file.opened is None or not file.opened.node.directory:
         raise VolumeError(NtStatus.INVALID_PARAMETER)
+    if request.cancelled:  # while a filter had it
+        return int(NtStatus.CANCELLED), 0
     driver.watches.append(request)
     request.cancel_routine = lambda request: _cancel(driver, request)
     yield from ()

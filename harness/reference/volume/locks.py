@@ -103,6 +103,8 @@ def control(driver: "FileSystemDriver", request: Request) -> Code:
         return int(NtStatus.FLT_DISALLOW_FAST_IO), 0  # fast I/O cannot wait: the fast routine answers FALSE
     if fail:
         return int(NtStatus.LOCK_NOT_GRANTED), 0
+    if request.cancelled:  # while a filter had it
+        return int(NtStatus.CANCELLED), 0
     table.waiting.append((request, wanted))
     request.cancel_routine = lambda request: _cancel(driver, table, request)
     yield from ()
