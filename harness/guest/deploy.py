@@ -6,13 +6,15 @@ command comes next before it runs it: a failure names the driver, the command, t
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PureWindowsPath
 
 from harness.errors import DriverError, FltLabError, GuestError
+from harness.guest import inf
 from harness.guest.command import CommandResult, shorten
 from harness.guest.guest import Guest
-from harness.guest.registration import SERVICES, DriverOptions, register, trust
+from harness.guest.profiles import GuestKind
+from harness.guest.registration import SERVICES, DriverOptions, register, trust, word
 from harness.guest.stack import PlacedEntry
 from harness.machine.deadlines import Wait
 from harness.minifilter.build import BuiltDriver
@@ -65,38 +67,63 @@ class Deployment:
         """
         certificates = self._certificates()
         commands = [_Command(line) for line in trust(list(certificates))]
-        for item in self.stack:
+        if any(inf.comes_by_inf(self._guest, item.driver.package) for item in self.stack):
+            self._run("trust", commands, certificates)
+            self._install()
+            commands, certificates = [], {}
+        direct = [item for item in self.stack if not isinstance(item.entry, inf.InstalledEntry)]
+        for item in direct:
             commands += [
                 _Command(line, item.entry) for line in register(item.entry, item.driver.package.group, item.options)
             ]
         # From the bottom up: each new instance is attached above those that are there.
         commands += [self._load(item.entry) for item in reversed(self.stack)]
-        commands += [self._attach(item.entry) for item in reversed(self.stack)]
-        files = {item.entry.image: item.driver.sys.read_bytes() for item in self.stack}
+        commands += [self._attach(item.entry) for item in reversed(self.stack) if not _attaches_by_itself(item.entry)]
+        files = {item.entry.image: item.driver.sys.read_bytes() for item in direct}
         self._guest.drivers_under_test = tuple(item.entry.service for item in self.stack)
         output = self._run("deploy", commands, {**self._files, **certificates, **files})
         instances = parse_instances(output)
         self._require_attached(instances)
+        if self._guest.kind is GuestKind.WINDOWS:
+            for item in self.stack:
+                inf.start_user_mode(self._guest, item.driver)
         return instances
+
+    def _install(self) -> None:
+        """Install what comes by an INF, which has names and an altitude of its own."""
+        build = inf.build_number(self._guest.identity())
+        self.stack = tuple(
+            replace(item, entry=inf.install(self._guest, item.entry, item.driver, build))
+            if inf.comes_by_inf(self._guest, item.driver.package)
+            else item
+            for item in self.stack
+        )
 
     def remove(self) -> None:
         """Detach, unload and forget the stack; what is not there any more is no failure."""
+        if self._guest.kind is GuestKind.WINDOWS:
+            for item in self.stack:
+                inf.stop_user_mode(self._guest, item.driver)
         commands: list[_Command] = []
         for item in self.stack:
             entry = item.entry
-            detach = f"fltmc.exe detach {entry.service} {self._volume} {entry.instance}"
+            detach = f"fltmc.exe detach {word(entry.service)} {self._volume} {word(entry.instance)}"
             commands += [
                 _Command(detach, entry, expected=False),
-                _Command(f"fltmc.exe unload {entry.service}", entry, expected=False),
+                _Command(f"fltmc.exe unload {word(entry.service)}", entry, expected=False),
             ]
         commands += [
             _Command(rf'reg.exe delete "{SERVICES}\{item.entry.service}" /f', item.entry, expected=False)
             for item in self.stack
+            if not isinstance(item.entry, inf.InstalledEntry)
         ]
         left = [row for row in parse_instances(self._run("remove", commands, {})) if self._is_ours(row)]
         if left:
             names = ", ".join(row.filter for row in left)
             raise DriverError(f"{names} could not be detached and unloaded", details=tuple(map(str, left)))
+        for item in self.stack:
+            if isinstance(item.entry, inf.InstalledEntry):
+                inf.uninstall(self._guest, item.entry, item.driver)
         self._guest.drivers_under_test = ()
 
     def load(self, label: str) -> None:
@@ -110,13 +137,13 @@ class Deployment:
     def detach(self, label: str) -> None:
         """Detach one minifilter of the stack. DriverError if it refuses."""
         entry = self._entry(label)
-        command = f"fltmc.exe detach {entry.service} {self._volume} {entry.instance}"
+        command = f"fltmc.exe detach {word(entry.service)} {self._volume} {word(entry.instance)}"
         self._run("detach", [_Command(command, entry)], {})
 
     def unload(self, label: str) -> None:
         """Unload one minifilter of the stack. DriverError if it refuses."""
         entry = self._entry(label)
-        self._run("unload", [_Command(f"fltmc.exe unload {entry.service}", entry)], {})
+        self._run("unload", [_Command(f"fltmc.exe unload {word(entry.service)}", entry)], {})
 
     # -- the commands
 
@@ -128,10 +155,10 @@ class Deployment:
 
     @staticmethod
     def _load(entry: PlacedEntry) -> _Command:
-        return _Command(f"fltmc.exe load {entry.service}", entry)
+        return _Command(f"fltmc.exe load {word(entry.service)}", entry)
 
     def _attach(self, entry: PlacedEntry) -> _Command:
-        return _Command(f"fltmc.exe attach {entry.service} {self._volume} -i {entry.instance}", entry)
+        return _Command(f"fltmc.exe attach {word(entry.service)} {self._volume} -i {word(entry.instance)}", entry)
 
     def _certificates(self) -> dict[str, bytes]:
         """The certificates of the stack, each once, by their path in the guest."""
@@ -169,6 +196,10 @@ class Deployment:
                     details=tuple(f"| {row}" for row in instances),
                     hint="fltlab image verify compares what fltmc prints in this guest with what is expected",
                 )
+
+
+def _attaches_by_itself(entry: PlacedEntry) -> bool:
+    return isinstance(entry, inf.InstalledEntry) and entry.attaches_by_itself
 
 
 def batch(commands: Sequence[_Command]) -> bytes:

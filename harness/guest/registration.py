@@ -4,6 +4,7 @@ r"""How a minifilter is registered in a guest: its service, its Parameters, and 
 Sources: wdk-docs ifs/creating-an-inf-file-for-a-minifilter-driver.md, and docs/windows.md.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,11 @@ def trust(certificates: Sequence[str]) -> list[str]:
         for path in certificates
         for store in ("Root", "TrustedPublisher")
     ]
+
+
+def word(text: str) -> str:
+    """A word of a command line, in quotes where it has blanks: a user's instance may."""
+    return quoted(text) if re.search(r"\s", text) else text
 
 
 def quoted(word: str) -> str:

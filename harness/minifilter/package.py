@@ -30,6 +30,16 @@ class Control(Enum):
     NONE = "none"
 
 
+class UserService(BaseModel):
+    """A user-mode service that belongs to a driver: started before the driver is loaded, stopped after it is gone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,80}$")]
+    binary: Path
+    arguments: str = ""
+
+
 class DriverPackage(BaseModel):
     """The content of a driver.yaml. Paths are relative to the file."""
 
@@ -44,6 +54,10 @@ class DriverPackage(BaseModel):
     inf: Path | None = None
     catalog: Path | None = None
     certificate: Path | None = None
+    service: UserService | None = None
+    files: tuple[Path, ...] = ()
+    start: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
     common: bool = False
     entry: str = "DriverEntry"
     imports: tuple[str, ...] = ("fltmgr", "ntoskrnl", "hal")
@@ -99,7 +113,9 @@ def load_package(path: Path) -> DriverPackage:
 
 def require_files(package: DriverPackage) -> None:
     """Raise ConfigurationError if a file that the package names is not there."""
-    for file in (*package.sources, package.binary, package.pdb, package.inf, package.catalog, package.certificate):
+    service = package.service.binary if package.service is not None else None
+    beside = (package.pdb, package.inf, package.catalog, package.certificate, service, *package.files)
+    for file in (*package.sources, package.binary, *beside):
         if file is not None and not package.path(file).is_file():
             raise ConfigurationError(
                 f"{package.directory / PACKAGE_FILE} names {file}, which is not there",

@@ -15,7 +15,9 @@ from harness.guest.data_disk import FileSystem, make_data_disk
 from harness.guest.dump import Crash, Symbols, read_crash
 from harness.guest.dump.harvest import CrashedMachine, harvest
 from harness.guest.identity import Identity
+from harness.guest.inf import build_number
 from harness.guest.restart import restart, wait_for_another_boot
+from harness.guest.stack import PlacedEntry
 from harness.guest.verifier import Level, apply
 from harness.guest.windows import WindowsBody
 from harness.host.accelerator import Choice, choose, parse_choice
@@ -32,6 +34,7 @@ from harness.machine.machine import Machine
 from harness.machine.qmp import Event
 from harness.machine.spec import MachineSpec
 from harness.minifilter.build import SUPPORT, BuiltDriver
+from harness.minifilter.package import DriverPackage
 from harness.plugin.options import FILE_SYSTEM_MARK, Settings
 from harness.plugin.providers import Opened
 from harness.plugin.scene import Scene
@@ -89,7 +92,7 @@ class WindowsProvider:
                 guest, identity = self._answering(machine, directory)
                 with guest:
                     make_data_disk(guest, self._file_system)
-                    yield Opened(guest, VerifiedStack(guest, Level(self._settings.verifier), _build(identity)))
+                    yield Opened(guest, VerifiedStack(guest, Level(self._settings.verifier), build_number(identity)))
             finally:
                 machine.stop()
 
@@ -174,25 +177,20 @@ class WindowsProvider:
 class VerifiedStack(Stack):
     """A stack that Driver Verifier watches, if it is to: it is set up for the drivers before they are loaded."""
 
-    def __init__(
-        self, guest: Guest, level: Level, build_number: int, again: Callable[[Guest], object] = restart
-    ) -> None:
+    def __init__(self, guest: Guest, level: Level, release: int, again: Callable[[Guest], object] = restart) -> None:
         super().__init__(guest)
         self._level = level
-        self._build = build_number
+        self._build = release
         self._again = again
 
     def deploy(self, plan: StackPlan, built: Mapping[str, BuiltDriver]) -> DeployedStack:
         if self._level is not Level.OFF and plan.entries and plan != self._plan:
             self.remove()  # what is loaded would not come back after the restart
-            names = [f"{entry.service}.sys" for entry in plan.entries]
+            names = [_image_name(entry, built[plan.driver_of(entry)].package) for entry in plan.entries]
             apply(self._guest, self._level, names, self._build, lambda: self._again(self._guest))
         return super().deploy(plan, built)
 
 
-def _build(identity: Identity) -> int:
-    """The build of the Windows that answered; its identity says `10.0.26100`."""
-    number = str(identity.facts.get("build", "")).rpartition(".")[2]
-    if not number.isdigit():
-        raise GuestError("the guest does not say which build of Windows it is", details=(str(identity.facts),))
-    return int(number)
+def _image_name(entry: PlacedEntry, package: DriverPackage) -> str:
+    """What a driver's file is called in the guest: after its label, or as its INF has it."""
+    return package.binary.name if package.inf is not None and package.binary is not None else f"{entry.service}.sys"

@@ -1,7 +1,7 @@
 """Windows images are guests like the others: found by name, on every file system, verified; no Windows is here."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from harness.guest.stack import parse_stack, place
 from harness.guest.verifier import Level
 from harness.image.store import ImageStore
 from harness.image.windows.recipe import load_recipe
+from harness.minifilter.package import DriverPackage
 from harness.plugin import windows_guest
 from harness.plugin.options import Settings, _matrix
 from harness.plugin.providers import provider_for, require_guest
@@ -120,6 +121,21 @@ def test_the_script_of_the_data_disk_is_powershell_that_fits_a_command_line(syst
     assert powershell(script)
 
 
+@dataclass(frozen=True)
+class BuiltNothing:
+    """A driver of which only the package is looked at."""
+
+    package: DriverPackage
+
+
+BUILT = {
+    "observer": BuiltNothing(DriverPackage(name="observer", description="x", sources=(Path("x.c"),))),
+    "completion": BuiltNothing(
+        DriverPackage(name="completion", description="x", binary=Path("Scanner.sys"), inf=Path("scanner.inf"))
+    ),
+}
+
+
 class Recorder:
     """Notes what the stack of a verified guest does, in order."""
 
@@ -135,15 +151,15 @@ class Recorder:
 def test_driver_verifier_is_set_before_the_drivers_of_a_stack_are_loaded(monkeypatch: pytest.MonkeyPatch):
     seen = Recorder(monkeypatch)
 
-    windows_guest.VerifiedStack(None, Level.FILTER, 26100).deploy(PLAN, {})  # type: ignore[arg-type]
+    windows_guest.VerifiedStack(None, Level.FILTER, 26100).deploy(PLAN, BUILT)  # type: ignore[arg-type]
 
-    assert seen.done == ["remove", "filter ['fltlab-above.sys', 'fltlab-completion.sys'] 26100", "deploy"]
+    assert seen.done == ["remove", "filter ['fltlab-above.sys', 'Scanner.sys'] 26100", "deploy"]
 
 
 def test_without_driver_verifier_nothing_is_set(monkeypatch: pytest.MonkeyPatch):
     seen = Recorder(monkeypatch)
 
-    windows_guest.VerifiedStack(None, Level.OFF, 26100).deploy(PLAN, {})  # type: ignore[arg-type]
+    windows_guest.VerifiedStack(None, Level.OFF, 26100).deploy(PLAN, BUILT)  # type: ignore[arg-type]
 
     assert seen.done == ["deploy"]
 

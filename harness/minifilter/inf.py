@@ -1,0 +1,208 @@
+"""What the INF of a user's minifilter says: its service, its instances, its files, and how it can be installed.
+
+Only what a deployment needs is read: [Version], the DefaultInstall sections and what they name, [Strings]. Sources:
+ifs/creating-an-inf-file-for-a-minifilter-driver.md, and "primitive drivers" of the driver installation documentation.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from harness.errors import ConfigurationError
+from harness.minifilter.altitude import Altitude
+
+NO_AUTOMATIC_ATTACHMENT = 1
+_DECORATED = re.compile(r"DefaultInstall(?P<arch>\.nt(?:amd64)?(?P<version>(?:\.[0-9]*)*))?", re.IGNORECASE)
+_INSTANCES = re.compile(r"(Parameters\\)?Instances(\\(?P<name>[^\\]+))?", re.IGNORECASE)
+_SECTION = re.compile(r"\[([^\]]+)\]")
+
+
+@dataclass(frozen=True)
+class InfInstance:
+    """One instance of a minifilter, as its INF registers it."""
+
+    name: str
+    altitude: Altitude
+    attaches_by_itself: bool
+
+
+class Inf:
+    """A minifilter's INF; ConfigurationError names the file and what is missing in it."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        self._sections = _parse(text)
+        strings = self._lines("strings")
+        self._strings = {key.strip().lower(): _unquoted(value) for key, _, value in (x.partition("=") for x in strings)}
+
+    @classmethod
+    def read(cls, path: Path) -> "Inf":
+        """Read a file in any encoding that Windows takes."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be read", details=(str(error),)) from error
+        encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+        try:
+            return cls(data.decode(encoding), path.name)
+        except UnicodeDecodeError:
+            return cls(data.decode("cp1252", "replace"), path.name)
+
+    def install_section(self, build: int) -> str:
+        """The DefaultInstall section that a build of x64 Windows uses: that of the latest version it has reached."""
+        found = max(self._candidates(build), default=None)
+        if found is None:
+            raise self._error("it has no DefaultInstall section for this Windows", f"x64, build {build}")
+        return found[2]
+
+    def is_primitive(self, build: int) -> bool:
+        """Whether pnputil can install it: its DefaultInstall names the architecture."""
+        return "amd64" in self.install_section(build)
+
+    @cached_property
+    def catalog(self) -> str | None:
+        """The catalog that [Version] names."""
+        return (
+            self._value("version", "catalogfile.ntamd64")
+            or self._value("version", "catalogfile.nt")
+            or self._value("version", "catalogfile")
+        )
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The files that [SourceDisksFiles] says come with it."""
+        names = [*self._lines("sourcedisksfiles"), *self._lines("sourcedisksfiles.amd64")]
+        return tuple(dict.fromkeys(self._text(line.partition("=")[0]) for line in names))
+
+    def service(self, build: int) -> str:
+        """The name of the service that it adds."""
+        return self._service(build)[0]
+
+    def instances(self, build: int) -> tuple[InfInstance, ...]:
+        """The instances it registers, the default one first."""
+        values: dict[str, dict[str, str]] = {}
+        default = ""
+        for fields in self._registry(build):
+            root, key, name = [*fields, "", "", ""][:3]
+            found = _INSTANCES.fullmatch(key)
+            if root.upper() != "HKR" or found is None:
+                continue
+            if name.lower() == "defaultinstance":
+                default = fields[-1]
+            elif found["name"]:
+                values.setdefault(found["name"], {})[name.lower()] = fields[-1]
+        instances = [self._instance(name, given) for name, given in values.items()]
+        if not instances:
+            raise self._error("it registers no instance with an altitude", r"HKR,Instances\<name>,Altitude,…")
+        return tuple(sorted(instances, key=lambda item: item.name.lower() != default.lower()))
+
+    def _instance(self, name: str, values: Mapping[str, str]) -> InfInstance:
+        if "altitude" not in values:
+            raise self._error(f"the instance {name!r} has no altitude", r"HKR,Instances\<name>,Altitude,…")
+        flags = int(values.get("flags", "0") or "0", 0)
+        return InfInstance(name, Altitude(values["altitude"]), not flags & NO_AUTOMATIC_ATTACHMENT)
+
+    def _candidates(self, build: int) -> Iterator[tuple[tuple[int, ...], int, str]]:
+        """Version, how closely the architecture is named, and name of each DefaultInstall section that applies."""
+        for name in self._sections:
+            match = _DECORATED.fullmatch(name)
+            if match is None:
+                continue
+            # .OSMajor.OSMinor.ProductType.SuiteMask.Build; what is left out is 0.
+            parts = [int(part or 0) for part in (match["version"] or "").split(".")[1:]]
+            major, minor, _, _, least = [*parts, 0, 0, 0, 0, 0][:5]
+            wanted = (major, minor, least)
+            if wanted <= (10, 0, build):
+                yield wanted, len(match["arch"] or ""), name
+
+    def _service(self, build: int) -> tuple[str, str]:
+        for line in self._lines(f"{self.install_section(build)}.services"):
+            key, _, value = line.partition("=")
+            fields = self._fields(value)
+            if key.strip().lower() == "addservice" and len(fields) >= 3 and fields[0]:
+                return fields[0], fields[2]
+        raise self._error(
+            "its DefaultInstall adds no service", "AddService = <name>,,<section> in its .Services section"
+        )
+
+    def _registry(self, build: int) -> Iterator[list[str]]:
+        sections = [self._service(build)[1], self.install_section(build)]
+        names = (self._value(section, "addreg") or "" for section in sections)
+        for name in (part.strip() for names_of_one in names for part in names_of_one.split(",")):
+            for line in self._lines(name):
+                yield self._fields(line)
+
+    def _fields(self, line: str) -> list[str]:
+        return [self._text(field) for field in _split(line)]
+
+    def _lines(self, section: str) -> Sequence[str]:
+        return self._sections.get(section.lower(), ())
+
+    def _value(self, section: str, key: str) -> str | None:
+        for line in self._lines(section):
+            name, separator, value = line.partition("=")
+            if separator and name.strip().lower() == key:
+                return self._text(value)
+        return None
+
+    def _text(self, word: str) -> str:
+        """A word without its quotes, its %strings% put in."""
+        plain = _unquoted(word)
+        return re.sub(r"%([^%]+)%", lambda found: self._strings.get(found[1].lower(), found[0]), plain)
+
+    def _error(self, what: str, expected: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.name} cannot be used: {what}", details=(f"expected: {expected}",))
+
+
+def _parse(text: str) -> dict[str, list[str]]:
+    sections: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in _logical_lines(text):
+        found = _SECTION.fullmatch(line)
+        if found is not None:
+            current = sections.setdefault(found[1].strip().lower(), [])
+        else:
+            current.append(line)
+    return sections
+
+
+def _logical_lines(text: str) -> Iterator[str]:
+    """Lines without comments; one that ends with a backslash goes on in the next."""
+    begun = ""
+    for raw in text.splitlines():
+        line = begun + _without_comment(raw).strip()
+        if line.endswith("\\") and not line.endswith('\\"'):
+            begun = line[:-1]
+            continue
+        begun = ""
+        if line:
+            yield line
+
+
+def _without_comment(line: str) -> str:
+    quoted = False
+    for at, character in enumerate(line):
+        quoted ^= character == '"'
+        if character == ";" and not quoted:
+            return line[:at]
+    return line
+
+
+def _split(line: str) -> Iterator[str]:
+    """The fields of a line: commas within quotes do not part them."""
+    field, quoted = "", False
+    for character in line:
+        quoted ^= character == '"'
+        if character == "," and not quoted:
+            yield field
+            field = ""
+        else:
+            field += character
+    yield field
+
+
+def _unquoted(word: str) -> str:
+    r"""A word without quotes; a key such as `"Instances\"%Name%` has them in the middle too."""
+    return word.strip().replace('""', "\0").replace('"', "").replace("\0", '"')
