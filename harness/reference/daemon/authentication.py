@@ -5,13 +5,15 @@ Reference guests have no pyspnego; the daemon as a local process has, so that th
 
 import base64
 import binascii
+import contextlib
 import hmac
 import os
 import re
 import struct
 import tempfile
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.reference.daemon.configuration import Configuration
@@ -26,6 +28,7 @@ except ImportError:
 ENCRYPTED = "multipart/encrypted"
 _PART = re.compile(rb"Length=(\d+)")
 _BOUNDARY = b"--Encrypted Boundary"
+_ACCOUNTS_LOCK = threading.Lock()
 
 
 class NotEncrypted(Exception):
@@ -96,16 +99,9 @@ class _Negotiation:
     """One NTLM handshake, and the keys it ends with."""
 
     def __init__(self, configuration: Configuration) -> None:
-        # pyspnego takes the accounts of its NTLM server from a file that an environment variable names.
-        with tempfile.NamedTemporaryFile("w", delete=False, encoding="utf-8") as accounts:
-            accounts.write(f":{configuration.user}:{configuration.password}\n")
-        self._accounts = Path(accounts.name)
-        os.environ["NTLM_USER_FILE"] = accounts.name
-        try:
+        self._configuration = configuration
+        with _accounts(configuration):
             self._context: Any = spnego.server(protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm)
-        except Exception:
-            self._accounts.unlink(missing_ok=True)
-            raise
 
     @property
     def complete(self) -> bool:
@@ -114,13 +110,9 @@ class _Negotiation:
 
     def step(self, token: bytes) -> bytes | None:
         """Take the client's token, and return the next one for it."""
-        try:
-            os.environ["NTLM_USER_FILE"] = str(self._accounts)
+        with _accounts(self._configuration):
             answer: bytes | None = self._context.step(token)
             return answer
-        finally:
-            if self.complete:
-                self._accounts.unlink(missing_ok=True)
 
     def unwrap(self, body: bytes) -> bytes:
         """The plain envelope of a multipart/encrypted body."""
@@ -130,8 +122,11 @@ class _Negotiation:
         if match is None or start < 0 or end < 0:
             raise NotEncrypted
         payload = body[start + len(b"application/octet-stream\r\n") : end]
-        (size,) = struct.unpack_from("<I", payload)
-        plain: bytes = self._context.unwrap_winrm(payload[4 : 4 + size], payload[4 + size :])
+        try:
+            (size,) = struct.unpack_from("<I", payload)
+            plain: bytes = self._context.unwrap_winrm(payload[4 : 4 + size], payload[4 + size :])
+        except Exception as error:  # whatever was sent instead of a sealed message
+            raise NotEncrypted from error
         if len(plain) != int(match[1]):
             raise NotEncrypted
         return plain
@@ -150,6 +145,19 @@ class _Negotiation:
         )
         body: bytes = head.encode() + payload + b"--Encrypted Boundary--\r\n"
         return body
+
+
+@contextlib.contextmanager
+def _accounts(configuration: Configuration) -> Iterator[None]:
+    """The file, named by an environment variable, from which pyspnego takes the accounts of its NTLM server."""
+    with _ACCOUNTS_LOCK, tempfile.NamedTemporaryFile("w", encoding="utf-8") as accounts:
+        accounts.write(f":{configuration.user}:{configuration.password}\n")
+        accounts.flush()
+        os.environ["NTLM_USER_FILE"] = accounts.name
+        try:
+            yield
+        finally:
+            del os.environ["NTLM_USER_FILE"]
 
 
 def decrypt(request: Request, connection: Connection) -> bytes:

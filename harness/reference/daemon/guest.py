@@ -9,7 +9,7 @@ from typing import Any
 from harness.reference.client import KernelProcess, Nursery
 from harness.reference.daemon.configuration import Configuration
 from harness.reference.daemon.paths import BadPath, Drives
-from harness.reference.daemon.registry import SERVICES, NoSuchKey, Registry
+from harness.reference.daemon.registry import NoSuchKey, Registry
 
 SYSTEM_ROOT = "C:\\Windows"
 
@@ -58,9 +58,9 @@ class Guest:
     def services(self) -> dict[str, Any]:
         """Every service with an image, as the kernel is told of them."""
         found = {}
-        for key in list(self.registry.key(SERVICES, create=True).keys.values()):
+        for name, tree in self.registry.services().items():
             with contextlib.suppress(NoSuchKey, BadPath):  # a key without an image is no driver's
-                found[key.name] = {"image": str(self.image_of(key.name)), "registry": key.as_tree()}
+                found[name] = {"image": str(self.image_of(name)), "registry": tree}
         return found
 
     def image_of(self, service: str) -> Path:

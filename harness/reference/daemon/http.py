@@ -3,13 +3,17 @@
 The standard library's http.server costs seconds of imports under TCG; this is the part of it that is needed.
 """
 
+import contextlib
 import socket
 import socketserver
+import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 HEADER_LIMIT = 64 * 1024
-BODY_LIMIT = 4 * 1024 * 1024
+BODY_LIMIT = 1024 * 1024
+"""Bytes of one body: twice the largest envelope, so that a client learns by a SOAP fault what is too large."""
 REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -20,6 +24,7 @@ REASONS = {
     413: "Payload Too Large",
     500: "Internal Server Error",
     501: "Not Implemented",
+    503: "Service Unavailable",
 }
 
 
@@ -67,6 +72,7 @@ class _RequestHandler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         connection = Connection()
+        self.connection.settimeout(self.server.patience)
         try:
             while True:
                 try:
@@ -77,28 +83,42 @@ class _RequestHandler(socketserver.StreamRequestHandler):
                 if request is None:
                     return
                 keep = request.headers.get("connection", "").lower() != "close"
-                self._write(self.server.answer(request, connection), keep=keep)
+                response = self._answer(request, connection)
+                keep = keep and response is not None
+                self._write(response or Response(500, content_type="text/plain"), keep=keep)
                 if not keep:
                     return
+                self.connection.settimeout(self.server.idle)
         except OSError:
             return  # the client is gone; what it asked for goes on in its shell
+
+    def _answer(self, request: Request, connection: Connection) -> Response | None:
+        """The response; None if the service has failed. Its traceback is for the console: no values are in it."""
+        try:
+            return self.server.answer(request, connection)
+        except Exception:  # noqa: BLE001 - one request must not take the connection's thread with it unanswered
+            traceback.print_exc(file=sys.stderr)
+            return None
 
     def _read(self) -> Request | None:
         line = self.rfile.readline(HEADER_LIMIT)
         if not line:
             return None
+        self.connection.settimeout(self.server.patience)
         words = line.decode("latin-1").split()
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
             raise BadRequest(400)
         headers = self._read_headers()
         if "transfer-encoding" in headers:
             raise BadRequest(501)
-        try:
-            length = int(headers.get("content-length", "0"))
-        except ValueError:
-            raise BadRequest(400) from None
-        if length < 0 or length > BODY_LIMIT:
+        digits = headers.get("content-length", "0")
+        if not (digits.isascii() and digits.isdecimal()):
+            raise BadRequest(400)
+        if len(digits) > len(str(BODY_LIMIT)) or int(digits) > BODY_LIMIT:
             raise BadRequest(413)
+        length = int(digits)
+        if headers.get("expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = self.rfile.read(length)
         if len(body) < length:
             return None
@@ -115,10 +135,12 @@ class _RequestHandler(socketserver.StreamRequestHandler):
             text = line.decode("latin-1").strip()
             if not text:
                 return headers
-            name, colon, value = text.partition(":")
-            if not colon:
+            name, colon, value = line.decode("latin-1").partition(":")
+            key = name.lower()
+            # A folded line, a blank before the colon, two lengths: whoever stands between might read them otherwise.
+            if not colon or not key or key != key.strip() or (key == "content-length" and key in headers):
                 raise BadRequest(400)
-            headers[name.strip().lower()] = value.strip()
+            headers[key] = value.strip()
 
     def _write(self, response: Response, *, keep: bool) -> None:
         lines = [
@@ -138,6 +160,11 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 64
+    connection_limit = 256
+    patience = 60.0
+    """Seconds for the next piece of a request to come, or of an answer to be taken."""
+    idle = 900.0
+    """Seconds for the next request on a connection that has been served."""
 
     def __init__(self, address: str, port: int, handler: Handler) -> None:
         super().__init__((address, port), _RequestHandler)
@@ -154,8 +181,14 @@ class Server(socketserver.ThreadingTCPServer):
         return self._handler(request, connection)
 
     def process_request(self, request: object, client_address: object) -> None:
-        """Remember the connection, so that it can be dropped."""
+        """Count the connection, or refuse it if there are too many."""
         assert isinstance(request, socket.socket)
+        if len(self._open) >= self.connection_limit:
+            request.settimeout(1)
+            with contextlib.suppress(OSError):  # it does not even listen
+                request.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            super().shutdown_request(request)
+            return
         self._open.add(request)
         super().process_request(request, client_address)
 
@@ -164,12 +197,3 @@ class Server(socketserver.ThreadingTCPServer):
         assert isinstance(request, socket.socket)
         self._open.discard(request)
         super().shutdown_request(request)
-
-    def drop_connections(self, *, but: socket.socket | None = None) -> None:
-        """End every connection, except one: those a fork has inherited lead nowhere."""
-        for connection in list(self._open):
-            if connection is not but:
-                try:
-                    connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue  # it has ended by itself

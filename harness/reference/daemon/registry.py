@@ -99,23 +99,36 @@ class Registry:
                 del key.values[name.casefold()]
             else:
                 parts = self._parts(path)
+                if not parts:
+                    raise NoSuchKey(path)
                 parent = self.key("\\".join(["HKLM", *parts[:-1]]))
                 del parent.keys[parts[-1].casefold()]
             self._save()
 
     def walk(self, path: str) -> Iterator[tuple[str, Key]]:
         """A key and all below it, with their full names."""
-        key = self.key(path)
-        name = "\\".join(["HKEY_LOCAL_MACHINE", *self._parts(path)])
-        yield name, key
-        for child in list(key.keys.values()):
-            yield from self.walk(f"{name}\\{child.name}")
+        with self._lock:
+            key = self.key(path)
+            name = "\\".join(["HKEY_LOCAL_MACHINE", *self._parts(path)])
+            found = list(_below(name, key))
+        yield from found
 
     def service(self, name: str) -> Key:
         """The key of a service."""
         return self.key(f"{SERVICES}\\{name}")
 
+    def services(self) -> dict[str, dict[str, Any]]:
+        """Every key below that of the services, as the reference kernel takes it."""
+        with self._lock:
+            return {key.name: key.as_tree() for key in self.key(SERVICES, create=True).keys.values()}
+
     def _save(self) -> None:
         scratch = self._path.with_suffix(".new")
         scratch.write_text(json.dumps(self._root.as_tree(), indent=1), encoding="utf-8")
         os.replace(scratch, self._path)  # noqa: PTH105 - pathlib would do the same with one import more
+
+
+def _below(name: str, key: Key) -> Iterator[tuple[str, Key]]:
+    yield name, key
+    for child in key.keys.values():
+        yield from _below(f"{name}\\{child.name}", child)

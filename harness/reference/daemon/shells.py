@@ -1,6 +1,7 @@
 """Remote shells: their commands, each in a thread, with the streams that clients feed and drain."""
 
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ CHUNK = 96 * 1024
 """Bytes of output in one answer: with base64 below the usual MaxEnvelopeSize of 150 KiB."""
 CONTROL_C_EXIT = 0xC000013A
 MAX_OUTPUT = 64 * 1024 * 1024
+MAX_INPUT = 16 * 1024 * 1024
+MAX_FINISHED = 100
+"""Commands of a shell that have ended and been read to their end, and that nobody has terminated."""
 
 
 class Cancelled(Exception):
@@ -76,6 +80,7 @@ class Command:
                 raise Cancelled
             data = bytes(self._input)
             self._input.clear()
+            self._changed.notify_all()
             return data
 
     def read_all(self) -> bytes:
@@ -87,12 +92,25 @@ class Command:
 
     # -- the client's side
 
-    def feed(self, data: bytes, *, end: bool) -> None:
-        """Put bytes on standard input."""
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, and all its output has been taken."""
+        return self.exit_code is not None and not any(self._output.values())
+
+    def feed(self, data: bytes, *, end: bool, timeout: float) -> bool:
+        """Put bytes on standard input, all of them or, while 16 MiB wait to be read, none: then False."""
         with self._changed:
-            self._input += data
+            if not self._changed.wait_for(lambda: len(self._input) < MAX_INPUT or self._is_over, timeout):
+                return False
+            if not self._is_over:  # else nobody will read it
+                self._input += data
             self._input_ended = self._input_ended or end
             self._changed.notify_all()
+            return True
+
+    @property
+    def _is_over(self) -> bool:
+        return self._cancelled or self.exit_code is not None
 
     def cancel(self) -> None:
         """Ask the command to end; output that nobody fetched is dropped."""
@@ -110,7 +128,7 @@ class Command:
                 taken[name] = bytes(buffer[:CHUNK])
                 del buffer[:CHUNK]
             self._changed.notify_all()
-            return taken, self.exit_code is not None and not any(self._output.values())
+            return taken, self.finished
 
 
 @dataclass
@@ -121,6 +139,19 @@ class Shell:
     directory: str = "C:\\Users\\fltlab"
     environment: dict[str, str] = field(default_factory=dict)
     commands: dict[str, Command] = field(default_factory=dict)
+    used: float = field(default_factory=time.monotonic)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a command of it runs."""
+        return any(command.exit_code is None for command in list(self.commands.values()))
+
+    def add(self, command: Command) -> None:
+        """Keep a command until it is terminated, or long done."""
+        finished = [known for known in list(self.commands.values()) if known.finished]
+        for known in finished[: max(0, len(finished) - MAX_FINISHED)]:
+            self.commands.pop(known.id, None)
+        self.commands[command.id] = command
 
     def close(self) -> None:
         """End every command of it."""

@@ -82,7 +82,7 @@ def parse(data: bytes) -> Message:
     """Read an envelope; a Fault for what is none."""
     try:
         root = ET.fromstring(data)  # noqa: S314 - the client has authenticated; expat expands no entities of it
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError, ValueError) as error:  # the latter two for encodings that Python lacks
         raise Fault(FaultKind.BAD_ENVELOPE, error) from None
     header, body = root.find(f"{{{ENVELOPE}}}Header"), root.find(f"{{{ENVELOPE}}}Body")
     if root.tag != f"{{{ENVELOPE}}}Envelope" or body is None:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from xml.etree import ElementTree as ET
@@ -26,6 +27,8 @@ from harness.reference.daemon.soap import (
 
 MAX_ENVELOPE = 512 * 1024
 MAX_SHELLS = 100
+MAX_TIMEOUT = 300.0
+"""Seconds that an answer is held back at most, whatever the client asks for."""
 RESOURCE = f"{SHELL}/cmd"
 STATE = f"{SHELL}/CommandState"
 
@@ -47,13 +50,6 @@ class Service:
             f"{SHELL}/Receive": self._receive,
             f"{SHELL}/Signal": self._signal,
         }
-
-    def close_shells(self) -> None:
-        """End every shell: after a fork they belong to nobody."""
-        with self._lock:
-            shells, self._shells = list(self._shells.values()), {}
-        for shell in shells:
-            shell.close()
 
     def handle(self, request: Request, connection: Connection) -> Response:
         """Answer one HTTP request."""
@@ -117,7 +113,7 @@ class Service:
                 shell.environment[variable.get("Name", "").upper()] = variable.text or ""
         with self._lock:
             if len(self._shells) >= MAX_SHELLS:
-                raise Fault(FaultKind.TOO_MANY_SHELLS, MAX_SHELLS)
+                self._forget_one()
             self._shells[shell.id] = shell
         return (
             "<x:ResourceCreated><a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address>"
@@ -128,6 +124,13 @@ class Service:
             f"{element('rsp:OutputStreams', 'stdout stderr')}</rsp:Shell>"
         )
 
+    def _forget_one(self) -> None:
+        """Make room: the shell that was used longest ago is one that a client has left behind."""
+        unused = [shell for shell in self._shells.values() if not shell.at_work]
+        if not unused:
+            raise Fault(FaultKind.TOO_MANY_SHELLS, MAX_SHELLS)
+        del self._shells[min(unused, key=lambda shell: shell.used).id]
+
     def _shell(self, message: Message) -> Shell:
         name = message.selectors.get("ShellId")
         if name is None:
@@ -135,6 +138,7 @@ class Service:
         shell = self._shells.get(name.upper())
         if shell is None:
             raise Fault(FaultKind.SHELL_NOT_FOUND, name)
+        shell.used = time.monotonic()
         return shell
 
     def _delete(self, message: Message) -> str:
@@ -152,7 +156,7 @@ class Service:
         words = [asked.findtext(f"{{{SHELL}}}Command") or ""]
         words += [argument.text or "" for argument in asked.iterfind(f"{{{SHELL}}}Arguments")]
         command = Command(" ".join(word for word in words if word), shell, self._run)
-        shell.commands[command.id] = command
+        shell.add(command)
         command.start()
         return f"<rsp:CommandResponse>{element('rsp:CommandId', command.id)}</rsp:CommandResponse>"
 
@@ -172,14 +176,16 @@ class Service:
             except binascii.Error as error:
                 raise Fault(FaultKind.BAD_ENVELOPE, error) from None
             ended = (stream.get("End") or "").lower() in ("true", "1")
-            self._of(shell, stream.get("CommandId")).feed(data, end=ended)
+            command = self._of(shell, stream.get("CommandId"))
+            if not command.feed(data, end=ended, timeout=min(message.timeout, MAX_TIMEOUT)):
+                raise Fault(FaultKind.TIMED_OUT)
         return "<rsp:SendResponse/>"
 
     def _receive(self, message: Message) -> str:
         shell = self._shell(message)
         wanted = message.body.find(f".//{{{SHELL}}}DesiredStream")
         command = self._of(shell, wanted.get("CommandId") if wanted is not None else None)
-        drained = command.drain(message.timeout)
+        drained = command.drain(min(message.timeout, MAX_TIMEOUT))
         if drained is None:
             raise Fault(FaultKind.TIMED_OUT)
         taken, done = drained

@@ -83,6 +83,9 @@ def guest(call: Invocation) -> int:
 
 def _forked(call: Invocation) -> int:
     """Take on the identity of a fork: clock, entropy, boot id, password, keys of the SSH server."""
+    if call.guest.configuration.ssh is None:  # its clock is the host's
+        call.err("this guest is a process of its host, and no machine that could be forked")
+        return 1
     told = json.loads(call.command.read_all())
     time.clock_settime(time.CLOCK_REALTIME, float(told["time"]))
     _add_entropy(base64.b64decode(told["entropy"]))

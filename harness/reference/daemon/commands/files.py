@@ -39,12 +39,19 @@ def read_text(call: Invocation, path: str) -> str | None:
         return None
 
 
+def _print(call: Invocation, path: Path) -> None:
+    """Print the bytes of a file, in pieces."""
+    with path.open("rb") as file:
+        while data := file.read(PIECE):
+            call.command.write("stdout", data)
+
+
 @command("type")
 def type_(call: Invocation) -> int:
     """Print a file, byte for byte."""
     try:
         for path in _paths(call):
-            call.command.write("stdout", _local(call, path).read_bytes())
+            _print(call, _local(call, path))
     except (BadPath, OSError) as problem:
         return _complain(call, problem)
     return 0
@@ -145,6 +152,8 @@ class _Stream:
 
     def exactly(self, size: int) -> Iterator[bytes]:
         """The next `size` bytes in pieces; EOFError if there are fewer."""
+        if size < 0:
+            raise ValueError(size)
         while size > 0:
             data = self._rest or self._read()
             if not data:
@@ -182,9 +191,7 @@ def send(call: Invocation) -> int:
         call.err("usage: fltlab-send PATH")
         return 87
     try:
-        with _local(call, call.words[1]).open("rb") as file:
-            while data := file.read(PIECE):
-                call.command.write("stdout", data)
+        _print(call, _local(call, call.words[1]))
     except (BadPath, OSError) as problem:
         return _complain(call, problem)
     return 0

@@ -79,7 +79,7 @@ def certutil(call: Invocation) -> int:
     try:
         place = call.guest.drives.local(path[0], call.command.shell.directory)
         present = place.is_file()
-    except BadPath:
+    except (BadPath, OSError):
         present = False
     if not present:
         call.err(f"CertUtil: -{verb} command FAILED: 0x80070002 (WIN32: 2 ERROR_FILE_NOT_FOUND)")
