@@ -14,7 +14,8 @@ from harness.guest.stack import parse_stack, place
 from harness.plugin.drivers import PROBE, Drivers
 from harness.plugin.options import Settings
 from harness.plugin.pause import paused, wait_for_enter
-from harness.plugin.providers import Opened, provider_for
+from harness.plugin.provider import Opened
+from harness.plugin.providers import provider_for
 from harness.plugin.stack import StackPlan
 
 group = typer.Typer(help="Start one guest: run a command in it, or look at it with a debugger.", no_args_is_help=True)

@@ -12,7 +12,7 @@ from harness.errors import ConfigurationError
 from harness.host.disk import used_bytes
 from harness.image.reference import builder
 from harness.image.store import Image, ImageStore, verify
-from harness.plugin.marks import did_you_mean
+from harness.plugin.wording import did_you_mean
 
 if TYPE_CHECKING:
     from harness.image.windows.plan import Extras

@@ -9,7 +9,7 @@ from harness.host.directories import home, private_directory
 from harness.minifilter.build import BuiltDriver, build_drivers
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import find_packages
-from harness.plugin.marks import did_you_mean
+from harness.plugin.wording import did_you_mean
 
 PROBE = "fltprobe"
 

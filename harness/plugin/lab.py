@@ -9,8 +9,8 @@ from harness.minifilter.timeline import render
 from harness.minifilter.trace import Trace
 from harness.nt import nt_success
 from harness.plugin.filters import FilterHandle
-from harness.plugin.marks import did_you_mean
 from harness.plugin.volume import Volume
+from harness.plugin.wording import did_you_mean
 from harness.report.records import Witness
 
 

@@ -16,7 +16,7 @@ from harness.guest import GuestKind, GuestState, LocalGuest
 from harness.guest.registration import SERVICES
 from harness.machine.watchdog import watchdog
 from harness.plugin.options import Settings
-from harness.plugin.providers import Opened, kernel_options
+from harness.plugin.provider import Opened, kernel_options
 from harness.plugin.scene import Scene
 from harness.plugin.stack import Stack
 from harness.report.provenance import GuestFacts

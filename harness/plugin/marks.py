@@ -5,12 +5,12 @@
 `driver_options("label", operations=[…], contexts=[…], options=[…])`   what the service's Parameters key says
 """
 
-import difflib
 from collections.abc import Generator, Iterable
 
 import pytest
 
 from harness.errors import ConfigurationError
+from harness.plugin.wording import did_you_mean
 
 DRIVERS = pytest.StashKey[object]()  # harness.plugin.drivers.Drivers, whose import is not for every pytest run
 MARKS = (
@@ -94,9 +94,3 @@ def _option_mistakes(item: pytest.Item, mark: pytest.Mark, labels: list[str]) ->
     for key in mark.kwargs:
         if key not in DRIVER_OPTION_KEYS:
             yield f"{item.nodeid}: driver_options knows no {key!r}{did_you_mean(key, DRIVER_OPTION_KEYS)}"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or nothing where nothing is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import harness
 from harness.errors import ConfigurationError
-from harness.plugin.marks import did_you_mean
+from harness.plugin.wording import did_you_mean
 
 LIST = Path(harness.__file__).parent / "reference" / "mutants" / "mutants.json"
 

@@ -11,7 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from harness.guest import GuestState
-from harness.plugin.providers import Opened, Provider, provider_for
+from harness.plugin.provider import Opened, Provider
+from harness.plugin.providers import provider_for
 from harness.plugin.run import Run
 from harness.plugin.scene import Scene
 

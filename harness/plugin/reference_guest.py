@@ -27,7 +27,7 @@ from harness.machine.template_store import TemplateStore
 from harness.machine.templates import ColdBoot, Template
 from harness.plugin.options import Settings
 from harness.plugin.probe import run_probe
-from harness.plugin.providers import Opened, kernel_options
+from harness.plugin.provider import Opened, kernel_options
 from harness.plugin.scene import Scene
 from harness.plugin.stack import Stack
 from harness.report.provenance import GuestFacts

@@ -36,7 +36,7 @@ from harness.machine.spec import MachineSpec
 from harness.minifilter.build import SUPPORT, BuiltDriver
 from harness.minifilter.package import DriverPackage
 from harness.plugin.options import FILE_SYSTEM_MARK, Settings
-from harness.plugin.providers import Opened
+from harness.plugin.provider import Opened
 from harness.plugin.scene import Scene
 from harness.plugin.stack import DeployedStack, Stack, StackPlan
 from harness.report.provenance import GuestFacts

@@ -202,6 +202,7 @@ from harness.guest import Endpoint, Guest, WINDOWS
 from harness.guest.dump import Symbols, read_crash
 from harness.guest.windows import WindowsBody
 from harness.plugin import providers
+from harness.plugin.provider import Opened
 from harness.plugin.stack import Stack
 from harness.report.provenance import GuestFacts
 from tests.crash.dumps import SyntheticDump
@@ -227,7 +228,7 @@ class Scripted:
         guest.drivers_under_test = ("fltlab-completion",)
         with Path("opened").open("a") as file:
             file.write("x")
-        yield providers.Opened(guest, Stack(guest))
+        yield Opened(guest, Stack(guest))
 
 providers.PROVIDERS["windows-scripted"] = lambda settings: Scripted()
 '''
