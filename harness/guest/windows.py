@@ -77,13 +77,19 @@ class WindowsBody:
         """The event of the bug check, if there was one."""
         return next((event for event in self.machine.events[self._seen :] if event.name in PANICS), None)
 
+    @property
+    def crash(self) -> Event | None:
+        """The event that tells of a crash: the bug check, else a restart that nobody had asked for."""
+        restart = next(filter(_is_restart, self.machine.events[self._seen :]), None)
+        return self.panic or (None if self._restarting else restart)
+
     def save_crash(self, folder: Path) -> Crash | None:
-        """Get the dump of the bug check that there was, if there was one. The machine may have ended afterwards."""
-        panic = self.panic
-        if panic is None or self._dump is None:
+        """Get the dump of the crash that there was, if there was one. The machine may have ended afterwards."""
+        crash = self.crash
+        if crash is None or self._dump is None:
             return None
         folder.mkdir(parents=True, exist_ok=True)
-        return self._dump(panic, folder)
+        return self._dump(crash, folder)
 
     @contextmanager
     def restarting(self) -> Iterator[None]:
@@ -97,14 +103,13 @@ class WindowsBody:
                 self._seen = len(self.machine.events)
 
     def _crash(self) -> FltLabError | None:
-        panic = self.panic
-        if panic is not None:
-            return crash_error(panic, self.machine.name, self._loaded())
-        reset = next(filter(_is_restart, self.machine.events[self._seen :]), None)
-        if reset is None or self._restarting:
+        crash = self.crash
+        if crash is None:
             return None
         loaded = self._loaded()
-        details = (f"QEMU: {reset.name} {dict(reset.data)}", "no bug check was reported: hv-crash needs KVM")
+        if crash.name in PANICS:
+            return crash_error(crash, self.machine.name, loaded)
+        details = (f"QEMU: {crash.name} {dict(crash.data)}", "no bug check was reported: hv-crash needs KVM")
         message = f"the guest {self.machine.name} restarted by itself, as Windows does after a bug check"
         if loaded:
             return DriverError(f"{message}, with {', '.join(loaded)} loaded", details=details)

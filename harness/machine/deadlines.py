@@ -36,6 +36,7 @@ class Wait(Enum):
     PROCESSOR_FEATURES = ("QEMU to try features of the processor", 10.0)
     WINDOWS_START = ("Windows to answer WinRM after a cold start", 900.0)
     WINDOWS_DISK = ("Windows to format its data disk", 180.0)
+    WINDOWS_CRASH = ("Windows to bug check on an NMI", 60.0)
     WINDOWS_RESTART = ("Windows to restart after writing its dump", 600.0)
     WINDOWS_AGAIN = ("Windows to answer after it restarted", 600.0)
     WINDOWS_DUMP = ("the dump of Windows to be there", 300.0)

@@ -90,7 +90,7 @@ def save_guest(guest: "Guest", folder: Path) -> dict[str, str]:
     machine = body.machine if isinstance(body, WindowsBody) else body
     if isinstance(machine, Machine):
         missing |= save_machine(machine, folder)
-    if isinstance(body, WindowsBody) and body.panic is not None:  # last: the machine may end for it
+    if isinstance(body, WindowsBody) and body.crash is not None:  # last: the machine may end for it
         missing |= save_each({CRASH: lambda path: _save_crash(body, path)}, folder)
     return missing
 

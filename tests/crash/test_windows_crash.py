@@ -13,11 +13,16 @@ import pytest
 
 from harness.errors import DriverError, GuestError
 from harness.guest.command import CommandResult
+from harness.guest.crash_path import check_crash_path
+from harness.guest.dump import Crash, Symbols, read_crash
 from harness.guest.dump.harvest import harvest
+from harness.guest.selftest import Finding
 from harness.guest.windows import UnexpectedRestart, WindowsBody
 from harness.machine.deadlines import Deadline, Deadlines
 from harness.machine.disks import DiskImage, Format
+from harness.machine.machine import Machine
 from harness.machine.qmp import Event
+from tests.crash.dumps import SyntheticDump
 
 BUGCHECK = Event(
     *(1, "GUEST_PANICKED"),
@@ -193,6 +198,48 @@ def test_a_guest_that_does_not_come_back_is_switched_off_and_its_disk_is_read(
     assert path.read_bytes() == b"from the disk"
     assert said[-1].startswith("the guest did not give it: waited")
     assert crash.asked[-1] == "end"
+
+
+class NmiMachine(Machine):
+    """A machine of which only what an NMI does is scripted."""
+
+    def __init__(self, told: list[Event]) -> None:
+        self.name = "windows"
+        self.deadlines = Deadlines()
+        self.told: list[Event] = []
+        self.to_come = told
+
+    @property
+    def events(self) -> list[Event]:
+        return self.told
+
+    def inject_nmi(self) -> None:
+        self.told += self.to_come
+
+    def describe(self) -> str:
+        return "scripted"
+
+
+def self_test_of_crash(tmp_path: Path, told: list[Event], code: int) -> Finding:
+    def dump(event: Event, folder: Path) -> Crash:
+        return read_crash(SyntheticDump(code, (0, 0, 0, 0)).bitmap(folder / "MEMORY.DMP"), Symbols([]))
+
+    return check_crash_path(WindowsBody(NmiMachine(told), tuple, dump), tmp_path / "crash")
+
+
+@pytest.mark.parametrize("event", [BUGCHECK, RESET], ids=["with an event", "seen by its restart only"])
+def test_the_self_test_goes_the_way_of_a_bug_check(event: Event, tmp_path: Path):
+    found = self_test_of_crash(tmp_path, [event], 0x80)
+
+    assert found.ok
+    assert found.measured == f"{event.name}, bitmap kernel dump, 2 modules"
+
+
+def test_the_self_test_tells_a_wrong_dump_and_a_guest_that_does_not_crash(tmp_path: Path, monkeypatch):
+    assert "the dump says NTFS_FILE_SYSTEM" in self_test_of_crash(tmp_path, [BUGCHECK], 0x24).difference
+
+    monkeypatch.setattr(Deadlines, "seconds", lambda *_: 0.0)
+    assert "Windows to bug check on an NMI" in self_test_of_crash(tmp_path, [], 0x80).difference
 
 
 PROVIDER = '''

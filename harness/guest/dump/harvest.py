@@ -53,11 +53,11 @@ class Crashed(Protocol):
 
 
 class CrashedMachine:
-    """A QEMU machine after the event of a bug check."""
+    """A QEMU machine after the event that told of its guest's crash, which may be the restart itself."""
 
-    def __init__(self, machine: Machine, panic: Event) -> None:
+    def __init__(self, machine: Machine, crash: Event) -> None:
         self._machine = machine
-        self._panic = panic
+        self._crash = crash
 
     def wait_restart(self, deadline: Deadline) -> None:
         self._wait(("RESET", "SHUTDOWN"), deadline)
@@ -72,7 +72,7 @@ class CrashedMachine:
 
     def _wait(self, names: tuple[str, ...], deadline: Deadline) -> None:
         def look() -> tuple[bool | None, str]:
-            seen = [event.name for event in self._machine.events if event.number > self._panic.number]
+            seen = [event.name for event in self._machine.events if event.number >= self._crash.number]
             there = any(name in names for name in seen) or self._machine.qmp.closed
             return there or None, ", ".join(seen) or "no event"
 
