@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.reference.kernel import Kernel
 
 _U64 = Struct("<Q")
+SUBSYSTEM_NATIVE = 1
 _NO_FRAMES: Mapping[int, Sequence[int]] = MappingProxyType({})
 _DEFAULT_SECURITY_COOKIE = 0x2B992DDFA232
 _COOKIE_MASK = 0x0000_FFFF_FFFF_FFFF
@@ -65,6 +66,8 @@ class Loader:
             return self._load_again(kept)
         try:
             file = PortableExecutable(data)
+            if not user and file.subsystem != SUBSYSTEM_NATIVE:
+                raise InvalidImageError(f"it is a program (subsystem {file.subsystem}), not a driver")
             functions = file.functions()
             base = self._place(file.size, user=user)
             image = Image(

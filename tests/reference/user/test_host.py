@@ -108,6 +108,13 @@ def test_a_driver_that_refuses_to_be_unloaded_stays(machine: Machine, built: Bui
     assert [item["name"] for item in machine.ask("filters")["filters"]] == ["fltlab-above"]
 
 
+def test_a_program_is_no_driver(machine: Machine, built: Built):
+    answer = machine.host.answer({"op": "load", "service": "probe", "image": str(built["fltprobe"].sys)})
+
+    assert (answer["ok"], answer["ntstatus"]) == (False, 0xC000007B)
+    assert "it is a program" in answer["message"]
+
+
 def test_a_registered_service_can_be_loaded_by_a_program(machine: Machine, built: Built):
     registry = service_key("fltlab-late", "370010.5")
     machine.ask("services", services={"fltlab-late": {"image": str(built["observer"].sys), "registry": registry}})
