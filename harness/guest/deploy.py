@@ -14,7 +14,7 @@ from harness.guest import inf
 from harness.guest.command import CommandResult, shorten
 from harness.guest.guest import Guest
 from harness.guest.profiles import GuestKind
-from harness.guest.registration import SERVICES, DriverOptions, register, trust, word
+from harness.guest.registration import DriverOptions, register, trust, word
 from harness.guest.stack import PlacedEntry
 from harness.machine.deadlines import Wait
 from harness.minifilter.build import BuiltDriver
@@ -112,11 +112,13 @@ class Deployment:
                 _Command(detach, entry, expected=False),
                 _Command(f"fltmc.exe unload {word(entry.service)}", entry, expected=False),
             ]
-        commands += [
-            _Command(rf'reg.exe delete "{SERVICES}\{item.entry.service}" /f', item.entry, expected=False)
-            for item in self.stack
-            if not isinstance(item.entry, inf.InstalledEntry)
-        ]
+        for item in self.stack:
+            if not isinstance(item.entry, inf.InstalledEntry):
+                # Not by reg: the service control manager would go on knowing a service whose key is gone.
+                commands += [
+                    _Command(f"sc.exe delete {item.entry.service}", item.entry, expected=False),
+                    _Command(f'del /q "{item.entry.image}"', item.entry, expected=False),
+                ]
         left = [row for row in parse_instances(self._run("remove", commands, {})) if self._is_ours(row)]
         if left:
             names = ", ".join(row.filter for row in left)

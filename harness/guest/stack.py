@@ -18,7 +18,10 @@ SERVICE_PREFIX = "fltlab-"
 BASE = Fraction("370000.5")
 STEP = 10
 
-_ENTRY = re.compile(r"(?P<driver>[a-z][a-z0-9-]*)(@(?P<label>[A-Za-z][A-Za-z0-9_-]{0,40}))?(#(?P<altitude>.+))?")
+# A driver's name is that of its package (harness/minifilter/package.py).
+_ENTRY = re.compile(
+    r"(?P<driver>[A-Za-z][A-Za-z0-9_.-]{0,80})(@(?P<label>[A-Za-z][A-Za-z0-9_-]{0,40}))?(#(?P<altitude>.+))?"
+)
 
 
 @dataclass(frozen=True)
