@@ -66,8 +66,8 @@ class Loader:
             return self._load_again(kept)
         try:
             file = PortableExecutable(data)
-            if not user and file.subsystem != SUBSYSTEM_NATIVE:
-                raise InvalidImageError(f"it is a program (subsystem {file.subsystem}), not a driver")
+            if not user:
+                _require_driver(file)
             functions = file.functions()
             base = self._place(file.size, user=user)
             image = Image(
@@ -199,3 +199,8 @@ class Loader:
             if not any(begin <= start < end for begin, end in image.discarded):
                 memory.unmap(start, section.size, keep_frames=kept is not None)
         self._kernel.images.remove(image)
+
+
+def _require_driver(file: PortableExecutable) -> None:
+    if file.subsystem != SUBSYSTEM_NATIVE:
+        raise InvalidImageError(f"it is a program (subsystem {file.subsystem}), not a driver")
