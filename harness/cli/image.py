@@ -225,7 +225,11 @@ def _build_windows(
         for path in write_dry_run(prepared, host, dry_run):
             typer.echo(path)
         return
-    _print(build_image(prepared, host, clean=clean), as_json=as_json)
+    image = build_image(prepared, host, clean=clean)
+    _print(image, as_json=as_json)
+    from harness.cli.verify import report_self_test
+
+    raise typer.Exit(report_self_test(image.name, accel, stderr=as_json))
 
 
 def _print(image: Image, *, as_json: bool) -> None:

@@ -21,13 +21,15 @@ from harness.plugin.options import Settings
 from harness.plugin.providers import provider_for
 
 
-def report_self_test(name: str, accelerator: str, *, as_json: bool, raw: bool) -> ExitCode:
-    """Print a table of all checks; 1 if the guest differs from what is expected."""
+def report_self_test(
+    name: str, accelerator: str, *, as_json: bool = False, raw: bool = False, stderr: bool = False
+) -> ExitCode:
+    """Print a table of all checks, on standard error if asked to; 1 if the guest differs from what is expected."""
     settings = Settings(
         guests=(name,), accelerator=accelerator, out=None, seed=1, drivers=(), replacements={}, mutants=(),
         image_directory=None,
     )  # fmt: skip
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, stderr=stderr)
     findings: list[Finding] = []
     with (
         tempfile.TemporaryDirectory(prefix="fltlab-verify-") as folder,

@@ -1,20 +1,25 @@
 """Windows images are guests like the others: found by name, on every file system, verified; no Windows is here."""
 
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tree_sitter
 import tree_sitter_powershell
 
+from harness.cli.main import main
 from harness.errors import ConfigurationError, ExitCode
-from harness.guest import data_disk
+from harness.guest import REFERENCE, GuestKind, LocalGuest, data_disk
 from harness.guest.data_disk import FileSystem
 from harness.guest.profiles.windows import powershell
 from harness.guest.stack import parse_stack, place
 from harness.guest.verifier import Level
+from harness.guest.windows import WindowsBody
 from harness.image.store import ImageStore
+from harness.image.windows.credentials import Credentials
 from harness.image.windows.recipe import load_recipe
 from harness.minifilter.package import DriverPackage
 from harness.plugin import windows_guest
@@ -39,7 +44,7 @@ def image(settings: Settings):
         for name in ("system.qcow2", "variables.qcow2", "data.qcow2"):
             (directory / name).write_bytes(b"QFI\xfb" + bytes(60))
         machine = load_recipe(NAME).machine.model_dump(mode="json")
-        facts = {"kind": "windows", "winrm": "ntlm", "edition": "Enterprise", "build": "26100", "machine": machine}
+        facts = {"kind": "windows", "winrm": "basic", "edition": "Enterprise", "build": "26100", "machine": machine}
         return {**facts, "certificate": None, "expires": "2027-02-01"}
 
     return ImageStore(settings.image_directory).get_or_build(NAME, "a" * 64, fill)
@@ -168,3 +173,71 @@ def test_facts_are_plain_data(settings: Settings, image):
     from dataclasses import asdict
 
     assert json.loads(json.dumps(asdict(provider_for(NAME, settings).facts)))["kind"] == "windows"
+
+
+class StandIn:
+    """What stands in for the machine: the port of a guest daemon of this machine answers in the guest's place."""
+
+    def __init__(self, spec, run_dir, *, name, deadlines) -> None:
+        self.name, self.run_dir, self.deadlines = name, run_dir, deadlines
+        self.events: list[object] = []
+        self.ports = {5985: StandIn.port}
+        self.done: list[str] = []
+        self.pid = os.getpid()
+        StandIn.last = self
+
+    def start(self) -> None:
+        self.done.append("start")
+
+    def stop(self) -> None:
+        self.done.append("stop")
+
+    def check(self) -> None:
+        pass
+
+    def describe(self) -> str:
+        return "a stand-in"
+
+    def on_death(self, callback: object) -> None:
+        pass
+
+
+def test_a_guest_is_started_and_answers_before_a_test_has_it_and_ends_with_it(
+    settings: Settings, image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with LocalGuest(tmp_path / "daemon") as daemon:
+        StandIn.port = daemon.endpoint.port
+        monkeypatch.setattr(windows_guest, "Machine", StandIn)
+        monkeypatch.setattr(windows_guest, "WINDOWS", replace(REFERENCE, kind=GuestKind.WINDOWS))
+        monkeypatch.setattr(windows_guest, "make_data_disk", lambda guest, system: StandIn.last.done.append(system))
+        monkeypatch.setattr(windows_guest, "build_number", lambda identity: 26100)
+        monkeypatch.setattr(
+            windows_guest.credentials,
+            "load",
+            lambda path: Credentials(daemon.endpoint.user, daemon.endpoint.password),
+        )
+        provider = provider_for(f"{NAME}+exfat", settings)
+
+        with provider.open(tmp_path / "guest", None) as opened:
+            assert opened.guest.name == f"{NAME}+exfat"
+            assert opened.guest.kind is GuestKind.WINDOWS
+            assert isinstance(opened.guest.body, WindowsBody)
+            assert opened.guest.body.crash is None
+            assert opened.guest.succeed("hostname").ok
+
+    assert StandIn.last.done == ["start", "exfat", "stop"]
+
+
+@pytest.mark.parametrize("code", [ExitCode.PASSED, ExitCode.FAILED])
+def test_an_image_is_tried_as_soon_as_it_is_built(code: ExitCode, image, monkeypatch: pytest.MonkeyPatch, capsys):
+    tried = []
+    plan = SimpleNamespace(recipe=load_recipe(NAME))
+    monkeypatch.setattr("harness.image.windows.prepare.prepare", lambda request: SimpleNamespace(plan=plan))
+    monkeypatch.setattr("harness.image.windows.profile.describe_host", lambda *_, **__: None)
+    monkeypatch.setattr("harness.cli.windows_build.build_image", lambda *_, **__: image)
+    monkeypatch.setattr("harness.cli.verify.report_self_test", lambda *given, **_: tried.append(given) or code)
+
+    assert main(["image", "build", NAME, "--iso", "windows.iso"]) == code
+
+    assert tried == [(NAME, "auto")]
+    assert str(image.directory) in capsys.readouterr().out
