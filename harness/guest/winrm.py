@@ -153,8 +153,12 @@ class WinRmSession:
         return str(self._call(purpose, deadline, "run_command", self._shell, command, console_mode_stdin=console))
 
     def _send(self, command_id: str, chunk: bytes, deadline: Deadline, *, end: bool) -> None:
-        purpose = "send standard input"
-        self._call(purpose, deadline, "send_command_input", self._shell, command_id, chunk, end=end)
+        try:
+            self._call("send standard input", deadline, "send_command_input", self._shell, command_id, chunk, end=end)
+        except WinRMOperationTimeoutError as error:  # how much of it was taken is not told: never sent again
+            raise CommandTimeout(
+                f"{deadline.waiting_for} does not read its standard input", details=(f"waited {self._hold} s at most",)
+            ) from error
 
     def _collect(self, command: str, command_id: str, deadline: Deadline) -> CommandResult:
         out, err, exit_code, done = bytearray(), bytearray(), 0, False
