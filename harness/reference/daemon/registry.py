@@ -124,7 +124,7 @@ class Registry:
 
     def _save(self) -> None:
         scratch = self._path.with_suffix(".new")
-        scratch.write_text(json.dumps(self._root.as_tree(), indent=1), encoding="utf-8")
+        scratch.write_text(json.dumps(self._root.as_tree()), encoding="utf-8")
         os.replace(scratch, self._path)  # noqa: PTH105 - pathlib would do the same with one import more
 
 
