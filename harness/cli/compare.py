@@ -40,14 +40,15 @@ def compare_runs(
 
 def _lines(found: Comparison) -> Iterator[str]:
     first, second = found.sides
+    names = (first.guest, second.guest) if first.guest != second.guest else (str(first), str(second))
     catalogue = load_catalogue()
     for rule, items in found.rules.items():
         yield f"{rule}  {catalogue[rule].statement}" if rule in catalogue else rule or "no rule"
         for item in items:
             one, two = (outcome.value if outcome else "not run" for outcome in item.outcomes)
             yield f"  {item.difference.value}: {item.test}"
-            for side, outcome, message in zip(found.sides, (one, two), item.messages, strict=True):
-                yield f"    {side.guest}: {outcome}{f': {message}' if message and message != outcome else ''}"
+            for name, outcome, message in zip(names, (one, two), item.messages, strict=True):
+                yield f"    {name}: {outcome}{f': {message}' if message and message != outcome else ''}"
         yield ""
     yield f"{first} and {second}: {found.compared} tests on both, {len(found.disagreements)} disagreements"
 

@@ -14,16 +14,18 @@ from typing import Any
 
 from harness.errors import ConfigurationError
 from harness.minifilter.events import Event, Phase
-from harness.minifilter.probe import ProbeResult
+from harness.minifilter.probe import ProbeResult, Step
+from harness.minifilter.trace import Trace
 from harness.nt import IrpMajor, PreopStatus, status_name
 
 VERSION = 1
 KEY = "fltlab-recording"
+_ON_THE_WAY_UP = (Phase.POST, Phase.SAFE_POST, Phase.RESUME_POST)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One I/O script, and what came of it: a line for each step, and one for each callback, in order."""
+    """One I/O script, and what came of it: a line for each step, and one for each callback, operation by operation."""
 
     script: str
     steps: tuple[str, ...]
@@ -49,19 +51,15 @@ class Recording:
 
 def observe(script: str, result: ProbeResult) -> Recorded:
     """What came of a script, as a recording keeps it."""
-    own = [
+    operations = Trace.of(result, tuple(result.filters)).operations
+    own = (
         event
-        for event in sorted(result.events, key=lambda item: (item.time_stamp, item.sequence))
-        if not event.is_lifecycle
-        and event.requestor_process == result.process_id
-        and event.major is not IrpMajor.CLOSE
-        and not event.paging
-    ]
-    steps = (
-        f"{step.line} {step.verb} {step.name}: {status_name(step.status)}, {step.information}"
-        f"{', outstanding' if step.outstanding else ''}"
-        for step in result.steps
+        for operation in sorted(operations, key=lambda item: item.begin)
+        for event in operation.events
+        if event.requestor_process == result.process_id and event.major is not IrpMajor.CLOSE and not event.paging
     )
+    connected = next((step.line for step in result.steps if step.verb == "filter"), 0)
+    steps = (_step(step, prepares=step.line < connected) for step in result.steps)
     return Recorded(script, tuple(steps), tuple(map(_callback, own)))
 
 
@@ -99,12 +97,19 @@ def _changes(was: Sequence[str], now: Sequence[str]) -> list[str]:
     return [line for line in difflib.ndiff(was, now) if line[:1] in "-+"]
 
 
+def _step(step: Step, *, prepares: bool) -> str:
+    # Before the first filter a test makes its files: whether they were there already says nothing about a filter.
+    information = "" if prepares else f", {step.information}"
+    late = ", outstanding" if step.outstanding else ""
+    return f"{step.line} {step.verb} {step.name}: {status_name(step.status)}{information}{late}"
+
+
 def _callback(event: Event) -> str:
     kind = event.operation_class.name if event.operation_class is not None else "?"
     returned = event.returned.name if isinstance(event.returned, Enum) else f"0x{event.returned:X}"
     major = event.major.name if isinstance(event.major, Enum) else f"0x{event.major:X}"
     name = f" {event.name}" if event.name else ""
     # On the way down IoStatus holds nothing yet, unless this filter completes the operation.
-    settled = event.phase is not Phase.PRE or event.returned is PreopStatus.COMPLETE
+    settled = event.phase in _ON_THE_WAY_UP or event.returned is PreopStatus.COMPLETE
     status = f", {status_name(event.status)}" if settled else ""
     return f"{event.filter}.{event.phase.spelling} {major} {kind}{name}: {returned}{status}"

@@ -17,15 +17,16 @@ from harness.report.compare import find_sides, recording_of
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RECORDINGS = sorted((HERE / "recordings").glob("*.json"))
-SUITE = ROOT / "suites" / "completion" / "test_completion.py"
-TEST = "test_a_completed_create_goes_no_further_down"
+COMPLETED = "completion/test_completion.py::test_a_completed_create_goes_no_further_down"
+THREADS = "pending/test_pending.py::test_every_pended_operation_is_resumed_once[thread]"
 
 
 @pytest.fixture(scope="module")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """What one test of the suites did on the reference kernel, as its run has kept it."""
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recording]:
+    """What tests of the suites did on the reference kernel, as their run has kept it."""
     folder = tmp_path_factory.mktemp("run")
-    command = [sys.executable, "-P", "-m", "pytest", f"{SUITE}::{TEST}", "--guest", "reference-local", "--keep-io"]
+    tests = [str(ROOT / "suites" / name) for name in (COMPLETED, THREADS)]
+    command = [sys.executable, "-P", "-m", "pytest", *tests, "--guest", "reference-local", "--keep-io"]
     subprocess.run(
         [*command, "--out", str(folder / "run"), "-p", "no:cacheprovider", "-q", "-c", str(ROOT / "pyproject.toml")],
         cwd=ROOT,
@@ -33,8 +34,13 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
         capture_output=True,
     )
     side, _ = find_sides(f"{folder / 'run'}:reference-local", f"{folder / 'run'}:reference-local", folder)
-    (record,) = side.records.values()
-    return recording_of(side, record, "made by hand, by this test")
+    found = (recording_of(side, record, "made by hand, by this test") for record in side.records.values())
+    return {recording.test.removeprefix("suites/"): recording for recording in found}
+
+
+@pytest.fixture
+def recording(recordings: dict[str, Recording]) -> Recording:
+    return recordings[COMPLETED]
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
@@ -60,6 +66,11 @@ def test_the_same_kernel_replays_it_with_another_seed_and_a_broken_one_does_not(
 
     assert different[0] == "I/O 1"
     assert any(line.startswith("+ below.pre CREATE") for line in different)
+
+
+def test_what_threads_did_is_replayed_whatever_the_scheduler_chose(recordings: dict[str, Recording], tmp_path: Path):
+    with LocalGuest(tmp_path, kernel=KernelOptions(seed=5)) as guest:
+        assert replay(recordings[THREADS], guest, Drivers([])) == []
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"fltlab-recording": 2}', '{"fltlab-recording": 1, "io": []}'])

@@ -16,6 +16,7 @@ from harness.guest.command import CommandResult
 from harness.guest.crash_path import check_crash_path
 from harness.guest.dump import Crash, Symbols, read_crash
 from harness.guest.dump.harvest import harvest
+from harness.guest.endpoint import SshEndpoint
 from harness.guest.selftest import Finding
 from harness.guest.windows import UnexpectedRestart, WindowsBody
 from harness.machine.deadlines import Deadline, Deadlines
@@ -123,6 +124,11 @@ class ScriptedCrash:
     sizes: list[str] = field(default_factory=list)
     never: str = ""
     asked: list[str] = field(default_factory=list)
+    ssh: SshEndpoint | None = None
+
+    def get_by_sftp(self, windows_path: str, target: Path) -> None:
+        self.asked.append(f"sftp {windows_path}")
+        target.write_bytes(self.dump)
 
     def wait_restart(self, deadline: Deadline) -> None:
         self._wait("restart", deadline)
@@ -175,6 +181,16 @@ def test_a_small_dump_comes_over_winrm_once_it_has_stopped_growing(on_disk: None
     assert path.read_bytes() == b"dump"
     assert said == ("fetched over WinRM: 300 bytes",)
     assert crash.asked == ["restart", "answer", r"get C:\Windows\MEMORY.DMP", "close"]
+
+
+def test_a_dump_of_any_size_comes_over_sftp_where_the_guest_has_it(on_disk: None, tmp_path: Path):
+    crash = ScriptedCrash(b"dump", ["900000000", "900000000"], ssh=SshEndpoint(22, "user", "ssh-ed25519 x", "key", {}))
+
+    path, said = harvest(crash, crash.connect, tmp_path)
+
+    assert path.read_bytes() == b"dump"
+    assert said == ("fetched over SFTP: 900000000 bytes",)
+    assert crash.asked == ["restart", "answer", r"sftp C:\Windows\MEMORY.DMP", "close"]
 
 
 def test_a_large_dump_is_read_from_the_disk_after_a_clean_shutdown(on_disk: None, tmp_path: Path):

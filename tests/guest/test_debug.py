@@ -7,7 +7,7 @@ import pytest
 
 from harness.cli.main import main
 from harness.errors import ExitCode, GuestError, HostError
-from harness.guest import LocalGuest
+from harness.guest import REFERENCE, Endpoint, Guest, LocalGuest
 from harness.guest.debug import how_to_connect, open_gdb_stub
 from harness.guest.profiles import GuestKind
 from harness.host.accelerator import Accelerator
@@ -40,6 +40,17 @@ def test_a_paused_machine_answers_gdb_on_loopback(tmp_path: Path):
 
         assert machine.state is MachineState.PAUSED
         assert ask_gdb(port, "?").startswith("T05")
+
+
+def test_a_guest_in_a_machine_is_paused_and_its_stub_answers(tmp_path: Path):
+    with Machine(SPEC, tmp_path / "machine") as machine:
+        guest = Guest("reference", REFERENCE, Endpoint(1, "user", "password"), machine)
+
+        lines = paused(guest, SETTINGS)
+
+        port = int(lines[0].rpartition(":")[2].rstrip("'"))
+        assert ask_gdb(port, "?").startswith("T05")
+        assert lines[-1].endswith(str(Path("build") / "drivers"))
 
 
 def test_a_machine_that_has_ended_is_not_debugged(tmp_path: Path):

@@ -1,7 +1,8 @@
 r"""From a bug check to its dump: Windows writes it, restarts, and makes a file of it; then it is fetched.
 
     bug check → the guest restarts (the dump is in the page file) → it answers again (MEMORY.DMP is being made)
-              → a small dump comes over WinRM, a large one from the disk once the guest is switched off
+              → it comes over SFTP where the guest has that, or over WinRM if it is small; else from the disk once
+                the guest is switched off
 
 A guest that does not come back (its driver stops each start) is switched off, and what is on its disk is read.
 """
@@ -13,6 +14,7 @@ from typing import Protocol
 from harness.errors import FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.guest.dump.offline import dumps_on_disk
+from harness.guest.endpoint import SshEndpoint
 from harness.machine.deadlines import Deadline, DeadlineError, Deadlines, Wait
 from harness.machine.disks import DiskImage, Format
 from harness.machine.machine import Machine
@@ -25,7 +27,9 @@ _POLL = 1.0
 
 
 class Connection(Protocol):
-    """A guest that answers again."""
+    """A guest that answers again; `ssh` is where its SFTP server is, if it has one."""
+
+    ssh: SshEndpoint | None
 
     def run(
         self, command: str, stdin: bytes | None = None, timeout: float | Wait = Wait.GUEST_COMMAND
@@ -34,6 +38,9 @@ class Connection(Protocol):
 
     def get(self, windows_path: str, timeout: float | Wait = Wait.GUEST_COMMAND) -> bytes:
         """The content of a file."""
+
+    def get_by_sftp(self, windows_path: str, target: Path) -> None:
+        """Copy a file over SFTP."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -83,7 +90,7 @@ def harvest(crashed: Crashed, connect: Callable[[Deadline], Connection], folder:
     """Fetch the dump of a guest that has just had a bug check into `folder`; also what went on, for the report.
 
     `connect` waits until the guest answers with the id of another boot. The machine has ended afterwards, unless the
-    dump was small. GuestError if there is none.
+    dump was fetched from it. GuestError if there is none.
     """
     said: list[str] = []
     try:
@@ -91,8 +98,11 @@ def harvest(crashed: Crashed, connect: Callable[[Deadline], Connection], folder:
         guest = connect(Deadlines().begin(Wait.WINDOWS_AGAIN))
         try:
             size = _size(guest)
+            path = folder / "MEMORY.DMP"
+            if guest.ssh is not None:
+                guest.get_by_sftp(DUMP, path)
+                return path, (f"fetched over SFTP: {size} bytes",)
             if size <= SMALL_BYTES:
-                path = folder / "MEMORY.DMP"
                 path.write_bytes(guest.get(DUMP, timeout=Wait.WINDOWS_DUMP))
                 return path, (f"fetched over WinRM: {size} bytes",)
             said.append(f"the dump has {size} bytes: read from the disk")
