@@ -22,6 +22,7 @@ from harness.guest.errors import ConnectionLost, CredentialsRefused, NoAnswer, T
 from harness.guest.sftp import SftpSession, require_digest, split
 from harness.image.reference.boot import SshKeys
 from harness.machine.deadlines import Deadlines, Wait
+from harness.minifilter.toolchain import find_toolchain
 
 IMPATIENT = Deadlines(0.05)  # no deadline is met in these tests but those that are to pass
 ACCOUNT = pwd.getpwuid(os.geteuid())
@@ -32,24 +33,46 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
+# Dropbear looks for authorized_keys in the user's home, and nowhere else: this gives it another home.
+ANOTHER_HOME = """
+struct passwd { char *name, *password; unsigned uid, gid; char *gecos, *dir, *shell; };
+void *dlsym(void *, const char *);
+char *getenv(const char *);
+struct passwd *getpwnam(const char *name) {
+    struct passwd *(*next)(const char *) = (struct passwd *(*)(const char *))dlsym((void *)-1, "getpwnam");
+    struct passwd *entry = next(name);
+    if (entry) entry->dir = getenv("TEST_HOME");
+    return entry;
+}
+"""
+
+
+def another_home(folder: Path) -> Path:
+    """The library that does so."""
+    (folder / "home.c").write_text(ANOTHER_HOME)
+    library = folder / "home.so"
+    options = ["-shared", "-fPIC", "-nostdlib", "-fuse-ld=lld", "-o", str(library), str(folder / "home.c")]
+    subprocess.run([find_toolchain().clang, *options], check=True)
+    return library
+
+
 @contextlib.contextmanager
-def dropbear(folder: Path, keys: SshKeys, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def dropbear(folder: Path, keys: SshKeys, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """Dropbear as the reference guest starts it; it sees a home of our own instead of the user's."""
     home = folder / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700, exist_ok=True)
     (home / ".ssh" / "authorized_keys").write_text(keys.authorized_key() + "\n")
     key = folder / "host_key"
     key.write_bytes(keys.host_key_for_dropbear())
-    own = [] if os.geteuid() == 0 else ["--user", "--map-current-user", "--keep-caps"]
-    start = 'mount --bind "$1" "$2" && shift 2 && exec dropbear "$@"'
-    words = ["unshare", *own, "--mount", "sh", "-c", start, "sh", str(home), ACCOUNT.pw_dir]
-    options = ["-F", "-E", "-s", "-p", f"127.0.0.1:{port}", "-r", str(key), "-P", str(folder / "pid")]
-    path = f"{os.environ['PATH']}:/usr/sbin"
+    words = ["dropbear", "-F", "-E", "-s", "-p", f"127.0.0.1:{port}", "-r", str(key), "-P", str(folder / "pid")]
+    environment = {
+        "PATH": f"{os.environ['PATH']}:/usr/sbin",
+        "LD_PRELOAD": str(another_home(folder)),
+        "TEST_HOME": str(home),
+    }
     with (
         (folder / "log").open("wb") as log,
-        subprocess.Popen(
-            [*words, *options], stderr=log, env={**os.environ, "PATH": path}, start_new_session=True
-        ) as process,
+        subprocess.Popen(words, stderr=log, env=environment, start_new_session=True) as process,
     ):
         try:
             yield process
