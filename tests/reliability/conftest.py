@@ -1,5 +1,6 @@
 """Runs of `fltlab run` as processes of their own, and a look at everything that they might leave behind."""
 
+import getpass
 import json
 import os
 import shutil
@@ -21,8 +22,8 @@ from harness.report.records import TestRecord
 ROOT = Path(__file__).resolve().parents[2]
 DRIVERS = Path(__file__).with_name("drivers")
 MARK = "FLTLAB_TEST_MARK"
-SHARED = {"fltlab-leases"}
-"""What stays in the directory for temporary files: the ledger of leases, which is for all processes and users."""
+SHARED = {"fltlab-leases", f"pytest-of-{getpass.getuser()}"}
+"""What stays in the directory for temporary files: the ledger of leases, for all processes; and pytest's own."""
 
 PREAMBLE = """
     import os, signal, time
@@ -67,9 +68,9 @@ class Project:
         self.temporary.mkdir()
         (root / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider -W ignore\n")
 
-    def test(self, text: str) -> None:
+    def test(self, text: str, name: str = "test_broken.py") -> None:
         """Write the test file."""
-        (self.suite / "test_broken.py").write_text(textwrap.dedent(PREAMBLE) + textwrap.dedent(text))
+        (self.suite / name).write_text(textwrap.dedent(PREAMBLE) + textwrap.dedent(text))
 
     def conftest(self, text: str) -> None:
         """Write the conftest.py beside the test file."""

@@ -97,6 +97,24 @@ def test_a_run_that_is_ended_by_a_signal_leaves_nothing_but_its_results(project,
     project.assert_nothing_is_left()
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
+def test_a_run_on_two_workers_that_is_ended_by_a_signal_leaves_nothing_either(project, how: signal.Signals):
+    text = """
+        def test_it(guest):
+            Path(__file__).with_suffix(".here").touch()
+            if len(list(HERE.glob("*.here"))) == 2:
+                reach()
+            time.sleep(600)
+    """
+    project.test(text)
+    project.test(text, "test_too.py")  # a file goes to one worker
+
+    project.interrupt(how, LOCAL, "-n", "2")
+
+    assert project.journal == []
+    project.assert_nothing_is_left()
+
+
 def test_a_disk_that_is_full_ends_the_run_with_one_message_and_keeps_the_results_so_far(project):
     project.test("""
         @pytest.mark.parametrize("number", range(5))

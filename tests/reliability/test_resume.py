@@ -134,7 +134,7 @@ def test_a_run_that_was_ended_in_the_middle_of_a_test_is_finished(tree: Tree, ho
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
 def test_a_run_on_two_workers_is_finished_too(tree: Tree, how: signal.Signals):
-    tree.interrupt(how, "-n", "2", "--dist=load")
+    tree.interrupt(how, "-n", "2")
     before = {record.nodeid for record in tree.journal()}
     assert 5 <= len(before) < 8
 
