@@ -6,6 +6,7 @@ checked without one is in tests/guest and tests/crash, and docs/windows.md says 
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from harness.host.tools import Tool, version_of
 from harness.image.store import Image, ImageStore
 from harness.image.windows import build, credentials
 from harness.image.windows.connect import guest_endpoint
+from harness.image.windows.expiry import check_expiry
 from harness.image.windows.profile import WINRM_PORTS, describe_host, guest_spec
 from harness.image.windows.recipe import MachineSize, WinRmMode
 from harness.machine.deadlines import Deadline, Deadlines, Wait
@@ -153,7 +155,9 @@ class WindowsProvider:
                 details=(f"there are: {', '.join(images) or 'none'}",),
                 hint=f"fltlab image build {self._image_name} --iso FILE",
             )
-        return images[self._image_name]
+        image = images[self._image_name]
+        check_expiry(image.name, image.facts, datetime.now(tz=UTC).date())
+        return image
 
     @cached_property
     def _size(self) -> MachineSize:
