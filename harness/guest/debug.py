@@ -12,7 +12,12 @@ from harness.errors import HostError
 from harness.guest.profiles import GuestKind
 from harness.host.ports import LOOPBACK
 from harness.machine.machine import Machine
+from harness.machine.parts import Option
 from harness.machine.state import MachineState
+
+DEBUGGER_NODE = "kd0"
+DEBUGGER_PORT = (Option("chardev", f"pty,id={DEBUGGER_NODE}"), Option("serial", f"chardev:{DEBUGGER_NODE}"))
+"""The second serial port, as a terminal of the host: where an image with `kernel_debugger: serial` has its debugger."""
 
 _ENDED = frozenset({MachineState.NEW, MachineState.ENDED})
 
@@ -36,16 +41,22 @@ def open_gdb_stub(machine: Machine) -> int:
     return port
 
 
-def how_to_connect(port: int, kind: GuestKind, symbols: Sequence[Path], *, kernel_debugger: str = "off") -> list[str]:
-    """What a person types to debug the paused guest; `kernel_debugger` is that of the image's recipe."""
+def debugger_terminal(machine: Machine) -> str | None:
+    """The terminal of the host behind the machine's second serial port, if it has one for a kernel debugger."""
+    nodes = {str(node["label"]): str(node["filename"]) for node in machine.qmp.execute("query-chardev")}
+    return nodes[DEBUGGER_NODE].removeprefix("pty:") if DEBUGGER_NODE in nodes else None
+
+
+def how_to_connect(port: int, kind: GuestKind, symbols: Sequence[Path], *, terminal: str | None = None) -> list[str]:
+    """What a person types to debug the paused guest; `terminal` is that of its kernel debugger's port."""
     lines = [
         f"gdb:      gdb -ex 'set architecture i386:x86-64' -ex 'target remote {LOOPBACK}:{port}'",
     ]
     if kind is GuestKind.WINDOWS:
         paths = "".join(f" --sympath-append {directory}" for directory in symbols)
         lines.append(f"ntoseye:  ntoseye -b gdb --connect {LOOPBACK}:{port}{paths}   (pip install 'fltlab[debug]')")
-        if kernel_debugger == "serial":
-            lines.append("WinDbg:   File, Attach to kernel, COM: the image was prepared for its second serial port")
+        if terminal is not None:
+            lines.append(f"WinDbg:   COM, 115200 baud, over {terminal}, once gdb has let the guest go on (continue)")
         else:
             lines.append("WinDbg:   the image was not prepared; kernel_debugger: serial in its image.yaml does that")
     else:

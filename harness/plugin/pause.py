@@ -10,12 +10,12 @@ import pytest
 
 from harness.errors import FltLabError, GuestError
 from harness.guest import Guest
-from harness.guest.debug import how_to_connect, open_gdb_stub
+from harness.guest.debug import debugger_terminal, how_to_connect, open_gdb_stub
 from harness.guest.windows import WindowsBody
 from harness.machine.machine import Machine
 from harness.minifilter.build import SUPPORT
 from harness.plugin.drivers import output_of
-from harness.plugin.options import FILE_SYSTEM_MARK, Settings
+from harness.plugin.options import Settings
 
 TERMINAL = Path("/dev/tty")
 
@@ -42,15 +42,7 @@ def paused(guest: Guest, settings: Settings) -> list[str]:
         raise GuestError(f"{guest.name} is no machine of QEMU", hint="--guest reference")
     port = open_gdb_stub(machine)
     symbols = [output_of(root) for root in (SUPPORT, *settings.drivers)]
-    return how_to_connect(port, guest.kind, symbols, kernel_debugger=kernel_debugger(guest.name))
-
-
-def kernel_debugger(name: str) -> str:
-    """What the recipe of a guest's image says of a kernel debugger; `off` for a guest that has no recipe."""
-    from harness.image.windows.recipe import load_recipe, windows_images
-
-    image = name.partition(FILE_SYSTEM_MARK)[0]
-    return load_recipe(image).provisioning.kernel_debugger if image in windows_images() else "off"
+    return how_to_connect(port, guest.kind, symbols, terminal=debugger_terminal(machine))
 
 
 def wait_for_enter() -> None:

@@ -6,6 +6,7 @@ checked without one is in tests/guest and tests/crash, and docs/windows.md says 
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from harness.errors import ConfigurationError, GuestError
 from harness.guest import WINDOWS, Endpoint, Guest, GuestKind
 from harness.guest.data_disk import FileSystem, make_data_disk
+from harness.guest.debug import DEBUGGER_PORT
 from harness.guest.dump import Crash, Symbols, read_crash
 from harness.guest.dump.harvest import CrashedMachine, harvest
 from harness.guest.identity import Identity
@@ -28,7 +30,8 @@ from harness.image.windows import build, credentials
 from harness.image.windows.connect import guest_endpoint
 from harness.image.windows.expiry import check_expiry
 from harness.image.windows.profile import WINRM_PORTS, describe_host, guest_spec
-from harness.image.windows.recipe import MachineSize, WinRmMode
+from harness.image.windows.recipe import MachineSize, WinRmMode, load_recipe
+from harness.image.windows.recipe import windows_images as known_images
 from harness.machine.deadlines import Deadline, Deadlines, Wait
 from harness.machine.disks import DiskImage, Format
 from harness.machine.leases import Demand, Leases
@@ -175,7 +178,10 @@ class WindowsProvider:
         system, variables, data = disks
         mode = WinRmMode(str(image.facts["winrm"]))
         host = describe_host(probe.accelerator, secure_boot=size.secure_boot)
-        return guest_spec(host, size, system, variables, data, mode)
+        spec = guest_spec(host, size, system, variables, data, mode)
+        known = image.name in known_images()
+        debugged = known and load_recipe(image.name).provisioning.kernel_debugger == "serial"
+        return replace(spec, options=(*spec.options, *DEBUGGER_PORT)) if debugged else spec
 
 
 class VerifiedStack(Stack):

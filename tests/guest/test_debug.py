@@ -1,6 +1,7 @@
 """A guest that is paused can be debugged: QEMU's gdb stub answers, and what is printed says how to reach it."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from harness.cli.main import main
 from harness.errors import ExitCode, GuestError, HostError
 from harness.guest import REFERENCE, Endpoint, Guest, LocalGuest
-from harness.guest.debug import how_to_connect, open_gdb_stub
+from harness.guest.debug import DEBUGGER_PORT, debugger_terminal, how_to_connect, open_gdb_stub
 from harness.guest.profiles import GuestKind
 from harness.host.accelerator import Accelerator
 from harness.host.ports import LOOPBACK
@@ -53,6 +54,20 @@ def test_a_guest_in_a_machine_is_paused_and_its_stub_answers(tmp_path: Path):
         assert lines[-1].endswith(str(Path("build") / "drivers"))
 
 
+def test_the_port_of_a_kernel_debugger_is_a_terminal_of_the_host(tmp_path: Path):
+    with Machine(replace(SPEC, options=DEBUGGER_PORT), tmp_path / "machine") as machine:
+        terminal = debugger_terminal(machine)
+
+        assert terminal is not None
+        assert Path(terminal).is_char_device()
+        assert (tmp_path / "machine" / "serial.log").exists()
+
+
+def test_a_machine_without_one_has_no_such_terminal(tmp_path: Path):
+    with Machine(SPEC, tmp_path / "machine") as machine:
+        assert debugger_terminal(machine) is None
+
+
 def test_a_machine_that_has_ended_is_not_debugged(tmp_path: Path):
     machine = Machine(SPEC, tmp_path / "machine")
 
@@ -66,16 +81,16 @@ def test_a_guest_without_a_machine_cannot_be_paused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "debugger", "said"),
+    ("kind", "terminal", "said"),
     [
-        (GuestKind.WINDOWS, "off", "WinDbg:   the image was not prepared"),
-        (GuestKind.WINDOWS, "off", "ntoseye -b gdb --connect 127.0.0.1:4711 --sympath-append build/drivers"),
-        (GuestKind.WINDOWS, "serial", "WinDbg:   File, Attach to kernel, COM"),
-        (GuestKind.REFERENCE, "off", "the Linux around the reference kernel"),
+        (GuestKind.WINDOWS, None, "WinDbg:   the image was not prepared"),
+        (GuestKind.WINDOWS, None, "ntoseye -b gdb --connect 127.0.0.1:4711 --sympath-append build/drivers"),
+        (GuestKind.WINDOWS, "/dev/pts/7", "WinDbg:   COM, 115200 baud, over /dev/pts/7"),
+        (GuestKind.REFERENCE, None, "the Linux around the reference kernel"),
     ],
 )
-def test_what_is_printed_says_how_to_connect_and_where_symbols_are(kind, debugger, said):
-    lines = "\n".join(how_to_connect(4711, kind, [Path("build/drivers")], kernel_debugger=debugger))
+def test_what_is_printed_says_how_to_connect_and_where_symbols_are(kind, terminal, said):
+    lines = "\n".join(how_to_connect(4711, kind, [Path("build/drivers")], terminal=terminal))
 
     assert "target remote 127.0.0.1:4711" in lines
     assert said in lines
