@@ -119,3 +119,14 @@ def test_every_class_of_operation_may_be_passed_on(lab):
             if operation.of("fastio"):
                 assert operation.of("below"), operation
     assert all(step.status == NtStatus.SUCCESS for step in io.steps)
+
+
+@pytest.mark.rule("IRQL-07")
+def test_the_post_of_fast_io_comes_in_the_thread_of_its_pre_at_apc_level_at_most(lab):
+    lab.io(CACHED_READS)
+
+    for read in fast_reads(lab):
+        for label in ("above", "fastio", "below"):
+            own = read.of(label)
+            assert own.post.thread == own.pre.thread
+            assert own.post.irql <= Irql.APC

@@ -54,3 +54,15 @@ def test_a_filter_leaves_the_kind_of_an_operation_as_it_is(lab):
     assert read.path == ["above.pre", "passthrough.pre", "below.pre", "below.post", "passthrough.post", "above.post"]
     assert {event.major for event in read.events} == {IrpMajor.READ}
     assert io.step("read", "f").status == NtStatus.SUCCESS
+
+
+@pytest.mark.rule("PARM-02")
+def test_every_filter_gets_in_its_post_the_parameters_that_its_pre_was_given(lab):
+    lab.passthrough.when(IrpMajor.READ, name="data.bin").with_callback(offset=4096)
+
+    lab.io(READ_THE_BEGINNING)
+
+    read = lab.trace.only(IrpMajor.READ, name="data.bin")
+    assert read.of("below").post.offset == read.of("below").pre.offset == 4096
+    assert read.of("passthrough").post.offset == 0
+    assert read.of("above").post.offset == read.of("above").pre.offset == 0

@@ -32,7 +32,7 @@ def test_no_callback_leaves_out_the_filters_own_post(lab, major):
     assert [step.status for step in io.steps] == [NtStatus.SUCCESS] * len(io.steps)
 
 
-@pytest.mark.rule("PRE-PASS-03")
+@pytest.mark.rule("PRE-PASS-03", "POST-GEN-03")
 def test_with_callback_shows_the_final_status_before_the_requester_sees_it(lab):
     lab.passthrough.when(IrpMajor.CREATE, name="missing.txt").with_callback()
 

@@ -105,3 +105,30 @@ def test_a_filter_registers_for_nothing_that_file_systems_never_receive(lab):
     shown = {event.major for event in lab.trace.events if event.filter == "passthrough"}
     assert IrpMajor.READ in shown
     assert shown & {IrpMajor.POWER, IrpMajor.DEVICE_CHANGE} == set()
+
+
+@pytest.mark.rule("REG-09")
+@pytest.mark.driver_options("passthrough", operations=["read pre post skip-cached-io"])
+def test_a_filter_that_skips_cached_io_is_shown_only_what_is_not_cached(lab):
+    lab.io(r"""
+        open  cached V:\data.bin access=read
+        read  cached offset=0 length=512
+        read  cached offset=1024 length=512
+        close cached
+        open  direct V:\data.bin access=read options=noncached
+        read  direct offset=4096 length=4096
+    """)
+
+    asked = [read for read in lab.trace.all(IrpMajor.READ, name="data.bin") if not read.first.paging]
+    shown = [(read.offset, read.length) for read in asked if read.of("passthrough")]
+    assert shown == [(4096, 4096)]
+    assert {read.offset for read in asked} == {0, 1024, 4096}
+
+
+@pytest.mark.rule("ORD-04")
+@pytest.mark.stack("observer@above#370000.5", "passthrough#99999.9", "observer@below#040500.30")
+def test_altitudes_are_numbers(lab):
+    lab.io(USE_A_FILE)
+
+    path = lab.trace.only(IrpMajor.READ, name="data.bin").path
+    assert path == ["above.pre", "passthrough.pre", "below.pre", "below.post", "passthrough.post", "above.post"]

@@ -99,3 +99,33 @@ def test_a_filter_that_is_unloaded_closes_its_port_before_it_unregisters(lab):
 
     assert io.steps[-1].status == NtStatus.SUCCESS
     assert io.step("read", "f").status == NtStatus.SUCCESS
+
+
+@pytest.mark.rule("TEAR-01")
+@pytest.mark.stack("observer@above", "passthrough", "observer@below")
+@pytest.mark.driver_options("passthrough", options=["refuse-query-teardown"])
+def test_an_instance_whose_filter_refuses_is_not_detached(lab):
+    io = lab.io(r"""
+        detach  passthrough
+        open    f V:\data.bin access=read options=noncached
+        read    f offset=0 length=4096
+    """)
+
+    assert io.step("detach", "passthrough").status != NtStatus.SUCCESS
+    assert lab.trace.lifecycle("passthrough") == ["query-teardown"]
+    assert lab.trace.only(IrpMajor.READ, name="data.bin", filter="passthrough")
+
+
+@pytest.mark.rule("UNL-01")
+@pytest.mark.stack("observer@above", "passthrough", "observer@below")
+@pytest.mark.driver_options("passthrough", options=["refuse-unload"])
+def test_a_filter_that_refuses_to_be_unloaded_stays(lab):
+    io = lab.io(r"""
+        unload  fltlab-passthrough
+        open    f V:\data.bin access=read options=noncached
+        read    f offset=0 length=4096
+    """)
+
+    assert io.steps[0].status != NtStatus.SUCCESS
+    assert lab.trace.lifecycle("passthrough") == ["unload"]
+    assert lab.trace.only(IrpMajor.READ, name="data.bin", filter="passthrough")

@@ -104,7 +104,10 @@ def attach(k: "Kernel", found: Filter, volume: "Volume", name: str, altitude: st
     instance = Instance(found, volume, name, place, altitude, k.flt.heap.allocate(0x40))
     k.flt.instances[instance.address] = instance
     volume.instances.append(instance)
-    volume.instances.sort(key=lambda item: item.altitude, reverse=True)
+    if k.mutant("altitudes-compared-as-text"):
+        volume.instances.sort(key=lambda item: str(item.altitude), reverse=True)
+    else:
+        volume.instances.sort(key=lambda item: item.altitude, reverse=True)
     status = int(NtStatus.SUCCESS)
     if found.registration.setup:
         related = make_related(k, instance)
@@ -165,7 +168,7 @@ def detach_manually(k: "Kernel", instance: Instance) -> Code:
         related = make_related(k, instance)
         answer = (yield Call(query, related, 0)) & 0xFFFF_FFFF
         k.flt.heap.free(related)
-        if answer & 0x8000_0000:
+        if answer & 0x8000_0000 and not k.mutant("teardown-veto-ignored"):
             return answer
     yield from tear_down(k, instance, int(InstanceTeardownFlags.MANUAL))
     return int(NtStatus.SUCCESS)

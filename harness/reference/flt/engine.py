@@ -298,7 +298,9 @@ class PassageEngine:
         operation.set_flags(add=int(CallbackDataFlags.POST_OPERATION), remove=int(CallbackDataFlags.DIRTY))
         if kernel.mutant("post-above-dispatch"):
             old_irql: int | None = kernel.raise_irql(Irql.DISPATCH + 1)
-        elif kernel.mutant("synchronized-post-at-dispatch") and node.ready is not None:
+        elif (kernel.mutant("synchronized-post-at-dispatch") and node.ready is not None) or (
+            kernel.mutant("fast-io-post-at-dispatch") and not operation.is_irp
+        ):
             old_irql = kernel.raise_irql(Irql.DISPATCH)
         else:
             old_irql = None

@@ -101,7 +101,8 @@ class FilterManager:
             if not instance.attached:
                 continue
             callbacks = self._callbacks(instance, request)
-            if callbacks is not None and not callbacks.skips(request):
+            skipped = callbacks is not None and callbacks.skips(request)
+            if callbacks is not None and (not skipped or self.kernel.mutant("skip-flags-ignored")):
                 interested.append((instance, callbacks))
         if self.kernel.mutant("pre-low-to-high"):
             interested.reverse()

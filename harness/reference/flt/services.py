@@ -49,7 +49,7 @@ def unload(k: "Kernel", service: str, *, mandatory: bool) -> Code:
     answer = (yield Call(registered.unload, flags)) & 0xFFFF_FFFF
     k.verifier.check_irql(0, found.name, "FilterUnloadCallback")
     gone = found.address not in k.flt.filters
-    if answer & 0x8000_0000 and not mandatory and not gone:
+    if answer & 0x8000_0000 and not mandatory and not gone and not k.mutant("unload-veto-ignored"):
         return int(answer)
     if not gone:
         k.verifier.report("UNL-03", found.name, "its unload callback returned without FltUnregisterFilter")
