@@ -58,6 +58,20 @@ def test_a_stack_stands_in_its_order(guest: LocalGuest, stack_in: Deploy):
     assert guest.drivers_under_test == ("fltlab-above", "fltlab-passthrough", "fltlab-below")
 
 
+def test_a_deployment_costs_an_upload_and_one_command_however_high_the_stack(guest: LocalGuest, stack_in: Deploy):
+    deployment = stack_in("observer@above", "passthrough", "pending", "observer@below")
+    guest.run("rem from here")
+
+    deployment.deploy()
+
+    asked = [note.purpose for note in guest.exchanges]
+    asked = asked[asked.index("run 'rem from here'") + 1 :]
+    assert [text for text in asked if text.startswith("run ")] == [
+        "run 'fltlab-receive --batch'",
+        r"run 'cmd.exe /c C:\fltlab\deploy.cmd'",
+    ]
+
+
 def test_what_was_removed_leaves_no_filter_instance_or_service(guest: LocalGuest, stack_in: Deploy):
     deployment = stack_in("observer@above", "passthrough")
     deployment.deploy()
