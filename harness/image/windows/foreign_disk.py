@@ -2,7 +2,6 @@
 
 import json
 import re
-import struct
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,26 +10,17 @@ from harness.errors import ConfigurationError, HostError
 from harness.host.command import run_program
 from harness.host.tools import Tool
 from harness.image.windows.wim import DamagedMediaError
+from harness.machine.export import SECTOR, Partition, read_partitions
 
 FORMATS = {"vhdx": "VHDX", "vpc": "VHD", "vmdk": "VMDK", "qcow2": "qcow2"}
 """Formats by QEMU's name for them."""
 
-SECTOR = 512
 _ESP = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
 _BASIC_DATA = uuid.UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
 _BITLOCKER = b"-FVE-FS-"
 _NTFS = b"NTFS    "
 _TABLE_SECTORS = 34
 _DUMP_LINE = re.compile(r"^[0-9a-f]{8,}:  ((?:[0-9a-f]{2} ?){1,16})", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Partition:
-    """A partition: its type, and where it lies (bytes)."""
-
-    kind: uuid.UUID
-    begin: int
-    size: int
 
 
 @dataclass(frozen=True)
@@ -73,22 +63,6 @@ def look_at_disk(path: Path) -> ForeignDisk:
             hint="switch BitLocker off in that Windows (manage-bde -off C:), wait until it is done, and import again",
         )
     raise ConfigurationError(f"{path.name} has no partition with NTFS: there is no Windows on it")
-
-
-def read_partitions(head: bytes) -> tuple[Partition, ...]:
-    """Return the partitions that a GUID partition table lists, from the first 34 sectors of a disk."""
-    _, _, _, _, _, _, _, _, _, _, table, count, length = struct.unpack_from("<8sIIIIQQQQ16sQII", head, SECTOR)
-    found = []
-    for number in range(count):
-        at = table * SECTOR + number * length
-        entry = head[at : at + 48]
-        if len(entry) < 48:
-            break
-        kind = uuid.UUID(bytes_le=entry[:16])
-        first, last = struct.unpack_from("<QQ", entry, 32)
-        if kind.int:
-            found.append(Partition(kind, first * SECTOR, (last - first + 1) * SECTOR))
-    return tuple(found)
 
 
 def read_disk(path: Path, kind: str, offset: int, length: int) -> bytes:
