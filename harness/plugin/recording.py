@@ -39,6 +39,7 @@ class Recorder:
         self.provenance: Provenance | None = None
         self.summary: Summary | None = None
         self._interrupted = False
+        self._changed: set[str] = set()
         self._ended = False
         """Whether an error ended the run that every further test would have met."""
         self._journal: Journal | None = None
@@ -73,6 +74,7 @@ class Recorder:
         if self._journal is None:
             self._journal = Journal(self.run.directory)
         known = self.provenance or self._begin()
+        self._changed |= {name for name, sha256 in record.drivers.items() if known.drivers.get(name, sha256) != sha256}
         self.provenance = known.with_drivers(record.drivers)
         if facts["guest_facts"]:
             self.provenance = self.provenance.with_guest(GuestFacts(**facts["guest_facts"]))
@@ -141,6 +143,8 @@ class Recorder:
         width, color = reporter._tw.fullwidth, reporter.hasmarkup  # noqa: SLF001 (it has no public name)
         yield from _tables(self.records, self.summary, width, color=color)
         yield ""
+        if self._changed:
+            yield f"not the drivers that earlier results of this run are about: {', '.join(sorted(self._changed))}"
         if self._interrupted:
             how = "ended" if self._ended else "interrupted"
             yield f"{how} after {len(self.records)} tests; to finish: fltlab run --resume {self.run.directory}"

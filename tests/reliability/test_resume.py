@@ -21,6 +21,7 @@ SUITE = """
     import os, time
     from pathlib import Path
     import pytest
+    from harness.plugin.facts import FACTS
 
     pytestmark = pytest.mark.rule("REG-01")
     HERE = Path(__file__).parent
@@ -29,6 +30,11 @@ SUITE = """
     def ended():
         yield
         (HERE / f"ended-{os.getpid()}").touch()
+
+    @pytest.fixture(autouse=True)
+    def driver(request):
+        built = "b" if (HERE / "reached").exists() else "a"
+        request.node.stash[FACTS].drivers = {"mine": built * 64, "same": "c" * 64}
 
     @pytest.mark.parametrize("number", range(8))
     def test_many(number):
@@ -130,6 +136,7 @@ def test_a_run_that_was_ended_in_the_middle_of_a_test_is_finished(tree: Tree, ho
     summary = json.loads((tree.run / "run.json").read_text())
     assert (summary["summary"]["passed"], summary["summary"]["failed"], len(summary["resumed"])) == (7, 1, 1)
     assert "5 results stand" in output
+    assert "not the drivers that earlier results of this run are about: mine" in output
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
