@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.cpu.traps import Traps
+from harness.reference.scheduler.deadlocks import find_circle, owner_of
 from harness.reference.scheduler.dispatcher import Dispatcher
 from harness.reference.scheduler.engine import Engine, Outcome
 from harness.reference.scheduler.processor import Processor, QueuedDpc
@@ -63,9 +64,7 @@ class Scheduler:
             if deadline is not None and clock.now >= deadline:
                 raise HangStop(HangKind.DEADLINE, "the virtual deadline passed", self.waiting_threads())
             if not clock.advance():
-                raise HangStop(
-                    HangKind.HANG, "no thread can run, no timer is set, and somebody waits", self.waiting_threads()
-                )
+                raise self._hang()
 
     def settle(self) -> None:
         """Run all that can run now, without letting time jump."""
@@ -371,6 +370,17 @@ class Scheduler:
             return f"{request.reason} ({what})" if what else request.reason
         return what or "a delay"
 
+    def _hang(self) -> HangStop:
+        """Why nothing can run any more."""
+        circle = find_circle(self.threads.values())
+        if not circle:
+            text = "no thread can run, no timer is set, and somebody waits"
+            return HangStop(HangKind.HANG, text, self.waiting_threads())
+        names = " for ".join(thread.describe() for thread in (*circle, circle[0]))
+        locations = [self._kernel.location_in(thread.execution) for thread in circle]
+        driver = next((location.split("+")[0] for location in locations if location), None)
+        return HangStop(HangKind.DEADLOCK, f"threads wait for each other: {names}", self.waiting_threads(), driver)
+
     def waiting_threads(self) -> tuple[Waiter, ...]:
         """Who waits, and for what; worker threads without work left out."""
         found = []
@@ -378,7 +388,8 @@ class Scheduler:
             request = thread.waiting
             if request is None or request.idle:
                 continue
-            found.append(self._waiter(thread, self.describe(request), _owner(request)))
+            owner = owner_of(request)
+            found.append(self._waiter(thread, self.describe(request), owner.describe() if owner else None))
         return tuple(found)
 
     def _waiter(self, thread: Thread, what: str, owner: str | None) -> Waiter:
@@ -403,12 +414,3 @@ class Scheduler:
                 Waiter(current.id, current.name, current.process.id, processor.spin.describe(), None, location)
             )
         raise HangStop(HangKind.DEADLOCK, "spin locks are waited for that nobody will release", tuple(waiters), driver)
-
-
-def _owner(request: Wait) -> str | None:
-    """Who owns what is waited for, where it has an owner."""
-    for item in request.objects:
-        owner = getattr(item, "owner", None)
-        if isinstance(owner, Thread):
-            return owner.describe()
-    return None
