@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import ConfigurationError, HostError
 from harness.host.command import run_program
 from harness.host.tools import Tool
+from harness.image.windows.system_partition import architectures
 from harness.image.windows.wim import DamagedMediaError
 from harness.machine.export import SECTOR, Partition, read_partitions
 
@@ -45,10 +46,12 @@ def look_at_disk(path: Path) -> ForeignDisk:
             hint="use a generation 2 disk, convert it in Windows with mbr2gpt, or build from the ISO",
         )
     partitions = read_partitions(head)
-    if not any(partition.kind == _ESP for partition in partitions):
+    system = next((partition for partition in partitions if partition.kind == _ESP), None)
+    if system is None:
         raise ConfigurationError(
             f"{path.name} has no EFI system partition: it does not boot", hint="build from the ISO"
         )
+    _require_x64(path, kind, system)
     candidates = [partition for partition in partitions if partition.kind == _BASIC_DATA]
     encrypted = False
     for partition in sorted(candidates, key=lambda item: item.size, reverse=True):
@@ -63,6 +66,17 @@ def look_at_disk(path: Path) -> ForeignDisk:
             hint="switch BitLocker off in that Windows (manage-bde -off C:), wait until it is done, and import again",
         )
     raise ConfigurationError(f"{path.name} has no partition with NTFS: there is no Windows on it")
+
+
+def _require_x64(path: Path, kind: str, system: Partition) -> None:
+    """Refuse a disk whose system partition starts machines, but none of x64; one that does not say may pass."""
+    found = architectures(lambda offset, length: read_disk(path, kind, system.begin + offset, length))
+    if found and "x64" not in found:
+        raise ConfigurationError(
+            f"{path.name} is for {', '.join(sorted(found))}",
+            details=("its EFI system partition has no \\EFI\\Boot\\bootx64.efi",),
+            hint="fltlab's machines and drivers are x64: take the x64 disk",
+        )
 
 
 def read_disk(path: Path, kind: str, offset: int, length: int) -> bytes:
