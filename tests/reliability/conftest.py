@@ -96,12 +96,17 @@ class Project:
         """Run until the test has called `reach`, and send the signal."""
         process = self.start(*words)
         reached = self.suite / "reached"
+
+        def look() -> tuple[bool | None, str]:
+            if process.poll() is not None and not reached.exists():
+                raise AssertionError(f"the run has ended with {process.returncode}: {process.communicate()[0]}")
+            return reached.exists() or None, "it has not begun"
+
         try:
-            Deadline(timeout, "the test to be reached").poll(
-                lambda: (reached.exists() or None, f"exit code {process.poll()}"), 0.05
-            )
+            Deadline(timeout, "the test to be reached").poll(look, 0.05)
         finally:
-            os.kill(process.pid, how)
+            if process.poll() is None:
+                os.kill(process.pid, how)
         return self._result(process, timeout)
 
     def _result(self, process: subprocess.Popen[str], timeout: float) -> tuple[int, str]:
