@@ -59,4 +59,14 @@ def copy_sparse(source: Path, target: Path, mode: int = 0o600) -> None:
         for begin, end in extents(read.fileno(), size):
             offset = begin
             while offset < end:
-                offset += os.copy_file_range(read.fileno(), write.fileno(), min(CHUNK, end - offset), offset, offset)
+                offset += _copy_range(read.fileno(), write.fileno(), offset, min(CHUNK, end - offset))
+
+
+def _copy_range(source: int, target: int, offset: int, count: int) -> int:
+    """Copy some of a range; how much. By reading and writing where the kernel cannot: it refuses some file systems."""
+    try:
+        return os.copy_file_range(source, target, count, offset, offset)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise
+    return os.pwrite(target, os.pread(source, count, offset), offset)

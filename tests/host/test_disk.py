@@ -1,5 +1,6 @@
 """Sparse files keep their holes and have one name, whatever the file system did with them."""
 
+import errno
 import os
 
 import pytest
@@ -77,3 +78,22 @@ def test_too_little_room_says_how_much_there_is_and_what_to_do(tmp_path):
     with pytest.raises(HostError, match="MiB are needed") as caught:
         require_room(tmp_path, 1 << 40, "hold the ocean")
     assert "FLTLAB_HOME" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EOPNOTSUPP])
+def test_a_copy_is_read_and_written_where_the_kernel_copies_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.write(b"begin")
+        file.seek(1 << 20)
+        file.write(b"end")
+
+    copy_sparse(source, tmp_path / "copy")
+
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()

@@ -19,6 +19,7 @@ from harness.image.reference.boot import GuestSecrets
 from harness.machine.deadlines import Deadline
 from harness.machine.disks import make_overlay, virtual_size
 from harness.machine.machine import DamagedDiskError, Machine
+from tests.reliability.mounts import private_mounts
 
 ROOT = Path(__file__).resolve().parents[2]
 REFCOUNT_TABLE_AT = 48
@@ -106,7 +107,7 @@ def test_a_stranger_on_a_guests_port_is_not_taken_for_the_guest():
 def test_a_disk_without_room_for_the_image_is_told_before_anything_is_made(project):
     project.test("def test_it(guest): pass")
     (project.root / "home").mkdir()
-    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount = private_mounts()
     script = 'mount -t tmpfs -o size=8m none home && "$@"'
 
     code, output = project.end(

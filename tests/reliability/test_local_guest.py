@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from harness.errors import ExitCode
+from tests.reliability.mounts import private_mounts
 
 LOCAL = "--guest=reference-local"
 
@@ -124,7 +125,7 @@ def test_a_disk_that_is_full_ends_the_run_with_one_message_and_keeps_the_results
                 (run / "filler").write_bytes(bytes(os.statvfs(run).f_bavail * 4096))
     """)
     (project.run).mkdir()
-    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount = private_mounts()
     script = 'mount -t tmpfs -o size=512k none run && "$@"; code=$?; cp run/results.jsonl results.jsonl; exit $code'
 
     code, output = project.end(LOCAL, wrapper=[*mount, script, "sh"])
