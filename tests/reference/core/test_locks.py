@@ -1,0 +1,156 @@
+"""Locks with owners: who gets them, who waits, and what is said of a driver that misuses them."""
+
+import pytest
+
+from harness.reference.verifier.stop import BugCheckStop, HangKind, HangStop
+
+DRIVER = """
+static ERESOURCE Resource;
+static FAST_MUTEX Mutex;
+static EX_RUNDOWN_REF Rundown;
+static KEVENT Go;
+static volatile ULONG Order;
+
+static VOID Sleep(LONG Ticks)
+{
+    LARGE_INTEGER Interval;
+    Interval.QuadPart = -Ticks;
+    KeDelayExecutionThread(KernelMode, FALSE, &Interval);
+}
+
+EXPORT ULONG Prepare(void)
+{
+    ExInitializeResourceLite(&Resource);
+    ExInitializeFastMutex(&Mutex);
+    ExInitializeRundownProtection(&Rundown);
+    KeInitializeEvent(&Go, NotificationEvent, FALSE);
+    return 0;
+}
+
+EXPORT ULONG Recursion(void)
+{
+    ULONG Depth;
+    KeEnterCriticalRegion();
+    ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    ExAcquireResourceSharedLite(&Resource, TRUE);
+    Depth = ExIsResourceAcquiredSharedLite(&Resource);
+    ExReleaseResourceLite(&Resource);
+    ExReleaseResourceLite(&Resource);
+    ExReleaseResourceLite(&Resource);
+    Depth = Depth * 10 + ExIsResourceAcquiredSharedLite(&Resource);
+    KeLeaveCriticalRegion();
+    return Depth;
+}
+
+EXPORT ULONG HoldShared(void)
+{
+    KeEnterCriticalRegion();
+    ExAcquireResourceSharedLite(&Resource, TRUE);
+    KeWaitForSingleObject(&Go, Executive, KernelMode, FALSE, NULL);
+    Order = Order * 10 + 1;
+    ExReleaseResourceLite(&Resource);
+    KeLeaveCriticalRegion();
+    return 0;
+}
+
+EXPORT ULONG TryWhileShared(void)
+{
+    ULONG Result;
+    Sleep(100);
+    KeEnterCriticalRegion();
+    Result = ExAcquireResourceExclusiveLite(&Resource, FALSE) ? 1 : 0;
+    if (ExAcquireResourceSharedLite(&Resource, FALSE)) {
+        Result += 2;
+        ExReleaseResourceLite(&Resource);
+    }
+    KeSetEvent(&Go, 0, FALSE);
+    ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    Order = Order * 10 + 2;
+    ExReleaseResourceLite(&Resource);
+    KeLeaveCriticalRegion();
+    return Result * 100 + Order;
+}
+
+EXPORT ULONG AcquireFastMutexTwice(void)
+{
+    ExAcquireFastMutex(&Mutex);
+    ExAcquireFastMutex(&Mutex);
+    return 0;
+}
+
+EXPORT ULONG ReleaseWhatIsNotOwned(void)
+{
+    KeEnterCriticalRegion();
+    ExReleaseResourceLite(&Resource);
+    KeLeaveCriticalRegion();
+    return 0;
+}
+
+EXPORT ULONG AcquireWithApcs(void)
+{
+    ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    ExReleaseResourceLite(&Resource);
+    return 0;
+}
+
+EXPORT ULONG EndWithFastMutex(void)
+{
+    ExAcquireFastMutex(&Mutex);
+    ExReleaseFastMutex(&Mutex);
+    return KeGetCurrentIrql();
+}
+
+EXPORT ULONG RunDown(void)
+{
+    ULONG Before = ExAcquireRundownProtection(&Rundown), After;
+    ExReleaseRundownProtection(&Rundown);
+    ExWaitForRundownProtectionRelease(&Rundown);
+    After = ExAcquireRundownProtection(&Rundown);
+    return (ULONG)(Before * 10 + After);
+}
+"""
+
+
+@pytest.fixture
+def machine(load):
+    machine = load(DRIVER)
+    machine.call("Prepare")
+    return machine
+
+
+def test_a_resource_counts_what_its_owner_acquires(machine):
+    assert machine.call("Recursion") == 30
+
+
+def test_shared_owners_keep_an_exclusive_one_out_and_let_another_shared_one_in(machine):
+    machine.start("HoldShared")
+    assert machine.call("TryWhileShared") == 212
+
+
+def test_a_fast_mutex_that_its_owner_acquires_again_is_a_deadlock_and_reported(machine):
+    with pytest.raises(HangStop) as stop:
+        machine.call("AcquireFastMutexTwice")
+    assert stop.value.kind is HangKind.DEADLOCK
+    assert stop.value.driver == "test"
+    assert any("acquired again by its owner" in text for text in machine.findings)
+
+
+def test_a_fast_mutex_gives_the_irql_back(machine):
+    assert machine.call("EndWithFastMutex") == 0
+
+
+def test_rundown_protection_is_refused_once_it_has_run_down(machine):
+    assert machine.call("RunDown") == 10
+
+
+def test_a_resource_that_is_released_by_who_does_not_own_it_is_the_drivers_fault(machine):
+    with pytest.raises(BugCheckStop) as stop:
+        machine.call("ReleaseWhatIsNotOwned")
+    assert stop.value.driver == "test"
+
+
+def test_a_resource_is_acquired_with_apcs_disabled(machine):
+    machine.call("AcquireWithApcs")
+    assert len(machine.findings) == 1
+    assert "APC" in machine.findings[0]
