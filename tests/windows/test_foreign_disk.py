@@ -1,14 +1,25 @@
 """Disks with Windows on them, looked at before they are imported: what fltlab cannot use is refused at once."""
 
+import json
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from harness.errors import ConfigurationError
+from harness.cli.main import main
+from harness.errors import ConfigurationError, ExitCode, FltLabError
+from harness.host.accelerator import Accelerator
+from harness.host.directories import HOME_VARIABLE
+from harness.image.store import ImageStore
+from harness.image.windows.build import Builder, Endpoint, Shell
+from harness.image.windows.dry_run import PLAN, SECOND
 from harness.image.windows.foreign_disk import look_at_disk, read_disk
 from harness.image.windows.prepare import Request, prepare
+from harness.image.windows.profile import Host
+from harness.image.windows.workspace import Stage
+from harness.machine.enlightenments import Enlightenments
+from harness.machine.firmware import Firmware
 from tests.windows.disks import BITLOCKER, NTFS, gpt_disk
 
 
@@ -81,3 +92,47 @@ def test_an_import_needs_no_edition(tmp_path: Path) -> None:
 
     assert ready.source == disk
     assert ready.plan.edition is None
+
+
+def test_the_dry_run_of_an_import_is_one_command(tmp_path: Path) -> None:
+    disk = converted(gpt_disk(tmp_path / "disk.raw", NTFS), "vhdx")
+    before = disk.read_bytes()
+    words = ["import", "windows-server-2022", "--disk", str(disk), "--accel", "tcg", "--dry-run", str(tmp_path / "out")]
+
+    assert main(["image", *words]) == ExitCode.PASSED
+
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"inputs", SECOND, PLAN}
+    plan = json.loads((tmp_path / "out" / PLAN).read_text())
+    assert plan["disk"] == {"format": "vhdx", "virtual_size": 64 << 20}
+    assert disk.read_bytes() == before
+
+
+def test_what_cannot_be_imported_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    disk = converted(gpt_disk(tmp_path / "disk.raw", BITLOCKER), "vhdx")
+
+    assert main(["image", "import", "windows-server-2022", "--disk", str(disk), "--accel", "tcg"]) == ExitCode.USAGE
+
+    assert "is encrypted with BitLocker" in capsys.readouterr().err
+    home = tmp_path / "home"
+    assert not home.exists() or not [path for path in home.rglob("*") if path.suffix in {".qcow2", ".iso", ".json"}]
+
+
+def test_an_image_for_which_there_is_no_room_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    ready = prepare(Request("windows-server-2022", disk=converted(gpt_disk(tmp_path / "disk.raw", NTFS), "vhdx")))
+    host = Host(Accelerator.TCG, Firmware(Path("code"), Path("variables"), secure_boot=False), Enlightenments(()))
+
+    def nobody(_: Endpoint) -> Shell:
+        raise AssertionError("a machine was started")
+
+    builder = Builder(ready, host, nobody, room_mib=1 << 40)
+
+    with pytest.raises(FltLabError, match="build windows-server-2022"):
+        builder.build()
+
+    assert ImageStore().images() == []
+    assert not builder.workspace.disk(Stage.ON_DISK).exists()
+    assert not builder.workspace.provisioning_cd.exists()
