@@ -20,9 +20,11 @@ def gpt_disk(path: Path, content: bytes, mib: int = 64, *, esp: bool = True) -> 
     if esp:
         entries += _entry(ESP, 2048, 8191)
     entries = (entries + _entry(BASIC_DATA, DATA_BEGIN // SECTOR, total - 2049)).ljust(128 * 128, b"\0")
+    protective = bytearray(510)
+    struct.pack_into("<B3sB3sII", protective, 446, 0, b"\0\2\0", 0xEE, b"\xff\xff\xff", 1, total - 1)
     with path.open("wb") as file:
         file.truncate(total * SECTOR)
-        file.write(b"\0" * 510 + b"\x55\xaa")
+        file.write(protective + b"\x55\xaa")
         file.write(_header(total, entries).ljust(SECTOR, b"\0") + entries)
         file.seek(DATA_BEGIN)
         file.write(content)

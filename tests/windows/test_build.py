@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,12 +20,13 @@ from harness.host.directories import HOME_VARIABLE
 from harness.image.store import Image, ImageStore
 from harness.image.windows.build import BOOT_LOG_COMMAND, DATA, SEAL_COMMAND, SYSTEM, VARIABLES, Builder, Endpoint
 from harness.image.windows.credentials import Credentials, credentials_file, load
-from harness.image.windows.follower import BuildFailedError
+from harness.image.windows.follower import BuildFailedError, Follower
 from harness.image.windows.phases import Phase, Signal
 from harness.image.windows.prepare import Prepared, Request, prepare
 from harness.image.windows.profile import Host, describe_host
 from harness.image.windows.watch import Progress
 from harness.image.windows.workspace import Stage, Workspace
+from tests.windows.disks import NTFS, gpt_disk
 from tests.windows.efi_programs import Program, disk_image, fat_image
 from tests.windows.media_factory import SERVER_EDITIONS, FakeIso, make_iso, make_wim
 
@@ -99,6 +101,7 @@ def windows_iso(directory: Path, program: Program) -> Path:
     return make_iso(directory / "server.iso", make_wim(directory / "install.wim", SERVER_EDITIONS), iso)
 
 
+ESP_BEGIN = 2048 * 512
 SMALL = {"machine": {"memory_mib": 2048, "processors": 1, "system_disk_gib": 24, "data_disk_mib": 64}}
 
 
@@ -194,3 +197,45 @@ def test_an_iso_becomes_a_sealed_image_even_if_the_build_is_interrupted(
     said = "".join(capfd.readouterr()) + "".join(path.read_text() for path in image.directory.glob("*.log"))
     assert password not in said
     assert builder(ready, host, PlayedWinRm()).build() == image
+
+
+def test_a_disk_with_windows_on_it_becomes_a_sealed_image_and_stays_as_it_was(tmp_path: Path, host: Host) -> None:
+    start = Program("START", lines(*FIRST), lines(*SECOND), lines(*THIRD), seconds=2).build(tmp_path)
+    raw = gpt_disk(tmp_path / "disk.raw", NTFS)
+    with raw.open("r+b") as file:
+        file.seek(ESP_BEGIN)
+        file.write(fat_image(start))
+    disk = tmp_path / "evaluation.vhdx"
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "vhdx", str(raw), str(disk)], check=True)
+    before, winrm = disk.read_bytes(), PlayedWinRm()
+    ready = prepare(Request("windows-server-2022", disk=disk, overrides=SMALL))
+
+    image = builder(ready, host, winrm).build()
+
+    assert disk.read_bytes() == before
+    assert (image.facts["mode"], image.facts["edition"], image.facts["expires"]) == ("import", None, None)
+    assert set(image.digests) >= {SYSTEM, VARIABLES, DATA, "first-start-serial.log"}
+    assert winrm.commands == [BOOT_LOG_COMMAND, SEAL_COMMAND, "(closed)"]
+
+
+def test_a_guest_that_never_lets_the_build_in_says_why(tmp_path: Path, host: Host) -> None:
+    disk = tmp_path / "evaluation.vhdx"
+    raw = gpt_disk(tmp_path / "disk.raw", NTFS)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "vhdx", str(raw), str(disk)], check=True)
+    made = builder(prepare(Request("windows-server-2022", disk=disk)), host, PlayedWinRm())
+    machine, administrator, let_in = SimpleNamespace(ports={5985: 1}), Credentials("Administrator", "not-used"), []
+
+    def refuse(_: Endpoint) -> PlayedWinRm:
+        raise GuestError("another certificate answers than the one the guest made", details=("expected 00",))
+
+    def wait() -> None:
+        let_in.append(made._ready(machine, Follower(), administrator, []))
+        raise BuildFailedError(Phase.RESTART, "nothing was heard")
+
+    made.connect = refuse
+    with pytest.raises(BuildFailedError) as caught:
+        made._stage(Stage.SEALED, wait)
+
+    assert let_in == [False]
+    assert "WinRM, the last time it was tried: another certificate answers" in "\n".join(caught.value.details)
+    assert "expected 00" in caught.value.details

@@ -113,6 +113,7 @@ class Builder:
         self._clock = RealClock()
         self._durations: dict[Phase, float] = {}
         self._followers: list[Follower] = []
+        self._refusal: tuple[str, ...] = ()
 
     def build(self) -> Image:
         """Return the image, from the store, or built."""
@@ -141,13 +142,13 @@ class Builder:
     def _stage(self, stage: Stage, work: Callable[[], None]) -> None:
         """Do a stage's work; what it left goes if it fails, but for the evidence."""
         before = self._state
-        self._durations, self._followers = {}, []
+        self._durations, self._followers, self._refusal = {}, [], ()
         try:
             work()
         except FltLabError as error:
             self.workspace.drop(stage)
             warnings = tuple(f"warning: {text}" for follower in self._followers for text in follower.warnings)
-            error.details = (*error.details, *warnings, f"kept: {self.workspace.evidence}")
+            error.details = (*error.details, *warnings, *self._refusal, f"kept: {self.workspace.evidence}")
             raise
         except BaseException:
             self.workspace.drop(stage)
@@ -211,7 +212,7 @@ class Builder:
         try:
             shell = self.connect(Endpoint(port, credentials, follower.certificate, basic))
         except GuestError as error:
-            log.debug("WinRM: %s", error.message)
+            self._refused(error)
             return False
         try:
             answer = shell.run(BOOT_LOG_COMMAND, timeout=60.0)
@@ -219,9 +220,14 @@ class Builder:
                 shells.append(shell)
                 return True
         except GuestError as error:
-            log.debug("WinRM: %s", error.message)
+            self._refused(error)
         shell.close()
         return False
+
+    def _refused(self, error: GuestError) -> None:
+        """Remember why WinRM was not there the last time: if it never is, that is what the user must know."""
+        log.debug("WinRM: %s", error.message)
+        self._refusal = (f"WinRM, the last time it was tried: {error.message}", *error.details)
 
     def _seal(self, shell: Shell, watch: Watch) -> None:
         answer = shell.run(SEAL_COMMAND, timeout=Phase.SEAL.silence * watch.patience)
