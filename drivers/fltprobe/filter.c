@@ -104,7 +104,7 @@ Drain(PROBE_FILTER *Filter)
         Filter->Dropped = Reply->Dropped;
         Filter->Outstanding = Reply->Outstanding;
         Keep(Filter, Reply->Events, Reply->Count);
-    } while (Reply->Count > 0);
+    } while (Reply->Count == DRAIN_EVENTS); /* fewer: the ring was empty */
 }
 
 static NTSTATUS
@@ -218,27 +218,46 @@ Held(const PROBE_LINE *Line, PROBE_FILTER *Filter)
     return Reply.Held;
 }
 
+/* Whether anything of this process was in a minifilter's hands when the rings were drained for the report. */
+static BOOLEAN
+AnythingOutstanding(void)
+{
+    ULONG Index;
+
+    for (Index = 0; Index < FilterCount; Index++) {
+        if (Filters[Index].Outstanding != 0) {
+            return TRUE;
+        }
+    }
+    for (Index = 0; Index < (ULONG)StepCount; Index++) {
+        if (!Steps[Index].Ended) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /*
  * A thread that a minifilter holds in the kernel would keep this process, and so the port, from ending. What is let go
  * before the file system may be held again behind it, and in another minifilter: the rules go first, then go round until
- * nobody has held anything for a while.
+ * nobody has held anything for a while. Where nothing was outstanding, only the rules have to go.
  */
 void
 ReleaseEverything(void)
 {
+    ULONG Quiet = AnythingOutstanding() ? 0 : RELEASE_QUIET_MS;
     ULONG Tries;
     ULONG Index;
     ULONG Count;
-    ULONG Quiet = 0;
 
+    for (Index = 0; Index < FilterCount; Index++) {
+        Clear(&Filters[Index]);
+    }
     for (Tries = 0; Quiet < RELEASE_QUIET_MS && Tries < RELEASE_PATIENCE_MS; Tries++) {
         Quiet++;
         for (Index = 0; Index < FilterCount; Index++) {
             FLTLAB_QUERY_REPLY Reply;
 
-            if (Tries == 0) {
-                Clear(&Filters[Index]);
-            }
             Release(&Filters[Index], 0, &Count);
             Query(&Filters[Index], &Reply);
             if (Reply.Held + Reply.Outstanding != 0) {
