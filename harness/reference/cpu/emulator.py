@@ -81,6 +81,8 @@ _unicorn: Any = binding
 
 _M64 = (1 << 64) - 1
 
+_FLUSH_TLB = UC_CTL_IO_WRITE << 30 | UC_CTL_TLB_FLUSH
+"""The control word of `uc_ctl`, as the binding's `ctl` makes it anew at every call."""
 _Engine = ctypes.c_void_p
 _VOID_HOOK = ctypes.CFUNCTYPE(None, _Engine, ctypes.c_void_p)
 _INTERRUPT_HOOK = ctypes.CFUNCTYPE(None, _Engine, ctypes.c_uint32, ctypes.c_void_p)
@@ -141,6 +143,8 @@ class Emulator:
         self._start: Any = _unicorn.uclib["uc_emu_start"]
         self._start.argtypes = (_Engine, *([ctypes.c_uint64] * 3), ctypes.c_size_t)
         self._stop: Callable[..., int] = _unicorn.uclib["uc_emu_stop"]
+        self._control: Any = _unicorn.uclib["uc_ctl"]
+        self._control.argtypes = (_Engine, ctypes.c_int)
         self.progress = 0
         """Counts starts and stops."""
         self.hooks: Hooks | None = None
@@ -236,7 +240,7 @@ class Emulator:
     def flush_tlb(self) -> None:
         """Forget cached translations of addresses."""
         self._tables.dirty = False
-        self.uc.ctl(UC_CTL_TLB_FLUSH, UC_CTL_IO_WRITE)
+        self._control(self._handle, _FLUSH_TLB)
 
     def flush_code(self) -> None:
         """Forget translated code, so that `count` is heeded by code that has run already."""

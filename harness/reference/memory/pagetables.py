@@ -114,7 +114,7 @@ class PageTables:
         offset = self.entry(address)
         byte = self.ram[offset]
         self.ram[offset] = byte | PRESENT if present else byte & ~PRESENT
-        self.dirty = True
+        self.dirty |= not present  # no processor caches what is not there
 
     def set_region_present(self, address: int, *, present: bool) -> None:
         """Make a whole 512 GiB region present or not; False if nothing was ever mapped there."""
@@ -123,7 +123,7 @@ class PageTables:
         offset = self._root + 8 * (address >> 39 & 511)
         byte = self.ram[offset]
         self.ram[offset] = byte | PRESENT if present else byte & ~PRESENT
-        self.dirty = True
+        self.dirty |= not present
 
 
 FlushTlb = Callable[[], None]
