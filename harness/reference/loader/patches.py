@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.reference.cpu import disassembler
+
 READ_IRQL = 0xB0
 WRITE_IRQL = 0xC0
 RANDOM = 0xD0
@@ -65,9 +67,5 @@ def _code_around(address: int, section: tuple[int, int], functions: Sequence[tup
 
 def _is_instruction(image: bytes | bytearray, address: int, code: tuple[int, int]) -> bool:
     """Whether an instruction begins at `address`, when disassembly begins where `code` does."""
-    from capstone import CS_ARCH_X86, CS_MODE_64, Cs
-
     begin, end = code
-    disassembler = Cs(CS_ARCH_X86, CS_MODE_64)
-    disassembler.skipdata = True
-    return any(at == address for at, _, _, _ in disassembler.disasm_lite(bytes(image[begin:end]), begin))
+    return any(at == address for at, _, _, _ in disassembler.plain().disasm_lite(bytes(image[begin:end]), begin))

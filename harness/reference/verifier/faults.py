@@ -1,9 +1,11 @@
 """What a fault means: an exception that guest code may handle, or a bug check that names the driver."""
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from capstone import CS_AC_WRITE, CS_OP_MEM, CsError
 
 from harness.nt import BugCheck, Irql, NtStatus
+from harness.reference.cpu import disassembler
 from harness.reference.cpu.emulator import RCX, RIP, MachineState
 from harness.reference.cpu.exceptions import PageFault
 from harness.reference.cpu.seh.dispatch import STATUS_BY_VECTOR
@@ -16,19 +18,7 @@ if TYPE_CHECKING:
 
 _PAGE_FAULT, _GENERAL_PROTECTION, _DOUBLE_FAULT, _FAST_FAIL = 14, 13, 8, 0x29
 _M64 = (1 << 64) - 1
-
-
 _LONGEST_INSTRUCTION = 15
-
-
-@cache
-def _disassembler() -> Any:
-    """Made when the first fault needs it: capstone takes a while to load."""
-    from capstone import CS_ARCH_X86, CS_MODE_64, Cs
-
-    disassembler = Cs(CS_ARCH_X86, CS_MODE_64)
-    disassembler.detail = True
-    return disassembler
 
 
 class Faults:
@@ -124,13 +114,11 @@ class Faults:
         memory = self._kernel.memory
         if memory.is_mapped(address) and not memory.is_mapped(address, write=True):
             return True
-        from capstone import CS_AC_WRITE, CS_OP_MEM, CsError
-
         count = _LONGEST_INSTRUCTION
         while count and not memory.is_mapped(rip, count):
             count -= 1
         try:
-            for instruction in _disassembler().disasm(memory.read(rip, count), rip, 1):
+            for instruction in disassembler.detailed().disasm(memory.read(rip, count), rip, 1):
                 return any(o.type == CS_OP_MEM and o.access & CS_AC_WRITE for o in instruction.operands) or (
                     instruction.mnemonic in ("push", "call")
                 )
