@@ -12,6 +12,7 @@ from harness.reference.daemon.configuration import ConfigurationFault, read_conf
 from harness.reference.daemon.console import Console
 from harness.reference.daemon.guest import Guest
 from harness.reference.daemon.http import Server
+from harness.reference.daemon.ssh import SshListener
 from harness.reference.daemon.wsman import Service
 
 EXIT_USAGE = 2
@@ -34,6 +35,8 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(f"fltlab daemon: {configuration.address} port {configuration.port}: {error.strerror}", file=sys.stderr)
         return EXIT_USAGE
+    if configuration.ssh is not None:
+        SshListener(configuration.address, configuration.ssh)
     threading.Thread(target=lambda: guest.kernel, name="kernel start", daemon=True).start()
     if "--end-with-stdin" in arguments:
         threading.Thread(target=_end_with_stdin, args=(server,), name="watch stdin", daemon=True).start()

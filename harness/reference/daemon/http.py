@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.reference.daemon.workers import workers
+
 HEADER_LIMIT = 64 * 1024
 BODY_LIMIT = 1024 * 1024
 """Bytes of one body: twice the largest envelope, so that a client learns by a SOAP fault what is too large."""
@@ -190,7 +192,7 @@ class Server(socketserver.ThreadingTCPServer):
             super().shutdown_request(request)
             return
         self._open.add(request)
-        super().process_request(request, client_address)
+        workers.run(lambda: self.process_request_thread(request, client_address))
 
     def shutdown_request(self, request: object) -> None:
         """Forget the connection."""

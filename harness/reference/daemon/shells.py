@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.reference.daemon.workers import workers
+
 CHUNK = 96 * 1024
 """Bytes of output in one answer: with base64 below the usual MaxEnvelopeSize of 150 KiB."""
 CONTROL_C_EXIT = 0xC000013A
@@ -33,11 +35,10 @@ class Command:
         self._input_ended = False
         self._output = {"stdout": bytearray(), "stderr": bytearray()}
         self._cancelled = False
-        self._thread = threading.Thread(target=self._main, name=f"command {self.id}", daemon=True)
 
     def start(self) -> None:
         """Run it."""
-        self._thread.start()
+        workers.run(self._main)
 
     def _main(self) -> None:
         try:

@@ -1,23 +1,19 @@
 """What only a reference guest has: its kernel's options and state, and the identity a fork is given."""
 
 import base64
-import contextlib
 import fcntl
 import json
 import os
-import signal
 import struct
 import time
-from pathlib import Path
 
 from harness.reference.client import KernelBusy, KernelError, KernelGone
+from harness.reference.daemon import ssh
 from harness.reference.daemon.commands.table import Invocation, command
 
 RNDADDENTROPY = 0x40085203
 RNDRESEEDCRNG = 0x5207
 STATUS_SECONDS = 5.0
-SSH_SERVER_PID = Path("/run/dropbear.pid")
-AUTHORIZED_KEYS = Path("/root/.ssh/authorized_keys")
 
 
 @command("fltlab-kernel")
@@ -83,27 +79,18 @@ def guest(call: Invocation) -> int:
 
 def _forked(call: Invocation) -> int:
     """Take on the identity of a fork: clock, entropy, boot id, password, keys of the SSH server."""
-    if call.guest.configuration.ssh is None:  # its clock is the host's
+    configuration = call.guest.configuration
+    if configuration.ssh is None:  # its clock is the host's
         call.err("this guest is a process of its host, and no machine that could be forked")
         return 1
     told = json.loads(call.command.read_all())
     time.clock_settime(time.CLOCK_REALTIME, float(told["time"]))
     _add_entropy(base64.b64decode(told["entropy"]))
-    configuration = call.guest.configuration
     configuration.boot_id = str(told["boot_id"])
     configuration.password = str(told["password"])
-    if configuration.ssh is not None:
-        _change_ssh_keys(configuration.ssh, base64.b64decode(told["ssh_host_key"]), str(told["ssh_authorized_key"]))
+    ssh.take_keys(configuration.ssh, base64.b64decode(told["ssh_host_key"]), str(told["ssh_authorized_key"]))
     call.out(json.dumps({"boot_id": configuration.boot_id}))
     return 0
-
-
-def _change_ssh_keys(folder: Path, host_key: bytes, authorized_key: str) -> None:
-    """Give the SSH server the fork's keys and end it: the guest's first process starts it again."""
-    (folder / "ssh_host_key").write_bytes(host_key)
-    AUTHORIZED_KEYS.write_text(authorized_key + "\n", encoding="ascii")
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it is just being started
-        os.kill(int(SSH_SERVER_PID.read_text(encoding="ascii")), signal.SIGTERM)
 
 
 def _add_entropy(entropy: bytes) -> None:
