@@ -149,7 +149,9 @@ class UserNetwork:
         words = [properties("user", {"id": self.identifier, "restrict": self.restricted})]
         words += [f"hostfwd=tcp:127.0.0.1:0-{self.guest_address}:{port}" for port in self.forwards]
         yield from ("-netdev", ",".join(words))
-        yield from ("-device", f"{self.device},netdev={self.identifier},romfile=")
+        # A fork's addresses are its template's, and nobody but QEMU is on its network: nothing is to be announced.
+        quiet = ",guest_announce=off" if self.device.startswith("virtio-") else ""
+        yield from ("-device", f"{self.device},netdev={self.identifier},romfile={quiet}")
 
 
 @dataclass(frozen=True)
