@@ -78,6 +78,8 @@ class Guest:
         self.ssh = ssh
         self.body = body
         self.drivers_under_test: tuple[str, ...] = ()
+        self.commands = 0
+        """How many it was asked to run."""
         self.deadlines = deadlines or (body.deadlines if isinstance(body, Mortal) else Deadlines())
         self._session = WinRmSession(endpoint, f"the guest {name!r}", self.deadlines)
         if isinstance(body, Mortal):
@@ -120,6 +122,7 @@ class Guest:
 
         Raises DriverError if the guest went down with a driver under test in it, GuestError if it is lost otherwise.
         """
+        self.commands += 1
         try:
             result = self._session.run(command, stdin, timeout)
         except (Unreachable, ConnectionLost, CredentialsRefused) as error:

@@ -84,7 +84,7 @@ def fltlab_scenes(request: pytest.FixtureRequest, fltlab_drivers: "Drivers") -> 
     """The scenes of this session's tests."""
     from harness.plugin.scene import Scenes
 
-    return Scenes(request.session.items, request.config.stash[RUN].settings, fltlab_drivers)
+    return Scenes(request.config.stash[RUN].settings, fltlab_drivers)
 
 
 @pytest.fixture

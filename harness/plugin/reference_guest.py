@@ -30,6 +30,7 @@ from harness.plugin.probe import run_probe
 from harness.plugin.provider import Opened, kernel_options
 from harness.plugin.scene import Scene
 from harness.plugin.stack import Stack
+from harness.plugin.warm_up import warm_up_script
 from harness.report.provenance import GuestFacts
 
 SECRETS = "secrets.json"
@@ -61,15 +62,14 @@ class ReferenceProvider:
     @contextlib.contextmanager
     def open(self, directory: Path, scene: Scene | None) -> Iterator[Opened]:
         deadline = Deadlines().begin(Wait.ROOM)
-        standing = scene is not None and scene.shared
-        template = self._template_of(scene) if scene is not None and scene.shared else self._template
+        template = self._template_of(scene) if scene is not None else self._template
         with self._leases.lease(Demand(FORK_MEMORY_MIB), deadline) as lease:
             own = GuestSecrets()
             machine = template.fork(directory, name=self.name, secrets=own.firmware_files(), deadlines=self._deadlines)
             lease.of(machine.pid)
             try:
                 with self._awake(template, machine, own) as guest:
-                    if standing and scene is not None:
+                    if scene is not None:
                         guest.drivers_under_test = tuple(item.entry.service for item in scene.minifilters)
                         yield Opened(guest, Stack.standing(guest, scene.plan, scene.minifilters))
                     else:
@@ -90,6 +90,10 @@ class ReferenceProvider:
         return Deadlines.measured(self._probe)
 
     @cached_property
+    def _store(self) -> TemplateStore:
+        return TemplateStore(deadlines=self._deadlines)
+
+    @cached_property
     def _image(self) -> Image:
         root = self._settings.image_directory
         return reference.build(store=ImageStore(root) if root else None)
@@ -108,11 +112,11 @@ class ReferenceProvider:
             return {SECRETS: first.to_bytes()}
 
         origin = ColdBoot(spec, first.firmware_files())
-        return TemplateStore(deadlines=self._deadlines).get_or_make(origin, {"for": "runs", "kernel": 1}, prepare)
+        return self._store.get_or_make(origin, {"for": "runs", "kernel": 1}, prepare)
 
     def _template_of(self, scene: Scene) -> Template:
         """The template of a guest with a scene in place: deployed once, for every test that wants it."""
-        facts = {"kernel": kernel_options(self._settings).words(), **scene.facts}
+        facts = self._facts_of(scene)
         name = json.dumps(facts, sort_keys=True, default=str)
         if name not in self._scenes:
             secrets = self._template.file(SECRETS)
@@ -122,14 +126,19 @@ class ReferenceProvider:
                 wait_for_answer(machine, WINRM_PORT, self._deadlines.begin(Wait.FORK))
                 with Guest(self.name, REFERENCE, endpoint(machine, frozen), machine) as guest:
                     self._restart_kernel(guest)
-                    stack = Stack(guest)
-                    stack.deploy(scene.plan, scene.built)
-                    run_probe(guest, scene.greeting)
+                    Stack(guest).deploy(scene.plan, scene.built)
+                    run_probe(guest, self._warm_up(scene))
                 return {SECRETS: secrets}
 
-            store = TemplateStore(deadlines=self._deadlines)
-            self._scenes[name] = store.get_or_make(self._template, facts, prepare)
+            self._scenes[name] = self._store.get_or_make(self._template, facts, prepare)
         return self._scenes[name]
+
+    def _facts_of(self, scene: Scene) -> dict[str, object]:
+        """All that a scene's template is made of, beside the template that it is a fork of."""
+        return {"kernel": kernel_options(self._settings).words(), "warm_up": self._warm_up(scene), **scene.facts}
+
+    def _warm_up(self, scene: Scene) -> str:
+        return warm_up_script(scene, correct_kernel=not self._settings.mutants)
 
     def _restart_kernel(self, guest: Guest) -> None:
         guest.restart_kernel(kernel_options(self._settings))
@@ -147,8 +156,11 @@ class ReferenceProvider:
         if not told.ok or json.loads(told.output).get("boot_id") != boot_id:
             raise GuestError(f"the fork {machine.name} did not take on its identity", details=told.describe())
         ssh = own.ssh_endpoint(machine.ports[SSH_PORT])
-        with Guest(self.name, REFERENCE, endpoint(machine, own), machine, ssh=ssh) as guest:
+        guest = Guest(self.name, REFERENCE, endpoint(machine, own), machine, ssh=ssh)
+        try:
             yield guest
+        finally:
+            guest.disconnect()  # its machine ends with it: there is nobody left to say goodbye to
 
 
 def endpoint(machine: Machine, secrets: GuestSecrets) -> Endpoint:
