@@ -1,7 +1,7 @@
 r"""Large files over SFTP. No command ever goes this way: what the guest does, it does over WinRM.
 
-The server must show the key that the guest was given at its start; a fork shows its template's for a moment, until it
-has been given its own. Paths are Windows paths, and lead nowhere but below a drive of the guest.
+The server must show the key that the guest was given. Paths are Windows paths, and lead nowhere but below a drive of
+the guest.
 """
 
 import base64
@@ -174,7 +174,15 @@ class SftpSession:
         except (OSError, EOFError, paramiko.SSHException) as error:
             return f"{type(error).__name__}: {error}"
         if shown != base64.b64decode(expected):
-            return f"a server with another key ({_fingerprint(shown)}, not {_fingerprint(base64.b64decode(expected))})"
+            raise Unreachable(
+                f"{self.name} cannot be reached over SFTP: another server answers at its port",
+                details=(
+                    f"at {self.endpoint}",
+                    f"its key:     {_fingerprint(shown)}",
+                    f"the guest's: {_fingerprint(base64.b64decode(expected))}",
+                ),
+                hint="see who has the port that is forwarded to the guest's 22",
+            )
         try:
             transport.auth_publickey(
                 self.endpoint.user, paramiko.Ed25519Key.from_private_key(io.StringIO(self.endpoint.private_key))

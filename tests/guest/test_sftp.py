@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -200,34 +201,11 @@ def test_a_file_that_breaks_off_leaves_nothing_behind(session: SftpSession, gues
 def test_a_server_with_another_key_is_not_talked_to(server: SshEndpoint):
     stranger = replace(server, host_key=SshKeys().host_public_key())
 
-    with pytest.raises(Unreachable) as error, SftpSession(stranger, deadlines=IMPATIENT):
+    with pytest.raises(Unreachable, match="another server answers") as error, SftpSession(stranger):
         pass
 
-    assert "a server with another key (SHA256:" in str(error.value)
+    assert re.search(r"its key: +SHA256:", str(error.value))
     assert error.value.exit_code is ExitCode.HOST
-
-
-def test_a_server_that_gets_its_own_key_only_after_a_while_is_waited_for(
-    keys: SshKeys, server: SshEndpoint, tmp_path: Path
-):
-    port, late = free_port(), tmp_path / "late"
-    late.mkdir()
-    with contextlib.ExitStack() as scope:
-        first = scope.enter_context(dropbear(tmp_path, SshKeys(), port))  # the template's
-        answers(port)
-        tries: list[int] = []
-
-        def check() -> None:
-            tries.append(port)
-            if len(tries) == 2:  # a first try has met the template's key
-                first.kill()
-                first.wait()
-                scope.enter_context(dropbear(late, keys, port))
-                answers(port)
-
-        with SftpSession(replace(server, port=port), check=check) as session:
-            put(session, b"x", r"V:\late")
-    assert len(tries) >= 2
 
 
 def test_a_key_that_the_server_does_not_know_is_refused_at_once(server: SshEndpoint):
