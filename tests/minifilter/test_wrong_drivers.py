@@ -44,6 +44,7 @@ SCRIPTS = {
     "disallows-irps": ("major=read class=irp do=disallow-fastio", READ),
     "disallows-with-status": ("major=read class=fastio do=disallow-fastio", FAST_READ),
     "fails-close": ("major=cleanup do=complete status=0xC0000022", OPEN + "close f\n"),
+    "fails-with-information": ("major=read do=with-callback post-status=0xC0000022", READ),
     "fetches-context-in-post": ("major=read post-context=stream-handle", READ + 30 * "read f offset=0 length=512\n"),
     "forgets-pended": ("major=read do=pend", "deadline 50\n" + READ),
     "forgets-pended-completion": ("major=read do=with-callback post=pend", "deadline 50\n" + READ),

@@ -191,9 +191,15 @@ def resume_status(kernel: "Kernel", operation: "Operation", visit: "Visit", answ
     return status
 
 
-def post_answer(kernel: "Kernel", operation: "Operation", visit: "Visit", answer: int) -> PostopStatus:
-    """What a post-operation callback's answer is taken for."""
+def post_answer(
+    kernel: "Kernel", operation: "Operation", visit: "Visit", answer: int, status_before: int
+) -> PostopStatus:
+    """What a post-operation callback's answer is taken for; `status_before` is what it was called with."""
     driver = visit.instance.filter.name
+    if is_error(operation.status) and not is_error(status_before) and operation.information:
+        what = f"turned {status_name(status_before)} into {status_name(operation.status)}"
+        text = f"{operation.describe()}: {what} and left {operation.information} in IoStatus.Information"
+        kernel.verifier.report("POST-FAIL-01", driver, text)
     if answer == PostopStatus.MORE_PROCESSING_REQUIRED:
         if not operation.is_irp:
             kernel.bugcheck(

@@ -306,7 +306,7 @@ class PassageEngine:
             old_irql = None
         operation.post = visit
         self._trace(operation, "post", visit.instance)
-        irql = kernel.irql
+        irql, status = kernel.irql, operation.status
         visit.instance.busy.enter()
         operation.running += 1
         self.enter_post()
@@ -320,7 +320,7 @@ class PassageEngine:
         if visit.resumed:
             operation.release()
             return STOPPED
-        verdict = checks.post_answer(kernel, operation, visit, answer)
+        verdict = checks.post_answer(kernel, operation, visit, answer, status)
         if verdict is PostopStatus.MORE_PROCESSING_REQUIRED and not kernel.mutant("pended-completion-goes-on"):
             visit.state = VisitState.PENDED
             visit.instance.busy.enter()
