@@ -35,6 +35,7 @@ class Wait(Enum):
     DISK_AS_FILE = ("the guest's disk to be there as a file", 20.0)
     PROCESSOR_FEATURES = ("QEMU to try features of the processor", 10.0)
     WINDOWS_START = ("Windows to answer WinRM after a cold start", 900.0)
+    WINDOWS_FORK = ("a fork of Windows to answer WinRM", 120.0)
     WINDOWS_DISK = ("Windows to format its data disk", 180.0)
     WINDOWS_CRASH = ("Windows to bug check on an NMI", 60.0)
     WINDOWS_RESTART = ("Windows to restart after writing its dump", 600.0)

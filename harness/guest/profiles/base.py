@@ -17,15 +17,16 @@ class Profile:
     """The commands of one kind of guest.
 
     `receive` reads a stream of `harness.guest.transfer` on standard input. `send` (with `{path}`) writes a file's bytes
-    to standard output. `identity` prints the JSON that `harness.guest.identity` reads. `kernel_status` prints the state
-    of the reference kernel, and `kernel_restart` starts it anew;
-    a Windows guest has none, its crashes are QEMU's events.
+    to standard output. `identity` prints the JSON that `harness.guest.identity` reads. `forked` takes a fork's own
+    identity on standard input (`harness.guest.waking`). `kernel_status` prints the state of the reference kernel, and
+    `kernel_restart` starts it anew; a Windows guest has none, its crashes are QEMU's events.
     """
 
     kind: GuestKind
     receive: str
     send: str
     identity: str
+    forked: str
     kernel_status: str | None
     kernel_restart: str | None
     stack_folder: str = "C:\\fltlab"

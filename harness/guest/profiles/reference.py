@@ -9,6 +9,7 @@ REFERENCE = Profile(
     receive="fltlab-receive --batch",
     send='fltlab-send "{path}"',
     identity="fltlab-guest identity --json",
+    forked="fltlab-guest forked",
     kernel_status="fltlab-kernel status --json",
     kernel_restart="fltlab-kernel restart",
 )

@@ -82,6 +82,28 @@ $epoch = [DateTime]::SpecifyKind([DateTime]'1970-01-01', 'Utc')
 } | ConvertTo-Json -Compress
 """
 
+# What the host sent was true when this process was started, or a moment before: its own start is added. The message's
+# entropy is not used: Windows takes none from a program, and renews its random numbers at a new VM generation id.
+FORKED = r"""
+$ErrorActionPreference = 'Stop'
+try {
+    $told = (New-Object IO.StreamReader([Console]::OpenStandardInput())).ReadToEnd() | ConvertFrom-Json
+    $epoch = [DateTime]::SpecifyKind([DateTime]'1970-01-01', 'Utc')
+    $late = [DateTime]::Now - (Get-Process -Id $PID).StartTime
+    $now = ($epoch.AddSeconds([double]$told.time) + $late).ToLocalTime()
+    Set-Date -Date $now | Out-Null
+    $volatile = [Microsoft.Win32.RegistryOptions]::Volatile
+    $check = [Microsoft.Win32.RegistryKeyPermissionCheck]::Default
+    $key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SOFTWARE\fltlab-boot', $check, $volatile)
+    $key.SetValue('id', $told.boot_id)
+    @{ boot_id = $key.GetValue('id') } | ConvertTo-Json -Compress
+} catch {
+    [Console]::Error.WriteLine("$_")
+    exit 1
+}
+exit 0
+"""
+
 
 def powershell(script: str) -> str:
     """The command line that runs a script; ValueError if cmd.exe would cut it."""
@@ -98,6 +120,7 @@ WINDOWS = Profile(
     receive=powershell(RECEIVE),
     send='set "FLTLAB_FILE={path}"&& ' + powershell(SEND),
     identity=powershell(IDENTITY),
+    forked=powershell(FORKED),
     kernel_status=None,
     kernel_restart=None,
 )
