@@ -135,15 +135,27 @@ def verify_images(
     accel: Accel = "auto",
     as_json: AsJson = False,
     raw: Annotated[bool, typer.Option("--raw", help="Show what the guest said for every check.")] = False,
+    forks: Annotated[
+        bool | None,
+        typer.Option(
+            "--forks/--no-forks",
+            help="Fork a Windows image ten times: if all are good its guests are forks from now on. Or never again.",
+        ),
+    ] = None,
 ) -> None:
     """Compare the files of images with what they were when built; of a named image, start a guest and ask it."""
+    if forks is not None and name is None:
+        raise ConfigurationError("--forks and --no-forks are about one image: name it")
     for directory in _directories(name):
         image = verify(directory)
         typer.echo(f"{image.name}  {image.key[:12]}  files ok", err=as_json)
     if name is not None:
-        from harness.cli.verify import report_self_test
+        from harness.cli.verify import report_self_test, switch_forks_off
 
-        raise typer.Exit(report_self_test(name, accel, as_json=as_json, raw=raw))
+        if forks is False:
+            switch_forks_off(name, accel)
+            return
+        raise typer.Exit(report_self_test(name, accel, as_json=as_json, raw=raw, forks=bool(forks)))
 
 
 @group.command("remove")

@@ -1,5 +1,6 @@
-"""`fltlab image verify NAME`: starts one guest and prints what the self-test finds."""
+"""`fltlab image verify NAME`: starts one guest and prints what the self-test finds, and the trial of its forks."""
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -11,31 +12,42 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import ExitCode
+from harness.errors import ConfigurationError, ExitCode
 from harness.guest import Guest
 from harness.guest.crash_path import check_crash_path
 from harness.guest.selftest import Expectation, Finding, self_test
 from harness.guest.windows import WindowsBody
 from harness.image.store import ImageStore
+from harness.image.windows import fork_record
 from harness.plugin.options import Settings
+from harness.plugin.provider import Provider
 from harness.plugin.providers import provider_for
+from harness.plugin.windows_guest import WindowsProvider
 
 
 def report_self_test(
-    name: str, accelerator: str, *, as_json: bool = False, raw: bool = False, stderr: bool = False
+    name: str,
+    accelerator: str,
+    *,
+    as_json: bool = False,
+    raw: bool = False,
+    stderr: bool = False,
+    forks: bool = False,
 ) -> ExitCode:
-    """Print a table of all checks, on standard error if asked to; 1 if the guest differs from what is expected."""
+    """Print a table of all checks, on standard error if asked to; 1 if the guest differs from what is expected.
+
+    With `forks` the image is forked too, and what comes of it decides whether its guests are forks from now on.
+    """
     settings = Settings(
         guests=(name,), accelerator=accelerator, out=None, seed=1, drivers=(), replacements={}, mutants=(),
         image_directory=None,
     )  # fmt: skip
     console = Console(highlight=False, soft_wrap=True, stderr=stderr)
     findings: list[Finding] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="fltlab-verify-") as folder,
-        provider_for(name, settings).open(Path(folder) / "guest", None) as opened,
-    ):
-        for finding in _checks(opened.guest, name, Path(folder)):
+    provider = provider_for(name, settings)
+    trial = _forkable(provider) if forks else None
+    with contextlib.closing(provider), tempfile.TemporaryDirectory(prefix="fltlab-verify-") as folder:
+        for finding in _findings(provider, trial, Path(folder)):
             findings.append(finding)
             if not as_json:
                 typer.echo(f"{'OK' if finding.ok else 'DIFFERENT':9}  {finding.check}", err=True)
@@ -44,6 +56,28 @@ def report_self_test(
     else:
         _print_table(console, findings, raw=raw)
     return ExitCode.PASSED if all(finding.ok for finding in findings) else ExitCode.FAILED
+
+
+def switch_forks_off(name: str, accelerator: str) -> None:
+    """Boot this image's guests cold from now on, whatever its trial has said."""
+    settings = Settings((name,), accelerator, None, 1, (), {}, (), None)
+    provider = _forkable(provider_for(name, settings))
+    there = fork_record.forget(provider.fork_setting)
+    typer.echo(f"{name}: forks are off" if there else f"{name}: forks were off already")
+
+
+def _forkable(provider: Provider) -> WindowsProvider:
+    if not isinstance(provider, WindowsProvider):
+        raise ConfigurationError(f"{provider.name} is no Windows image: its guests need no trial of forks")
+    return provider
+
+
+def _findings(provider: Provider, trial: WindowsProvider | None, folder: Path) -> Iterator[Finding]:
+    """The self-test, and after it the trial of forks."""
+    with provider.open(folder / "guest", None) as opened:
+        yield from _checks(opened.guest, provider.name, folder)
+    if trial is not None:
+        yield from trial.try_forks(folder / "forks")
 
 
 def _checks(guest: Guest, name: str, folder: Path) -> Iterator[Finding]:

@@ -37,11 +37,18 @@ class TemplateStore:
     """Templates below one directory, by default that of the user."""
 
     def __init__(
-        self, root: Path | None = None, *, budget_mib: int = DEFAULT_BUDGET_MIB, deadlines: Deadlines | None = None
+        self,
+        root: Path | None = None,
+        *,
+        budget_mib: int = DEFAULT_BUDGET_MIB,
+        deadlines: Deadlines | None = None,
+        making: Wait = Wait.BOOT,
     ) -> None:
+        """`making` is what the making of a template waits for: who wants the same one has that patience, and more."""
         self.root = root if root is not None else home() / "templates"
         self.budget_mib = budget_mib
         self.deadlines = deadlines if deadlines is not None else Deadlines()
+        self._making = making
 
     def get_or_make(self, origin: Origin, facts: Mapping[str, object], prepare: Prepare) -> Template:
         """Return the template with this origin and these facts, made now unless it is there and unharmed.
@@ -131,7 +138,7 @@ class TemplateStore:
         return used.stat().st_mtime if used.exists() else 0.0
 
     def _lock(self, key: str) -> "_KeyLock":
-        return _KeyLock(self.root / f".{key[:KEY_LENGTH]}.lock", self.deadlines.seconds(Wait.BOOT) * 4)
+        return _KeyLock(self.root / f".{key[:KEY_LENGTH]}.lock", self.deadlines.seconds(self._making) * 4)
 
 
 class _KeyLock:

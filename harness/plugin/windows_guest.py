@@ -1,32 +1,37 @@
-"""`windows-*`: real Windows in QEMU, started cold over overlays of an image that the user has built.
+"""`windows-*`: real Windows in QEMU, over overlays of an image that the user has built.
 
+A guest is started cold, or is a fork of a template where the image's forks have passed their trial (windows_forks.py).
 The tests of one file share a guest until one of them fails. Nothing of this has been run with a Windows: what can be
 checked without one is in tests/guest and tests/crash, and docs/windows.md says what `fltlab image verify` must show.
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 
-from harness.errors import ConfigurationError, GuestError
+from harness.errors import ConfigurationError, GuestError, HostError
 from harness.guest import WINDOWS, Endpoint, Guest, GuestKind
 from harness.guest.data_disk import FileSystem, make_data_disk
 from harness.guest.debug import DEBUGGER_PORT
 from harness.guest.dump import Crash, Symbols, read_crash
 from harness.guest.dump.harvest import CrashedMachine, harvest
-from harness.guest.identity import Identity
+from harness.guest.forks import FORKS, try_forks
+from harness.guest.identity import require_boot
 from harness.guest.inf import build_number
 from harness.guest.restart import restart, wait_for_another_boot
+from harness.guest.selftest import Finding
 from harness.guest.stack import PlacedEntry
 from harness.guest.verifier import Level, apply
+from harness.guest.waking import NewIdentity, wake
 from harness.guest.windows import WindowsBody
 from harness.host.accelerator import Choice, choose, parse_choice
 from harness.host.tools import Tool, version_of
 from harness.image.store import Image, ImageStore
-from harness.image.windows import build, credentials
+from harness.image.windows import build, credentials, fork_record
 from harness.image.windows.connect import guest_endpoint
 from harness.image.windows.expiry import check_expiry
 from harness.image.windows.profile import WINRM_PORTS, describe_host, guest_spec
@@ -34,17 +39,22 @@ from harness.image.windows.recipe import MachineSize, WinRmMode, load_recipe
 from harness.image.windows.recipe import windows_images as known_images
 from harness.machine.deadlines import Deadline, Deadlines, Wait
 from harness.machine.disks import DiskImage, Format
-from harness.machine.leases import Demand, Leases
+from harness.machine.leases import Demand, Lease, Leases
 from harness.machine.machine import Machine
 from harness.machine.qmp import Event
 from harness.machine.spec import MachineSpec
+from harness.machine.templates import Template
+from harness.machine.tpm import Tpm
 from harness.minifilter.build import SUPPORT, BuiltDriver
 from harness.minifilter.package import DriverPackage
 from harness.plugin.options import FILE_SYSTEM_MARK, Settings
 from harness.plugin.provider import Opened
 from harness.plugin.scene import Scene
 from harness.plugin.stack import DeployedStack, Stack, StackPlan
+from harness.plugin.windows_forks import WindowsForks
 from harness.report.provenance import GuestFacts
+
+log = logging.getLogger(__name__)
 
 NO_BOOT = ""
 """No boot has this id: waiting for another one than that is waiting for any."""
@@ -71,41 +81,131 @@ class WindowsProvider:
         image, _, system = name.partition(FILE_SYSTEM_MARK)
         self._image_name = image
         self._file_system = FileSystem(system or FileSystem.NTFS)
+        self._template: Template | None = None
+        self._given_up = ""
 
-    @cached_property
+    @property
     def facts(self) -> GuestFacts:
         image = self._image
         details = {key: str(image.facts[key]) for key in ("edition", "build", "expires") if image.facts.get(key)}
+        booted = {"started": "cold" if self.no_forks else "as forks"}
         return GuestFacts(
             name=self.name,
             kind=GuestKind.WINDOWS.value,
             image_sha256=image.key,
             qemu=version_of(Tool.QEMU) or "",
             accelerator=str(self._spec.accelerator),
-            details={**details, "file system": self._file_system.value, "verifier": self._settings.verifier},
+            details={
+                **details,
+                "file system": self._file_system.value,
+                "verifier": self._settings.verifier,
+                **booted,
+            },
+            remark=f"every guest was booted cold: {self.no_forks}" if self.no_forks else "",
         )
 
     @contextlib.contextmanager
     def open(self, directory: Path, scene: Scene | None) -> Iterator[Opened]:
         del scene
-        size = self._size
-        with self._leases.lease(Demand(size.memory_mib), Deadlines().begin(Wait.ROOM)) as lease:
-            machine = Machine(self._spec, directory, name=self.name, deadlines=self._deadlines)
-            try:
-                machine.start()
-                lease.of(machine.pid)
-                guest, identity = self._answering(machine, directory)
-                with guest:
-                    make_data_disk(guest, self._file_system)
-                    yield Opened(guest, VerifiedStack(guest, Level(self._settings.verifier), build_number(identity)))
-            finally:
-                machine.stop()
+        demand = Demand(self._size.memory_mib)
+        with (
+            self._leases.lease(demand, Deadlines().begin(Wait.ROOM)) as lease,
+            contextlib.ExitStack() as running,
+        ):
+            guest = None if self.no_forks else self._by_fork(directory, lease, running)
+            if guest is None:
+                guest = self._cold(directory, lease, running)
+                make_data_disk(guest, self._file_system)
+            stack = VerifiedStack(guest, Level(self._settings.verifier), build_number(guest.identity()))
+            yield Opened(guest, stack)
 
     def close(self) -> None:
-        """Nothing is kept for the next guest."""
+        """Let go of the template."""
+        if self._template is not None:
+            self._template.release()
+            self._template = None
 
-    def _answering(self, machine: Machine, directory: Path) -> tuple[Guest, Identity]:
-        """The guest of a machine that has been started, once it answers."""
+    @property
+    def no_forks(self) -> str:
+        """Why guests are booted cold and are not forks of a template; "" if they are."""
+        return self._given_up or self._never_forks or self._untried
+
+    def try_forks(self, directory: Path, forks: int = FORKS) -> Iterator[Finding]:
+        """Try forks of this image, and keep what came of it; ConfigurationError if there can be none."""
+        if self._never_forks:
+            raise ConfigurationError(f"{self.name} cannot be forked: {self._never_forks}")
+        findings = []
+        with self._leases.lease(Demand(self._size.memory_mib), Deadlines().begin(Wait.ROOM)):
+            for finding in try_forks(self._forks, directory, forks):
+                findings.append(finding)
+                yield finding
+        fork_record.save(self.fork_setting, forks, findings)
+
+    @cached_property
+    def fork_setting(self) -> fork_record.Setting:
+        """What a verdict about this image's forks is about, on this host."""
+        spec = self._spec
+        return fork_record.Setting(
+            image=self._image.name,
+            image_key=self._image.key,
+            accelerator=spec.accelerator,
+            qemu=version_of(Tool.QEMU) or "",
+            machine=spec.fingerprint(),
+        )
+
+    @cached_property
+    def _never_forks(self) -> str:
+        """Why there can be no forks of this image, whatever has been tried."""
+        if self._size.tpm:
+            return "it has a TPM, whose state is swtpm's and not in the template"
+        return ""
+
+    @cached_property
+    def _untried(self) -> str:
+        """Why forks are not to be used in this run, though they may be possible."""
+        if Level(self._settings.verifier) is not Level.OFF:
+            return "Driver Verifier needs a restart of Windows for the drivers of each stack"
+        why = fork_record.why_not(self.fork_setting)
+        return (
+            f"forks are off for {self._image_name}, {why} (fltlab image verify {self._image_name} --forks)"
+            if why
+            else ""
+        )
+
+    @cached_property
+    def _forks(self) -> WindowsForks:
+        return WindowsForks(self.name, self._spec, self._file_system, self._answering, self._deadlines)
+
+    def _by_fork(self, directory: Path, lease: Lease, running: contextlib.ExitStack) -> Guest | None:
+        """A guest that is a fork; None, and no more forks in this run, if it does not wake up as it must."""
+        try:
+            if self._template is None:
+                self._template = self._forks.template()
+            fork = running.enter_context(self._forks.fork(self._template, directory))
+        except (GuestError, HostError) as error:
+            last = f" ({error.details[0]})" if error.details else ""
+            self._given_up = (
+                f"a fork of {self._image_name} did not wake up: {error.message}{last}; "
+                f"fltlab image verify {self._image_name} --forks tries them again"
+            )
+            log.warning("%s; this guest and those after it are booted cold", self._given_up)
+            return None
+        lease.of(fork.machine.pid)
+        return fork.guest
+
+    def _cold(self, directory: Path, lease: Lease, running: contextlib.ExitStack) -> Guest:
+        """A guest that is started from the image."""
+        folder = directory / "cold" if self._given_up else directory  # what a fork left there is evidence
+        if self._size.tpm:
+            running.enter_context(Tpm(folder, folder / "tpm", self._deadlines))
+        machine = Machine(self._spec, folder, name=self.name, deadlines=self._deadlines)
+        running.callback(machine.stop)
+        machine.start()
+        lease.of(machine.pid)
+        return running.enter_context(self._answering(machine, folder, None))
+
+    def _answering(self, machine: Machine, directory: Path, own: NewIdentity | None) -> Guest:
+        """The guest of a machine that has been started, once it answers; a fork takes on its own identity first."""
         loaded: list[Guest] = []
         boots: list[str] = []
 
@@ -121,13 +221,19 @@ class WindowsProvider:
             return read_crash(path, symbols, loaded[0].drivers_under_test)
 
         body = WindowsBody(machine, lambda: loaded[0].drivers_under_test if loaded else (), dump)
-        deadline = self._deadlines.begin(Wait.WINDOWS_START)
-        with body.restarting():  # Windows may restart by itself while it starts for the first time on new hardware
-            guest = Guest(self.name, WINDOWS, deadline.poll(partial(self._look, body, machine, directory), 1.0), body)
+        deadline = self._deadlines.begin(Wait.WINDOWS_START if own is None else Wait.WINDOWS_FORK)
+        # Windows may restart by itself while it starts for the first time on new hardware; a fork may not.
+        with body.restarting() if own is None else contextlib.nullcontext():
+            endpoint = deadline.poll(partial(self._look, body, machine, directory), 1.0)
+            if own is not None:
+                wake(endpoint, WINDOWS, own, deadline, name=f"the fork {self.name!r}", check=body.check)
+            guest = Guest(self.name, WINDOWS, endpoint, body)
             loaded.append(guest)
             identity = wait_for_another_boot(guest, NO_BOOT, deadline)
+        if own is not None:
+            require_boot(identity, own.boot_id, self.name)
         boots.append(identity.boot_id)
-        return guest, identity
+        return guest
 
     def _look(self, body: WindowsBody, machine: Machine, directory: Path) -> tuple[Endpoint | None, str]:
         """Where the guest is reached: over HTTPS that is known once its certificate has been seen."""

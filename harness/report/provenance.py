@@ -20,7 +20,10 @@ MODEL_NOTICE = "verdict of the reference kernel, an executable model of the docu
 
 @dataclass(frozen=True)
 class GuestFacts:
-    """What one kind of guest of the run was; a field that does not apply stays empty."""
+    """What one kind of guest of the run was; a field that does not apply stays empty.
+
+    `remark` is what a reader should know of how a Windows guest was run.
+    """
 
     name: str
     kind: str
@@ -28,11 +31,12 @@ class GuestFacts:
     qemu: str = ""
     accelerator: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
+    remark: str = ""
 
     @property
     def notice(self) -> str:
         """What a reader of the verdict must know about this kind of guest."""
-        return "" if self.kind == "windows" else MODEL_NOTICE
+        return self.remark if self.kind == "windows" else MODEL_NOTICE
 
 
 @dataclass(frozen=True)
