@@ -66,11 +66,11 @@ def rule_verdicts(records: Iterable[TestRecord], guarded: AbstractSet[str]) -> d
 
 
 def by_suite(records: Iterable[TestRecord]) -> Mapping[str, list[TestRecord]]:
-    """The records of each suite, suites in the order they first came."""
+    """The records of each suite, suites by name: with several workers they come in any order."""
     suites: dict[str, list[TestRecord]] = {}
     for record in records:
         suites.setdefault(record.suite, []).append(record)
-    return suites
+    return dict(sorted(suites.items()))
 
 
 def _verdict(rule: str, seen: AbstractSet[Outcome], guarded: AbstractSet[str]) -> RuleVerdict:
