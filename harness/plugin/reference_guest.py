@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.errors import GuestError
 from harness.guest import REFERENCE, Endpoint, Guest, GuestKind
-from harness.guest.errors import ConnectionLost, Unreachable
+from harness.guest.errors import CommandTimeout, ConnectionLost, Unreachable
 from harness.guest.identity import parse_identity, require_boot
 from harness.guest.winrm import WinRmSession
 from harness.host.accelerator import Choice, Probe, choose, parse_choice
@@ -178,10 +178,9 @@ def wait_until_it_answers(machine: Machine, secrets: GuestSecrets, deadline: Dea
         machine.check()
         with WinRmSession(endpoint(machine, secrets), machine.name) as session:
             try:
-                result = session.run(
-                    REFERENCE.identity, timeout=min(Wait.IDENTITY.seconds, max(1.0, deadline.remaining))
-                )
-            except (Unreachable, ConnectionLost) as error:
+                patience = machine.deadlines.seconds(Wait.IDENTITY)
+                result = session.run(REFERENCE.identity, timeout=min(patience, max(1.0, deadline.remaining)))
+            except (Unreachable, ConnectionLost, CommandTimeout) as error:
                 return None, f"{error.details[-1] if error.details else error}; {machine.describe()}"
         require_boot(parse_identity(result), secrets.configuration.boot_id, machine.name)
         return True, "an answer"
