@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from harness.errors import ConfigurationError, GuestError, HostError
-from harness.guest import WINDOWS, Endpoint, Guest, GuestKind
+from harness.guest import WINDOWS, Endpoint, Guest, GuestKind, SshEndpoint
 from harness.guest.data_disk import FileSystem, make_data_disk
 from harness.guest.debug import DEBUGGER_PORT
 from harness.guest.dump import Crash, Symbols, read_crash
@@ -31,10 +31,10 @@ from harness.guest.windows import WindowsBody
 from harness.host.accelerator import Choice, choose, parse_choice
 from harness.host.tools import Tool, version_of
 from harness.image.store import Image, ImageStore
-from harness.image.windows import build, credentials, fork_record
+from harness.image.windows import build, credentials, fork_record, ssh
 from harness.image.windows.connect import guest_endpoint
 from harness.image.windows.expiry import check_expiry
-from harness.image.windows.profile import WINRM_PORTS, describe_host, guest_spec
+from harness.image.windows.profile import SSH_PORT, WINRM_PORTS, describe_host, guest_spec
 from harness.image.windows.recipe import MachineSize, WinRmMode, load_recipe
 from harness.image.windows.recipe import windows_images as known_images
 from harness.machine.deadlines import Deadline, Deadlines, Wait
@@ -83,12 +83,15 @@ class WindowsProvider:
         self._file_system = FileSystem(system or FileSystem.NTFS)
         self._template: Template | None = None
         self._given_up = ""
+        self._no_sftp = ""
 
     @property
     def facts(self) -> GuestFacts:
         image = self._image
         details = {key: str(image.facts[key]) for key in ("edition", "build", "expires") if image.facts.get(key)}
         booted = {"started": "cold" if self.no_forks else "as forks"}
+        if self._no_sftp:
+            booted["no SFTP"] = self._no_sftp
         return GuestFacts(
             name=self.name,
             kind=GuestKind.WINDOWS.value,
@@ -227,7 +230,7 @@ class WindowsProvider:
             endpoint = deadline.poll(partial(self._look, body, machine, directory), 1.0)
             if own is not None:
                 wake(endpoint, WINDOWS, own, deadline, name=f"the fork {self.name!r}", check=body.check)
-            guest = Guest(self.name, WINDOWS, endpoint, body)
+            guest = Guest(self.name, WINDOWS, endpoint, body, ssh=self._ssh(machine))
             loaded.append(guest)
             identity = wait_for_another_boot(guest, NO_BOOT, deadline)
         if own is not None:
@@ -249,11 +252,27 @@ class WindowsProvider:
         certificate = image.facts.get("certificate")
         reached = build.Endpoint(
             machine.ports[WINRM_PORTS[mode]],
-            credentials.load(credentials.credentials_file(image.name, image.key)),
+            self._credentials,
             str(certificate) if mode is WinRmMode.HTTPS and certificate else None,
             basic=mode is WinRmMode.BASIC,
         )
         return guest_endpoint(reached, directory)
+
+    def _ssh(self, machine: Machine) -> SshEndpoint | None:
+        """The guest's SSH server, if it has one that can be trusted; else its large files go another way."""
+        if not ssh.has_server(self._image.facts):
+            return None
+        try:
+            return ssh.ssh_endpoint(self._image.facts, self._credentials, machine.ports[SSH_PORT])
+        except ConfigurationError as error:
+            if not self._no_sftp:
+                log.warning("%s: no SFTP: %s (%s)", self.name, error.message, error.hint)
+            self._no_sftp = error.message
+            return None
+
+    @cached_property
+    def _credentials(self) -> credentials.Credentials:
+        return credentials.load(credentials.credentials_file(self._image.name, self._image.key))
 
     @cached_property
     def _image(self) -> Image:

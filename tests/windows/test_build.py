@@ -127,6 +127,7 @@ def check_image(image: Image, ready: Prepared, winrm: PlayedWinRm) -> None:
     assert (facts["edition"], facts["build"], facts["mode"]) == ("ServerStandardEval", 20348, "apply")
     assert (facts["built"], facts["expires"]) == ("2026-11-23", "2027-05-22")
     assert facts["warnings"] == ["network slow"]
+    assert (facts["openssh"], facts["ssh_host_key"]) == ("none", None)
     assert len(str(facts["source"]["sha256"])) == 64
     info = json.loads(subprocess.check_output(["qemu-img", "info", "--output=json", str(image.file(SYSTEM))]))
     assert info["virtual-size"] == 24 << 30

@@ -156,13 +156,16 @@ class Builder:
         durations = {phase.name: seconds for phase, seconds in self._durations.items()}
         warnings = tuple(text for follower in self._followers for text in follower.warnings)
         certificate = next((follower.certificate for follower in self._followers if follower.certificate), None)
-        self.workspace.keep(State(stage, {**before.durations, **durations}, [*before.warnings, *warnings], certificate))
+        host_key = next((follower.ssh_host_key for follower in self._followers if follower.ssh_host_key), None)
+        took = {**before.durations, **durations}
+        self.workspace.keep(State(stage, took, [*before.warnings, *warnings], certificate, host_key))
 
     def _put_on_disk(self, credentials: Credentials) -> None:
         """Stage one."""
         space, media = self.workspace, self.prepared.media
         make_variables(self.host.firmware, _anew(space.variables(Stage.ON_DISK)))
-        write_cd(build_inputs(self.plan, credentials.password), _anew(space.provisioning_cd))
+        inputs = build_inputs(self.plan, credentials.password, credentials.authorized_key)
+        write_cd(inputs, _anew(space.provisioning_cd))
         if self.prepared.disk is not None:
             disk = self.prepared.disk
             image, target = Tool.QEMU_IMG.require(), _anew(space.disk(Stage.ON_DISK))
@@ -300,6 +303,8 @@ class Builder:
             "source": {"name": self.prepared.source.name, "sha256": fingerprint.of_file(self.prepared.source)},
             "winrm": self.recipe.provisioning.winrm.value,
             "certificate": state.certificate,
+            "openssh": self.recipe.provisioning.openssh.value,
+            "ssh_host_key": state.ssh_host_key,
             "machine": self.recipe.machine.model_dump(mode="json"),
             "enlightenments": list(self.host.enlightenments.features),
             "accelerator": self.host.accelerator.value,

@@ -57,6 +57,7 @@ class Follower:
     steps: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     certificate: str | None = None
+    ssh_host_key: str | None = None
     reset_after_windows_pe: bool = False
     shut_down: bool = False
 
@@ -129,6 +130,8 @@ class Follower:
             self.steps.append(marker.text)
         elif marker.signal is Signal.CERTIFICATE:
             self.certificate = marker.text.lower()
+        elif marker.signal is Signal.SSH_HOST_KEY:
+            self.ssh_host_key = marker.text
         elif marker.signal is Signal.PE_FAIL:
             self._failure = marker  # its log follows
         elif marker.signal in FAILURES:

@@ -19,6 +19,9 @@ from harness.image.windows.wim import Edition
 DRIVE_LETTERS = "CDEFGHIJ"
 """The letters that the provisioning CD may have in Windows PE, and later."""
 
+NO_KEY = "ssh-ed25519 made-for-each-build"
+"""What stands for the key while nothing is built yet."""
+
 SETUP = r"C:\fltlab\setup"
 FIRST_LOGON = f"powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -File {SETUP}\\provision.ps1"
 _CHECKS_OF_SETUP = ("BypassTPMCheck", "BypassSecureBootCheck", "BypassRAMCheck", "BypassCPUCheck", "BypassStorageCheck")
@@ -68,8 +71,8 @@ class Plan:
                 raise ConfigurationError("evaluation media take no product key", hint="leave out --product-key")
 
 
-def build_inputs(plan: Plan, password: str) -> dict[str, bytes]:
-    """Return the files of the provisioning CD by their paths on it.
+def build_inputs(plan: Plan, password: str, authorized_key: str = NO_KEY) -> dict[str, bytes]:
+    """Return the files of the provisioning CD by their paths on it; the key is for the guest's SSH server.
 
     Every answer file and script is checked on its way (answer_check.py, script_check.py): a malformed one is silently
     ignored by Windows Setup, which then waits for somebody at the screen.
@@ -93,6 +96,8 @@ def build_inputs(plan: Plan, password: str) -> dict[str, bytes]:
             check_answer_file(content, name)
         elif name.endswith((".cmd", ".ps1")):
             check_script(content, name)
+    if plan.recipe.provisioning.openssh is not OpenSsh.NONE:
+        files["fltlab/guest/ssh_key.pub"] = as_guest_text(f"{authorized_key}\n", "ssh_key.pub")
     files.update(_extras(plan.extras))
     return files
 

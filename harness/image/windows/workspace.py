@@ -34,13 +34,15 @@ class Stage(Enum):
 class State:
     """What a build has come to, and what is worth knowing about how: seconds of each phase, warnings of the guest.
 
-    `certificate` is the SHA-256 of the certificate that the guest made for HTTPS.
+    `certificate` is the SHA-256 of the certificate that the guest made for HTTPS, `ssh_host_key` what its SSH server
+    shows.
     """
 
     stage: Stage
     durations: Mapping[str, float] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     certificate: str | None = None
+    ssh_host_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class Workspace:
         """Return what is done."""
         try:
             values = json.loads((self.directory / _STATE).read_text(encoding="utf-8"))
-            return State(Stage(values["stage"]), values["durations"], values["warnings"], values["certificate"])
+            stage, known = Stage(values["stage"]), (values["certificate"], values["ssh_host_key"])
+            return State(stage, values["durations"], values["warnings"], *known)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return State(Stage.EMPTY)
 

@@ -94,6 +94,23 @@ Invoke-Step 'openssh' {
     }
     Set-Service -Name 'sshd' -StartupType Automatic
     Start-Service -Name 'sshd'
+    # sshd takes this file only if nobody but administrators and the system may write it.
+    $authorized = 'C:\ProgramData\ssh\administrators_authorized_keys'
+    Copy-Item -LiteralPath 'C:\fltlab\setup\ssh_key.pub' -Destination $authorized -Force
+    Invoke-Native 'icacls.exe' @($authorized, '/inheritance:r', '/grant', '*S-1-5-32-544:F', '/grant', '*S-1-5-18:F')
+}
+
+Invoke-Step 'openssh-key' -Optional {
+    # Without this line the host trusts no key, and sends large files another way.
+    if ($settings.openssh -eq 'none') { return }
+    $public = 'C:\ProgramData\ssh\ssh_host_ed25519_key.pub'
+    $deadline = (Get-Date).AddMinutes(1)
+    while (-not (Test-Path -LiteralPath $public)) {
+        if ((Get-Date) -gt $deadline) { throw "sshd has made no $public in a minute" }
+        Start-Sleep -Seconds 1
+    }
+    $words = (Get-Content -LiteralPath $public -Raw).Trim() -split ' '
+    Write-Mark "FLTLAB-SSH-HOST-KEY $($words[0]) $($words[1])"
 }
 
 Invoke-Step 'boot-options' {
