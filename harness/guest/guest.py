@@ -24,15 +24,16 @@ from harness.guest.identity import Identity, parse_identity, require_boot
 from harness.guest.kernel import KernelOptions
 from harness.guest.profiles import GuestKind, Profile
 from harness.guest.state import GuestState, only_in
-from harness.guest.transfer import file_sha256, pack, verify
+from harness.guest.transfer import file_sha256, pack, require_copied, verify
 from harness.guest.winrm import WinRmSession
 from harness.machine.deadlines import POLL_SECONDS, Deadline, Deadlines, Wait
 
 if TYPE_CHECKING:
+    from harness.guest.payload import PayloadDrive
     from harness.guest.sftp import SftpSession
 
 LARGE = 64 * 1024 * 1024
-"""Bytes from which on a file goes over SFTP, which needs only a piece of it in memory; below, WinRM is quicker."""
+"""Bytes from which on a file goes over SFTP or on a CD: only a piece of it is in memory. Below, WinRM is quicker."""
 
 
 class Body(Protocol):
@@ -71,11 +72,13 @@ class Guest:
         body: Body | None = None,
         deadlines: Deadlines | None = None,
         ssh: SshEndpoint | None = None,
+        cd: "PayloadDrive | None" = None,
     ) -> None:
         self.name = name
         self.profile = profile
         self.endpoint = endpoint
         self.ssh = ssh
+        self.cd = cd
         self.body = body
         self.drivers_under_test: tuple[str, ...] = ()
         self.commands = 0
@@ -154,9 +157,13 @@ class Guest:
     # -- files
 
     def put(self, source: Path | bytes, windows_path: str, timeout: float | Wait = Wait.GUEST_COMMAND) -> None:
-        """Put one file, or these bytes, at a path of the guest; a large file goes over SFTP where the guest has it."""
-        if isinstance(source, Path) and self.ssh is not None and source.stat().st_size >= LARGE:
+        """Put one file, or these bytes, at a path of the guest; a large file goes over SFTP or on a CD where it can."""
+        large = isinstance(source, Path) and source.stat().st_size >= LARGE
+        if isinstance(source, Path) and large and self.ssh is not None:
             self.put_by_sftp(source, windows_path, timeout)
+            return
+        if isinstance(source, Path) and large and self.cd is not None:
+            self.put_by_cd(source, windows_path, timeout)
             return
         self.put_all({windows_path: source if isinstance(source, bytes) else source.read_bytes()}, timeout)
 
@@ -185,6 +192,18 @@ class Guest:
         """Get one file over SFTP, in pieces."""
         with self._sftp() as session, target.open("wb") as file:
             session.get(windows_path, file)
+
+    @only_in(GuestState.READY)
+    def put_by_cd(self, source: Path, windows_path: str, timeout: float | Wait = Wait.GUEST_COMMAND) -> None:
+        """Put one file on a CD, which the guest copies it from; checked by SHA-256. `timeout` grows with its size."""
+        from harness.guest.payload import copy_request, seconds_for  # pycdlib, which most runs need not
+
+        if self.cd is None or self.profile.from_cd is None:
+            raise GuestError(f"the guest {self.name!r} has no drive for CDs", hint="use put, which goes over WinRM")
+        with self.cd.loaded(source) as label:
+            patience = self.deadlines.of(timeout) + seconds_for(source.stat().st_size)
+            result = self.run(self.profile.from_cd, copy_request(label, windows_path), patience)
+        require_copied(windows_path, file_sha256(source), result)
 
     @contextlib.contextmanager
     def _sftp(self) -> Iterator["SftpSession"]:

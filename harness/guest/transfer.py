@@ -16,7 +16,7 @@ from harness.guest.errors import TransferError
 def pack(files: Mapping[str, bytes]) -> bytes:
     """The stream for these files: Windows path -> content."""
     return b"".join(
-        f"{len(content)} {sha256(content)} {_checked(path)}\n".encode() + content for path, content in files.items()
+        f"{len(content)} {sha256(content)} {checked_path(path)}\n".encode() + content for path, content in files.items()
     )
 
 
@@ -24,12 +24,24 @@ def verify(files: Mapping[str, bytes], result: CommandResult) -> None:
     """Raise TransferError unless the receiver has written every file as it was sent."""
     if not result.ok:
         raise TransferError(f"{_names(files)} could not be sent", details=result.describe())
+    require_written({path: sha256(content) for path, content in files.items()}, result)
+
+
+def require_copied(path: str, digest: str, result: CommandResult) -> None:
+    """Raise TransferError unless the guest has copied a file, and what it wrote has this SHA-256."""
+    if not result.ok:
+        raise TransferError(f"{path} could not be copied", details=result.describe())
+    require_written({path: digest}, result)
+
+
+def require_written(digests: Mapping[str, str], result: CommandResult) -> None:
+    """Raise TransferError unless the guest says that it has written every file with its SHA-256."""
     written = dict(_report(result.output))
-    for path, content in files.items():
-        if written.get(path) != sha256(content):
+    for path, digest in digests.items():
+        if written.get(path) != digest:
             raise TransferError(
                 f"{path} did not arrive as it was sent",
-                details=(f"sent:    {sha256(content)}", f"arrived: {written.get(path, 'nothing')}", *result.describe()),
+                details=(f"sent:    {digest}", f"arrived: {written.get(path, 'nothing')}", *result.describe()),
             )
 
 
@@ -56,7 +68,8 @@ def _names(files: Mapping[str, bytes]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _checked(path: str) -> str:
+def checked_path(path: str) -> str:
+    """A full path of the guest, as it is; TransferError for anything else."""
     if not PureWindowsPath(path).is_absolute() or any(ord(character) < 32 for character in path):
         raise TransferError(f"{path!r} is no full path of the guest", hint=r"a path such as C:\fltlab\file.bin")
     return path

@@ -32,6 +32,7 @@ class Wait(Enum):
     GUEST_COMMAND = ("a command in the guest", 60.0)
     DEVICE_REMOVED = ("the guest to let go of a device", 10.0)
     ROOM = ("room for one more machine on this host", 900.0)
+    TRAY = ("the tray of a CD drive to move", 10.0)
     DISK_AS_FILE = ("the guest's disk to be there as a file", 20.0)
     PROCESSOR_FEATURES = ("QEMU to try features of the processor", 10.0)
     WINDOWS_START = ("Windows to answer WinRM after a cold start", 900.0)

@@ -1,11 +1,17 @@
-"""Media that are not the usual read-only disk with an overlay: CDs, and disks that a machine writes for good."""
+"""Media that are not the usual read-only disk with an overlay: CDs, and disks that a machine writes for good.
+
+The CD in a drive can be changed while the machine runs: the guest sees the tray open and close.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.machine.deadlines import Wait
 from harness.machine.disks import DiskImage, Format
+from harness.machine.machine import Machine
 from harness.machine.parts import Launch, node, properties
+from harness.machine.qmp import Event
 
 
 @dataclass(frozen=True)
@@ -64,3 +70,28 @@ class OwnDisk:
             "serial": self.serial,
         }
         yield from ("-device", properties("ide-hd", values))
+
+
+def insert(machine: Machine, device: str, image: Path) -> None:
+    """Put a CD into a drive of a running machine, in the place of what is in it; returns when the tray is closed."""
+    qmp = machine.qmp
+    before = qmp.last_event
+    arguments = {"id": device, "filename": str(image.absolute()), "format": Format.RAW.value, "force": True}
+    qmp.execute("blockdev-change-medium", {**arguments, "read-only-mode": "read-only"})
+    _wait_for_tray(machine, device, before, is_open=False)
+
+
+def eject(machine: Machine, device: str) -> None:
+    """Take the CD out of a drive, also if the guest has locked it; returns when the tray is open."""
+    qmp = machine.qmp
+    before = qmp.last_event
+    qmp.execute("eject", id=device, force=True)
+    _wait_for_tray(machine, device, before, is_open=True)
+
+
+def _wait_for_tray(machine: Machine, device: str, before: int, *, is_open: bool) -> None:
+    def moved(event: Event) -> bool:
+        return event.data["id"] == device and event.data["tray-open"] is is_open
+
+    deadline = machine.deadlines.begin(Wait.TRAY)
+    machine.qmp.wait_event("DEVICE_TRAY_MOVED", deadline, after=before, where=moved)

@@ -22,6 +22,7 @@ from harness.guest.dump.harvest import CrashedMachine, harvest
 from harness.guest.forks import FORKS, try_forks
 from harness.guest.identity import require_boot
 from harness.guest.inf import build_number
+from harness.guest.payload import PayloadDrive
 from harness.guest.restart import restart, wait_for_another_boot
 from harness.guest.selftest import Finding
 from harness.guest.stack import PlacedEntry
@@ -34,7 +35,7 @@ from harness.image.store import Image, ImageStore
 from harness.image.windows import build, credentials, fork_record, ssh
 from harness.image.windows.connect import guest_endpoint
 from harness.image.windows.expiry import check_expiry
-from harness.image.windows.profile import SSH_PORT, WINRM_PORTS, describe_host, guest_spec
+from harness.image.windows.profile import PAYLOAD_DEVICE, SSH_PORT, WINRM_PORTS, describe_host, guest_spec
 from harness.image.windows.recipe import MachineSize, WinRmMode, load_recipe
 from harness.image.windows.recipe import windows_images as known_images
 from harness.machine.deadlines import Deadline, Deadlines, Wait
@@ -230,7 +231,8 @@ class WindowsProvider:
             endpoint = deadline.poll(partial(self._look, body, machine, directory), 1.0)
             if own is not None:
                 wake(endpoint, WINDOWS, own, deadline, name=f"the fork {self.name!r}", check=body.check)
-            guest = Guest(self.name, WINDOWS, endpoint, body, ssh=self._ssh(machine))
+            drive = PayloadDrive(machine, PAYLOAD_DEVICE)
+            guest = Guest(self.name, WINDOWS, endpoint, body, ssh=self._ssh(machine), cd=drive)
             loaded.append(guest)
             identity = wait_for_another_boot(guest, NO_BOOT, deadline)
         if own is not None:

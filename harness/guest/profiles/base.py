@@ -18,8 +18,9 @@ class Profile:
 
     `receive` reads a stream of `harness.guest.transfer` on standard input. `send` (with `{path}`) writes a file's bytes
     to standard output. `identity` prints the JSON that `harness.guest.identity` reads. `forked` takes a fork's own
-    identity on standard input (`harness.guest.waking`). `kernel_status` prints the state of the reference kernel, and
-    `kernel_restart` starts it anew; a Windows guest has none, its crashes are QEMU's events.
+    identity on standard input (`harness.guest.waking`), `from_cd` says there what to copy from a CD
+    (`harness.guest.payload`). `kernel_status` prints the state of the reference kernel, and `kernel_restart` starts it
+    anew; a Windows guest has none, its crashes are QEMU's events.
     """
 
     kind: GuestKind
@@ -29,6 +30,7 @@ class Profile:
     forked: str
     kernel_status: str | None
     kernel_restart: str | None
+    from_cd: str | None = None
     stack_folder: str = "C:\\fltlab"
 
     @property

@@ -104,6 +104,40 @@ try {
 exit 0
 """
 
+# The label is new for each CD: what Windows still remembers of the one before is not taken for it.
+FROM_CD = r"""
+$ErrorActionPreference = 'Stop'
+try {
+    $told = (New-Object IO.StreamReader([Console]::OpenStandardInput())).ReadToEnd() | ConvertFrom-Json
+    $deadline = [DateTime]::UtcNow.AddSeconds(60)
+    while ($true) {
+        $ready = [IO.DriveInfo]::GetDrives() | Where-Object { $_.DriveType -eq 'CDRom' -and $_.IsReady }
+        $drive = $ready | Where-Object { $_.VolumeLabel -eq $told.label } | Select-Object -First 1
+        if ($drive) { break }
+        if ([DateTime]::UtcNow -gt $deadline) { throw "no drive shows the CD $($told.label)" }
+        Start-Sleep -Milliseconds 200
+    }
+    [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($told.path))
+    $hash = [Security.Cryptography.SHA256]::Create()
+    $buffer = New-Object byte[] 1048576
+    $source = [IO.File]::OpenRead("$($drive.Name)$($told.file)")
+    $file = [IO.File]::Create($told.path)
+    while (($count = $source.Read($buffer, 0, $buffer.Length)) -gt 0) {
+        $file.Write($buffer, 0, $count)
+        [void]$hash.TransformBlock($buffer, 0, $count, $null, 0)
+    }
+    [void]$hash.TransformFinalBlock($buffer, 0, 0)
+    $file.Close()
+    $source.Close()
+    $written = [BitConverter]::ToString($hash.Hash).Replace('-', '').ToLower()
+    [Console]::Out.WriteLine("$written  $($told.path)")
+} catch {
+    [Console]::Error.WriteLine("$_")
+    exit 1
+}
+exit 0
+"""
+
 
 def powershell(script: str) -> str:
     """The command line that runs a script; ValueError if cmd.exe would cut it."""
@@ -123,4 +157,5 @@ WINDOWS = Profile(
     forked=powershell(FORKED),
     kernel_status=None,
     kernel_restart=None,
+    from_cd=powershell(FROM_CD),
 )

@@ -29,7 +29,8 @@ from harness.machine.tpm import TpmDevice
 WINRM_PORTS = {WinRmMode.NTLM: 5985, WinRmMode.BASIC: 5985, WinRmMode.HTTPS: 5986}
 SSH_PORT = 22
 DATA_SERIAL = "fltdata"
-PAYLOAD_DRIVE = "payload"
+PAYLOAD_DRIVE = CdDrive("payload", port=2)
+PAYLOAD_DEVICE = PAYLOAD_DRIVE.device
 
 # What a Windows that needs SSE4.2 and POPCNT (24H2 and later) takes under TCG; `max` has features that Windows uses and
 # TCG gets wrong or slow.
@@ -94,7 +95,7 @@ def guest_spec(
         Disk("system", system, bus=Bus.IDE, bus_address="ide.0", boot_index=0, serial="fltsys"),
         Disk("data", data, bus=Bus.IDE, bus_address="ide.3", serial=DATA_SERIAL),
     )
-    return _spec(host, size, winrm, (CdDrive(PAYLOAD_DRIVE, port=2),), disks)
+    return _spec(host, size, winrm, (PAYLOAD_DRIVE,), disks)
 
 
 def _spec(
