@@ -1,17 +1,22 @@
 """Forks of a Windows image: its template, and guests that are woken from it.
 
-A template has Windows started and V: formatted. It is made when it is first wanted, and kept in the template store.
+A template has Windows started and V: formatted. One that is forked from it has Driver Verifier on for the drivers of a
+stack, and the restart behind it that this takes. Both are made when they are first wanted, and kept in the template
+store.
 """
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.guest import Guest
 from harness.guest.data_disk import FileSystem, make_data_disk
 from harness.guest.forks import GENERATION, Fork, generation_id
+from harness.guest.inf import build_number
+from harness.guest.restart import restart
+from harness.guest.verifier import Level, apply
 from harness.guest.waking import NewIdentity
 from harness.machine.deadlines import Deadlines, Wait
 from harness.machine.machine import Machine
@@ -41,8 +46,22 @@ class WindowsForks:
             return {GENERATION: generation_id(machine).encode()}
 
         facts = {"for": "windows", "file system": self.file_system.value}
-        store = TemplateStore(deadlines=self.deadlines, making=Wait.WINDOWS_START)
-        return store.get_or_make(ColdBoot(self.spec, {}), facts, prepare)
+        return self._store.get_or_make(ColdBoot(self.spec, {}), facts, prepare)
+
+    def verified(self, below: Template, level: Level, drivers: Sequence[str]) -> Template:
+        """The template of a guest in which Driver Verifier watches drivers of these file names."""
+
+        def prepare(machine: Machine) -> Mapping[str, bytes]:
+            with self.answering(machine, machine.run_dir, NewIdentity()) as guest:
+                apply(guest, level, drivers, build_number(guest.identity()), lambda: restart(guest))
+            return {GENERATION: generation_id(machine).encode()}
+
+        facts = {"for": "windows", "verifier": level.value, "drivers": sorted(name.lower() for name in drivers)}
+        return self._store.get_or_make(below, facts, prepare)
+
+    @property
+    def _store(self) -> TemplateStore:
+        return TemplateStore(deadlines=self.deadlines, making=Wait.WINDOWS_START)
 
     @contextlib.contextmanager
     def fork(self, template: Template, directory: Path) -> Iterator[Fork]:

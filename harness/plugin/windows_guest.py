@@ -82,7 +82,7 @@ class WindowsProvider:
         image, _, system = name.partition(FILE_SYSTEM_MARK)
         self._image_name = image
         self._file_system = FileSystem(system or FileSystem.NTFS)
-        self._template: Template | None = None
+        self._templates: dict[tuple[str, ...], Template] = {}
         self._given_up = ""
         self._no_sftp = ""
 
@@ -110,13 +110,12 @@ class WindowsProvider:
 
     @contextlib.contextmanager
     def open(self, directory: Path, scene: Scene | None) -> Iterator[Opened]:
-        del scene
         demand = Demand(self._size.memory_mib)
         with (
             self._leases.lease(demand, Deadlines().begin(Wait.ROOM)) as lease,
             contextlib.ExitStack() as running,
         ):
-            guest = None if self.no_forks else self._by_fork(directory, lease, running)
+            guest = None if self.no_forks else self._by_fork(directory, scene, lease, running)
             if guest is None:
                 guest = self._cold(directory, lease, running)
                 make_data_disk(guest, self._file_system)
@@ -124,10 +123,9 @@ class WindowsProvider:
             yield Opened(guest, stack)
 
     def close(self) -> None:
-        """Let go of the template."""
-        if self._template is not None:
-            self._template.release()
-            self._template = None
+        """Let go of the templates."""
+        while self._templates:
+            self._templates.popitem()[1].release()
 
     @property
     def no_forks(self) -> str:
@@ -167,8 +165,6 @@ class WindowsProvider:
     @cached_property
     def _untried(self) -> str:
         """Why forks are not to be used in this run, though they may be possible."""
-        if Level(self._settings.verifier) is not Level.OFF:
-            return "Driver Verifier needs a restart of Windows for the drivers of each stack"
         why = fork_record.why_not(self.fork_setting)
         return (
             f"forks are off for {self._image_name}, {why} (fltlab image verify {self._image_name} --forks)"
@@ -180,12 +176,12 @@ class WindowsProvider:
     def _forks(self) -> WindowsForks:
         return WindowsForks(self.name, self._spec, self._file_system, self._answering, self._deadlines)
 
-    def _by_fork(self, directory: Path, lease: Lease, running: contextlib.ExitStack) -> Guest | None:
+    def _by_fork(
+        self, directory: Path, scene: Scene | None, lease: Lease, running: contextlib.ExitStack
+    ) -> Guest | None:
         """A guest that is a fork; None, and no more forks in this run, if it does not wake up as it must."""
         try:
-            if self._template is None:
-                self._template = self._forks.template()
-            fork = running.enter_context(self._forks.fork(self._template, directory))
+            fork = running.enter_context(self._forks.fork(self._template_for(scene), directory))
         except (GuestError, HostError) as error:
             last = f" ({error.details[0]})" if error.details else ""
             self._given_up = (
@@ -196,6 +192,16 @@ class WindowsProvider:
             return None
         lease.of(fork.machine.pid)
         return fork.guest
+
+    def _template_for(self, scene: Scene | None) -> Template:
+        """The template of a guest for a test: with Driver Verifier on for its drivers, if it is to watch them."""
+        if () not in self._templates:
+            self._templates[()] = self._forks.template()
+        level = Level(self._settings.verifier)
+        drivers = tuple(driver_files(scene.plan, scene.built)) if scene is not None and level is not Level.OFF else ()
+        if drivers not in self._templates:
+            self._templates[drivers] = self._forks.verified(self._templates[()], level, drivers)
+        return self._templates[drivers]
 
     def _cold(self, directory: Path, lease: Lease, running: contextlib.ExitStack) -> Guest:
         """A guest that is started from the image."""
@@ -323,9 +329,14 @@ class VerifiedStack(Stack):
     def deploy(self, plan: StackPlan, built: Mapping[str, BuiltDriver]) -> DeployedStack:
         if self._level is not Level.OFF and plan.entries and plan != self._plan:
             self.remove()  # what is loaded would not come back after the restart
-            names = [_image_name(entry, built[plan.driver_of(entry)].package) for entry in plan.entries]
+            names = driver_files(plan, built)
             apply(self._guest, self._level, names, self._build, lambda: self._again(self._guest))
         return super().deploy(plan, built)
+
+
+def driver_files(plan: StackPlan, built: Mapping[str, BuiltDriver]) -> list[str]:
+    """What the files of a stack's drivers are called in the guest, from top to bottom."""
+    return [_image_name(entry, built[plan.driver_of(entry)].package) for entry in plan.entries]
 
 
 def _image_name(entry: PlacedEntry, package: DriverPackage) -> str:

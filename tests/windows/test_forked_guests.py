@@ -18,6 +18,7 @@ from harness.errors import ConfigurationError, ExitCode, GuestError
 from harness.guest import REFERENCE, Endpoint, GuestKind
 from harness.guest.forks import FORKS
 from harness.guest.selftest import Finding
+from harness.guest.verifier import Level
 from harness.guest.waking import NewIdentity
 from harness.guest.windows import WindowsBody
 from harness.host.accelerator import Accelerator
@@ -30,7 +31,9 @@ from harness.machine.machine import Machine
 from harness.machine.templates import ColdBoot
 from harness.plugin import windows_forks, windows_guest
 from harness.plugin.options import Settings
+from harness.plugin.scene import Scene
 from harness.plugin.windows_guest import WindowsProvider
+from tests.guest.test_windows_provider import BUILT, PLAN
 
 NAME = "windows-11-24h2"
 THREE = 3
@@ -161,8 +164,24 @@ def test_a_machine_with_a_tpm_is_never_forked(rig: Rig, tmp_path: Path):
         next(provider.try_forks(tmp_path / "trial"))
 
 
-def test_driver_verifier_restarts_windows_anyway(rig: Rig):
-    assert "Driver Verifier needs a restart" in rig.provider(verifier="filter").facts.notice
+def test_driver_verifier_is_on_in_the_template_of_its_stack(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    provider = rig.provider(verifier="filter")
+    fork_record.save(provider.fork_setting, FORKS, [])
+    applied: list[object] = []
+    monkeypatch.setattr(
+        windows_forks, "apply", lambda guest, level, names, build, again: applied.append((level, names, build))
+    )
+    monkeypatch.setattr(windows_forks, "build_number", lambda identity: 26100)
+    scene = Scene(PLAN, BUILT)  # type: ignore[arg-type]
+
+    for number, wanted in enumerate((scene, scene, None)):
+        with provider.open(tmp_path / f"guest-{number}", wanted) as opened:
+            assert opened.guest.identity().boot_id
+    provider.close()
+
+    assert applied == [(Level.FILTER, ("fltlab-above.sys", "Scanner.sys"), 26100)]
+    assert provider.no_forks == ""
+    assert rig.starts == []
 
 
 def test_forks_of_the_reference_guest_need_no_trial():

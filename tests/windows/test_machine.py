@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.guest.forks import GENERATION, generation_id
 from harness.host.accelerator import Accelerator
 from harness.host.directories import HOME_VARIABLE
 from harness.image.windows.profile import Host, describe_host, guest_spec
@@ -77,7 +78,7 @@ def test_the_whole_machine_is_frozen_and_its_forks_run_on(host: Host, tmp_path: 
 
     def prepare(machine: Machine) -> Mapping[str, bytes]:
         wait_for(machine, "FLTLAB-PARKED")
-        return {}
+        return {GENERATION: generation_id(machine).encode()}
 
     directory = tmp_path / "template"
     directory.mkdir()
@@ -85,15 +86,18 @@ def test_the_whole_machine_is_frozen_and_its_forks_run_on(host: Host, tmp_path: 
 
     assert (directory / STATE).exists(), "it was frozen, and not only saved as a snapshot"
     template = open_template(directory, "k" * 64, spec)
+    generations = {template.file(GENERATION).decode()}
     for number in range(2):
         machine = template.fork(tmp_path / f"fork-{number}", name=f"fork-{number}")
         try:
             assert machine.qmp.execute("query-status")["status"] == "running"
             devices = {device["qdev"] for device in machine.qmp.execute("query-block") if device.get("qdev")}
             assert any("system" in device for device in devices)
+            generations.add(generation_id(machine))
         finally:
             machine.stop()
     template.release()
+    assert len(generations) == 3, "the template and each fork have a VM generation id of their own"
 
 
 def test_the_whole_machine_is_saved_in_its_disks_and_restored(host: Host, tmp_path: Path, monkeypatch):
