@@ -116,6 +116,9 @@ def _print(figures: "Figures") -> None:
 def soak(
     forks: Annotated[int, typer.Option("--forks", metavar="N", min=1, help="Forks in a row.")] = 500,
     faults: Annotated[int, typer.Option("--faults", metavar="N", min=0, help="Forks with a fault each.")] = 50,
+    boots: Annotated[
+        int, typer.Option("--boots", metavar="N", min=0, help="Starts of the firmware of Windows guests.")
+    ] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Fork again and again: each a clean guest with an identity of its own, and nothing left of any of them."""
@@ -126,7 +129,10 @@ def soak(
     with Ground.prepared() as ground:
         run = Soak(ground)
         run.run(forks, faults, progress.print)
+    firmware, problems = _start_firmware(boots, progress)
+    run.problems += problems
     document = {
+        "firmware": firmware,
         "forks": forks,
         "boot_ids": len(run.boot_ids),
         "random": len(run.random),
@@ -144,9 +150,28 @@ def soak(
             f"processes {first.children} -> {last.children}, open files {first.descriptors} -> {last.descriptors}, "
             f"threads {first.threads} -> {last.threads}, memory {first.memory_mib:.0f} -> {last.memory_mib:.0f} MiB"
         )
+        typer.echo(f"firmware of Windows guests: {firmware}")
         typer.echo("\n".join(run.problems) if run.problems else "no problem")
     if run.problems:
         raise typer.Exit(ExitCode.HOST)
+
+
+def _start_firmware(boots: int, progress: Console) -> tuple[str, list[str]]:
+    """What came of starting the firmware so often, in a line, and its problems; a host without it has none."""
+    from harness.farm.bench.firmware import start_firmware
+    from harness.host.accelerator import choose
+    from harness.image.windows.profile import describe_host
+    from harness.machine.deadlines import Deadlines
+
+    if not boots:
+        return "not tried", []
+    probe = choose()
+    try:
+        host = describe_host(probe.accelerator)
+    except HostError as error:
+        return f"not tried: {error.message}", []
+    starts = start_firmware(host, boots, progress.print, Deadlines.measured(probe))
+    return f"{len(starts.seconds)} of {boots} starts, median {starts.median} s", starts.problems
 
 
 def register(parent: typer.Typer) -> None:

@@ -26,6 +26,7 @@ class Wait(Enum):
     QMP_COMMAND = ("QEMU to answer a QMP command", 20.0)
     QEMU_EXIT = ("QEMU to end", 10.0)
     BOOT = ("the guest to answer WinRM after a cold boot", 60.0)
+    FIRMWARE = ("the firmware to look everywhere for something to boot", 60.0)
     FORK = ("a fork to answer WinRM", 20.0)
     FREEZE = ("a machine to be frozen", 30.0)
     THAW = ("a fork to take over its template's state", 20.0)

@@ -19,7 +19,9 @@ MOST_RESETS = 8
 """Restarts of one phase after which it is a boot loop; Windows' own setup restarts up to three times in all."""
 
 _PROMPT = "Press any key to boot from"
-_NOTHING_BOOTS = re.compile(r'No bootable option or device was found|starting Boot\w+ "EFI Internal Shell"')
+NOTHING_BOOTS = re.compile(r'No bootable option or device was found|starting Boot\w+ "EFI Internal Shell"')
+"""What the firmware says on COM1 when it has looked everywhere: it has come to its end, and boots nothing."""
+
 _LOG_LINES = 12
 
 
@@ -118,7 +120,7 @@ class Follower:
     def _line(self, line: str) -> None:
         if line:
             self._tail = [*self._tail, line][-200:]
-        if _NOTHING_BOOTS.search(line) and self.phase in {Phase.FIRMWARE, Phase.FIRST_BOOT}:
+        if NOTHING_BOOTS.search(line) and self.phase in {Phase.FIRMWARE, Phase.FIRST_BOOT}:
             raise self._not_bootable()
         marker = parse_line(line)
         if marker is None:
