@@ -105,7 +105,7 @@ class WindowsProvider:
                 "verifier": self._settings.verifier,
                 **booted,
             },
-            remark=f"every guest was booted cold: {self.no_forks}" if self.no_forks else "",
+            remark=f"guests were booted cold: {self.no_forks}" if self.no_forks else "",
         )
 
     @contextlib.contextmanager

@@ -71,7 +71,7 @@ def test_reports_say_which_windows_gave_the_verdict(settings: Settings, image):
     facts = provider_for(f"{NAME}+refs", replace(settings, verifier="filter")).facts
 
     assert (facts.name, facts.kind, facts.image_sha256) == (f"{NAME}+refs", "windows", "a" * 64)
-    assert facts.notice.startswith(f"every guest was booted cold: forks are off for {NAME}, they have not been")
+    assert facts.notice.startswith(f"guests were booted cold: forks are off for {NAME}, they have not been")
     assert facts.details["build"] == "26100"
     assert facts.details["file system"] == "refs"
     assert facts.details["verifier"] == "filter"

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ from harness.guest.verifier import Level
 from harness.guest.waking import NewIdentity
 from harness.guest.windows import WindowsBody
 from harness.host.accelerator import Accelerator
+from harness.host.tools import Tool
 from harness.image import reference
 from harness.image.reference.boot import WINRM_PORT
 from harness.image.store import Image, ImageStore
@@ -29,6 +31,7 @@ from harness.image.windows import fork_record
 from harness.image.windows.recipe import load_recipe
 from harness.machine.machine import Machine
 from harness.machine.templates import ColdBoot
+from harness.machine.tpm import TpmDevice
 from harness.plugin import windows_forks, windows_guest
 from harness.plugin.options import Settings
 from harness.plugin.scene import Scene
@@ -112,7 +115,9 @@ def test_forks_that_are_good_are_used_from_then_on(rig: Rig, tmp_path: Path):
     findings = list(provider.try_forks(tmp_path / "trial", THREE))
 
     assert [(finding.check, finding.difference) for finding in findings] == [
-        *[(title, "") for title in ("template", "fork 1 of 3", "fork 2 of 3", "fork 3 of 3", "template afterwards")]
+        ("template", ""),
+        *((f"fork {number} of {THREE}", "") for number in range(1, THREE + 1)),
+        ("template afterwards", ""),
     ]
     assert "only 3 of them were tried" in rig.provider().facts.notice
     fork_record.save(provider.fork_setting, FORKS, findings)
@@ -162,6 +167,20 @@ def test_a_machine_with_a_tpm_is_never_forked(rig: Rig, tmp_path: Path):
     assert provider.no_forks == "it has a TPM, whose state is swtpm's and not in the template"
     with pytest.raises(ConfigurationError, match="cannot be forked: it has a TPM"):
         next(provider.try_forks(tmp_path / "trial"))
+
+
+@pytest.mark.skipif(Tool.SWTPM.find() is None, reason="there is no swtpm here")
+def test_a_guest_with_a_tpm_is_booted_cold_with_swtpm_beside_it(rig: Rig):
+    provider = rig.provider()
+    provider.__dict__["_size"] = provider._size.model_copy(update={"tpm": True})
+    provider.__dict__["_spec"] = replace(provider._spec, devices=(*provider._spec.devices, TpmDevice()))
+
+    with tempfile.TemporaryDirectory() as folder, provider.open(Path(folder) / "guest", None) as opened:
+        assert opened.guest.identity().boot_id
+        assert (Path(folder) / "guest" / "tpm" / "tpm2-00.permall").exists()
+        assert opened.guest.body.machine.qmp.execute("query-tpm")[0]["model"] == "tpm-crb"  # type: ignore[union-attr]
+
+    assert rig.starts == ["cold"]
 
 
 def test_driver_verifier_is_on_in_the_template_of_its_stack(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
