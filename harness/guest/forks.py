@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from harness.guest.guest import Guest
 from harness.guest.selftest import Finding
 from harness.host.disk import used_bytes
 from harness.machine.machine import Machine
-from harness.machine.template_seal import verify
+from harness.machine.template_seal import MEMORY, verify
 from harness.machine.templates import Template
 
 FORKS = 10
@@ -122,7 +122,7 @@ def _try_one(subject: Forkable, template: Template, directory: Path, title: str,
             found = _look(fork)
     except FltLabError as error:
         return _failed(title, error)
-    one = Seen(**{**vars(found), "left": tuple(_left_behind(fork.machine, pid))})
+    one = replace(found, left=tuple(_left_behind(fork.machine, pid)))
     wrong = difference(one, seen, template.file(GENERATION).decode())
     seen.append(one)
     measured = f"answered in {fork.seconds:.2f} s, clock {one.late:+.1f} s, generation {one.generation[:8]}"
@@ -147,7 +147,8 @@ def _left_behind(machine: Machine, pid: int) -> Iterator[str]:
     """What is still there of a machine that has been stopped, but for its logs."""
     if Path(f"/proc/{pid}").exists():
         yield f"process {pid}"
-    files = [disk.overlay(machine.run_dir) for disk in machine.spec.disks if disk.writable]
+    files = [machine.run_dir / MEMORY]
+    files += [disk.overlay(machine.run_dir) for disk in machine.spec.disks if disk.writable]
     files += [file.path(machine.run_dir) for file in machine.spec.firmware_files]
     yield from (str(file) for file in files if file.exists())
 

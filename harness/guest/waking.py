@@ -13,7 +13,7 @@ from harness.guest.endpoint import Endpoint
 from harness.guest.errors import CommandTimeout, ConnectionLost, Unreachable
 from harness.guest.profiles import Profile
 from harness.guest.winrm import WinRmSession
-from harness.machine.deadlines import Deadline, Wait
+from harness.machine.deadlines import Deadline, Deadlines, Wait
 
 ENTROPY = 64
 _POLL = 0.05
@@ -39,20 +39,21 @@ def wake(
     deadline: Deadline,
     *,
     name: str = "the fork",
+    deadlines: Deadlines | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Give a fork its identity as soon as it answers at its template's endpoint; the connection is closed again.
 
     `check` raises what ended the fork. DeadlineError says what was seen last; GuestError if it did not take it on.
     """
+    scaled = deadlines or Deadlines()
 
     def look() -> tuple[bool | None, str]:
         check()
-        with WinRmSession(endpoint, name) as session:
+        with WinRmSession(endpoint, name, scaled) as session:
             try:
-                told = session.run(
-                    profile.forked, identity.message(), min(Wait.FORKED.seconds, max(1.0, deadline.remaining))
-                )
+                patience = min(scaled.seconds(Wait.FORKED), max(1.0, deadline.remaining))
+                told = session.run(profile.forked, identity.message(), patience)
             except (Unreachable, ConnectionLost, CommandTimeout) as error:  # to be told twice does no harm
                 return None, error.details[-1] if error.details else error.message
             session.disconnect()  # what it was told may have changed the password

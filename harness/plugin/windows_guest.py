@@ -115,9 +115,11 @@ class WindowsProvider:
             self._leases.lease(demand, Deadlines().begin(Wait.ROOM)) as lease,
             contextlib.ExitStack() as running,
         ):
-            guest = None if self.no_forks else self._by_fork(directory, scene, lease, running)
+            forkable = not self.no_forks
+            guest = self._by_fork(directory, scene, lease, running) if forkable else None
             if guest is None:
-                guest = self._cold(directory, lease, running)
+                # What a fork has left in the directory is evidence.
+                guest = self._cold(directory / "cold" if forkable else directory, lease, running)
                 make_data_disk(guest, self._file_system)
             stack = VerifiedStack(guest, Level(self._settings.verifier), build_number(guest.identity()))
             yield Opened(guest, stack)
@@ -185,7 +187,7 @@ class WindowsProvider:
         except (GuestError, HostError) as error:
             last = f" ({error.details[0]})" if error.details else ""
             self._given_up = (
-                f"a fork of {self._image_name} did not wake up: {error.message}{last}; "
+                f"{self._image_name} could not be forked: {error.message}{last}; "
                 f"fltlab image verify {self._image_name} --forks tries them again"
             )
             log.warning("%s; this guest and those after it are booted cold", self._given_up)
@@ -203,9 +205,8 @@ class WindowsProvider:
             self._templates[drivers] = self._forks.verified(self._templates[()], level, drivers)
         return self._templates[drivers]
 
-    def _cold(self, directory: Path, lease: Lease, running: contextlib.ExitStack) -> Guest:
+    def _cold(self, folder: Path, lease: Lease, running: contextlib.ExitStack) -> Guest:
         """A guest that is started from the image."""
-        folder = directory / "cold" if self._given_up else directory  # what a fork left there is evidence
         if self._size.tpm:
             running.enter_context(Tpm(folder, folder / "tpm", self._deadlines))
         machine = Machine(self._spec, folder, name=self.name, deadlines=self._deadlines)
@@ -236,7 +237,8 @@ class WindowsProvider:
         with body.restarting() if own is None else contextlib.nullcontext():
             endpoint = deadline.poll(partial(self._look, body, machine, directory), 1.0)
             if own is not None:
-                wake(endpoint, WINDOWS, own, deadline, name=f"the fork {self.name!r}", check=body.check)
+                name = f"the fork {self.name!r}"
+                wake(endpoint, WINDOWS, own, deadline, name=name, deadlines=self._deadlines, check=body.check)
             drive = PayloadDrive(machine, PAYLOAD_DEVICE)
             guest = Guest(self.name, WINDOWS, endpoint, body, ssh=self._ssh(machine), cd=drive)
             loaded.append(guest)

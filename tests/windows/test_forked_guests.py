@@ -153,7 +153,7 @@ def test_a_fork_that_does_not_wake_up_is_replaced_by_a_guest_that_is_booted_cold
 
     assert rig.starts == ["cold"]
     said = provider.facts.notice
-    assert f"a fork of {NAME} did not wake up: waited 120 s for a fork of Windows to answer WinRM (last seen" in said
+    assert f"{NAME} could not be forked: waited 120 s for a fork of Windows to answer WinRM (last seen" in said
     assert f"fltlab image verify {NAME} --forks" in said
     assert "booted cold" in caplog.text
     assert provider.no_forks, "forks are not tried again in this run"
