@@ -29,9 +29,10 @@ Answering = Callable[[Machine, Path, NewIdentity | None], Guest]
 
 @dataclass(frozen=True)
 class WindowsForks:
-    """Makes the template of one image with one file system, and forks of it."""
+    """Makes the template of one image with one file system, and forks of it. `image` is what its files hold."""
 
     name: str
+    image: str
     spec: MachineSpec
     file_system: FileSystem
     answering: Answering
@@ -45,7 +46,8 @@ class WindowsForks:
                 make_data_disk(guest, self.file_system)
             return {GENERATION: generation_id(machine).encode()}
 
-        facts = {"for": "windows", "file system": self.file_system.value}
+        # The command line names the image's files; one that is built again has the same names.
+        facts = {"for": "windows", "image": self.image, "file system": self.file_system.value}
         return self._store.get_or_make(ColdBoot(self.spec, {}), facts, prepare)
 
     def verified(self, below: Template, level: Level, drivers: Sequence[str]) -> Template:

@@ -29,6 +29,7 @@ from harness.guest.stack import PlacedEntry
 from harness.guest.verifier import Level, apply
 from harness.guest.waking import NewIdentity, wake
 from harness.guest.windows import WindowsBody
+from harness.host import fingerprint
 from harness.host.accelerator import Choice, choose, parse_choice
 from harness.host.tools import Tool, version_of
 from harness.image.store import Image, ImageStore
@@ -152,6 +153,7 @@ class WindowsProvider:
         return fork_record.Setting(
             image=self._image.name,
             image_key=self._image.key,
+            content=self._content,
             accelerator=spec.accelerator,
             qemu=version_of(Tool.QEMU) or "",
             machine=spec.fingerprint(),
@@ -176,7 +178,11 @@ class WindowsProvider:
 
     @cached_property
     def _forks(self) -> WindowsForks:
-        return WindowsForks(self.name, self._spec, self._file_system, self._answering, self._deadlines)
+        return WindowsForks(self.name, self._content, self._spec, self._file_system, self._answering, self._deadlines)
+
+    @cached_property
+    def _content(self) -> str:
+        return fingerprint.of_facts(dict(self._image.digests))
 
     def _by_fork(
         self, directory: Path, scene: Scene | None, lease: Lease, running: contextlib.ExitStack

@@ -162,7 +162,7 @@ def test_without_a_template_nothing_is_tried(tmp_path: Path):
 @pytest.fixture
 def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting:
     monkeypatch.setenv("FLTLAB_HOME", str(tmp_path / "home"))
-    return Setting("windows-11-24h2", "a" * 64, Accelerator.KVM, "8.2.2", "m" * 64)
+    return Setting("windows-11-24h2", "a" * 64, "c" * 64, Accelerator.KVM, "8.2.2", "m" * 64)
 
 
 PASSED = [Finding("fork 1 of 10", "good")]
@@ -183,6 +183,7 @@ def test_forks_are_on_where_they_were_tried_and_good(setting: Setting):
     [
         ({"qemu": "9.0.0"}, "they were tried with QEMU 8.2.2, and this is 9.0.0"),
         ({"machine": "n" * 64}, "they were tried with another machine"),
+        ({"content": "d" * 64}, "the image has been built again since they were tried"),
         ({"image_key": "b" * 64}, "they were tried with another image, windows-11-24h2 aaaaaaaaaaaa"),
         ({"accelerator": Accelerator.TCG}, "they were tried under kvm, and this is tcg"),
     ],

@@ -183,6 +183,21 @@ def test_a_guest_with_a_tpm_is_booted_cold_with_swtpm_beside_it(rig: Rig):
     assert rig.starts == ["cold"]
 
 
+def test_an_image_that_is_built_again_has_no_template_and_no_verdict_yet(rig: Rig, tmp_path: Path):
+    provider = rig.provider()
+    fork_record.save(provider.fork_setting, FORKS, [])
+    template = provider._forks.template()
+    again = rig.provider()
+    again.__dict__["_image"] = replace(rig.image, digests={"system.qcow2": "0" * 64})
+
+    assert "the image has been built again since they were tried" in again.no_forks
+    other = again._forks.template()
+
+    assert other.key != template.key
+    template.release()
+    other.release()
+
+
 def test_driver_verifier_is_on_in_the_template_of_its_stack(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     provider = rig.provider(verifier="filter")
     fork_record.save(provider.fork_setting, FORKS, [])

@@ -23,10 +23,14 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Setting:
-    """What a verdict about forks is about. `machine` is the fingerprint of the machine's specification."""
+    """What a verdict about forks is about. `machine` is the fingerprint of the machine's specification.
+
+    `content` is that of the image's files: an image that is built again has its old key, and another Windows in it.
+    """
 
     image: str
     image_key: str
+    content: str
     accelerator: Accelerator
     qemu: str
     machine: str
@@ -51,6 +55,7 @@ class _Record(_Model):
     format: int
     image: str
     image_key: str
+    content: str
     accelerator: Accelerator
     qemu: str
     machine: str
@@ -65,6 +70,7 @@ def save(setting: Setting, forks: int, findings: Sequence[Finding]) -> Path:
         format=FORMAT,
         image=setting.image,
         image_key=setting.image_key,
+        content=setting.content,
         accelerator=setting.accelerator,
         qemu=setting.qemu,
         machine=setting.machine,
@@ -98,6 +104,8 @@ def why_not(setting: Setting, forks: int = FORKS) -> str:
         return f"the record of their trial, {setting.path}, was written by another version of fltlab"
     if (record.image, record.image_key) != (setting.image, setting.image_key):
         return f"they were tried with another image, {record.image} {record.image_key[:12]}"
+    if record.content != setting.content:
+        return "the image has been built again since they were tried"
     if record.accelerator is not setting.accelerator:
         return f"they were tried under {record.accelerator}, and this is {setting.accelerator}"
     if record.qemu != setting.qemu:
