@@ -1,6 +1,7 @@
 """Large files to a Windows guest over SFTP: with the image's key, to the host key it named, and to no other."""
 
 import io
+import json
 import logging
 import os
 import stat
@@ -137,6 +138,18 @@ def test_credentials_without_a_key_are_still_read(tmp_path: Path):
     path.write_text('{"user": "Administrator", "password": "secret"}')
 
     assert load(path) == Credentials("Administrator", "secret", "")
+    assert load(path).authorized_key == ""
+
+
+def test_a_build_that_an_older_fltlab_began_is_still_gone_on_with(tmp_path: Path):
+    workspace = Workspace(tmp_path)
+    workspace.keep(State(Stage.ON_DISK, {}, [], "00", None))
+    state = tmp_path / "state.json"
+    values = json.loads(state.read_text())
+    del values["ssh_host_key"]
+    state.write_text(json.dumps(values))
+
+    assert workspace.state() == State(Stage.ON_DISK, {}, [], "00", None)
 
 
 def test_the_guest_names_its_host_key_on_com1_and_a_build_keeps_it(tmp_path: Path):

@@ -37,7 +37,9 @@ class Credentials:
 
     @property
     def authorized_key(self) -> str:
-        """The public half of the key, as a line of authorized_keys."""
+        """The public half of the key, as a line of authorized_keys; "" where there is none."""
+        if not self.ssh_key:
+            return ""
         key = load_ssh_private_key(self.ssh_key.encode(), None)
         return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 

@@ -83,7 +83,7 @@ class Workspace:
         """Return what is done."""
         try:
             values = json.loads((self.directory / _STATE).read_text(encoding="utf-8"))
-            stage, known = Stage(values["stage"]), (values["certificate"], values["ssh_host_key"])
+            stage, known = Stage(values["stage"]), (values["certificate"], values.get("ssh_host_key"))
             return State(stage, values["durations"], values["warnings"], *known)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return State(Stage.EMPTY)
