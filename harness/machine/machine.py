@@ -244,9 +244,9 @@ class Machine:
                 launch = Launch(self.run_dir, qemus.fileno(), self.memory_file, incoming)
                 command = self.spec.command_line(launch, Tool.QEMU.require())
                 self._process = QemuProcess(command, self.qemu_log, [qemus.fileno()])
-            self._process.on_exit(self._exited)
             self._qmp = Qmp(self.name, self.deadlines)
             self._qmp.subscribe(self._observe)
+            self._process.on_exit(self._exited)
             try:
                 self._qmp.connect(ours)
             except FltLabError as error:
@@ -300,7 +300,10 @@ class Machine:
             self._changed.notify_all()
 
     def _exited(self, code: int) -> None:
-        """Notice QEMU's end; in the event loop's thread."""
+        """Notice QEMU's end, after what it said last: that says more than its exit code. In the event loop's thread."""
+        self.qmp.after_last_event(lambda: self._ended(code))
+
+    def _ended(self, code: int) -> None:
         with self._changed:
             if not self._ending:
                 how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -27,7 +27,12 @@ class QemuProcess:
         self._callbacks: list[Callable[[int], None]] = []
         setpriv = str(Tool.SETPRIV.require())
         words = [setpriv, "--pdeathsig", "KILL", "--", *command]
-        self._process = loop_thread().call(lambda: self._start(words, descriptors))
+        try:
+            self._process = loop_thread().call(lambda: self._start(words, descriptors))
+        except OSError as error:
+            raise HostError(
+                f"QEMU could not be started: {error}", details=(" ".join(words),), hint="fltlab doctor"
+            ) from error
         self.pid = self._process.pid
 
     def _start(self, words: Sequence[str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:

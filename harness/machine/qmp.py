@@ -57,6 +57,7 @@ class Qmp:
         self._events: list[Event] = []
         self._closed = False
         self._on_event: list[Callable[[Event], None]] = []
+        self._on_close: list[Callable[[], None]] = []
         self._client: QMPClient = self._loop.call(lambda: QMPClient(name))
         self._listener = EventListener()
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,6 +77,13 @@ class Qmp:
     def subscribe(self, callback: Callable[[Event], None]) -> None:
         """Have every event handed to a function, in the event loop's thread: it must not wait."""
         self._on_event.append(callback)
+
+    def after_last_event(self, callback: Callable[[], None]) -> None:
+        """Have a function called when every event has been handed out and none can come; in the event loop's thread."""
+        if self._closed:
+            callback()
+        else:
+            self._on_close.append(callback)
 
     def connect(self, connection: socket.socket) -> None:
         """Take over a connected socket and greet QEMU; raises QmpClosedError if nobody or nothing sensible answers."""
@@ -168,16 +176,19 @@ class Qmp:
 
     async def _collect(self) -> None:
         async for message in self._listener:
-            stamp = message.get("timestamp")
-            seconds = stamp["seconds"] + stamp["microseconds"] / 1e6 if isinstance(stamp, Mapping) else 0.0
-            data = message.get("data")
-            with self._changed:
-                number = len(self._events) + 1
-                event = Event(number, str(message["event"]), data if isinstance(data, Mapping) else {}, seconds)
-                self._events.append(event)
-                for callback in self._on_event:
-                    callback(event)
-                self._changed.notify_all()
+            self._take(message)
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        stamp = message.get("timestamp")
+        seconds = stamp["seconds"] + stamp["microseconds"] / 1e6 if isinstance(stamp, Mapping) else 0.0
+        data = message.get("data")
+        with self._changed:
+            number = len(self._events) + 1
+            event = Event(number, str(message["event"]), data if isinstance(data, Mapping) else {}, seconds)
+            self._events.append(event)
+            for callback in self._on_event:
+                callback(event)
+            self._changed.notify_all()
 
     async def _watch(self) -> None:
         """Notice that the connection ends, whether or not anybody talks over it."""
@@ -200,6 +211,10 @@ class Qmp:
         finally:
             for task in self._tasks:
                 task.cancel()
+            for message in self._listener.clear():
+                self._take(message)
             with self._changed:
                 self._closed = True
                 self._changed.notify_all()
+            for callback in self._on_close:
+                callback()
