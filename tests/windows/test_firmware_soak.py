@@ -12,6 +12,9 @@ from harness.host.directories import HOME_VARIABLE
 from harness.image.windows.profile import Host, describe_host
 from harness.machine.deadlines import Deadlines
 
+STARTS = 20
+"""A serial port on a socket stalled 13 of 21: it takes that many to see it."""
+
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
@@ -19,15 +22,15 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     return describe_host(Accelerator.TCG)
 
 
-def test_every_start_comes_to_its_end(host: Host):
+def test_twenty_starts_come_to_their_end(host: Host):
     said: list[str] = []
 
-    starts = start_firmware(host, 2, said.append)
+    starts = start_firmware(host, STARTS, said.append)
 
     assert starts.problems == []
-    assert len(starts.seconds) == 2
+    assert len(starts.seconds) == STARTS
     assert starts.median is not None
-    assert said == ["2 starts of the firmware, 0 problems"]
+    assert said[-1] == f"{STARTS} starts of the firmware, 0 problems"
 
 
 def test_a_start_that_stalls_is_named_with_what_was_seen_last(host: Host, monkeypatch: pytest.MonkeyPatch):
