@@ -7,6 +7,7 @@ import contextlib
 import socket
 import socketserver
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from harness.reference.daemon.workers import workers
 HEADER_LIMIT = 64 * 1024
 BODY_LIMIT = 1024 * 1024
 """Bytes of one body: twice the largest envelope, so that a client learns by a SOAP fault what is too large."""
+LINGER_SECONDS = 1.0
 REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -81,6 +83,7 @@ class _RequestHandler(socketserver.StreamRequestHandler):
                     request = self._read()
                 except BadRequest as bad:
                     self._write(Response(bad.status, content_type="text/plain"), keep=False)
+                    self._linger()
                     return
                 if request is None:
                     return
@@ -93,6 +96,14 @@ class _RequestHandler(socketserver.StreamRequestHandler):
                 self.connection.settimeout(self.server.idle)
         except OSError:
             return  # the client is gone; what it asked for goes on in its shell
+
+    def _linger(self) -> None:
+        """Take what still comes, for a moment: a connection closed with that unread takes its answer along."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(LINGER_SECONDS)
+        end = time.monotonic() + LINGER_SECONDS
+        while self.connection.recv(HEADER_LIMIT) and time.monotonic() < end:
+            continue
 
     def _answer(self, request: Request, connection: Connection) -> Response | None:
         """The response; None if the service has failed. Its traceback is for the console: no values are in it."""
