@@ -88,7 +88,7 @@ def _forked(call: Invocation) -> int:
     _add_entropy(base64.b64decode(told["entropy"]))
     configuration.boot_id = str(told["boot_id"])
     configuration.password = str(told["password"])
-    ssh.take_keys(configuration.ssh, base64.b64decode(told["ssh_host_key"]), str(told["ssh_authorized_key"]))
+    ssh.new_keys.take(base64.b64decode(told["ssh_host_key"]), str(told["ssh_authorized_key"]))
     call.out(json.dumps({"boot_id": configuration.boot_id}))
     return 0
 
