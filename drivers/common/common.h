@@ -13,6 +13,7 @@
  *   ring.c           the event ring
  *   record.c         events from callback data
  *   operations.c     operations this driver remembers, holds or has pended
+ *   buffer.c         buffers of the requester
  *   act.c            what a rule does in preoperation and postoperation callbacks
  *   whensafe.c       completion processing at a safe IRQL
  *
@@ -173,6 +174,12 @@ VOID LabForgetHolds(VOID);
 VOID LabCountOperations(ULONG *Held, ULONG *Outstanding, ULONG *PendedTotal, ULONG *ResumedTotal);
 VOID LabClearCounters(VOID);
 VOID LabDeleteOperations(VOID);
+
+/*
+ * Buffers of the requester (buffer.c)
+ */
+
+NTSTATUS LabLockUserBuffer(PFLT_CALLBACK_DATA Data); /* in a preoperation callback */
 
 /*
  * Instances (instance.c)

@@ -61,6 +61,13 @@ PendPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_
     PLAB_OPERATION Operation;
     NTSTATUS Status;
 
+    Status = LabLockUserBuffer(Data); /* it goes on in the system process */
+    if (!NT_SUCCESS(Status)) {
+        LabAmend(LabRecordPre(Data, FltObjects, Match, FLT_PREOP_SUCCESS_NO_CALLBACK, NULL),
+                 FLT_PREOP_SUCCESS_NO_CALLBACK, (ULONG)Status);
+        LabDropContext(Match);
+        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+    }
     Operation = LabCreateOperation(Data, FltObjects->Instance, FltObjects->FileObject, Match);
     if (Operation == NULL) {
         return LabPassDown(Data, FltObjects, Match, FLT_PREOP_SUCCESS_NO_CALLBACK, CompletionContext);

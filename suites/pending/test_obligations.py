@@ -65,6 +65,21 @@ def test_a_pended_operation_is_resumed_with_what_is_allowed_and_where(lab, resum
     assert resumed.irql <= (Irql.DISPATCH if resumed.returned == PreopStatus.COMPLETE else Irql.APC)
 
 
+@pytest.mark.rule("PRE-PEND-15")
+@pytest.mark.parametrize("options", ["noncached", "none"])
+def test_a_read_that_goes_on_in_another_process_fills_the_requesters_buffer(lab, options):
+    lab.pending.when(IrpMajor.READ, name="data.bin").pend()
+
+    io = lab.io(rf"""
+        open  f V:\data.bin access=read options={options}
+        read  f offset=0 length=4096
+    """)
+
+    assert only_read(lab).resume.process != io.process_id
+    assert (io.step("read", "f").status, io.step("read", "f").information) == (NtStatus.SUCCESS, 4096)
+    assert set(io.step("read", "f").data) == {0x5A}
+
+
 @pytest.mark.rule("POST-PEND-03")
 def test_a_pended_completion_is_finished_once(lab):
     lab.pending.when(IrpMajor.READ, name="data.bin").with_callback(post="pend")

@@ -41,6 +41,7 @@ class Stub:
     references: dict[int, int] = field(default_factory=dict)
     context_of: dict[int, int] = field(default_factory=dict)
     refuse_to_queue: int = 0
+    refuse_to_lock: int = 0
     synchronous: bool = True
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     status: int = 0
@@ -294,6 +295,12 @@ def _install(stub: Callable[[], Stub]) -> None:  # noqa: C901 (one export after 
     def build_descriptor(k: Kernel, out: int, access: U32) -> int:
         del k, out, access
         return 0
+
+    @export(FLTMGR, "FltLockUserBuffer")
+    def lock_user_buffer(k: Kernel, data: int) -> int:
+        del k
+        stub().calls.append(("lock", data))
+        return stub().refuse_to_lock
 
     @export(FLTMGR, "FltIsOperationSynchronous")
     def is_synchronous(k: Kernel, data: int) -> bool:

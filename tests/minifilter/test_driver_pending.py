@@ -3,7 +3,7 @@
 import pytest
 
 from harness.minifilter.events import Mechanism, Phase
-from harness.nt import Irql, NtStatus, PostopStatus, PreopStatus
+from harness.nt import IrpMajor, Irql, NtStatus, PostopStatus, PreopStatus
 from tests.minifilter.driver_code import (
     CONTEXT,
     HOLD,
@@ -118,6 +118,44 @@ def test_an_operation_that_the_queue_refuses_is_passed_on_and_the_event_says_why
     assert (event.phase, event.returned) == (Phase.PRE, PreopStatus.SUCCESS_NO_CALLBACK)
     assert event.detail == NtStatus.FLT_NOT_SAFE_TO_POST_OPERATION
     assert (stub.query()["pended"], stub.query()["outstanding"]) == (0, 0)
+
+
+@every_mechanism
+def test_the_requesters_buffer_is_locked_before_another_process_carries_on(load: Load, mechanism: Mechanism):
+    stub = load("pending")
+    stub.rule(READ, action=PEND, mechanism=mechanism)
+
+    stub.pre(data := stub.data(stub.file(r"\a"), READ))
+    stub.kernel.settle()
+
+    done = [call for call in stub.calls if call[0] in {"lock", "resume"}]
+    assert [call[:2] for call in done] == [("lock", data), ("resume", data)]
+
+
+def test_an_operation_whose_buffer_cannot_be_locked_is_not_pended_and_the_event_says_why(load: Load):
+    stub = load("pending")
+    stub.refuse_to_lock = NtStatus.ACCESS_VIOLATION
+    stub.rule(READ, action=PEND)
+
+    assert stub.pre(stub.data(stub.file(r"\a"), READ)) == (PreopStatus.SUCCESS_NO_CALLBACK, 0)
+
+    event = stub.events()[-1]
+    assert (event.phase, event.returned) == (Phase.PRE, PreopStatus.SUCCESS_NO_CALLBACK)
+    assert event.detail == NtStatus.ACCESS_VIOLATION
+    assert (stub.query()["pended"], stub.query()["outstanding"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(0x90028, PreopStatus.PENDING), (0x90073, PreopStatus.SUCCESS_NO_CALLBACK)],
+    ids=["buffered", "neither"],
+)
+def test_a_control_code_whose_buffers_nobody_can_lock_is_not_pended(load: Load, code: int, status: PreopStatus):
+    stub = load("pending")
+    stub.rule(IrpMajor.FILE_SYSTEM_CONTROL, action=PEND)
+
+    assert stub.pre(stub.data(stub.file(r"\a"), IrpMajor.FILE_SYSTEM_CONTROL, offset=code))[0] == status
+    assert "lock" not in [call[0] for call in stub.calls]
 
 
 def test_a_cancelled_operation_in_the_queue_is_completed_as_cancelled(load: Load):

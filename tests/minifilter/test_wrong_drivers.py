@@ -56,6 +56,7 @@ SCRIPTS = {
     "keeps-work-items": ("major=read do=with-callback", READ + "close f\nunload fltlab-wrong\n"),
     "leaves-context": ("major=read do=no-callback", READ),
     "pends-fast-io": ("major=read class=fastio do=pend", FAST_READ),
+    "pends-unlocked": ("major=read do=pend", READ),
     "pends-with-context": ("major=read do=pend", READ),
     "releases-name-twice": ("major=read do=with-callback", READ),
     "releases-context-twice": (

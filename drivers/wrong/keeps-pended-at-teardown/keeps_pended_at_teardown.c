@@ -17,7 +17,7 @@ WrongPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVO
 
     *CompletionContext = NULL;
     LabMatchPre(Data, &Match);
-    if (Match.Rule.Action == FLTLAB_DO_PEND && FLT_IS_IRP_OPERATION(Data)) {
+    if (Match.Rule.Action == FLTLAB_DO_PEND && FLT_IS_IRP_OPERATION(Data) && NT_SUCCESS(LabLockUserBuffer(Data))) {
         Sequence = LabRecordPre(Data, FltObjects, &Match, FLT_PREOP_PENDING, NULL);
         if (InterlockedCompareExchangePointer((PVOID *)&Kept.Pended, Data, NULL) == NULL) {
             return FLT_PREOP_PENDING;

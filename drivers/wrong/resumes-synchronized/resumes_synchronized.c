@@ -22,7 +22,7 @@ WrongPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVO
 
     *CompletionContext = NULL;
     LabMatchPre(Data, &Match);
-    if (Match.Rule.Action == FLTLAB_DO_PEND && FLT_IS_IRP_OPERATION(Data)) {
+    if (Match.Rule.Action == FLTLAB_DO_PEND && FLT_IS_IRP_OPERATION(Data) && NT_SUCCESS(LabLockUserBuffer(Data))) {
         WorkItem = FltAllocateGenericWorkItem();
         if (WorkItem == NULL) {
             return LabPassDown(Data, FltObjects, &Match, FLT_PREOP_SUCCESS_NO_CALLBACK, CompletionContext);

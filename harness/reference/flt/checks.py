@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, IrpMajor, NtStatus, PostopStatus, PreopStatus, is_error, status_name
+from harness.reference.flt.parameters import buffer_fields
 from harness.reference.flt.structures import PARAMETER_BLOCK
 from harness.reference.io.constants import Minor
+from harness.reference.memory.layout import HIGHEST_USER_ADDRESS
 
 if TYPE_CHECKING:
     from harness.reference.flt.operation import Operation, Visit
@@ -189,6 +191,20 @@ def resume_status(kernel: "Kernel", operation: "Operation", visit: "Visit", answ
     if status is PreopStatus.COMPLETE:
         completion(kernel, operation, visit)
     return status
+
+
+def buffer_of_another_process(kernel: "Kernel", operation: "Operation", visit: "Visit") -> None:
+    """A pended operation goes on in this thread: the requester's buffer must be in reach here, or locked."""
+    fields = buffer_fields(operation)
+    request = operation.request
+    if fields is None or not request.mode or kernel.current.process is request.thread.process:
+        return
+    buffer_at, mdl_at, length_at = fields
+    buffer = kernel.memory.read_u64(buffer_at)
+    if not kernel.memory.read_u32(length_at) or kernel.memory.read_u64(mdl_at) or buffer > HIGHEST_USER_ADDRESS:
+        return
+    text = f"resumed in another process with the requester's buffer at {buffer:#x}, unlocked"
+    kernel.verifier.report("PRE-PEND-15", visit.instance.filter.name, f"{operation.describe()}: {text}")
 
 
 def post_answer(

@@ -41,6 +41,8 @@ def flt_complete_pended_pre_operation(k: "Kernel", data: int, answer: U32, conte
     status = checks.resume_status(k, operation, visit, answer, context)
     if k.irql > Irql.APC and status is not PreopStatus.COMPLETE:
         k.verifier.report("IRQL-08", driver, f"{operation.describe()}: resumed with {status.name} at IRQL {k.irql}")
+    if status is not PreopStatus.COMPLETE:
+        checks.buffer_of_another_process(k, operation, visit)
     yield from k.flt.engine.resume(operation, status, context)
 
 
