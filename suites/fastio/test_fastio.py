@@ -113,7 +113,7 @@ def test_every_class_of_operation_may_be_passed_on(lab):
     io = lab.io(CACHED_READS + "    section  s f protect=read\n")
 
     for cls in (OperationClass.IRP, OperationClass.FAST_IO, OperationClass.FS_FILTER):
-        shown = [operation for operation in lab.trace.operations if operation.operation_class == cls]
+        shown = lab.trace.all(cls=cls, paging=None)
         lab.witness(bool(shown), f"an operation of class {cls.name} came")
         for operation in shown:
             if operation.of("fastio"):

@@ -191,7 +191,8 @@ def test_cleanup_may_be_pended(lab):
 @pytest.mark.rule("IRQL-04")
 @every_mechanism
 def test_below_a_pended_operation_the_pre_callback_runs_in_the_worker_thread(lab, mechanism):
-    lab.pending.when(IrpMajor.READ, name="data.bin").pend(mechanism, resume="with-callback")
+    # The resume comes late, since in a race with the return of PENDING the first thread might go on with it.
+    lab.pending.when(IrpMajor.READ, name="data.bin").pend(mechanism, resume="with-callback", delay=20)
 
     io = lab.io(READ)
 

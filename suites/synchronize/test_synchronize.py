@@ -76,18 +76,18 @@ def test_each_thread_finds_the_state_that_its_own_pre_left(lab, volume):
         wait   two
     """)
 
-    posts = {}
-    for name in ("data.bin", "other.bin"):
+    # A thread that has ended may have given its id to the next one, so the ids are not told apart.
+    for name, context in (("data.bin", 0xDA7A), ("other.bin", 0x07E2)):
         own = lab.trace.only(IrpMajor.READ, name=name).of("synchronize")
         assert own.post.thread == own.pre.thread
-        posts[own.post.thread] = own.post.completion_context
-    assert sorted(posts.values()) == [0x07E2, 0xDA7A]
+        assert own.post.completion_context == context
 
 
 @pytest.mark.rule("PRE-SYNC-04")
 @pytest.mark.stack("observer@above", "pending", "synchronize", "observer@below")
 def test_the_thread_of_the_pre_need_not_be_the_requesters(lab):
-    lab.pending.when(IrpMajor.READ, name="data.bin").pend("thread", resume="with-callback")
+    # The resume comes late, since in a race with the return of PENDING the first thread might go on with it.
+    lab.pending.when(IrpMajor.READ, name="data.bin").pend("thread", resume="with-callback", delay=20)
     lab.synchronize.when(IrpMajor.READ, name="data.bin").synchronize()
 
     io = lab.io(READ)
@@ -132,7 +132,7 @@ def test_a_synchronized_section_acquire_gets_its_post(lab):
     """)
 
     acquires = lab.trace.all(IrpMajor.ACQUIRE_FOR_SECTION_SYNCHRONIZATION, name="data.bin")
-    assert acquires
     for acquire in acquires:
         assert acquire.of("synchronize").post.completion_context == 0x5E
     assert io.step("section", "s").status == NtStatus.SUCCESS
+    lab.witness(bool(acquires), "the file was acquired for the section")
