@@ -16,6 +16,9 @@ from harness.guest.command import CommandResult
 MARK = "fltlab-kernel-stopped "
 """How the daemon begins the line on standard error with which a command ends that the kernel did not survive."""
 
+FINDINGS = "fltlab-kernel-findings "
+"""How it begins the line with which a program ends that the kernel survived: how many findings its verifier has."""
+
 OUR_FAULTS = {
     "missing-export": (
         "the reference kernel lacks a function that a driver needs",
@@ -66,7 +69,19 @@ def stopped_kernel(result: CommandResult) -> KernelStatus | None:
 
 def without_mark(result: CommandResult) -> CommandResult:
     """The same without that line, for messages: the error says what is in it."""
-    lines = (line for line in result.stderr.splitlines(keepends=True) if not line.startswith(MARK.encode()))
+    return _without(result, MARK)
+
+
+def told_findings(result: CommandResult) -> tuple[CommandResult, int | None]:
+    """The result without what the daemon added, and how many findings the kernel's verifier has; None if not told."""
+    told = [line.removeprefix(FINDINGS) for line in result.errors.splitlines() if line.startswith(FINDINGS)]
+    if not told:
+        return result, None
+    return _without(result, FINDINGS), int(told[-1]) if told[-1].isdecimal() else None
+
+
+def _without(result: CommandResult, mark: str) -> CommandResult:
+    lines = (line for line in result.stderr.splitlines(keepends=True) if not line.startswith(mark.encode()))
     return replace(result, stderr=b"".join(lines))
 
 

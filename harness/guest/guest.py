@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
-from harness.guest.crash import KernelStatus, kernel_error, parse_status, stopped_kernel, without_mark
+from harness.guest.crash import (
+    KernelStatus,
+    kernel_error,
+    parse_status,
+    stopped_kernel,
+    told_findings,
+    without_mark,
+)
 from harness.guest.endpoint import Endpoint, SshEndpoint
 from harness.guest.errors import (
     CommandFailed,
@@ -83,6 +90,8 @@ class Guest:
         self.drivers_under_test: tuple[str, ...] = ()
         self.commands = 0
         """How many it was asked to run."""
+        self.findings: int | None = None
+        """How many findings the verifier of its kernel has, if the last command told."""
         self.deadlines = deadlines or (body.deadlines if isinstance(body, Mortal) else Deadlines())
         self._session = WinRmSession(endpoint, f"the guest {name!r}", self.deadlines)
         if isinstance(body, Mortal):
@@ -126,6 +135,7 @@ class Guest:
         Raises DriverError if the guest went down with a driver under test in it, GuestError if it is lost otherwise.
         """
         self.commands += 1
+        self.findings = None
         try:
             result = self._session.run(command, stdin, timeout)
         except (Unreachable, ConnectionLost, CredentialsRefused) as error:
@@ -143,6 +153,7 @@ class Guest:
         death = self._death(0.0)
         if death is not None:  # what it answered nevertheless proves nothing
             raise self._broken(death)
+        result, self.findings = told_findings(result)
         return result
 
     def succeed(

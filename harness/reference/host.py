@@ -163,7 +163,10 @@ class Host:
         return {}
 
     def run(self, image: str, args: Sequence[str] = (), stdin: str = "") -> dict[str, Any]:
-        """Run a program to its end; `exit_code`, `stdout` (base64), and the threads that `remain` in their I/O."""
+        """Run a program to its end; `exit_code`, `stdout` (base64), and the threads that `remain` in their I/O.
+
+        `findings` is how many the verifier has made so far, so that nobody needs to ask for them after every program.
+        """
         k = self._system
         self._check_open_to_use()
         try:
@@ -185,6 +188,7 @@ class Host:
             "exit_code": program.exit_status,
             "stdout": base64.b64encode(program.output.data).decode(),
             "remain": remain,
+            "findings": len(k.verifier.findings),
         }
 
     def status(self) -> dict[str, Any]:

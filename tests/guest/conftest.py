@@ -5,9 +5,17 @@ from collections.abc import Iterator
 import pytest
 
 from harness.guest import LocalGuest
+from harness.minifilter.build import SUPPORT, build_drivers
 
 
 @pytest.fixture(scope="module")
 def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGuest]:
     with LocalGuest(tmp_path_factory.mktemp("guest")) as guest:
         yield guest
+
+
+@pytest.fixture(scope="session")
+def fltprobe() -> bytes:
+    """The executable, built as for a run."""
+    (built,) = build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", ["fltprobe"]).values()
+    return built.sys.read_bytes()

@@ -25,6 +25,16 @@ def test_a_command_is_answered(guest):
     assert (result.exit_code, result.output, result.errors) == (0, "hello\n", "")
 
 
+def test_a_program_ends_with_the_number_of_the_verifiers_findings_and_shows_nothing_of_it(guest, fltprobe: bytes):
+    guest.put(fltprobe, r"C:\fltlab\fltprobe.exe")
+
+    result = guest.run(r"C:\fltlab\fltprobe.exe", b"sleep 1\n")
+
+    assert (result.exit_code, result.errors, guest.findings) == (0, "", 0)
+    guest.run("echo hello")
+    assert guest.findings is None  # this command did not say
+
+
 def test_the_boot_that_answers_is_the_one_that_was_started(guest):
     assert guest.identity(guest.boot_id).boot_id == guest.boot_id
 
