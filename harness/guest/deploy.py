@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PureWindowsPath
 
-from harness.errors import DriverError, FltLabError, GuestError
+from harness.errors import ConfigurationError, DriverError, FltLabError, GuestError
 from harness.guest import inf
 from harness.guest.command import CommandResult, shorten
 from harness.guest.guest import Guest
@@ -17,12 +17,14 @@ from harness.guest.profiles import GuestKind
 from harness.guest.registration import DriverOptions, register, trust, word
 from harness.guest.stack import PlacedEntry
 from harness.machine.deadlines import Wait
+from harness.minifilter.altitude import Altitude
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.fltmc import InstanceRow, parse_failure, parse_instances
 from harness.nt.hresult import explain
 
 VOLUME = "V:"
 _MARK = "@@ "
+_FLTMC = "fltmc.exe "
 _WHAT_THE_DRIVER_DOES = ("fltmc.exe load", "fltmc.exe attach", "fltmc.exe unload", "fltmc.exe detach")
 
 
@@ -111,6 +113,8 @@ class Deployment:
             commands += [
                 _Command(detach, entry, expected=False),
                 _Command(f"fltmc.exe unload {word(entry.service)}", entry, expected=False),
+                # Mandatory, for one that has refused. Without one, the service control manager takes note of the end.
+                _Command(f"sc.exe stop {word(entry.service)}", entry, expected=False),
             ]
         for item in self.stack:
             if not isinstance(item.entry, inf.InstalledEntry):
@@ -177,8 +181,11 @@ class Deployment:
         number = int(done[-1].split(None, 1)[0]) if len(done) > 1 else 0
         # fltmc's exit codes are not documented: its text tells too.
         for at, printed in enumerate(done[1:], start=1):
-            if at <= len(commands) and commands[at - 1].expected and parse_failure(printed) is not None:
-                raise failure(self._guest, commands[at - 1].line, commands[at - 1].entry, printed, result)
+            command = commands[at - 1] if at <= len(commands) else None
+            if command is None or not command.expected or not command.line.startswith(_FLTMC):
+                continue
+            if parse_failure(printed) is not None:
+                raise failure(self._guest, command.line, command.entry, printed, result)
         if number <= len(commands):
             command = commands[number - 1] if number else _Command(f"cmd.exe /c {path}")
             raise failure(self._guest, command.line, command.entry, done[-1], result)
@@ -188,16 +195,23 @@ class Deployment:
         return row.filter.casefold() in {item.entry.service.casefold() for item in self.stack}
 
     def _require_attached(self, instances: Sequence[InstanceRow]) -> None:
-        """The instances must stand as the stack says, by their altitudes."""
-        found = {row.filter.casefold(): row for row in instances if row.instance}
+        """The instances must stand as the stack says, by the values of their altitudes."""
+        found = {(row.filter.casefold(), _altitude(row)) for row in instances if row.instance}
         for item in self.stack:
-            row = found.get(item.entry.service.casefold())
-            if row is None or row.altitude != str(item.entry.altitude):
+            if (item.entry.service.casefold(), item.entry.altitude) not in found:
                 raise GuestError(
                     f"{item.entry.service} is not attached at altitude {item.entry.altitude} after its deployment",
                     details=tuple(f"| {row}" for row in instances),
                     hint="fltlab image verify compares what fltmc prints in this guest with what is expected",
                 )
+
+
+def _altitude(row: InstanceRow) -> Altitude | None:
+    """The altitude that fltmc prints; None for what is none."""
+    try:
+        return Altitude(row.altitude)
+    except ConfigurationError:
+        return None
 
 
 def _attaches_by_itself(entry: PlacedEntry) -> bool:

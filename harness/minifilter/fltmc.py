@@ -12,6 +12,7 @@ from harness.errors import GuestError
 
 _RULER = re.compile(r"-{3,}(\s+-{3,})*\s*")
 _FAILURE = re.compile(r"(?P<what>.+?) failed with error:\s*0x(?P<code>[0-9A-Fa-f]{1,8})\s*(?P<message>.*)", re.DOTALL)
+_TRANSLATED = re.compile(r"(?P<what>[^\n]*?)\s*\b0x(?P<code>[89A-Fa-f][0-9A-Fa-f]{7})\b\s*(?P<message>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,17 @@ class Failure:
 
 
 def parse_failure(text: str) -> Failure | None:
-    """The failure that fltmc reports, if it does. Its exit codes are not documented; this text is what tells."""
-    match = _FAILURE.search(text.replace("\r\n", "\n"))
+    """The failure that fltmc reports, if it does. Its exit codes are not documented; this text is what tells.
+
+    In another language than English it is told by its HRESULT: what succeeds prints none.
+    """
+    text = text.replace("\r\n", "\n")
+    match = _FAILURE.search(text) or _TRANSLATED.search(text)
     if match is None:
         return None
     message = " ".join(match["message"].split())
-    return Failure(match["what"].strip().splitlines()[-1].strip(), int(match["code"], 16), message)
+    lines = match["what"].strip().splitlines()
+    return Failure(lines[-1].strip() if lines else "", int(match["code"], 16), message)
 
 
 def parse_filters(text: str) -> list[FilterRow]:

@@ -1,19 +1,22 @@
 """A stack of real minifilters goes into a guest and out of it again, and every failure says which, what and why."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from harness.errors import DriverError, ExitCode, GuestError
 from harness.guest import REFERENCE, Guest, LocalGuest
+from harness.guest.command import CommandResult
 from harness.guest.deploy import Deployment, DriverUnderTest
 from harness.guest.registration import DriverOptions
 from harness.guest.stack import parse_stack, place
+from harness.machine.deadlines import Wait
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
-from harness.minifilter.fltmc import parse_filters, parse_instances
+from harness.minifilter.fltmc import InstanceRow, parse_filters, parse_instances
 
 Built = dict[str, BuiltDriver]
 Deploy = Callable[..., Deployment]
@@ -115,6 +118,16 @@ def test_both_layouts_of_the_registry_are_written(guest: LocalGuest, stack_in: D
         assert "370123.25" in guest.run(rf'reg.exe query "{key}\fltlab-passthrough" /v Altitude').output
 
 
+def test_a_filter_that_refuses_to_be_unloaded_is_removed_all_the_same(guest: LocalGuest, stack_in: Deploy):
+    deployment = stack_in("passthrough", passthrough=DriverOptions(options=("refuse-unload",)))
+    deployment.deploy()
+
+    deployment.remove()
+
+    assert filters(guest) == []
+    assert guest.run("sc.exe query fltlab-passthrough").exit_code == 1060
+
+
 # -- failures
 
 
@@ -129,6 +142,66 @@ def test_a_refused_detach_names_driver_command_code_and_meaning(stack_in: Deploy
     assert "command: fltmc.exe detach fltlab-passthrough V: fltlab-passthrough" in text
     assert "0x801f0010: Do not detach the filter from the volume at this time." in text
     assert error.value.exit_code is ExitCode.FAILED
+
+
+class Saying:
+    """A guest in which every batch file runs to its end, and prints what it is told."""
+
+    kind, profile, name = REFERENCE.kind, REFERENCE, "saying"
+    drivers_under_test: tuple[str, ...] = ()
+
+    def __init__(self, **printed: str) -> None:
+        """`printed` by the first word of fltmc's command; `instances` for the table at the end."""
+        self.printed = printed
+        self.batch = ""
+
+    def put_all(self, files: Mapping[str, bytes], wait: Wait) -> None:
+        del wait
+        self.batch = next(content for path, content in files.items() if path.endswith(".cmd")).decode()
+
+    def run(self, command: str, timeout: Wait) -> CommandResult:
+        del timeout
+        lines = (line.removesuffix(" || exit /b") for line in self.batch.splitlines()[1:])
+        said = (line[5:] if line.startswith("echo ") else self.printed.get(fltmc_word(line), "") for line in lines)
+        return CommandResult(command, 0, "\r\n".join(said).encode("cp850"), b"")
+
+
+def fltmc_word(line: str) -> str:
+    words = line.split()
+    return words[1] if words[0] == "fltmc.exe" else ""
+
+
+TABLE = """
+Filter                Volume Name                              Altitude        Instance Name       Frame   SprtFtrs
+--------------------  -------------------------------------  ------------  ----------------------  -----   --------
+fltlab-passthrough    {volume}                                     {altitude}     fltlab-passthrough      0     00000003
+"""
+
+
+def deployed_in(guest: Saying, built: Built) -> list[InstanceRow]:
+    (entry,) = place(parse_stack("passthrough#040500.30"))
+    return Deployment(cast("Guest", guest), [DriverUnderTest(entry, built["passthrough"])]).deploy()
+
+
+def test_an_altitude_may_be_printed_in_another_way(built: Built):
+    (row,) = deployed_in(Saying(instances=TABLE.format(volume="V:", altitude="40500.3")), built)
+
+    assert row.altitude == "40500.3"
+
+
+@pytest.mark.parametrize("altitude", ["40500.31", "abc", ""])
+def test_another_altitude_than_the_stacks_is_an_error(built: Built, altitude: str):
+    with pytest.raises(GuestError, match=r"fltlab-passthrough is not attached at altitude 040500\.30"):
+        deployed_in(Saying(instances=TABLE.format(volume="V:", altitude=altitude)), built)
+
+
+def test_a_failure_in_another_language_is_one_whatever_the_exit_code(built: Built):
+    said = "\r\nFehler beim Laden: 0x80070241\r\nDer Hash f\u00fcr die Datei ist ung\u00fcltig.\r\n"
+
+    with pytest.raises(DriverError, match="could not be loaded: 0x80070241") as error:
+        deployed_in(Saying(load=said, instances=TABLE.format(volume="V:", altitude="40500.3")), built)
+
+    assert "| Fehler beim Laden: 0x80070241" in str(error.value)
 
 
 def test_an_altitude_that_is_taken_names_the_driver_that_cannot_have_it(guest: LocalGuest, stack_in: Deploy):

@@ -66,6 +66,11 @@ def test_nothing_is_an_empty_list_and_something_else_an_error() -> None:
             "Filter listing failed with error: 0x80070005\nAccess is denied.",
             Failure("Filter listing", 0x80070005, "Access is denied."),
         ),
+        (
+            "\nFehler beim Laden: 0x80070002\nDas System kann die angegebene Datei nicht finden.\n",
+            Failure("Fehler beim Laden:", 0x80070002, "Das System kann die angegebene Datei nicht finden."),
+        ),
+        ("0x801F0013", Failure("", 0x801F0013, "")),
         ("ATTACH SUCCESS:  Instance Name = x", None),
     ],
 )
