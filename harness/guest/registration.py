@@ -1,6 +1,7 @@
 r"""How a minifilter is registered in a guest: its service, its Parameters, and its instance in both layouts.
 
-24H2 moved instance definitions from `Instances` to `Parameters\Instances`; both are written, with the same content.
+24H2 moved instance definitions from `Instances` to `Parameters\Instances`, and SupportedFeatures with them; both are
+written, with the same content.
 Sources: wdk-docs ifs/creating-an-inf-file-for-a-minifilter-driver.md, and docs/windows.md.
 """
 
@@ -42,7 +43,10 @@ def register(entry: PlacedEntry, group: str, options: DriverOptions) -> list[str
             f"sc.exe create {entry.service} type= filesys start= demand error= normal "
             rf"binPath= \SystemRoot\System32\drivers\{entry.service}.sys group= {quoted(group)} depend= FltMgr"
         ),
-        _add(key, "SupportedFeatures", "REG_DWORD", str(SUPPORTED_FEATURES)),
+        *(
+            _add(place, "SupportedFeatures", "REG_DWORD", str(SUPPORTED_FEATURES))
+            for place in (key, rf"{key}\Parameters")
+        ),
         *(_add(rf"{key}\Parameters", name, kind, data) for name, kind, data in options.values()),
     ]
     for layout in (rf"{key}\Instances", rf"{key}\Parameters\Instances"):

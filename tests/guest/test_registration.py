@@ -35,9 +35,14 @@ def test_each_layout_has_the_same_instance_that_never_attaches_by_itself(layout:
         assert line in written
 
 
+def test_the_features_it_supports_are_in_both_layouts():
+    for key in (SERVICE, rf"{SERVICE}\Parameters"):
+        assert rf'reg.exe add "{key}" /v SupportedFeatures /t REG_DWORD /d "3" /f' in commands()
+
+
 def test_what_a_driver_reads_from_its_parameters_is_written_and_what_is_left_open_is_not():
     written = commands(operations=("create pre post", "read pre"), contexts=(), event_capacity=64)
-    parameters = [line for line in written if rf'"{SERVICE}\Parameters"' in line]
+    parameters = [line for line in written if rf'"{SERVICE}\Parameters"' in line and "SupportedFeatures" not in line]
 
     assert parameters == [
         rf'reg.exe add "{SERVICE}\Parameters" /v Operations /t REG_MULTI_SZ /d "create pre post\0read pre" /f',
