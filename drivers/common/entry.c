@@ -108,6 +108,9 @@ DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
         if (!NT_SUCCESS(Status)) { /* the unload callback will not be called (REG-16) */
             LabClosePort();
             FltUnregisterFilter(Lab.Filter);
+            if (FltLabDriver.Stop != NULL) { /* a client may have been quick */
+                FltLabDriver.Stop();
+            }
         }
     }
     if (!NT_SUCCESS(Status)) {

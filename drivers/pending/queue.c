@@ -18,7 +18,7 @@ static struct {
 } Worker;
 
 static KSPIN_LOCK QueuesLock; /* guards QueueReady of all instances; zero is its initial state */
-static LONG Starting;         /* 0 nobody, 1 somebody starts the thread */
+static LONG Starting;         /* 1: somebody starts the thread, or has */
 
 /*
  * The queue's callbacks. Insert, remove and peek run with the lock held.
@@ -222,11 +222,9 @@ StartThread(VOID)
     HANDLE Handle;
     NTSTATUS Status;
 
-    if (Worker.Started) {
-        return STATUS_SUCCESS;
-    }
     if (InterlockedCompareExchange(&Starting, 1, 0) != 0) {
-        return STATUS_DEVICE_BUSY; /* another client adds its first such rule at this moment */
+        /* Not yet: another client adds its first such rule at this moment. */
+        return Worker.Started ? STATUS_SUCCESS : STATUS_DEVICE_BUSY;
     }
     KeInitializeEvent(&Worker.Work, SynchronizationEvent, FALSE);
     KeInitializeSpinLock(&Worker.ListLock);
@@ -237,8 +235,9 @@ StartThread(VOID)
         ObReferenceObjectByHandle(Handle, THREAD_ALL_ACCESS, *PsThreadType, KernelMode, (PVOID *)&Worker.Thread, NULL);
         ZwClose(Handle);
         Worker.Started = TRUE;
+    } else {
+        InterlockedExchange(&Starting, 0);
     }
-    InterlockedExchange(&Starting, 0);
     return Status;
 }
 
