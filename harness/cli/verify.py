@@ -15,6 +15,7 @@ from rich.text import Text
 from harness.errors import ConfigurationError, ExitCode
 from harness.guest import Guest
 from harness.guest.crash_path import check_crash_path
+from harness.guest.minifilter_check import check_minifilter
 from harness.guest.selftest import Expectation, Finding, self_test
 from harness.guest.windows import WindowsBody
 from harness.image.store import ImageStore
@@ -81,8 +82,9 @@ def _findings(provider: Provider, trial: WindowsProvider | None, folder: Path) -
 
 
 def _checks(guest: Guest, name: str, folder: Path) -> Iterator[Finding]:
-    """The self-test; of a Windows guest at its end the way of a bug check, which it does not survive."""
+    """The self-test, a minifilter, and of a Windows guest the way of a bug check, which it does not survive."""
     yield from self_test(guest, expectation_of(name))
+    yield check_minifilter(guest)
     if isinstance(guest.body, WindowsBody):
         yield check_crash_path(guest.body, folder / "crash")
 

@@ -147,9 +147,9 @@ def lab(
     request: pytest.FixtureRequest, fltlab_lease: "Lease", fltlab_scene: "Scene | None", volume: "Volume"
 ) -> Iterator["Lab"]:
     """The stack that the test's marks describe, loaded and attached to the volume."""
+    from harness.guest.probe import run_probe
     from harness.plugin.health import KernelWatch
     from harness.plugin.lab import Lab
-    from harness.plugin.probe import run_probe
 
     item, lease = request.node, fltlab_lease
     assert fltlab_scene is not None

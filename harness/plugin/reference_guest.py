@@ -12,6 +12,7 @@ from harness.errors import GuestError
 from harness.guest import REFERENCE, Endpoint, Guest, GuestKind
 from harness.guest.errors import CommandTimeout, ConnectionLost, Unreachable
 from harness.guest.identity import parse_identity, require_boot
+from harness.guest.probe import run_probe
 from harness.guest.winrm import WinRmSession
 from harness.host.accelerator import Choice, Probe, choose, parse_choice
 from harness.host.tools import Tool, version_of
@@ -26,7 +27,6 @@ from harness.machine.reach import wait_for_answer
 from harness.machine.template_store import TemplateStore
 from harness.machine.templates import ColdBoot, Template
 from harness.plugin.options import Settings
-from harness.plugin.probe import run_probe
 from harness.plugin.provider import Opened, kernel_options
 from harness.plugin.scene import Scene
 from harness.plugin.stack import Stack
@@ -149,18 +149,17 @@ class ReferenceProvider:
         frozen = GuestSecrets.from_bytes(template.file(SECRETS))
         deadline = self._deadlines.begin(Wait.FORK)
         wait_for_answer(machine, WINRM_PORT, deadline)
-        with WinRmSession(endpoint(machine, frozen), machine.name) as session:
-            told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), Wait.FORKED)
-            session.disconnect()
-        boot_id = own.configuration.boot_id
-        if not told.ok or json.loads(told.output).get("boot_id") != boot_id:
-            raise GuestError(f"the fork {machine.name} did not take on its identity", details=told.describe())
-        ssh = own.ssh_endpoint(machine.ports[SSH_PORT])
-        guest = Guest(self.name, REFERENCE, endpoint(machine, own), machine, ssh=ssh)
+        session = WinRmSession(endpoint(machine, frozen), f"the guest {self.name!r}", machine.deadlines)
         try:
-            yield guest
+            told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), Wait.FORKED)
+            boot_id = own.configuration.boot_id
+            if not told.ok or json.loads(told.output).get("boot_id") != boot_id:
+                raise GuestError(f"the fork {machine.name} did not take on its identity", details=told.describe())
+            session.now_at(endpoint(machine, own))
+            ssh = own.ssh_endpoint(machine.ports[SSH_PORT])
+            yield Guest(self.name, REFERENCE, session.endpoint, machine, ssh=ssh, session=session)
         finally:
-            guest.disconnect()  # its machine ends with it: there is nobody left to say goodbye to
+            session.disconnect()  # its machine ends with it: there is nobody left to say goodbye to
 
 
 def endpoint(machine: Machine, secrets: GuestSecrets) -> Endpoint:

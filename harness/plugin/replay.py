@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.guest import Guest
+from harness.guest.probe import run_probe
 from harness.guest.registration import DriverOptions
 from harness.guest.stack import parse_stack, place
 from harness.minifilter.recording import Recording, differences, observe
 from harness.plugin.drivers import PROBE, Drivers
-from harness.plugin.probe import run_probe
 from harness.plugin.stack import Stack, StackPlan
 
 

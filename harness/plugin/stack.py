@@ -8,6 +8,7 @@ import pytest
 
 from harness.guest import Guest
 from harness.guest.deploy import Deployment, DriverUnderTest
+from harness.guest.probe import PROGRAM
 from harness.guest.registration import DriverOptions
 from harness.guest.stack import PlacedEntry, parse_stack, place
 from harness.minifilter.build import BuiltDriver
@@ -15,7 +16,6 @@ from harness.minifilter.package import Control
 from harness.plugin.drivers import PROBE
 from harness.plugin.filters import FilterHandle
 from harness.plugin.options import Settings
-from harness.plugin.probe import PROGRAM
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Runs fltprobe in a guest: the I/O script goes in on standard input, its JSON document comes out."""
 
 from harness.errors import GuestError
-from harness.guest import Guest
+from harness.guest.guest import Guest
 from harness.machine.deadlines import Wait
 from harness.minifilter.probe import ProbeResult, parse_probe
 
