@@ -80,6 +80,7 @@ class Guest:
         deadlines: Deadlines | None = None,
         ssh: SshEndpoint | None = None,
         cd: "PayloadDrive | None" = None,
+        session: WinRmSession | None = None,
     ) -> None:
         self.name = name
         self.profile = profile
@@ -93,7 +94,7 @@ class Guest:
         self.findings: int | None = None
         """How many findings the verifier of its kernel has, if the last command told."""
         self.deadlines = deadlines or (body.deadlines if isinstance(body, Mortal) else Deadlines())
-        self._session = WinRmSession(endpoint, f"the guest {name!r}", self.deadlines)
+        self._session = session or WinRmSession(endpoint, f"the guest {name!r}", self.deadlines)
         if isinstance(body, Mortal):
             body.on_death(self._session.break_off)
         self._state = GuestState.READY

@@ -120,6 +120,11 @@ class WinRmSession:
             self._protocol.transport.close_session()
         self._protocol, self._shell, self._ended = None, None, []
 
+    def now_at(self, endpoint: Endpoint) -> None:
+        """Go on with another address or other credentials of the same guest: on a new connection, in the same shell."""
+        self._drop_connection()
+        self.endpoint = endpoint
+
     def break_off(self) -> None:
         """End whatever is being asked, and all that will be: the guest has died. From any thread.
 

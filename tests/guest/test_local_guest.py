@@ -2,13 +2,16 @@
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.errors import GuestError
 from harness.guest import LocalGuest
+from harness.guest.errors import CredentialsRefused
 from harness.guest.state import GuestStateError
+from harness.guest.winrm import WinRmSession
 
 
 def alive(pid: int) -> bool:
@@ -33,6 +36,19 @@ def test_a_program_ends_with_the_number_of_the_verifiers_findings_and_shows_noth
     assert (result.exit_code, result.errors, guest.findings) == (0, "", 0)
     guest.run("echo hello")
     assert guest.findings is None  # this command did not say
+
+
+def test_a_session_with_new_credentials_goes_on_in_its_shell(guest):
+    with WinRmSession(guest.endpoint) as session:
+        session.run("echo one")
+        session.now_at(replace(guest.endpoint, password="another"))
+        with pytest.raises(CredentialsRefused):
+            session.run("echo two")
+        session.now_at(guest.endpoint)
+
+        assert session.run("echo three").output == "three\n"
+
+    assert [item.purpose for item in session.exchanges].count("open a shell") == 1
 
 
 def test_the_boot_that_answers_is_the_one_that_was_started(guest):
