@@ -149,18 +149,17 @@ class ReferenceProvider:
         frozen = GuestSecrets.from_bytes(template.file(SECRETS))
         deadline = self._deadlines.begin(Wait.FORK)
         wait_for_answer(machine, WINRM_PORT, deadline)
-        with WinRmSession(endpoint(machine, frozen), machine.name) as session:
-            told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), Wait.FORKED)
-            session.disconnect()
-        boot_id = own.configuration.boot_id
-        if not told.ok or json.loads(told.output).get("boot_id") != boot_id:
-            raise GuestError(f"the fork {machine.name} did not take on its identity", details=told.describe())
-        ssh = own.ssh_endpoint(machine.ports[SSH_PORT])
-        guest = Guest(self.name, REFERENCE, endpoint(machine, own), machine, ssh=ssh)
+        session = WinRmSession(endpoint(machine, frozen), f"the guest {self.name!r}", machine.deadlines)
         try:
-            yield guest
+            told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), Wait.FORKED)
+            boot_id = own.configuration.boot_id
+            if not told.ok or json.loads(told.output).get("boot_id") != boot_id:
+                raise GuestError(f"the fork {machine.name} did not take on its identity", details=told.describe())
+            session.now_at(endpoint(machine, own))
+            ssh = own.ssh_endpoint(machine.ports[SSH_PORT])
+            yield Guest(self.name, REFERENCE, session.endpoint, machine, ssh=ssh, session=session)
         finally:
-            guest.disconnect()  # its machine ends with it: there is nobody left to say goodbye to
+            session.disconnect()  # its machine ends with it: there is nobody left to say goodbye to
 
 
 def endpoint(machine: Machine, secrets: GuestSecrets) -> Endpoint:
