@@ -140,6 +140,10 @@ class Emulator:
         self._pointers = (ctypes.c_void_p * len(_BATCH))(*self._places())
         self._write_batch: Callable[..., int] = _unicorn.uclib["uc_reg_write_batch"]
         self._read_batch: Callable[..., int] = _unicorn.uclib["uc_reg_read_batch"]
+        self._write_one: Any = _unicorn.uclib["uc_reg_write"]
+        self._read_one: Any = _unicorn.uclib["uc_reg_read"]
+        self._value = ctypes.c_uint64()
+        self._place = ctypes.byref(self._value)
         self._start: Any = _unicorn.uclib["uc_emu_start"]
         self._start.argtypes = (_Engine, *([ctypes.c_uint64] * 3), ctypes.c_size_t)
         self._stop: Callable[..., int] = _unicorn.uclib["uc_emu_stop"]
@@ -264,7 +268,7 @@ class Emulator:
 
     def write_register(self, index: int, value: int) -> None:
         """Set one general register."""
-        self.uc.reg_write(_GENERAL[index], value)
+        self._write(_GENERAL[index], value)
 
     def set_carry(self) -> None:
         """Set the carry flag: what `rdrand` does when it succeeded."""
@@ -272,7 +276,16 @@ class Emulator:
 
     def read_register(self, index: int) -> int:
         """One general register."""
-        return int(self.uc.reg_read(_GENERAL[index]))
+        return self._read(_GENERAL[index])
+
+    def _write(self, register: int, value: int) -> None:
+        """Set a register of 64 bits, in a fifth of the time that the binding takes to find out how wide it is."""
+        self._value.value = value
+        self._write_one(self._handle, register, self._place)
+
+    def _read(self, register: int) -> int:
+        self._read_one(self._handle, register, self._place)
+        return self._value.value
 
     def recover(self) -> MachineState:
         """What the processor holds after a fault, and a processor that can fault again, its registers cleared.
@@ -287,13 +300,13 @@ class Emulator:
 
     @property
     def instruction_pointer(self) -> int:
-        return int(self.uc.reg_read(UC_X86_REG_RIP))
+        return self._read(UC_X86_REG_RIP)
 
     def set_gs(self, base: int) -> None:
         """Point gs at a processor's control region or a thread's environment block."""
         if self.gs != base:
             self.gs = base
-            self.uc.reg_write(UC_X86_REG_GS_BASE, base)
+            self._write(UC_X86_REG_GS_BASE, base)
 
     # -- contexts
 

@@ -9,17 +9,15 @@ from harness.reference.scheduler.requests import KernelCode, Spin
 if TYPE_CHECKING:
     from harness.reference.kernel import Kernel
     from harness.reference.scheduler.processor import Processor
-    from harness.reference.scheduler.thread import Execution
+    from harness.reference.verifier.blame import Location
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Holder:
-    """Who holds a spin lock."""
+    """Who holds a spin lock, and since where. One is made at every acquire; words are made of it when needed."""
 
     processor: "Processor"
-    execution: "Execution | None"
-    driver: str | None
-    location: str | None
+    since: "Location"
 
 
 class SpinLocks:
@@ -47,8 +45,7 @@ class SpinLocks:
     def _take(self, lock: int) -> None:
         kernel = self._kernel
         kernel.memory.write_u64(lock, 1)
-        where = kernel.blame.current()
-        self._holders[lock] = Holder(kernel.processor, kernel.engine.execution, where.driver, where.location)
+        self._holders[lock] = Holder(kernel.processor, kernel.blame.current())
 
     def _spin(self, lock: int, answer: int) -> KernelCode:
         memory = self._kernel.memory
@@ -64,12 +61,12 @@ class SpinLocks:
                 BugCheck.SPIN_LOCK_ALREADY_OWNED,
                 lock,
                 message=f"the spin lock at {lock:#x} is acquired on a processor that holds it already"
-                f" (since {holder.location})",
+                f" (since {holder.since.location})",
             )
 
     def _describe(self, lock: int) -> str:
         holder = self._holders.get(lock)
-        held = f", held by processor {holder.processor.number} since {holder.location}" if holder else ""
+        held = f", held by processor {holder.processor.number} since {holder.since.location}" if holder else ""
         return f"the spin lock at {lock:#x}{held}"
 
     def release(self, lock: int) -> None:
