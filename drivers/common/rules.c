@@ -154,10 +154,11 @@ SameName(const FLTLAB_RULE *Rule, const LAB_NAME *Name)
     return TRUE;
 }
 
+/* Not by IRP_SYNCHRONOUS_PAGING_IO: with IRP_PAGING_IO it says how, alone the bit is IRP_INPUT_OPERATION. */
 static BOOLEAN
 IsPagingIo(PFLT_CALLBACK_DATA Data)
 {
-    return FLT_IS_IRP_OPERATION(Data) && FlagOn(Data->Iopb->IrpFlags, IRP_PAGING_IO | IRP_SYNCHRONOUS_PAGING_IO);
+    return FLT_IS_IRP_OPERATION(Data) && FlagOn(Data->Iopb->IrpFlags, IRP_PAGING_IO);
 }
 
 static BOOLEAN

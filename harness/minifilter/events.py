@@ -106,7 +106,6 @@ FIELDS: tuple[Field, ...] = (
 _STRUCT = struct.Struct("<" + "".join(field.code for field in FIELDS))
 
 IRP_PAGING_IO = 0x00000002
-IRP_SYNCHRONOUS_PAGING_IO = 0x00000040
 IRP_NOCACHE = 0x00000001
 FLTFL_CALLBACK_DATA_GENERATED_IO = 0x00010000
 FLTFL_CALLBACK_DATA_REISSUED_IO = 0x00020000
@@ -201,9 +200,8 @@ class Event:
 
     @property
     def paging(self) -> bool:
-        """Paging I/O."""
-        irp = self.operation_class is OperationClass.IRP
-        return irp and bool(self.irp_flags & (IRP_PAGING_IO | IRP_SYNCHRONOUS_PAGING_IO))
+        """Paging I/O. IRP_SYNCHRONOUS_PAGING_IO does not tell: without IRP_PAGING_IO it is IRP_INPUT_OPERATION."""
+        return self.operation_class is OperationClass.IRP and bool(self.irp_flags & IRP_PAGING_IO)
 
     @property
     def is_lifecycle(self) -> bool:

@@ -50,6 +50,17 @@ def test_each_script_begins_with_an_empty_ring_and_no_rules(bench: Bench, data: 
     assert len([event for event in second.events if event.major is IrpMajor.READ]) == 2
 
 
+def test_a_query_that_comes_as_an_irp_meets_the_rules(bench: Bench, data: bytes):
+    bench.load("completion")
+    refuse = "rule completion major=query-information class=irp do=complete status=0xC0000022\n"
+
+    result = bench("filter completion\n" + refuse + "open f V:\\data.bin\nquery f class=internal\n")
+
+    assert result.step("query").status == ACCESS_DENIED
+    (query,) = [event for event in result.events if event.major is IrpMajor.QUERY_INFORMATION]
+    assert (query.irp_flags & 0x40, query.paging) == (0x40, False)  # IRP_INPUT_OPERATION
+
+
 def test_more_events_than_one_reply_holds_are_all_drained(bench: Bench, data: bytes):
     bench.load("observer")
 

@@ -139,6 +139,16 @@ def test_operations_of_other_processes_and_paging_io_are_left_alone_unless_asked
     assert answers(flags=PAGING_IO) == (PreopStatus.SUCCESS_NO_CALLBACK, PreopStatus.SUCCESS_NO_CALLBACK)
 
 
+def test_a_query_through_a_system_buffer_is_no_paging_io(load: Load):
+    stub = load("passthrough")
+    stub.rule(IrpMajor.QUERY_INFORMATION, action=NO_CALLBACK)
+    input_operation = 0x74  # IRP_INPUT_OPERATION is the bit of IRP_SYNCHRONOUS_PAGING_IO
+
+    query = stub.data(stub.file(r"\a"), IrpMajor.QUERY_INFORMATION, irp_flags=input_operation)
+
+    assert stub.pre(query)[0] == PreopStatus.SUCCESS_NO_CALLBACK
+
+
 def test_skip_and_max_count_matching_operations(load: Load):
     stub = load("passthrough")
     stub.rule(READ, action=NO_CALLBACK, skip=1, max=2)

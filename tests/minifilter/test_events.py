@@ -63,11 +63,13 @@ def test_flags_are_told_in_words():
     generated = decode_event("x", record(flags=0x00010001))
     paging = decode_event("x", record(irp_flags=0x02))
     fast = decode_event("x", record(irp_flags=0x02, class_value=2))
+    query = decode_event("x", record(irp_flags=0x74))  # with IRP_INPUT_OPERATION, which is IRP_SYNCHRONOUS_PAGING_IO
     draining = decode_event("x", record(phase_value=2, post_flags=1))
 
     assert (generated.generated, generated.paging) == (True, False)
     assert (paging.generated, paging.paging) == (False, True)
     assert not fast.paging
+    assert not query.paging
     assert (draining.draining, generated.draining) == (True, False)
     assert decode_event("x", record(phase_value=18)).is_lifecycle
     assert not draining.is_lifecycle

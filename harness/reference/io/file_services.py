@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from harness.reference.io.devices import Volume
     from harness.reference.kernel import Kernel
 
-_BUFFERED = int(IrpFlags.SYNCHRONOUS_API | IrpFlags.BUFFERED_IO)
+_BUFFERED = int(IrpFlags.SYNCHRONOUS_API | IrpFlags.BUFFERED_IO | IrpFlags.DEALLOCATE_BUFFER)
+_BUFFERED_INPUT = _BUFFERED | int(IrpFlags.INPUT_OPERATION)
 _FAST_CLASSES = frozenset(
     {FileInformationClass.BASIC, FileInformationClass.STANDARD, FileInformationClass.NETWORK_OPEN}
 )
@@ -216,7 +217,7 @@ def _query(k: "Kernel", mode: int, file: FileObject, kind: int, length: int) -> 
             file,
             k.current,
             parameters=parameters,
-            irp_flags=_BUFFERED,
+            irp_flags=_BUFFERED_INPUT,
             mode=mode,
         )
         request.system_buffer = True
@@ -277,7 +278,7 @@ def query_volume_information_file(
         file,
         k.current,
         parameters=INFORMATION.pack(length, kind, buffer),
-        irp_flags=_BUFFERED,
+        irp_flags=_BUFFERED_INPUT,
         mode=mode,
     )
     request.system_buffer = True
