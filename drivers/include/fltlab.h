@@ -63,8 +63,8 @@
 
 typedef struct _FLTLAB_EVENT {
     ULONGLONG Sequence;             /*   0  per filter, from 1, given under the ring's lock */
-    ULONGLONG TimeStampCounter;     /*   8  rdtsc: order between filters */
-    ULONGLONG PerformanceCount;     /*  16  KeQueryPerformanceCounter */
+    ULONGLONG TimeStampCounter;     /*   8  rdtsc: order within one performance count */
+    ULONGLONG PerformanceCount;     /*  16  KeQueryPerformanceCounter: order between filters */
     ULONGLONG CallbackData;         /*  24  address of the FLT_CALLBACK_DATA */
     ULONGLONG Instance;             /*  32  PFLT_INSTANCE */
     ULONGLONG FileObject;           /*  40 */

@@ -149,7 +149,7 @@ class Trace:
         `since` is a performance count. The close of a file that was prepared for the test may come late, when the
         minifilters' rings have been cleared already, one after the other.
         """
-        events = sorted(result.events, key=lambda event: (event.time_stamp, event.filter, event.sequence))
+        events = sorted(result.events, key=_order)
         early = {id(event) for old in group(labels, events) if old.begin < since for event in old.events}
         return cls(tuple(labels), tuple(event for event in events if id(event) not in early), result.process_id)
 
@@ -221,6 +221,11 @@ class Trace:
 
     def __str__(self) -> str:
         return "\n".join(render(self.operations))
+
+
+def _order(event: Event) -> tuple[int, int, str, int]:
+    """The order of time: Windows keeps its performance counter alike on all processors, the host their time stamps."""
+    return event.performance_count, event.time_stamp, event.filter, event.sequence
 
 
 def _processes(operation: Operation) -> set[int]:

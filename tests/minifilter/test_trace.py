@@ -1,5 +1,6 @@
 """Events become operations, and operations answer questions."""
 
+import json
 from typing import Any
 
 import pytest
@@ -66,6 +67,21 @@ def test_one_operation_is_what_all_filters_saw_of_one_callback_data(seen: Record
     down_and_up(seen)
 
     assert paths(seen) == [["above.pre", "middle.pre", "below.pre", "below.post", "middle.post", "above.post"]]
+
+
+def test_events_are_in_the_order_of_the_performance_counter_and_then_of_the_time_stamps():
+    def event(label: str, count: int, stamp: int) -> str:
+        values = {"phase_value": PRE, "performance_count": count, "time_stamp": stamp, "callback_data": 0xA0}
+        return record("data.bin", **values).hex()
+
+    # A processor whose time stamps are behind saw the operation last.
+    events = {"above": [event("above", 7, 500)], "middle": [event("middle", 7, 501)], "below": [event("below", 8, 40)]}
+    filters = {label: {"events": found, "dropped": 0, "outstanding": 0} for label, found in events.items()}
+    document = {"version": 1, "process_id": PROBE, "thread_id": 1, "frequency": 10**7, "error": None, "steps": []}
+
+    trace = Trace.of(parse_probe(json.dumps({**document, "filters": filters})), LABELS)
+
+    assert [operation.path for operation in trace.operations] == [["above.pre", "middle.pre", "below.pre"]]
 
 
 def test_an_address_used_again_is_another_operation(seen: Recorder):
