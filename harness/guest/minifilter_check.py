@@ -3,6 +3,8 @@
 It is part of the self-test of an image. What is refused, a signature, a privilege, an altitude, is refused here first.
 """
 
+import contextlib
+
 from harness.errors import FltLabError
 from harness.guest.deploy import VOLUME, Deployment, DriverUnderTest
 from harness.guest.guest import Guest
@@ -33,8 +35,13 @@ def check_minifilter(guest: Guest) -> Finding:
         (entry,) = place(parse_stack(f"observer@{LABEL}"))
         files = {PROGRAM: built["fltprobe"].sys.read_bytes()}
         deployment = Deployment(guest, [DriverUnderTest(entry, built["observer"])], files)
-        instances = deployment.deploy()
-        answer, result = run_probe(guest, SCRIPT)
+        try:
+            instances = deployment.deploy()
+            answer, result = run_probe(guest, SCRIPT)
+        except FltLabError:
+            with contextlib.suppress(FltLabError):  # what went wrong first says more
+                deployment.remove()
+            raise
         deployment.remove()
     except FltLabError as error:
         return Finding(CHECK, "-", error.message, tuple(error.details), error.hint or "")

@@ -31,13 +31,11 @@ def test_a_driver_that_the_guest_refuses_is_the_difference(
         return {**built, "observer": replace(built["observer"], sys=tmp_path / "bad.sys")}
 
     monkeypatch.setattr(minifilter_check, "build_drivers", spoiled)
-    try:
-        finding = check_minifilter(guest)
-    finally:
-        guest.run("sc.exe delete fltlab-selftest")
+    finding = check_minifilter(guest)
 
     assert "observer (fltlab-selftest) could not be loaded" in finding.difference
     assert "command: fltmc.exe load fltlab-selftest" in finding.raw
+    assert guest.run("sc.exe query fltlab-selftest").exit_code == 1060
 
 
 @pytest.mark.parametrize(
