@@ -26,7 +26,7 @@ from harness.reference.memory.memory import Memory
 from harness.reference.memory.pagetables import PageTables
 from harness.reference.memory.pool import Pool
 from harness.reference.mutants import known_mutants
-from harness.reference.nt import ex_locks, ke_events, ke_timers, load_topics
+from harness.reference.nt import debug_print, ex_locks, ke_events, ke_timers, load_topics
 from harness.reference.nt.data import DataExports, SharedData
 from harness.reference.nt.ke_timers import SetTimer
 from harness.reference.nt.objects import Handle, Object, ObjectManager
@@ -124,6 +124,10 @@ class Kernel:
         self.next_system_mapping = SYSTEM_MAPPINGS
         self.notify_routines: dict[str, list[int]] = {}
         """Process, thread and image notify routines that drivers registered."""
+        self.print_callbacks: list[int] = []
+        """What DbgSetDebugPrintCallback was given."""
+        self.printing: set[int] = set()
+        """The processors that are in one of them."""
         self.pager: Callable[[int], KernelCode | None] | None = None
         """Asked at a page fault: code that brings the page in, or None if the address is nobody's."""
         self.services: dict[str, Service] = {}
@@ -137,6 +141,7 @@ class Kernel:
         self.locks.on_change = partial(ex_locks.mirror, self)
         self.processes.on_thread_end.append(partial(ke_events.abandon_mutexes, self))
         self.drivers.on_remove.append(partial(ke_timers.report_leaks, self))
+        self.drivers.on_remove.append(partial(debug_print.report_callbacks, self))
         self.data = DataExports(self)
         self.trace = Trace(lambda: self.clock.now, lambda: self.current.id, lambda: self.traps.mixed)
 

@@ -6,6 +6,7 @@ TOPICS = (
     "crt",
     "crt_numbers",
     "debug",
+    "debug_print",
     "ex_locks",
     "ex_pool",
     "ex_work",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.reference.loader.exports import I32, KERNEL_AND_USER, NTOSKRNL, U16, U32, Variadic, export
 from harness.reference.nt.crt import copy_safely
-from harness.reference.nt.debug import va_list
+from harness.reference.nt.debug_print import va_list
 from harness.reference.nt.printf import format_text
 from harness.reference.nt.rtl_strings import downcase, encode, upcase
 

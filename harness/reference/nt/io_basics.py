@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql
 from harness.reference.loader.exports import NTOSKRNL, export
+from harness.reference.nt.debug_print import print_text
 from harness.reference.nt.offsets import KTHREAD
+from harness.reference.scheduler.requests import KernelCode
 
 if TYPE_CHECKING:
     from harness.reference.kernel import Kernel
@@ -55,11 +57,10 @@ def rtl_get_version(k: "Kernel", information: int) -> int:
 
 
 @export(NTOSKRNL, "RtlAssert")
-def rtl_assert(k: "Kernel", condition: int, file: int, line: int, message: int) -> int:
+def rtl_assert(k: "Kernel", condition: int, file: int, line: int, message: int) -> KernelCode | int:
     """What ASSERT calls in checked drivers."""
     del message
     text = f"assertion {k.memory.read_cstring(condition).decode('latin-1')} failed"
     where = f"{k.memory.read_cstring(file).decode('latin-1')}({line & 0xFFFF_FFFF})"
-    k.log.append(f"*** {text}: {where}\n")
     k.verifier.report(None, k.blame.current().driver, f"{text} at {where}")
-    return 0
+    return print_text(k, f"*** {text}: {where}\n")
