@@ -11,6 +11,7 @@
  *   rules.c          operation rules
  *   names.c          the names of open files
  *   ring.c           the event ring
+ *   print.c          what is printed with DbgPrint
  *   record.c         events from callback data
  *   operations.c     operations this driver remembers, holds or has pended
  *   buffer.c         buffers of the requester
@@ -83,6 +84,7 @@ typedef struct _LAB_CONFIGURATION {
     FLT_CONTEXT_REGISTRATION Contexts[8];
     ULONG Options;
     ULONG EventCapacity;
+    ULONG CapturePrints; /* 0 or 1 */
 } LAB_CONFIGURATION;
 
 extern LAB_CONFIGURATION LabConfiguration;
@@ -102,6 +104,15 @@ VOID LabAmend(ULONGLONG Sequence, ULONG Returned, ULONG Detail);
 ULONG LabTakeEvents(FLTLAB_EVENT *Events, ULONG Count); /* the oldest ones leave the ring */
 VOID LabClearRing(VOID);
 VOID LabQueryRing(ULONG *Events, ULONG *Dropped, ULONGLONG *Recorded);
+
+/*
+ * What is printed with DbgPrint (print.c)
+ */
+
+VOID LabStartPrints(VOID); /* if CapturePrints says so; that it cannot be is told by TAKE_PRINTS */
+VOID LabStopPrints(VOID);
+ULONG LabCountPrints(VOID);                         /* FLTLAB_DRAIN_REPLY.Prints */
+NTSTATUS LabTakePrints(FLTLAB_PRINTS_REPLY *Reply); /* at APC_LEVEL or below */
 
 /*
  * Names of open files (names.c)

@@ -7,6 +7,7 @@
  *   Options        REG_MULTI_SZ  no-unload no-query-teardown refuse-unload refuse-query-teardown
  *                                do-not-support-service-stop
  *   EventCapacity  REG_DWORD     events in the ring
+ *   CapturePrints  REG_DWORD     1: keep what any driver prints with DbgPrint
  *
  * A word it does not know makes DriverEntry fail with STATUS_INVALID_PARAMETER: a test that is misread proves nothing.
  */
@@ -278,11 +279,27 @@ UseDefaults(VOID)
 }
 
 static NTSTATUS
-ReadValues(HANDLE Key, PKEY_VALUE_PARTIAL_INFORMATION Value)
+ReadNumber(HANDLE Key, PCWSTR Name, PKEY_VALUE_PARTIAL_INFORMATION Value, ULONG Minimum, ULONG Maximum, ULONG *Number)
 {
-    UNICODE_STRING CapacityName = RTL_CONSTANT_STRING(L"EventCapacity");
+    UNICODE_STRING ValueName;
     NTSTATUS Status;
     ULONG Length;
+
+    RtlInitUnicodeString(&ValueName, Name);
+    Status = ZwQueryValueKey(Key, &ValueName, KeyValuePartialInformation, Value, VALUE_SIZE, &Length);
+    if (NT_SUCCESS(Status)) {
+        if (Value->Type != REG_DWORD || *(ULONG *)Value->Data < Minimum || *(ULONG *)Value->Data > Maximum) {
+            return STATUS_INVALID_PARAMETER;
+        }
+        *Number = *(ULONG *)Value->Data;
+    }
+    return Status;
+}
+
+static NTSTATUS
+ReadValues(HANDLE Key, PKEY_VALUE_PARTIAL_INFORMATION Value)
+{
+    NTSTATUS Status;
 
     Status = ReadStrings(Key, L"Operations", Value, ParseOperation);
     if (Status == STATUS_OBJECT_NAME_NOT_FOUND) {
@@ -295,13 +312,10 @@ ReadValues(HANDLE Key, PKEY_VALUE_PARTIAL_INFORMATION Value)
         Status = ReadStrings(Key, L"Options", Value, ParseOption);
     }
     if (NT_SUCCESS(Status) || Status == STATUS_OBJECT_NAME_NOT_FOUND) {
-        Status = ZwQueryValueKey(Key, &CapacityName, KeyValuePartialInformation, Value, VALUE_SIZE, &Length);
+        Status = ReadNumber(Key, L"EventCapacity", Value, 1, 65536, &LabConfiguration.EventCapacity);
     }
-    if (NT_SUCCESS(Status)) {
-        LabConfiguration.EventCapacity = *(ULONG *)Value->Data;
-        if (Value->Type != REG_DWORD || LabConfiguration.EventCapacity - 1 >= 65536) {
-            return STATUS_INVALID_PARAMETER;
-        }
+    if (NT_SUCCESS(Status) || Status == STATUS_OBJECT_NAME_NOT_FOUND) {
+        Status = ReadNumber(Key, L"CapturePrints", Value, 0, 1, &LabConfiguration.CapturePrints);
     }
     return Status == STATUS_OBJECT_NAME_NOT_FOUND ? STATUS_SUCCESS : Status;
 }

@@ -31,6 +31,7 @@ Unload(FLT_FILTER_UNLOAD_FLAGS Flags)
         return STATUS_FLT_DO_NOT_DETACH;
     }
     LabClosePort();
+    LabStopPrints();
     LabClearRules();
     FltUnregisterFilter(Lab.Filter);
     if (FltLabDriver.Stop != NULL) {
@@ -98,6 +99,7 @@ DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
         Status = LabCreateRing(LabConfiguration.EventCapacity);
     }
     if (NT_SUCCESS(Status)) {
+        LabStartPrints();
         Status = Register(DriverObject);
     }
     if (NT_SUCCESS(Status)) {
@@ -114,6 +116,7 @@ DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
         }
     }
     if (!NT_SUCCESS(Status)) {
+        LabStopPrints();
         LabDeleteRing();
     }
     return Status;

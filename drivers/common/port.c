@@ -131,6 +131,10 @@ Execute(LAB_MESSAGE *Message, LAB_REPLY *Reply, ULONG *ReplySize)
             *ReplySize = sizeof(Reply->Rule);
         }
         break;
+    case FLTLAB_COMMAND_PRINT:
+        DbgPrint("fltlab: printed by %wZ\n", &Lab.ServiceName);
+        DbgPrintEx(DPFLTR_DEFAULT_ID, DPFLTR_ERROR_LEVEL, "fltlab: error of %wZ\n", &Lab.ServiceName);
+        break;
     case FLTLAB_COMMAND_QUERY:
         Query(&Reply->Query);
         *ReplySize = sizeof(Reply->Query);
@@ -206,9 +210,33 @@ Drain(PUCHAR Buffer, ULONG Length, ULONG *Returned)
     if (NT_SUCCESS(Status)) {
         LabQueryRing(&Ignored, &Reply.Dropped, &Recorded);
         LabCountOperations(&Ignored, &Reply.Outstanding, &Ignored, &Ignored);
+        Reply.Prints = LabCountPrints();
         Status = CopyOut(Buffer, &Reply, FLTLAB_DRAIN_HEADER_SIZE);
         *Returned = NT_SUCCESS(Status) ? FLTLAB_DRAIN_HEADER_SIZE + Reply.Count * (ULONG)sizeof(FLTLAB_EVENT) : 0;
     }
+    return Status;
+}
+
+static NTSTATUS
+TakePrints(PVOID Buffer, ULONG Length, ULONG *Returned)
+{
+    FLTLAB_PRINTS_REPLY *Reply;
+    NTSTATUS Status;
+
+    if (Buffer == NULL || Length < sizeof(*Reply)) {
+        return STATUS_BUFFER_TOO_SMALL;
+    }
+    Reply = ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(*Reply), LAB_TAG_BUFFER);
+    if (Reply == NULL) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    Status = LabTakePrints(Reply);
+    if (NT_SUCCESS(Status)) {
+        Length = FLTLAB_PRINTS_HEADER_SIZE + Reply->Count * (ULONG)sizeof(FLTLAB_PRINT);
+        Status = CopyOut(Buffer, Reply, Length);
+        *Returned = NT_SUCCESS(Status) ? Length : 0;
+    }
+    ExFreePoolWithTag(Reply, LAB_TAG_BUFFER);
     return Status;
 }
 
@@ -231,6 +259,9 @@ Message(PVOID PortCookie, PVOID InputBuffer, ULONG InputBufferLength, PVOID Outp
     }
     if (Request.Header.Command == FLTLAB_COMMAND_DRAIN) {
         return Drain(OutputBuffer, OutputBufferLength, ReturnOutputBufferLength);
+    }
+    if (Request.Header.Command == FLTLAB_COMMAND_TAKE_PRINTS) {
+        return TakePrints(OutputBuffer, OutputBufferLength, ReturnOutputBufferLength);
     }
     Status = Execute(&Request, &Reply, &ReplySize);
     if (NT_SUCCESS(Status) && ReplySize != 0) {

@@ -98,6 +98,7 @@ Drain(PROBE_FILTER *Filter)
     InitializeRequest(&Request, FLTLAB_COMMAND_DRAIN, sizeof(Request));
     do {
         Reply->Count = 0;
+        Reply->Prints = 0;
         if (Send(Filter, &Request, sizeof(Request), Reply, Size) < 0) {
             return;
         }
@@ -105,6 +106,9 @@ Drain(PROBE_FILTER *Filter)
         Filter->Outstanding = Reply->Outstanding;
         Keep(Filter, Reply->Events, Reply->Count);
     } while (Reply->Count == DRAIN_EVENTS); /* fewer: the ring was empty */
+    if (Filter->TakePrints && Reply->Prints != 0) {
+        TakePrints(Filter);
+    }
 }
 
 static NTSTATUS
@@ -132,12 +136,12 @@ Release(const PROBE_FILTER *Filter, ULONG RuleId, ULONG *Count)
     return Status;
 }
 
-/* filter <label> [\port] */
+/* filter <label> [\port] [prints] */
 void
 FilterVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     const char *Label = Line->Words[1];
-    const char *Name = Line->Count > 2 ? Line->Words[2] : Join("\\fltlab-", Label);
+    const char *Name = Line->Options > 2 ? Line->Words[2] : Join("\\fltlab-", Label);
     PROBE_FILTER *Filter;
 
     ULONG Index;
@@ -156,6 +160,7 @@ FilterVerb(PROBE_LINE *Line, PROBE_STEP *Step)
         FilterError(Line, "no connection to the control port; is the minifilter loaded?", Name, Step->Status);
     }
     Filter->Label = Label;
+    Filter->TakePrints = Has(Line, "prints");
     FilterCount++;
     Step->Status = Clear(Filter);
     if (Step->Status < 0) {

@@ -10,7 +10,8 @@
 /* Operands come first, by their place; then key=value words and plain words in any order. A + marks a key that must be
  * given. */
 static const PROBE_GRAMMAR Grammar[] = {
-    {"filter", FilterVerb, 1, 2, "", ""},
+    {"filter", FilterVerb, 1, 2, "", "prints"},
+    {"debug-print", DebugPrintVerb, 1, 1, "", ""},
     {"rule", RuleVerb, 1, 1,
      "major minor class process paging name skip max do status information context delay hold mechanism resume race "
      "read-own offset dirty set-context pre-context post-context post post-status post-mechanism post-hold",
@@ -175,7 +176,11 @@ CheckLine(PROBE_LINE *Line)
         Line->Spawned = Inner(Line);
         return;
     }
-    Line->Options = Line->Grammar->MaximumOperands + 1;
+    Line->Options = Line->Grammar->Operands + 1;
+    while (Line->Options < Line->Count && Line->Options <= Line->Grammar->MaximumOperands &&
+           !Lists(Line->Grammar->Flags, Line->Words[Line->Options], TextLength(Line->Words[Line->Options]))) {
+        Line->Options++; /* an operand that may be left out, unless it is one of the plain words */
+    }
     for (Index = Line->Options; Index < Line->Count; Index++) {
         CheckWord(Line, Index);
     }

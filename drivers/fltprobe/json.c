@@ -123,6 +123,25 @@ PutStep(const PROBE_STEP *Step)
 }
 
 static void
+PutPrints(const PROBE_FILTER *Filter)
+{
+    ULONG Index;
+
+    Put(",\"prints\":{\"lost\":");
+    PutNumber(Filter->PrintsLost);
+    PutMember("status", (ULONG)Filter->PrintsStatus);
+    Put(",\"records\":[");
+    for (Index = 0; Index < Filter->PrintCount; Index++) {
+        const FLTLAB_PRINT *Print = &Filter->Prints[Index];
+
+        Put(Index == 0 ? "\"" : ",\"");
+        PutHex(Print, FIELD_OFFSET(FLTLAB_PRINT, Text) + Print->Length);
+        Put("\"");
+    }
+    Put("]}");
+}
+
+static void
 PutFilter(const PROBE_FILTER *Filter)
 {
     ULONG Index;
@@ -137,7 +156,11 @@ PutFilter(const PROBE_FILTER *Filter)
         PutHex(&Filter->Events[Index], sizeof(FLTLAB_EVENT));
         Put("\"");
     }
-    Put("]}");
+    Put("]");
+    if (Filter->ToldOfPrints) {
+        PutPrints(Filter);
+    }
+    Put("}");
 }
 
 static void

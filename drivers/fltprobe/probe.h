@@ -95,6 +95,14 @@ typedef struct _PROBE_FILTER {
     FLTLAB_EVENT *Events; /* drained so far; room for EventRoom */
     ULONG EventRoom;
     FLTLAB_DRAIN_REPLY *Reply; /* buffer of DRAIN, made at the first one */
+    BOOLEAN TakePrints;        /* the script asks for what it has captured of DbgPrint */
+    BOOLEAN ToldOfPrints;      /* and it had something to tell: */
+    ULONG PrintsLost;
+    NTSTATUS PrintsStatus;
+    ULONG PrintCount;
+    FLTLAB_PRINT *Prints; /* room for PrintRoom */
+    ULONG PrintRoom;
+    FLTLAB_PRINTS_REPLY *PrintsReply; /* buffer of TAKE_PRINTS */
 } PROBE_FILTER;
 
 extern PROBE_STEP *Steps;
@@ -157,6 +165,10 @@ void AttachVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void DetachVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void LoadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void UnloadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* prints.c */
+void TakePrints(PROBE_FILTER *Filter);
+void DebugPrintVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* rule.c */
 ULONG Major(const PROBE_LINE *Line);

@@ -207,6 +207,8 @@ _Static_assert(sizeof(FLTLAB_RULE) == 152, "FLTLAB_RULE");
 #define FLTLAB_COMMAND_RELEASE 4u  /* FLTLAB_RULE_REQUEST (0 for all rules) -> FLTLAB_RULE_REPLY with the count */
 #define FLTLAB_COMMAND_QUERY 5u    /* FLTLAB_REQUEST -> FLTLAB_QUERY_REPLY */
 #define FLTLAB_COMMAND_REMOVE_RULE 6u /* FLTLAB_RULE_REQUEST -> nothing */
+#define FLTLAB_COMMAND_TAKE_PRINTS 7u /* FLTLAB_REQUEST -> FLTLAB_PRINTS_REPLY; CLEAR leaves prints alone */
+#define FLTLAB_COMMAND_PRINT 8u /* FLTLAB_REQUEST -> nothing: print two known lines, one by DbgPrint, one as an error */
 
 #define FLTLAB_MAXIMUM_RULES 64u
 
@@ -234,10 +236,10 @@ typedef struct _FLTLAB_RULE_REPLY {
 } FLTLAB_RULE_REPLY, *PFLTLAB_RULE_REPLY;
 
 typedef struct _FLTLAB_DRAIN_REPLY {
-    ULONG Count;       /* events that follow; they have left the ring */
-    ULONG Dropped;     /* events lost since CLEAR because the ring was full */
-    ULONG Outstanding; /* operations pended or held at this moment */
-    ULONG Reserved;
+    ULONG Count;            /* events that follow; they have left the ring */
+    ULONG Dropped;          /* events lost since CLEAR because the ring was full */
+    ULONG Outstanding;      /* operations pended or held at this moment */
+    ULONG Prints;           /* not 0: TAKE_PRINTS has something to tell */
     FLTLAB_EVENT Events[1]; /* Count of them, as many as the output buffer takes */
 } FLTLAB_DRAIN_REPLY, *PFLTLAB_DRAIN_REPLY;
 
@@ -257,5 +259,40 @@ typedef struct _FLTLAB_QUERY_REPLY {
 } FLTLAB_QUERY_REPLY, *PFLTLAB_QUERY_REPLY;
 
 _Static_assert(sizeof(FLTLAB_QUERY_REPLY) == 40, "FLTLAB_QUERY_REPLY");
+
+/*
+ * What was printed with DbgPrint and its family, by any driver, while the Parameters key of this one's service has
+ * CapturePrints = 1
+ */
+
+#define FLTLAB_PRINT_LENGTH 468u /* bytes kept of what one call printed */
+
+typedef struct _FLTLAB_PRINT {
+    ULONGLONG TimeStampCounter;      /*  0  as in events */
+    ULONGLONG PerformanceCount;      /*  8  as in events */
+    ULONG ComponentId;               /* 16  DPFLTR_*_ID */
+    ULONG Level;                     /* 20  DPFLTR_*_LEVEL, or a mask of levels */
+    ULONG ThreadId;                  /* 24  the current thread */
+    ULONG ProcessId;                 /* 28  the current process */
+    USHORT Length;                   /* 32  bytes of Text */
+    USHORT FullLength;               /* 34  bytes that were printed */
+    UCHAR Text[FLTLAB_PRINT_LENGTH]; /* 36 */
+} FLTLAB_PRINT, *PFLTLAB_PRINT;
+
+_Static_assert(sizeof(FLTLAB_PRINT) == 504, "FLTLAB_PRINT");
+
+#define FLTLAB_PRINTS_AT_A_TIME 64u
+
+typedef struct _FLTLAB_PRINTS_REPLY {
+    ULONG Count;  /* prints that follow; they have left the ring. Fewer than FLTLAB_PRINTS_AT_A_TIME: it is empty */
+    ULONG Lost;   /* since the last TAKE_PRINTS, because the ring was full */
+    ULONG Status; /* NTSTATUS of the registration: not a success, nothing is captured */
+    ULONG Reserved;
+    FLTLAB_PRINT Prints[FLTLAB_PRINTS_AT_A_TIME]; /* Count of them; the output buffer must have room for all */
+} FLTLAB_PRINTS_REPLY, *PFLTLAB_PRINTS_REPLY;
+
+#define FLTLAB_PRINTS_HEADER_SIZE 16u
+
+_Static_assert(sizeof(FLTLAB_PRINTS_REPLY) == 16 + 64 * 504, "FLTLAB_PRINTS_REPLY");
 
 #endif /* FLTLAB_H */

@@ -12,6 +12,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from harness.errors import ConfigurationError
+from harness.minifilter import prints
 from harness.minifilter.events import EVENT_SIZE, FIELDS, NAME_OFFSET, ContextCall, Mechanism, Phase
 from harness.minifilter.imports import import_list
 from harness.minifilter.metadata import Metadata, read_metadata
@@ -122,11 +123,14 @@ def _equal(expression: str, value: int, what: str) -> str:
 def _event_assertions() -> Iterator[str]:
     yield _equal("sizeof(FLTLAB_EVENT)", EVENT_SIZE, "size of FLTLAB_EVENT")
     yield _equal("FIELD_OFFSET(FLTLAB_EVENT, Name)", NAME_OFFSET, "FLTLAB_EVENT.Name")
-    sizes = {"Q": 8, "I": 4, "B": 1}
-    for field in FIELDS:
-        yield _equal(f"FIELD_OFFSET(FLTLAB_EVENT, {field.c_name})", field.offset, f"FLTLAB_EVENT.{field.c_name}")
-        member = f"((FLTLAB_EVENT *)0)->{field.c_name}"
-        yield _equal(f"sizeof({member})", sizes[field.code], f"size of FLTLAB_EVENT.{field.c_name}")
+    sizes = {"Q": 8, "I": 4, "H": 2, "B": 1}
+    yield _equal("sizeof(FLTLAB_PRINT)", prints.PRINT_SIZE, "size of FLTLAB_PRINT")
+    yield _equal("FIELD_OFFSET(FLTLAB_PRINT, Text)", prints.TEXT_OFFSET, "FLTLAB_PRINT.Text")
+    for record, fields in (("FLTLAB_EVENT", FIELDS), ("FLTLAB_PRINT", prints.FIELDS)):
+        for field in fields:
+            yield _equal(f"FIELD_OFFSET({record}, {field.c_name})", field.offset, f"{record}.{field.c_name}")
+            member = f"(({record} *)0)->{field.c_name}"
+            yield _equal(f"sizeof({member})", sizes[field.code], f"size of {record}.{field.c_name}")
 
 
 def _number_assertions() -> Iterator[str]:

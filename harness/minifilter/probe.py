@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.errors import GuestError, TestError
 from harness.minifilter.events import Event, decode_events
+from harness.minifilter.prints import PrintReport, decode_prints
 from harness.nt import status_name
 
 VERSION = 1
@@ -38,11 +39,15 @@ class Step:
 
 @dataclass(frozen=True)
 class FilterReport:
-    """One minifilter's ring: its events, how many were lost, and how many operations it still holds."""
+    """One minifilter's ring: its events, how many were lost, and how many operations it still holds.
+
+    `prints` is what it captured of DbgPrint; None if it was not asked, or had nothing to tell.
+    """
 
     events: tuple[Event, ...]
     dropped: int
     outstanding: int
+    prints: PrintReport | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,13 @@ def _filter(label: str, report: Mapping[str, Any]) -> FilterReport:
         events=tuple(decode_events(label, records)),
         dropped=int(report["dropped"]),
         outstanding=int(report["outstanding"]),
+        prints=_prints(label, report["prints"]) if "prints" in report else None,
+    )
+
+
+def _prints(label: str, report: Mapping[str, Any]) -> PrintReport:
+    return PrintReport(
+        decode_prints(label, report["records"]), lost=int(report["lost"]), status=int(report["status"]) & 0xFFFFFFFF
     )
 
 

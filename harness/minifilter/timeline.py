@@ -1,12 +1,16 @@
 """The callback timeline: what the minifilters recorded of operations, as a person reads it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from harness.minifilter.events import ContextCall, Event, Phase
+from harness.minifilter.prints import Print, Prints
 from harness.nt import IrpMajor, Irql, PostopStatus, PreopStatus, status_name
 
+PRINTED = "DbgPrint"
+PRINTS_BEFORE = 40
+"""How many of the prints before a test's own I/O are shown, the last ones."""
 HEADINGS = ("t/us", "thread", "filter", "callback", "irql", "returned", "IoStatus")
 
 
@@ -19,7 +23,10 @@ class HasEvents(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """One event in words; `microseconds` after the first event of the timeline."""
+    """One event in words; `microseconds` after the first event of the timeline.
+
+    A print has no filter of its own: `filter` is "DbgPrint", `text` what was printed.
+    """
 
     microseconds: float
     thread: str
@@ -28,6 +35,7 @@ class Row:
     irql: str
     returned: str
     io_status: str
+    text: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -71,25 +79,86 @@ def rows(events: Sequence[Event], start: int, frequency: int = 10_000_000) -> li
     ]
 
 
-def render(operations: Iterable[HasEvents], limit: int = 40) -> Iterator[str]:
-    """The timeline of operations as lines of text; at most `limit` operations."""
-    operations = list(operations)
+@dataclass
+class Block:
+    """What stands together in a timeline: an operation and the prints in it, or prints outside of every operation."""
+
+    title: str
+    events: list[Event | Print] = field(default_factory=list)
+
+    def rows(self, start: int, frequency: int = 10_000_000) -> list[Row]:
+        """Its events and prints in words, in the order of time; `start` as in `rows`."""
+        return [
+            row
+            for item in self.events
+            for row in (
+                [_print_row(item, start, frequency)] if isinstance(item, Print) else rows([item], start, frequency)
+            )
+        ]
+
+
+def blocks(operations: Sequence[HasEvents], prints: Prints) -> list[Block]:
+    """Operations in their order, with each print in its place.
+
+    A print belongs to the operation that was under way, of several to the one its thread was in, of those to the
+    latest. One that came while none was under way stands between them.
+    """
+    made = [Block(describe(operation.events[0]), list(operation.events)) for operation in operations]
+    loose: list[tuple[int, Print]] = []
+    for item in prints.during:
+        under_way = [
+            (any(event.thread == item.thread for event in operation.events), number)
+            for number, operation in enumerate(operations)
+            if operation.events[0].time_stamp <= item.time_stamp <= operation.events[-1].time_stamp
+        ]
+        if under_way:
+            made[max(under_way)[1]].events.append(item)
+        else:
+            later = (n for n, operation in enumerate(operations) if operation.events[0].time_stamp > item.time_stamp)
+            loose.append((next(later, len(operations)), item))
+    for block in made:
+        block.events.sort(key=lambda item: item.time_stamp)
+    for place in sorted({place for place, _ in loose}, reverse=True):
+        made.insert(place, Block("", [item for at, item in loose if at == place]))
+    if prints.before:
+        made.insert(0, Block("printed before the test's own I/O", list(prints.before[-PRINTS_BEFORE:])))
+    return made
+
+
+def render(operations: Iterable[HasEvents], limit: int = 40, prints: Prints | None = None) -> Iterator[str]:
+    """The timeline of operations and prints as lines of text; at most `limit` of what stands together."""
+    operations, prints = list(operations), prints or Prints()
     if not operations:
         yield "no operation was recorded"
-        return
-    start = min(operation.events[0].performance_count for operation in operations)
-    tables = [rows(operation.events, start) for operation in operations[:limit]]
-    widths = [
-        max(len(heading), *(len(row.cells[column]) for table in tables for row in table))
-        for column, heading in enumerate(HEADINGS)
-    ]
-    yield _line(HEADINGS, widths)
-    for operation, table in zip(operations, tables, strict=False):
-        yield describe(operation.events[0])
-        for row in table:
-            yield _line(row.cells, widths)
-    if len(operations) > limit:
-        yield f"… and {len(operations) - limit} more operations"
+    made = blocks(operations, prints)
+    if made:
+        start = first_count(operations, prints)
+        tables = [block.rows(start) for block in made[:limit]]
+        widths = [
+            max(len(heading), *(len(row.cells[column]) for table in tables for row in table))
+            for column, heading in enumerate(HEADINGS)
+        ]
+        yield _line(HEADINGS, widths)
+        for block, table in zip(made, tables, strict=False):
+            if block.title:
+                yield block.title
+            for row in table:
+                yield f"{_line(row.cells, widths)}  {row.text}" if row.filter == PRINTED else _line(row.cells, widths)
+    if len(made) > limit:
+        yield f"… and {len(made) - limit} more"
+    yield from prints.notes
+
+
+def first_count(operations: Sequence[HasEvents], prints: Prints) -> int:
+    """The performance count that is a timeline's zero: the first event, or the first print where there is none."""
+    counts = [operation.events[0].performance_count for operation in operations]
+    return min(counts or [item.performance_count for item in (*prints.during, *prints.before)], default=0)
+
+
+def _print_row(item: Print, start: int, frequency: int) -> Row:
+    microseconds = (item.performance_count - start) * 1_000_000 / frequency
+    text = f"{item.source}: {item.line}" if item.source else item.line
+    return Row(microseconds, f"{item.process}:{item.thread}", PRINTED, "", "", "", "", text)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

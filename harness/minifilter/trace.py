@@ -11,6 +11,7 @@ from typing import Self
 
 from harness.errors import TestError
 from harness.minifilter.events import Event, Phase
+from harness.minifilter.prints import Print, Prints, gather
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.timeline import describe, render
 from harness.nt import IrpMajor, OperationClass
@@ -136,11 +137,15 @@ class FilterView:
 
 @dataclass(frozen=True)
 class Trace:
-    """All that the minifilters recorded during one I/O script. `labels` is the stack, top to bottom."""
+    """All that the minifilters recorded during one I/O script. `labels` is the stack, top to bottom.
+
+    `printed` is what any driver printed with DbgPrint, if a minifilter of the stack captures it.
+    """
 
     labels: tuple[str, ...]
     events: tuple[Event, ...]
     process: int
+    printed: Prints = field(default_factory=Prints)
 
     @classmethod
     def of(cls, result: ProbeResult, labels: Sequence[str], *, since: int = 0) -> Self:
@@ -151,7 +156,14 @@ class Trace:
         """
         events = sorted(result.events, key=_order)
         early = {id(event) for old in group(labels, events) if old.begin < since for event in old.events}
-        return cls(tuple(labels), tuple(event for event in events if id(event) not in early), result.process_id)
+        reports = ((label, report.prints) for label, report in result.filters.items() if report.prints is not None)
+        kept = tuple(event for event in events if id(event) not in early)
+        return cls(tuple(labels), kept, result.process_id, gather(reports, since))
+
+    @property
+    def prints(self) -> tuple[Print, ...]:
+        """What drivers printed with DbgPrint during the test's own I/O, in the order of time."""
+        return self.printed.during
 
     @cached_property
     def operations(self) -> list[Operation]:
@@ -207,7 +219,7 @@ class Trace:
             )
             raise TestError(
                 f"the minifilters recorded {len(found)} of {wanted}, not one",
-                details=tuple(render(found or self.operations)),
+                details=tuple(render(found) if found else render(self.operations, prints=self.printed)),
             )
         return found[0]
 
@@ -220,7 +232,7 @@ class Trace:
         return [event.phase.spelling for event in self.events if event.filter == label and event.is_lifecycle]
 
     def __str__(self) -> str:
-        return "\n".join(render(self.operations))
+        return "\n".join(render(self.operations, prints=self.printed))
 
 
 def _order(event: Event) -> tuple[int, int, str, int]:

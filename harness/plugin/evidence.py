@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from harness.minifilter.timeline import describe, render, rows
+from harness.minifilter.timeline import blocks, first_count
 from harness.plugin.facts import FACTS, ItemFacts
 from harness.plugin.lab import IoRun, Lab
 from harness.plugin.run import RUN, Run
@@ -51,25 +51,32 @@ def _keep(run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun], *
     for number, done in enumerate(history, start=1):
         (folder / f"io-{number}.script").write_text(done.script, encoding="utf-8")
         (folder / f"io-{number}.json").write_text(done.answer, encoding="utf-8")
-        (folder / f"io-{number}.timeline.txt").write_text("\n".join(render(done.trace.operations)), encoding="utf-8")
+        (folder / f"io-{number}.timeline.txt").write_text(str(done.trace), encoding="utf-8")
 
 
 def _operations(io: IoRun) -> Iterable[TimelineOperation]:
-    operations = io.trace.operations
-    if not operations:
-        return
-    start = min(operation.begin for operation in operations)
-    for operation in operations:
-        lines = rows(operation.events, start, io.result.frequency)
+    operations, printed = io.trace.operations, io.trace.printed
+    start = first_count(operations, printed)
+    for block in blocks(operations, printed):
+        lines = block.rows(start, io.result.frequency)
         yield TimelineOperation(
-            title=describe(operation.first),
+            title=block.title,
             rows=tuple(
                 TimelineRow(
-                    row.microseconds, row.thread, row.filter, row.callback, row.irql, row.returned, row.io_status
+                    row.microseconds,
+                    row.thread,
+                    row.filter,
+                    row.callback,
+                    row.irql,
+                    row.returned,
+                    row.io_status,
+                    row.text,
                 )
                 for row in lines
             ),
         )
+    for note in printed.notes:
+        yield TimelineOperation(title=note, rows=())
 
 
 def _sections(run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun]) -> Iterable[tuple[str, str]]:
@@ -81,7 +88,7 @@ def _sections(run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun
         said = (f"{rule.id}  {rule.statement}\n  source: {rule.source}" for rule in rules)
         yield "what the documentation says", "\n".join(said)
     if history:
-        yield "callback timeline", "\n".join(render(history[-1].trace.operations))
+        yield "callback timeline", str(history[-1].trace)
     yield "again", " ".join(_again(run, item, facts))
 
 

@@ -126,4 +126,4 @@ def _require_whole(result: ProbeResult, trace: Trace, prepared: int) -> None:
     else:
         return
     steps = [str(step) for step in result.steps if step.line > prepared]
-    raise TestError(message, details=(*steps, *held, *render(trace.operations)))
+    raise TestError(message, details=(*steps, *held, *render(trace.operations, prints=trace.printed)))

@@ -10,7 +10,10 @@ FILE_NAME = "timeline.json"
 
 @dataclass(frozen=True)
 class TimelineRow:
-    """One callback: when (microseconds after the first of the test), where, and what it returned."""
+    """One callback: when (microseconds after the first of the test), where, and what it returned.
+
+    Or what a driver printed with DbgPrint: `filter` is "DbgPrint", `text` what was printed.
+    """
 
     microseconds: float
     thread: str
@@ -19,11 +22,15 @@ class TimelineRow:
     irql: str
     returned: str
     io_status: str
+    text: str = ""
 
 
 @dataclass(frozen=True)
 class TimelineOperation:
-    """One operation as the filters saw it; `title` as in "CREATE secret.txt (IRP)"."""
+    """One operation as the filters saw it; `title` as in "CREATE secret.txt (IRP)", "" for prints between operations.
+
+    Without rows, a title is a remark.
+    """
 
     title: str
     rows: tuple[TimelineRow, ...]

@@ -35,26 +35,31 @@ class Bench:
 
     def __init__(self, folder: Path, built: dict[str, BuiltDriver], seed: int = 0) -> None:
         self.volume = folder
-        self._host = Host(System(volumes={"V:": folder}, seed=seed))
+        self.system = System(volumes={"V:": folder}, seed=seed)
+        self._host = Host(self.system)
         self._built = built
         self._services: dict[str, dict[str, Any]] = {}
 
-    def register(self, driver: str, label: str | None = None) -> str:
-        """Register a service for a driver; later ones lie lower. The service's name."""
+    def register(self, driver: str, label: str | None = None, **numbers: int) -> str:
+        """Register a service for a driver, with DWORDs among its parameters; later ones lie lower. Its name."""
         name = f"fltlab-{label or driver}"
         instance = {
             "Altitude": {"type": "REG_SZ", "value": f"3700{90 - len(self._services)}.5"},
             "Flags": {"type": "REG_DWORD", "value": 1},
         }
         instances = {"DefaultInstance": {"type": "REG_SZ", "value": name}, name: {"key": instance}}
-        registry = {"Instances": {"key": instances}, "Parameters": {"key": {"Instances": {"key": instances}}}}
+        parameters = {key: {"type": "REG_DWORD", "value": number} for key, number in numbers.items()}
+        registry = {
+            "Instances": {"key": instances},
+            "Parameters": {"key": {"Instances": {"key": instances}, **parameters}},
+        }
         self._services[name] = {"image": str(self._built[driver].sys), "registry": registry}
         self.ask("services", services=self._services)
         return name
 
-    def load(self, driver: str, label: str | None = None) -> None:
+    def load(self, driver: str, label: str | None = None, **numbers: int) -> None:
         """Load a driver and attach it to V:."""
-        name = self.register(driver, label)
+        name = self.register(driver, label, **numbers)
         self.ask("load", service=name, **self._services[name])
         self.ask("attach", service=name, volume="V:")
 
