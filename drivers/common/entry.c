@@ -31,9 +31,9 @@ Unload(FLT_FILTER_UNLOAD_FLAGS Flags)
         return STATUS_FLT_DO_NOT_DETACH;
     }
     LabClosePort();
-    LabStopPrints();
     LabClearRules();
     FltUnregisterFilter(Lab.Filter);
+    LabStopPrints(); /* a client that is still connected may have been taking prints until now */
     if (FltLabDriver.Stop != NULL) {
         FltLabDriver.Stop();
     }
