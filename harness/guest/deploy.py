@@ -13,6 +13,7 @@ from harness.errors import ConfigurationError, DriverError, FltLabError, GuestEr
 from harness.guest import inf
 from harness.guest.command import CommandResult, shorten
 from harness.guest.guest import Guest
+from harness.guest.probe import run_probe
 from harness.guest.profiles import GuestKind
 from harness.guest.registration import DriverOptions, register, trust, word
 from harness.guest.stack import PlacedEntry
@@ -20,9 +21,11 @@ from harness.machine.deadlines import Wait
 from harness.minifilter.altitude import Altitude
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.fltmc import InstanceRow, parse_failure, parse_instances
+from harness.minifilter.package import Control
 from harness.nt.hresult import explain
 
 VOLUME = "V:"
+OBSERVER = "observer"
 _MARK = "@@ "
 _FLTMC = "fltmc.exe "
 _WHAT_THE_DRIVER_DOES = ("fltmc.exe load", "fltmc.exe attach", "fltmc.exe unload", "fltmc.exe detach")
@@ -35,6 +38,20 @@ class DriverUnderTest:
     entry: PlacedEntry
     driver: BuiltDriver
     options: DriverOptions = field(default_factory=DriverOptions)
+
+
+def capturing(stack: Sequence[DriverUnderTest]) -> str | None:
+    """The label of the one minifilter of a stack that captures what is printed with DbgPrint; None if none can.
+
+    Any that is built from drivers/common can; an observer is taken first: it is never what a test unloads.
+    """
+    able = [
+        item
+        for item in stack
+        if item.driver.package.common and item.driver.package.control is Control.FLTLAB and not item.driver.package.inf
+    ]
+    able.sort(key=lambda item: item.driver.name != OBSERVER)
+    return able[0].entry.label if able else None
 
 
 @dataclass(frozen=True)
@@ -65,7 +82,8 @@ class Deployment:
     def deploy(self) -> list[InstanceRow]:
         """Upload, register, load and attach; the guest's instances afterwards.
 
-        Raises DriverError where a minifilter does not load or attach, GuestError where anything else fails.
+        Raises DriverError where a minifilter does not load or attach, with what was printed, GuestError where anything
+        else fails.
         """
         certificates = self._certificates()
         commands = [_Command(line) for line in trust(list(certificates))]
@@ -74,22 +92,36 @@ class Deployment:
             self._install()
             commands, certificates = [], {}
         direct = [item for item in self.stack if not isinstance(item.entry, inf.InstalledEntry)]
+        captures = capturing(self.stack)
         for item in direct:
-            commands += [
-                _Command(line, item.entry) for line in register(item.entry, item.driver.package.group, item.options)
-            ]
+            lines = register(
+                item.entry, item.driver.package.group, item.options, captures_prints=item.entry.label == captures
+            )
+            commands += [_Command(line, item.entry) for line in lines]
+        # From the bottom up, but first the one that captures what the others print.
+        loads = [item.entry for item in reversed(self.stack)]
+        loads.sort(key=lambda entry: entry.label != captures)
+        commands += map(self._load, loads)
         # From the bottom up: each new instance is attached above those that are there.
-        commands += [self._load(item.entry) for item in reversed(self.stack)]
         commands += [self._attach(item.entry) for item in reversed(self.stack) if not _attaches_by_itself(item.entry)]
         files = {item.entry.image: item.driver.sys.read_bytes() for item in direct}
         self._guest.drivers_under_test = tuple(item.entry.service for item in self.stack)
-        output = self._run("deploy", commands, {**self._files, **certificates, **files})
+        output = self._run("deploy", commands, {**self._files, **certificates, **files}, captures)
         instances = parse_instances(output)
         self._require_attached(instances)
         if self._guest.kind is GuestKind.WINDOWS:
             for item in self.stack:
                 inf.start_user_mode(self._guest, item.driver)
         return instances
+
+    def _printed(self, label: str) -> tuple[str, ...]:
+        """What drivers have printed until now; empty if `label` did not come to capture it."""
+        try:
+            _, result = run_probe(self._guest, f"filter {label} prints\n")
+        except FltLabError:
+            return ()
+        found = result.filters[label].prints if label in result.filters else None
+        return tuple(f"| DbgPrint: {item.line}" for item in (found.prints if found is not None else ()))
 
     def _install(self) -> None:
         """Install what comes by an INF, which has names and an altitude of its own."""
@@ -172,8 +204,13 @@ class Deployment:
         folder = PureWindowsPath(self._guest.profile.stack_folder)
         return {str(folder / f"certificate-{number}.cer"): content for number, content in enumerate(contents, start=1)}
 
-    def _run(self, name: str, commands: Sequence[_Command], files: Mapping[str, bytes]) -> str:
-        """Upload files and run commands as a batch file; what the `fltmc instances` behind them printed."""
+    def _run(
+        self, name: str, commands: Sequence[_Command], files: Mapping[str, bytes], captures: str | None = None
+    ) -> str:
+        """Upload files and run commands as a batch file; what the `fltmc instances` behind them printed.
+
+        Where a driver has failed, the error has what the minifilter `captures` captured of DbgPrint.
+        """
         path = str(PureWindowsPath(self._guest.profile.stack_folder) / f"{name}.cmd")
         self._guest.put_all({**files, path: batch(commands)}, Wait.DEPLOY)
         result = self._guest.run(f"cmd.exe /c {path}", timeout=Wait.DEPLOY)
@@ -185,11 +222,18 @@ class Deployment:
             if command is None or not command.expected or not command.line.startswith(_FLTMC):
                 continue
             if parse_failure(printed) is not None:
-                raise failure(self._guest, command.line, command.entry, printed, result)
+                raise self._failed(command, printed, result, captures)
         if number <= len(commands):
             command = commands[number - 1] if number else _Command(f"cmd.exe /c {path}")
-            raise failure(self._guest, command.line, command.entry, done[-1], result)
+            raise self._failed(command, done[-1], result, captures)
         return done[-1].partition("\n")[2]
+
+    def _failed(self, command: _Command, printed: str, result: CommandResult, captures: str | None) -> FltLabError:
+        error = failure(self._guest, command.line, command.entry, printed, result)
+        loaded = command.entry is not None and command.entry.label != captures  # it comes first
+        if captures is not None and loaded and isinstance(error, DriverError):
+            error.details += self._printed(captures)
+        return error
 
     def _is_ours(self, row: InstanceRow) -> bool:
         return row.filter.casefold() in {item.entry.service.casefold() for item in self.stack}

@@ -35,7 +35,7 @@ class DriverOptions:
             yield "EventCapacity", "REG_DWORD", str(self.event_capacity)
 
 
-def register(entry: PlacedEntry, group: str, options: DriverOptions) -> list[str]:
+def register(entry: PlacedEntry, group: str, options: DriverOptions, *, captures_prints: bool = False) -> list[str]:
     """The commands that make a service of an entry whose image is in its place."""
     key = rf"{SERVICES}\{entry.service}"
     commands = [
@@ -49,6 +49,8 @@ def register(entry: PlacedEntry, group: str, options: DriverOptions) -> list[str
         ),
         *(_add(rf"{key}\Parameters", name, kind, data) for name, kind, data in options.values()),
     ]
+    if captures_prints:
+        commands.append(_add(rf"{key}\Parameters", "CapturePrints", "REG_DWORD", "1"))
     for layout in (rf"{key}\Instances", rf"{key}\Parameters\Instances"):
         instance = rf"{layout}\{entry.instance}"
         commands += [

@@ -73,9 +73,10 @@ class RuleBuilder:
 class FilterHandle:
     """One minifilter of the stack, by its label. A black box (`control: none`) has no port, and takes no rules."""
 
-    def __init__(self, label: str, *, has_port: bool = True) -> None:
+    def __init__(self, label: str, *, has_port: bool = True, captures_prints: bool = False) -> None:
         self.label = label
         self._has_port = has_port
+        self._captures_prints = captures_prints
         self._rules: list[str] = []
 
     def when(
@@ -118,7 +119,8 @@ class FilterHandle:
     @property
     def script(self) -> list[str]:
         """The lines of the I/O script that connect to this minifilter and give it its rules."""
-        return [f"filter {self.label}", *self._rules] if self._has_port else []
+        connect = f"filter {self.label} prints" if self._captures_prints else f"filter {self.label}"
+        return [connect, *self._rules] if self._has_port else []
 
     def _add(self, keys: Mapping[str, object]) -> None:
         words = " ".join(f"{key}={_word(value)}" for key, value in keys.items() if value is not None)

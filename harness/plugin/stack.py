@@ -7,7 +7,7 @@ from typing import Self
 import pytest
 
 from harness.guest import Guest
-from harness.guest.deploy import Deployment, DriverUnderTest
+from harness.guest.deploy import Deployment, DriverUnderTest, capturing
 from harness.guest.probe import PROGRAM
 from harness.guest.registration import DriverOptions
 from harness.guest.stack import PlacedEntry, parse_stack, place
@@ -76,6 +76,7 @@ class Stack:
         self._deployment: Deployment | None = None
         self._ports: dict[str, bool] = {}
         self._hashes: dict[str, str] = {}
+        self._captures: str | None = None
         self._has_probe = False
 
     @classmethod
@@ -94,7 +95,10 @@ class Stack:
         """
         if plan != self._plan:
             self._replace(plan, built)
-        handles = (FilterHandle(label, has_port=has_port) for label, has_port in self._ports.items())
+        handles = (
+            FilterHandle(label, has_port=has_port, captures_prints=label == self._captures)
+            for label, has_port in self._ports.items()
+        )
         return DeployedStack(tuple(handles), dict(self._hashes))
 
     def remove(self) -> None:
@@ -123,3 +127,4 @@ class Stack:
         self._plan = plan
         self._ports = {item.entry.label: item.driver.package.control is Control.FLTLAB for item in stack}
         self._hashes = {item.driver.name: item.driver.sha256 for item in stack}
+        self._captures = capturing(stack)

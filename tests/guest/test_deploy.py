@@ -11,12 +11,13 @@ import pytest
 from harness.errors import DriverError, ExitCode, GuestError
 from harness.guest import REFERENCE, Guest, LocalGuest
 from harness.guest.command import CommandResult
-from harness.guest.deploy import Deployment, DriverUnderTest
+from harness.guest.deploy import Deployment, DriverUnderTest, capturing
 from harness.guest.registration import DriverOptions
 from harness.guest.stack import parse_stack, place
 from harness.machine.deadlines import Wait
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.fltmc import InstanceRow, parse_filters, parse_instances
+from harness.minifilter.package import Control
 
 Built = dict[str, BuiltDriver]
 Deploy = Callable[..., Deployment]
@@ -59,6 +60,25 @@ def test_a_stack_stands_in_its_order(guest: LocalGuest, stack_in: Deploy):
 
     assert [row.filter for row in instances] == ["fltlab-above", "fltlab-passthrough", "fltlab-below"]
     assert guest.drivers_under_test == ("fltlab-above", "fltlab-passthrough", "fltlab-below")
+
+
+def test_one_minifilter_captures_what_the_others_print_and_is_loaded_first(guest: LocalGuest, stack_in: Deploy):
+    stack_in("passthrough", "observer@middle", "observer@below").deploy()
+
+    deployed = (guest.system / "fltlab" / "deploy.cmd").read_text()
+    loads = [line.split()[2] for line in deployed.splitlines() if line.startswith("fltmc.exe load")]
+    assert loads == ["fltlab-middle", "fltlab-below", "fltlab-passthrough"]
+    told = [line for line in deployed.splitlines() if "CapturePrints" in line]
+    assert len(told) == 1
+    assert r"Services\fltlab-middle\Parameters" in told[0]
+
+
+def test_stack_without_a_driver_of_ours_has_nobody_to_capture(built: Built):
+    package = built["observer"].package.model_copy(update={"common": False, "control": Control.NONE})
+    (entry,) = place(parse_stack("observer@mine"))
+
+    assert capturing([DriverUnderTest(entry, replace(built["observer"], package=package))]) is None
+    assert capturing([]) is None
 
 
 def test_a_deployment_costs_an_upload_and_one_command_however_high_the_stack(guest: LocalGuest, stack_in: Deploy):

@@ -62,3 +62,11 @@ def test_a_certificate_goes_into_both_stores_that_windows_asks():
 def test_a_word_that_would_end_its_quotes_is_refused(word: str):
     with pytest.raises(ConfigurationError, match="cannot stand in a command line"):
         quoted(word)
+
+
+def test_a_driver_captures_prints_only_where_it_is_told_to():
+    (entry,) = place(parse_stack("pending@one#370100.5"))
+    line = rf'reg.exe add "{SERVICE}\Parameters" /v CapturePrints /t REG_DWORD /d "1" /f'
+
+    assert line in register(entry, "FSFilter Activity Monitor", DriverOptions(), captures_prints=True)
+    assert line not in commands()
