@@ -16,6 +16,7 @@ from harness.errors import ConfigurationError, ExitCode
 from harness.guest import Guest
 from harness.guest.crash_path import check_crash_path
 from harness.guest.minifilter_check import check_minifilter
+from harness.guest.prints_check import check_prints
 from harness.guest.selftest import Expectation, Finding, self_test
 from harness.guest.windows import WindowsBody
 from harness.image.store import ImageStore
@@ -82,9 +83,10 @@ def _findings(provider: Provider, trial: WindowsProvider | None, folder: Path) -
 
 
 def _checks(guest: Guest, name: str, folder: Path) -> Iterator[Finding]:
-    """The self-test, a minifilter, and of a Windows guest the way of a bug check, which it does not survive."""
+    """The self-test, a minifilter, what it captures, and of a Windows guest the way of a bug check, which is its end."""
     yield from self_test(guest, expectation_of(name))
     yield check_minifilter(guest)
+    yield check_prints(guest)
     if isinstance(guest.body, WindowsBody):
         yield check_crash_path(guest.body, folder / "crash")
 

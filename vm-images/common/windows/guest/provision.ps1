@@ -148,7 +148,10 @@ Invoke-Step 'crash' {
 }
 
 Invoke-Step 'debug-print' {
-    Set-Registry "$system\Control\Session Manager\Debug Print Filter" 'DEFAULT' 15
+    # Without a mask of its own a component's errors are all that is printed. The masks are read at boot.
+    foreach ($component in 'DEFAULT', 'IHVDRIVER', 'FLTMGR', 'VERIFIER') {
+        Set-Registry "$system\Control\Session Manager\Debug Print Filter" $component 15
+    }
 }
 
 Invoke-Step 'virtualization-based-security' {
