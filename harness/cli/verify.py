@@ -83,7 +83,7 @@ def _findings(provider: Provider, trial: WindowsProvider | None, folder: Path) -
 
 
 def _checks(guest: Guest, name: str, folder: Path) -> Iterator[Finding]:
-    """The self-test, a minifilter, what it captures, and of a Windows guest the way of a bug check, which is its end."""
+    """The self-test, a minifilter, what it captures, and of a Windows guest the way of a bug check, its end."""
     yield from self_test(guest, expectation_of(name))
     yield check_minifilter(guest)
     yield check_prints(guest)
