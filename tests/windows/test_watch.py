@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import ExitCode, FltLabError, HostError
 from harness.host.accelerator import Accelerator
-from harness.image.windows.follower import BuildFailedError, Follower, NotBootableError
+from harness.image.windows.follower import WINDOWS_BYTES, BuildFailedError, Follower, NotBootableError
 from harness.image.windows.history import History
 from harness.image.windows.phases import REASONS, Phase, Signal, parse_line
 from harness.image.windows.plan import build_inputs
@@ -216,6 +216,28 @@ def test_a_windows_pe_that_restarts_early_is_a_failure(tmp_path: Path) -> None:
     error = Watched(tmp_path, ("FLTLAB-PE-START", RESET_ENDS_QEMU)).failure()
 
     assert error.message == "Windows PE restarted before Windows was on the disk"
+
+
+def test_a_windows_pe_without_a_serial_port_is_believed_by_what_it_wrote(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, (Busy(True), Busy(True), RESET_ENDS_QEMU))
+    watched.guest.written = lambda: WINDOWS_BYTES  # type: ignore[method-assign]
+
+    watched.until_windows_is_on_the_disk()
+
+    assert watched.follower.warnings == ["Windows PE said nothing on COM1; what it wrote is taken for Windows"]
+
+
+def test_a_windows_pe_that_said_something_is_not_believed_by_what_it_wrote(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, ("FLTLAB-PE-START", Busy(True), RESET_ENDS_QEMU))
+    watched.guest.written = lambda: WINDOWS_BYTES  # type: ignore[method-assign]
+
+    assert watched.failure().message == "Windows PE restarted before Windows was on the disk"
+
+
+def test_a_mute_windows_pe_that_wrote_little_is_a_failure(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, (Busy(True), Busy(True), RESET_ENDS_QEMU))
+
+    assert watched.failure().message == "Windows PE restarted before Windows was on the disk"
 
 
 def test_windows_setup_may_restart_without_a_word(tmp_path: Path) -> None:

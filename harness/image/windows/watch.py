@@ -164,6 +164,7 @@ class Watch:
         written = self.subject.written()
         if written > self._written:
             self._written, self._write_seen = written, now
+            self.follower.written = written
         writes = now - self._write_seen < WRITES_WITHIN
         quiet, limit = now - self._progress, self._phase.silence * self.patience
         note = ""
