@@ -21,6 +21,7 @@ from harness.guest.selftest import Expectation, Finding, self_test
 from harness.guest.windows import WindowsBody
 from harness.image.store import ImageStore
 from harness.image.windows import fork_record
+from harness.image.windows.recipe import load_recipe, windows_images
 from harness.plugin.options import Settings
 from harness.plugin.provider import Provider
 from harness.plugin.providers import provider_for
@@ -101,6 +102,7 @@ def expectation_of(name: str) -> Expectation:
     build = facts.get("build")
     return Expectation(
         build=int(str(build)) if build is not None else None,
+        renamed=tuple(load_recipe(name).release.builds) if name in windows_images() else (),
         test_signing=not (isinstance(machine, dict) and machine.get("secure_boot")),
         secure_boot=bool(isinstance(machine, dict) and machine.get("secure_boot")),
     )

@@ -110,6 +110,12 @@ def test_a_difference_is_named_and_the_raw_text_kept(check: str, answers: dict[s
     assert any(text.splitlines()[0] in line for _, text in answers.values() for line in finding.raw)
 
 
+def test_a_build_that_an_enablement_package_has_renamed_is_the_same():
+    guest = PlayedWindows({"ver": (0, "Microsoft Windows [Version 10.0.26200.1]")})
+
+    assert findings(guest, Expectation(build=26100, renamed=(26100, 26200)))["WinRM"].ok
+
+
 def test_secure_boot_and_virtualization_are_asked_by_powershell():
     found = findings(PlayedWindows(powershell=["True", "2"]))
 
