@@ -89,6 +89,8 @@ def test_a_password_with_marks_of_xml_arrives_as_it_is() -> None:
         ("<Path>cmd.exe", f"<Path>{'x' * 260}", "at most 259 are allowed"),
         ("<CommandLine>", f"<CommandLine>{'x' * 1000}", "at most 1024 are allowed"),
         ("FLTLAB</ComputerName>", "FLTLAB-0123456789</ComputerName>", "is longer than 15 characters"),
+        ("FLTLAB</ComputerName>", "FLTLAB-User</ComputerName>", "the account fltlab-user has the computer's name"),
+        ("<Name>fltlab-user", "<Name>fltlab-user-of-the-guest", "has a name longer than 20 characters"),
         (' wcm:action="add"', "", "lacks wcm:action"),
         ('xmlns="urn:schemas-microsoft-com:unattend"', "", "the root is unattend"),
     ],

@@ -15,6 +15,7 @@ WCM = "{http://schemas.microsoft.com/WMIConfig/2002/State}"
 _LONGEST_PATH = 259
 _LONGEST_COMMAND_LINE = 1024
 _LONGEST_COMPUTER_NAME = 15
+_LONGEST_USER_NAME = 20
 
 _INTERNATIONAL = frozenset({"InputLocale", "SystemLocale", "UILanguage", "UserLocale"})
 KNOWN: dict[tuple[str, str], frozenset[str]] = {
@@ -55,7 +56,7 @@ def answer_problems(content: bytes) -> list[str]:
         return [f"not well-formed: {error}"]
     if root.tag != f"{UNATTEND}unattend":
         return [f"the root is {root.tag}"]
-    return [*_structure(root), *_elements(root), *_orders(root)]
+    return [*_structure(root), *_elements(root), *_orders(root), *_names(root)]
 
 
 def _structure(root: ET.Element) -> Iterator[str]:
@@ -105,6 +106,17 @@ def _orders(root: ET.Element) -> Iterator[str]:
         numbers = [order for order in orders if order is not None]
         if numbers != [str(number) for number in range(1, len(numbers) + 1)]:
             yield f"the Order below {_local(parent)} is {', '.join(numbers)}"
+
+
+def _names(root: ET.Element) -> Iterator[str]:
+    """Windows makes no account with the computer's name, whatever the case, and OOBE then ends with an error."""
+    computers = {(found.text or "").strip().casefold() for found in root.iter(f"{UNATTEND}ComputerName")}
+    for account in root.iter(f"{UNATTEND}LocalAccount"):
+        name = (account.findtext(f"{UNATTEND}Name") or "").strip()
+        if name.casefold() in computers:
+            yield f"the account {name} has the computer's name"
+        if len(name) > _LONGEST_USER_NAME:
+            yield f"the account {name} has a name longer than {_LONGEST_USER_NAME} characters"
 
 
 def _local(element: ET.Element) -> str:
