@@ -116,3 +116,25 @@ def test_a_page_file_holds_a_kernel_dump_of_all_memory() -> None:
 
     assert settings["memory_mib"] == load_recipe("windows-11-24h2").machine.memory_mib
     assert b"$size = [int]$settings.memory_mib + 1024" in APPLY["fltlab/guest/provision.ps1"]
+
+
+def test_the_clock_is_read_as_utc_before_a_time_zone_is_set() -> None:
+    install, specialize = (APPLY[name].decode() for name in ("fltlab/install.cmd", "fltlab/guest/specialize.cmd"))
+    loaded, unloaded = install.index("reg.exe load HKLM\\offline"), install.index("reg.exe unload HKLM\\offline")
+
+    assert loaded < install.index('TimeZoneInformation" RealTimeIsUniversal 1') < unloaded
+    assert "TimeZoneInformation /v RealTimeIsUniversal /t REG_DWORD /d 1" in specialize
+
+
+def test_no_lockout_before_the_host_first_asks_with_a_password() -> None:
+    for name in ("fltlab/guest/specialize.cmd", "fltlab/guest/provision.ps1"):
+        assert b"/lockoutthreshold:0" in APPLY[name]
+
+
+def test_only_what_the_host_needs_of_winrm_can_end_a_build() -> None:
+    provision = APPLY["fltlab/guest/provision.ps1"].decode()
+    needed, limits = (provision.index(f"Invoke-Step '{step}'") for step in ("winrm", "winrm-limits"))
+
+    assert provision[limits:].startswith("Invoke-Step 'winrm-limits' -Optional {")
+    assert "MaxMemoryPerShellMB" not in provision[needed:limits]
+    assert "Set-Item 'WSMan:" not in provision

@@ -37,8 +37,22 @@ Invoke-Step 'remote-tokens' {
 }
 
 Invoke-Step 'passwords' {
+    # No lockout: Windows 11 and Server 2025 lock even the administrator out after ten refusals, for ten minutes.
     Invoke-Native 'net.exe' @('accounts', '/maxpwage:unlimited')
+    Invoke-Native 'net.exe' @('accounts', '/lockoutthreshold:0')
     Get-LocalUser | Where-Object { $_.Enabled } | Set-LocalUser -PasswordNeverExpires $true
+}
+
+Invoke-Step 'scripts' {
+    # Clients run none by default, not even those that modules such as Storage are made of.
+    Set-Registry 'HKLM:\SOFTWARE\Microsoft\PowerShell\1\ShellIds\Microsoft.PowerShell' 'ExecutionPolicy' 'Bypass' 'String'
+}
+
+function Set-WinRm {
+    # Only what is different: on a network that counts as public Windows may refuse to change its WinRM service.
+    param([string]$Path, $Value)
+    $item = "WSMan:\localhost\$Path"
+    if ([string](Get-Item $item).Value -ne [string]$Value) { Set-Item $item $Value -Force }
 }
 
 Invoke-Step 'winrm' {
@@ -46,22 +60,17 @@ Invoke-Step 'winrm' {
     Start-Service -Name 'WinRM'
     Enable-PSRemoting -Force -SkipNetworkProfileCheck
     $basic = $settings.winrm -eq 'basic'
-    Set-Item 'WSMan:\localhost\Service\AllowUnencrypted' $basic
-    Set-Item 'WSMan:\localhost\Service\Auth\Basic' $basic
-    Set-Item 'WSMan:\localhost\Service\Auth\Negotiate' $true
-    Set-Item 'WSMan:\localhost\MaxTimeoutms' 1800000
-    Set-Item 'WSMan:\localhost\MaxEnvelopeSizekb' 8192
-    Set-Item 'WSMan:\localhost\Shell\MaxMemoryPerShellMB' 4096
-    Set-Item 'WSMan:\localhost\Shell\MaxShellsPerUser' 100
-    Set-Item 'WSMan:\localhost\Shell\MaxProcessesPerShell' 100
-    Set-Item 'WSMan:\localhost\Shell\IdleTimeout' 7200000
+    Set-WinRm 'Service\AllowUnencrypted' $basic
+    Set-WinRm 'Service\Auth\Basic' $basic
+    Set-WinRm 'Service\Auth\Negotiate' $true
     if ($settings.winrm -eq 'https') {
         $subject = 'CN=fltlab guest'
         $store = 'Cert:\LocalMachine\My'
         $mine = @(Get-ChildItem $store | Where-Object { $_.Subject -eq $subject })
         if ($mine.Count -eq 0) {
-            $until = (Get-Date).AddYears(10)
-            $mine = @(New-SelfSignedCertificate -Subject $subject -DnsName 'localhost' -CertStoreLocation $store -NotAfter $until)
+            # Valid since yesterday: this guest's clock may be ahead of the host's.
+            $valid = @{ NotBefore = (Get-Date).AddDays(-1); NotAfter = (Get-Date).AddYears(10) }
+            $mine = @(New-SelfSignedCertificate -Subject $subject -DnsName 'localhost' -CertStoreLocation $store @valid)
         }
         $listener = @(Get-ChildItem 'WSMan:\localhost\Listener' | Where-Object { $_.Keys -contains 'Transport=HTTPS' })
         if ($listener.Count -eq 0) {
@@ -72,12 +81,22 @@ Invoke-Step 'winrm' {
     }
 }
 
+Invoke-Step 'winrm-limits' -Optional {
+    # The host keeps to Windows' own limits, and one more shell or process is no reason to give up.
+    Set-WinRm 'MaxTimeoutms' 1800000
+    Set-WinRm 'MaxEnvelopeSizekb' 8192
+    Set-WinRm 'Shell\MaxMemoryPerShellMB' 4096
+    Set-WinRm 'Shell\MaxShellsPerUser' 100
+    Set-WinRm 'Shell\MaxProcessesPerShell' 100
+    Set-WinRm 'Shell\IdleTimeout' 7200000
+}
+
 Invoke-Step 'boot-task' {
     # At every start: see that WinRM runs, and tell the host on COM1.
     $arguments = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -File C:\fltlab\setup\boot.ps1'
     $action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument $arguments
     $trigger = New-ScheduledTaskTrigger -AtStartup
-    $account = New-ScheduledTaskPrincipal -UserId 'S-1-5-18' -RunLevel Highest
+    $account = New-ScheduledTaskPrincipal -UserId 'S-1-5-18' -LogonType ServiceAccount -RunLevel Highest
     Register-ScheduledTask -TaskName 'fltlab-boot' -Action $action -Trigger $trigger -Principal $account -Force
 }
 
@@ -168,7 +187,9 @@ Invoke-Step 'certificates' {
 }
 
 Invoke-Step 'power' {
-    Invoke-Native 'powercfg.exe' @('/hibernate', 'off')
+    # The machine has neither S3 nor S4: whether powercfg then calls "off" an error is no matter.
+    Set-Registry "$system\Control\Power" 'HibernateEnabled' 0
+    Invoke-Native 'powercfg.exe' @('/hibernate', 'off') @(0, 1)
     foreach ($name in @('monitor-timeout-ac', 'disk-timeout-ac', 'standby-timeout-ac')) {
         Invoke-Native 'powercfg.exe' @('/change', $name, '0')
     }
@@ -178,12 +199,17 @@ Invoke-Step 'power' {
 Invoke-Step 'updates' -Optional {
     Set-Registry "$policies\WindowsUpdate\AU" 'NoAutoUpdate' 1
     Set-Registry "$policies\WindowsUpdate" 'DoNotConnectToWindowsUpdateInternetLocations' 1
-    foreach ($name in @('wuauserv', 'UsoSvc', 'WSearch', 'SysMain', 'DiagTrack')) {
-        if (Get-Service -Name $name -ErrorAction SilentlyContinue) {
+    # Windows protects some of these on some releases: one that refuses must not keep the others on.
+    $refused = @()
+    foreach ($name in @('WSearch', 'SysMain', 'DiagTrack', 'wuauserv', 'UsoSvc')) {
+        if (-not (Get-Service -Name $name -ErrorAction SilentlyContinue)) { continue }
+        try {
             Stop-Service -Name $name -Force -ErrorAction SilentlyContinue
             Set-Service -Name $name -StartupType Disabled
         }
+        catch { $refused += "$name ($($_.Exception.Message))" }
     }
+    if ($refused.Count -gt 0) { throw "not switched off: $($refused -join '; ')" }
 }
 
 Invoke-Step 'quiet' -Optional {

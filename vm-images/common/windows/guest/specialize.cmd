@@ -14,6 +14,11 @@ if not exist C:\fltlab\setup\provision.ps1 (
 if errorlevel 1 call :say FLTLAB-SPECIALIZE-WARN oobe
 >nul 2>&1 reg.exe add HKLM\SYSTEM\CurrentControlSet\Control\BitLocker /v PreventDeviceEncryption /t REG_DWORD /d 1 /f
 if errorlevel 1 call :say FLTLAB-SPECIALIZE-WARN bitlocker
+>nul 2>&1 reg.exe add HKLM\SYSTEM\CurrentControlSet\Control\TimeZoneInformation /v RealTimeIsUniversal /t REG_DWORD /d 1 /f
+if errorlevel 1 call :say FLTLAB-SPECIALIZE-WARN clock
+rem The host asks for WinRM before the password is set; ten refusals lock an account out for ten minutes.
+>nul 2>&1 net.exe accounts /lockoutthreshold:0
+if errorlevel 1 call :say FLTLAB-SPECIALIZE-WARN lockout
 if "%~1"=="" goto :done
 rem install.cmd has not been there: what it does offline is tried online. Windows may refuse it, and then says so.
 for %%s in (Sense WdBoot WdFilter WdNisDrv WdNisSvc WinDefend MDCoreSvc) do call :disable %%s

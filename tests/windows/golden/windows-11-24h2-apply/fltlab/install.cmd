@@ -87,6 +87,8 @@ for %%s in (Sense WdBoot WdFilter WdNisDrv WdNisSvc WinDefend MDCoreSvc) do call
 call :number "HKLM\offline\ControlSet001\Control\BitLocker" PreventDeviceEncryption 1
 call :number "HKLM\offline\ControlSet001\Control\CI\Policy" VerifiedAndReputablePolicyState 0
 call :number "HKLM\offline\ControlSet001\Control\Session Manager\Power" HiberbootEnabled 0
+rem QEMU's clock is in UTC, and so it is read from the first start on: an image's own zone is Redmond's.
+call :number "HKLM\offline\ControlSet001\Control\TimeZoneInformation" RealTimeIsUniversal 1
 >>"%LOG%" 2>&1 reg.exe unload HKLM\offline
 if errorlevel 1 (
   set "REASON=registry-unload"
