@@ -1,8 +1,9 @@
 """Restarting Windows in a guest, and knowing that it has: by the id of the boot that answers."""
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from harness.errors import GuestError
+from harness.guest.errors import ConnectionLost, WinRmFault
 from harness.guest.guest import Guest
 from harness.guest.identity import Identity, parse_identity
 from harness.guest.windows import WindowsBody
@@ -20,7 +21,9 @@ def restart(guest: Guest, deadline: Deadline | None = None) -> Identity:
     """
     before = guest.identity().boot_id
     with guest.body.restarting() if isinstance(guest.body, WindowsBody) else nullcontext():
-        guest.succeed(COMMAND)
+        # Windows may stop WinRM before it has answered. That it restarts is seen by the boot that comes.
+        with suppress(ConnectionLost, WinRmFault):
+            guest.succeed(COMMAND)
         guest.disconnect()
         return wait_for_another_boot(guest, before, deadline)
 
