@@ -257,7 +257,7 @@ def _volume(checks: _Checks) -> Finding:
     if names and wanted and names[0].lower() != wanted.lower():
         difference = f"it is {names[0]} and should be {wanted}"
     return checks.finding(
-        "data volume", names[0] if names else "none", difference, "boot.ps1 initialises the disk with serial fltdata"
+        "data volume", names[0] if names else "none", difference, "fltlab formats the disk with serial fltdata"
     )
 
 
