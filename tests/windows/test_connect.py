@@ -1,5 +1,6 @@
 """How a build reaches its guest: NTLM as default, Basic on request, over HTTPS only the certificate the guest named."""
 
+import contextlib
 import datetime as dt
 import hashlib
 import socket
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from harness.errors import GuestError
 from harness.guest import LocalGuest
 from harness.guest.endpoint import Authentication
+from harness.guest.winrm import WinRmSession
 from harness.image.windows.build import Endpoint
 from harness.image.windows.connect import connector, guest_endpoint
 from harness.image.windows.credentials import Credentials
@@ -30,6 +32,7 @@ def self_signed(path: Path) -> str:
     begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)  # as provision.ps1
         .not_valid_before(begin)
         .not_valid_after(begin + dt.timedelta(days=3650))
         .sign(key, hashes.SHA256())
@@ -72,6 +75,30 @@ def test_the_certificate_that_the_guest_named_is_the_only_one_trusted(https: tup
     assert endpoint.certificate is not None
     kept = ssl.PEM_cert_to_DER_cert(endpoint.certificate.read_text())
     assert hashlib.sha256(kept).hexdigest() == digest
+
+
+def test_a_request_gets_through_to_the_certificate_that_is_trusted(tmp_path: Path) -> None:
+    digest = self_signed(tmp_path / "server.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+
+        def answer() -> None:
+            for _ in range(2):  # the look at the certificate, and the request
+                client, _ = listener.accept()
+                with client, contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as tls:
+                    asked.append(tls.recv(12))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        endpoint = guest_endpoint(Endpoint(listener.getsockname()[1], NOBODY, digest), tmp_path)
+        with pytest.raises(GuestError), WinRmSession(endpoint) as session:
+            session.run("ver")
+        thread.join()
+
+    assert asked == [b"", b"POST /wsman "]
 
 
 def test_another_certificate_is_refused_and_not_kept(https: tuple[int, str], tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from harness.host.ports import LOOPBACK
 from harness.image.windows.build import Connect, Endpoint, Shell
 
 HANDSHAKE_SECONDS = 20.0
+CERTIFIED = "localhost"
+"""The name in the guest's certificate (provision.ps1); an address is not in it."""
 
 
 def connector(name: str, directory: Path) -> Connect:
@@ -34,6 +36,7 @@ def guest_endpoint(endpoint: Endpoint, directory: Path) -> GuestEndpoint:
         user=endpoint.credentials.user,
         password=endpoint.credentials.password,
         authentication=Authentication.BASIC if endpoint.basic else Authentication.NTLM,
+        host=LOOPBACK if certificate is None else CERTIFIED,
         tls=certificate is not None,
         certificate=certificate,
     )
