@@ -3,7 +3,7 @@
 from contextlib import nullcontext, suppress
 
 from harness.errors import GuestError
-from harness.guest.errors import ConnectionLost, WinRmFault
+from harness.guest.errors import CommandFailed, ConnectionLost, WinRmFault
 from harness.guest.guest import Guest
 from harness.guest.identity import Identity, parse_identity
 from harness.guest.windows import WindowsBody
@@ -21,11 +21,22 @@ def restart(guest: Guest, deadline: Deadline | None = None) -> Identity:
     """
     before = guest.identity().boot_id
     with guest.body.restarting() if isinstance(guest.body, WindowsBody) else nullcontext():
-        # Windows may stop WinRM before it has answered. That it restarts is seen by the boot that comes.
-        with suppress(ConnectionLost, WinRmFault):
-            guest.succeed(COMMAND)
+        _ask(guest)
         guest.disconnect()
         return wait_for_another_boot(guest, before, deadline)
+
+
+def _ask(guest: Guest) -> None:
+    """Ask for the restart, in a session of its own.
+
+    Windows may stop WinRM before it has answered, which is no end of the guest; the boot that comes tells.
+    """
+    name = f"the guest {guest.name!r}"
+    with suppress(ConnectionLost, WinRmFault), WinRmSession(guest.endpoint, name) as session:
+        result = session.run(COMMAND)
+        session.disconnect()
+        if not result.ok:
+            raise CommandFailed(f"{name} does not restart", details=result.describe())
 
 
 def wait_for_another_boot(guest: Guest, before: str, deadline: Deadline | None = None) -> Identity:
