@@ -2,13 +2,14 @@
 
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from harness.errors import ExitCode, FltLabError
+from harness.errors import ExitCode, FltLabError, HostError
 
 # In the order in which --help shows them. A module is imported only when its command is used, or for --help.
 COMMANDS = {
@@ -37,12 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else ExitCode.PASSED if stop.code is None else ExitCode.HOST
     except FltLabError as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(Text("error: ", style="bold red") + Text(str(error)))
-        return error.exit_code
+        return _told(error)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        return _told(HostError(": ".join(str(part) for part in (error.strerror or error, error.filename) if part)))
+    except Exception as error:  # noqa: BLE001 - exit code 1 would say that a test failed
+        traceback.print_exc()
+        return _told(HostError(f"fltlab itself failed: {type(error).__name__}", hint="please report this"))
     return result if isinstance(result, int) else ExitCode.PASSED
+
+
+def _told(error: FltLabError) -> int:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(Text("error: ", style="bold red") + Text(str(error)))
+    return error.exit_code
 
 
 def _app(command: str | None) -> typer.Typer:

@@ -120,3 +120,22 @@ def test_a_suite_that_is_there_is_not_written_over(
 
     assert main(["new-suite", "mine"]) == ExitCode.USAGE
     assert "is there already" in capsys.readouterr().err
+
+
+def test_what_the_file_system_refuses_is_told_in_one_line_and_is_no_failed_test(capsys: pytest.CaptureFixture[str]):
+    code = main(["new-suite", "probe", "--in", "/proc/nowhere"])
+
+    said = capsys.readouterr().err
+    assert code == ExitCode.HOST
+    assert said.startswith("error: No such file or directory: /proc/nowhere")
+    assert "Traceback" not in said
+
+
+def test_a_fault_of_ours_is_no_failed_test(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def broken(_command: str | None):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("harness.cli.main._app", broken)
+
+    assert main(["version"]) == ExitCode.HOST
+    assert "fltlab itself failed: ZeroDivisionError" in capsys.readouterr().err
