@@ -88,12 +88,6 @@ class TemplateStore:
                 log.info("removed the template %s (%d MiB), which was used least recently", path.name, size // MIB)
                 total -= size
 
-    def remove_all(self) -> int:
-        """Remove every template that nobody uses; return how many are left."""
-        for path in self.templates():
-            self._remove_unused(path)
-        return len(self.templates())
-
     def _make(self, origin: Origin, key: str, prepare: Prepare, directory: Path) -> None:
         prefix = f".making-{key[:KEY_LENGTH]}-"
         for left in self.root.glob(f"{prefix}*"):  # we hold the lock: whoever made it is dead
