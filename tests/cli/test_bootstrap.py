@@ -1,4 +1,4 @@
-"""The script `./fltlab`, as far as it goes before Python takes over: what it says, and with which code, when it cannot."""
+"""The script `./fltlab` before Python takes over: what it says when it cannot go on, and with which exit code."""
 
 import os
 import shutil
