@@ -13,8 +13,9 @@ def check_templates(store: TemplateStore | None = None) -> Check:
     store = store if store is not None else TemplateStore()
     templates = store.templates()
     used = sum(used_bytes(path) for path in templates) // MIB
-    found = f"{len(templates)} templates, {used} of {store.budget_mib} MiB"
-    if used > store.budget_mib:
+    budget = store.budget(used)
+    found = f"{len(templates)} templates, {used} of {budget} MiB"
+    if used > budget:
         return Check("templates", Status.WARNING, found, "those used least recently go with the next run")
     return Check("templates", Status.OK, found)
 

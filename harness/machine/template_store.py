@@ -1,5 +1,6 @@
 """The template store: templates by their keys, shared by all processes of a user, within a size budget."""
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -10,9 +11,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harness.errors import HostError
+from harness.errors import ConfigurationError, HostError
 from harness.host.directories import home, private_directory
-from harness.host.disk import require_room, used_bytes
+from harness.host.disk import free_mib, require_room, used_bytes
 from harness.machine.deadlines import Deadlines, Wait
 from harness.machine.template_seal import DamagedTemplateError
 from harness.machine.templates import (
@@ -28,9 +29,13 @@ from harness.machine.templates import (
 log = logging.getLogger(__name__)
 
 MIB = 1 << 20
-DEFAULT_BUDGET_MIB = 6 * 1024
+GIB_IN_MIB = 1024
+LEAST_BUDGET_MIB = 6 * GIB_IN_MIB
+MOST_BUDGET_MIB = 48 * GIB_IN_MIB
+BUDGET_VARIABLE = "FLTLAB_TEMPLATES_GIB"
 KEY_LENGTH = 32
 _USED = ".used"
+_LOCK = ".lock"
 
 
 class TemplateStore:
@@ -40,13 +45,17 @@ class TemplateStore:
         self,
         root: Path | None = None,
         *,
-        budget_mib: int = DEFAULT_BUDGET_MIB,
+        budget_mib: int | None = None,
         deadlines: Deadlines | None = None,
         making: Wait = Wait.BOOT,
     ) -> None:
-        """`making` is what the making of a template waits for: who wants the same one has that patience, and more."""
+        """A budget of None is `FLTLAB_TEMPLATES_GIB`, and where that is not set a share of the disk.
+
+        `making` is what the making of a template waits for: who wants the same one has that patience, and more.
+        Raises ConfigurationError if the variable is no number.
+        """
         self.root = root if root is not None else home() / "templates"
-        self.budget_mib = budget_mib
+        self.budget_mib = budget_mib if budget_mib is not None else _budget_of_user()
         self.deadlines = deadlines if deadlines is not None else Deadlines()
         self._making = making
 
@@ -77,16 +86,29 @@ class TemplateStore:
         found = [path for path in self.root.glob("*") if path.is_dir() and not path.name.startswith(".")]
         return sorted(found, key=self._last_use)
 
+    def budget(self, used_mib: int) -> int:
+        """Return how many MiB templates may take that take `used_mib` now.
+
+        Unless somebody said, a quarter of what the disk has for them: the stacks of all suites on the reference guest
+        take 4 GiB, and a single Windows guest as much.
+        """
+        if self.budget_mib is not None:
+            return self.budget_mib
+        share = (free_mib(self.root) + used_mib) // 4
+        return min(max(share, LEAST_BUDGET_MIB), MOST_BUDGET_MIB)
+
     def keep_within_budget(self) -> None:
         """Remove the templates used least recently until the rest fit; those in use stay."""
         sizes = {path: used_bytes(path) for path in self.templates()}
         total = sum(sizes.values())
+        budget = self.budget(total // MIB) * MIB
         for path, size in sizes.items():
-            if total <= self.budget_mib * MIB:
-                return
+            if total <= budget:
+                break
             if self._remove_unused(path):
                 log.info("removed the template %s (%d MiB), which was used least recently", path.name, size // MIB)
                 total -= size
+        self._forget_removed()
 
     def _make(self, origin: Origin, key: str, prepare: Prepare, directory: Path) -> None:
         prefix = f".making-{key[:KEY_LENGTH]}-"
@@ -117,6 +139,17 @@ class TemplateStore:
         finally:
             os.close(descriptor)
 
+    def _forget_removed(self) -> None:
+        """Remove what is left of templates that are gone: the marks of their last use, and their locks."""
+        for mark in self.root.glob(f"{_USED}-*"):
+            if not (self.root / mark.name.removeprefix(f"{_USED}-")).exists():
+                mark.unlink(missing_ok=True)
+        for lock in self.root.glob(f".*{_LOCK}"):
+            if not (self.root / lock.name[1:].removesuffix(_LOCK)).exists():
+                # Who waits for it sees that the file it locked is gone, and begins again with a new one.
+                with contextlib.suppress(Timeout), FileLock(lock).acquire(timeout=0):
+                    lock.unlink(missing_ok=True)
+
     def _discard(self, directory: Path) -> None:
         """Remove a directory, out of everybody's sight first: forks that run keep what they have open."""
         away = Path(tempfile.mkdtemp(prefix=".making-removed-", dir=self.root))
@@ -132,7 +165,24 @@ class TemplateStore:
         return used.stat().st_mtime if used.exists() else 0.0
 
     def _lock(self, key: str) -> "_KeyLock":
-        return _KeyLock(self.root / f".{key[:KEY_LENGTH]}.lock", self.deadlines.seconds(self._making) * 4)
+        return _KeyLock(self.root / f".{key[:KEY_LENGTH]}{_LOCK}", self.deadlines.seconds(self._making) * 4)
+
+
+def _budget_of_user() -> int | None:
+    """What the environment says that templates may take, in MiB."""
+    said = os.environ.get(BUDGET_VARIABLE)
+    if not said:
+        return None
+    try:
+        gib = float(said)
+    except ValueError:
+        gib = -1.0
+    if not 0 <= gib < float("inf"):
+        raise ConfigurationError(
+            f"{BUDGET_VARIABLE} is {said!r}, which is no size",
+            hint=f"set it to how many GiB of the disk templates may take, as in {BUDGET_VARIABLE}=20",
+        )
+    return int(gib * GIB_IN_MIB)
 
 
 class _KeyLock:
