@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from harness.errors import ConfigurationError, FltLabError
+from harness.errors import ConfigurationError, FltLabError, HostError
 from harness.machine.deadlines import Wait
 from harness.machine.disks import Bus, Disk
 from harness.machine.machine import Machine
@@ -55,16 +55,22 @@ class FaultOrderError(FltLabError):
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault that is on: the machine and disk, and the number of the last event before it."""
+    """A fault that is on: the machine and disk, and the last event and the count of failed operations before it."""
 
     machine: Machine
     disk: Disk
     node: str
     since: int
+    failed_before: int
+
+    @property
+    def failures(self) -> int:
+        """How many of the guest's operations on this disk have failed since the fault was set; the machine runs."""
+        return _failed_operations(self.machine, self.disk) - self.failed_before
 
     @property
     def hits(self) -> list[Event]:
-        """The guest's operations on this disk that have failed since the fault was set, as QEMU reported them."""
+        """What QEMU reported of operations that have failed since the fault was set: QEMU 10 one a second at most."""
         return [
             event
             for event in self.machine.events
@@ -202,7 +208,7 @@ class DiskFaults:
             )
         qmp = self._machine.qmp
         name, below = f"{self._disk.name}-fault-{next(self._numbers)}", self._stack[-1]
-        since = qmp.last_event
+        since, failed = qmp.last_event, _failed_operations(self._machine, self._disk)
         qmp.execute("blockdev-add", {**node, "node-name": name, child: below})
         try:
             if before is not None:
@@ -213,7 +219,7 @@ class DiskFaults:
             raise
         self._stack.append(name)
         try:
-            yield Fault(self._machine, self._disk, name, since)
+            yield Fault(self._machine, self._disk, name, since, failed)
         finally:
             self._lift(name, below)
 
@@ -229,6 +235,16 @@ class DiskFaults:
     def _attach(self, node: str) -> None:
         path = f"/machine/peripheral/{self._disk.device}"
         self._machine.qmp.execute("qom-set", path=path, property="drive", value=node)
+
+
+def _failed_operations(machine: Machine, disk: Disk) -> int:
+    """How many operations of a disk's device have failed, by QEMU's statistics, since the machine was started."""
+    for device in machine.qmp.execute("query-blockstats"):
+        # By its id or its path in QEMU's tree, whichever the device gives; virtio's disk is a part of its device.
+        if device.get("qdev", "").removesuffix("/virtio-backend").rpartition("/")[2] == disk.device:
+            counts: Mapping[str, Any] = device["stats"]
+            return sum(n for name, n in counts.items() if name.startswith("failed_") and name.endswith("_operations"))
+    raise HostError(f"QEMU has no statistics of the disk {disk.name}", details=(f"its device: {disk.device}",))
 
 
 def error_rules(

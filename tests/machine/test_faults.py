@@ -54,13 +54,13 @@ def test_only_the_sectors_named_fail(faults, codes):
     beside = READ.replace(f"skip={PLACE}", f"skip={PLACE + 1}")
     with faults.errors(Operation.READ, sectors=range(PLACE * 8 + 3, PLACE * 8 + 4)) as fault:
         assert (codes(READ), codes(beside)) == ([1], [0])
-        assert len(fault.hits) == 1
+        assert fault.failures == 1
 
 
 def test_so_many_operations_fail_and_no_more(faults, codes):
     with faults.errors(Operation.READ, sectors=range(PLACE * 8, PLACE * 8 + 1), count=2) as fault:
         assert codes(READ, times=4) == [1, 1, 0, 0]
-        assert len(fault.hits) == 2
+        assert fault.failures == 2
 
 
 def test_a_full_disk_refuses_writes_for_want_of_room(faults, codes):
@@ -190,7 +190,7 @@ def test_an_ahci_disk_fails_so_often_and_no_more(at_work):
     machine, says = at_work(Bus.IDE)
     with DiskFaults(machine, "data").errors(Operation.READ, sectors=range(2048, 2049), count=2) as fault:
         assert says("WR")
-        assert len(fault.hits) == 2
+        assert fault.failures == 2
 
 
 def test_an_ahci_disk_that_is_write_protected_can_be_read(at_work):
