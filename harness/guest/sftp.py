@@ -26,6 +26,8 @@ from harness.guest.errors import ConnectionLost, CredentialsRefused, NoAnswer, T
 from harness.machine.deadlines import Deadline, DeadlineError, Deadlines, Wait
 
 _FORBIDDEN = frozenset('<>:"|?*') | {chr(code) for code in range(32)}
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])( *\..*)?", re.IGNORECASE)
+"""Names that are devices in every folder, whatever extension follows (Windows' naming conventions)."""
 _PATIENCE = 2.0
 """Seconds for one try to connect at first: what was sent before the guest could hear it comes much later."""
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
@@ -222,10 +224,14 @@ def split(windows_path: str) -> tuple[str, tuple[str, ...]]:
     """The drive's letter and the names below it; TransferError for what is no plain full path of a file."""
     path = PureWindowsPath(windows_path)
     drive, parts = path.drive.rstrip(":").upper(), path.parts[1:]
-    plain = path.is_absolute() and len(drive) == 1 and bool(parts) and not path.is_reserved()
-    if not plain or any(part == ".." or set(part) & _FORBIDDEN or part != part.rstrip(". ") for part in parts):
+    plain = path.is_absolute() and len(drive) == 1 and bool(parts) and all(map(_is_plain_name, parts))
+    if not plain:
         raise TransferError(f"{windows_path!r} is no full path of the guest", hint=r"a path such as C:\fltlab\file.bin")
     return drive, parts
+
+
+def _is_plain_name(part: str) -> bool:
+    return part == part.rstrip(". ") and not set(part) & _FORBIDDEN and not _DEVICE.fullmatch(part)
 
 
 def digest_command(windows_path: str) -> str:

@@ -156,7 +156,8 @@ def test_names_are_found_without_case_as_winrm_finds_them(session: SftpSession, 
 @pytest.mark.parametrize(
     "path",
     [r"V:\..\outside", r"V:\a\..\..\outside", r"\outside", "outside", "V:outside", "V:", "V:\\", r"V:\a:stream",
-     "V:\\a\n", r"V:\a?", r"\\server\share\a", r"\\?\V:\a", r"V:\nul", r"V:\a.", "V:\\a \\b"],
+     "V:\\a\n", r"V:\a?", r"\\server\share\a", r"\\?\V:\a", r"V:\nul", r"V:\com1.log", r"V:\aux\a",
+     r"V:\a.", "V:\\a \\b"],
 )  # fmt: skip
 def test_a_path_that_is_not_plain_is_refused_before_anything_is_sent(path: str):
     with pytest.raises(TransferError, match="no full path"):
