@@ -57,7 +57,8 @@ def https(tmp_path: Path) -> Iterator[tuple[int, str]]:
 
         def answer() -> None:
             client, _ = listener.accept()
-            with context.wrap_socket(client, server_side=True) as tls:
+            # Who has seen the certificate may just hang up.
+            with client, contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as tls:
                 tls.recv(1)
 
         thread = threading.Thread(target=answer)
@@ -89,7 +90,7 @@ def test_a_request_gets_through_to_the_certificate_that_is_trusted(tmp_path: Pat
             for _ in range(2):  # the look at the certificate, and the request
                 client, _ = listener.accept()
                 with client, contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as tls:
-                    asked.append(tls.recv(12))
+                    asked.extend(filter(None, [tls.recv(12)]))
 
         thread = threading.Thread(target=answer)
         thread.start()
@@ -98,7 +99,7 @@ def test_a_request_gets_through_to_the_certificate_that_is_trusted(tmp_path: Pat
             session.run("ver")
         thread.join()
 
-    assert asked == [b"", b"POST /wsman "]
+    assert asked == [b"POST /wsman "]
 
 
 def test_another_certificate_is_refused_and_not_kept(https: tuple[int, str], tmp_path: Path) -> None:
