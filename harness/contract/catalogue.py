@@ -9,6 +9,9 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+DRIVER_DOCUMENTATION = "https://learn.microsoft.com/windows-hardware/drivers"
+"""Where the pages are published that rules.yaml names as sources."""
+
 RuleId = Annotated[str, StringConstraints(pattern=r"^[A-Z]+(-[A-Z]+)*-\d\d$")]
 
 
@@ -57,6 +60,12 @@ class Rule(BaseModel):
     open_question: str | None = None
     note: str | None = None
     inferred: bool = False
+
+    @property
+    def address(self) -> str:
+        """Where Microsoft publishes the rule's source."""
+        page = self.source.removesuffix(".md")
+        return f"{DRIVER_DOCUMENTATION}/{f'ddi/{page}' if page.startswith('fltkernel/') else page}"
 
 
 class Catalogue(BaseModel):

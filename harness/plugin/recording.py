@@ -159,7 +159,7 @@ def write_reports(directory: Path, provenance: Provenance, records: list[TestRec
 
     guarded = load_proven()
     summary = summarise(records, guarded, seconds)
-    rules = {rule.id: RuleText(rule.statement, rule.source, core=rule.core) for rule in load_catalogue().rules}
+    rules = {rule.id: RuleText(rule.statement, rule.source, rule.address) for rule in load_catalogue().rules}
     write_run_json(directory, provenance, summary)
     write_junit(directory, provenance, records, guarded)
     write_html(directory, provenance, records, summary, guarded, rules)

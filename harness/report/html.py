@@ -1,5 +1,6 @@
 """report.html: one page without any other file, with the callback timeline of each test and the matrix of rules."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.report.provenance import Provenance
-from harness.report.records import TestRecord
+from harness.report.records import Outcome, TestRecord
 from harness.report.summary import RuleVerdict, Summary, by_suite, rule_verdicts
-from harness.report.timeline import TimelineOperation, read_timeline
+from harness.report.timeline import HEADING, TimelineOperation, read_timeline
 
 FILE_NAME = "report.html"
+_TIMELINE = re.compile(rf"^--- {HEADING}\n.*?(?=^--- |\Z)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,15 @@ class RuleText:
 
     statement: str
     source: str
-    core: bool
+    address: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What went wrong, and the tests in which it did: their places on the page and their names."""
+
+    message: str
+    tests: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,10 @@ def write_html(
         suites=by_suite(records),
         guests=list(dict.fromkeys(record.guest for record in records)),
         matrix=_matrix(records, guarded, rules),
+        troubles=_troubles(records),
+        places=_places(records),
         timelines=_timelines(directory, records),
+        explained=_explained,
     )
     path = directory / FILE_NAME
     path.write_text(page, encoding="utf-8")
@@ -76,6 +89,25 @@ def _matrix(records: Sequence[TestRecord], guarded: frozenset[str], rules: Mappi
         )
         for rule in [*named, *unknown]
     ]
+
+
+def _places(records: Sequence[TestRecord]) -> dict[str, str]:
+    return {record.nodeid: f"test-{number}" for number, record in enumerate(records, start=1)}
+
+
+def _troubles(records: Sequence[TestRecord]) -> list[Trouble]:
+    """What went wrong, each with all the tests in which it did, in the order in which it came up."""
+    places = _places(records)
+    tests: dict[str, list[tuple[str, str]]] = {}
+    for record in records:
+        if record.outcome in {Outcome.FAILED, Outcome.ERROR}:
+            tests.setdefault(record.message or record.outcome.value, []).append((places[record.nodeid], record.name))
+    return [Trouble(message, names) for message, names in tests.items()]
+
+
+def _explained(record: TestRecord, timeline: Sequence[TimelineOperation]) -> str:
+    """What was printed of a failure, without the timeline if the page shows it anyway."""
+    return _TIMELINE.sub("", record.details).strip() if timeline else record.details
 
 
 def _timelines(directory: Path, records: Sequence[TestRecord]) -> dict[str, list[TimelineOperation]]:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FILE_NAME = "timeline.json"
+HEADING = "callback timeline"
+"""Above the last of a test's timelines, in what is printed when it fails."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,17 @@ def test_every_rule_names_a_page():
     ] == []
 
 
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ("ifs/pending-an-i-o-operation.md", "https://learn.microsoft.com/windows-hardware/drivers/ifs/pending-an-i-o-operation"),
+        ("fltkernel/nf-fltkernel-fltreadfile", "https://learn.microsoft.com/windows-hardware/drivers/ddi/fltkernel/nf-fltkernel-fltreadfile"),
+    ],
+)  # fmt: skip
+def test_a_rule_knows_where_its_page_is_published(source: str, address: str):
+    assert CATALOGUE["REG-01"].model_copy(update={"source": source}).address == address
+
+
 def test_an_obligation_says_what_breaking_it_leads_to_and_a_guarantee_does_not():
     for rule in CATALOGUE.rules:
         assert (rule.violation is not None) == (rule.kind is Kind.OBLIGATION), rule.id

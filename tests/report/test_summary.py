@@ -7,12 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.report.html import RuleText, write_html
 from harness.report.provenance import Provenance, read_run_json, write_run_json
 from harness.report.records import Outcome, TestRecord
 from harness.report.summary import RuleVerdict, rule_verdicts, summarise
 from harness.report.table import tables
-from harness.report.timeline import TimelineOperation, TimelineRow, write_timeline
 
 HERE = Path(__file__).parent
 GUARDED = frozenset({"PRE-COMP-01", "PRE-COMP-02", "IRQL-05"})
@@ -72,23 +70,3 @@ def test_the_tables_at_the_end(records: list[TestRecord]):
     assert [line.rstrip() for line in out.getvalue().splitlines()] == (
         HERE / "golden" / "tables.txt"
     ).read_text().splitlines()
-
-
-def test_the_page_shows_timelines_rules_and_the_notice(
-    tmp_path: Path, provenance: Provenance, records: list[TestRecord]
-):
-    folder = tmp_path / "tests" / "test_status"
-    folder.mkdir(parents=True)
-    row = TimelineRow(3.1, "4:1288", "completion <370030>", "pre", "PASSIVE", "COMPLETE", "0xC0000022 ACCESS_DENIED")
-    write_timeline(folder, [TimelineOperation("CREATE secret.txt (IRP)", (row,))])
-    rules = {"PRE-COMP-02": RuleText("The status is the one above sees.", "ifs/completing.md", core=True)}
-
-    page = write_html(tmp_path, provenance, records, summarise(records, GUARDED, 9.0), GUARDED, rules).read_text()
-
-    assert "CREATE secret.txt (IRP)" in page
-    assert "completion &lt;370030&gt;" in page
-    assert "The status is the one above sees." in page
-    assert "not of Windows" in page
-    assert "<markup>" not in page
-    assert "http://" not in page
-    assert "https://" not in page
