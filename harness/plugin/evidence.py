@@ -11,7 +11,7 @@ from harness.plugin.facts import FACTS, ItemFacts
 from harness.plugin.lab import IoRun, Lab
 from harness.plugin.run import RUN, Run
 from harness.report.compare import SCENE
-from harness.report.timeline import TimelineOperation, TimelineRow, write_timeline
+from harness.report.timeline import HEADING, TimelineOperation, TimelineRow, write_timeline
 
 LAB = pytest.StashKey[Lab]()
 
@@ -31,7 +31,7 @@ def pytest_runtest_makereport(
         with run.storing():
             _keep(run, item, facts, history, io=report.failed or run.settings.keep_io)
     if report.failed:
-        report.sections += list(_sections(run, item, facts, history))
+        report.sections += list(_sections(run, item, facts, history, told=report.longreprtext))
     report.__dict__["fltlab"]["folder"] = facts.folder
     return report
 
@@ -79,16 +79,19 @@ def _operations(io: IoRun) -> Iterable[TimelineOperation]:
         yield TimelineOperation(title=note, rows=())
 
 
-def _sections(run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun]) -> Iterable[tuple[str, str]]:
+def _sections(
+    run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun], *, told: str
+) -> Iterable[tuple[str, str]]:
+    """What is printed below a failure; `told` says something already."""
     from harness.contract import load_catalogue
 
     catalogue = load_catalogue()
-    rules = [catalogue[rule] for rule in facts.rules if rule in catalogue]
+    rules = [catalogue[rule] for rule in facts.rules if rule in catalogue and catalogue[rule].statement not in told]
     if rules:
         said = (f"{rule.id}  {rule.statement}\n  source: {rule.source}" for rule in rules)
         yield "what the documentation says", "\n".join(said)
     if history:
-        yield "callback timeline", str(history[-1].trace)
+        yield HEADING, str(history[-1].trace)
     yield "again", " ".join(_again(run, item, facts))
 
 

@@ -44,7 +44,7 @@ class KernelWatch:
 def _error(findings: list[dict[str, Any]]) -> DriverError:
     first = findings[0]
     rule = f"{first['rule']} violated: " if first.get("rule") else ""
-    details = [_line(finding) for finding in findings]
+    details = [f"also found: {_line(finding)}" for finding in findings[1:]]
     catalogue = load_catalogue()
     if str(first.get("rule")) in catalogue:
         known = catalogue[str(first["rule"])]
@@ -54,4 +54,4 @@ def _error(findings: list[dict[str, Any]]) -> DriverError:
 
 
 def _line(finding: dict[str, Any]) -> str:
-    return f"found by the kernel: {finding.get('rule') or 'no rule'}: {finding.get('driver')} {finding.get('text')}"
+    return f"{finding.get('rule') or 'no rule'}: {finding.get('driver') or 'no driver'} {finding.get('text')}"

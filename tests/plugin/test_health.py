@@ -64,6 +64,17 @@ def test_a_finding_that_was_told_of_is_asked_for_and_raised_once(guest: Guest, w
     assert guest.asked == 1
 
 
+def test_of_several_findings_the_first_is_the_error_and_the_others_are_added(guest: Guest, watch: KernelWatch):
+    guest.kept = [FINDING, {**FINDING, "rule": "IRQL-08", "text": "resumes at DISPATCH_LEVEL"}]
+    guest.program(told=2)
+
+    with pytest.raises(DriverError) as caught:
+        watch.check()
+
+    assert str(caught.value).count("holds an operation that nobody completed") == 1
+    assert "also found: IRQL-08: pending resumes at DISPATCH_LEVEL" in caught.value.details
+
+
 def test_a_command_that_did_not_tell_is_no_proof_of_anything(guest: Guest, watch: KernelWatch):
     guest.program(told=0)
     guest.program(told=None)
