@@ -71,10 +71,14 @@ class RuleBuilder:
 
 
 class FilterHandle:
-    """One minifilter of the stack, by its label. A black box (`control: none`) has no port, and takes no rules."""
+    """One minifilter of the stack, by its label. A black box (`control: none`) has no port, and takes no rules.
 
-    def __init__(self, label: str, *, has_port: bool = True, captures_prints: bool = False) -> None:
+    `service` is what the guest calls it: the name to load and unload it by.
+    """
+
+    def __init__(self, label: str, service: str, *, has_port: bool = True, captures_prints: bool = False) -> None:
         self.label = label
+        self.service = service
         self._has_port = has_port
         self._captures_prints = captures_prints
         self._rules: list[str] = []

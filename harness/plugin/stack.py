@@ -75,6 +75,7 @@ class Stack:
         self._plan: StackPlan | None = None
         self._deployment: Deployment | None = None
         self._ports: dict[str, bool] = {}
+        self._services: dict[str, str] = {}
         self._hashes: dict[str, str] = {}
         self._captures: str | None = None
         self._has_probe = False
@@ -96,7 +97,7 @@ class Stack:
         if plan != self._plan:
             self._replace(plan, built)
         handles = (
-            FilterHandle(label, has_port=has_port, captures_prints=label == self._captures)
+            FilterHandle(label, self._services[label], has_port=has_port, captures_prints=label == self._captures)
             for label, has_port in self._ports.items()
         )
         return DeployedStack(tuple(handles), dict(self._hashes))
@@ -121,10 +122,11 @@ class Stack:
         self._deployment = Deployment(self._guest, stack, files)
         self._deployment.deploy()
         self._has_probe = True
-        self._keep(plan, stack)
+        self._keep(plan, self._deployment.stack)  # what came by an INF has the names that are in it
 
     def _keep(self, plan: StackPlan, stack: Sequence[DriverUnderTest]) -> None:
         self._plan = plan
         self._ports = {item.entry.label: item.driver.package.control is Control.FLTLAB for item in stack}
+        self._services = {item.entry.label: item.entry.service for item in stack}
         self._hashes = {item.driver.name: item.driver.sha256 for item in stack}
         self._captures = capturing(stack)

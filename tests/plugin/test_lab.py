@@ -58,7 +58,13 @@ def volume() -> Volume:
 
 @pytest.fixture
 def lab(probe: Probe, volume: Volume) -> Lab:
-    return Lab([FilterHandle("above"), FilterHandle("completion")], volume, probe, lambda: None, [])
+    return Lab(
+        [FilterHandle("above", "fltlab-above"), FilterHandle("completion", "fltlab-completion")],
+        volume,
+        probe,
+        lambda: None,
+        [],
+    )
 
 
 def test_rules_become_lines_before_the_steps_of_the_test(lab: Lab, probe: Probe):
@@ -94,7 +100,7 @@ def test_rules_become_lines_before_the_steps_of_the_test(lab: Lab, probe: Probe)
     ],
 )
 def test_every_answer_has_its_line(give, line: str):
-    handle = FilterHandle("m")
+    handle = FilterHandle("m", "fltlab-m")
     give(handle.when(IrpMajor.READ))
 
     assert handle.script == ["filter m", f"rule m major=read {line}"]
@@ -149,7 +155,7 @@ def test_a_label_that_the_stack_lacks_names_the_nearest(lab: Lab):
 
 
 def test_a_black_box_is_not_connected_to_and_takes_no_rules(volume: Volume, probe: Probe):
-    lab = Lab([FilterHandle("theirs", has_port=False)], volume, probe, lambda: None, [])
+    lab = Lab([FilterHandle("theirs", "theirs", has_port=False)], volume, probe, lambda: None, [])
 
     lab.io("flush f")
 
