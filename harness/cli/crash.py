@@ -8,6 +8,7 @@ import typer
 
 from harness.guest.dump import Symbols, read_crash
 from harness.minifilter.build import SUPPORT
+from harness.plugin.drivers import builds_of_users, output_of
 
 
 def crash(
@@ -18,7 +19,7 @@ def crash(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print the bug check of a dump, what its parameters mean, and the driver it points at (a guess)."""
-    found = read_crash(file, Symbols([SUPPORT.parent / "build" / "drivers", *(symbols or [])]))
+    found = read_crash(file, Symbols([output_of(SUPPORT), builds_of_users(), *(symbols or [])]))
     typer.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.lines()))
 
 

@@ -58,4 +58,14 @@ def output_of(root: Path) -> Path:
     if root == SUPPORT:
         return SUPPORT.parent / "build" / "drivers"
     key = hashlib.sha256(str(root).encode()).hexdigest()[:16]
-    return private_directory(home() / "builds") / key
+    return private_directory(builds_of_users()) / key
+
+
+def builds_of_users() -> Path:
+    """Where the drivers of all further directories are built."""
+    return home() / "builds"
+
+
+def symbol_directories(further: Sequence[Path]) -> list[Path]:
+    """Where the images and PDBs of a run's drivers are: fltlab's own and those of further directories."""
+    return [output_of(root) for root in (SUPPORT, *further)]

@@ -83,6 +83,13 @@ def _sections(
     run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun], *, told: str
 ) -> Iterable[tuple[str, str]]:
     """What is printed below a failure; `told` says something already."""
+    scene = getattr(item, "funcargs", {}).get("fltlab_scene")
+    if scene is not None and "+0x" in told:
+        from harness.plugin.places import places
+
+        found = places(told, scene)
+        if found:
+            yield "where that is", "\n".join(found)
     from harness.contract import load_catalogue
 
     catalogue = load_catalogue()

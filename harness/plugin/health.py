@@ -4,6 +4,7 @@ The reference kernel's verifier reports by driver and rule; a finding fails the 
 such things with a bug check, which the guest itself turns into an error.
 """
 
+from collections import Counter
 from typing import Any
 
 from harness.contract import load_catalogue
@@ -44,7 +45,8 @@ class KernelWatch:
 def _error(findings: list[dict[str, Any]]) -> DriverError:
     first = findings[0]
     rule = f"{first['rule']} violated: " if first.get("rule") else ""
-    details = [f"also found: {_line(finding)}" for finding in findings[1:]]
+    others = Counter(map(_line, findings[1:]))
+    details = [f"also found: {line}{f' ({count} times)' if count > 1 else ''}" for line, count in others.items()]
     catalogue = load_catalogue()
     if str(first.get("rule")) in catalogue:
         known = catalogue[str(first["rule"])]
@@ -54,4 +56,5 @@ def _error(findings: list[dict[str, Any]]) -> DriverError:
 
 
 def _line(finding: dict[str, Any]) -> str:
-    return f"{finding.get('rule') or 'no rule'}: {finding.get('driver') or 'no driver'} {finding.get('text')}"
+    rule = f"{finding['rule']}: " if finding.get("rule") else ""
+    return f"{rule}{finding.get('driver') or 'an undetermined driver'} {finding.get('text')}"

@@ -13,8 +13,7 @@ from harness.guest import Guest
 from harness.guest.debug import debugger_terminal, how_to_connect, open_gdb_stub
 from harness.guest.windows import WindowsBody
 from harness.machine.machine import Machine
-from harness.minifilter.build import SUPPORT
-from harness.plugin.drivers import output_of
+from harness.plugin.drivers import symbol_directories
 from harness.plugin.options import Settings
 
 TERMINAL = Path("/dev/tty")
@@ -41,7 +40,7 @@ def paused(guest: Guest, settings: Settings) -> list[str]:
     if not isinstance(machine, Machine):
         raise GuestError(f"{guest.name} is no machine of QEMU", hint="--guest reference")
     port = open_gdb_stub(machine)
-    symbols = [output_of(root) for root in (SUPPORT, *settings.drivers)]
+    symbols = symbol_directories(settings.drivers)
     return how_to_connect(port, guest.kind, symbols, terminal=debugger_terminal(machine))
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LEASE = pytest.StashKey["Lease"]()
 FOLDER = "guest"
 CRASH = "crash.txt"
+KERNEL = "kernel.json"
+_LAST_STEPS = 12
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -45,6 +47,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
                 from harness.plugin.pause import pause
 
                 pause(item, lease.guest, run.settings)
+            steps = last_steps(folder / FOLDER / KERNEL)
+            if steps:
+                report.sections.insert(0, ("what the kernel did last: time, thread, what", steps))
             crash = folder / FOLDER / CRASH
             if crash.exists():
                 report.sections.append((f"the dump of {facts.guest}", crash.read_text(encoding="utf-8")))
@@ -81,7 +86,7 @@ def save_guest(guest: "Guest", folder: Path) -> dict[str, str]:
 
     savers: dict[str, Callable[[Path], object]] = {"winrm.json": winrm}
     if guest.profile.kernel_status is not None:
-        savers["kernel.json"] = kernel
+        savers[KERNEL] = kernel
     if isinstance(guest.body, DaemonProcess):
         log = guest.body.log
         savers["daemon.log"] = lambda path: path.write_bytes(log.read_bytes())
@@ -93,6 +98,16 @@ def save_guest(guest: "Guest", folder: Path) -> dict[str, str]:
     if isinstance(body, WindowsBody) and body.crash is not None:  # last: the machine may end for it
         missing |= save_each({CRASH: lambda path: _save_crash(body, path)}, folder)
     return missing
+
+
+def last_steps(status: Path) -> str:
+    """What a reference kernel that has stopped did last, one thing a line; empty for one that runs."""
+    if not status.is_file():
+        return ""
+    document = json.loads(status.read_text(encoding="utf-8"))
+    if document.get("state") not in {"bugcheck", "hang"}:
+        return ""
+    return "\n".join(map(str, document.get("trace", ())[-_LAST_STEPS:]))
 
 
 def _save_crash(body: "WindowsBody", path: Path) -> None:

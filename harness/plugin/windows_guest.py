@@ -47,8 +47,9 @@ from harness.machine.qmp import Event
 from harness.machine.spec import MachineSpec
 from harness.machine.templates import Template
 from harness.machine.tpm import Tpm
-from harness.minifilter.build import SUPPORT, BuiltDriver
+from harness.minifilter.build import BuiltDriver
 from harness.minifilter.package import DriverPackage
+from harness.plugin.drivers import symbol_directories
 from harness.plugin.options import FILE_SYSTEM_MARK, Settings
 from harness.plugin.provider import Opened
 from harness.plugin.scene import Scene
@@ -233,7 +234,7 @@ class WindowsProvider:
                 return after
 
             path, said = harvest(CrashedMachine(machine, event), again, folder)
-            symbols = Symbols([SUPPORT.parent / "build" / "drivers", *self._settings.drivers])
+            symbols = Symbols(symbol_directories(self._settings.drivers))
             (folder / "dump.txt").write_text("\n".join(said) + "\n", encoding="utf-8")
             return read_crash(path, symbols, loaded[0].drivers_under_test)
 

@@ -17,7 +17,52 @@ MUST_FAIL = {
     "test_a_completed_write_leaves_the_file_as_it_was",
     "test_the_filter_that_completes_gets_no_post_of_its_own",
 }
+PLACE = r"^fltlab-passthrough\+0x[0-9a-f]+  GuardPreCreate \[guard\.c:{}\]$"
 ROW = r"^ +\d+\.\d +\d+:\d+.* completion +pre +PASSIVE +SUCCESS_WITH_CALLBACK +-$"
+
+
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`fltlab run` on a local guest, with the drivers below a folder; what it leaves is in `run` there."""
+    command = [sys.executable, "-P", "-m", "harness.cli", "run", *options, "--guest", "reference-local"]
+    more = ["--drivers", ".", "--out", "run", "-p", "no:cacheprovider"]
+    return subprocess.run([*command, *more], cwd=folder, text=True, capture_output=True, check=False)
+
+
+def guard_with(folder: Path, line: str) -> int:
+    """Put the example driver into a folder, with one more line in its callback; the number of that line."""
+    example = ROOT / "docs" / "examples" / "guard"
+    before = "    ACCESS_MASK Wanted"
+    source = (example / "guard.c").read_text()
+    number = source[: source.index(before)].count("\n") + 2
+    first, rest = source[source.index(before) :].split("\n", 1)
+    (folder / "guard.c").write_text(f"{source[: source.index(before)]}{first}\n{line}\n{rest}")
+    (folder / "driver.yaml").write_text((example / "driver.yaml").read_text())
+    return number
+
+
+def test_a_driver_of_ones_own_that_leaks_is_found_when_it_is_unloaded(tmp_path: Path):
+    line = guard_with(tmp_path, "    ExAllocatePoolWithTag(NonPagedPoolNx, 100, 'kaeL');")
+
+    ran = run(tmp_path, str(ROOT / "suites/workload/test_unload.py"), "--replace", "passthrough=guard")
+
+    assert ran.returncode == ExitCode.FAILED, ran.stdout + ran.stderr
+    assert "leak at unload: a 100-byte nonpaged pool block, tag 'Leak'" in ran.stdout
+    assert re.search(
+        rf"^fltlab-passthrough\+0x[0-9a-f]+  GuardPreCreate \[guard\.c:{line}\]$", ran.stdout, re.MULTILINE
+    )
+
+
+def test_a_driver_of_ones_own_that_faults_is_told_by_function_line_and_operation(tmp_path: Path):
+    line = guard_with(tmp_path, "    *(volatile int *)16 = 1;")
+
+    ran = run(tmp_path, str(ROOT / "suites/workload/test_unload.py"), "--replace", "passthrough=guard")
+
+    assert ran.returncode == ExitCode.FAILED, ran.stdout + ran.stderr
+    assert "bug check SYSTEM_SERVICE_EXCEPTION (0x3B) in driver fltlab-passthrough" in ran.stdout
+    assert re.search(
+        rf"^fltlab-passthrough\+0x[0-9a-f]+  GuardPreCreate \[guard\.c:{line}\]$", ran.stdout, re.MULTILINE
+    )
+    assert re.search(r"^\d+ \d+ 0x[0-9a-f]+ CREATE .*fltlab-passthrough@\S+: pre$", ran.stdout, re.MULTILINE)
 
 
 def test_a_completion_driver_that_returns_with_callback_fails_named_tests_with_a_timeline(tmp_path: Path):
@@ -28,15 +73,8 @@ def test_a_completion_driver_that_returns_with_callback_fails_named_tests_with_a
     (tmp_path / "broken" / "driver.yaml").write_text(
         "name: broken\ndescription: completion, broken on purpose\nsources: [broken.c]\ncommon: true\n"
     )
-    command = [sys.executable, "-P", "-m", "harness.cli", "run", "completion", "--guest", "reference-local"]
 
-    ran = subprocess.run(
-        [*command, "--drivers", ".", "--replace", "completion=broken", "--out", "run", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    ran = run(tmp_path, "completion", "--replace", "completion=broken")
 
     records = {record.name: record for record in read_journal(tmp_path / "run")}
     assert ran.returncode == ExitCode.FAILED, ran.stdout + ran.stderr

@@ -55,7 +55,7 @@ class Symbols:
             return Location(address)
         offset = address - module.base
         image = self.image_of(module)
-        function, source = _symbolize(image, offset) if image is not None else (None, None)
+        function, source = symbolize(image, offset) if image is not None else (None, None)
         return Location(address, module.name, offset, image.stem if image is not None else None, function, source)
 
     def image_of(self, module: Module) -> Path | None:
@@ -84,8 +84,8 @@ def build_of(image: Path) -> tuple[int, int] | None:
     return int(headers.FILE_HEADER.TimeDateStamp), int(headers.OPTIONAL_HEADER.SizeOfImage)
 
 
-def _symbolize(image: Path, offset: int) -> tuple[str | None, str | None]:
-    """Function and `file:line` of an offset in an image; nothing where llvm-symbolizer is missing or knows nothing."""
+def symbolize(image: Path, offset: int) -> tuple[str | None, str | None]:
+    """Function and `file:line` of an offset in an image with its PDB beside it; nothing where nobody knows them."""
     program = find_first(SYMBOLIZERS)
     if program is None:
         return None, None
