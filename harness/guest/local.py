@@ -38,7 +38,7 @@ class DaemonProcess:
         with self.log.open("ab") as log:
             # A group of its own: the kernel is in it too, and goes with it.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "harness.reference.daemon", "--config", str(configuration), "--end-with-stdin"],
+                [sys.executable, "-m", "harness.reference.guestd", "--config", str(configuration), "--end-with-stdin"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -67,8 +67,8 @@ def test_no_module_imports_from_a_floor_above() -> None:
         ("machine/qemu.py", "from harness import cli"),
         ("machine/qemu.py", "def late():\n    from harness.image.store import ImageStore"),
         ("machine/qemu.py", "from ..image.store import ImageStore"),
-        ("reference/flt/frames.py", "from harness.errors import HostError"),
-        ("reference/flt/frames.py", "from harness.contract import catalogue"),
+        ("reference/windows/fltmgr/frames.py", "from harness.errors import HostError"),
+        ("reference/windows/fltmgr/frames.py", "from harness.contract import catalogue"),
     ],
 )
 def test_an_import_from_above_is_noticed(module: str, source: str) -> None:

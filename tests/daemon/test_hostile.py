@@ -15,12 +15,12 @@ from requests_ntlm import HttpNtlmAuth
 
 from harness.guest import LocalGuest
 from harness.guest.winrm import WinRmSession
-from harness.reference.daemon import wsman
-from harness.reference.daemon.authentication import Authenticator
-from harness.reference.daemon.configuration import Configuration
-from harness.reference.daemon.http import Connection, Request, Response, Server
-from harness.reference.daemon.shells import MAX_FINISHED, MAX_INPUT, Command, Shell
-from harness.reference.daemon.wsman import Service
+from harness.reference.guestd import wsman
+from harness.reference.guestd.authentication import Authenticator
+from harness.reference.guestd.configuration import Configuration
+from harness.reference.guestd.http import Connection, Request, Response, Server
+from harness.reference.guestd.shells import MAX_FINISHED, MAX_INPUT, Command, Shell
+from harness.reference.guestd.wsman import Service
 from tests.daemon.conftest import CREATE, SHELL, Raw
 
 TIMED_OUT, TOO_MANY, BAD_ENVELOPE = 2150858793, 2150859173, 2150858760

@@ -10,8 +10,8 @@ import pytest
 
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.probe import ProbeResult, parse_probe
-from harness.reference.host import Host
-from harness.reference.system import System
+from harness.reference.process.host import Host
+from harness.reference.windows.system import System
 
 DRIVERS = [
     *("fltprobe", "observer", "passthrough", "completion", "pending", "synchronize", "fastio", "forgets-pended"),

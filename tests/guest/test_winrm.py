@@ -11,11 +11,11 @@ from harness.guest import Endpoint
 from harness.guest.errors import CommandTimeout, ConnectionLost, CredentialsRefused, NoAnswer, ShellGone, Unreachable
 from harness.guest.winrm import KEPT_COMMANDS, WinRmSession
 from harness.machine.deadlines import Deadlines
-from harness.reference.daemon.authentication import Authenticator
-from harness.reference.daemon.configuration import Configuration
-from harness.reference.daemon.http import Connection, Request, Response, Server
-from harness.reference.daemon.shells import MAX_INPUT, Command
-from harness.reference.daemon.wsman import Service
+from harness.reference.guestd.authentication import Authenticator
+from harness.reference.guestd.configuration import Configuration
+from harness.reference.guestd.http import Connection, Request, Response, Server
+from harness.reference.guestd.shells import MAX_INPUT, Command
+from harness.reference.guestd.wsman import Service
 
 PASSWORD = "a password of the test"
 

@@ -15,10 +15,10 @@ import pytest
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.events import EVENT_SIZE, Event, decode_event
 from harness.nt import IrpMajor, NtStatus
-from harness.reference.kernel import Kernel
-from harness.reference.loader import exports
-from harness.reference.loader.exports import FLTMGR, I32, NTOSKRNL, U16, U32, export
-from harness.reference.scheduler.requests import Call, KernelCode
+from harness.reference.machine.loader import exports
+from harness.reference.machine.loader.exports import FLTMGR, I32, NTOSKRNL, U16, U32, export
+from harness.reference.machine.scheduler.requests import Call, KernelCode
+from harness.reference.windows.kernel import Kernel
 
 FILTER, VOLUME, INSTANCE, SERVER_PORT, CLIENT_PORT = (0xFFFF_8000_0000_0000 + (n << 16) for n in range(5))
 PROCESS = 42

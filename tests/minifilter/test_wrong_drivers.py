@@ -12,8 +12,8 @@ from harness.contract import load_catalogue
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import Control, DriverPackage, find_packages
-from harness.reference.host import Host
-from harness.reference.system import System
+from harness.reference.process.host import Host
+from harness.reference.windows.system import System
 
 PACKAGES = {name: package for name, package in find_packages(SUPPORT).items() if package.violates}
 OPEN = "open f V:\\data.bin access=rw options=noncached\n"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.contract import load_guards
-from harness.reference.kernel import Kernel
-from harness.reference.mutants import load_mutants
+from harness.reference.windows.kernel import Kernel
+from harness.reference.windows.mutants import load_mutants
 
 REFERENCE = Path(__file__).resolve().parents[2] / "harness" / "reference"
 

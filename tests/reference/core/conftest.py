@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from harness.minifilter.toolchain import find_toolchain
-from harness.reference.kernel import Kernel
-from harness.reference.loader.drivers import Driver
-from harness.reference.scheduler.requests import Call
+from harness.reference.machine.scheduler.requests import Call
+from harness.reference.windows.io.driver_table import Driver
+from harness.reference.windows.kernel import Kernel
 
 ROOT = Path(__file__).parents[3]
 PRELUDE = """

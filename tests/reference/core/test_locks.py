@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.reference.verifier.stop import BugCheckStop, HangKind, HangStop
+from harness.reference.windows.verifier.stop import BugCheckStop, HangKind, HangStop
 
 DRIVER = """
 static ERESOURCE Resource;

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.nt import BugCheck
-from harness.reference.verifier.stop import BugCheckKind, BugCheckStop, HangKind, HangStop
+from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop, HangKind, HangStop
 
 DRIVER = """
 static KEVENT Never;

@@ -1,6 +1,6 @@
 """Which instructions of an image are replaced, and which bytes only look like them."""
 
-from harness.reference.loader.patches import RANDOM, READ_IRQL, WRITE_IRQL, Patch, find_patches
+from harness.reference.machine.loader.patches import RANDOM, READ_IRQL, WRITE_IRQL, Patch, find_patches
 
 READ_CR8 = bytes.fromhex("440f20c0")  # mov rax, cr8
 WRITE_CR8 = bytes.fromhex("450f22c1")  # mov cr8, r9

@@ -9,9 +9,9 @@ from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.probe import parse_probe
 from harness.minifilter.trace import Operation, Trace
 from harness.nt import IrpMajor, NtStatus, OperationClass, PreopStatus
-from harness.reference.host import Host
-from harness.reference.loader.exports import FLTMGR, find_export
-from harness.reference.system import System
+from harness.reference.machine.loader.exports import FLTMGR, find_export
+from harness.reference.process.host import Host
+from harness.reference.windows.system import System
 from tests.reference.user.conftest import Machine, service_key
 
 Built = dict[str, BuiltDriver]
@@ -181,6 +181,6 @@ def test_a_call_of_what_the_model_lacks_is_a_bug_check_of_its_own_kind(built: Bu
 
 def missing_name(length: int) -> bytes:
     """An export of FLTMGR.SYS of at most this length that the model does not implement, padded with NULs."""
-    names = (Path(__file__).parents[3] / "harness/reference/loader/export_names/fltmgr.txt").read_text().split()
+    names = (Path(__file__).parents[3] / "harness/reference/machine/loader/export_names/fltmgr.txt").read_text().split()
     name = next(name for name in names if len(name) <= length and find_export(FLTMGR, name) is None)
     return name.encode().ljust(length + 1, b"\0")

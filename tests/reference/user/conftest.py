@@ -10,8 +10,8 @@ import pytest
 
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.toolchain import find_toolchain
-from harness.reference.host import Host
-from harness.reference.system import System
+from harness.reference.process.host import Host
+from harness.reference.windows.system import System
 
 ROOT = Path(__file__).parents[3]
 PRELUDE = """

@@ -11,8 +11,8 @@ import pytest
 
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.probe import parse_probe
-from harness.reference.host import Host, serve
-from harness.reference.system import System
+from harness.reference.process.host import Host, serve
+from harness.reference.windows.system import System
 from tests.reference.user.conftest import Machine, service_key
 
 Built = dict[str, BuiltDriver]
@@ -205,7 +205,7 @@ def test_a_fault_of_the_kernel_itself_says_so_and_has_its_traceback(tmp_path: Pa
 )
 def test_a_wrong_command_line_is_one_clear_message(tmp_path: Path, arguments: list[str], message: str):
     done = subprocess.run(
-        [sys.executable, "-m", "harness.reference.host", "--volume", str(tmp_path), *arguments],
+        [sys.executable, "-m", "harness.reference.process.host", "--volume", str(tmp_path), *arguments],
         capture_output=True,
         text=True,
         check=False,

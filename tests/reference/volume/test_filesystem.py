@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.nt import NtStatus
-from harness.reference.volume.errors import VolumeError, status_of
-from harness.reference.volume.filesystem import CreateOptions, CreateResult, Disposition, FileSystem, OpenFile
-from harness.reference.volume.sharing import Access, Share
+from harness.reference.windows.fs.errors import VolumeError, status_of
+from harness.reference.windows.fs.filesystem import CreateOptions, CreateResult, Disposition, FileSystem, OpenFile
+from harness.reference.windows.fs.sharing import Access, Share
 
 READ_WRITE = Access.READ_DATA | Access.WRITE_DATA
 ALL = Share.READ | Share.WRITE | Share.DELETE

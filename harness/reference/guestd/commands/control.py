@@ -1,0 +1,103 @@
+"""What only a reference guest has: its kernel's options and state, and the identity a fork is given."""
+
+import base64
+import fcntl
+import json
+import os
+import struct
+import time
+
+from harness.reference.guestd import ssh
+from harness.reference.guestd.commands.table import Invocation, command
+from harness.reference.guestd.kernel_process import KernelBusy, KernelError, KernelGone
+
+RNDADDENTROPY = 0x40085203
+RNDRESEEDCRNG = 0x5207
+STATUS_SECONDS = 5.0
+
+
+@command("fltlab-kernel")
+def kernel(call: Invocation) -> int:
+    """`restart [--seed N] [--mutant NAME] [--policy K=V]`, `status`."""
+    words = list(call.words[1:])
+    if words[:1] == ["restart"]:
+        call.guest.restart_kernel(words[1:])
+        try:
+            call.guest.kernel.request("status", timeout=60)
+        except (KernelError, KernelGone, KernelBusy) as problem:
+            call.err(str(problem))
+            return 1
+        return 0
+    if words[:1] == ["status"]:
+        call.out(json.dumps(status(call)))
+        return 0
+    call.err("usage: fltlab-kernel restart [--seed N] [--mutant NAME] [--policy K=V] | status")
+    return 87
+
+
+def status(call: Invocation) -> dict[str, object]:
+    """The kernel's own word about itself, or why there is none: `state` is running, bugcheck, hang, busy or gone."""
+    try:
+        return {"state": "running", **call.guest.kernel.request("status", timeout=STATUS_SECONDS)}
+    except (KernelError, KernelBusy, KernelGone) as problem:
+        return state_of(problem)
+
+
+def state_of(problem: KernelError | KernelBusy | KernelGone) -> dict[str, object]:
+    """What a failed request says of the kernel."""
+    if isinstance(problem, KernelBusy):
+        return {"state": "busy", "message": str(problem)}
+    if isinstance(problem, KernelGone):
+        return {"state": "gone", "message": str(problem)}
+    for kind in ("bugcheck", "hang"):
+        if kind in problem.answer:
+            return {"state": kind, **problem.answer}
+    return {"state": "running", "message": str(problem)}
+
+
+@command("fltlab-guest")
+def guest(call: Invocation) -> int:
+    """`identity` prints who this boot is; `forked` reads a fork's new identity from standard input."""
+    if list(call.words[1:2]) == ["identity"]:
+        call.out(
+            json.dumps(
+                {
+                    "boot_id": call.guest.configuration.boot_id,
+                    "time": time.time(),
+                    "random": os.urandom(16).hex(),
+                    "kind": "reference",
+                    "kernel_process": call.guest.kernel.alive,
+                }
+            )
+        )
+        return 0
+    if list(call.words[1:2]) == ["forked"]:
+        return _forked(call)
+    call.err("usage: fltlab-guest identity | forked < JSON")
+    return 87
+
+
+def _forked(call: Invocation) -> int:
+    """Take on the identity of a fork: clock, entropy, boot id, password, keys of the SSH server."""
+    configuration = call.guest.configuration
+    if configuration.ssh is None:  # its clock is the host's
+        call.err("this guest is a process of its host, and no machine that could be forked")
+        return 1
+    told = json.loads(call.command.read_all())
+    time.clock_settime(time.CLOCK_REALTIME, float(told["time"]))
+    _add_entropy(base64.b64decode(told["entropy"]))
+    configuration.boot_id = str(told["boot_id"])
+    configuration.password = str(told["password"])
+    ssh.new_keys.take(base64.b64decode(told["ssh_host_key"]), str(told["ssh_authorized_key"]))
+    call.out(json.dumps({"boot_id": configuration.boot_id}))
+    return 0
+
+
+def _add_entropy(entropy: bytes) -> None:
+    """Credit the kernel's pool and have its generator reseed at once: a fork begins with its template's state."""
+    descriptor = os.open("/dev/urandom", os.O_WRONLY)
+    try:
+        fcntl.ioctl(descriptor, RNDADDENTROPY, struct.pack("ii", len(entropy) * 8, len(entropy)) + entropy)
+        fcntl.ioctl(descriptor, RNDRESEEDCRNG)
+    finally:
+        os.close(descriptor)

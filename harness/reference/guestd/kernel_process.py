@@ -1,0 +1,222 @@
+"""The daemon's side of the reference kernel: starts it as a process apart, and speaks JSON lines with it.
+
+Kernels are forked by a nursery (nursery.py), which has loaded everything before. A kernel may hang, be stalled by its
+disk, or die: only who waits for an answer notices. One reader thread hands answers to the callers; standard error is
+kept for the report of a death.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO, Any
+
+STDERR_LINES = 200
+END_SECONDS = 5.0
+
+
+class KernelError(Exception):
+    """A request that the kernel answered with a failure; `answer` is its answer."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__(str(answer.get("message") or answer))
+        self.answer = answer
+
+    @property
+    def hresult(self) -> int | None:
+        """The HRESULT of a filter-manager call."""
+        value = self.answer.get("hresult")
+        return int(value) & 0xFFFFFFFF if value is not None else None
+
+
+class KernelGone(Exception):
+    """The kernel's process is not there any more."""
+
+
+class KernelBusy(Exception):
+    """The kernel did not answer in time; it may still be at work."""
+
+
+class Nursery:
+    """The process that forks kernels; started at once, so that it is warm when the first kernel is wanted."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", "harness.reference.process.nursery", str(theirs.fileno())]
+        if sys.flags.isolated:
+            run = "runpy.run_module('harness.reference.process.nursery', run_name='__main__', alter_sys=True)"
+            start = f"import runpy, sys; sys.path[:] = {sys.path!r}; {run}"
+            command = [sys.executable, "-I", "-S", "-c", start, str(theirs.fileno())]
+        with theirs:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+        self._asking = threading.Lock()
+        self._started: SimpleQueue[int | None] = SimpleQueue()
+        self._exits: dict[int, SimpleQueue[int]] = {}
+        self._reader = threading.Thread(target=self._read, name="nursery", daemon=True)
+        self._reader.start()
+
+    def fork(self, arguments: Sequence[str], streams: Sequence[int]) -> "Child":
+        """Fork a kernel with these standard streams. KernelGone if the nursery is not there any more."""
+        with self._asking:
+            try:
+                message = json.dumps({"arguments": list(arguments)}).encode()
+                socket.send_fds(self._control, [message], list(streams))
+                child = self._started.get() if self._reader.is_alive() else None
+            except OSError as error:
+                raise KernelGone(f"the process that starts kernels is gone: {error}") from error
+            if child is None:
+                raise KernelGone("the process that starts kernels is gone")
+            return Child(child, self._exits[child])
+
+    def stop(self) -> None:
+        """End the process; kernels are not ended by that."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(timeout=5)
+        self._control.close()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):
+            while message := self._control.recv(4096):
+                told = json.loads(message)
+                if "started" in told:
+                    self._exits[told["started"]] = SimpleQueue()
+                    self._started.put(told["started"])
+                else:
+                    self._exits[told["ended"]].put(told["code"])
+        self._started.put(None)
+
+
+class Child:
+    """A forked kernel's process, which is not ours to wait for."""
+
+    def __init__(self, pid: int, exits: "SimpleQueue[int]") -> None:
+        self.pid = pid
+        self._exits = exits
+        self._code: int | None = None
+
+    def wait(self, timeout: float) -> int | None:
+        """Its exit code; None if it has not ended in `timeout` seconds."""
+        if self._code is None:
+            with contextlib.suppress(Empty):
+                self._code = self._exits.get(timeout=timeout) if timeout > 0 else self._exits.get_nowait()
+        return self._code
+
+    def kill(self) -> None:
+        """End it, however it is."""
+        if self.wait(0) is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self.wait(END_SECONDS)
+
+
+class KernelProcess:
+    """One reference kernel, from its start to its end."""
+
+    def __init__(self, nursery: Nursery, volume: Path, options: Sequence[str] = ()) -> None:
+        self.options = tuple(options)
+        ours: list[IO[str]] = []
+        theirs: list[int] = []
+        for mode in ("w", "r", "r"):
+            read, write = os.pipe()
+            theirs.append(read if mode == "w" else write)
+            ours.append(open(write if mode == "w" else read, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - kept
+        self._stdin, self._stdout, self._stderr = ours
+        try:
+            self._child = nursery.fork(["--volume", str(volume), *options], theirs)
+        except KernelGone:
+            for stream in ours:
+                stream.close()
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, SimpleQueue[dict[str, Any] | None]] = {}
+        self._lock = threading.Lock()
+        self._errors: deque[str] = deque(maxlen=STDERR_LINES)
+        self._readers = [
+            threading.Thread(target=reader, daemon=True) for reader in (self._read_answers, self._read_errors)
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._child.wait(0) is None
+
+    def request(self, operation: str, *, timeout: float | None = None, **arguments: Any) -> dict[str, Any]:
+        """Ask the kernel and return the result of its answer.
+
+        KernelError: it refused, bug checked or hangs. KernelGone: it died. KernelBusy: no answer in `timeout` seconds.
+        """
+        answers: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        with self._lock:
+            number = next(self._numbers)
+            self._waiting[number] = answers
+            try:
+                self._stdin.write(json.dumps({"id": number, "op": operation, **arguments}) + "\n")
+                self._stdin.flush()
+            except (OSError, ValueError) as error:
+                self._waiting.pop(number, None)
+                raise KernelGone(self._obituary()) from error
+        if not self._readers[0].is_alive():
+            answers.put(None)
+        try:
+            answer = answers.get(timeout=timeout)
+        except Empty:
+            raise KernelBusy(f"the reference kernel has not answered {operation!r} within {timeout} s") from None
+        finally:
+            self._waiting.pop(number, None)
+        if answer is None:
+            raise KernelGone(self._obituary())
+        if not answer.get("ok"):
+            raise KernelError(answer)
+        result = answer.get("result")
+        return result if isinstance(result, dict) else {"value": result}
+
+    def stop(self) -> None:
+        """End the process, however it is."""
+        self._child.kill()
+        for reader in self._readers:
+            reader.join(timeout=5)
+        for stream in (self._stdin, self._stdout, self._stderr):
+            with contextlib.suppress(OSError):  # what was still unsent goes with the process
+                stream.close()
+
+    def _read_answers(self) -> None:
+        for line in self._stdout:
+            try:
+                answer = json.loads(line)
+            except ValueError:
+                self._errors.append(f"(on standard output) {line.rstrip()}")
+                continue
+            waiter = self._waiting.get(answer.get("id"))
+            if waiter is not None:
+                waiter.put(answer)
+        for waiter in list(self._waiting.values()):
+            waiter.put(None)
+
+    def _read_errors(self) -> None:
+        for line in self._stderr:
+            self._errors.append(line.rstrip())
+
+    def _obituary(self) -> str:
+        code: object = self._child.wait(END_SECONDS)
+        if code is None:
+            code = "unknown (its pipes are closed, it still runs)"
+        self._readers[1].join(timeout=2)
+        tail = "\n".join(list(self._errors)[-30:])
+        return f"the reference kernel's process ended with exit code {code}\n{tail}".rstrip()

@@ -1,0 +1,1 @@
+"""The computer: processor, memory, images, threads and time. It knows no Windows."""

@@ -1,0 +1,221 @@
+"""Where guest code meets Python: import calls, faults, and the counters it reads.
+
+An export that is a plain function finishes inside the hook, and the guest goes on without having left the emulator.
+Everything else stops the processor and leaves an *event* for the engine (scheduler/engine.py).
+"""
+
+from dataclasses import dataclass
+from struct import Struct
+from types import GeneratorType
+from typing import TYPE_CHECKING
+
+from harness.reference.machine.cpu.code import INDEX, RESULT, RETURN_INDEX, STACK_POINTER
+from harness.reference.machine.cpu.emulator import Emulator
+from harness.reference.machine.cpu.exceptions import GuestException
+from harness.reference.machine.loader.binding import MissingExport
+from harness.reference.machine.loader.exports import Export, Variadic
+from harness.reference.machine.loader.patches import RANDOM, READ_IRQL, WRITE_IRQL
+from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.windows.kernel import Kernel
+
+_HEAD = Struct("<QI")  # rsp, index
+_U64 = Struct("<Q")
+_M64 = (1 << 64) - 1
+_STACK_ARGUMENTS = 0x28
+NANOSECONDS_PER_CALL = 100
+
+assert INDEX == STACK_POINTER + 8
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A guest function that Python called has returned."""
+
+    value: int
+    stack_pointer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """An export is kernel code that may block."""
+
+    code: "KernelCode"
+    stack_pointer: int
+    export: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """An export has finished, but the processor is wanted for something else."""
+
+    value: int
+    stack_pointer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An export raised a structured exception in its caller."""
+
+    exception: GuestException
+    stack_pointer: int
+    export: str
+
+
+@dataclass(frozen=True, slots=True)
+class Faulted:
+    """An instruction faulted; `Emulator.recover` gives the registers."""
+
+    vector: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The kernel itself raised."""
+
+    error: BaseException
+    export: str
+
+
+GuestEvent = Returned | Suspended | Interrupted | Raised | Faulted | Failed
+
+
+class Traps:
+    """The hooks of the emulator."""
+
+    def __init__(self, kernel: "Kernel", emulator: Emulator) -> None:
+        self._kernel = kernel
+        self._emulator = emulator
+        self._tables = kernel.memory.tables
+        self._ram = kernel.memory.ram
+        kernel.memory.map(CALL_PAGE, PAGE_SIZE)
+        (self.page,) = kernel.memory.frames(CALL_PAGE, PAGE_SIZE)
+        self._table = kernel.exports.table
+        self._clock = kernel.clock
+        self.event: GuestEvent | None = None
+        self.stack_pointer = 0
+        """rsp at the entry of the export that runs now; 0 when none does."""
+        self.export: Export | MissingExport | None = None
+        self.irql_offset = 0
+        """Where the current processor's IRQL is in RAM."""
+        self.attention = False
+        """The processor is wanted: leave the guest after the current export."""
+        self.until_preemption = 1 << 60
+        """Import calls until the next seeded preemption."""
+        self.calls = 0
+        self.mixed = 0
+        """A running hash over all import calls: part of the trace's digest."""
+        emulator.set_hooks(self)
+
+    # -- import calls
+
+    def on_call(self, engine: int, data: int) -> None:
+        """The hook itself: everything in it is on the hot path."""
+        del engine, data
+        stack_pointer, index = _HEAD.unpack_from(self._ram, self.page + STACK_POINTER)
+        if index == RETURN_INDEX:
+            self._stop(Returned(_U64.unpack_from(self._ram, self.page)[0], stack_pointer))
+            return
+        entry = self._table[index]
+        self.calls += 1
+        self._clock.nanoseconds += NANOSECONDS_PER_CALL
+        self.mixed = hash((self.mixed, index, stack_pointer))
+        self.stack_pointer = stack_pointer
+        self.export = entry
+        try:
+            if self._ram[self.irql_offset] > entry.max_irql:
+                self._kernel.above_irql(entry)
+            if entry.simple:
+                result = entry.function(self._kernel, *entry.registers.unpack_from(self._ram, self.page))
+            else:
+                result = self._invoke(entry, stack_pointer)
+        except GuestException as exception:
+            self._stop(Raised(exception, stack_pointer, entry.name))
+        except BaseException as error:  # noqa: BLE001 - a hook must not raise; the engine raises it again
+            self._stop(Failed(error, entry.name))
+        else:
+            if type(result) is GeneratorType:
+                self._stop(Suspended(result, stack_pointer, entry.name))
+                return
+            value = result & _M64 if isinstance(result, int) else 0
+            self.until_preemption -= 1
+            if self.attention or self.until_preemption <= 0:
+                self._stop(Interrupted(value, stack_pointer))
+                return
+            _U64.pack_into(self._ram, self.page + RESULT, value)
+            if self._tables.dirty:
+                self._emulator.flush_tlb()
+        finally:
+            self.stack_pointer = 0
+
+    def _invoke(self, entry: Export | MissingExport, stack_pointer: int) -> object:
+        if isinstance(entry, MissingExport):
+            self._kernel.missing_export(entry)
+        arguments = entry.registers.unpack_from(self._ram, self.page)
+        if entry.stack is not None:
+            arguments += entry.stack.unpack(
+                self._kernel.memory.read(stack_pointer + _STACK_ARGUMENTS, entry.stack.size)
+            )
+        if entry.variadic:
+            return entry.function(self._kernel, *arguments, self._variadic(entry.parameters, stack_pointer))
+        return entry.function(self._kernel, *arguments)
+
+    def _variadic(self, first: int, stack_pointer: int) -> Variadic:
+        registers = Struct("<4Q").unpack_from(self._ram, self.page)
+        memory = self._kernel.memory
+
+        def fetch(index: int) -> int:
+            if index < len(registers):
+                return int(registers[index])
+            return memory.read_u64(stack_pointer + 8 + 8 * index)
+
+        return Variadic(fetch, first)
+
+    def _stop(self, event: GuestEvent) -> None:
+        self.event = event
+        self._emulator.stop()
+
+    # -- faults and instructions
+
+    def on_interrupt(self, vector: int) -> None:
+        if vector & 0xF0 == READ_IRQL:
+            self._emulator.write_register(vector & 15, self._ram[self.irql_offset])
+        elif vector & 0xF0 == WRITE_IRQL:
+            self._kernel.set_irql(self._emulator.read_register(vector & 15) & 15)
+            if self._tables.dirty:
+                self._emulator.flush_tlb()
+        elif vector & 0xF0 == RANDOM:
+            self._emulator.write_register(vector & 15, self._kernel.random.getrandbits(64))
+            self._emulator.set_carry()
+        else:
+            self._fault(vector)
+
+    def on_invalid_instruction(self) -> None:
+        self._fault(6)
+
+    def _fault(self, vector: int) -> None:
+        self.event = Faulted(vector)
+        self._emulator.stop()
+
+    def on_time_stamp(self) -> int:
+        return self._clock.stamp()
+
+    def on_cpuid(self, leaf: int, subleaf: int) -> tuple[int, int, int, int]:
+        """A plain x64 processor without what we cannot emulate."""
+        del subleaf
+        if leaf == 0:
+            return 1, *_text("GenuineIntel", 0, 8, 4)  # type: ignore[return-value]
+        if leaf == 1:
+            return 0x000006F0, self._kernel.processor.number << 24, 0x00802201, 0x078BFBFF
+        if leaf == 0x8000_0000:
+            return 0x8000_0001, 0, 0, 0
+        if leaf == 0x8000_0001:
+            return 0, 0, 0x00000001, 0x28100800
+        return 0, 0, 0, 0
+
+
+def _text(name: str, *offsets: int) -> tuple[int, ...]:
+    """A vendor string's registers."""
+    return tuple(int.from_bytes(name[at : at + 4].encode(), "little") for at in offsets)

@@ -1,0 +1,135 @@
+"""The export tables of a running kernel: from a module and a name to an address that guest code can call."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.reference.machine.cpu.code import (
+    CODE_EXPORTS,
+    CODE_FOR_USERS,
+    enter_thunk,
+    import_stub,
+    resume_thunk,
+    return_thunk,
+)
+from harness.reference.machine.loader.export_lists import is_known
+from harness.reference.machine.loader.exports import HAL, NTDLL, NTOSKRNL, Export, find_export
+from harness.reference.machine.memory.layout import KERNEL_DATA, KERNEL_STUBS, KERNEL_STUBS_SIZE, PAGE_SIZE
+
+if TYPE_CHECKING:
+    from harness.reference.machine.memory.memory import Memory
+
+_STUB_ALIGNMENT = 16
+_CF_CHECK = b"\xc3"  # ret
+_CF_DISPATCH = b"\xff\xe0"  # jmp rax
+
+
+@dataclass(frozen=True, slots=True)
+class MissingExport:
+    """A name that Windows exports and this kernel does not implement; calling it is a bug check of its own kind."""
+
+    module: str
+    name: str
+    max_irql: int = 15
+    simple: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GuardThunks:
+    """What the pointers of control flow guard are set to."""
+
+    check: int
+    dispatch: int
+
+
+class ExportBinder:
+    """Binds names to stubs, and stub indices to exports."""
+
+    def __init__(self, memory: "Memory") -> None:
+        self._memory = memory
+        self._stubs = KERNEL_STUBS
+        self._mapped = KERNEL_STUBS
+        self._data_next = KERNEL_DATA
+        memory.map(KERNEL_DATA, PAGE_SIZE)
+        self.table: list[Any] = [None]
+        """By stub index; 0 is the return thunk."""
+        self._addresses: dict[tuple[str, str], int] = {}
+        self._names: dict[int, str] = {}
+        self.enter = self._add_code(enter_thunk(), "enter")
+        self.leave = self._add_code(return_thunk(), "return")
+        self.resume = self._add_code(resume_thunk(), "resume")
+        self.guard_thunks = GuardThunks(self._add_code(_CF_CHECK, "guard check"), self._add_code(_CF_DISPATCH, "guard"))
+
+    def _add_code(self, code: bytes, name: str) -> int:
+        address = self._stubs
+        self._stubs += (len(code) + _STUB_ALIGNMENT - 1) & ~(_STUB_ALIGNMENT - 1)
+        if self._stubs > KERNEL_STUBS + KERNEL_STUBS_SIZE:
+            raise MemoryError("the room for import stubs is used up")
+        while self._mapped < self._stubs:
+            self._memory.map(self._mapped, PAGE_SIZE, writable=False, executable=True)
+            self._mapped += PAGE_SIZE
+        self._memory.patch(address, code)
+        self._names[address] = name
+        return address
+
+    def add_data(self, name: str, size: int, *, module: str = NTOSKRNL) -> int:
+        """Export a variable of `size` bytes; its address."""
+        address = self._data_next
+        self._data_next += (size + 15) & ~15
+        assert self._data_next <= KERNEL_DATA + PAGE_SIZE
+        self._addresses[module, name] = address
+        return address
+
+    def resolve(self, module: str, name: str) -> int | None:
+        """The address of an export; None if the module exports no such name in any Windows."""
+        module = module.lower()
+        key = (module, name)
+        address = self._addresses.get(key)
+        if address is None:
+            address = self._make(module, name)
+            if address is not None:
+                self._addresses[key] = address
+        return address
+
+    def address_of(self, module: str, name: str) -> int:
+        """The address of an export that is known to exist."""
+        address = self.resolve(module, name)
+        assert address is not None, name
+        return address
+
+    def is_implemented(self, module: str, name: str) -> bool:
+        """Whether an export can be called."""
+        return (
+            (module, name) in self._addresses
+            or find_export(module, name) is not None
+            or (module == NTOSKRNL and name in CODE_EXPORTS)
+        )
+
+    def _make(self, module: str, name: str) -> int | None:
+        if module == HAL:
+            # The HAL is part of ntoskrnl.exe since Windows 10 2004; its names are found there.
+            if find_export(HAL, name) is None and (name in CODE_EXPORTS or find_export(NTOSKRNL, name) is not None):
+                return self.resolve(NTOSKRNL, name)
+        elif name in CODE_EXPORTS and (module == NTOSKRNL or (module == NTDLL and name in CODE_FOR_USERS)):
+            return self._add_code(CODE_EXPORTS[name], name)
+        export: Export | MissingExport | None = find_export(module, name)
+        if export is None:
+            if not is_known(module, name):
+                return None
+            export = MissingExport(module, name)
+        index = len(self.table)
+        self.table.append(export)
+        return self._add_code(import_stub(index), name)
+
+    def name_at(self, address: int) -> str | None:
+        """Which stub an address is in."""
+        if not KERNEL_STUBS <= address < self._stubs:
+            return None
+        for start in range(address & ~(_STUB_ALIGNMENT - 1), KERNEL_STUBS - 1, -_STUB_ALIGNMENT):
+            if start in self._names:
+                return self._names[start]
+        return None
+
+    def bound(self) -> Iterator[Export | MissingExport]:
+        """Every export that some image imports (and Python implements or nobody does)."""
+        yield from (entry for entry in self.table if entry is not None)

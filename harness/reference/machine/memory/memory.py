@@ -1,0 +1,328 @@
+"""Guest memory as Python sees it: mapped pages, checked reads and writes, and what IRQL takes away.
+
+Reads and writes go to the RAM block directly. A touch of memory that is not mapped, of pageable memory at raised
+IRQL, or a write to read-only memory raises `PageFault`.
+"""
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Any
+
+from harness.reference.machine.cpu.exceptions import PageFault
+from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, PAGED_POOL, page_align
+from harness.reference.machine.memory.pagetables import PageTables
+
+_U8 = Struct("<B")
+_U16 = Struct("<H")
+_U32 = Struct("<I")
+_I32 = Struct("<i")
+_U64 = Struct("<Q")
+_I64 = Struct("<q")
+_UNICODE_STRING = Struct("<HH4xQ")
+_OFFSET = PAGE_SIZE - 1
+
+
+class _Pages(dict[int, int]):
+    """Page number to offset into RAM. Pageable pages are kept apart and found only while they may be touched."""
+
+    def __init__(self, pageable: dict[int, int]) -> None:
+        super().__init__()
+        self.pageable = pageable
+        self.resident = True
+
+    def __missing__(self, page: int) -> int:
+        if self.resident:
+            offset = self.pageable.get(page)
+            if offset is not None:
+                return offset
+        raise PageFault(page << PAGE_SHIFT)
+
+
+class Memory:
+    """The guest's virtual memory. One address space: processes differ only in who owns a range."""
+
+    def __init__(self, tables: PageTables) -> None:
+        self.tables = tables
+        self.ram = tables.ram
+        self._pageable_readable: dict[int, int] = {}
+        self._pageable_writable: dict[int, int] = {}
+        self._readable = _Pages(self._pageable_readable)
+        self._writable = _Pages(self._pageable_writable)
+        self._image_pages: set[int] = set()
+        """Pageable pages outside of paged pool: their entries are toggled one by one."""
+
+    # -- mapping
+
+    def map(
+        self,
+        address: int,
+        size: int,
+        *,
+        writable: bool = True,
+        executable: bool = False,
+        user: bool = False,
+        pageable: bool = False,
+        frames: Iterable[int] | None = None,
+    ) -> None:
+        """Map zeroed pages over [address, address + size), or `frames` where given (a second mapping)."""
+        supply = iter(frames) if frames is not None else None
+        for page in range(address >> PAGE_SHIFT, (address + page_align(size)) >> PAGE_SHIFT):
+            if page in self._readable or page in self._pageable_readable:
+                raise ValueError(f"{page << PAGE_SHIFT:#x} is mapped already")
+            frame = self.tables.allocate_frame() if supply is None else next(supply)
+            self.tables.set(page << PAGE_SHIFT, frame, writable=writable, executable=executable, user=user)
+            self._enter(page, frame, writable=writable, pageable=pageable)
+
+    def _enter(self, page: int, frame: int, *, writable: bool, pageable: bool) -> None:
+        (self._pageable_readable if pageable else self._readable)[page] = frame
+        if writable:
+            (self._pageable_writable if pageable else self._writable)[page] = frame
+        if pageable and page >> (39 - PAGE_SHIFT) != PAGED_POOL >> 39:
+            self._image_pages.add(page)
+            if not self._readable.resident:
+                self.tables.set_present(page << PAGE_SHIFT, present=False)
+
+    def _leave(self, page: int) -> int:
+        """Forget a page; its frame."""
+        frame = self._readable.pop(page, None)
+        if frame is None:
+            frame = self._pageable_readable.pop(page)
+            self._pageable_writable.pop(page, None)
+            self._image_pages.discard(page)
+        else:
+            self._writable.pop(page, None)
+        return frame
+
+    def protect(
+        self,
+        address: int,
+        size: int,
+        *,
+        writable: bool,
+        executable: bool = False,
+        user: bool = False,
+        pageable: bool = False,
+    ) -> None:
+        """Change the protection of mapped pages."""
+        for page in range(address >> PAGE_SHIFT, (address + size + _OFFSET) >> PAGE_SHIFT):
+            frame = self._leave(page)
+            self.tables.set(page << PAGE_SHIFT, frame, writable=writable, executable=executable, user=user)
+            self._enter(page, frame, writable=writable, pageable=pageable)
+
+    def unmap(self, address: int, size: int, *, keep_frames: bool = False) -> None:
+        """Unmap pages; their frames are free again unless they belong to another mapping."""
+        for page in range(address >> PAGE_SHIFT, (address + page_align(size)) >> PAGE_SHIFT):
+            frame = self._leave(page)
+            self.tables.clear(page << PAGE_SHIFT)
+            if not keep_frames:
+                self.tables.free_frame(frame)
+
+    def frames(self, address: int, size: int) -> list[int]:
+        """The page frames behind a range, for a second mapping. Raises PageFault."""
+        first, last = address >> PAGE_SHIFT, (address + max(size, 1) - 1) >> PAGE_SHIFT
+        return [self._readable[page] for page in range(first, last + 1)]
+
+    def is_mapped(self, address: int, size: int = 1, *, write: bool = False) -> bool:
+        """Whether a range can be read (or written) now."""
+        pages = self._writable if write else self._readable
+        first, last = address >> PAGE_SHIFT, (address + max(size, 1) - 1) >> PAGE_SHIFT
+        try:
+            for page in range(first, last + 1):
+                pages[page]
+        except PageFault:
+            return False
+        return True
+
+    def is_pageable(self, address: int) -> bool:
+        """Whether an address is in pageable memory."""
+        return address >> PAGE_SHIFT in self._pageable_readable
+
+    def set_resident(self, resident: bool) -> None:
+        """Give or take pageable memory: at DISPATCH_LEVEL and above nobody may touch it."""
+        if self._readable.resident is resident:
+            return
+        self._readable.resident = self._writable.resident = resident
+        for page in self._image_pages:
+            self.tables.set_present(page << PAGE_SHIFT, present=resident)
+        self.tables.set_region_present(PAGED_POOL, present=resident)
+
+    # -- bytes
+
+    def read(self, address: int, size: int) -> bytes:
+        """`size` bytes at `address`."""
+        within = address & _OFFSET
+        if within + size <= PAGE_SIZE:
+            try:
+                start = self._readable[address >> PAGE_SHIFT] + within
+            except PageFault:
+                raise PageFault(address) from None
+            return self.ram[start : start + size]
+        pieces = []
+        while size:
+            count = min(size, PAGE_SIZE - (address & _OFFSET))
+            pieces.append(self.read(address, count))
+            address += count
+            size -= count
+        return b"".join(pieces)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write `data` at `address`; nothing is written if any of it cannot be."""
+        within = address & _OFFSET
+        size = len(data)
+        if within + size <= PAGE_SIZE:
+            try:
+                start = self._writable[address >> PAGE_SHIFT] + within
+            except PageFault:
+                raise PageFault(address, write=True) from None
+            self.ram[start : start + size] = data
+            return
+        places = []
+        done = 0
+        while done < size:
+            at = address + done
+            count = min(size - done, PAGE_SIZE - (at & _OFFSET))
+            try:
+                places.append((self._writable[at >> PAGE_SHIFT] + (at & _OFFSET), done, count))
+            except PageFault:
+                raise PageFault(at, write=True) from None
+            done += count
+        for start, offset, count in places:
+            self.ram[start : start + count] = data[offset : offset + count]
+
+    def patch(self, address: int, data: bytes) -> None:
+        """Write regardless of protection: the loader and the debugger's way."""
+        for index, byte in enumerate(data):
+            at = address + index
+            page = at >> PAGE_SHIFT
+            frame = self._readable.get(page)
+            if frame is None:
+                frame = self._pageable_readable.get(page)
+            if frame is None:
+                raise PageFault(at, write=True)
+            self.ram[frame + (at & _OFFSET)] = byte
+
+    def patch_page(self, address: int, data: bytes | bytearray) -> None:
+        """Set the content of one whole page, regardless of protection."""
+        frame = self._readable.get(address >> PAGE_SHIFT)
+        if frame is None:
+            frame = self._pageable_readable[address >> PAGE_SHIFT]
+        self.ram[frame : frame + PAGE_SIZE] = bytes(data)
+
+    def read_physical(self, address: int, size: int) -> bytes:
+        """Read mapped memory whatever the IRQL: for the kernel's own checks."""
+        pieces = []
+        while size:
+            within = address & _OFFSET
+            count = min(size, PAGE_SIZE - within)
+            frame = self._readable.get(address >> PAGE_SHIFT)
+            if frame is None:
+                frame = self._pageable_readable[address >> PAGE_SHIFT]
+            pieces.append(self.ram[frame + within : frame + within + count])
+            address += count
+            size -= count
+        return b"".join(pieces)
+
+    # -- numbers
+
+    def unpack(self, layout: Struct, address: int) -> tuple[Any, ...]:
+        """Read the fields of a layout."""
+        within = address & _OFFSET
+        if within + layout.size > PAGE_SIZE:
+            return layout.unpack(self.read(address, layout.size))
+        try:
+            return layout.unpack_from(self.ram, self._readable[address >> PAGE_SHIFT] + within)
+        except PageFault:
+            raise PageFault(address) from None
+
+    def pack(self, layout: Struct, address: int, *values: int) -> None:
+        """Write the fields of a layout."""
+        within = address & _OFFSET
+        if within + layout.size > PAGE_SIZE:
+            self.write(address, layout.pack(*values))
+            return
+        try:
+            layout.pack_into(self.ram, self._writable[address >> PAGE_SHIFT] + within, *values)
+        except PageFault:
+            raise PageFault(address, write=True) from None
+
+    def read_u8(self, address: int) -> int:
+        return self.read(address, 1)[0]
+
+    def read_u16(self, address: int) -> int:
+        value: int = self.unpack(_U16, address)[0]
+        return value
+
+    def read_u32(self, address: int) -> int:
+        value: int = self.unpack(_U32, address)[0]
+        return value
+
+    def read_i32(self, address: int) -> int:
+        value: int = self.unpack(_I32, address)[0]
+        return value
+
+    def read_u64(self, address: int) -> int:
+        value: int = self.unpack(_U64, address)[0]
+        return value
+
+    def read_i64(self, address: int) -> int:
+        value: int = self.unpack(_I64, address)[0]
+        return value
+
+    def write_u8(self, address: int, value: int) -> None:
+        self.pack(_U8, address, value & 0xFF)
+
+    def write_u16(self, address: int, value: int) -> None:
+        self.pack(_U16, address, value & 0xFFFF)
+
+    def write_u32(self, address: int, value: int) -> None:
+        self.pack(_U32, address, value & 0xFFFF_FFFF)
+
+    def write_u64(self, address: int, value: int) -> None:
+        self.pack(_U64, address, value & 0xFFFF_FFFF_FFFF_FFFF)
+
+    # -- strings
+
+    def read_cstring(self, address: int, limit: int | None = None) -> bytes:
+        """The bytes before the first NUL, or `limit` bytes if no NUL comes before."""
+        return self._read_until(address, 1, limit)
+
+    def read_wide(self, address: int, limit: int | None = None) -> str:
+        """A NUL-terminated UTF-16 string, of at most `limit` characters."""
+        return self._read_until(address, 2, limit).decode("utf-16-le", "surrogatepass")
+
+    def _read_until(self, address: int, unit: int, limit: int | None) -> bytes:
+        pieces = bytearray()
+        left = limit * unit if limit is not None else 1 << 30
+        while left:
+            room = PAGE_SIZE - (address & _OFFSET)
+            chunk = self.read(address, min(left, room if room % unit == 0 else room + 1))
+            end = _find_nul(chunk, unit)
+            if end >= 0:
+                return bytes(pieces + chunk[:end])
+            pieces += chunk
+            address += len(chunk)
+            left -= len(chunk)
+        return bytes(pieces)
+
+    def read_unicode_string(self, address: int) -> str:
+        """The text of a UNICODE_STRING; "" for a null pointer."""
+        if not address:
+            return ""
+        length, _, buffer = _UNICODE_STRING.unpack(self.read(address, 16))
+        if not length:
+            return ""
+        return self.read(buffer, length).decode("utf-16-le", "surrogatepass")
+
+    def write_unicode_string(self, address: int, buffer: int, length: int, maximum: int) -> None:
+        """Fill in a UNICODE_STRING (lengths in bytes)."""
+        self.write(address, _UNICODE_STRING.pack(length, maximum, buffer))
+
+
+def _find_nul(chunk: bytes, unit: int) -> int:
+    """Offset of the first NUL unit, or -1."""
+    if unit == 1:
+        return chunk.find(0)
+    end = chunk.find(b"\0\0")
+    while end >= 0 and end % 2:
+        end = chunk.find(b"\0\0", end + 1)
+    return end

@@ -1,0 +1,129 @@
+"""Real x64 page tables over one block of RAM that Python and the emulated processor share.
+
+Unicorn cannot fetch from canonical kernel addresses with paging off, so paging is on, with four levels, NX and
+write protection. RAM is one `mmap`: Python reads and writes guest memory without a call into Unicorn.
+"""
+
+import ctypes
+import mmap
+from collections.abc import Callable
+from struct import Struct
+
+from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE
+
+PRESENT = 1 << 0
+WRITABLE = 1 << 1
+USER = 1 << 2
+ACCESSED_DIRTY = 0x60
+NO_EXECUTE = 1 << 63
+
+PHYSICAL_BASE = 0x100000
+"""Physical address of the first byte of RAM."""
+
+_U64 = Struct("<Q")
+
+
+class OutOfMemoryError(Exception):
+    """The guest's RAM is used up."""
+
+
+class PageTables:
+    """Physical page frames and the tables that map them."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.ram = mmap.mmap(-1, size)
+        self._buffer = (ctypes.c_char * size).from_buffer(self.ram)
+        self._free: list[int] = []
+        self._next = 0
+        self._tables: dict[tuple[int, int], int] = {}
+        self._root = self._table_frame()
+        self.dirty = False
+        """An entry the processor may have cached has changed: its TLB must be flushed before it runs again."""
+
+    @property
+    def host_address(self) -> int:
+        """Where RAM is in this process."""
+        return ctypes.addressof(self._buffer)
+
+    @property
+    def root(self) -> int:
+        """What CR3 holds."""
+        return self._root + PHYSICAL_BASE
+
+    @property
+    def used(self) -> int:
+        """Bytes of RAM in use, tables included."""
+        return self._next - len(self._free) * PAGE_SIZE
+
+    def allocate_frame(self) -> int:
+        """A zeroed page frame, as an offset into `ram`."""
+        if self._free:
+            offset = self._free.pop()
+            self.ram[offset : offset + PAGE_SIZE] = bytes(PAGE_SIZE)
+            return offset
+        offset = self._next
+        if offset + PAGE_SIZE > self.size:
+            raise OutOfMemoryError(f"the guest's {self.size >> 20} MiB of RAM are used up")
+        self._next = offset + PAGE_SIZE
+        return offset
+
+    def free_frame(self, offset: int) -> None:
+        """Give a page frame back."""
+        self._free.append(offset)
+
+    def _table_frame(self) -> int:
+        return self.allocate_frame()
+
+    def entry(self, address: int) -> int:
+        """The offset into `ram` of the page-table entry of `address`, with tables made where they lack."""
+        table = self._tables.get((1, address >> 21))
+        if table is None:
+            table = self._root
+            for level, shift in ((3, 39), (2, 30), (1, 21)):
+                key = (level, address >> shift)
+                child = self._tables.get(key)
+                if child is None:
+                    child = self._tables[key] = self._table_frame()
+                    entry = (child + PHYSICAL_BASE) | PRESENT | WRITABLE | USER | ACCESSED_DIRTY
+                    _U64.pack_into(self.ram, table + 8 * (address >> shift & 511), entry)
+                table = child
+        return table + 8 * (address >> PAGE_SHIFT & 511)
+
+    def set(self, address: int, frame: int, *, writable: bool, executable: bool, user: bool) -> None:
+        """Map the page at `address` to `frame`."""
+        value = (frame + PHYSICAL_BASE) | PRESENT | ACCESSED_DIRTY
+        if writable:
+            value |= WRITABLE
+        if user:
+            value |= USER
+        if not executable:
+            value |= NO_EXECUTE
+        offset = self.entry(address)
+        if self.ram[offset] & PRESENT:
+            self.dirty = True
+        _U64.pack_into(self.ram, offset, value)
+
+    def clear(self, address: int) -> None:
+        """Unmap the page at `address`."""
+        _U64.pack_into(self.ram, self.entry(address), 0)
+        self.dirty = True
+
+    def set_present(self, address: int, *, present: bool) -> None:
+        """Make one mapped page present or not, keeping the rest of its entry."""
+        offset = self.entry(address)
+        byte = self.ram[offset]
+        self.ram[offset] = byte | PRESENT if present else byte & ~PRESENT
+        self.dirty |= not present  # no processor caches what is not there
+
+    def set_region_present(self, address: int, *, present: bool) -> None:
+        """Make a whole 512 GiB region present or not; False if nothing was ever mapped there."""
+        if (3, address >> 39) not in self._tables:
+            return
+        offset = self._root + 8 * (address >> 39 & 511)
+        byte = self.ram[offset]
+        self.ram[offset] = byte | PRESENT if present else byte & ~PRESENT
+        self.dirty |= not present
+
+
+FlushTlb = Callable[[], None]

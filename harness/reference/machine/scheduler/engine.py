@@ -1,0 +1,361 @@
+"""The engine: runs one execution, Python frames and guest code in turn, until it gives up the processor.
+
+Guest code never runs nested in guest code: a Python frame that wants a guest function yields `Call`, an export that
+wants one is a generator, and this loop is the only place that starts the emulator.
+"""
+
+from enum import Enum
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from harness.nt import BugCheck
+from harness.reference.machine.cpu.code import ENTER, ENTER_STACK_POINTER, RESULT
+from harness.reference.machine.cpu.emulator import RIP, RSP, Emulator, MachineState
+from harness.reference.machine.cpu.exceptions import GuestException, PageFault
+from harness.reference.machine.cpu.seh.unwind import Registers
+from harness.reference.machine.cpu.traps import Faulted, GuestEvent, Interrupted, Raised, Returned, Suspended, Traps
+from harness.reference.machine.memory.layout import is_user
+from harness.reference.machine.scheduler.processor import Spin as SpinState
+from harness.reference.machine.scheduler.requests import Call, Delay, EndThread, Resume, Spin, Throw, Wait, Yield
+from harness.reference.machine.scheduler.thread import Execution, Frame, ResumeAt, ReturnTo
+from harness.reference.windows.verifier.stop import HangKind, HangStop, KernelStop
+
+if TYPE_CHECKING:
+    from harness.reference.machine.cpu.seh.dispatch import ExceptionDispatcher
+    from harness.reference.machine.scheduler.processor import Processor
+    from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.machine.scheduler.scheduler import Scheduler
+    from harness.reference.windows.kernel import Kernel
+
+_ENTER = Struct("<6Q")
+_RETURN = Struct("<QQ")
+_U64 = Struct("<Q")
+_M64 = (1 << 64) - 1
+_SHADOW_SPACE = 0x20
+_PAGE_FAULT = 14
+RUNAWAY_INSTRUCTIONS = 50_000_000
+"""How much guest code may run, once it has drawn attention by its duration, without calling the kernel."""
+
+
+class Outcome(Enum):
+    """Why an execution gave up the processor."""
+
+    ENDED = "ended"
+    WAITING = "waiting"
+    YIELDED = "yielded"
+    INTERRUPTED = "interrupted"
+    SPINNING = "spinning"
+
+
+class Engine:
+    """Runs executions on the emulator."""
+
+    def __init__(
+        self, kernel: "Kernel", emulator: Emulator, traps: Traps, scheduler: "Scheduler", seh: "ExceptionDispatcher"
+    ) -> None:
+        self._kernel = kernel
+        self._memory = kernel.memory
+        self._emulator = emulator
+        self._traps = traps
+        self._scheduler = scheduler
+        self._seh = seh
+        self._ram = kernel.memory.ram
+        self._page = traps.page
+        binder = kernel.exports
+        self._enter, self._leave, self._resume = binder.enter, binder.leave, binder.resume
+        self._owner: Execution | None = None
+        """Whose registers the processor holds."""
+        self.execution: Execution | None = None
+        """What runs now, or ran last."""
+
+    @property
+    def current_execution(self) -> Execution:
+        """What runs now."""
+        assert self.execution is not None
+        return self.execution
+
+    # -- Python frames
+
+    def run(self, processor: "Processor", execution: Execution) -> Outcome:
+        """Run until the execution gives up the processor."""
+        self._processor = processor
+        self.execution = execution
+        traps = self._traps
+        while True:
+            if traps.attention and self._scheduler.wants_processor(processor):
+                return Outcome.INTERRUPTED
+            if execution.continuation is not None:
+                outcome = self._continue_guest(execution, execution.continuation)
+            else:
+                outcome = self._step(execution)
+            if outcome is not None:
+                return outcome
+
+    def _step(self, execution: Execution) -> Outcome | None:
+        """Run the topmost Python frame up to its next request, and do that."""
+        frame = execution.frames[-1]
+        throw = execution.throw
+        try:
+            if throw is None:
+                request = frame.code.send(execution.send)
+            else:
+                execution.throw = None
+                request = frame.code.throw(throw)
+        except StopIteration as stop:
+            return self._returned(execution, stop.value)
+        except GuestException as exception:
+            self._raise(execution, exception)
+            return None
+        except KernelStop:
+            raise
+        except Exception as error:
+            raise self._kernel.kernel_fault(error, frame.export) from error
+        execution.send = None
+        return self._do(execution, frame, request)
+
+    def _do(self, execution: Execution, frame: Frame, request: object) -> Outcome | None:
+        kind = type(request)
+        if kind is Call:
+            assert isinstance(request, Call)
+            return self._call(execution, frame, request)
+        if kind is Wait:
+            assert isinstance(request, Wait)
+            return self._wait(execution, request)
+        if kind is Resume:
+            assert isinstance(request, Resume)
+            return self._resume_at(execution, request)
+        if kind is Spin:
+            assert isinstance(request, Spin)
+            if request.ready():
+                return None
+            self._processor.spin = SpinState(request.ready, request.describe)
+            return Outcome.SPINNING
+        if kind is Delay:
+            assert isinstance(request, Delay)
+            return self._wait(execution, Wait((), timeout=request.ticks, reason="a delay"))
+        if kind is Yield:
+            return Outcome.YIELDED
+        if kind is Throw:
+            assert isinstance(request, Throw)
+            while not execution.frames[-1].user_call:
+                execution.frames.pop().code.close()
+            execution.throw = request.exception
+            return None
+        if kind is EndThread:
+            assert isinstance(request, EndThread)
+            return self._end(execution, request.status)
+        raise self._kernel.kernel_fault(TypeError(f"{request!r} is no request"), frame.export)
+
+    def _end(self, execution: Execution, status: int) -> Outcome:
+        """End a thread wherever it is."""
+        self._unwind_frames(execution, 0)
+        execution.finished = True
+        execution.result = status
+        return Outcome.ENDED
+
+    def _returned(self, execution: Execution, value: Any) -> Outcome | None:
+        """A Python frame has returned: to guest code, or to nobody."""
+        frame = execution.frames.pop()
+        if frame.stack_pointer == 0:
+            execution.finished = True
+            execution.result = value
+            return Outcome.ENDED
+        execution.continuation = ReturnTo(frame.stack_pointer, int(value or 0) & _M64)
+        return None
+
+    def _wait(self, execution: Execution, request: Wait) -> Outcome | None:
+        thread = self._processor.thread
+        if execution is self._processor.dpc or thread is None:
+            if request.timeout == 0:
+                execution.send = self._scheduler.poll(self._processor.current, request)
+                return None
+            raise self._kernel.bugcheck_stop(
+                BugCheck.IRQL_NOT_LESS_OR_EQUAL, message=f"a DPC waits for {self._scheduler.describe(request)}"
+            )
+        answer = self._scheduler.begin_wait(thread, request)
+        if answer is None:
+            return Outcome.WAITING
+        execution.send = answer
+        return None
+
+    def _raise(self, execution: Execution, exception: GuestException) -> None:
+        """A Python frame raised into its guest caller; into the Python frame below if there is none."""
+        frame = execution.frames.pop()
+        if frame.stack_pointer == 0:
+            raise self._kernel.unhandled_exception(exception.status, 0, exception.parameters)
+        self._take_registers(execution)
+        self._raise_at_call(execution, exception, frame.stack_pointer, frame.export)
+
+    def _raise_at_call(self, execution: Execution, exception: GuestException, stack_pointer: int, export: str) -> None:
+        """Raise in the guest code that called the export now running."""
+        if isinstance(exception, PageFault):
+            self._kernel.faults.check_pointer(exception, export)
+        registers = self._seh.registers_at_call(stack_pointer)
+        self._push_exception(execution, registers, exception.status, exception.parameters)
+
+    def _push_exception(
+        self, execution: Execution, registers: Registers, status: int, parameters: tuple[int, ...]
+    ) -> None:
+        try:
+            code, fault, stack_pointer = self._seh.begin(registers, status, parameters)
+        except PageFault as problem:
+            raise self._kernel.faults.stack_overflow(problem.address) from None
+        execution.frames.append(Frame(code, stack_pointer, "an exception", fault=fault))
+        execution.send = None
+
+    # -- guest code
+
+    def _call(self, execution: Execution, frame: Frame, request: Call) -> Outcome | None:
+        """Run a guest function on this execution's stack."""
+        function, arguments = request.function, request.args
+        user = is_user(function)
+        frame.user_call = user
+        room = _SHADOW_SPACE + 8 * max(len(arguments) - 4, 0)
+        stack_pointer = (self._stack_for_call(execution, user=user) - 0x80 - room) & ~15
+        first = [argument & _M64 for argument in arguments[:4]]
+        first += [0] * (4 - len(first))
+        try:
+            self._memory.write(stack_pointer - 8, _U64.pack(self._leave))
+            for index, argument in enumerate(arguments[4:]):
+                self._memory.write(stack_pointer + _SHADOW_SPACE + 8 * index, _U64.pack(argument & _M64))
+        except GuestException:
+            raise self._kernel.faults.stack_overflow(stack_pointer) from None
+        _ENTER.pack_into(self._ram, self._page + ENTER, *first, stack_pointer - 8, function)
+        self._take_registers(execution)
+        return self._run_guest(execution, self._enter, user=user)
+
+    @staticmethod
+    def _stack_for_call(execution: Execution, *, user: bool) -> int:
+        """Rsp below which a new call may use the stack: user code and kernel code have one each."""
+        for frame in reversed(execution.frames):
+            if frame.stack_pointer and is_user(frame.stack_pointer) is user:
+                return frame.stack_pointer
+        if not user:
+            return execution.stack_top
+        assert execution.user_stack_top, "a user-mode function is called on a thread without a user stack"
+        return execution.user_stack_top
+
+    def _continue_guest(self, execution: Execution, continuation: ReturnTo | ResumeAt) -> Outcome | None:
+        execution.continuation = None
+        self._take_registers(execution)
+        if isinstance(continuation, ResumeAt):
+            return self._run_guest(execution, continuation.address, user=is_user(continuation.address))
+        stack_pointer = continuation.stack_pointer
+        _U64.pack_into(self._ram, self._page + RESULT, continuation.value)
+        address = self._memory.read_u64(stack_pointer)
+        _RETURN.pack_into(self._ram, self._page + ENTER_STACK_POINTER, stack_pointer + 8, address)
+        return self._run_guest(execution, self._resume, user=is_user(address))
+
+    def _resume_at(self, execution: Execution, request: Resume) -> Outcome | None:
+        """Continue with given registers, leaving all frames above them: the end of exception handling."""
+        self._take_registers(execution)
+        self._unwind_frames(execution, request.registers[RSP])
+        self._emulator.load(request.registers, request.vectors)
+        return self._run_guest(execution, request.address, user=is_user(request.address))
+
+    def _unwind_frames(self, execution: Execution, stack_pointer: int) -> None:
+        """Close the Python frames of exports called from guest frames that are no more."""
+        keep_user = is_user(stack_pointer)
+        while execution.frames:
+            at = execution.frames[-1].stack_pointer
+            if stack_pointer and at == 0:
+                return
+            if stack_pointer and (at > stack_pointer if is_user(at) is keep_user else is_user(at)):
+                return
+            execution.frames.pop().code.close()
+
+    def _take_registers(self, execution: Execution) -> None:
+        """Make the processor hold this execution's registers, keeping those of whoever used it before."""
+        owner = self._owner
+        if owner is execution:
+            return
+        if owner is not None and not owner.finished and owner.has_guest_frames:
+            owner.context = self._emulator.save(owner.context)
+            owner.context_gs = self._emulator.gs
+            owner.saved = True
+        if execution.saved:
+            self._emulator.restore(execution.context, execution.context_gs)
+            execution.saved = False
+        self._owner = execution
+
+    def _run_guest(self, execution: Execution, address: int, *, user: bool) -> Outcome | None:
+        """Run the emulator until a hook stops it, and take in why."""
+        traps = self._traps
+        thread = self._processor.thread
+        if user and thread is not None and thread.terminating and execution is thread.execution:
+            return self._end(execution, thread.exit_status)
+        self._emulator.set_gs(execution.teb if user else self._processor.kpcr)
+        traps.event = None
+        self._emulator.run(address)
+        event: GuestEvent | None = traps.event
+        if event is None:
+            return self._stalled(execution)
+        return self._take(execution, event)
+
+    def _take(self, execution: Execution, event: GuestEvent) -> Outcome | None:
+        if isinstance(event, Returned):
+            execution.send = event.value
+            return None
+        if isinstance(event, Suspended):
+            execution.frames.append(Frame(event.code, event.stack_pointer, event.export))
+            execution.send = None
+            return None
+        if isinstance(event, Interrupted):
+            execution.continuation = ReturnTo(event.stack_pointer, event.value)
+            return Outcome.INTERRUPTED
+        if isinstance(event, Raised):
+            self._raise_at_call(execution, event.exception, event.stack_pointer, event.export)
+            return None
+        if isinstance(event, Faulted):
+            state = self._emulator.recover()
+            if event.vector == _PAGE_FAULT and self._kernel.pager is not None:
+                code = self._kernel.pager(state.fault_address)
+                if code is not None:
+                    handling = self._page_in(execution, code, state)
+                    execution.frames.append(Frame(handling, state.general[RSP], "page fault"))
+                    execution.send = None
+                    return None
+            status, parameters = self._kernel.faults.classify(event.vector, state)
+            self._push_exception(execution, Registers(state.general, state.vectors), status, parameters)
+            return None
+        if isinstance(event.error, KernelStop):
+            raise event.error
+        raise self._kernel.kernel_fault(event.error, event.export) from event.error
+
+    def _page_in(self, execution: Execution, code: "KernelCode", state: MachineState) -> "KernelCode":
+        """Bring a page in, then run the instruction again; if that fails, the instruction raises."""
+        try:
+            yield from code
+        except GuestException as exception:
+            frame = execution.frames[-1]
+            registers = Registers(state.general, state.vectors)
+            handling, frame.fault, frame.stack_pointer = self._seh.begin(
+                registers, exception.status, exception.parameters
+            )
+            yield from handling
+        yield Resume(state.general[RIP], state.general, state.vectors)
+
+    # -- code that does not come back
+
+    def _stalled(self, execution: Execution) -> Outcome | None:
+        """The watchdog stopped guest code that had not called for a while. Let it go on, but count."""
+        emulator = self._emulator
+        emulator.flush_code()
+        self._traps.event = None
+        address = emulator.instruction_pointer
+        emulator.run(address, RUNAWAY_INSTRUCTIONS)
+        event: GuestEvent | None = self._traps.event
+        if event is not None:
+            return self._take(execution, event)
+        address = emulator.instruction_pointer
+        execution.stalls += 1
+        if self._scheduler.others_can_run(self._processor) and execution.stalls < 100:
+            execution.continuation = ResumeAt(address)
+            return Outcome.INTERRUPTED
+        image = self._kernel.images.at(address)
+        raise HangStop(
+            HangKind.RUNAWAY,
+            f"guest code at {self._kernel.images.describe(address)} runs for ever: more than {RUNAWAY_INSTRUCTIONS:,}"
+            " instructions without a call",
+            driver=image.name if image is not None else None,
+        )

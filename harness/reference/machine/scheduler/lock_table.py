@@ -1,0 +1,178 @@
+"""Locks with owners: executive resources and push locks. Who waits is served in order as soon as the lock allows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.reference.machine.scheduler.dispatcher import Dispatcher
+from harness.reference.machine.scheduler.requests import KernelCode, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from harness.reference.machine.scheduler.thread import Thread
+    from harness.reference.windows.kernel import Kernel
+
+
+@dataclass(eq=False)
+class OwnedLock:
+    """A lock that has one exclusive owner or several shared ones."""
+
+    address: int
+    kind: str
+    recursive: bool
+    driver: str | None
+    exclusive: "Thread | None" = None
+    depth: int = 0
+    shared: "dict[Thread, int]" = field(default_factory=dict)
+    exclusive_waiters: int = 0
+    shared_waiters: int = 0
+
+    @property
+    def free(self) -> bool:
+        return self.exclusive is None and not self.shared
+
+    def owned_by(self, thread: "Thread") -> bool:
+        return self.exclusive is thread or thread in self.shared
+
+    def owners(self) -> "list[Thread]":
+        return [self.exclusive] if self.exclusive is not None else list(self.shared)
+
+    def describe(self) -> str:
+        owners = ", ".join(owner.describe() for owner in self.owners())
+        return f"{self.kind} at {self.address:#x}" + (f", owned by {owners}" if owners else "")
+
+
+class LockRequest(Dispatcher):
+    """A wait for a lock."""
+
+    def __init__(self, lock: OwnedLock, *, exclusive: bool, starve: bool = False) -> None:
+        self.lock = lock
+        self.exclusive = exclusive
+        self.starve = starve
+        """A shared request that does not wait behind exclusive waiters."""
+        self.taken = False
+
+    @property
+    def key(self) -> "Hashable":
+        return ("lock", self.lock.address)
+
+    @property
+    def owner(self) -> "Thread | None":
+        owners = self.lock.owners()
+        return owners[0] if owners else None
+
+    def signaled(self, thread: "Thread") -> bool:
+        lock = self.lock
+        if lock.recursive and lock.exclusive is thread:
+            return True
+        if self.exclusive:
+            return lock.free
+        if lock.exclusive is not None:
+            return False
+        return self.starve or not lock.exclusive_waiters or (lock.recursive and thread in lock.shared)
+
+    def acquire(self, thread: "Thread") -> bool:
+        lock = self.lock
+        self.taken = True
+        if self.exclusive or lock.exclusive is thread:
+            lock.exclusive = thread
+            lock.depth += 1
+        else:
+            lock.shared[thread] = lock.shared.get(thread, 0) + 1
+        return False
+
+    def describe(self) -> str:
+        return f"{'exclusive' if self.exclusive else 'shared'} access to the {self.lock.describe()}"
+
+
+class LockTable:
+    """All locks with owners, by guest address."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self._locks: dict[int, OwnedLock] = {}
+        self.on_change: Callable[[OwnedLock], None] = lambda lock: None
+        """Mirrors a lock's state into guest memory."""
+        kernel.processes.on_thread_end.append(self._thread_ended)
+
+    def create(self, address: int, kind: str, *, recursive: bool) -> OwnedLock:
+        """A new lock at an address."""
+        lock = OwnedLock(address, kind, recursive, self._kernel.blame.current().driver)
+        self._locks[address] = lock
+        return lock
+
+    def find(self, address: int) -> OwnedLock | None:
+        return self._locks.get(address)
+
+    def delete(self, lock: OwnedLock) -> None:
+        self._locks.pop(lock.address, None)
+
+    def acquire(self, lock: OwnedLock, *, exclusive: bool, wait: bool = True, starve: bool = False) -> int | KernelCode:
+        """Take a lock: 1 if taken, 0 if not and `wait` is false; kernel code that waits otherwise."""
+        thread = self._kernel.current
+        request = LockRequest(lock, exclusive=exclusive, starve=starve)
+        if request.signaled(thread):
+            request.acquire(thread)
+            self.on_change(lock)
+            return 1
+        return self._wait(request) if wait else 0
+
+    def _wait(self, request: LockRequest) -> KernelCode:
+        lock = request.lock
+        if request.exclusive:
+            lock.exclusive_waiters += 1
+        else:
+            lock.shared_waiters += 1
+        self.on_change(lock)
+        try:
+            yield Wait([request], reason="a lock")
+        finally:
+            if request.exclusive:
+                lock.exclusive_waiters -= 1
+            else:
+                lock.shared_waiters -= 1
+            self.on_change(lock)
+        return 1
+
+    def release(self, lock: OwnedLock, thread: "Thread") -> bool:
+        """Release one acquisition of `thread`; False if it holds none."""
+        if lock.exclusive is thread:
+            lock.depth -= 1
+            if lock.depth == 0:
+                lock.exclusive = None
+        elif thread in lock.shared:
+            lock.shared[thread] -= 1
+            if lock.shared[thread] == 0:
+                del lock.shared[thread]
+        else:
+            return False
+        self.on_change(lock)
+        self._kernel.scheduler.signal_key(("lock", lock.address))
+        return True
+
+    def downgrade(self, lock: OwnedLock) -> None:
+        """Make the exclusive owner a shared one."""
+        assert lock.exclusive is not None
+        lock.shared[lock.exclusive] = lock.depth
+        lock.exclusive, lock.depth = None, 0
+        self.on_change(lock)
+        self._kernel.scheduler.signal_key(("lock", lock.address))
+
+    def held_by(self, thread: "Thread") -> list[OwnedLock]:
+        """The locks a thread owns."""
+        return [lock for lock in self._locks.values() if lock.owned_by(thread)]
+
+    def inside(self, address: int, size: int) -> list[OwnedLock]:
+        """Locks in a range of memory."""
+        return [lock for lock in self._locks.values() if address <= lock.address < address + size]
+
+    def made_by(self, driver: str) -> list[OwnedLock]:
+        """Locks that a driver initialized."""
+        return [lock for lock in self._locks.values() if lock.driver == driver]
+
+    def _thread_ended(self, thread: "Thread") -> None:
+        for lock in self.held_by(thread):
+            self._kernel.verifier.report(
+                None, lock.driver, f"{thread.describe()} ended while it owned the {lock.kind} at {lock.address:#x}"
+            )

@@ -1,0 +1,92 @@
+"""The table of processes, and how threads are made and end."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING
+
+from harness.reference.machine.scheduler.thread import Execution, Process, Thread, ThreadState
+from harness.reference.windows.ntos.ke.offsets import EPROCESS, KTHREAD
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.processor import Processor
+    from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.windows.kernel import Kernel
+
+IDLE_PROCESS_ID = 0
+SYSTEM_PROCESS_ID = 4
+_FIRST_PROCESS_ID = 0x500
+_FIRST_THREAD_ID = 0x20
+_ID_STEP = 4
+
+
+class ProcessTable:
+    """Processes and threads by id and by guest address. Ids are multiples of 4, as on Windows."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self._process_ids = count(_FIRST_PROCESS_ID, 2 * _ID_STEP)
+        self._thread_ids = count(_FIRST_THREAD_ID, _ID_STEP)
+        self.by_id: dict[int, Process] = {}
+        self.by_eprocess: dict[int, Process] = {}
+        self.threads: dict[int, Thread] = {}
+        """Threads by KTHREAD, ended ones included as long as somebody may point to them."""
+        self.on_thread_end: list[Callable[[Thread], None]] = []
+        """Called for every thread that ends: who tracks owned locks reports what it still holds."""
+        self.idle = self._make(IDLE_PROCESS_ID, "Idle")
+        self.system = self._make(SYSTEM_PROCESS_ID, "System")
+
+    def create(self, name: str) -> Process:
+        """A new process."""
+        return self._make(next(self._process_ids), name)
+
+    def _make(self, number: int, name: str) -> Process:
+        eprocess = self._kernel.heap.allocate(EPROCESS.SIZE)
+        self._kernel.memory.write_u64(eprocess + EPROCESS.PROCESS_ID, number)
+        process = Process(number, name, eprocess)
+        self.by_id[number] = process
+        self.by_eprocess[eprocess] = process
+        return process
+
+    def remove(self, process: Process) -> None:
+        """Forget a process whose threads have all ended."""
+        self.by_id.pop(process.id, None)
+
+    def make_thread(self, code: "KernelCode", name: str, process: Process, start: int, priority: int) -> Thread:
+        """A new thread with a kernel stack."""
+        base, top = self._kernel.stacks.allocate()
+        thread = self._thread(name, process, priority, next(self._thread_ids))
+        thread.start = start
+        thread.execution = Execution(code, base, top)
+        process.threads.append(thread)
+        return thread
+
+    def make_idle_thread(self, processor: "Processor") -> Thread:
+        """The thread that is current where nothing runs."""
+        thread = self._thread(f"idle {processor.number}", self.idle, 0, 0)
+        thread.state = ThreadState.RUNNING
+        thread.processor = processor
+        return thread
+
+    def _thread(self, name: str, process: Process, priority: int, number: int) -> Thread:
+        memory = self._kernel.memory
+        kthread = self._kernel.heap.allocate(KTHREAD.SIZE)
+        memory.write_u64(kthread + KTHREAD.PROCESS, process.eprocess)
+        memory.write_u64(kthread + KTHREAD.PROCESS_ID, process.id)
+        memory.write_u64(kthread + KTHREAD.THREAD_ID, number)
+        thread = Thread(memory, number, name, process, kthread, priority)
+        self.threads[kthread] = thread
+        return thread
+
+    def thread_ended(self, thread: Thread) -> None:
+        """Give back what a thread had."""
+        self._kernel.stacks.free(thread.execution.stack_base)
+        thread.process.threads.remove(thread)
+        for function in (*thread.at_end, *self.on_thread_end):
+            function(thread)
+
+    def thread_by_id(self, number: int) -> Thread | None:
+        """A thread that has not ended, by id."""
+        for thread in self.threads.values():
+            if thread.id == number and not thread.ended:
+                return thread
+        return None

@@ -1,0 +1,90 @@
+"""Logical processors: each has its IRQL, its control region, its current thread and its DPCs."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, PROCESSOR_CONTROL, PROCESSOR_CONTROL_STRIDE
+from harness.reference.windows.ntos.ke.offsets import KPCR
+
+if TYPE_CHECKING:
+    from harness.reference.machine.memory.memory import Memory
+    from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.machine.scheduler.thread import Execution, Thread
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueuedDpc:
+    """A DPC in a queue. `routine` makes the code that runs at DISPATCH_LEVEL; `key` identifies a KDPC."""
+
+    routine: "Callable[[], KernelCode]"
+    key: int = 0
+
+
+@dataclass(slots=True)
+class Spin:
+    """A processor busy-waiting: until when, and how to describe it in a report."""
+
+    ready: Callable[[], bool]
+    describe: Callable[[], str]
+
+
+class Processor:
+    """One logical processor."""
+
+    def __init__(self, memory: "Memory", number: int) -> None:
+        self.number = number
+        self.kpcr = PROCESSOR_CONTROL + number * PROCESSOR_CONTROL_STRIDE
+        memory.map(self.kpcr, KPCR.SIZE)
+        memory.write_u64(self.kpcr + KPCR.SELF, self.kpcr)
+        memory.write_u64(self.kpcr + KPCR.CURRENT_PRCB, self.kpcr + 0x180)
+        memory.write_u32(self.kpcr + KPCR.NUMBER, number)
+        (frame,) = memory.frames(self.kpcr, PAGE_SIZE)
+        self._ram = memory.ram
+        self.irql_offset = frame + KPCR.IRQL
+        """Where the IRQL is in RAM: the guest's copy is the only one."""
+        self._memory = memory
+        self.idle_thread: Thread
+        self.thread: Thread | None = None
+        """The thread that owns the processor; None when it is idle."""
+        self.dpcs: deque[QueuedDpc] = deque()
+        self.dpc: Execution | None = None
+        """The DPC that has interrupted `thread`."""
+        self.interrupted_irql = 0
+        self.spin: Spin | None = None
+        self._shown: Thread | None = None
+
+    @property
+    def irql(self) -> int:
+        return self._ram[self.irql_offset]
+
+    @irql.setter
+    def irql(self, value: int) -> None:
+        self._ram[self.irql_offset] = value
+
+    @property
+    def current(self) -> "Thread":
+        """What KeGetCurrentThread gives here."""
+        return self.thread or self.idle_thread
+
+    @property
+    def execution(self) -> "Execution | None":
+        """What runs here: the DPC, or the thread."""
+        if self.dpc is not None:
+            return self.dpc
+        return self.thread.execution if self.thread is not None else None
+
+    def show_thread(self) -> None:
+        """Bring gs:[188h] up to date."""
+        current = self.current
+        if current is not self._shown:
+            self._shown = current
+            self._memory.write_u64(self.kpcr + KPCR.CURRENT_THREAD, current.kthread)
+
+    def __repr__(self) -> str:
+        return f"<Processor {self.number} at IRQL {self.irql}>"
+
+
+assert KPCR.SIZE <= PROCESSOR_CONTROL_STRIDE
+assert KPCR.IRQL < 1 << PAGE_SHIFT

@@ -1,0 +1,416 @@
+"""The scheduler: which processor runs what, who waits for what, and when nothing can move any more.
+
+Everything is decided by virtual time, priorities and one seeded generator, so a seed gives one schedule. One
+processor runs at a time; the others stand still between two import calls of theirs. A thread at DISPATCH_LEVEL keeps
+its processor. Time passes a little with every import call, and jumps to the next timer when nobody can run.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from harness.nt import BugCheck, Irql, NtStatus
+from harness.reference.machine.cpu.traps import Traps
+from harness.reference.machine.scheduler.deadlocks import find_circle, owner_of
+from harness.reference.machine.scheduler.dispatcher import Dispatcher
+from harness.reference.machine.scheduler.engine import Engine, Outcome
+from harness.reference.machine.scheduler.processor import Processor, QueuedDpc
+from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.machine.scheduler.thread import Execution, Thread, ThreadState
+from harness.reference.machine.scheduler.timers import Clock
+from harness.reference.windows.verifier.stop import HangKind, HangStop, Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from harness.reference.machine.memory.memory import Memory
+    from harness.reference.windows.kernel import Kernel
+
+_PRIORITIES = 32
+_MEAN_CALLS_BETWEEN_PREEMPTIONS = 40
+
+
+class Scheduler:
+    """Threads, processors and waits."""
+
+    engine: Engine
+    traps: Traps
+
+    def __init__(self, kernel: "Kernel", processors: list[Processor], clock: Clock, random: Random) -> None:
+        self._kernel = kernel
+        self._memory: Memory = kernel.memory
+        self.processors = processors
+        self._clock = clock
+        self._random = random
+        self._ready: list[deque[Thread]] = [deque() for _ in range(_PRIORITIES)]
+        self._ready_count = 0
+        self._waiters: dict[Hashable, list[Thread]] = {}
+        self.threads: dict[int, Thread] = {}
+        self.current_processor = processors[0]
+        self._preempt = kernel.policy["preemption"] == "seeded"
+        self._quantum_over = False
+
+    # -- the loop
+
+    def run(self, done: Callable[[], bool], *, deadline: int | None = None) -> None:
+        """Run until `done()`; raises HangStop when that cannot happen, or not before virtual time `deadline`."""
+        clock = self._clock
+        while not done():
+            clock.fire()
+            if self._step():
+                continue
+            self._check_spinning()
+            if deadline is not None and clock.now >= deadline:
+                raise HangStop(HangKind.DEADLINE, "the virtual deadline passed", self.waiting_threads())
+            if not clock.advance():
+                raise self._hang()
+
+    def settle(self) -> None:
+        """Run all that can run now, without letting time jump."""
+        self._clock.fire()
+        while self._step():
+            self._clock.fire()
+
+    def _step(self) -> bool:
+        """Let one processor run for a while; False if none can."""
+        candidates = [processor for processor in self.processors if self._can_run(processor)]
+        if not candidates:
+            return False
+        processor = candidates[0] if len(candidates) == 1 else self._random.choice(candidates)
+        self._run_on(processor)
+        return True
+
+    def _can_run(self, processor: Processor) -> bool:
+        if processor.spin is not None:
+            return processor.spin.ready()
+        if processor.dpc is not None or processor.thread is not None:
+            return True
+        if processor.dpcs and processor.irql < Irql.DISPATCH:
+            return True
+        return self._ready_count > 0 and self._pick(processor) is not None
+
+    def _run_on(self, processor: Processor) -> None:
+        processor.spin = None
+        self.current_processor = processor
+        traps = self.traps
+        traps.irql_offset = processor.irql_offset
+        if processor.dpc is None:
+            if processor.dpcs and processor.irql < Irql.DISPATCH:
+                self._start_dpc(processor)
+            elif processor.thread is None:
+                self._dispatch(processor)
+        processor.show_thread()
+        self._memory.set_resident(processor.irql < Irql.DISPATCH)
+        traps.attention = False
+        self._draw_preemption()
+        execution = processor.execution
+        assert execution is not None
+        self._kernel.update_shared_data()
+        outcome = self.engine.run(processor, execution)
+        self._clock.nanoseconds += 500
+        self._after(processor, execution, outcome)
+
+    def _draw_preemption(self) -> None:
+        if self._preempt:
+            self.traps.until_preemption = 1 + int(self._random.expovariate(1 / _MEAN_CALLS_BETWEEN_PREEMPTIONS))
+
+    def _after(self, processor: Processor, execution: Execution, outcome: Outcome) -> None:
+        if execution is processor.dpc:
+            if outcome is Outcome.ENDED:
+                self._end_dpc(processor, execution)
+            return
+        thread = processor.thread
+        assert thread is not None
+        if outcome is Outcome.ENDED:
+            processor.thread = None
+            self._end_thread(thread, processor)
+        elif outcome is Outcome.WAITING:
+            self._leave(processor, thread)
+        elif outcome is Outcome.YIELDED:
+            if processor.irql < Irql.DISPATCH:
+                self._leave(processor, thread)
+                self.make_ready(thread)
+        elif outcome is Outcome.INTERRUPTED and processor.irql < Irql.DISPATCH:
+            if thread.affinity & 1 << processor.number:
+                self._maybe_requeue(processor, thread)
+            else:
+                self._leave(processor, thread)
+                self.make_ready(thread)
+
+    def _maybe_requeue(self, processor: Processor, thread: Thread) -> None:
+        """After an interruption: a better thread takes the processor; an equal one does if its turn has come."""
+        best = self._best_ready(processor)
+        if best is None:
+            return
+        if best > thread.priority or (best == thread.priority and self.traps.until_preemption <= 0):
+            self._leave(processor, thread)
+            self.make_ready(thread, front=best > thread.priority)
+
+    def _leave(self, processor: Processor, thread: Thread) -> None:
+        thread.irql = processor.irql
+        thread.processor = None
+        processor.thread = None
+        processor.irql = Irql.PASSIVE
+
+    # -- threads
+
+    def add(self, thread: Thread) -> None:
+        """A new thread, ready to run."""
+        self.threads[thread.kthread] = thread
+        self.make_ready(thread)
+
+    def make_ready(self, thread: Thread, *, front: bool = False) -> None:
+        """Put a thread into the ready queue."""
+        thread.state = ThreadState.READY
+        queue = self._ready[thread.priority]
+        if front:
+            queue.appendleft(thread)
+        else:
+            queue.append(thread)
+        self._ready_count += 1
+        running = self.current_processor.thread
+        if running is not None and thread.priority > running.priority:
+            self.traps.attention = True
+
+    def set_priority(self, thread: Thread, priority: int) -> None:
+        """Change a thread's priority, also while it is in the ready queue."""
+        if thread.state is ThreadState.READY:
+            self._ready[thread.priority].remove(thread)
+            self._ready_count -= 1
+            thread.priority = priority
+            self.make_ready(thread)
+        else:
+            thread.priority = priority
+
+    def _pick(self, processor: Processor) -> Thread | None:
+        """The best ready thread that may run on a processor."""
+        mask = 1 << processor.number
+        for queue in reversed(self._ready):
+            for thread in queue:
+                if thread.affinity & mask:
+                    return thread
+        return None
+
+    def _best_ready(self, processor: Processor) -> int | None:
+        if not self._ready_count:
+            return None
+        thread = self._pick(processor)
+        return thread.priority if thread is not None else None
+
+    def _dispatch(self, processor: Processor) -> None:
+        """Give an idle processor the best ready thread."""
+        thread = self._pick(processor)
+        assert thread is not None
+        self._ready[thread.priority].remove(thread)
+        self._ready_count -= 1
+        thread.state = ThreadState.RUNNING
+        thread.processor = processor
+        processor.thread = thread
+        processor.irql = thread.irql
+        self._clock.nanoseconds += 1000
+
+    def _end_thread(self, thread: Thread, processor: Processor) -> None:
+        if processor.irql != Irql.PASSIVE:
+            irql, processor.irql = processor.irql, Irql.PASSIVE
+            self._kernel.thread_ended_at_irql(thread, irql)
+        thread.set_ended()
+        del self.threads[thread.kthread]
+        self._kernel.thread_ended(thread)
+        self.signal(thread)
+
+    def wants_processor(self, processor: Processor) -> bool:
+        """Whether the processor should leave what it runs: a DPC is due, or a better thread is ready."""
+        self.traps.attention = False
+        thread = processor.thread
+        if processor.dpc is not None or processor.irql >= Irql.DISPATCH or thread is None:
+            return False
+        if processor.dpcs or not thread.affinity & 1 << processor.number:
+            return True
+        best = self._best_ready(processor)
+        return best is not None and best > thread.priority
+
+    def irql_lowered(self, processor: Processor) -> None:
+        """IRQL has dropped below DISPATCH_LEVEL: what waited for that comes now."""
+        if processor.dpcs or self._ready_count:
+            self.traps.attention = True
+
+    def others_can_run(self, processor: Processor) -> bool:
+        """Whether another processor could go on, or another thread here."""
+        return any(other is not processor and self._can_run(other) for other in self.processors) or (
+            processor.irql < Irql.DISPATCH and self._best_ready(processor) is not None
+        )
+
+    # -- DPCs
+
+    def queue_dpc(self, dpc: QueuedDpc, processor: Processor, *, first: bool = False) -> None:
+        """Queue a DPC; it runs as soon as the processor is below DISPATCH_LEVEL."""
+        if first:
+            processor.dpcs.appendleft(dpc)
+        else:
+            processor.dpcs.append(dpc)
+        self.traps.attention = True
+
+    def _start_dpc(self, processor: Processor) -> None:
+        dpc = processor.dpcs.popleft()
+        base, top = self._kernel.stacks.allocate()
+        processor.interrupted_irql = processor.irql
+        processor.irql = Irql.DISPATCH
+        processor.dpc = Execution(dpc.routine(), base, top)
+
+    def _end_dpc(self, processor: Processor, execution: Execution) -> None:
+        if processor.irql != Irql.DISPATCH:
+            raise self._kernel.bugcheck_stop(
+                BugCheck.IRQL_UNEXPECTED_VALUE,
+                processor.irql,
+                message=f"a DPC routine returned at IRQL {processor.irql} instead of DISPATCH_LEVEL",
+            )
+        processor.dpc = None
+        processor.irql = processor.interrupted_irql
+        self._kernel.stacks.free(execution.stack_base)
+
+    # -- waits
+
+    def _satisfied(self, thread: Thread, request: Wait) -> int | None:
+        """Try to satisfy a wait, taking its effects; the status, or None."""
+        if request.all:
+            if not all(item.signaled(thread) for item in request.objects):
+                return None
+            abandoned = [item.acquire(thread) for item in request.objects]
+            return int(NtStatus.ABANDONED_WAIT_0) if any(abandoned) else 0
+        for index, item in enumerate(request.objects):
+            if item.signaled(thread):
+                return index + (int(NtStatus.ABANDONED_WAIT_0) if item.acquire(thread) else 0)
+        return None
+
+    def poll(self, thread: Thread, request: Wait) -> int:
+        """A wait with timeout 0."""
+        status = self._satisfied(thread, request) if request.objects else None
+        return int(NtStatus.TIMEOUT) if status is None else status
+
+    def begin_wait_now(self, thread: Thread, request: Wait) -> int | None:
+        """The status of a wait that is over at once; None if it would block."""
+        status = self._satisfied(thread, request) if request.objects else None
+        if status is None and request.timeout == 0:
+            return int(NtStatus.TIMEOUT)
+        return status
+
+    def begin_wait(self, thread: Thread, request: Wait) -> int | None:
+        """Begin a wait; its status if it is over at once."""
+        status = self._satisfied(thread, request) if request.objects else None
+        if status is not None:
+            return status
+        if request.timeout is not None and request.timeout <= 0:
+            return int(NtStatus.TIMEOUT) if request.objects else 0
+        processor = self.current_processor
+        if processor.irql >= Irql.DISPATCH:
+            raise self._kernel.bugcheck_stop(
+                BugCheck.IRQL_NOT_LESS_OR_EQUAL,
+                0,
+                processor.irql,
+                message=f"a wait for {self.describe(request)} at IRQL {processor.irql} would block",
+            )
+        thread.waiting = request
+        thread.state = ThreadState.WAITING
+        for item in request.objects:
+            self._waiters.setdefault(item.key, []).append(thread)
+        if request.timeout is not None:
+            expired = int(NtStatus.TIMEOUT) if request.objects else 0
+            thread.wait_timer = self._clock.add(request.timeout, lambda: self.wake(thread, expired))
+        return None
+
+    def wake(self, thread: Thread, status: int) -> None:
+        """End a thread's wait."""
+        request = thread.waiting
+        if request is None:
+            return
+        thread.waiting = None
+        if thread.wait_timer is not None:
+            thread.wait_timer.cancel()
+            thread.wait_timer = None
+        for item in request.objects:
+            waiters = self._waiters.get(item.key)
+            if waiters is not None and thread in waiters:
+                waiters.remove(thread)
+                if not waiters:
+                    del self._waiters[item.key]
+        thread.execution.send = status
+        self.make_ready(thread)
+
+    def signal(self, item: Dispatcher) -> None:
+        """The object's state has become signaled: wake whose waits that satisfies."""
+        self.signal_key(item.key)
+
+    def signal_key(self, key: "Hashable") -> None:
+        """The same, for an object known by its key."""
+        for thread in list(self._waiters.get(key, ())):
+            request = thread.waiting
+            if request is None:
+                continue
+            status = self._satisfied(thread, request)
+            if status is not None:
+                self.wake(thread, status)
+
+    def has_waiters(self, key: "Hashable") -> bool:
+        """Whether anybody waits for an object."""
+        return key in self._waiters
+
+    def waited_keys_in(self, address: int, size: int) -> list[int]:
+        """Guest objects inside a range that somebody waits for."""
+        if not self._waiters:
+            return []
+        return [key for key in self._waiters if isinstance(key, int) and address <= key < address + size]
+
+    # -- reports
+
+    def describe(self, request: Wait) -> str:
+        """What a wait is for."""
+        what = (" and " if request.all else " or ").join(item.describe() for item in request.objects)
+        if request.reason:
+            return f"{request.reason} ({what})" if what else request.reason
+        return what or "a delay"
+
+    def _hang(self) -> HangStop:
+        """Why nothing can run any more."""
+        circle = find_circle(self.threads.values())
+        if not circle:
+            text = "no thread can run, no timer is set, and somebody waits"
+            return HangStop(HangKind.HANG, text, self.waiting_threads())
+        names = " for ".join(thread.describe() for thread in (*circle, circle[0]))
+        locations = [self._kernel.location_in(thread.execution) for thread in circle]
+        driver = next((location.split("+")[0] for location in locations if location), None)
+        return HangStop(HangKind.DEADLOCK, f"threads wait for each other: {names}", self.waiting_threads(), driver)
+
+    def waiting_threads(self) -> tuple[Waiter, ...]:
+        """Who waits, and for what; worker threads without work left out."""
+        found = []
+        for thread in self.threads.values():
+            request = thread.waiting
+            if request is None or request.idle:
+                continue
+            owner = owner_of(request)
+            found.append(self._waiter(thread, self.describe(request), owner.describe() if owner else None))
+        return tuple(found)
+
+    def _waiter(self, thread: Thread, what: str, owner: str | None) -> Waiter:
+        return Waiter(
+            thread.id, thread.name, thread.process.id, what, owner, self._kernel.location_in(thread.execution)
+        )
+
+    def _check_spinning(self) -> None:
+        """Nobody can run: if a processor spins, nobody will ever release what it spins for."""
+        spinning = [processor for processor in self.processors if processor.spin is not None]
+        if not spinning:
+            return
+        waiters = []
+        driver = None
+        for processor in spinning:
+            assert processor.spin is not None
+            execution = processor.execution
+            location = self._kernel.location_in(execution) if execution is not None else None
+            driver = driver or (location.split("+")[0] if location else None)
+            current: Any = processor.current
+            waiters.append(
+                Waiter(current.id, current.name, current.process.id, processor.spin.describe(), None, location)
+            )
+        raise HangStop(HangKind.DEADLOCK, "spin locks are waited for that nobody will release", tuple(waiters), driver)

@@ -1,0 +1,201 @@
+"""Processes, threads, and executions: the stacks of Python and guest frames that a processor runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from harness.reference.machine.memory.structure import Field, Structure
+from harness.reference.machine.scheduler.dispatcher import THREAD, Dispatcher, DispatcherHeader
+from harness.reference.windows.ntos.ke.offsets import KTHREAD
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from harness.reference.machine.memory.memory import Memory
+    from harness.reference.machine.scheduler.processor import Processor
+    from harness.reference.machine.scheduler.requests import KernelCode, Wait
+    from harness.reference.machine.scheduler.timers import Timer
+    from harness.reference.windows.ntos.ob.objects import Object
+
+
+@dataclass(slots=True)
+class Frame:
+    """Python kernel code on an execution's stack.
+
+    `stack_pointer` is rsp at the entry of the export the guest called to get here ([rsp] is the return address); 0 for
+    code that no guest called.
+    """
+
+    code: "KernelCode"
+    stack_pointer: int
+    export: str = ""
+    user_call: bool = False
+    """The frame has called a user-mode function and waits for it."""
+    fault: object = None
+    """Of an exception in progress: its `FaultFrame`."""
+
+
+@dataclass(slots=True)
+class UserState:
+    """What a thread needs to run user-mode code."""
+
+    stack_top: int
+    teb: int
+
+
+class ThreadState(Enum):
+    """Where a thread is."""
+
+    READY = "ready"
+    RUNNING = "running"
+    WAITING = "waiting"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnTo:
+    """Guest code goes on by returning from the export it called."""
+
+    stack_pointer: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAt:
+    """Guest code goes on in the midst of a function; its registers are the processor's, or in `Execution.context`."""
+
+    address: int
+
+
+class Execution:
+    """A stack of alternating Python frames and guest calls: of a thread, or of a DPC."""
+
+    def __init__(self, code: "KernelCode", stack_base: int, stack_top: int) -> None:
+        self.frames = [Frame(code, 0)]
+        self.stack_base = stack_base
+        self.stack_top = stack_top
+        self.send: Any = None
+        """What the topmost Python frame is sent next."""
+        self.throw: BaseException | None = None
+        """What is thrown into the topmost Python frame next."""
+        self.continuation: ReturnTo | ResumeAt | None = None
+        """Where guest code goes on, if it is guest code that goes on next."""
+        self.context: Any = None
+        self.context_gs = 0
+        self.saved = False
+        """`context` holds this execution's registers: something else has used the processor since."""
+        self.user_stack_top = 0
+        self.teb = 0
+        self.stalls = 0
+        self.finished = False
+        self.result: Any = None
+
+    @property
+    def has_guest_frames(self) -> bool:
+        """Whether registers matter: some guest code is suspended on this stack."""
+        return self.continuation is not None or len(self.frames) > 1
+
+
+class Process:
+    """A process. `eprocess` is the guest address of its EPROCESS."""
+
+    def __init__(self, number: int, name: str, eprocess: int) -> None:
+        self.id = number
+        self.name = name
+        self.eprocess = eprocess
+        self.token = 0
+        self.threads: list[Thread] = []
+        self.handles: dict[int, object] = {}
+
+    def __repr__(self) -> str:
+        return f"<Process {self.id} {self.name}>"
+
+
+class _ApcCounts(Structure):
+    """The APC counters of KTHREAD."""
+
+    kernel_apc_disable = Field(KTHREAD.KERNEL_APC_DISABLE, "h")
+    special_apc_disable = Field(KTHREAD.SPECIAL_APC_DISABLE, "h")
+
+
+class Thread(Dispatcher):
+    """A thread. `kthread` is the guest address of its KTHREAD; a wait for the thread ends when it has ended."""
+
+    def __init__(self, memory: "Memory", number: int, name: str, process: Process, kthread: int, priority: int) -> None:
+        self.id = number
+        self.name = name
+        self.process = process
+        self.kthread = kthread
+        self.priority = priority
+        self.affinity = ~0
+        self.state = ThreadState.READY
+        self.execution: Execution
+        self.processor: Processor | None = None
+        self.waiting: Wait | None = None
+        self.user: UserState | None = None
+        self.terminating = False
+        """The thread ends, with `exit_status`, before it runs user-mode code again."""
+        self.exit_status = 0
+        self.start = 0
+        self.system = True
+        self.at_end: list[Callable[[Thread], None]] = []
+        self.held: list[Object] = []
+        """File objects that the system services it is in have looked up by handle, and reference."""
+        self.irql = 0
+        """IRQL to go on at, while the thread is not on a processor."""
+        self.wait_timer: Timer | None = None
+        self._header = DispatcherHeader(memory, kthread)
+        self._header.type = THREAD
+        self._counts = _ApcCounts(memory, kthread)
+
+    @property
+    def key(self) -> "Hashable":
+        return self.kthread
+
+    @property
+    def ended(self) -> bool:
+        return self.state is ThreadState.ENDED
+
+    @property
+    def result(self) -> Any:
+        """What the thread's code returned."""
+        return self.execution.result
+
+    def signaled(self, thread: "Thread") -> bool:
+        return self._header.signal_state > 0
+
+    @property
+    def kernel_apc_disable(self) -> int:
+        """How deep in critical regions the thread is. KTHREAD keeps it negated."""
+        return -self._counts.kernel_apc_disable
+
+    @kernel_apc_disable.setter
+    def kernel_apc_disable(self, value: int) -> None:
+        self._counts.kernel_apc_disable = -value
+
+    @property
+    def special_apc_disable(self) -> int:
+        """How deep in guarded regions the thread is."""
+        return -self._counts.special_apc_disable
+
+    @special_apc_disable.setter
+    def special_apc_disable(self, value: int) -> None:
+        self._counts.special_apc_disable = -value
+
+    @property
+    def apcs_disabled(self) -> bool:
+        """Whether normal kernel APCs are disabled by a critical or guarded region."""
+        counts = self._counts
+        return counts.kernel_apc_disable != 0 or counts.special_apc_disable != 0
+
+    def set_ended(self) -> None:
+        """Signal who waits for the thread."""
+        self.state = ThreadState.ENDED
+        self._header.signal_state = 1
+
+    def describe(self) -> str:
+        return f"thread {self.process.id}:{self.id} ({self.name})"
+
+    def __repr__(self) -> str:
+        return f"<Thread {self.process.id}:{self.id} {self.name}>"

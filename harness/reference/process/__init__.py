@@ -1,0 +1,1 @@
+"""The process that a reference kernel runs in: its nursery, and the requests that it answers."""

@@ -1,0 +1,1 @@
+"""cc: the cache manager."""

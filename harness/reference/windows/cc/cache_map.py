@@ -1,0 +1,265 @@
+"""The cache of one file: its pages in memory, shared by cached reads and writes and by mapped views.
+
+Whatever is not resident is fetched by a paging read, whatever is dirty is written by a paging write, and both go
+through the whole stack of minifilters, as the memory manager's and cache manager's requests do.
+"""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, NtStatus, OperationClass
+from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, SYSTEM_MAPPINGS, page_align
+from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.io.constants import IrpFlags
+from harness.reference.windows.io.parameters import Transfer
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.mm.mdl import make_mdl
+
+if TYPE_CHECKING:
+    from harness.reference.windows.fs.driver import FileSystemDriver
+    from harness.reference.windows.fs.filesystem import Node
+    from harness.reference.windows.io.file_object import FileObject
+    from harness.reference.windows.ntos.mm.sections import View
+
+_WINDOWS = SYSTEM_MAPPINGS + 0x40_0000_0000
+LAZY_WRITE_TICKS = 10_000_000
+"""One second between a write to the cache and the lazy writer."""
+TEARDOWN_TICKS = 20_000_000
+"""Two seconds between the last cleanup and the end of the cache map: then comes the close."""
+_CLUSTER_PAGES = 16
+_PAGING = int(IrpFlags.NOCACHE | IrpFlags.PAGING_IO)
+
+
+class CacheMap:
+    """The pages of one file. It references the file object that set it up, whose close waits for it."""
+
+    def __init__(self, driver: "FileSystemDriver", node: "Node", file: "FileObject") -> None:
+        self._driver = driver
+        self._kernel = driver.kernel
+        self._memory = driver.kernel.memory
+        self.node = node
+        self.file = file
+        self._kernel.objects.reference(file.object)
+        self.pages: dict[int, int] = {}
+        """Resident pages: number to frame."""
+        self.dirty: set[int] = set()
+        self._mapped_clean: dict[int, bytes] = {}
+        """What pages in writable views held when they were last known to be clean."""
+        self._loading: dict[int, Event] = {}
+        self.views: list[View] = []
+        self.sections = 0
+        self._lazy_writer_due = False
+        self._window = _WINDOWS
+
+    # -- cached reads and writes
+
+    def read(self, offset: int, length: int) -> Code:
+        """CcCopyRead."""
+        yield from self.make_resident(offset, length)
+        return self._copy_out(offset, length)
+
+    def _copy_out(self, offset: int, length: int) -> bytes:
+        ram, pieces, end = self._memory.ram, [], offset + length
+        while offset < end:
+            frame = self.pages[offset >> PAGE_SHIFT]
+            within = offset & (PAGE_SIZE - 1)
+            count = min(PAGE_SIZE - within, end - offset)
+            pieces.append(bytes(ram[frame + within : frame + within + count]))
+            offset += count
+        return b"".join(pieces)
+
+    def write(self, offset: int, data: bytes) -> Code:
+        """CcCopyWrite: partly written pages are fetched first."""
+        end = offset + len(data)
+        for page in {offset >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT}:
+            whole = offset <= page << PAGE_SHIFT and end >= (page + 1) << PAGE_SHIFT
+            if not whole:
+                yield from self.make_resident(page << PAGE_SHIFT, 1)
+        for page in range(offset >> PAGE_SHIFT, (end - 1 >> PAGE_SHIFT) + 1):
+            if page not in self.pages:
+                self.pages[page] = self._memory.tables.allocate_frame()
+        self._copy_in(offset, data)
+        self.dirty.update(range(offset >> PAGE_SHIFT, (end - 1 >> PAGE_SHIFT) + 1))
+        self._schedule_lazy_writer()
+
+    def _copy_in(self, offset: int, data: bytes) -> None:
+        ram, done = self._memory.ram, 0
+        while done < len(data):
+            at = offset + done
+            within = at & (PAGE_SIZE - 1)
+            count = min(PAGE_SIZE - within, len(data) - done)
+            frame = self.pages.get(at >> PAGE_SHIFT)
+            if frame is not None:
+                ram[frame + within : frame + within + count] = data[done : done + count]
+            done += count
+
+    # -- paging
+
+    def make_resident(self, offset: int, length: int) -> Code:
+        """Fetch what is missing of a range, in paging reads of up to 64 KiB."""
+        last = (offset + max(length, 1) - 1) >> PAGE_SHIFT
+        page = offset >> PAGE_SHIFT
+        while page <= last:
+            if page in self.pages:
+                page += 1
+            elif page in self._loading:
+                yield Wait([self._loading[page]], reason=f"page {page} of {self.file.name} to be read")
+            else:
+                count = 1
+                while count < _CLUSTER_PAGES and page + count <= last and self._absent(page + count):
+                    count += 1
+                yield from self._fetch(page, count)
+                page += count
+
+    def _absent(self, page: int) -> bool:
+        return page not in self.pages and page not in self._loading
+
+    def _fetch(self, first: int, count: int) -> Code:
+        memory = self._memory
+        loaded = Event(f"paging read of {self.file.name}")
+        frames = [memory.tables.allocate_frame() for _ in range(count)]
+        for page in range(first, first + count):
+            self._loading[page] = loaded
+        for frame in frames:
+            memory.ram[frame : frame + PAGE_SIZE] = bytes(PAGE_SIZE)
+        status = yield from self._transfer(IrpMajor.READ, first << PAGE_SHIFT, frames, synchronous=True)
+        for page, frame in zip(range(first, first + count), frames, strict=True):
+            del self._loading[page]
+            if status & 0x8000_0000 and status != NtStatus.END_OF_FILE:
+                memory.tables.free_frame(frame)
+            else:
+                self.pages[page] = frame
+        loaded.state = True
+        self._kernel.signal(loaded)
+        if status & 0x8000_0000 and status != NtStatus.END_OF_FILE:
+            raise VolumeError(status)
+
+    def _transfer(self, major: IrpMajor, offset: int, frames: list[int], *, synchronous: bool) -> Code:
+        """One paging request at APC_LEVEL, with a buffer that is mapped for its duration; its status."""
+        kernel, memory = self._kernel, self._memory
+        size = len(frames) * PAGE_SIZE
+        buffer = self._window
+        self._window += size + PAGE_SIZE
+        memory.map(buffer, size, frames=frames)
+        mdl = make_mdl(kernel, kernel.io.heap, buffer, size)
+        flags = _PAGING | (int(IrpFlags.SYNCHRONOUS_PAGING_IO) if synchronous else 0)
+        request = Request(
+            OperationClass.IRP,
+            major,
+            self.file,
+            kernel.current,
+            parameters=Transfer(size, 0, offset, buffer, mdl).pack(),
+            irp_flags=flags,
+            synchronous=synchronous,
+        )
+        status: int = yield from kernel.io.at_apc_level(kernel.io.issue(request))
+        memory.unmap(buffer, size, keep_frames=True)
+        kernel.io.heap.free(mdl)
+        return status
+
+    # -- dirty pages
+
+    def _schedule_lazy_writer(self) -> None:
+        if self._lazy_writer_due:
+            return
+        self._lazy_writer_due = True
+        self._kernel.timer(LAZY_WRITE_TICKS, lambda: self._kernel.queue_worker(self._lazy_write()))
+
+    def _lazy_write(self) -> Code:
+        self._lazy_writer_due = False
+        yield from self._write_dirty(0, 1 << 62, synchronous=False)
+
+    def note_mapped_writes(self) -> None:
+        """Find pages that were written through views: nothing tells us when that happens."""
+        for page, clean in self._mapped_clean.items():
+            frame = self.pages.get(page)
+            if frame is not None and bytes(self._memory.ram[frame : frame + PAGE_SIZE]) != clean:
+                self.dirty.add(page)
+
+    def watch_mapped(self, page: int) -> None:
+        """The page is about to appear in a writable view."""
+        frame = self.pages[page]
+        self._mapped_clean.setdefault(page, bytes(self._memory.ram[frame : frame + PAGE_SIZE]))
+
+    def flush(self, offset: int, length: int) -> Code:
+        """CcFlushCache: write what is dirty in a range, between the FSFilter operations for it."""
+        self.note_mapped_writes()
+        first, last = offset >> PAGE_SHIFT, (offset + length - 1) >> PAGE_SHIFT
+        if not any(first <= page <= last for page in self.dirty):
+            return
+        yield from self._fs_filter(IrpMajor.ACQUIRE_FOR_CC_FLUSH)
+        yield from self._write_dirty(offset, length, synchronous=True)
+        yield from self._fs_filter(IrpMajor.RELEASE_FOR_CC_FLUSH)
+
+    def write_mapped(self) -> Code:
+        """The mapped page writer, when a view goes away."""
+        self.note_mapped_writes()
+        if not self.dirty:
+            return
+        yield from self._fs_filter(IrpMajor.ACQUIRE_FOR_MOD_WRITE)
+        yield from self._write_dirty(0, 1 << 62, synchronous=False)
+        yield from self._fs_filter(IrpMajor.RELEASE_FOR_MOD_WRITE)
+
+    def _fs_filter(self, major: IrpMajor) -> Code:
+        request = Request(OperationClass.FS_FILTER, major, self.file, self._kernel.current)
+        yield from self._kernel.io.issue(request)
+
+    def _write_dirty(self, offset: int, length: int, *, synchronous: bool) -> Code:
+        """Write runs of dirty pages."""
+        first, last = offset >> PAGE_SHIFT, (offset + length - 1) >> PAGE_SHIFT
+        pages = sorted(page for page in self.dirty if first <= page <= last and page in self.pages)
+        while pages:
+            run = [pages.pop(0)]
+            while pages and pages[0] == run[-1] + 1 and len(run) < _CLUSTER_PAGES:
+                run.append(pages.pop(0))
+            self.dirty.difference_update(run)
+            frames = [self.pages[page] for page in run]
+            for page, frame in zip(run, frames, strict=True):
+                if page in self._mapped_clean:
+                    self._mapped_clean[page] = bytes(self._memory.ram[frame : frame + PAGE_SIZE])
+            yield from self._transfer(IrpMajor.WRITE, run[0] << PAGE_SHIFT, frames, synchronous=synchronous)
+
+    # -- what happens beside the cache
+
+    def purge(self, offset: int, data: bytes) -> None:
+        """A non-cached write has been to the disk: resident pages follow it."""
+        self._copy_in(offset, data)
+        for page in range(offset >> PAGE_SHIFT, (offset + len(data) - 1 >> PAGE_SHIFT) + 1):
+            self.dirty.discard(page)
+
+    def truncate(self, size: int) -> None:
+        """The file has become shorter: pages behind its end are dropped, unless a view shows them."""
+        first = page_align(size) >> PAGE_SHIFT
+        for page in [page for page in self.pages if page >= first]:
+            self.dirty.discard(page)
+            if not self.views:
+                self._memory.tables.free_frame(self.pages.pop(page))
+                self._mapped_clean.pop(page, None)
+
+    # -- the end
+
+    def last_cleanup(self, file: "FileObject") -> None:
+        """A handle is gone; when it was the last, and no section is left, the cache map goes some time later."""
+        del file
+        self._kernel.timer(TEARDOWN_TICKS, lambda: self._kernel.queue_worker(self._teardown()))
+
+    def _in_use(self) -> bool:
+        if self.sections or self.views or self._loading:
+            return True
+        files = self._driver.volume.files
+        return any(
+            file.caches and not file.cleaned_up and file.opened and file.opened.node is self.node for file in files
+        )
+
+    def _teardown(self) -> Code:
+        if self._in_use() or self._driver.caches.get(self.node) is not self:
+            return
+        yield from self._write_dirty(0, 1 << 62, synchronous=False)
+        if self._in_use() or self._driver.caches.get(self.node) is not self:
+            return
+        del self._driver.caches[self.node]
+        for frame in self.pages.values():
+            self._memory.tables.free_frame(frame)
+        self.pages.clear()
+        self._kernel.objects.dereference(self.file.object)

@@ -1,0 +1,1 @@
+"""The filter manager: filters, instances, callbacks, contexts, ports, and what minifilters import from FLTMGR.SYS."""

@@ -1,0 +1,82 @@
+"""FltCancelFileOpen and FltReissueSynchronousIo: what a post-operation callback may still do to its operation."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass
+from harness.reference.machine.loader.exports import FLTMGR, export
+from harness.reference.windows.fltmgr.callback_data import PARAMETER_BLOCK
+from harness.reference.windows.fltmgr.filters import Instance
+from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
+from harness.reference.windows.io.request import Code, Request
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_HANDLE_EXISTS = 0x6A
+"""Parameter 1 of bug check 0xF5."""
+
+
+def cancel_open(k: "Kernel", instance: Instance, file_object: int) -> Code:
+    """Close below the caller what the file system has just opened (POST-FAIL-02)."""
+    file = k.io.file_at(file_object)
+    driver = instance.filter.name
+    if file is None:
+        k.verifier.report("POST-FAIL-03", driver, f"FltCancelFileOpen was given {file_object:#x}, no file object")
+        return
+    if file.flags & FileObjectFlags.HANDLE_CREATED:
+        k.bugcheck(
+            BugCheck.FLTMGR_FILE_SYSTEM,
+            _HANDLE_EXISTS,
+            file_object,
+            message="FltCancelFileOpen was called for a file object that has a handle",
+            rule="POST-FAIL-03",
+            driver=driver,
+        )
+    posting = any(
+        operation.post is not None
+        and operation.post.instance is instance
+        and operation.request.major == IrpMajor.CREATE
+        and operation.request.file is file
+        for operation in k.flt.operations.values()
+    )
+    if not posting:
+        k.verifier.report(
+            "POST-FAIL-03", driver, "FltCancelFileOpen was called outside of a postoperation callback of the create"
+        )
+        return
+    flags = int(IrpFlags.CLOSE_OPERATION | IrpFlags.SYNCHRONOUS_API)
+    for major in (IrpMajor.CLEANUP, IrpMajor.CLOSE):
+        request = Request(OperationClass.IRP, major, file, k.current, irp_flags=flags)
+        request.generated = True
+        yield from k.io.issue(request, below=instance)
+        if major is IrpMajor.CLEANUP:
+            file.cleaned_up = True
+            file.add_flags(int(FileObjectFlags.CLEANUP_COMPLETE))
+    file.add_flags(int(FileObjectFlags.FILE_OPEN_CANCELLED))
+
+
+@export(FLTMGR, "FltReissueSynchronousIo", max_irql=Irql.PASSIVE)
+def flt_reissue_synchronous_io(k: "Kernel", instance: int, data: int) -> Code:
+    """FltReissueSynchronousIo: once more through the filters below the caller (IO-05, OQ-08)."""
+    found, operation = k.flt.instance_at(instance), k.flt.operation_at(data)
+    original = operation.request
+    file = original.file
+    if file is not None and file.flags & FileObjectFlags.FILE_OPEN_CANCELLED:
+        operation.set_io_status(int(NtStatus.CANCELLED), 0)
+        return
+    _, _, _, _, _, target, _, parameters = PARAMETER_BLOCK.unpack(operation.read_parameters())
+    request = Request(
+        original.kind,
+        original.major,
+        k.io.file_at(target) if target else None,
+        original.thread,
+        parameters=parameters,
+        minor=original.minor,
+        irp_flags=original.irp_flags,
+        operation_flags=original.operation_flags,
+        mode=original.mode,
+    )
+    request.system_buffer = original.system_buffer
+    request.reissued = True
+    yield from k.io.issue(request, below=found)
+    operation.set_io_status(request.status, request.information)

@@ -1,0 +1,84 @@
+"""Resources and push locks by way of the filter manager: the executive's, taken in a critical region."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import Irql
+from harness.reference.machine.loader.exports import FLTMGR, U32, export
+from harness.reference.windows.ntos.ex import executive_locks
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.windows.kernel import Kernel
+
+
+@export(FLTMGR, "FltAcquireResourceExclusive", max_irql=Irql.APC)
+def flt_acquire_resource_exclusive(k: "Kernel", resource: int) -> "int | KernelCode":
+    """FltAcquireResourceExclusive."""
+    return executive_locks.ex_enter_critical_region_and_acquire_resource_exclusive(k, resource)
+
+
+@export(FLTMGR, "FltAcquireResourceShared", max_irql=Irql.APC)
+def flt_acquire_resource_shared(k: "Kernel", resource: int) -> "int | KernelCode":
+    """FltAcquireResourceShared."""
+    return executive_locks.ex_enter_critical_region_and_acquire_resource_shared(k, resource)
+
+
+@export(FLTMGR, "FltReleaseResource", max_irql=Irql.APC)
+def flt_release_resource(k: "Kernel", resource: int) -> int:
+    """FltReleaseResource."""
+    return executive_locks.ex_release_resource_and_leave_critical_region(k, resource)
+
+
+@export(FLTMGR, "FltInitializePushLock", max_irql=Irql.APC)
+def flt_initialize_push_lock(k: "Kernel", lock: int) -> int:
+    """FltInitializePushLock."""
+    return executive_locks.ex_initialize_push_lock(k, lock)
+
+
+@export(FLTMGR, "FltDeletePushLock", max_irql=Irql.APC)
+def flt_delete_push_lock(k: "Kernel", lock: int) -> int:
+    """FltDeletePushLock: there is nothing to free."""
+    return executive_locks.ex_initialize_push_lock(k, lock)
+
+
+@export(FLTMGR, "FltAcquirePushLockExclusive", max_irql=Irql.APC)
+def flt_acquire_push_lock_exclusive(k: "Kernel", lock: int) -> "int | KernelCode":
+    """FltAcquirePushLockExclusive."""
+    k.current.kernel_apc_disable += 1
+    return executive_locks.acquire_push_lock(k, lock, exclusive=True)
+
+
+@export(FLTMGR, "FltAcquirePushLockExclusiveEx", max_irql=Irql.APC)
+def flt_acquire_push_lock_exclusive_ex(k: "Kernel", lock: int, flags: U32) -> "int | KernelCode":
+    """FltAcquirePushLockExclusiveEx."""
+    del flags
+    return flt_acquire_push_lock_exclusive(k, lock)
+
+
+@export(FLTMGR, "FltAcquirePushLockShared", max_irql=Irql.APC)
+def flt_acquire_push_lock_shared(k: "Kernel", lock: int) -> "int | KernelCode":
+    """FltAcquirePushLockShared."""
+    k.current.kernel_apc_disable += 1
+    return executive_locks.acquire_push_lock(k, lock, exclusive=False)
+
+
+@export(FLTMGR, "FltAcquirePushLockSharedEx", max_irql=Irql.APC)
+def flt_acquire_push_lock_shared_ex(k: "Kernel", lock: int, flags: U32) -> "int | KernelCode":
+    """FltAcquirePushLockSharedEx."""
+    del flags
+    return flt_acquire_push_lock_shared(k, lock)
+
+
+@export(FLTMGR, "FltReleasePushLock", max_irql=Irql.APC)
+def flt_release_push_lock(k: "Kernel", lock: int) -> int:
+    """FltReleasePushLock."""
+    executive_locks.release_push_lock(k, lock)
+    k.current.kernel_apc_disable -= 1
+    return 0
+
+
+@export(FLTMGR, "FltReleasePushLockEx", max_irql=Irql.APC)
+def flt_release_push_lock_ex(k: "Kernel", lock: int, flags: U32) -> int:
+    """FltReleasePushLockEx."""
+    del flags
+    return flt_release_push_lock(k, lock)

@@ -1,0 +1,174 @@
+"""The filter manager's own tables: filters, instances on volumes, operations under way, and who is shown what."""
+
+from typing import TYPE_CHECKING, Never
+
+from harness.nt import BugCheck, IrpMajor
+from harness.reference.windows.fltmgr.filters import Callbacks, Filter, Instance
+from harness.reference.windows.fltmgr.operation import Operation
+from harness.reference.windows.fltmgr.passage import PassageEngine
+from harness.reference.windows.io.guarded_heap import FILTER_OBJECTS, GuardedHeap
+from harness.reference.windows.io.request import Code, Request
+
+if TYPE_CHECKING:
+    from harness.reference.windows.fltmgr.contexts import Context
+    from harness.reference.windows.fltmgr.file_names import NameInformation
+    from harness.reference.windows.fltmgr.ports import ClientPort, ServerPort
+    from harness.reference.windows.fltmgr.work_items import WorkItem
+    from harness.reference.windows.fs.filesystem import Node
+    from harness.reference.windows.io.file_object import FileObject
+    from harness.reference.windows.io.volumes import Volume
+    from harness.reference.windows.kernel import Kernel
+
+
+class FilterManager:
+    """What FLTMGR.SYS knows."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self.kernel = kernel
+        self.heap = GuardedHeap(kernel.memory, FILTER_OBJECTS)
+        self.filters: dict[int, Filter] = {}
+        """By the address of FLT_FILTER."""
+        self.instances: dict[int, Instance] = {}
+        """By the address of FLT_INSTANCE."""
+        self.operations: dict[int, Operation] = {}
+        """By the address of FLT_CALLBACK_DATA."""
+        self.contexts: dict[int, Context] = {}
+        self.work_items: dict[int, WorkItem] = {}
+        self.ports: dict[str, ServerPort] = {}
+        """Server ports by lower-case name."""
+        self.names: dict[int, NameInformation] = {}
+        self.clients: dict[int, ClientPort] = {}
+        self.next_message = 0
+        self.irp_names: dict[int, int] = {}
+        self.engine = PassageEngine(self)
+
+    # -- finding
+
+    def filter_at(self, address: int) -> Filter:
+        """The filter a driver names; a wrong pointer is a bug check."""
+        found = self.filters.get(address)
+        if found is None:
+            self._bad_object(address, "filter")
+        return found
+
+    def instance_at(self, address: int) -> Instance:
+        """The instance a driver names; a wrong pointer is a bug check."""
+        found = self.instances.get(address)
+        if found is None:
+            self._bad_object(address, "instance")
+        return found
+
+    def volume_at(self, address: int) -> "Volume":
+        """The volume a driver names; a wrong pointer is a bug check."""
+        for volume in self.kernel.io.volumes:
+            if volume.filter_address == address:
+                return volume
+        self._bad_object(address, "volume")
+
+    def operation_at(self, address: int) -> Operation:
+        """The operation of a callback data; a wrong pointer is a bug check."""
+        found = self.operations.get(address)
+        if found is None:
+            self._bad_object(address, "callback data")
+        return found
+
+    def _bad_object(self, address: int, what: str) -> Never:
+        self.kernel.bugcheck(
+            BugCheck.FLTMGR_FILE_SYSTEM,
+            0,
+            address,
+            message=f"{address:#x} was given to the filter manager, which has no such {what} (any more)",
+        )
+
+    def filter_named(self, name: str) -> Filter | None:
+        """A filter by its name, without regard to case."""
+        for found in self.filters.values():
+            if found.name.lower() == name.lower():
+                return found
+        return None
+
+    # -- operations
+
+    def pass_through(self, volume: "Volume", request: Request, *, below: Instance | None = None) -> Code:
+        """Show a request to the filters of a volume that registered for it, then to the file system."""
+        interested: list[tuple[Instance, Callbacks]] = []
+        seen_initiator = below is None
+        for instance in volume.instances:
+            if not seen_initiator:
+                seen_initiator = instance is below
+                if not (seen_initiator and self.kernel.mutant("own-io-shown-to-initiator")):
+                    continue
+            if not instance.attached:
+                continue
+            callbacks = self._callbacks(instance, request)
+            skipped = callbacks is not None and callbacks.skips(request)
+            if callbacks is not None and (not skipped or self.kernel.mutant("skip-flags-ignored")):
+                interested.append((instance, callbacks))
+        if self.kernel.mutant("pre-low-to-high"):
+            interested.reverse()
+        if below is not None:
+            below.busy.enter()
+        yield from self.engine.send(request, interested)
+        if below is not None:
+            if request.finished:
+                self.leave(below)
+            else:
+                request.completions.append(lambda _: self.leave(below))
+
+    def _callbacks(self, instance: Instance, request: Request) -> Callbacks | None:
+        operations = instance.filter.registration.operations
+        callbacks = operations.get(request.major)
+        if callbacks is None and self.kernel.mutant("unregistered-shown") and request.is_irp:
+            callbacks = next(iter(operations.values()), None)
+        if callbacks is not None and self.kernel.mutant("wrong-pre-called") and callbacks.pre:
+            # Every operation gets the routine of the first element.
+            return None if request.major == IrpMajor.WRITE else callbacks
+        return callbacks
+
+    def leave(self, instance: Instance) -> None:
+        """A callback, a pended operation or generated I/O of an instance is over."""
+        busy = instance.busy
+        busy.count -= 1
+        if busy.count == 0:
+            self.kernel.signal(busy.idle)
+
+    def in_flight(self, instance: Instance) -> list[Operation]:
+        """Operations that owe a post-operation callback to an instance."""
+        return [
+            operation
+            for operation in self.operations.values()
+            if any(node.instance is instance for node in operation.nodes)
+        ]
+
+    # -- what goes away
+
+    def file_object_gone(self, file: "FileObject") -> None:
+        """A file object is closed: its stream-handle contexts go."""
+        from harness.reference.windows.fltmgr.contexts import object_gone
+
+        object_gone(self, id(file))
+
+    def stream_gone(self, volume: "Volume", node: "Node") -> None:
+        """The last file object of a stream is closed: its contexts go."""
+        from harness.reference.windows.fltmgr.contexts import object_gone
+
+        del volume
+        object_gone(self, id(node))
+
+    # -- what is left undone
+
+    def report_outstanding(self) -> None:
+        """Name every operation that a filter has pended and not resumed: at a hang, a deadline, the end of a run."""
+        for instance in list(self.instances.values()):
+            for operation in instance.pended:
+                post = operation.post is not None and operation.visit is None
+                if operation.reported:
+                    continue
+                operation.reported = True
+                kept = "POST-PEND-03" if post else "PRE-PEND-02"
+                rule = kept if instance.attached else "TEAR-03"
+                self.kernel.verifier.report(
+                    rule,
+                    instance.filter.name,
+                    f"{operation.describe()} was pended in {'post' if post else 'pre'} and never resumed",
+                )

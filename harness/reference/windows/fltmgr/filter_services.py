@@ -1,0 +1,60 @@
+"""Loading and unloading minifilters by their services: what FilterLoad, fltmc and the service controller ask for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.nt import FilterUnloadFlags, NtStatus, RegistrationFlags
+from harness.reference.machine.loader.loader import LoadError
+from harness.reference.machine.scheduler.requests import Call
+from harness.reference.windows.fltmgr import registration
+from harness.reference.windows.io.request import Code
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A registered service: what can be loaded by name."""
+
+    name: str
+    image: Path
+    registry: Mapping[str, Any]
+
+
+def load(k: "Kernel", service: str, data: bytes, registry: Mapping[str, Any]) -> Code:
+    """Load a driver; (NTSTATUS, why it was refused or "")."""
+    try:
+        status = yield from k.drivers.load(service, data, registry)
+    except LoadError as error:
+        return int(error.status), error.message
+    return int(status), "" if not status & 0x8000_0000 else f"DriverEntry of {service} returned {status:#010x}"
+
+
+def unload(k: "Kernel", service: str, *, mandatory: bool) -> Code:
+    """Unload a minifilter; NTSTATUS (UNL-01 to UNL-03)."""
+    found = k.flt.filter_named(service)
+    if found is None:
+        return int(NtStatus.FLT_FILTER_NOT_FOUND)
+    registered = found.registration
+    if mandatory and registered.flags & RegistrationFlags.DO_NOT_SUPPORT_SERVICE_STOP:
+        return int(NtStatus.INVALID_DEVICE_REQUEST)
+    if not registered.unload:
+        return int(NtStatus.FLT_DO_NOT_DETACH)
+    if found.unloading:
+        return int(NtStatus.FLT_DELETING_OBJECT)
+    flags = int(FilterUnloadFlags.MANDATORY) if mandatory else 0
+    answer = (yield Call(registered.unload, flags)) & 0xFFFF_FFFF
+    k.verifier.check_irql(0, found.name, "FilterUnloadCallback")
+    gone = found.address not in k.flt.filters
+    if answer & 0x8000_0000 and not mandatory and not gone and not k.mutant("unload-veto-ignored"):
+        return int(answer)
+    if not gone:
+        k.verifier.report("UNL-03", found.name, "its unload callback returned without FltUnregisterFilter")
+        yield from registration.unregister(k, found)
+    driver = k.drivers.loaded.get(service.lower())
+    if driver is not None:
+        yield from k.drivers.unload(driver)
+    return int(NtStatus.SUCCESS)

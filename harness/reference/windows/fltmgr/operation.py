@@ -1,0 +1,224 @@
+"""An operation among the minifilters: its callback data in guest memory, and who still waits for its completion."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from harness.nt import CallbackDataFlags, OperationClass
+from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.windows.fltmgr.callback_data import (
+    CALLBACK_DATA,
+    CALLBACK_DATA_SIZE,
+    PARAMETER_BLOCK,
+    PARAMETER_BLOCK_SIZE,
+    RELATED_OBJECTS,
+    RELATED_OBJECTS_SIZE,
+    CallbackData,
+)
+
+if TYPE_CHECKING:
+    from harness.reference.windows.fltmgr.filter_manager import FilterManager
+    from harness.reference.windows.fltmgr.filters import Callbacks, Instance
+    from harness.reference.windows.io.request import Request
+
+_IOPB = 0x60
+_VISITS = 0xB0
+_VISIT_STRIDE = 0x40
+assert CALLBACK_DATA_SIZE <= _IOPB
+assert _IOPB + PARAMETER_BLOCK_SIZE <= _VISITS
+assert RELATED_OBJECTS_SIZE + 8 <= _VISIT_STRIDE
+
+UNSET_STATUS = 0xCCCC_CCCC
+UNSET_INFORMATION = 0xCCCC_CCCC_CCCC_CCCC
+"""What IoStatus holds on the way down: a filter that completes without storing a status is seen by it (PRE-COMP-02)."""
+
+
+class VisitState(Enum):
+    """How far one filter is with an operation."""
+
+    IN_CALLBACK = "in its callback"
+    PENDED = "pended"
+    RETURNED = "handed back"
+
+
+@dataclass(eq=False, slots=True)
+class Visit:
+    """One filter's turn with an operation, in pre or in post."""
+
+    instance: "Instance"
+    callbacks: "Callbacks"
+    related: int
+    slot: int
+    parameters: bytes
+    """The parameter block as this filter is shown it, in pre and in post (PARM-02)."""
+    state: VisitState = VisitState.IN_CALLBACK
+    resumed: bool = False
+    overtaken: bool = False
+    """Resumed on the way down; the callback that pended may not have returned when the operation comes up again."""
+    swapped: bool = False
+    """The filter has put another buffer in."""
+    swapped_mdl: int = 0
+    retain_mdl: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """A post-operation callback that is owed."""
+
+    visit: Visit
+    context: int
+    ready: Event | None = None
+    """Set when the thread that waits inside the filter manager is to make the call."""
+    drained: bool = False
+
+    @property
+    def instance(self) -> "Instance":
+        return self.visit.instance
+
+
+class Operation:
+    """A request on its way through the minifilters of a volume.
+
+    The instances are fixed when it starts (OQ-25). `nodes` are the posts that are owed, lowest last.
+    """
+
+    def __init__(
+        self, manager: "FilterManager", request: "Request", instances: "list[tuple[Instance, Callbacks]]"
+    ) -> None:
+        self.manager = manager
+        self.request = request
+        self.instances = instances
+        self.next = 0
+        self.nodes: list[Node] = []
+        self.visit: Visit | None = None
+        """The filter that has the operation now, on the way down."""
+        self.post: Visit | None = None
+        """The filter that has it now, on the way up."""
+        self.below = False
+        """The file system (or whatever is beneath) has it."""
+        self.running = 0
+        """Callbacks that have not returned; the callback data lives as long as one of them or the operation."""
+        self.finished = False
+        self.cancel_routine = 0
+        self.queue = 0
+        """The callback data queue it is in."""
+        self.queue_context = 0
+        self.unset_status = UNSET_STATUS if manager.kernel.policy["io-status-fill"] == "pattern" else 0
+        self.locked_mdl = 0
+        self.reported = False
+        """Reported as never resumed."""
+        self._memory = manager.kernel.memory
+        self.data = manager.heap.allocate(_VISITS + _VISIT_STRIDE * len(instances))
+        self.iopb = self.data + _IOPB
+        self.view = CallbackData(self._memory, self.data)
+        flags = int(request.kind)
+        if manager.kernel.mutant("two-classes-at-once"):
+            flags |= int(OperationClass.IRP | OperationClass.FAST_IO)
+        if request.system_buffer:
+            flags |= CallbackDataFlags.SYSTEM_BUFFER
+        if request.generated:
+            flags |= CallbackDataFlags.GENERATED_IO
+        if request.reissued:
+            flags |= CallbackDataFlags.REISSUED_IO
+        self._memory.write(
+            self.data,
+            CALLBACK_DATA.pack(
+                flags, request.thread.kthread, self.iopb, self.unset_status, self._unset_information, 0, request.mode
+            ),
+        )
+        self._memory.write(self.iopb, self.pack_parameters(0))
+
+    @property
+    def _unset_information(self) -> int:
+        return UNSET_INFORMATION if self.unset_status else 0
+
+    @property
+    def is_irp(self) -> bool:
+        return self.request.kind is OperationClass.IRP
+
+    # -- callback data
+
+    def pack_parameters(self, instance: int) -> bytes:
+        """The parameter block as the I/O manager made it, for an instance."""
+        request = self.request
+        return PARAMETER_BLOCK.pack(
+            request.irp_flags & 0xFFFF_FFFF,
+            request.major,
+            request.minor,
+            request.operation_flags,
+            0,
+            request.file.address if request.file is not None else 0,
+            instance,
+            request.parameters,
+        )
+
+    def read_parameters(self) -> bytes:
+        """The parameter block as it is now."""
+        return self._memory.read(self.iopb, PARAMETER_BLOCK_SIZE)
+
+    def write_parameters(self, block: bytes) -> None:
+        self._memory.write(self.iopb, block)
+
+    def make_visit(self, index: int) -> Visit:
+        """The next filter's turn: its related objects and its context slot."""
+        instance, callbacks = self.instances[index]
+        block = bytearray(self.read_parameters())
+        block[16:24] = instance.address.to_bytes(8, "little")
+        parameters = bytes(block)
+        related = self.data + _VISITS + _VISIT_STRIDE * index
+        self._memory.write(
+            related,
+            RELATED_OBJECTS.pack(
+                RELATED_OBJECTS_SIZE,
+                0,
+                instance.filter.address,
+                instance.volume.filter_address,
+                instance.address,
+                int.from_bytes(block[8:16], "little"),
+                0,
+            ),
+        )
+        return Visit(instance, callbacks, related, related + RELATED_OBJECTS_SIZE, parameters)
+
+    @property
+    def status(self) -> int:
+        return self.view.status
+
+    @property
+    def information(self) -> int:
+        return self.view.information
+
+    def set_io_status(self, status: int, information: int) -> None:
+        """Store IoStatus."""
+        self.view.status = status & 0xFFFF_FFFF
+        self.view.information = information
+
+    def clear_io_status(self) -> None:
+        """IoStatus as a filter on the way down finds it."""
+        self.set_io_status(self.unset_status, self._unset_information)
+
+    def set_flags(self, *, add: int = 0, remove: int = 0) -> None:
+        self.view.flags = (self.view.flags | add) & ~remove
+
+    def take_back_parameters(self) -> None:
+        """Give the request what the last filter left: that is what the file system gets (PARM-01)."""
+        irp_flags, _, minor, operation_flags, _, file, _, parameters = PARAMETER_BLOCK.unpack(self.read_parameters())
+        request = self.request
+        request.irp_flags = irp_flags
+        request.minor = minor
+        request.operation_flags = operation_flags
+        request.parameters = parameters
+        if request.file is None or request.file.address != file:
+            # A file object that is being closed has no references left, and is still this request's.
+            request.file = self.manager.kernel.io.file_at(file) if file else None
+
+    # -- the end
+
+    def release(self) -> None:
+        """Free the callback data once the operation has ended and no callback is running."""
+        if self.finished and self.running == 0 and self.data in self.manager.heap:
+            self.manager.operations.pop(self.data, None)
+            self.manager.heap.free(self.data)
+
+    def describe(self) -> str:
+        return self.request.describe()

@@ -1,0 +1,116 @@
+"""The exports that change callback data, its buffers, and what they say about it."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus
+from harness.reference.machine.cpu.exceptions import GuestException
+from harness.reference.machine.loader.exports import FLTMGR, export
+from harness.reference.windows.fltmgr.callback_data import CallbackData
+from harness.reference.windows.fltmgr.operation import Operation
+from harness.reference.windows.io.constants import Minor
+from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.mm.mdl import make_mdl
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_PARAMETERS = 24
+"""Parameters in FLT_IO_PARAMETER_BLOCK."""
+_BUFFERS: dict[tuple[int, int | None], tuple[int, int, int]] = {
+    (IrpMajor.READ, None): (24, 32, 0),
+    (IrpMajor.WRITE, None): (24, 32, 0),
+    (IrpMajor.DIRECTORY_CONTROL, int(Minor.QUERY_DIRECTORY)): (32, 40, 0),
+    (IrpMajor.DIRECTORY_CONTROL, int(Minor.NOTIFY_CHANGE_DIRECTORY)): (32, 40, 0),
+    (IrpMajor.QUERY_EA, None): (32, 40, 0),
+    (IrpMajor.SET_EA, None): (8, 16, 0),
+    (IrpMajor.QUERY_SECURITY, None): (16, 24, 8),
+    (IrpMajor.FILE_SYSTEM_CONTROL, None): (32, 40, 0),
+    (IrpMajor.DEVICE_CONTROL, None): (32, 40, 0),
+}
+"""Offsets in Parameters of buffer, MDL and length, by major and minor function."""
+
+
+@export(FLTMGR, "FltSetCallbackDataDirty", max_irql=Irql.DISPATCH)
+def flt_set_callback_data_dirty(k: "Kernel", data: int) -> None:
+    """FltSetCallbackDataDirty."""
+    CallbackData(k.memory, data).flags |= CallbackDataFlags.DIRTY
+
+
+@export(FLTMGR, "FltClearCallbackDataDirty", max_irql=Irql.DISPATCH)
+def flt_clear_callback_data_dirty(k: "Kernel", data: int) -> None:
+    """FltClearCallbackDataDirty."""
+    CallbackData(k.memory, data).flags &= ~CallbackDataFlags.DIRTY
+
+
+@export(FLTMGR, "FltIsCallbackDataDirty", max_irql=Irql.DISPATCH)
+def flt_is_callback_data_dirty(k: "Kernel", data: int) -> bool:
+    """FltIsCallbackDataDirty."""
+    return bool(CallbackData(k.memory, data).flags & CallbackDataFlags.DIRTY)
+
+
+def buffer_fields(operation: Operation) -> tuple[int, int, int] | None:
+    """Guest addresses of the operation's buffer, MDL and length parameters; None where there are none."""
+    request = operation.request
+    found = _BUFFERS.get((request.major, request.minor)) or _BUFFERS.get((request.major, None))
+    if found is None:
+        return None
+    base = operation.iopb + _PARAMETERS
+    return base + found[0], base + found[1], base + found[2]
+
+
+@export(FLTMGR, "FltDecodeParameters", max_irql=Irql.DISPATCH)
+def flt_decode_parameters(
+    k: "Kernel", data: int, mdl_out: int, buffer_out: int, length_out: int, access_out: int
+) -> int:
+    """FltDecodeParameters: where the buffer parameters are."""
+    operation = k.flt.operation_at(data)
+    fields = buffer_fields(operation)
+    if fields is None:
+        return NtStatus.INVALID_PARAMETER
+    buffer, mdl, length = fields
+    for out, value in ((mdl_out, mdl), (buffer_out, buffer), (length_out, length)):
+        if out:
+            k.memory.write_u64(out, value)
+    if access_out:
+        k.memory.write_u32(access_out, 0 if operation.request.major == IrpMajor.WRITE else 1)
+    return NtStatus.SUCCESS
+
+
+@export(FLTMGR, "FltLockUserBuffer", max_irql=Irql.APC)
+def flt_lock_user_buffer(k: "Kernel", data: int) -> Code:
+    """FltLockUserBuffer: an MDL in the parameters, and the data dirty if it had to be made (BUF-04)."""
+    operation = k.flt.operation_at(data)
+    fields = buffer_fields(operation)
+    if fields is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    buffer_at, mdl_at, length_at = fields
+    if k.memory.read_u64(mdl_at):
+        return int(NtStatus.SUCCESS)
+    buffer, length = k.memory.read_u64(buffer_at), k.memory.read_u32(length_at)
+    if not length:
+        return int(NtStatus.SUCCESS)
+    try:
+        yield from k.io.views.touch(buffer, length)
+        mdl = make_mdl(k, k.io.heap, buffer, length)
+    except GuestException as exception:
+        return exception.status
+    operation.request.completions.append(lambda _: k.io.heap.free(mdl))
+    k.memory.write_u64(mdl_at, mdl)
+    if operation.visit is not None:
+        operation.set_flags(add=int(CallbackDataFlags.DIRTY))
+    return int(NtStatus.SUCCESS)
+
+
+@export(FLTMGR, "FltGetSwappedBufferMdlAddress", max_irql=Irql.DISPATCH)
+def flt_get_swapped_buffer_mdl_address(k: "Kernel", data: int) -> int:
+    """FltGetSwappedBufferMdlAddress: the MDL this filter put in, in its post-operation callback."""
+    operation = k.flt.operation_at(data)
+    return operation.post.swapped_mdl if operation.post is not None else 0
+
+
+@export(FLTMGR, "FltRetainSwappedBufferMdlAddress", max_irql=Irql.DISPATCH)
+def flt_retain_swapped_buffer_mdl_address(k: "Kernel", data: int) -> None:
+    """FltRetainSwappedBufferMdlAddress: the filter frees that MDL itself."""
+    operation = k.flt.operation_at(data)
+    if operation.post is not None:
+        operation.post.retain_mdl = True

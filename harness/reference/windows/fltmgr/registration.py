@@ -1,0 +1,131 @@
+"""FltRegisterFilter, FltStartFiltering, FltUnregisterFilter, and what becomes of a filter's registration."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import IRP_MJ_OPERATION_END, ContextType, IrpMajor, Irql, NtStatus
+from harness.reference.machine.loader.exports import FLTMGR, export
+from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.fltmgr import attachment, ports
+from harness.reference.windows.fltmgr.callback_data import (
+    CONTEXT_REGISTRATION,
+    OPERATION_REGISTRATION,
+    RegistrationView,
+)
+from harness.reference.windows.fltmgr.contexts import delete_filter_contexts
+from harness.reference.windows.fltmgr.filters import Callbacks, ContextDefinition, Filter, Registration
+from harness.reference.windows.io.request import Code
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+FLT_REGISTRATION_VERSIONS = (0x0200, 0x0201, 0x0202, 0x0203)
+_MOST_ELEMENTS = 256
+_NO_CALLBACKS_AT_ALL = frozenset({IrpMajor.POWER, IrpMajor.DEVICE_CHANGE})
+
+
+@export(FLTMGR, "FltRegisterFilter", max_irql=Irql.APC)
+def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out: int) -> int:
+    """FltRegisterFilter."""
+    view = RegistrationView(k.memory, registration)
+    owner = k.drivers.by_object(driver)
+    name = owner.name if owner is not None else k.blame.current().driver or "unknown"
+    if view.version not in FLT_REGISTRATION_VERSIONS:
+        k.verifier.report("REG-14", name, f"registered with version {view.version:#06x}")
+        return NtStatus.INVALID_PARAMETER
+    if k.flt.filter_named(name) is not None:
+        return NtStatus.FLT_REGISTRATION_BUSY
+    found = Filter(
+        name,
+        k.flt.heap.allocate(0x40),
+        driver,
+        Registration(
+            flags=view.flags,
+            operations=_read_operations(k, name, view.operations),
+            contexts=_read_contexts(k, view.contexts),
+            unload=view.unload,
+            setup=view.setup,
+            query_teardown=view.query_teardown,
+            teardown_start=view.teardown_start,
+            teardown_complete=view.teardown_complete,
+        ),
+    )
+    k.flt.filters[found.address] = found
+    k.memory.write_u64(filter_out, found.address)
+    k.trace.add(f"FltRegisterFilter {name}")
+    return NtStatus.SUCCESS
+
+
+def _read_operations(k: "Kernel", name: str, address: int) -> dict[int, Callbacks]:
+    operations: dict[int, Callbacks] = {}
+    for index in range(_MOST_ELEMENTS):
+        if not address:
+            return operations
+        major, flags, pre, post, _ = OPERATION_REGISTRATION.unpack(
+            k.memory.read(address + OPERATION_REGISTRATION.size * index, OPERATION_REGISTRATION.size)
+        )
+        if major == IRP_MJ_OPERATION_END:
+            return operations
+        if major in operations:
+            k.verifier.report("REG-07", name, f"registered major function {major:#04x} twice")
+        elif major in _NO_CALLBACKS_AT_ALL or (major == IrpMajor.SHUTDOWN and post):
+            k.verifier.report("REG-12", name, f"registered callbacks for {IrpMajor(major).name} that are not allowed")
+        elif pre or post:
+            operations[major] = Callbacks(major, flags, pre, post)
+    k.verifier.report("REG-07", name, "its operation registration has no IRP_MJ_OPERATION_END")
+    return operations
+
+
+def _read_contexts(k: "Kernel", address: int) -> tuple[ContextDefinition, ...]:
+    contexts = []
+    while address:
+        kind, flags, cleanup, size, tag, allocate, free, _ = CONTEXT_REGISTRATION.unpack(
+            k.memory.read(address, CONTEXT_REGISTRATION.size)
+        )
+        if kind == ContextType.END:
+            break
+        contexts.append(ContextDefinition(kind, flags, cleanup, size, tag, allocate, free))
+        address += CONTEXT_REGISTRATION.size
+    return tuple(contexts)
+
+
+@export(FLTMGR, "FltStartFiltering", max_irql=Irql.APC)
+def flt_start_filtering(k: "Kernel", filter_: int) -> Code:
+    """FltStartFiltering: attaches to the volumes that are there, as the instances' registry keys say (OQ-23)."""
+    found = k.flt.filter_at(filter_)
+    if found.started:
+        return int(NtStatus.INVALID_PARAMETER)
+    if found.unloading:
+        return int(NtStatus.FLT_DELETING_OBJECT)
+    found.started = True
+    k.trace.add(f"FltStartFiltering {found.name}")
+    yield from attachment.attach_automatically(k, found)
+    return int(NtStatus.SUCCESS)
+
+
+@export(FLTMGR, "FltUnregisterFilter", max_irql=Irql.APC)
+def flt_unregister_filter(k: "Kernel", filter_: int) -> Code:
+    """FltUnregisterFilter: tears down every instance, and waits for whatever still uses the filter (UNL-04)."""
+    yield from unregister(k, k.flt.filter_at(filter_))
+
+
+def unregister(k: "Kernel", found: Filter) -> Code:
+    """Take a filter away."""
+    found.unloading = True
+    for instance in list(found.instances):
+        yield from attachment.tear_down(k, instance, found.teardown_reason)
+    yield from ports.disconnect_all(k, found)
+    if found.ports:
+        k.verifier.report("UNL-03", found.name, "unregistered with its communication server port open")
+    yield Wait([found.work.idle], reason=f"queued work items of {found.name} to finish")
+    yield from delete_filter_contexts(k, found)
+    if found.names:
+        k.verifier.report("NAME-02", found.name, f"unregistered with {found.names} file name informations not released")
+    if found.deferred_items or found.generic_items:
+        k.verifier.report(
+            "PEND-WI-06", found.name, f"{found.deferred_items + found.generic_items} work items were never freed"
+        )
+    if found.references > 1:
+        k.verifier.report(None, found.name, f"unregistered with {found.references - 1} references not released")
+    del k.flt.filters[found.address]
+    k.flt.heap.free(found.address)
+    k.trace.add(f"FltUnregisterFilter {found.name}")

@@ -1,0 +1,1 @@
+"""The I/O manager: file objects, requests, and the system services that reach files."""

@@ -1,0 +1,143 @@
+"""NtFsControlFile, NtDeviceIoControlFile, NtCancelIoFile and NtCancelIoFileEx."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, NtStatus, OperationClass
+from harness.reference.machine.loader.exports import U32
+from harness.reference.windows.fltmgr.passage import disallowed
+from harness.reference.windows.io.constants import IrpFlags
+from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.io.parameters import (
+    Control,
+)
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.system_services import Caller, event_of_handle, file_of, probe, send_irp, service
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+
+# -- control codes
+
+
+@service("FsControlFile")
+def fs_control_file(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    event: int,
+    apc: int,
+    apc_context: int,
+    iosb: int,
+    code: U32,
+    source: int,
+    source_length: U32,
+    target: int,
+    target_length: U32,
+) -> Code:
+    """NtFsControlFile."""
+    del apc, apc_context
+    caller = Caller(k, mode, event_of_handle(k, event), iosb)
+    control = Control(target_length, source_length, code, source, target, 0)
+    return (yield from _control(caller, file_of(k, handle), IrpMajor.FILE_SYSTEM_CONTROL, control))
+
+
+@service("DeviceIoControlFile")
+def device_io_control_file(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    event: int,
+    apc: int,
+    apc_context: int,
+    iosb: int,
+    code: U32,
+    source: int,
+    source_length: U32,
+    target: int,
+    target_length: U32,
+) -> Code:
+    """NtDeviceIoControlFile: fast I/O first."""
+    del apc, apc_context
+    file = file_of(k, handle)
+    caller = Caller(k, mode, event_of_handle(k, event), iosb)
+    control = Control(target_length, source_length, code, source, target, 0)
+    fast = Request(
+        OperationClass.FAST_IO, IrpMajor.DEVICE_CONTROL, file, k.current, parameters=control.pack(), mode=mode
+    )
+    yield from k.io.issue(fast)
+    if not disallowed(fast):
+        caller.report(fast.status, fast.information)
+        return fast.status
+    return (yield from _control(caller, file, IrpMajor.DEVICE_CONTROL, control))
+
+
+def _control(caller: Caller, file: FileObject, major: IrpMajor, control: Control) -> Code:
+    """Send a control IRP, with a system buffer where the code's method is METHOD_BUFFERED."""
+    k, mode = caller.k, caller.mode
+    probe(mode, control.first, control.input_length)
+    probe(mode, control.second, control.output_length)
+    buffered = control.code & 3 == 0
+    target, room = control.second, control.output_length
+    system_buffer = 0
+    if buffered:
+        data = yield from k.io.views.read(control.first, control.input_length) if control.input_length else _nothing()
+        system_buffer = k.io.heap.allocate(max(control.input_length, control.output_length, 1))
+        k.memory.write(system_buffer, data)
+        control = control._replace(first=system_buffer, second=0)
+    request = Request(
+        OperationClass.IRP,
+        major,
+        file,
+        k.current,
+        parameters=control.pack(),
+        irp_flags=int(IrpFlags.BUFFERED_IO) if buffered else 0,
+        mode=mode,
+        synchronous=file.synchronous,
+    )
+    request.system_buffer = buffered
+
+    def give_back(done: Request) -> None:
+        if done.status >> 30 != 3 and done.information and target:
+            k.memory.write(target, k.memory.read(system_buffer, min(done.information, room)))
+        k.io.heap.free(system_buffer)
+
+    if buffered:
+        request.completions.append(give_back)
+    return (yield from send_irp(caller, file, request))
+
+
+def _nothing() -> Code:
+    yield from ()
+    return b""
+
+
+# -- cancelling
+
+
+@service("CancelIoFileEx")
+def cancel_io_file_ex(k: "Kernel", mode: int, handle: int, target: int, iosb: int) -> Code:
+    """NtCancelIoFileEx: one request, known by its status block, or all of the file object."""
+    file = file_of(k, handle)
+    return (
+        yield from _cancel(k, mode, iosb, [r for r in _pending(k, file) if not target or r.extra["iosb"] == target])
+    )
+
+
+@service("CancelIoFile")
+def cancel_io_file(k: "Kernel", mode: int, handle: int, iosb: int) -> Code:
+    """NtCancelIoFile: what the calling thread has issued."""
+    file = file_of(k, handle)
+    return (yield from _cancel(k, mode, iosb, [r for r in _pending(k, file) if r.thread is k.current]))
+
+
+def _pending(k: "Kernel", file: FileObject) -> list[Request]:
+    return [request for request in k.io.pending if request.extra.get("owner") is file and "iosb" in request.extra]
+
+
+def _cancel(k: "Kernel", mode: int, iosb: int, requests: list[Request]) -> Code:
+    for request in requests:
+        yield from k.io.cancel(request)
+    status = int(NtStatus.SUCCESS if requests else NtStatus.NOT_FOUND)
+    Caller(k, mode, None, iosb).report(status, 0)
+    return status

@@ -1,0 +1,152 @@
+"""Opening and closing files: the create request, handles, and the requests that end a file object's life."""
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
+from harness.reference.windows.fs.lifetime import map_access
+from harness.reference.windows.io.constants import CreateOption, FileObjectFlags, IrpFlags
+from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.io.parameters import Create
+from harness.reference.windows.io.request import Code, Request
+
+if TYPE_CHECKING:
+    from harness.reference.windows.fltmgr.filters import Instance
+    from harness.reference.windows.io.volumes import Volume
+    from harness.reference.windows.kernel import Kernel
+
+_SECURITY_CONTEXT = Struct("<QQII")
+_ACCESS_STATE = Struct("<QBBBBIIII")
+_ACCESS_STATE_SIZE = 0xA8
+_FLAGS_OF_OPTION = (
+    (CreateOption.SYNCHRONOUS_IO_ALERT, FileObjectFlags.SYNCHRONOUS_IO | FileObjectFlags.ALERTABLE_IO),
+    (CreateOption.SYNCHRONOUS_IO_NONALERT, FileObjectFlags.SYNCHRONOUS_IO),
+    (CreateOption.NO_INTERMEDIATE_BUFFERING, FileObjectFlags.NO_INTERMEDIATE_BUFFERING),
+    (CreateOption.WRITE_THROUGH, FileObjectFlags.WRITE_THROUGH),
+    (CreateOption.SEQUENTIAL_ONLY, FileObjectFlags.SEQUENTIAL_ONLY),
+    (CreateOption.RANDOM_ACCESS, FileObjectFlags.RANDOM_ACCESS),
+    (CreateOption.DELETE_ON_CLOSE, FileObjectFlags.DELETE_ON_CLOSE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenParameters:
+    """What NtCreateFile is asked."""
+
+    access: int
+    share: int = 7
+    disposition: int = 1
+    options: int = 0
+    attributes: int = 0
+    allocation: int = 0
+    mode: int = 0
+
+    @property
+    def file_flags(self) -> int:
+        """Flags of the file object."""
+        flags = FileObjectFlags(0)
+        for option, flag in _FLAGS_OF_OPTION:
+            if self.options & option:
+                flags |= flag
+        return int(flags)
+
+    @property
+    def refusal(self) -> int:
+        """Why the I/O manager refuses the parameters by itself, or 0."""
+        directory = self.options & CreateOption.DIRECTORY_FILE
+        synchronous = self.options & (CreateOption.SYNCHRONOUS_IO_ALERT | CreateOption.SYNCHRONOUS_IO_NONALERT)
+        wrong = (
+            self.disposition > 5
+            or self.share & ~7
+            or (directory and self.options & CreateOption.NON_DIRECTORY_FILE)
+            or (directory and self.disposition not in (1, 2, 3))
+            or (synchronous and not self.access & 0x0010_0000 and not self.access & 0xF000_0000)
+            or (self.options & CreateOption.DELETE_ON_CLOSE and not map_access(self.access) & 0x0001_0000)
+            or (self.options & CreateOption.NO_INTERMEDIATE_BUFFERING and self.access & 0x4)
+        )
+        return int(NtStatus.INVALID_PARAMETER) if wrong else 0
+
+
+def open_file(k: "Kernel", path: str, parameters: OpenParameters, *, below: "Instance | None" = None) -> Code:
+    r"""Open \??\V:\a.txt; (NTSTATUS, Information, file object or None)."""
+    found = k.io.volume_of(path)
+    if found is None:
+        return int(NtStatus.OBJECT_PATH_NOT_FOUND), 0, None
+    return (yield from open_on_volume(k, *found, parameters, below=below))
+
+
+def open_on_volume(
+    k: "Kernel", volume: "Volume", name: str, parameters: OpenParameters, *, below: "Instance | None" = None
+) -> Code:
+    """Open a name on a volume; (NTSTATUS, Information, file object or None). The caller owns a reference."""
+    if parameters.refusal:
+        return parameters.refusal, 0, None
+    file = k.io.make_file_object(volume, name, parameters.file_flags)
+    request, blocks = _create_request(k, file, parameters)
+    request.generated = below is not None
+    status: int = yield from k.io.issue(request, below=below)
+    for block in blocks:
+        k.io.heap.free(block)
+    if not nt_success(status) or file.flags & FileObjectFlags.FILE_OPEN_CANCELLED:
+        _abandon(k, file)
+        return status, request.information, None
+    file.add_flags(int(FileObjectFlags.FILE_OPEN))
+    return status, request.information, file
+
+
+def _create_request(k: "Kernel", file: FileObject, parameters: OpenParameters) -> tuple[Request, list[int]]:
+    heap, memory = k.io.heap, k.memory
+    access_state, context = heap.allocate(_ACCESS_STATE_SIZE), heap.allocate(_SECURITY_CONTEXT.size)
+    access = map_access(parameters.access)
+    memory.write(access_state, _ACCESS_STATE.pack(0, 1, 0, 0, 0, 0, access, 0, parameters.access & 0xFFFF_FFFF))
+    memory.write(context, _SECURITY_CONTEXT.pack(0, access_state, access, parameters.options))
+    packed = Create(
+        context,
+        parameters.options & 0x00FF_FFFF | parameters.disposition << 24,
+        parameters.attributes & 0xFFFF,
+        parameters.share & 0xFFFF,
+        0,
+        0,
+        parameters.allocation,
+    ).pack()
+    request = Request(
+        OperationClass.IRP,
+        IrpMajor.CREATE,
+        file,
+        k.current,
+        parameters=packed,
+        irp_flags=int(IrpFlags.CREATE_OPERATION | IrpFlags.SYNCHRONOUS_API | IrpFlags.DEFER_IO_COMPLETION),
+        mode=parameters.mode,
+    )
+    return request, [access_state, context]
+
+
+def _abandon(k: "Kernel", file: FileObject) -> None:
+    """A create has failed: the file object goes without cleanup or close.
+
+    If the file system had opened the file and a filter failed the create without FltCancelFileOpen, the file system is
+    never told; only its bookkeeping is put right here, so that the file can be opened again.
+    """
+    if file.opened is not None:
+        file.volume.file_system.close(file.opened)
+        file.opened = None
+    k.objects.dereference(file.object)
+
+
+# -- handles
+
+
+def make_handle(k: "Kernel", file: FileObject, *, kernel: bool, access: int) -> int:
+    """A handle to an open file; the file object's first reference is given to it."""
+    value = k.objects.open(file.object, kernel=kernel, access=access)
+    file.object.closing = lambda _: k.io.cleanup(file)
+    k.objects.dereference(file.object)
+    file.add_flags(int(FileObjectFlags.HANDLE_CREATED))
+    return value
+
+
+def file_of_handle(k: "Kernel", handle: int) -> FileObject | None:
+    """The file object of a handle; None if the handle is none or of another type."""
+    found = k.objects.lookup(handle)
+    return found.object.body if found is not None and isinstance(found.object.body, FileObject) else None

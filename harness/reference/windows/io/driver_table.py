@@ -1,0 +1,164 @@
+"""Drivers: an image with a DRIVER_OBJECT and a service key, from DriverEntry to the last look for leaks."""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.nt import NtStatus, nt_success
+from harness.reference.machine.loader.exports import NTOSKRNL, export
+from harness.reference.machine.loader.images import Image
+from harness.reference.machine.loader.loader import LoadError
+from harness.reference.machine.memory.structure import Field, Structure
+from harness.reference.machine.scheduler.requests import Call, KernelCode, Request
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_MAJOR_FUNCTIONS = 28
+_IO_TYPE_DRIVER = 4
+
+
+class DriverObject(Structure):
+    """DRIVER_OBJECT."""
+
+    SIZE = 0x150
+    type = Field(0x00, "H")
+    size = Field(0x02, "H")
+    device_object = Field(0x08)
+    flags = Field(0x10, "I")
+    driver_start = Field(0x18)
+    driver_size = Field(0x20, "I")
+    driver_section = Field(0x28)
+    driver_extension = Field(0x30)
+    driver_init = Field(0x58)
+    driver_unload = Field(0x68)
+    NAME = 0x38
+    MAJOR_FUNCTION = 0x70
+
+
+@dataclass(slots=True, eq=False)
+class Driver:
+    """A loaded driver."""
+
+    name: str
+    """The service's name; reports call the driver by it."""
+    image: Image
+    object: DriverObject
+    registry_path: int
+    """Guest address of the UNICODE_STRING that DriverEntry was given."""
+    service_key: str
+    """The registry path itself."""
+    buffers: list[int]
+
+
+class DriverTable:
+    """The loaded drivers."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self.loaded: dict[str, Driver] = {}
+        """By lower-case name."""
+        self.on_remove: list[Callable[[Driver], None]] = []
+        """Called before a driver's image goes: who tracks more than pool and handles reports its leaks."""
+
+    def by_object(self, address: int) -> Driver | None:
+        """The driver whose DRIVER_OBJECT is at a guest address."""
+        for driver in self.loaded.values():
+            if driver.object.address == address:
+                return driver
+        return None
+
+    def load(
+        self, service: str, data: bytes, registry: Mapping[str, Any] | None = None
+    ) -> Generator[Request, Any, int]:
+        """Load a driver and run its DriverEntry; NTSTATUS. `registry` is the content of its service key.
+
+        Raises LoadError if the image cannot be loaded. A driver whose DriverEntry fails is unloaded again.
+        """
+        kernel = self._kernel
+        if service.lower() in self.loaded:
+            raise LoadError(NtStatus.IMAGE_ALREADY_LOADED, f"{service} is loaded already")
+        key = f"{kernel.registry.SERVICES}\\{service}"
+        kernel.registry.load(key, registry or {})
+        image = kernel.load_image(service, data)
+        driver = self._make(service, image, key.replace("CurrentControlSet", "ControlSet001"))
+        self.loaded[service.lower()] = driver
+        kernel.trace.add(f"load {service}")
+        status = (yield Call(image.entry_point, driver.object.address, driver.registry_path)) & 0xFFFF_FFFF
+        kernel.trace.add(f"DriverEntry of {service} returned {status:#010x}")
+        kernel.verifier.check_irql(0, service, "DriverEntry")
+        if nt_success(status):
+            kernel.loader.discard(image)
+        else:
+            self.remove(driver)
+        return int(status)
+
+    def _make(self, service: str, image: Image, key: str) -> Driver:
+        kernel = self._kernel
+        memory = kernel.memory
+        item = DriverObject(memory, kernel.heap.allocate(DriverObject.SIZE))
+        buffers: list[int] = []
+
+        def string(at: int, text: str) -> None:
+            data = text.encode("utf-16-le")
+            buffer = kernel.heap.allocate(len(data) + 2)
+            memory.write(buffer, data)
+            memory.write_unicode_string(at, buffer, len(data), len(data) + 2)
+            buffers.append(buffer)
+
+        item.type = _IO_TYPE_DRIVER
+        item.size = DriverObject.SIZE
+        item.driver_start = image.base
+        item.driver_size = image.size
+        item.driver_init = image.entry_point
+        item.driver_extension = kernel.heap.allocate(0x50)
+        buffers.append(item.driver_extension)
+        string(item.address + DriverObject.NAME, f"\\FileSystem\\{service}")
+        invalid = kernel.exports.address_of(NTOSKRNL, "IopInvalidDeviceRequest")
+        for major in range(_MAJOR_FUNCTIONS):
+            memory.write_u64(item.address + DriverObject.MAJOR_FUNCTION + 8 * major, invalid)
+        path = kernel.heap.allocate(16)
+        string(path, key)
+        return Driver(service, image, item, path, key, [*buffers, path])
+
+    def unload(self, driver: Driver) -> KernelCode:
+        """Call the driver's DriverUnload, if it has one, and remove it."""
+        routine = driver.object.driver_unload
+        if routine:
+            yield Call(routine, driver.object.address)
+            self._kernel.verifier.check_irql(0, driver.name, "DriverUnload")
+        self.remove(driver)
+
+    def remove(self, driver: Driver) -> None:
+        """Take a driver away, with a report of what it leaves behind."""
+        kernel = self._kernel
+        for function in self.on_remove:
+            function(driver)
+        for block in list(kernel.pool.live(driver.name)):
+            kernel.verifier.report(
+                None,
+                driver.name,
+                f"leak at unload: {block}, allocated by {kernel.pool.place(block.allocated_by)}, was never freed",
+            )
+        for handle in kernel.objects.handles_opened_by(driver.name):
+            kernel.verifier.report(
+                None, driver.name, f"leak at unload: a handle to a {handle.object.type} was never closed"
+            )
+        for thread in kernel.scheduler.threads.values():
+            if driver.image.base <= thread.start < driver.image.end:
+                kernel.verifier.report(
+                    None, driver.name, f"leak at unload: {thread.describe()} of the driver has not ended"
+                )
+        kernel.loader.unload(driver.image)
+        del self.loaded[driver.name.lower()]
+        for buffer in driver.buffers:
+            kernel.heap.free(buffer)
+        kernel.heap.free(driver.object.address)
+        kernel.trace.add(f"unload {driver.name}")
+
+
+@export(NTOSKRNL, "IopInvalidDeviceRequest")
+def iop_invalid_device_request(k: "Kernel", device: int, irp: int) -> int:
+    """What fills MajorFunction of a new DRIVER_OBJECT. Not exported by Windows; drivers only see its address."""
+    del k, device, irp
+    return int(NtStatus.INVALID_DEVICE_REQUEST)

@@ -1,0 +1,136 @@
+"""File objects: one per open, in guest memory with the fields that drivers read inline."""
+
+from typing import TYPE_CHECKING
+
+from harness.reference.machine.memory.structure import Field, Structure
+from harness.reference.machine.scheduler.dispatcher import Event, GuestEvent
+from harness.reference.windows.io.constants import FileObjectFlags
+from harness.reference.windows.ntos.ob.objects import Object
+
+if TYPE_CHECKING:
+    from harness.reference.windows.fs.filesystem import OpenFile
+    from harness.reference.windows.io.guarded_heap import GuardedHeap
+    from harness.reference.windows.io.volumes import Volume
+    from harness.reference.windows.kernel import Kernel
+
+FILE_OBJECT_TYPE = 5
+
+
+class FileObjectView(Structure):
+    """FILE_OBJECT."""
+
+    SIZE = 0xD8
+    type = Field(0x00, "H")
+    size = Field(0x02, "H")
+    device_object = Field(0x08)
+    vpb = Field(0x10)
+    fs_context = Field(0x18)
+    fs_context2 = Field(0x20)
+    section_object_pointer = Field(0x28)
+    private_cache_map = Field(0x30)
+    final_status = Field(0x38, "I")
+    related_file_object = Field(0x40)
+    lock_operation = Field(0x48, "B")
+    delete_pending = Field(0x49, "B")
+    read_access = Field(0x4A, "B")
+    write_access = Field(0x4B, "B")
+    delete_access = Field(0x4C, "B")
+    shared_read = Field(0x4D, "B")
+    shared_write = Field(0x4E, "B")
+    shared_delete = Field(0x4F, "B")
+    flags = Field(0x50, "I")
+    file_name = Field(0x58)
+    current_byte_offset = Field(0x68, "q")
+    lock = Field(0x80)
+    event = Field(0x98)
+    irp_list_flink = Field(0xC0)
+    irp_list_blink = Field(0xC8)
+
+
+class FileObject:
+    """A file object. `address` is its FILE_OBJECT; its fields are only there."""
+
+    def __init__(self, kernel: "Kernel", heap: "GuardedHeap", volume: "Volume", name: str, flags: int) -> None:
+        self._kernel = kernel
+        self._heap = heap
+        self.volume = volume
+        self.name = name
+        """The name it was opened by, within the volume: `\\dir\\data.bin`."""
+        self._buffer = 0
+        self.address = heap.allocate(FileObjectView.SIZE)
+        self.view: FileObjectView = FileObjectView(kernel.memory, self.address)
+        view = self.view
+        view.type = FILE_OBJECT_TYPE
+        view.size = FileObjectView.SIZE
+        view.device_object = volume.disk_device
+        view.vpb = volume.vpb
+        view.flags = flags
+        self._store_name()
+        self._initialize_event(view.address_of(FileObjectView.lock), synchronization=True, state=True)
+        self._initialize_event(view.address_of(FileObjectView.event), synchronization=False, state=False)
+        view.irp_list_flink = view.irp_list_blink = view.address_of(FileObjectView.irp_list_flink)
+        self.opened: OpenFile | None = None
+        """The file system's part; None before a successful create and after close."""
+        self.access: int = 0
+        self.cleaned_up = False
+        self.closed = False
+        self.caches = False
+        """PrivateCacheMap is set: a cached read or write has been through the file system."""
+        self.busy = False
+        self.free = Event(f"the file object lock of {name}")
+        self.name_cached = False
+        """A filter has asked for its name."""
+        self.directory_position = 0
+        self.directory_pattern: str | None = None
+        self.object: Object = kernel.objects.register(
+            Object("IoFileObjectType", self, self.address, deleting=lambda _: kernel.io.close(self))
+        )
+        self.event = GuestEvent(kernel.memory, view.address_of(FileObjectView.event), f"file object {name}")
+
+    def _store_name(self) -> None:
+        encoded = self.name.encode("utf-16-le", "surrogatepass")
+        if self._buffer:
+            self._heap.free(self._buffer)
+        self._buffer = self._heap.allocate(len(encoded) + 2)
+        self._kernel.memory.write(self._buffer, encoded)
+        self._kernel.memory.write_unicode_string(self.address + 0x58, self._buffer, len(encoded), len(encoded) + 2)
+
+    def replace_name(self, name: str) -> None:
+        """IoReplaceFileObjectName."""
+        self.name = name
+        self._store_name()
+
+    def _initialize_event(self, address: int, *, synchronization: bool, state: bool) -> None:
+        memory = self._kernel.memory
+        memory.write(address, bytes((int(synchronization), 0, 6, 0)))
+        memory.write_u32(address + 4, int(state))
+        memory.write_u64(address + 8, address + 8)
+        memory.write_u64(address + 16, address + 8)
+
+    @property
+    def flags(self) -> int:
+        return self.view.flags
+
+    def add_flags(self, flags: int) -> None:
+        self.view.flags |= flags
+
+    @property
+    def synchronous(self) -> bool:
+        """Whether the I/O manager serialises its operations and waits for them."""
+        return bool(self.flags & FileObjectFlags.SYNCHRONOUS_IO)
+
+    @property
+    def non_cached(self) -> bool:
+        return bool(self.flags & FileObjectFlags.NO_INTERMEDIATE_BUFFERING)
+
+    @property
+    def final_component(self) -> str:
+        return self.name.rpartition("\\")[2]
+
+    def free_memory(self) -> None:
+        """The object is gone: what still points to it dangles."""
+        self._heap.free(self.address)
+        self._heap.free(self._buffer)
+
+    def __repr__(self) -> str:
+        return f"<FileObject {self.volume.dos_name}{self.name} {self.address:#x}>"

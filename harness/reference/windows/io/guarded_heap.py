@@ -1,0 +1,50 @@
+"""Memory of the kernel's own that drivers see: each block on its own page, gone when it is freed.
+
+Callback data, file objects and the filter manager's objects live here and not in pool, so that they count as nobody's
+leak; a driver that touches one too late faults.
+"""
+
+from typing import TYPE_CHECKING
+
+from harness.reference.machine.memory.layout import PAGE_SIZE, page_align
+
+if TYPE_CHECKING:
+    from harness.reference.machine.memory.memory import Memory
+
+FILTER_OBJECTS = 0xFFFF_9B00_0000_0000
+IO_OBJECTS = 0xFFFF_9C00_0000_0000
+_ADDRESSES_BEFORE_REUSE = 0x1_0000_0000
+
+
+class GuardedHeap:
+    """Blocks that end at the end of a page, with an unmapped page behind each."""
+
+    def __init__(self, memory: "Memory", base: int) -> None:
+        self._memory = memory
+        self._base = base
+        self._next = base
+        self._blocks: dict[int, tuple[int, int]] = {}
+        self._freed: dict[int, str] = {}
+
+    def allocate(self, size: int) -> int:
+        """A zeroed block of `size` bytes, 16-byte aligned."""
+        pages = page_align(max(size, 1))
+        start = self._next
+        self._next += pages + PAGE_SIZE
+        if self._next - self._base > _ADDRESSES_BEFORE_REUSE:
+            self._next = self._base
+        while self._memory.is_mapped(start):
+            start = self._next
+            self._next += pages + PAGE_SIZE
+        self._memory.map(start, pages)
+        address = start + pages - ((size + 15) & ~15)
+        self._blocks[address] = (start, pages)
+        return address
+
+    def free(self, address: int) -> None:
+        """Unmap a block."""
+        start, pages = self._blocks.pop(address)
+        self._memory.unmap(start, pages)
+
+    def __contains__(self, address: int) -> bool:
+        return address in self._blocks

@@ -1,0 +1,185 @@
+"""System services: one Python function serves ZwXxx and NtXxx for drivers and NtXxx for programs.
+
+    @service("ReadFile")
+    def read_file(k: "Kernel", mode: int, handle: int, ...) -> Code: ...
+
+`mode` is the previous mode: UserMode when a program calls. A bad pointer of a program's becomes the status of the call.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from harness.nt import Irql, NtStatus
+from harness.reference.machine.cpu.exceptions import GuestException
+from harness.reference.machine.loader.exports import NTDLL, NTOSKRNL, export
+from harness.reference.machine.memory.layout import is_user
+from harness.reference.machine.scheduler.dispatcher import GuestEvent
+from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.io.constants import KERNEL_MODE, USER_MODE
+from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.structures import IoStatusBlock
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+Service = Callable[..., Any]
+
+
+def service(name: str) -> Callable[[Service], Service]:
+    """Export a system service to drivers and programs."""
+
+    def register(function: Service) -> Service:
+        def call(k: "Kernel", *arguments: int) -> Any:
+            mode = USER_MODE if is_user(k.traps.stack_pointer) else KERNEL_MODE
+            try:
+                result = function(k, mode, *arguments)
+            except GuestException as exception:
+                if mode == KERNEL_MODE:
+                    raise
+                return exception.status
+            except VolumeError as error:
+                return int(error.status)
+            return _guard(k, result, mode) if isinstance(result, GeneratorType) else result
+
+        signature = inspect.signature(function)
+        parameters = [item for key, item in signature.parameters.items() if key != "mode"]
+        call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        export(NTOSKRNL, f"Zw{name}", f"Nt{name}", max_irql=Irql.PASSIVE)(call)
+        export(NTDLL, f"Nt{name}", f"Zw{name}")(call)
+        return function
+
+    return register
+
+
+def _guard(k: "Kernel", code: Code, mode: int) -> Code:
+    """Run a service; the files that it looked up by handle stay until it is over, whoever closes the handle."""
+    held = k.current.held
+    before = len(held)
+    fault: GuestException | None = None
+    try:
+        result = yield from code
+    except GuestException as exception:
+        fault, result = exception, exception.status
+    except VolumeError as error:
+        result = int(error.status)
+    while len(held) > before:
+        yield from k.objects.release(held.pop())
+    if fault is not None and mode == KERNEL_MODE:
+        raise fault
+    return result
+
+
+# -- what requests have in common
+
+
+@dataclass(slots=True)
+class Caller:
+    """Where a service reports: the event, the status block, and whether the caller is a program."""
+
+    k: "Kernel"
+    mode: int
+    event: GuestEvent | None
+    iosb: int
+
+    def report(self, status: int, information: int) -> None:
+        """Store the outcome and set the event."""
+        if self.iosb:
+            block = IoStatusBlock(self.k.memory, self.iosb)
+            block.status = status
+            block.information = information
+        if self.event is not None:
+            set_event(self.k, self.event)
+
+
+def set_event(k: "Kernel", event: GuestEvent) -> None:
+    """Signal an event in guest memory."""
+    event.header.signal_state = 1
+    k.signal(event)
+
+
+def event_of_handle(k: "Kernel", handle: int) -> GuestEvent | None:
+    """The event of a handle; raises INVALID_HANDLE or OBJECT_TYPE_MISMATCH."""
+    if not handle:
+        return None
+    found = k.objects.lookup(handle)
+    if found is None:
+        raise VolumeError(NtStatus.INVALID_HANDLE)
+    if found.object.type != "ExEventObjectType":
+        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+    return GuestEvent(k.memory, found.object.address)
+
+
+def file_of(k: "Kernel", handle: int, access: int = 0) -> FileObject:
+    """The file of a handle that was opened with any of `access`, for the service that runs now (a generator).
+
+    Raises the status of the refusal.
+    """
+    found = k.objects.lookup(handle)
+    if found is None:
+        raise VolumeError(NtStatus.INVALID_HANDLE)
+    if not isinstance(found.object.body, FileObject):
+        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+    if access and not found.access & access:
+        raise VolumeError(NtStatus.ACCESS_DENIED)
+    k.objects.reference(found.object)
+    k.current.held.append(found.object)
+    return found.object.body
+
+
+def probe(mode: int, address: int, length: int) -> None:
+    """ProbeForWrite without touching: a program's buffers are in the user half."""
+    if mode == USER_MODE and length and not (is_user(address) and is_user(address + length - 1)):
+        raise GuestException(int(NtStatus.ACCESS_VIOLATION), 1, address)
+
+
+def lock_file(k: "Kernel", file: FileObject) -> Code:
+    """Serialise operations on a synchronous file object."""
+    while file.busy:
+        file.free.state = False
+        yield Wait([file.free], reason=f"another operation on {file.name} to end")
+    file.busy = True
+
+
+def unlock_file(k: "Kernel", file: FileObject) -> None:
+    """Let the next operation on a synchronous file object begin."""
+    file.busy = False
+    k.signal(file.free)
+
+
+def send_irp(caller: Caller, file: FileObject, request: Request) -> Code:
+    """Send an IRP for a handle: wait if the handle is synchronous, else answer PENDING; NTSTATUS.
+
+    As the I/O manager does it: an error that comes back at once leaves status block and event alone.
+    """
+    k = caller.k
+    if caller.event is not None:
+        caller.event.header.signal_state = 0
+    elif not file.synchronous:
+        file.event.header.signal_state = 0
+    state = {"returned": False}
+
+    def completed(done: Request) -> None:
+        at_once_error = not state["returned"] and done.status >> 30 == 3
+        if not at_once_error:
+            caller.report(done.status, done.information)
+            if caller.event is None:
+                set_event(k, file.event)
+        k.objects.dereference(file.object)
+
+    k.objects.reference(file.object)
+    request.completions.append(completed)
+    request.extra["iosb"] = caller.iosb
+    request.extra["owner"] = file
+    yield from k.io.send(request)
+    state["returned"] = True
+    if request.finished:
+        return request.status
+    if not file.synchronous and not request.synchronous:
+        return int(NtStatus.PENDING)
+    yield Wait([request.done], reason=f"{request.describe()} to be finished")
+    return request.status

@@ -1,0 +1,264 @@
+"""NtReadFile, NtWriteFile, NtFlushBuffersFile, NtLockFile, NtUnlockFile: fast I/O where it may be, else an IRP."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, NtStatus, OperationClass
+from harness.reference.machine.loader.exports import U8, U32
+from harness.reference.windows.fltmgr.passage import disallowed
+from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fs.transfer import USE_FILE_POINTER, WRITE_TO_END_OF_FILE
+from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags, Minor, StackFlags
+from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.io.parameters import LOCK, Transfer
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.system_services import (
+    Caller,
+    event_of_handle,
+    file_of,
+    lock_file,
+    probe,
+    send_irp,
+    service,
+    unlock_file,
+)
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_READ_ACCESS, _WRITE_ACCESS = 0x1, 0x6
+_APPEND_ONLY = 0x4
+
+
+@service("ReadFile")
+def read_file(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    event: int,
+    apc: int,
+    apc_context: int,
+    iosb: int,
+    buffer: int,
+    length: U32,
+    offset_at: int,
+    key_at: int,
+) -> Code:
+    """NtReadFile."""
+    del apc, apc_context
+    stream = k.io.streams.get(handle)
+    if stream is not None:
+        return (yield from stream.read(k, buffer, length, iosb))
+    file = file_of(k, handle, _READ_ACCESS)
+    return (yield from _transfer(k, mode, file, IrpMajor.READ, event, iosb, buffer, length, offset_at, key_at))
+
+
+@service("WriteFile")
+def write_file(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    event: int,
+    apc: int,
+    apc_context: int,
+    iosb: int,
+    buffer: int,
+    length: U32,
+    offset_at: int,
+    key_at: int,
+) -> Code:
+    """NtWriteFile."""
+    del apc, apc_context
+    stream = k.io.streams.get(handle)
+    if stream is not None:
+        return (yield from stream.write(k, buffer, length, iosb))
+    file = file_of(k, handle, _WRITE_ACCESS)
+    return (yield from _transfer(k, mode, file, IrpMajor.WRITE, event, iosb, buffer, length, offset_at, key_at))
+
+
+def _transfer(
+    k: "Kernel",
+    mode: int,
+    file: FileObject,
+    major: IrpMajor,
+    event: int,
+    iosb: int,
+    buffer: int,
+    length: int,
+    offset_at: int,
+    key_at: int,
+) -> Code:
+    caller = Caller(k, mode, event_of_handle(k, event), iosb)
+    probe(mode, buffer, length)
+    key = k.memory.read_u32(key_at) if key_at else 0
+    if file.synchronous:
+        yield from lock_file(k, file)
+    try:
+        offset = _offset(k, file, major, offset_at)
+        if file.non_cached and ((offset >= 0 and offset % SECTOR_SIZE) or length % SECTOR_SIZE):
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+        transfer = Transfer(length, key, offset, buffer, 0)
+        return (yield from _send(caller, file, major, transfer))
+    finally:
+        if file.synchronous:
+            unlock_file(k, file)
+
+
+def _offset(k: "Kernel", file: FileObject, major: IrpMajor, offset_at: int) -> int:
+    """Where to read or write: given, or the file's own position on a synchronous handle."""
+    given = k.memory.read_i64(offset_at) if offset_at else USE_FILE_POINTER
+    if major is IrpMajor.WRITE and (given == WRITE_TO_END_OF_FILE or file.access & 0x6 == _APPEND_ONLY):
+        return WRITE_TO_END_OF_FILE
+    if given == USE_FILE_POINTER:
+        if not file.synchronous:
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+        return file.view.current_byte_offset
+    if given < 0:
+        raise VolumeError(NtStatus.INVALID_PARAMETER)
+    return given
+
+
+def _send(caller: Caller, file: FileObject, major: IrpMajor, transfer: Transfer) -> Code:
+    k = caller.k
+    if file.synchronous and file.caches and not file.non_cached:
+        request = Request(OperationClass.FAST_IO, major, file, k.current, parameters=transfer.pack(), mode=caller.mode)
+        yield from k.io.issue(request)
+        if not disallowed(request) or k.policy["fast-io-resend"] == "never":
+            _move_position(file, transfer, request)
+            caller.report(request.status, request.information)
+            return request.status
+        if k.mutant("disallowed-fast-io-fails"):
+            return request.status
+    operation = IrpFlags.READ_OPERATION if major is IrpMajor.READ else IrpFlags.WRITE_OPERATION
+    flags = int(operation | IrpFlags.DEFER_IO_COMPLETION)
+    if file.non_cached:
+        flags |= IrpFlags.NOCACHE
+    request = Request(
+        OperationClass.IRP,
+        major,
+        file,
+        k.current,
+        parameters=transfer.pack(),
+        irp_flags=flags,
+        mode=caller.mode,
+        synchronous=file.synchronous,
+    )
+    if file.synchronous:
+        request.completions.append(lambda done: _move_position(file, transfer, done))
+    return (yield from send_irp(caller, file, request))
+
+
+def _move_position(file: FileObject, transfer: Transfer, request: Request) -> None:
+    """After a transfer on a synchronous handle the file's position is behind it."""
+    if request.status & 0x8000_0000 or not file.synchronous:
+        return
+    start: int = request.extra.get("offset", transfer.offset)
+    file.view.current_byte_offset = start + request.information
+
+
+@service("FlushBuffersFile")
+def flush_buffers_file(k: "Kernel", mode: int, handle: int, iosb: int) -> Code:
+    """NtFlushBuffersFile."""
+    stream = k.io.streams.get(handle)
+    if stream is not None:
+        return int(NtStatus.SUCCESS)
+    file = file_of(k, handle, _WRITE_ACCESS)
+    request = Request(
+        OperationClass.IRP,
+        IrpMajor.FLUSH_BUFFERS,
+        file,
+        k.current,
+        irp_flags=int(IrpFlags.SYNCHRONOUS_API),
+        mode=mode,
+    )
+    if file.synchronous:
+        yield from lock_file(k, file)
+    try:
+        return (yield from send_irp(Caller(k, mode, None, iosb), file, request))
+    finally:
+        if file.synchronous:
+            unlock_file(k, file)
+
+
+@service("LockFile")
+def lock_file_service(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    event: int,
+    apc: int,
+    apc_context: int,
+    iosb: int,
+    offset_at: int,
+    length_at: int,
+    key: U32,
+    fail_immediately: U8,
+    exclusive: U8,
+) -> Code:
+    """NtLockFile."""
+    del apc, apc_context
+    file = file_of(k, handle, _READ_ACCESS | _WRITE_ACCESS)
+    caller = Caller(k, mode, event_of_handle(k, event), iosb)
+    offset, length = k.memory.read_i64(offset_at), k.memory.read_i64(length_at)
+    flags = (StackFlags.FAIL_IMMEDIATELY if fail_immediately else 0) | (StackFlags.EXCLUSIVE_LOCK if exclusive else 0)
+    scratch = k.io.heap.allocate(8)
+    k.memory.write_u64(scratch, length)
+    packed = LOCK.pack(scratch, key, offset, k.current.process.eprocess, int(fail_immediately), int(exclusive))
+    request = Request(
+        OperationClass.FAST_IO,
+        IrpMajor.LOCK_CONTROL,
+        file,
+        k.current,
+        minor=Minor.LOCK,
+        parameters=packed,
+        operation_flags=int(flags),
+        mode=mode,
+    )
+    yield from k.io.issue(request)
+    if not disallowed(request):
+        k.io.heap.free(scratch)
+        caller.report(request.status, request.information)
+        return request.status
+    request = Request(
+        OperationClass.IRP,
+        IrpMajor.LOCK_CONTROL,
+        file,
+        k.current,
+        minor=Minor.LOCK,
+        parameters=packed,
+        operation_flags=int(flags),
+        mode=mode,
+        synchronous=file.synchronous,
+    )
+    request.completions.append(lambda _: k.io.heap.free(scratch))
+    return (yield from send_irp(caller, file, request))
+
+
+@service("UnlockFile")
+def unlock_file_service(
+    k: "Kernel", mode: int, handle: int, iosb: int, offset_at: int, length_at: int, key: U32
+) -> Code:
+    """NtUnlockFile."""
+    file = file_of(k, handle, _READ_ACCESS | _WRITE_ACCESS)
+    offset, length = k.memory.read_i64(offset_at), k.memory.read_i64(length_at)
+    scratch = k.io.heap.allocate(8)
+    k.memory.write_u64(scratch, length)
+    packed = LOCK.pack(scratch, key, offset, k.current.process.eprocess, 0, 0)
+    status = int(NtStatus.FLT_DISALLOW_FAST_IO)
+    for kind in (OperationClass.FAST_IO, OperationClass.IRP):
+        request = Request(
+            kind,
+            IrpMajor.LOCK_CONTROL,
+            file,
+            k.current,
+            minor=Minor.UNLOCK_SINGLE,
+            parameters=packed,
+            irp_flags=int(IrpFlags.SYNCHRONOUS_API) if kind is OperationClass.IRP else 0,
+            mode=mode,
+        )
+        yield from k.io.issue(request)
+        status = request.status
+        if not disallowed(request):
+            break
+    k.io.heap.free(scratch)
+    Caller(k, mode, None, iosb).report(status, 0)
+    return status

@@ -1,0 +1,1 @@
+"""cm: the registry."""

@@ -1,0 +1,296 @@
+"""Registry keys: ZwOpenKey and its family, IoOpenDriverRegistryKey, and the Rtl registry helpers."""
+
+from struct import pack
+from typing import TYPE_CHECKING
+
+from harness.nt import Irql, NtStatus
+from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.windows.ntos.cm.registry import Key, Registry, Value, ValueType
+from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
+from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_CREATED_NEW_KEY, _OPENED_EXISTING_KEY = 1, 2
+_BASIC, _FULL, _PARTIAL = 0, 1, 2
+_PARTIAL_ALIGN64 = 4
+_KEY_BASIC, _KEY_NODE, _KEY_FULL, _KEY_NAME = 0, 1, 2, 3
+_REG_LINK = 6
+
+
+def open_key(k: "Kernel", key: Key, *, kernel: bool) -> int:
+    """A handle to a registry key."""
+    return k.objects.open(Object("Key", key, references=0), kernel=kernel)
+
+
+def _key_of(k: "Kernel", handle: int) -> Key | None:
+    found = k.objects.lookup(handle)
+    return found.object.body if found is not None and isinstance(found.object.body, Key) else None
+
+
+def _named_key(k: "Kernel", attributes_at: int, *, create: bool) -> tuple[Key | None, bool, int]:
+    """The key that OBJECT_ATTRIBUTES name: (key, kernel handle asked for, disposition)."""
+    attributes = ObjectAttributes(k.memory, attributes_at)
+    name = k.memory.read_unicode_string(attributes.object_name)
+    kernel = bool(attributes.attributes & OBJ_KERNEL_HANDLE)
+    root = attributes.root_directory
+    if not root:
+        known = k.registry.find(name)
+        if known is None and create and name.upper().startswith("\\REGISTRY\\"):
+            return k.registry.make(name), kernel, _CREATED_NEW_KEY
+        return known, kernel, _OPENED_EXISTING_KEY
+    key = _key_of(k, root)
+    disposition = _OPENED_EXISTING_KEY
+    for part in (part for part in name.split("\\") if part):
+        if key is None:
+            break
+        below = key.key(part)
+        if below is None and create:
+            below, disposition = key.make(part), _CREATED_NEW_KEY
+        key = below
+    return key, kernel, disposition
+
+
+@export(NTOSKRNL, "ZwOpenKey", max_irql=Irql.PASSIVE)
+def zw_open_key(k: "Kernel", handle_pointer: int, access: U32, attributes: int) -> int:
+    del access
+    key, kernel, _ = _named_key(k, attributes, create=False)
+    if key is None:
+        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
+    k.memory.write_u64(handle_pointer, open_key(k, key, kernel=kernel))
+    return 0
+
+
+@export(NTOSKRNL, "ZwOpenKeyEx", max_irql=Irql.PASSIVE)
+def zw_open_key_ex(k: "Kernel", handle_pointer: int, access: U32, attributes: int, options: U32) -> int:
+    del options
+    return zw_open_key(k, handle_pointer, access, attributes)
+
+
+@export(NTOSKRNL, "ZwCreateKey", max_irql=Irql.PASSIVE)
+def zw_create_key(
+    k: "Kernel",
+    handle_pointer: int,
+    access: U32,
+    attributes: int,
+    title: U32,
+    class_name: int,
+    options: U32,
+    disposition_pointer: int,
+) -> int:
+    del access, title, class_name, options
+    key, kernel, disposition = _named_key(k, attributes, create=True)
+    if key is None:
+        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
+    if disposition_pointer:
+        k.memory.write_u32(disposition_pointer, disposition)
+    k.memory.write_u64(handle_pointer, open_key(k, key, kernel=kernel))
+    return 0
+
+
+@export(NTOSKRNL, "IoOpenDriverRegistryKey", max_irql=Irql.PASSIVE)
+def io_open_driver_registry_key(
+    k: "Kernel", driver_object: int, kind: U32, access: U32, flags: U32, handle_pointer: int
+) -> int:
+    """Kind 0 is DriverRegKeyParameters."""
+    del access, flags
+    driver = k.drivers.by_object(driver_object)
+    if driver is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    key = k.registry.make(driver.service_key)
+    if kind == 0:
+        key = key.make("Parameters")
+    k.memory.write_u64(handle_pointer, open_key(k, key, kernel=True))
+    return 0
+
+
+def _answer(k: "Kernel", data: bytes, header: int, buffer: int, length: int, result_length: int) -> int:
+    """Copy an information structure: whole, or its fixed part and what fits."""
+    k.memory.write_u32(result_length, len(data))
+    if length < header:
+        return int(NtStatus.BUFFER_TOO_SMALL)
+    k.memory.write(buffer, data[:length])
+    return 0 if length >= len(data) else int(NtStatus.BUFFER_OVERFLOW)
+
+
+def _value_information(value: Value, kind: int) -> tuple[bytes, int] | None:
+    """KEY_VALUE_*_INFORMATION and the size of its fixed part."""
+    name = value.name.encode("utf-16-le")
+    if kind == _BASIC:
+        return pack("<III", 0, value.type, len(name)) + name, 12
+    if kind == _FULL:
+        offset = (20 + len(name) + 7) & ~7
+        head = pack("<IIIII", 0, value.type, offset, len(value.data), len(name)) + name
+        return head.ljust(offset, b"\0") + value.data, 20
+    if kind == _PARTIAL:
+        return pack("<III", 0, value.type, len(value.data)) + value.data, 12
+    if kind == _PARTIAL_ALIGN64:
+        return pack("<II", value.type, len(value.data)) + value.data, 8
+    return None
+
+
+@export(NTOSKRNL, "ZwQueryValueKey", max_irql=Irql.PASSIVE)
+def zw_query_value_key(
+    k: "Kernel", handle: int, name: int, kind: U32, buffer: int, length: U32, result_length: int
+) -> int:
+    key = _key_of(k, handle)
+    if key is None:
+        return int(NtStatus.INVALID_HANDLE)
+    value = key.value(k.memory.read_unicode_string(name))
+    if value is None:
+        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
+    information = _value_information(value, kind)
+    if information is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    return _answer(k, *information, buffer, length, result_length)
+
+
+@export(NTOSKRNL, "ZwEnumerateValueKey", max_irql=Irql.PASSIVE)
+def zw_enumerate_value_key(
+    k: "Kernel", handle: int, index: U32, kind: U32, buffer: int, length: U32, result_length: int
+) -> int:
+    key = _key_of(k, handle)
+    if key is None:
+        return int(NtStatus.INVALID_HANDLE)
+    values = list(key.values.values())
+    if index >= len(values):
+        return int(NtStatus.NO_MORE_ENTRIES)
+    information = _value_information(values[index], kind)
+    if information is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    return _answer(k, *information, buffer, length, result_length)
+
+
+def _key_information(key: Key, kind: int) -> tuple[bytes, int] | None:
+    """KEY_*_INFORMATION and the size of its fixed part."""
+    name = key.name.encode("utf-16-le")
+    if kind == _KEY_BASIC:
+        return pack("<QII", BOOT_TIME, 0, len(name)) + name, 16
+    if kind == _KEY_NODE:
+        return pack("<QIIII", BOOT_TIME, 0, 0xFFFF_FFFF, 0, len(name)) + name, 24
+    if kind == _KEY_FULL:
+        below = [len(item.name) * 2 for item in key.keys.values()]
+        names = [len(item.name) * 2 for item in key.values.values()]
+        data = [len(item.data) for item in key.values.values()]
+        counts = (len(below), max(below, default=0), 0, len(names), max(names, default=0), max(data, default=0))
+        return pack("<QIII6I", BOOT_TIME, 0, 0xFFFF_FFFF, 0, *counts), 44
+    if kind == _KEY_NAME:
+        return pack("<I", len(name)) + name, 4
+    return None
+
+
+@export(NTOSKRNL, "ZwQueryKey", max_irql=Irql.PASSIVE)
+def zw_query_key(k: "Kernel", handle: int, kind: U32, buffer: int, length: U32, result_length: int) -> int:
+    key = _key_of(k, handle)
+    if key is None:
+        return int(NtStatus.INVALID_HANDLE)
+    information = _key_information(key, kind)
+    if information is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    return _answer(k, *information, buffer, length, result_length)
+
+
+@export(NTOSKRNL, "ZwEnumerateKey", max_irql=Irql.PASSIVE)
+def zw_enumerate_key(
+    k: "Kernel", handle: int, index: U32, kind: U32, buffer: int, length: U32, result_length: int
+) -> int:
+    key = _key_of(k, handle)
+    if key is None:
+        return int(NtStatus.INVALID_HANDLE)
+    keys = list(key.keys.values())
+    if index >= len(keys):
+        return int(NtStatus.NO_MORE_ENTRIES)
+    information = _key_information(keys[index], kind)
+    if information is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    return _answer(k, *information, buffer, length, result_length)
+
+
+def _set(key: Key, name: str, kind: int, data: bytes) -> int:
+    if kind not in set(ValueType) or kind == _REG_LINK:
+        return int(NtStatus.INVALID_PARAMETER)
+    key.set(name, ValueType(kind), data)
+    return 0
+
+
+@export(NTOSKRNL, "ZwSetValueKey", max_irql=Irql.PASSIVE)
+def zw_set_value_key(k: "Kernel", handle: int, name: int, title: U32, kind: U32, data: int, size: U32) -> int:
+    del title
+    key = _key_of(k, handle)
+    if key is None:
+        return int(NtStatus.INVALID_HANDLE)
+    return _set(key, k.memory.read_unicode_string(name), kind, k.memory.read(data, size) if size else b"")
+
+
+@export(NTOSKRNL, "ZwDeleteValueKey", max_irql=Irql.PASSIVE)
+def zw_delete_value_key(k: "Kernel", handle: int, name: int) -> int:
+    key = _key_of(k, handle)
+    if key is None:
+        return int(NtStatus.INVALID_HANDLE)
+    gone = key.values.pop(k.memory.read_unicode_string(name).lower(), None)
+    return 0 if gone is not None else int(NtStatus.OBJECT_NAME_NOT_FOUND)
+
+
+@export(NTOSKRNL, "ZwDeleteKey", max_irql=Irql.PASSIVE)
+def zw_delete_key(k: "Kernel", handle: int) -> int:
+    key = _key_of(k, handle)
+    if key is None:
+        return int(NtStatus.INVALID_HANDLE)
+    return 0 if k.registry.remove(key) else int(NtStatus.CANNOT_DELETE)
+
+
+@export(NTOSKRNL, "ZwFlushKey", max_irql=Irql.PASSIVE)
+def zw_flush_key(k: "Kernel", handle: int) -> int:
+    return 0 if _key_of(k, handle) is not None else int(NtStatus.INVALID_HANDLE)
+
+
+# -- Rtl helpers
+
+_ROOTS = {
+    0: "",
+    1: Registry.SERVICES,
+    2: r"\REGISTRY\MACHINE\SYSTEM\CurrentControlSet\Control",
+    3: r"\REGISTRY\MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion",
+}
+_RELATIVE_TO_HANDLE = 0x40000000
+_OPTIONAL_FLAGS = 0xC0000000
+
+
+def _relative_key(k: "Kernel", relative_to: int, path: int, *, create: bool) -> Key | None:
+    if relative_to & _RELATIVE_TO_HANDLE:
+        return _key_of(k, path)
+    root = _ROOTS.get(relative_to & ~_OPTIONAL_FLAGS)
+    if root is None:
+        return None
+    name = k.memory.read_wide(path) if path else ""
+    full = f"{root}\\{name}" if root else name
+    return k.registry.make(full) if create else k.registry.find(full)
+
+
+@export(NTOSKRNL, "RtlCheckRegistryKey", max_irql=Irql.PASSIVE)
+def rtl_check_registry_key(k: "Kernel", relative_to: U32, path: int) -> int:
+    return 0 if _relative_key(k, relative_to, path, create=False) else int(NtStatus.OBJECT_NAME_NOT_FOUND)
+
+
+@export(NTOSKRNL, "RtlCreateRegistryKey", max_irql=Irql.PASSIVE)
+def rtl_create_registry_key(k: "Kernel", relative_to: U32, path: int) -> int:
+    return 0 if _relative_key(k, relative_to, path, create=True) else int(NtStatus.OBJECT_NAME_NOT_FOUND)
+
+
+@export(NTOSKRNL, "RtlWriteRegistryValue", max_irql=Irql.PASSIVE)
+def rtl_write_registry_value(
+    k: "Kernel", relative_to: U32, path: int, name: int, kind: U32, data: int, size: U32
+) -> int:
+    key = _relative_key(k, relative_to, path, create=True)
+    if key is None:
+        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
+    return _set(key, k.memory.read_wide(name), kind, k.memory.read(data, size) if size else b"")
+
+
+@export(NTOSKRNL, "RtlDeleteRegistryValue", max_irql=Irql.PASSIVE)
+def rtl_delete_registry_value(k: "Kernel", relative_to: U32, path: int, name: int) -> int:
+    key = _relative_key(k, relative_to, path, create=False)
+    gone = key.values.pop(k.memory.read_wide(name).lower(), None) if key is not None else None
+    return 0 if gone is not None else int(NtStatus.OBJECT_NAME_NOT_FOUND)

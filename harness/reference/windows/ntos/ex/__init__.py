@@ -1,0 +1,1 @@
+"""ex: pool, look-aside lists, executive locks, work items."""

@@ -1,0 +1,450 @@
+"""Fast mutexes, guarded mutexes, executive resources, push locks and rundown protection."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import BugCheck, Irql
+from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.machine.memory.structure import Field, Structure
+from harness.reference.machine.scheduler.dispatcher import Event, GuestObject, initialize_header
+from harness.reference.machine.scheduler.lock_table import OwnedLock
+from harness.reference.machine.scheduler.requests import KernelCode, Wait
+from harness.reference.windows.ntos.ke.event_exports import set_event
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.thread import Thread
+    from harness.reference.windows.kernel import Kernel
+
+# -- fast mutexes
+
+
+class FastMutex(Structure):
+    """FAST_MUTEX."""
+
+    SIZE = 0x38
+    count = Field(0x00, "i")
+    owner = Field(0x08)
+    contention = Field(0x10, "I")
+    old_irql = Field(0x30, "I")
+    EVENT = 0x18
+
+
+class _FastMutexWait(GuestObject):
+    """The event of a fast mutex, with its owner named."""
+
+    def __init__(self, k: "Kernel", mutex: FastMutex) -> None:
+        super().__init__(k.memory, mutex.address + FastMutex.EVENT, "fast mutex")
+        self._threads = k.processes.threads
+        self._mutex = mutex
+
+    @property
+    def owner(self) -> "Thread | None":
+        return self._threads.get(self._mutex.owner)
+
+    def describe(self) -> str:
+        owner = self.owner
+        return f"fast mutex at {self._mutex.address:#x}" + (f", owned by {owner.describe()}" if owner else "")
+
+
+@export(NTOSKRNL, "ExInitializeFastMutex", "KeInitializeGuardedMutex")
+def ex_initialize_fast_mutex(k: "Kernel", mutex: int) -> int:
+    """Inlined by newer kits, exported for others."""
+    k.memory.write(mutex, bytes(FastMutex.SIZE))
+    FastMutex(k.memory, mutex).count = 1
+    initialize_header(k.memory, mutex + FastMutex.EVENT, 1, 0x18, 0)
+    return 0
+
+
+def _take(k: "Kernel", mutex: FastMutex, *, raise_irql: bool) -> int:
+    mutex.count -= 1
+    mutex.owner = k.current.kthread
+    if raise_irql:
+        mutex.old_irql = k.irql
+        k.set_irql(Irql.APC)
+    return 0
+
+
+def _acquire_fast_mutex(k: "Kernel", address: int, *, raise_irql: bool) -> int | KernelCode:
+    mutex = FastMutex(k.memory, address)
+    if mutex.count == 1:
+        return _take(k, mutex, raise_irql=raise_irql)
+    if mutex.owner == k.current.kthread:
+        k.verifier.report(
+            None, k.blame.current().driver, f"the fast mutex at {address:#x} is acquired again by its owner"
+        )
+    return _wait_fast_mutex(k, mutex, raise_irql=raise_irql)
+
+
+def _wait_fast_mutex(k: "Kernel", mutex: FastMutex, *, raise_irql: bool) -> KernelCode:
+    mutex.contention += 1
+    while mutex.count != 1:
+        yield Wait([_FastMutexWait(k, mutex)], reason="a fast mutex")
+    return _take(k, mutex, raise_irql=raise_irql)
+
+
+def _release_fast_mutex(k: "Kernel", address: int, *, lower_irql: bool) -> int:
+    mutex = FastMutex(k.memory, address)
+    if mutex.count == 1 or mutex.owner != k.current.kthread:
+        k.bugcheck(
+            BugCheck.RESOURCE_NOT_OWNED, address, k.current.kthread,
+            message=f"the fast mutex at {address:#x} is released by a thread that does not own it",
+        )  # fmt: skip
+    old = mutex.old_irql
+    mutex.owner = 0
+    mutex.count = 1
+    if k.scheduler.has_waiters(address + FastMutex.EVENT):
+        set_event(k, address + FastMutex.EVENT)
+    if lower_irql:
+        k.lower_irql(old)
+    return 0
+
+
+@export(NTOSKRNL, "ExAcquireFastMutex", max_irql=Irql.APC)
+def ex_acquire_fast_mutex(k: "Kernel", mutex: int) -> int | KernelCode:
+    return _acquire_fast_mutex(k, mutex, raise_irql=True)
+
+
+@export(NTOSKRNL, "ExReleaseFastMutex", max_irql=Irql.APC)
+def ex_release_fast_mutex(k: "Kernel", mutex: int) -> int:
+    return _release_fast_mutex(k, mutex, lower_irql=True)
+
+
+@export(NTOSKRNL, "ExAcquireFastMutexUnsafe", "KeAcquireGuardedMutexUnsafe", max_irql=Irql.APC)
+def ex_acquire_fast_mutex_unsafe(k: "Kernel", mutex: int) -> int | KernelCode:
+    return _acquire_fast_mutex(k, mutex, raise_irql=False)
+
+
+@export(NTOSKRNL, "ExReleaseFastMutexUnsafe", "KeReleaseGuardedMutexUnsafe", max_irql=Irql.APC)
+def ex_release_fast_mutex_unsafe(k: "Kernel", mutex: int) -> int:
+    return _release_fast_mutex(k, mutex, lower_irql=False)
+
+
+@export(NTOSKRNL, "ExTryToAcquireFastMutex", max_irql=Irql.APC)
+def ex_try_to_acquire_fast_mutex(k: "Kernel", address: int) -> bool:
+    mutex = FastMutex(k.memory, address)
+    if mutex.count != 1:
+        return False
+    _take(k, mutex, raise_irql=True)
+    return True
+
+
+@export(NTOSKRNL, "KeAcquireGuardedMutex", max_irql=Irql.APC)
+def ke_acquire_guarded_mutex(k: "Kernel", mutex: int) -> int | KernelCode:
+    k.current.special_apc_disable += 1
+    return _acquire_fast_mutex(k, mutex, raise_irql=False)
+
+
+@export(NTOSKRNL, "KeReleaseGuardedMutex", max_irql=Irql.APC)
+def ke_release_guarded_mutex(k: "Kernel", mutex: int) -> int:
+    k.current.special_apc_disable -= 1
+    return _release_fast_mutex(k, mutex, lower_irql=False)
+
+
+# -- executive resources
+
+
+class Eresource(Structure):
+    """ERESOURCE."""
+
+    SIZE = 0x68
+    active_count = Field(0x18, "h")
+    flag = Field(0x1A, "H")
+    owner_thread = Field(0x30)
+    active_entries = Field(0x40, "I")
+    shared_waiters = Field(0x48, "I")
+    exclusive_waiters = Field(0x4C, "I")
+    OWNED_EXCLUSIVE = 0x80
+
+
+RESOURCE = "executive resource"
+
+
+def mirror(k: "Kernel", lock: OwnedLock) -> None:
+    """Write a lock's state into guest memory, where macros read it."""
+    if lock.kind != RESOURCE:
+        value = 1 if lock.exclusive is not None else 0x11 if lock.shared else 0
+        k.memory.write_u64(lock.address, value)
+        return
+    view = Eresource(k.memory, lock.address)
+    view.active_count = 0 if lock.free else 1
+    view.flag = Eresource.OWNED_EXCLUSIVE if lock.exclusive is not None else 0
+    view.owner_thread = lock.exclusive.kthread if lock.exclusive is not None else 0
+    view.active_entries = len(lock.owners())
+    view.shared_waiters = lock.shared_waiters
+    view.exclusive_waiters = lock.exclusive_waiters
+
+
+def resource_at(k: "Kernel", address: int) -> OwnedLock:
+    """The resource at an address; a bug check if none was initialized there."""
+    k.memory.read(address, 1)
+    lock = k.locks.find(address)
+    if lock is None or lock.kind != RESOURCE:
+        k.bugcheck(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 0xD2, address,
+            message=f"{k.describe_address(address)} is no initialized ERESOURCE",
+        )  # fmt: skip
+    return lock
+
+
+@export(NTOSKRNL, "ExInitializeResourceLite", max_irql=Irql.DISPATCH)
+def ex_initialize_resource_lite(k: "Kernel", resource: int) -> int:
+    if k.locks.find(resource) is not None:
+        k.verifier.report(
+            None, k.blame.current().driver, f"the ERESOURCE at {resource:#x} is initialized again without being deleted"
+        )
+    k.memory.write(resource, bytes(Eresource.SIZE))
+    mirror(k, k.locks.create(resource, RESOURCE, recursive=True))
+    return 0
+
+
+@export(NTOSKRNL, "ExReinitializeResourceLite", max_irql=Irql.DISPATCH)
+def ex_reinitialize_resource_lite(k: "Kernel", resource: int) -> int:
+    k.locks.delete(resource_at(k, resource))
+    return ex_initialize_resource_lite(k, resource)
+
+
+@export(NTOSKRNL, "ExDeleteResourceLite", max_irql=Irql.DISPATCH)
+def ex_delete_resource_lite(k: "Kernel", resource: int) -> int:
+    lock = resource_at(k, resource)
+    if not lock.free:
+        k.verifier.report(None, k.blame.current().driver, f"the {lock.describe()} is deleted while it is owned")
+    k.locks.delete(lock)
+    return 0
+
+
+def acquire_resource(
+    k: "Kernel", resource: int, *, exclusive: bool, wait: bool, starve: bool = False
+) -> int | KernelCode:
+    """Acquire an ERESOURCE: 1, 0 if `wait` is false, or kernel code that waits. Reports APCs that are not disabled."""
+    lock = resource_at(k, resource)
+    thread = k.current
+    if not thread.apcs_disabled and k.irql == Irql.PASSIVE:
+        k.verifier.report(
+            None,
+            k.blame.current().driver,
+            f"the ERESOURCE at {resource:#x} is acquired without normal kernel APCs disabled (KeEnterCriticalRegion)",
+        )
+    return k.locks.acquire(lock, exclusive=exclusive, wait=wait, starve=starve)
+
+
+@export(NTOSKRNL, "ExAcquireResourceExclusiveLite", max_irql=Irql.APC)
+def ex_acquire_resource_exclusive_lite(k: "Kernel", resource: int, wait: bool) -> int | KernelCode:
+    return acquire_resource(k, resource, exclusive=True, wait=wait)
+
+
+@export(NTOSKRNL, "ExAcquireResourceSharedLite", "ExAcquireSharedWaitForExclusive", max_irql=Irql.DISPATCH)
+def ex_acquire_resource_shared_lite(k: "Kernel", resource: int, wait: bool) -> int | KernelCode:
+    return acquire_resource(k, resource, exclusive=False, wait=wait)
+
+
+@export(NTOSKRNL, "ExAcquireSharedStarveExclusive", max_irql=Irql.DISPATCH)
+def ex_acquire_shared_starve_exclusive(k: "Kernel", resource: int, wait: bool) -> int | KernelCode:
+    return acquire_resource(k, resource, exclusive=False, wait=wait, starve=True)
+
+
+@export(NTOSKRNL, "ExEnterCriticalRegionAndAcquireResourceExclusive", max_irql=Irql.APC)
+def ex_enter_critical_region_and_acquire_resource_exclusive(k: "Kernel", resource: int) -> int | KernelCode:
+    k.current.kernel_apc_disable += 1
+    return acquire_resource(k, resource, exclusive=True, wait=True)
+
+
+@export(NTOSKRNL, "ExEnterCriticalRegionAndAcquireResourceShared", max_irql=Irql.APC)
+def ex_enter_critical_region_and_acquire_resource_shared(k: "Kernel", resource: int) -> int | KernelCode:
+    k.current.kernel_apc_disable += 1
+    return acquire_resource(k, resource, exclusive=False, wait=True)
+
+
+@export(NTOSKRNL, "ExReleaseResourceAndLeaveCriticalRegion", max_irql=Irql.DISPATCH)
+def ex_release_resource_and_leave_critical_region(k: "Kernel", resource: int) -> int:
+    release_resource(k, resource, k.current)
+    k.current.kernel_apc_disable -= 1
+    return 0
+
+
+@export(NTOSKRNL, "ExReleaseResourceLite", "ExReleaseResource", max_irql=Irql.DISPATCH)
+def ex_release_resource_lite(k: "Kernel", resource: int) -> int:
+    release_resource(k, resource, k.current)
+    return 0
+
+
+@export(NTOSKRNL, "ExReleaseResourceForThreadLite", max_irql=Irql.DISPATCH)
+def ex_release_resource_for_thread_lite(k: "Kernel", resource: int, thread: int) -> int:
+    release_resource(k, resource, k.processes.threads.get(thread, k.current))
+    return 0
+
+
+def release_resource(k: "Kernel", resource: int, thread: "Thread") -> None:
+    """Release an ERESOURCE; a bug check if the thread does not own it."""
+    lock = resource_at(k, resource)
+    if not k.locks.release(lock, thread):
+        k.bugcheck(
+            BugCheck.RESOURCE_NOT_OWNED, resource, thread.kthread, 0, 3,
+            message=f"{thread.describe()} releases the {lock.describe()} without owning it",
+        )  # fmt: skip
+
+
+@export(NTOSKRNL, "ExConvertExclusiveToSharedLite", max_irql=Irql.DISPATCH)
+def ex_convert_exclusive_to_shared_lite(k: "Kernel", resource: int) -> int:
+    lock = resource_at(k, resource)
+    if lock.exclusive is not k.current:
+        k.bugcheck(
+            BugCheck.RESOURCE_NOT_OWNED, resource, k.current.kthread,
+            message=f"the {lock.describe()} is converted by a thread that does not own it exclusively",
+        )  # fmt: skip
+    k.locks.downgrade(lock)
+    return 0
+
+
+@export(NTOSKRNL, "ExIsResourceAcquiredExclusiveLite", max_irql=Irql.DISPATCH)
+def ex_is_resource_acquired_exclusive_lite(k: "Kernel", resource: int) -> bool:
+    return resource_at(k, resource).exclusive is k.current
+
+
+@export(NTOSKRNL, "ExIsResourceAcquiredSharedLite", max_irql=Irql.DISPATCH)
+def ex_is_resource_acquired_shared_lite(k: "Kernel", resource: int) -> int:
+    lock = resource_at(k, resource)
+    return lock.depth if lock.exclusive is k.current else lock.shared.get(k.current, 0)
+
+
+@export(NTOSKRNL, "ExGetExclusiveWaiterCount", max_irql=Irql.DISPATCH)
+def ex_get_exclusive_waiter_count(k: "Kernel", resource: int) -> int:
+    return resource_at(k, resource).exclusive_waiters
+
+
+@export(NTOSKRNL, "ExGetSharedWaiterCount", max_irql=Irql.DISPATCH)
+def ex_get_shared_waiter_count(k: "Kernel", resource: int) -> int:
+    return resource_at(k, resource).shared_waiters
+
+
+# -- push locks
+
+PUSH_LOCK = "push lock"
+
+
+def push_lock_at(k: "Kernel", address: int) -> OwnedLock:
+    """The push lock at an address: any zeroed pointer is one."""
+    k.memory.read(address, 8)
+    return k.locks.find(address) or k.locks.create(address, PUSH_LOCK, recursive=False)
+
+
+@export(NTOSKRNL, "ExInitializePushLock")
+def ex_initialize_push_lock(k: "Kernel", lock: int) -> int:
+    known = k.locks.find(lock)
+    if known is not None:
+        k.locks.delete(known)
+    k.memory.write_u64(lock, 0)
+    return 0
+
+
+def acquire_push_lock(k: "Kernel", address: int, *, exclusive: bool) -> int | KernelCode:
+    """Acquire a push lock. Acquiring one that the thread holds is reported, and then hangs as it does on Windows."""
+    lock = push_lock_at(k, address)
+    if lock.owned_by(k.current) and (exclusive or lock.exclusive is k.current):
+        k.verifier.report(
+            None, k.blame.current().driver, f"the push lock at {address:#x} is acquired again by its owner"
+        )
+    return k.locks.acquire(lock, exclusive=exclusive)
+
+
+def release_push_lock(k: "Kernel", address: int) -> int:
+    """Release a push lock; a bug check if the thread does not hold it."""
+    lock = push_lock_at(k, address)
+    if not k.locks.release(lock, k.current):
+        k.bugcheck(
+            BugCheck.RESOURCE_NOT_OWNED, address, k.current.kthread,
+            message=f"{k.current.describe()} releases the {lock.describe()} without owning it",
+        )  # fmt: skip
+    if lock.free and not k.scheduler.has_waiters(("lock", address)):
+        k.locks.delete(lock)
+    return 0
+
+
+@export(NTOSKRNL, "ExAcquirePushLockExclusiveEx", max_irql=Irql.APC)
+def ex_acquire_push_lock_exclusive_ex(k: "Kernel", lock: int, flags: U32) -> int | KernelCode:
+    del flags
+    return acquire_push_lock(k, lock, exclusive=True)
+
+
+@export(NTOSKRNL, "ExAcquirePushLockSharedEx", max_irql=Irql.APC)
+def ex_acquire_push_lock_shared_ex(k: "Kernel", lock: int, flags: U32) -> int | KernelCode:
+    del flags
+    return acquire_push_lock(k, lock, exclusive=False)
+
+
+@export(NTOSKRNL, "ExReleasePushLockExclusiveEx", "ExReleasePushLockSharedEx", "ExReleasePushLockEx", max_irql=Irql.APC)
+def ex_release_push_lock_ex(k: "Kernel", lock: int, flags: U32) -> int:
+    del flags
+    return release_push_lock(k, lock)
+
+
+# -- rundown protection
+
+_RUNDOWN_ACTIVE = 1
+
+
+@export(NTOSKRNL, "ExInitializeRundownProtection", "ExReInitializeRundownProtection")
+def ex_initialize_rundown_protection(k: "Kernel", rundown: int) -> int:
+    k.memory.write_u64(rundown, 0)
+    return 0
+
+
+@export(NTOSKRNL, "ExAcquireRundownProtection", max_irql=Irql.DISPATCH)
+def ex_acquire_rundown_protection(k: "Kernel", rundown: int) -> bool:
+    return _rundown_add(k, rundown, 1)
+
+
+@export(NTOSKRNL, "ExAcquireRundownProtectionEx", max_irql=Irql.DISPATCH)
+def ex_acquire_rundown_protection_ex(k: "Kernel", rundown: int, count: U32) -> bool:
+    return _rundown_add(k, rundown, count)
+
+
+def _rundown_add(k: "Kernel", rundown: int, count: int) -> bool:
+    value = k.memory.read_u64(rundown)
+    if value & _RUNDOWN_ACTIVE:
+        return False
+    k.memory.write_u64(rundown, value + 2 * count)
+    return True
+
+
+@export(NTOSKRNL, "ExReleaseRundownProtection", max_irql=Irql.DISPATCH)
+def ex_release_rundown_protection(k: "Kernel", rundown: int) -> int:
+    return _rundown_release(k, rundown, 1)
+
+
+@export(NTOSKRNL, "ExReleaseRundownProtectionEx", max_irql=Irql.DISPATCH)
+def ex_release_rundown_protection_ex(k: "Kernel", rundown: int, count: U32) -> int:
+    return _rundown_release(k, rundown, count)
+
+
+def _rundown_release(k: "Kernel", rundown: int, count: int) -> int:
+    value = k.memory.read_u64(rundown)
+    if value >> 1 < count:
+        k.bugcheck(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 0, rundown,
+            message=f"rundown protection at {rundown:#x} is released more often than acquired",
+        )  # fmt: skip
+    k.memory.write_u64(rundown, value - 2 * count)
+    waiter = k.rundown_waiters.get(rundown)
+    if waiter is not None and value - 2 * count == _RUNDOWN_ACTIVE:
+        k.signal(waiter)
+    return 0
+
+
+@export(NTOSKRNL, "ExWaitForRundownProtectionRelease", max_irql=Irql.APC)
+def ex_wait_for_rundown_protection_release(k: "Kernel", rundown: int) -> int | KernelCode:
+    value = k.memory.read_u64(rundown) | _RUNDOWN_ACTIVE
+    k.memory.write_u64(rundown, value)
+    return _wait_for_rundown(k, rundown) if value != _RUNDOWN_ACTIVE else 0
+
+
+def _wait_for_rundown(k: "Kernel", rundown: int) -> KernelCode:
+    count = k.memory.read_u64(rundown) >> 1
+    released = k.rundown_waiters[rundown] = Event(f"rundown of {rundown:#x}, {count} references left")
+    yield Wait([released], reason="rundown protection")
+    del k.rundown_waiters[rundown]
+    return 0
+
+
+@export(NTOSKRNL, "ExRundownCompleted")
+def ex_rundown_completed(k: "Kernel", rundown: int) -> int:
+    k.memory.write_u64(rundown, _RUNDOWN_ACTIVE)
+    return 0

@@ -1,0 +1,1 @@
+"""kd: debugger prints and breaks."""

@@ -1,0 +1,1 @@
+"""ke: IRQL, waits, timers, events, and what processors show drivers."""

@@ -1,0 +1,1 @@
+"""mm: MDLs, sections, and what drivers ask of the memory manager."""

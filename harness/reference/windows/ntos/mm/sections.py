@@ -1,0 +1,208 @@
+"""Sections over files and the views of them that programs map; the fault that brings a view's page in."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
+from harness.reference.machine.cpu.exceptions import PageFault
+from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
+from harness.reference.windows.cc.cache_map import CacheMap
+from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.io.constants import SyncType
+from harness.reference.windows.io.parameters import SECTION
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.ob.objects import Object
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.thread import Process
+    from harness.reference.windows.io.file_object import FileObject
+    from harness.reference.windows.kernel import Kernel
+
+USER_VIEWS = 0x0000_0300_0000_0000
+PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY = 0x02, 0x04, 0x08
+PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE = 0x20, 0x40
+_WRITABLE = PAGE_READWRITE | PAGE_EXECUTE_READWRITE
+
+
+@dataclass(eq=False, slots=True)
+class Section:
+    """A section over a file, or over nothing (page file): `cache` is None then."""
+
+    size: int
+    protection: int
+    cache: CacheMap | None
+    pages: dict[int, int] = field(default_factory=dict)
+    """The pages of a section without a file."""
+
+
+@dataclass(eq=False, slots=True)
+class View:
+    """A mapped view."""
+
+    section: Section
+    process: "Process"
+    base: int
+    size: int
+    offset: int
+    writable: bool
+
+    def contains(self, address: int) -> bool:
+        return self.base <= address < self.base + self.size
+
+
+# -- making sections
+
+
+def create_section(k: "Kernel", file: "FileObject | None", size: int, protection: int) -> Code:
+    """NtCreateSection; (NTSTATUS, section object or None)."""
+    if file is None:
+        section = Section(size, protection, None)
+        return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section)
+    if file.opened is None or file.opened.node.directory:
+        return int(NtStatus.INVALID_FILE_FOR_SECTION), None
+    status = yield from _synchronize(k, file, protection)
+    if status & 0x8000_0000:
+        return status, None
+    node, driver = file.opened.node, file.volume.driver
+    end = driver.files.size(node)
+    if size > end and protection & _WRITABLE:
+        driver.files.set_end_of_file(node, size)
+        end = size
+    yield from _release(k, file)
+    if not end or size > end:
+        return int(NtStatus.MAPPED_FILE_SIZE_ZERO if not end else NtStatus.SECTION_TOO_BIG), None
+    cache = driver.caches.get(node)
+    if cache is None:
+        cache = driver.caches[node] = CacheMap(driver, node, file)
+    cache.sections += 1
+    section = Section(size or end, protection, cache)
+    return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section, on_delete=lambda _: _section_gone(cache))
+
+
+def _section_gone(cache: CacheMap) -> None:
+    cache.sections -= 1
+    cache.last_cleanup(cache.file)
+
+
+def _synchronize(k: "Kernel", file: "FileObject", protection: int) -> Code:
+    """FSFilter: acquire for section synchronization. A failure fails the section."""
+    request = Request(
+        OperationClass.FS_FILTER,
+        IrpMajor.ACQUIRE_FOR_SECTION_SYNCHRONIZATION,
+        file,
+        k.current,
+        parameters=SECTION.pack(int(SyncType.CREATE_SECTION), protection, 0, 0, 0),
+    )
+    status: int = yield from k.io.issue(request)
+    if status == NtStatus.FILE_LOCKED_WITH_ONLY_READERS:
+        return int(NtStatus.SUCCESS)
+    return status
+
+
+def _release(k: "Kernel", file: "FileObject") -> Code:
+    yield from k.io.issue(
+        Request(OperationClass.FS_FILTER, IrpMajor.RELEASE_FOR_SECTION_SYNCHRONIZATION, file, k.current)
+    )
+
+
+# -- views
+
+
+class Views:
+    """All mapped views, and access to memory that may be in one of them."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self._views: list[View] = []
+        self._next = USER_VIEWS
+
+    def map(self, section: Section, process: "Process", offset: int, size: int, *, writable: bool) -> View:
+        """Reserve a range for a view; its pages come at the first touch."""
+        size = page_align(size or section.size - offset)
+        base = self._next
+        self._next += (size + 0x1_0000 - 1 & ~0xFFFF) + 0x1_0000
+        view = View(section, process, base, size, offset, writable)
+        self._views.append(view)
+        if section.cache is not None:
+            section.cache.views.append(view)
+        return view
+
+    def unmap(self, view: View) -> Code:
+        """Take a view away; what was written through it is written to the file."""
+        memory = self._kernel.memory
+        self._views.remove(view)
+        for address in range(view.base, view.base + view.size, PAGE_SIZE):
+            if memory.is_mapped(address):
+                memory.unmap(address, PAGE_SIZE, keep_frames=True)
+        cache = view.section.cache
+        if cache is not None:
+            if view.writable:
+                yield from cache.write_mapped()
+            cache.views.remove(view)
+            cache.last_cleanup(cache.file)
+
+    def at(self, address: int) -> View | None:
+        """The view an address is in."""
+        for view in self._views:
+            if view.contains(address):
+                return view
+        return None
+
+    def of_process(self, process: "Process") -> list[View]:
+        """The views of a process."""
+        return [view for view in self._views if view.process is process]
+
+    def page_in(self, address: int, *, write: bool) -> Code:
+        """Resolve a page fault; False if the address is in no view or may not be touched so."""
+        view = self.at(address)
+        if view is None or (write and not view.writable):
+            return False
+        memory = self._kernel.memory
+        page_address = address & ~(PAGE_SIZE - 1)
+        offset = view.offset + page_address - view.base
+        frame = yield from self._frame(view, offset)
+        if not memory.is_mapped(page_address):
+            memory.map(page_address, PAGE_SIZE, writable=view.writable, user=True, frames=[frame])
+        return True
+
+    def _frame(self, view: View, offset: int) -> Code:
+        cache, page = view.section.cache, offset >> PAGE_SHIFT
+        if cache is None:
+            pages = view.section.pages
+            if page not in pages:
+                pages[page] = self._kernel.memory.tables.allocate_frame()
+            return pages[page]
+        yield from cache.make_resident(offset, 1)
+        if view.writable:
+            cache.watch_mapped(page)
+        return cache.pages[page]
+
+    # -- access to memory that may have to be brought in
+
+    def touch(self, address: int, length: int, *, write: bool = False) -> Code:
+        """Bring a range in. Raises PageFault for what cannot be."""
+        memory = self._kernel.memory
+        at, end = address, address + max(length, 1)
+        while at < end:
+            if not memory.is_mapped(at, write=write):
+                resident = False
+                if self._kernel.irql <= Irql.APC:
+                    try:
+                        resident = yield from self.page_in(at, write=write)
+                    except VolumeError as error:
+                        raise PageFault(at, write=write) from error
+                if not resident:
+                    raise PageFault(at, write=write)
+            at = (at & ~(PAGE_SIZE - 1)) + PAGE_SIZE
+
+    def read(self, address: int, length: int) -> Code:
+        """Read memory, bringing pages of views in."""
+        if not self._kernel.memory.is_mapped(address, length):
+            yield from self.touch(address, length)
+        return self._kernel.memory.read(address, length)
+
+    def write(self, address: int, data: bytes) -> Code:
+        """Write memory, bringing pages of views in."""
+        if not self._kernel.memory.is_mapped(address, len(data), write=True):
+            yield from self.touch(address, len(data), write=True)
+        self._kernel.memory.write(address, data)

@@ -1,0 +1,1 @@
+"""ob: objects, handles and their names."""

@@ -1,0 +1,172 @@
+"""The object manager: references and handles."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import BugCheck, Irql, NtStatus
+from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.machine.memory.layout import is_user
+from harness.reference.windows.ntos.ob.objects import CURRENT_PROCESS, CURRENT_THREAD, Object
+from harness.reference.windows.ntos.ps.ps_exports import process_object, thread_object
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_TYPE_VARIABLES = {
+    "PsThreadType": "Thread",
+    "PsProcessType": "Process",
+    "SeTokenObjectType": "Token",
+    "CmKeyObjectType": "Key",
+}
+
+
+def object_by_handle(k: "Kernel", handle: int) -> Object | None:
+    """What a handle refers to."""
+    if handle == CURRENT_PROCESS:
+        return process_object(k, k.current.process)
+    if handle == CURRENT_THREAD:
+        return thread_object(k, k.current)
+    found = k.objects.lookup(handle)
+    return found.object if found is not None else None
+
+
+def _object_at(k: "Kernel", address: int, function: str) -> Object:
+    """The object at an address; a bug check if it is none, or not one any more."""
+    item = k.objects.at(address)
+    if item is None:
+        thread = k.processes.threads.get(address)
+        if thread is not None:
+            return thread_object(k, thread)
+        process = k.processes.by_eprocess.get(address)
+        if process is not None:
+            return process_object(k, process)
+        k.bugcheck(
+            BugCheck.REFERENCE_BY_POINTER, 0, address,
+            message=f"{function} was given {k.describe_address(address)}, which is no object",
+        )  # fmt: skip
+    return item
+
+
+def _is_type(k: "Kernel", item: Object, type_address: int) -> bool:
+    if not type_address:
+        return True
+    for variable, address in k.data.object_types.items():
+        if address == type_address:
+            return _TYPE_VARIABLES.get(variable, variable) == item.type
+    return False
+
+
+@export(NTOSKRNL, "ObReferenceObjectByHandle", max_irql=Irql.PASSIVE)
+def ob_reference_object_by_handle(
+    k: "Kernel", handle: int, access: U32, type_address: int, mode: U8, object_pointer: int, information: int
+) -> int:
+    k.memory.write_u64(object_pointer, 0)
+    item = object_by_handle(k, handle)
+    if item is None or (mode and not is_user(handle) and handle not in (CURRENT_PROCESS, CURRENT_THREAD)):
+        return int(NtStatus.INVALID_HANDLE)
+    if not _is_type(k, item, type_address):
+        return int(NtStatus.OBJECT_TYPE_MISMATCH)
+    k.objects.reference(item)
+    k.memory.write_u64(object_pointer, item.address)
+    if information:
+        k.memory.write(information, (0).to_bytes(4, "little") + access.to_bytes(4, "little"))
+    return 0
+
+
+@export(NTOSKRNL, "ObReferenceObjectByPointer", max_irql=Irql.DISPATCH)
+def ob_reference_object_by_pointer(k: "Kernel", address: int, access: U32, type_address: int, mode: U8) -> int:
+    del access, mode
+    item = _object_at(k, address, "ObReferenceObjectByPointer")
+    if not _is_type(k, item, type_address):
+        return int(NtStatus.OBJECT_TYPE_MISMATCH)
+    k.objects.reference(item)
+    return 0
+
+
+@export(NTOSKRNL, "ObfReferenceObject", "ObReferenceObject", "ObfReferenceObjectWithTag", max_irql=Irql.DISPATCH)
+def obf_reference_object(k: "Kernel", address: int) -> int:
+    return k.objects.reference(_object_at(k, address, "ObfReferenceObject"))
+
+
+@export(
+    NTOSKRNL, "ObfDereferenceObject", "ObDereferenceObject", "ObDereferenceObjectDeferDelete",
+    "ObfDereferenceObjectWithTag", max_irql=Irql.DISPATCH,
+)  # fmt: skip
+def obf_dereference_object(k: "Kernel", address: int) -> int:
+    item = _object_at(k, address, "ObfDereferenceObject")
+    if item.references <= 0:
+        k.bugcheck(
+            BugCheck.REFERENCE_BY_POINTER, 0, address, 0, item.references,
+            message=f"a {item.type} object at {address:#x} is dereferenced more often than referenced",
+        )  # fmt: skip
+    return k.objects.dereference(item)
+
+
+@export(NTOSKRNL, "ObOpenObjectByPointer", max_irql=Irql.PASSIVE)
+def ob_open_object_by_pointer(
+    k: "Kernel",
+    address: int,
+    attributes: U32,
+    access_state: int,
+    access: U32,
+    type_address: int,
+    mode: U8,
+    handle_pointer: int,
+) -> int:
+    del access_state, mode
+    item = _object_at(k, address, "ObOpenObjectByPointer")
+    if not _is_type(k, item, type_address):
+        return int(NtStatus.OBJECT_TYPE_MISMATCH)
+    k.memory.write_u64(handle_pointer, k.objects.open(item, kernel=bool(attributes & 0x200), access=access))
+    return 0
+
+
+def close_handle(k: "Kernel", handle: int) -> int:
+    """NtClose."""
+    if handle in (CURRENT_PROCESS, CURRENT_THREAD):
+        return 0
+    return 0 if k.objects.close(handle) else int(NtStatus.INVALID_HANDLE)
+
+
+@export(NTOSKRNL, "ZwClose", "NtClose", "ObCloseHandle", max_irql=Irql.PASSIVE)
+def zw_close(k: "Kernel", handle: int) -> object:
+    found = k.objects.lookup(handle)
+    if found is None and handle not in (CURRENT_PROCESS, CURRENT_THREAD):
+        # With kernel handles that is a bug check on Windows; the verifier breaks for any.
+        k.verifier.report(None, k.blame.current().driver, f"ZwClose was given {handle:#x}, which is no handle")
+        return int(NtStatus.INVALID_HANDLE)
+    if found is not None and k.close_hooks.get(found.object.type) is not None:
+        return k.close_hooks[found.object.type](found)
+    return close_handle(k, handle)
+
+
+@export(NTOSKRNL, "ObQueryNameString", max_irql=Irql.PASSIVE)
+def ob_query_name_string(k: "Kernel", address: int, information: int, length: U32, returned: int) -> int:
+    item = _object_at(k, address, "ObQueryNameString")
+    name = k.object_names[item.type](item) if item.type in k.object_names else ""
+    data = name.encode("utf-16-le")
+    needed = 16 + len(data) + 2 if data else 16
+    if returned:
+        k.memory.write_u32(returned, needed)
+    if length < needed:
+        return int(NtStatus.INFO_LENGTH_MISMATCH)
+    if data:
+        k.memory.write(information + 16, data + b"\0\0")
+        k.memory.write_unicode_string(information, information + 16, len(data), len(data) + 2)
+    else:
+        k.memory.write_unicode_string(information, 0, 0, 0)
+    return 0
+
+
+@export(NTOSKRNL, "ObGetObjectSecurity", max_irql=Irql.PASSIVE)
+def ob_get_object_security(k: "Kernel", address: int, descriptor: int, allocated: int) -> int:
+    """Objects of the model carry no descriptor: null, as for objects without one on Windows."""
+    _object_at(k, address, "ObGetObjectSecurity")
+    k.memory.write_u64(descriptor, 0)
+    k.memory.write_u8(allocated, 0)
+    return 0
+
+
+@export(NTOSKRNL, "ObReleaseObjectSecurity", max_irql=Irql.PASSIVE)
+def ob_release_object_security(k: "Kernel", descriptor: int, allocated: bool) -> int:
+    del k, descriptor, allocated
+    return 0

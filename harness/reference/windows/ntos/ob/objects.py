@@ -1,0 +1,142 @@
+"""Objects and handles: what drivers point to by handle or reference.
+
+Handles are multiples of 4. Kernel handles (OBJ_KERNEL_HANDLE) belong to the System process and have their upper half
+set, as on Windows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.windows.kernel import Kernel
+
+KERNEL_HANDLE = 0xFFFF_FFFF_8000_0000
+CURRENT_PROCESS, CURRENT_THREAD = 0xFFFF_FFFF_FFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFE
+
+
+@dataclass(slots=True, eq=False)
+class Object:
+    """A referenced object. `body` is what it is to Python; `address` is its guest address, 0 if it has none."""
+
+    type: str
+    body: object
+    address: int = 0
+    references: int = 1
+    handles: int = 0
+    on_close: Callable[["Object"], None] | None = None
+    """Called when the last handle is closed."""
+    closing: "Callable[[Object], KernelCode] | None" = None
+    """Kernel code that `close_handle` runs once the last handle is closed: a file's cleanup."""
+    deleting: "Callable[[Object], KernelCode] | None" = None
+    """Kernel code that runs once the last reference is gone: a file's close."""
+    on_delete: Callable[["Object"], None] | None = None
+    """Called when the last reference is gone."""
+
+
+@dataclass(slots=True, eq=False)
+class Handle:
+    """An open handle."""
+
+    value: int
+    object: Object
+    process: int
+    access: int
+    opened_by: str | None
+    """The driver that opened it."""
+
+
+class ObjectManager:
+    """Handles of all processes, and reference counts."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self._handles: dict[int, Handle] = {}
+        self._next_user = count(0x40, 4)
+        self._next_kernel = count(KERNEL_HANDLE + 0x100, 4)
+        self._by_address: dict[int, Object] = {}
+
+    def register(self, item: Object) -> Object:
+        """Make an object known by its guest address."""
+        self._by_address[item.address] = item
+        return item
+
+    def at(self, address: int) -> Object | None:
+        """The object at a guest address."""
+        return self._by_address.get(address)
+
+    def open(self, item: Object, *, kernel: bool = True, access: int = 0, process: int | None = None) -> int:
+        """A new handle to an object, which it references."""
+        value = next(self._next_kernel if kernel else self._next_user)
+        item.handles += 1
+        item.references += 1
+        owner = process if process is not None else 4 if kernel else self._kernel.current.process.id
+        self._handles[value] = Handle(value, item, owner, access, self._kernel.blame.current().driver)
+        return value
+
+    def lookup(self, value: int) -> Handle | None:
+        """An open handle."""
+        return self._handles.get(value)
+
+    def close(self, value: int) -> bool:
+        """Close a handle; False if it is none."""
+        handle = self._handles.pop(value, None)
+        if handle is None:
+            return False
+        item = handle.object
+        item.handles -= 1
+        if item.handles == 0 and item.on_close is not None:
+            item.on_close(item)
+        self.dereference(item)
+        return True
+
+    def close_handle(self, value: int) -> "KernelCode":
+        """Close a handle and run what its last close takes; False if it is none."""
+        handle = self._handles.get(value)
+        if handle is None:
+            return False
+        item = handle.object
+        item.references += 1
+        self.close(value)
+        if item.handles == 0 and item.closing is not None:
+            yield from item.closing(item)
+        yield from self.release(item)
+        return True
+
+    @staticmethod
+    def reference(item: Object) -> int:
+        """Add a reference; the new count."""
+        item.references += 1
+        return item.references
+
+    def dereference(self, item: Object) -> int:
+        """Drop a reference; the new count. What the last one takes is done by a system thread."""
+        item.references -= 1
+        if item.references == 0:
+            self._forget(item)
+            if item.deleting is not None:
+                self._kernel.queue_worker(item.deleting(item))
+        return item.references
+
+    def release(self, item: Object) -> "KernelCode":
+        """Drop a reference; what the last one takes is done here."""
+        item.references -= 1
+        if item.references == 0:
+            self._forget(item)
+            if item.deleting is not None:
+                yield from item.deleting(item)
+
+    def _forget(self, item: Object) -> None:
+        self._by_address.pop(item.address, None)
+        if item.on_delete is not None:
+            item.on_delete(item)
+
+    def handles_of(self, process: int) -> list[Handle]:
+        """Open handles of a process."""
+        return [handle for handle in self._handles.values() if handle.process == process]
+
+    def handles_opened_by(self, driver: str) -> list[Handle]:
+        """Open handles that a driver opened."""
+        return [handle for handle in self._handles.values() if handle.opened_by == driver]

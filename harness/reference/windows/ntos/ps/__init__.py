@@ -1,0 +1,1 @@
+"""ps: processes and threads."""

@@ -1,0 +1,244 @@
+"""Processes and threads."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import BugCheck, Irql, NtStatus
+from harness.reference.machine.loader.exports import I32, NTOSKRNL, U32, export
+from harness.reference.machine.scheduler.requests import Call, EndThread, KernelCode
+from harness.reference.machine.scheduler.thread import Process, Thread
+from harness.reference.windows.ntos.ke.offsets import KTHREAD
+from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ClientId, ObjectAttributes
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+
+def thread_object(k: "Kernel", thread: Thread) -> Object:
+    """The object of a thread, by which it is referenced."""
+    return k.objects.at(thread.kthread) or k.objects.register(Object("Thread", thread, thread.kthread))
+
+
+def process_object(k: "Kernel", process: Process) -> Object:
+    """The object of a process."""
+    return k.objects.at(process.eprocess) or k.objects.register(Object("Process", process, process.eprocess))
+
+
+def thread_at(k: "Kernel", address: int, function: str) -> Thread:
+    """The thread at a guest address; a bug check if there is none."""
+    thread = k.processes.threads.get(address)
+    if thread is None:
+        k.bugcheck(
+            BugCheck.PAGE_FAULT_IN_NONPAGED_AREA, address,
+            message=f"{function} was given {k.describe_address(address)}, which is no thread",
+        )  # fmt: skip
+    return thread
+
+
+def process_at(k: "Kernel", address: int, function: str) -> Process:
+    """The process at a guest address; a bug check if there is none."""
+    process = k.processes.by_eprocess.get(address)
+    if process is None:
+        k.bugcheck(
+            BugCheck.PAGE_FAULT_IN_NONPAGED_AREA, address,
+            message=f"{function} was given {k.describe_address(address)}, which is no process",
+        )  # fmt: skip
+    return process
+
+
+@export(NTOSKRNL, "PsCreateSystemThread", max_irql=Irql.PASSIVE)
+def ps_create_system_thread(
+    k: "Kernel",
+    handle_pointer: int,
+    access: U32,
+    attributes: int,
+    process_handle: int,
+    client_id: int,
+    start: int,
+    context: int,
+) -> int:
+    process = k.processes.system
+    if process_handle:
+        found = k.objects.lookup(process_handle)
+        if found is None or not isinstance(found.object.body, Process):
+            return int(NtStatus.INVALID_HANDLE)
+        process = found.object.body
+    image = k.images.at(start)
+    name = f"{image.name} thread" if image is not None else "system thread"
+    thread = k.spawn(_system_thread(k, start, context), name, process=process, start=start)
+    kernel_handle = process is k.processes.system or bool(
+        attributes and ObjectAttributes(k.memory, attributes).attributes & OBJ_KERNEL_HANDLE
+    )
+    k.memory.write_u64(handle_pointer, k.objects.open(thread_object(k, thread), kernel=kernel_handle, access=access))
+    if client_id:
+        view = ClientId(k.memory, client_id)
+        view.process, view.thread = process.id, thread.id
+    return 0
+
+
+def _system_thread(k: "Kernel", start: int, context: int) -> KernelCode:
+    yield Call(start, context)
+    if k.irql != Irql.PASSIVE:
+        k.bugcheck(BugCheck.IRQL_UNEXPECTED_VALUE, k.irql, message=f"a system thread returned at IRQL {k.irql}")
+    return 0
+
+
+@export(NTOSKRNL, "PsTerminateSystemThread", max_irql=Irql.PASSIVE)
+def ps_terminate_system_thread(k: "Kernel", status: I32) -> KernelCode:
+    if not k.current.system:
+        k.bugcheck(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION,
+            message="PsTerminateSystemThread was called in a thread that is no system thread",
+        )
+    return _terminate(status)
+
+
+def _terminate(status: int) -> KernelCode:
+    yield EndThread(status)
+
+
+@export(NTOSKRNL, "PsGetThreadId", max_irql=Irql.DISPATCH)
+def ps_get_thread_id(k: "Kernel", thread: int) -> int:
+    return thread_at(k, thread, "PsGetThreadId").id
+
+
+@export(NTOSKRNL, "PsGetThreadProcessId", max_irql=Irql.DISPATCH)
+def ps_get_thread_process_id(k: "Kernel", thread: int) -> int:
+    return thread_at(k, thread, "PsGetThreadProcessId").process.id
+
+
+@export(NTOSKRNL, "PsGetProcessId", max_irql=Irql.DISPATCH)
+def ps_get_process_id(k: "Kernel", process: int) -> int:
+    return process_at(k, process, "PsGetProcessId").id
+
+
+@export(NTOSKRNL, "PsGetProcessImageFileName", max_irql=Irql.DISPATCH)
+def ps_get_process_image_file_name(k: "Kernel", process: int) -> int:
+    """A pointer to at most 14 characters and a NUL inside the EPROCESS."""
+    item = process_at(k, process, "PsGetProcessImageFileName")
+    address = item.eprocess + 0x5A8
+    k.memory.write(address, item.name.encode("ascii", "replace")[:14].ljust(15, b"\0"))
+    return address
+
+
+@export(NTOSKRNL, "PsIsSystemThread", "IoIsSystemThread", max_irql=Irql.DISPATCH)
+def ps_is_system_thread(k: "Kernel", thread: int) -> bool:
+    return thread_at(k, thread, "PsIsSystemThread").system
+
+
+@export(NTOSKRNL, "PsIsThreadTerminating", max_irql=Irql.DISPATCH)
+def ps_is_thread_terminating(k: "Kernel", thread: int) -> bool:
+    return thread_at(k, thread, "PsIsThreadTerminating").ended
+
+
+@export(NTOSKRNL, "PsGetProcessExitStatus", max_irql=Irql.DISPATCH)
+def ps_get_process_exit_status(k: "Kernel", process: int) -> int:
+    process_at(k, process, "PsGetProcessExitStatus")
+    return int(NtStatus.PENDING)
+
+
+@export(NTOSKRNL, "PsLookupProcessByProcessId", max_irql=Irql.APC)
+def ps_lookup_process_by_process_id(k: "Kernel", number: int, process_pointer: int) -> int:
+    process = k.processes.by_id.get(number)
+    if process is None:
+        return int(NtStatus.INVALID_CID)
+    k.objects.reference(process_object(k, process))
+    k.memory.write_u64(process_pointer, process.eprocess)
+    return 0
+
+
+@export(NTOSKRNL, "PsLookupThreadByThreadId", max_irql=Irql.APC)
+def ps_lookup_thread_by_thread_id(k: "Kernel", number: int, thread_pointer: int) -> int:
+    thread = k.processes.thread_by_id(number)
+    if thread is None:
+        return int(NtStatus.INVALID_CID)
+    k.objects.reference(thread_object(k, thread))
+    k.memory.write_u64(thread_pointer, thread.kthread)
+    return 0
+
+
+@export(NTOSKRNL, "ExGetPreviousMode")
+def ex_get_previous_mode(k: "Kernel") -> int:
+    return k.memory.read_u8(k.current.kthread + KTHREAD.PREVIOUS_MODE)
+
+
+@export(NTOSKRNL, "PsGetVersion")
+def ps_get_version(k: "Kernel", major: int, minor: int, build: int, service_pack: int) -> bool:
+    """Fills in what is asked for; the answer says that this is a free build."""
+    for address, value in ((major, 10), (minor, 0), (build, 22631)):
+        if address:
+            k.memory.write_u32(address, value)
+    if service_pack:
+        k.memory.write_unicode_string(service_pack, 0, 0, 0)
+    return False
+
+
+def _notify(k: "Kernel", kind: str, routine: int, remove: int) -> int:
+    registered = k.notify_routines.setdefault(kind, [])
+    if remove:
+        if routine not in registered:
+            return int(NtStatus.INVALID_PARAMETER)
+        registered.remove(routine)
+        return 0
+    if routine in registered:
+        return int(NtStatus.INVALID_PARAMETER)
+    registered.append(routine)
+    return 0
+
+
+@export(NTOSKRNL, "PsSetCreateProcessNotifyRoutine", max_irql=Irql.PASSIVE)
+def ps_set_create_process_notify_routine(k: "Kernel", routine: int, remove: bool) -> int:
+    return _notify(k, "process", routine, remove)
+
+
+@export(NTOSKRNL, "PsSetCreateProcessNotifyRoutineEx", max_irql=Irql.PASSIVE)
+def ps_set_create_process_notify_routine_ex(k: "Kernel", routine: int, remove: bool) -> int:
+    return _notify(k, "process-ex", routine, remove)
+
+
+@export(NTOSKRNL, "PsSetCreateProcessNotifyRoutineEx2", max_irql=Irql.PASSIVE)
+def ps_set_create_process_notify_routine_ex2(k: "Kernel", kind: U32, routine: int, remove: bool) -> int:
+    del kind
+    return _notify(k, "process-ex", routine, remove)
+
+
+@export(NTOSKRNL, "PsSetCreateThreadNotifyRoutine", max_irql=Irql.PASSIVE)
+def ps_set_create_thread_notify_routine(k: "Kernel", routine: int) -> int:
+    return _notify(k, "thread", routine, 0)
+
+
+@export(NTOSKRNL, "PsRemoveCreateThreadNotifyRoutine", max_irql=Irql.PASSIVE)
+def ps_remove_create_thread_notify_routine(k: "Kernel", routine: int) -> int:
+    return _notify(k, "thread", routine, 1)
+
+
+@export(NTOSKRNL, "PsSetLoadImageNotifyRoutine", max_irql=Irql.PASSIVE)
+def ps_set_load_image_notify_routine(k: "Kernel", routine: int) -> int:
+    return _notify(k, "image", routine, 0)
+
+
+@export(NTOSKRNL, "PsRemoveLoadImageNotifyRoutine", max_irql=Irql.PASSIVE)
+def ps_remove_load_image_notify_routine(k: "Kernel", routine: int) -> int:
+    return _notify(k, "image", routine, 1)
+
+
+@export(NTOSKRNL, "KeStackAttachProcess", max_irql=Irql.APC)
+def ke_stack_attach_process(k: "Kernel", process: int, state: int) -> int:
+    """There is one address space: attaching changes only what the current process is."""
+    target = process_at(k, process, "KeStackAttachProcess")
+    kthread = k.current.kthread
+    k.memory.write_u64(state, k.memory.read_u64(kthread + KTHREAD.PROCESS))
+    k.memory.write_u64(kthread + KTHREAD.PROCESS, target.eprocess)
+    return 0
+
+
+@export(NTOSKRNL, "KeUnstackDetachProcess", max_irql=Irql.APC)
+def ke_unstack_detach_process(k: "Kernel", state: int) -> int:
+    k.memory.write_u64(k.current.kthread + KTHREAD.PROCESS, k.memory.read_u64(state))
+    return 0
+
+
+@export(NTOSKRNL, "IoIs32bitProcess")
+def io_is_32bit_process(k: "Kernel", irp: int) -> bool:
+    del k, irp
+    return False

@@ -1,0 +1,1 @@
+"""rtl: strings, conversions, exceptions, and the C runtime."""

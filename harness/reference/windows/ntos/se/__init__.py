@@ -1,0 +1,1 @@
+"""se: security descriptors and tokens."""

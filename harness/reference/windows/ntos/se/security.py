@@ -1,0 +1,284 @@
+"""Security identifiers, access lists and descriptors: the Rtl functions that build and read them."""
+
+from struct import pack
+from typing import TYPE_CHECKING
+
+from harness.nt import Irql, NtStatus
+from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.machine.memory.structure import Field, Structure
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_REVISION = 1
+_ACL_REVISION = 2
+SE_DACL_PRESENT, SE_DACL_DEFAULTED, SE_SACL_PRESENT, SE_SELF_RELATIVE = 0x0004, 0x0008, 0x0010, 0x8000
+_OWNER_DEFAULTED, _GROUP_DEFAULTED = 0x0001, 0x0002
+_MAXIMUM_SUB_AUTHORITIES = 15
+STATUS_ALLOTTED_SPACE_EXCEEDED = 0xC0000099
+STATUS_UNKNOWN_REVISION = 0xC0000058
+STATUS_INVALID_SID = 0xC0000078
+
+
+def sid_bytes(authority: int, *sub_authorities: int) -> bytes:
+    """A SID."""
+    head = bytes((_REVISION, len(sub_authorities))) + authority.to_bytes(6, "big")
+    return head + b"".join(part.to_bytes(4, "little") for part in sub_authorities)
+
+
+def sid_length(k: "Kernel", sid: int) -> int:
+    return 8 + 4 * k.memory.read_u8(sid + 1)
+
+
+@export(NTOSKRNL, "RtlLengthRequiredSid")
+def rtl_length_required_sid(k: "Kernel", count: U32) -> int:
+    del k
+    return 8 + 4 * count
+
+
+@export(NTOSKRNL, "RtlInitializeSid")
+def rtl_initialize_sid(k: "Kernel", sid: int, authority: int, count: U8) -> int:
+    if count > _MAXIMUM_SUB_AUTHORITIES:
+        return int(NtStatus.INVALID_PARAMETER)
+    k.memory.write(sid, bytes((_REVISION, count)) + k.memory.read(authority, 6))
+    return 0
+
+
+@export(NTOSKRNL, "RtlSubAuthoritySid")
+def rtl_sub_authority_sid(k: "Kernel", sid: int, index: U32) -> int:
+    del k
+    return sid + 8 + 4 * index
+
+
+@export(NTOSKRNL, "RtlSubAuthorityCountSid")
+def rtl_sub_authority_count_sid(k: "Kernel", sid: int) -> int:
+    del k
+    return sid + 1
+
+
+@export(NTOSKRNL, "RtlLengthSid")
+def rtl_length_sid(k: "Kernel", sid: int) -> int:
+    return sid_length(k, sid)
+
+
+@export(NTOSKRNL, "RtlValidSid")
+def rtl_valid_sid(k: "Kernel", sid: int) -> bool:
+    if not sid:
+        return False
+    revision, count = k.memory.read(sid, 2)
+    return revision & 0xF == _REVISION and count <= _MAXIMUM_SUB_AUTHORITIES
+
+
+@export(NTOSKRNL, "RtlEqualSid", max_irql=Irql.APC)
+def rtl_equal_sid(k: "Kernel", first: int, second: int) -> bool:
+    return k.memory.read(first, sid_length(k, first)) == k.memory.read(second, sid_length(k, second))
+
+
+@export(NTOSKRNL, "RtlCopySid")
+def rtl_copy_sid(k: "Kernel", room: U32, target: int, source: int) -> int:
+    length = sid_length(k, source)
+    if length > room:
+        return int(NtStatus.BUFFER_TOO_SMALL)
+    k.memory.write(target, k.memory.read(source, length))
+    return 0
+
+
+@export(NTOSKRNL, "RtlConvertSidToUnicodeString", max_irql=Irql.APC)
+def rtl_convert_sid_to_unicode_string(k: "Kernel", target: int, sid: int, allocate: bool) -> int:
+    data = sid_text(k.memory.read(sid, sid_length(k, sid))).encode("utf-16-le")
+    if allocate:
+        where = k.blame.current()
+        buffer = k.pool.allocate(len(data) + 2, "Strg", paged=True, owner=where.driver, allocated_by=where.address)
+        k.memory.write_unicode_string(target, buffer, len(data), len(data) + 2)
+    elif k.memory.read_u16(target + 2) < len(data):
+        return int(NtStatus.BUFFER_OVERFLOW)
+    else:
+        buffer = k.memory.read_u64(target + 8)
+        k.memory.write_u16(target, len(data))
+    k.memory.write(buffer, data)
+    return 0
+
+
+def sid_text(raw: bytes) -> str:
+    """S-1-..."""
+    authority = int.from_bytes(raw[2:8], "big")
+    parts = [int.from_bytes(raw[at : at + 4], "little") for at in range(8, len(raw), 4)]
+    return "-".join(("S", str(raw[0]), str(authority), *(str(part) for part in parts)))
+
+
+# -- access control lists
+
+
+class Acl(Structure):
+    """ACL."""
+
+    SIZE = 8
+    revision = Field(0, "B")
+    size = Field(2, "H")
+    count = Field(4, "H")
+
+
+def _aces(k: "Kernel", acl: int) -> list[int]:
+    """The addresses of an ACL's entries, and of the first free byte."""
+    places = [acl + Acl.SIZE]
+    for _ in range(Acl(k.memory, acl).count):
+        places.append(places[-1] + k.memory.read_u16(places[-1] + 2))
+    return places
+
+
+@export(NTOSKRNL, "RtlCreateAcl")
+def rtl_create_acl(k: "Kernel", acl: int, size: U32, revision: U32) -> int:
+    if size < Acl.SIZE:
+        return int(NtStatus.BUFFER_TOO_SMALL)
+    if revision not in (2, 3, 4) or size > 0xFFFF:
+        return int(NtStatus.INVALID_PARAMETER)
+    k.memory.write(acl, pack("<BBHHH", revision, 0, size & ~3, 0, 0))
+    return 0
+
+
+def _add_ace(k: "Kernel", acl: int, kind: int, flags: int, mask: int, sid: int) -> int:
+    view = Acl(k.memory, acl)
+    length = sid_length(k, sid)
+    at = _aces(k, acl)[-1]
+    if at + 8 + length > acl + view.size:
+        return STATUS_ALLOTTED_SPACE_EXCEEDED
+    k.memory.write(at, pack("<BBHI", kind, flags, 8 + length, mask) + k.memory.read(sid, length))
+    view.count += 1
+    return 0
+
+
+@export(NTOSKRNL, "RtlAddAccessAllowedAce")
+def rtl_add_access_allowed_ace(k: "Kernel", acl: int, revision: U32, mask: U32, sid: int) -> int:
+    del revision
+    return _add_ace(k, acl, 0, 0, mask, sid)
+
+
+@export(NTOSKRNL, "RtlAddAccessAllowedAceEx")
+def rtl_add_access_allowed_ace_ex(k: "Kernel", acl: int, revision: U32, flags: U32, mask: U32, sid: int) -> int:
+    del revision
+    return _add_ace(k, acl, 0, flags & 0xFF, mask, sid)
+
+
+@export(NTOSKRNL, "RtlAddAccessDeniedAce")
+def rtl_add_access_denied_ace(k: "Kernel", acl: int, revision: U32, mask: U32, sid: int) -> int:
+    del revision
+    return _add_ace(k, acl, 1, 0, mask, sid)
+
+
+@export(NTOSKRNL, "RtlGetAce")
+def rtl_get_ace(k: "Kernel", acl: int, index: U32, ace_pointer: int) -> int:
+    if index >= Acl(k.memory, acl).count:
+        return int(NtStatus.INVALID_PARAMETER)
+    k.memory.write_u64(ace_pointer, _aces(k, acl)[index])
+    return 0
+
+
+# -- security descriptors
+
+
+class SecurityDescriptor(Structure):
+    """SECURITY_DESCRIPTOR, absolute."""
+
+    SIZE = 0x28
+    revision = Field(0x00, "B")
+    control = Field(0x02, "H")
+    owner = Field(0x08)
+    group = Field(0x10)
+    sacl = Field(0x18)
+    dacl = Field(0x20)
+
+
+@export(NTOSKRNL, "RtlCreateSecurityDescriptor")
+def rtl_create_security_descriptor(k: "Kernel", descriptor: int, revision: U32) -> int:
+    if revision != _REVISION:
+        return STATUS_UNKNOWN_REVISION
+    view = SecurityDescriptor(k.memory, descriptor)
+    view.clear()
+    view.revision = _REVISION
+    return 0
+
+
+@export(NTOSKRNL, "RtlSetDaclSecurityDescriptor")
+def rtl_set_dacl_security_descriptor(k: "Kernel", descriptor: int, present: bool, dacl: int, defaulted: bool) -> int:
+    view = SecurityDescriptor(k.memory, descriptor)
+    control = view.control & ~(SE_DACL_PRESENT | SE_DACL_DEFAULTED)
+    if present:
+        control |= SE_DACL_PRESENT | (SE_DACL_DEFAULTED if defaulted else 0)
+        view.dacl = dacl
+    view.control = control
+    return 0
+
+
+@export(NTOSKRNL, "RtlGetDaclSecurityDescriptor")
+def rtl_get_dacl_security_descriptor(k: "Kernel", descriptor: int, present: int, dacl: int, defaulted: int) -> int:
+    control = k.memory.read_u16(descriptor + 2)
+    has_dacl = bool(control & SE_DACL_PRESENT)
+    k.memory.write_u8(present, has_dacl)
+    if has_dacl:
+        k.memory.write_u64(dacl, _part(k, descriptor, "dacl"))
+        k.memory.write_u8(defaulted, bool(control & SE_DACL_DEFAULTED))
+    return 0
+
+
+_RELATIVE_OFFSETS = {"owner": 4, "group": 8, "sacl": 12, "dacl": 16}
+
+
+def _part(k: "Kernel", descriptor: int, name: str) -> int:
+    """A part's address, in an absolute or a self-relative descriptor."""
+    if k.memory.read_u16(descriptor + 2) & SE_SELF_RELATIVE:
+        offset = k.memory.read_u32(descriptor + _RELATIVE_OFFSETS[name])
+        return descriptor + offset if offset else 0
+    return int(getattr(SecurityDescriptor(k.memory, descriptor), name))
+
+
+@export(NTOSKRNL, "RtlSetOwnerSecurityDescriptor")
+def rtl_set_owner_security_descriptor(k: "Kernel", descriptor: int, owner: int, defaulted: bool) -> int:
+    view = SecurityDescriptor(k.memory, descriptor)
+    view.owner = owner
+    view.control = view.control & ~_OWNER_DEFAULTED | (_OWNER_DEFAULTED if defaulted else 0)
+    return 0
+
+
+@export(NTOSKRNL, "RtlSetGroupSecurityDescriptor")
+def rtl_set_group_security_descriptor(k: "Kernel", descriptor: int, group: int, defaulted: bool) -> int:
+    view = SecurityDescriptor(k.memory, descriptor)
+    view.group = group
+    view.control = view.control & ~_GROUP_DEFAULTED | (_GROUP_DEFAULTED if defaulted else 0)
+    return 0
+
+
+@export(NTOSKRNL, "RtlGetOwnerSecurityDescriptor")
+def rtl_get_owner_security_descriptor(k: "Kernel", descriptor: int, owner: int, defaulted: int) -> int:
+    k.memory.write_u64(owner, _part(k, descriptor, "owner"))
+    k.memory.write_u8(defaulted, bool(k.memory.read_u16(descriptor + 2) & _OWNER_DEFAULTED))
+    return 0
+
+
+@export(NTOSKRNL, "RtlGetGroupSecurityDescriptor")
+def rtl_get_group_security_descriptor(k: "Kernel", descriptor: int, group: int, defaulted: int) -> int:
+    k.memory.write_u64(group, _part(k, descriptor, "group"))
+    k.memory.write_u8(defaulted, bool(k.memory.read_u16(descriptor + 2) & _GROUP_DEFAULTED))
+    return 0
+
+
+@export(NTOSKRNL, "RtlValidSecurityDescriptor")
+def rtl_valid_security_descriptor(k: "Kernel", descriptor: int) -> bool:
+    return bool(descriptor) and k.memory.read_u8(descriptor) == _REVISION
+
+
+@export(NTOSKRNL, "RtlLengthSecurityDescriptor")
+def rtl_length_security_descriptor(k: "Kernel", descriptor: int) -> int:
+    if k.memory.read_u16(descriptor + 2) & SE_SELF_RELATIVE:
+        return 20 + _parts_length(k, descriptor)
+    return SecurityDescriptor.SIZE + _parts_length(k, descriptor)
+
+
+def _parts_length(k: "Kernel", descriptor: int) -> int:
+    total = 0
+    for name in ("owner", "group"):
+        part = _part(k, descriptor, name)
+        total += (sid_length(k, part) + 3) & ~3 if part else 0
+    for name, flag in (("sacl", SE_SACL_PRESENT), ("dacl", SE_DACL_PRESENT)):
+        part = _part(k, descriptor, name) if k.memory.read_u16(descriptor + 2) & flag else 0
+        total += (Acl(k.memory, part).size + 3) & ~3 if part else 0
+    return total

@@ -1,0 +1,199 @@
+"""Programs: a process with an image, threads that run user-mode code, and the way out of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.nt import NtStatus, OperationClass
+from harness.reference.machine.cpu.exceptions import GuestException
+from harness.reference.machine.loader.images import Image
+from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.machine.scheduler.requests import Call, EndThread, Wait
+from harness.reference.machine.scheduler.thread import Process, Thread, UserState
+from harness.reference.windows.io.io_manager import is_paging
+from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.ke.offsets import KTHREAD
+from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.user import process_notify
+from harness.reference.windows.user.address_space import STACK_SIZE, Peb, Region, Teb, UserSpace, make_peb, peb_size
+from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
+from harness.reference.windows.user.streams import InputPipe, OutputPipe
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_USER_MODE = 1
+
+
+@dataclass(eq=False, slots=True)
+class Program:
+    """A process that runs user-mode code."""
+
+    process: Process
+    image: Image
+    peb: Peb
+    output: OutputPipe
+    ended: Event
+    regions: list[Region] = field(default_factory=list)
+    leaving: Thread | None = None
+    """The last thread, which takes the process with it."""
+    exit_status: int | None = None
+    """Set when the process has been told to end; `ended` is signaled when it has."""
+
+
+class Programs:
+    """The programs of one kernel."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self.space = UserSpace(kernel.memory)
+        self.running: dict[Process, Program] = {}
+
+    @property
+    def current(self) -> Program:
+        """The program of the current thread; raises KeyError in a system thread."""
+        return self.running[self._kernel.current.process]
+
+    def start(self, path: str, data: bytes, arguments: Sequence[str] = (), stdin: bytes = b"") -> Program:
+        """Make a process for an image file, with its first thread ready to run. Raises LoadError."""
+        k = self._kernel
+        name = path.replace("/", "\\").rpartition("\\")[2]
+        image = k.load_image(name, data, user=True)
+        process = k.create_process(name)
+        command_line = " ".join(f'"{word}"' if " " in word else word for word in (path, *arguments))
+        region = self.space.allocate("block", peb_size(path, command_line))
+        peb = make_peb(k.memory, region, path, command_line)
+        peb.image_base = image.base
+        program = Program(process, image, peb, OutputPipe(), Event(f"the end of {name}"), [region])
+        self.running[process] = program
+        peb.standard_input = self._open_pipe(process, InputPipe(stdin))
+        peb.standard_output = peb.standard_error = self._open_pipe(process, program.output)
+        k.trace.add(f"start {name}")
+        self.start_thread(program, image.entry_point, peb.address, first=True)
+        return program
+
+    def _open_pipe(self, process: Process, pipe: InputPipe | OutputPipe) -> int:
+        k = self._kernel
+        item = Object(PIPE_TYPE, pipe, references=0)
+        handle = k.objects.open(item, kernel=False, access=3, process=process.id)
+        k.io.streams[handle] = pipe
+
+        def close(_: Object) -> None:
+            del k.io.streams[handle]
+
+        item.on_close = close
+        return handle
+
+    # -- threads
+
+    def start_thread(self, program: Program, routine: int, parameter: int, *, first: bool = False) -> Thread:
+        """A thread of a program that runs `routine(parameter)`."""
+        k = self._kernel
+        stack = self.space.allocate("stack", STACK_SIZE)
+        block = self.space.allocate("block", Teb.SIZE)
+        name = program.image.name
+        thread = k.spawn(
+            self._thread_code(program, routine, parameter, first=first), name, process=program.process, start=routine
+        )
+        thread.system = False
+        thread.user = UserState(stack.end, block.base)
+        thread.execution.user_stack_top = stack.end
+        thread.execution.teb = block.base
+        teb = Teb(k.memory, block.base)
+        teb.stack_base, teb.stack_limit = stack.end, stack.base
+        teb.self_pointer, teb.peb = block.base, program.peb.address
+        teb.process_id, teb.thread_id = program.process.id, thread.id
+        k.memory.write_u64(thread.kthread + KTHREAD.TEB, block.base)
+        k.memory.write_u8(thread.kthread + KTHREAD.PREVIOUS_MODE, _USER_MODE)
+
+        def free(_: Thread) -> None:
+            stack.free()
+            block.free()
+
+        thread.at_end.append(free)
+        return thread
+
+    def _thread_code(self, program: Program, routine: int, parameter: int, *, first: bool) -> Code:
+        k = self._kernel
+        if first:
+            yield from process_notify.process_created(k, program.process, program.image, program.peb)
+        yield from process_notify.thread_created(k, k.current)
+        try:
+            status = (yield Call(routine, parameter)) & 0xFFFF_FFFF
+        except GuestException as exception:
+            # Nobody in the program handled it.
+            k.trace.add(f"unhandled exception {exception.status:#010x} in {program.image.name}")
+            status = yield from self.terminate(program, exception.status)
+        yield from self.exit_thread(status)
+
+    # -- the way out
+
+    def exit_thread(self, status: int) -> Code:
+        """End the current thread; the last one of a process takes the process with it."""
+        k = self._kernel
+        thread = k.current
+        program = self.running[thread.process]
+        thread.terminating, thread.exit_status = True, status
+        yield from self._cancel_io(thread)
+        yield from process_notify.thread_ended(k, thread)
+        others = [other for other in thread.process.threads if other is not thread]
+        if program.leaving is None and all(other.terminating for other in others):
+            program.leaving = thread
+            if program.exit_status is None:
+                program.exit_status = status
+            for other in others:
+                yield Wait([other], reason=f"{other.describe()} to end")
+            yield from self._await_io(thread.process)
+            yield from self._run_down(program)
+        yield EndThread(status)
+
+    def terminate(self, program: Program, status: int) -> Code:
+        """NtTerminateProcess: every other thread ends where it is in user mode, and its I/O is cancelled; `status`."""
+        k = self._kernel
+        if program.exit_status is None:
+            program.exit_status = status
+        for thread in list(program.process.threads):
+            if thread is k.current:
+                continue
+            thread.terminating, thread.exit_status = True, status
+            if thread.waiting is not None and thread.waiting.user:
+                k.scheduler.wake(thread, int(NtStatus.ALERTED))
+            yield from self._cancel_requests(thread)
+        return status
+
+    def _cancel_requests(self, thread: Thread) -> Code:
+        for request in [request for request in self._kernel.io.pending if request.thread is thread]:
+            if request.kind is OperationClass.IRP and not is_paging(request):
+                yield from self._kernel.io.cancel(request)
+
+    def _cancel_io(self, thread: Thread) -> Code:
+        """A thread that ends cancels its requests and waits for them."""
+        yield from self._cancel_requests(thread)
+        for request in [request for request in self._kernel.io.pending if request.thread is thread]:
+            if request.kind is OperationClass.IRP:
+                yield Wait([request.done], reason=f"{request.describe()}, cancelled as its thread ends, to be finished")
+
+    def _await_io(self, process: Process) -> Code:
+        """What threads that were ended in user mode have begun, and was cancelled then, is waited for all the same."""
+        for request in [request for request in self._kernel.io.pending if request.thread.process is process]:
+            if request.kind is OperationClass.IRP and not is_paging(request):
+                yield Wait(
+                    [request.done], reason=f"{request.describe()}, cancelled as its process ends, to be finished"
+                )
+
+    def _run_down(self, program: Program) -> Code:
+        """Close handles and views, free the memory, and tell who waits."""
+        k = self._kernel
+        process = program.process
+        for handle in k.objects.handles_of(process.id):
+            yield from k.objects.close_handle(handle.value)
+        for view in k.io.views.of_process(process):
+            yield from k.io.views.unmap(view)
+        yield from process_notify.process_ended(k, process)
+        for region in program.regions:
+            region.free()
+        k.loader.unload(program.image)
+        del self.running[process]
+        k.processes.remove(process)
+        k.trace.add(f"end {program.image.name} {program.exit_status or 0:#x}")
+        k.signal(program.ended)

@@ -1,0 +1,137 @@
+"""NtCreateSection, NtMapViewOfSection, NtUnmapViewOfSection, and the fault that brings a view's page in."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import Irql, NtStatus
+from harness.reference.machine.cpu.exceptions import GuestException
+from harness.reference.machine.loader.exports import U32
+from harness.reference.machine.memory.layout import PAGE_SIZE
+from harness.reference.machine.scheduler.requests import KernelCode
+from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.io.request import Code
+from harness.reference.windows.io.system_services import file_of, service
+from harness.reference.windows.ntos.mm.sections import (
+    PAGE_EXECUTE_READ,
+    PAGE_EXECUTE_READWRITE,
+    PAGE_READONLY,
+    PAGE_READWRITE,
+    PAGE_WRITECOPY,
+    Section,
+    create_section,
+)
+from harness.reference.windows.ntos.ob.objects import CURRENT_PROCESS
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_WRITABLE = PAGE_READWRITE | PAGE_EXECUTE_READWRITE
+_PROTECTIONS = (PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE)
+_READ_ACCESS, _WRITE_ACCESS = 0x21, 0x2
+_GRANULARITY = 0x10000
+
+
+@service("CreateSection")
+def create_section_service(
+    k: "Kernel",
+    mode: int,
+    out: int,
+    access: U32,
+    attributes: int,
+    size_at: int,
+    protection: U32,
+    allocation: U32,
+    file_handle: int,
+) -> Code:
+    """NtCreateSection. Data sections only; an image section is refused."""
+    del attributes
+    size = k.memory.read_u64(size_at) if size_at else 0
+    if protection not in _PROTECTIONS or (not file_handle and not size):
+        return int(NtStatus.INVALID_PARAMETER)
+    if allocation & 0x0100_0000:  # SEC_IMAGE
+        return int(NtStatus.NOT_SUPPORTED)
+    file = None
+    if file_handle:
+        file = file_of(k, file_handle, _READ_ACCESS)
+        if protection & _WRITABLE:
+            file_of(k, file_handle, _WRITE_ACCESS)
+    status, item = yield from create_section(k, file, size, protection)
+    if item is not None:
+        k.memory.write_u64(out, k.objects.open(item, kernel=mode == 0, access=access))
+        k.objects.dereference(item)
+    return status
+
+
+def _section_of(k: "Kernel", handle: int) -> Section:
+    found = k.objects.lookup(handle)
+    if found is None:
+        raise VolumeError(NtStatus.INVALID_HANDLE)
+    if not isinstance(found.object.body, Section):
+        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+    return found.object.body
+
+
+@service("MapViewOfSection")
+def map_view_of_section(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    process: int,
+    base_at: int,
+    zero_bits: int,
+    commit: int,
+    offset_at: int,
+    size_at: int,
+    inherit: U32,
+    allocation: U32,
+    protection: U32,
+) -> int:
+    """NtMapViewOfSection into the calling process, where the system wants it."""
+    del mode, zero_bits, commit, inherit, allocation
+    section = _section_of(k, handle)
+    offset = k.memory.read_u64(offset_at) if offset_at else 0
+    size = k.memory.read_u64(size_at)
+    if process != CURRENT_PROCESS or k.memory.read_u64(base_at):
+        return int(NtStatus.NOT_SUPPORTED)
+    if offset % _GRANULARITY:
+        return int(NtStatus.MAPPED_ALIGNMENT)
+    if offset >= section.size or size > section.size - offset:
+        return int(NtStatus.INVALID_VIEW_SIZE)
+    writable = bool(protection & _WRITABLE)
+    if protection not in _PROTECTIONS or (writable and not section.protection & _WRITABLE):
+        return int(NtStatus.SECTION_PROTECTION)
+    if protection == PAGE_WRITECOPY:
+        return int(NtStatus.NOT_SUPPORTED)
+    view = k.io.views.map(section, k.current.process, offset, size, writable=writable)
+    k.memory.write_u64(base_at, view.base)
+    k.memory.write_u64(size_at, view.size)
+    if offset_at:
+        k.memory.write_u64(offset_at, offset)
+    return int(NtStatus.SUCCESS)
+
+
+@service("UnmapViewOfSection")
+def unmap_view_of_section(k: "Kernel", mode: int, process: int, base: int) -> Code:
+    """NtUnmapViewOfSection."""
+    del mode
+    view = k.io.views.at(base)
+    if process != CURRENT_PROCESS or view is None or view.process is not k.current.process:
+        return int(NtStatus.NOT_MAPPED_VIEW)
+    yield from k.io.views.unmap(view)
+    return int(NtStatus.SUCCESS)
+
+
+# -- page faults
+
+
+def page_fault(k: "Kernel", address: int) -> KernelCode | None:
+    """Code that brings the page of a view in; None if the address is in no view, or its page is there already."""
+    if k.irql >= Irql.DISPATCH or k.io.views.at(address) is None or k.memory.is_mapped(address & ~(PAGE_SIZE - 1)):
+        return None
+    return _bring_in(k, address)
+
+
+def _bring_in(k: "Kernel", address: int) -> KernelCode:
+    try:
+        yield from k.io.views.page_in(address, write=False)
+    except VolumeError as error:
+        raise GuestException(int(NtStatus.IN_PAGE_ERROR), 0, address, int(error.status)) from error

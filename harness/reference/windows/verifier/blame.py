@@ -1,0 +1,106 @@
+"""Whose code it is: the driver nearest on the stack, and addresses in words."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.nt import BugCheck, status_name
+from harness.reference.machine.cpu.exceptions import GuestException
+from harness.reference.machine.loader.images import Image
+from harness.reference.machine.memory.heap import KernelStacks
+from harness.reference.machine.memory.layout import is_user
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.thread import Execution
+    from harness.reference.windows.kernel import Kernel
+
+_ACCESS_VIOLATION = 0xC0000005
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in guest code; of no driver where there is none."""
+
+    image: Image | None = None
+    address: int = 0
+
+    @property
+    def driver(self) -> str | None:
+        """The driver's name; a program is none."""
+        return self.image.name if self.image is not None and not self.image.user else None
+
+    @property
+    def location(self) -> str | None:
+        """`observer+0x1234`."""
+        return self.image.describe(self.address) if self.image is not None else None
+
+
+class Blame:
+    """Finds the driver to name."""
+
+    WORKER_AT_IRQL = BugCheck.IRQL_UNEXPECTED_VALUE
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+
+    def current(self) -> Location:
+        """The driver whose code runs now, or called the export that runs now."""
+        stack_pointer = self._kernel.traps.stack_pointer
+        if stack_pointer:
+            found = self._at(stack_pointer)
+            if found is not None:
+                return found
+        execution = self._kernel.engine.execution
+        return self.in_execution(execution) if execution is not None else Location()
+
+    def in_execution(self, execution: "Execution") -> Location:
+        """The innermost driver on an execution's stack."""
+        continuation = execution.continuation
+        stack_pointer = getattr(continuation, "stack_pointer", 0)
+        if stack_pointer:
+            found = self._at(stack_pointer)
+            if found is not None:
+                return found
+        for frame in reversed(execution.frames):
+            if frame.stack_pointer:
+                found = self._at(frame.stack_pointer)
+                if found is not None:
+                    return found
+        return Location()
+
+    def _at(self, stack_pointer: int) -> Location | None:
+        """The image that the return address at a stack pointer is in."""
+        try:
+            address = self._kernel.memory.read_u64(stack_pointer)
+        except GuestException:
+            return None
+        image = self._kernel.images.once_at(address)
+        return Location(image, address) if image is not None else None
+
+    def describe_address(self, address: int) -> str:
+        """An address in words."""
+        kernel = self._kernel
+        image = kernel.images.once_at(address)
+        if image is not None:
+            section = image.section_at(address)
+            gone = " (unloaded)" if image.unloaded else ""
+            return f"{image.describe(address)}{f' in section {section.name}' if section else ''}{gone}"
+        pool = kernel.pool.explain(address)
+        if pool is not None:
+            return f"{address:#x} ({pool})"
+        block = kernel.pool.block_at(address)
+        if block is not None:
+            return f"{address:#x} (offset {address - block.address} of {block})"
+        if KernelStacks.is_guard(address):
+            return f"{address:#x} (the guard page of a kernel stack)"
+        if is_user(address):
+            return f"user address {address:#x}" if address > 0xFFFF else f"null pointer + {address:#x}"
+        name = kernel.exports.name_at(address)
+        return f"{address:#x} (the code of {name})" if name is not None else f"{address:#x}"
+
+    @staticmethod
+    def exception_text(code: int, parameters: tuple[int, ...]) -> str:
+        """An exception in words."""
+        if code == _ACCESS_VIOLATION and len(parameters) >= 2:
+            verb = {0: "reading", 1: "writing", 8: "executing"}.get(parameters[0], "touching")
+            return f"an access violation {verb} {parameters[1]:#x}"
+        return f"exception {status_name(code)}"

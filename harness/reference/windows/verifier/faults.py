@@ -1,0 +1,176 @@
+"""What a fault means: an exception that guest code may handle, or a bug check that names the driver."""
+
+from typing import TYPE_CHECKING
+
+from capstone import CS_AC_WRITE, CS_OP_MEM, CsError
+
+from harness.nt import BugCheck, Irql, NtStatus
+from harness.reference.machine.cpu import disassembler
+from harness.reference.machine.cpu.emulator import RCX, RIP, MachineState
+from harness.reference.machine.cpu.exceptions import PageFault
+from harness.reference.machine.cpu.seh.dispatch import STATUS_BY_VECTOR
+from harness.reference.machine.memory.heap import KernelStacks
+from harness.reference.machine.memory.layout import is_user
+from harness.reference.windows.verifier.stop import BugCheckStop
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_PAGE_FAULT, _GENERAL_PROTECTION, _DOUBLE_FAULT, _FAST_FAIL = 14, 13, 8, 0x29
+_M64 = (1 << 64) - 1
+_LONGEST_INSTRUCTION = 15
+
+
+class Faults:
+    """Classifies faults of guest code, and bad pointers handed to exports."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+
+    def classify(self, vector: int, state: MachineState) -> tuple[int, tuple[int, ...]]:
+        """The status and parameters of the exception to raise at a fault; raises BugCheckStop if it is fatal."""
+        rip = state.general[RIP]
+        if vector == _PAGE_FAULT:
+            return self._page_fault(rip, state)
+        if vector == _FAST_FAIL:
+            code = state.general[RCX]
+            raise self._stop(BugCheck.KERNEL_SECURITY_CHECK_FAILURE, rip, f"__fastfail({code})", code)
+        if vector == _GENERAL_PROTECTION:
+            return int(NtStatus.ACCESS_VIOLATION), (0, _M64)
+        if vector in (3, 0x2C):
+            state.general[RIP] = rip - (1 if vector == 3 else 2)
+        status = STATUS_BY_VECTOR.get(vector)
+        if status is None:
+            raise self._stop(BugCheck.UNEXPECTED_KERNEL_MODE_TRAP, rip, f"interrupt {vector:#x}", vector)
+        return status, ()
+
+    def _page_fault(self, rip: int, state: MachineState) -> tuple[int, tuple[int, ...]]:
+        kernel = self._kernel
+        address = state.fault_address
+        execute = address == rip
+        write = not execute and self._is_write(rip, address)
+        if execute:
+            self._check_execution(rip)
+        if is_user(rip):
+            # User code runs in ring 0 here, but the kernel half is none of its business.
+            return int(NtStatus.ACCESS_VIOLATION), (8 if execute else int(write), address)
+        if kernel.irql >= Irql.DISPATCH:
+            what = "pageable" if kernel.memory.is_pageable(address) else "invalid"
+            raise self._stop(
+                BugCheck.DRIVER_IRQL_NOT_LESS_OR_EQUAL,
+                rip,
+                f"{what} memory, {kernel.describe_address(address)}, was {_verb(execute, write)} at IRQL {kernel.irql}",
+                address,
+                kernel.irql,
+                8 if execute else int(write),
+                rip,
+            )
+        if KernelStacks.is_guard(address):
+            raise self.stack_overflow(address, rip)
+        if is_user(address):
+            return int(NtStatus.ACCESS_VIOLATION), (8 if execute else int(write), address)
+        raise self._kernel_address(address, rip, execute=execute, write=write)
+
+    def _kernel_address(self, address: int, rip: int, *, execute: bool, write: bool) -> BugCheckStop:
+        kernel = self._kernel
+        code = BugCheck.PAGE_FAULT_IN_NONPAGED_AREA
+        if execute and kernel.memory.is_mapped(address):
+            code = BugCheck.ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY
+        elif write and kernel.memory.is_mapped(address):
+            code = BugCheck.ATTEMPTED_WRITE_TO_READONLY_MEMORY
+        return self._stop(
+            code, rip, f"{_verb(execute, write)} {kernel.describe_address(address)}", address, int(write), rip
+        )
+
+    def _check_execution(self, rip: int) -> None:
+        """Jumps into code that is gone."""
+        kernel = self._kernel
+        image = kernel.images.once_at(rip)
+        if image is None:
+            return
+        if image.unloaded:
+            raise self._stop(
+                BugCheck.DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS,
+                rip,
+                f"{image.name} has been unloaded, and its code at {image.describe(rip)} was called",
+                rip,
+                8,
+                driver=image.name,
+            )
+        for begin, end in image.discarded:
+            if begin <= rip < end:
+                section = image.section_at(rip)
+                raise self._stop(
+                    BugCheck.PAGE_FAULT_IN_NONPAGED_AREA,
+                    rip,
+                    f"code in the discarded section {section.name if section else ''} was called after DriverEntry",
+                    rip,
+                    8,
+                    driver=image.name,
+                )
+
+    def _is_write(self, rip: int, address: int) -> bool:
+        """Whether the faulting instruction writes memory."""
+        memory = self._kernel.memory
+        if memory.is_mapped(address) and not memory.is_mapped(address, write=True):
+            return True
+        count = _LONGEST_INSTRUCTION
+        while count and not memory.is_mapped(rip, count):
+            count -= 1
+        try:
+            for instruction in disassembler.detailed().disasm(memory.read(rip, count), rip, 1):
+                return any(o.type == CS_OP_MEM and o.access & CS_AC_WRITE for o in instruction.operands) or (
+                    instruction.mnemonic in ("push", "call")
+                )
+        except CsError:
+            return False
+        return False
+
+    def stack_overflow(self, address: int, rip: int = 0) -> BugCheckStop:
+        """The kernel stack ran into its guard page: a double fault."""
+        return self._stop(
+            BugCheck.UNEXPECTED_KERNEL_MODE_TRAP, rip, f"the kernel stack is used up (touched {address:#x})", 8, address
+        )
+
+    def check_pointer(self, fault: PageFault, export: str) -> None:
+        """A bad pointer was handed to an export: fatal unless it points into user space."""
+        kernel = self._kernel
+        address = fault.address
+        if is_user(address) and kernel.irql < Irql.DISPATCH:
+            return
+        verb = "written" if fault.write else "read"
+        if kernel.irql >= Irql.DISPATCH:
+            raise self._stop(
+                BugCheck.IRQL_NOT_LESS_OR_EQUAL,
+                0,
+                f"{export} was given {kernel.describe_address(address)}, which cannot be {verb} at IRQL {kernel.irql}",
+                address,
+                kernel.irql,
+                int(fault.write),
+            )
+        raise self._stop(
+            BugCheck.PAGE_FAULT_IN_NONPAGED_AREA,
+            0,
+            f"{export} was given a bad pointer: {kernel.describe_address(address)} cannot be {verb}",
+            address,
+            int(fault.write),
+        )
+
+    def _stop(
+        self, code: BugCheck, rip: int, message: str, *parameters: int, driver: str | None = None
+    ) -> BugCheckStop:
+        image = self._kernel.images.once_at(rip) if rip else None
+        location = self._kernel.images.describe(rip) if rip else None
+        if location is not None and image is not None:
+            message = f"{message} (at {location})"
+        return self._kernel.bugcheck_stop(
+            code,
+            *parameters,
+            message=message,
+            driver=driver or (image.name if image is not None else None),
+            location=location if image is not None else None,
+        )
+
+
+def _verb(execute: bool, write: bool) -> str:
+    return "executed" if execute else "written" if write else "read"
