@@ -21,14 +21,16 @@ from harness.machine.deadlines import Wait
 from harness.minifilter.altitude import Altitude
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.fltmc import InstanceRow, parse_failure, parse_instances
-from harness.minifilter.package import Control
+from harness.minifilter.package import Control, FilterKind
 from harness.nt.hresult import explain
 
 VOLUME = "V:"
 OBSERVER = "observer"
 _MARK = "@@ "
 _FLTMC = "fltmc.exe "
-_WHAT_THE_DRIVER_DOES = ("fltmc.exe load", "fltmc.exe attach", "fltmc.exe unload", "fltmc.exe detach")
+_WHAT_THE_DRIVER_DOES = (
+    "fltmc.exe load", "fltmc.exe attach", "fltmc.exe unload", "fltmc.exe detach", "sc.exe start", "sc.exe stop",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,25 @@ class DriverUnderTest:
     driver: BuiltDriver
     options: DriverOptions = field(default_factory=DriverOptions)
 
+    @property
+    def legacy(self) -> bool:
+        """Whether it is a legacy filter: started by its service, and never attached by the filter manager."""
+        return self.driver.package.filter is FilterKind.LEGACY
+
 
 def capturing(stack: Sequence[DriverUnderTest]) -> str | None:
     """The label of the one minifilter of a stack that captures what is printed with DbgPrint; None if none can.
 
-    Any that is built from drivers/common can; an observer is taken first: it is never what a test unloads.
+    Any that is built from drivers/common can; an observer is taken first: it is never what a test unloads. Where a
+    legacy filter is in the stack it is the lowest, since that is loaded first.
     """
     able = [
         item
         for item in stack
         if item.driver.package.common and item.driver.package.control is Control.FLTLAB and not item.driver.package.inf
     ]
+    if any(item.legacy for item in stack):
+        able.reverse()
     able.sort(key=lambda item: item.driver.name != OBSERVER)
     return able[0].entry.label if able else None
 
@@ -95,15 +105,14 @@ class Deployment:
         captures = capturing(self.stack)
         for item in direct:
             lines = register(
-                item.entry, item.driver.package.group, item.options, captures_prints=item.entry.label == captures
+                item.entry,
+                item.driver.package.group,
+                item.options,
+                captures_prints=item.entry.label == captures,
+                legacy=item.legacy,
             )
             commands += [_Command(line, item.entry) for line in lines]
-        # From the bottom up, but first the one that captures what the others print.
-        loads = [item.entry for item in reversed(self.stack)]
-        loads.sort(key=lambda entry: entry.label != captures)
-        commands += map(self._load, loads)
-        # From the bottom up: each new instance is attached above those that are there.
-        commands += [self._attach(item.entry) for item in reversed(self.stack) if not _attaches_by_itself(item.entry)]
+        commands += self._starts(captures)
         files = {item.entry.image: item.driver.sys.read_bytes() for item in direct}
         self._guest.drivers_under_test = tuple(item.entry.service for item in self.stack)
         output = self._run("deploy", commands, {**self._files, **certificates, **files}, captures)
@@ -113,6 +122,21 @@ class Deployment:
             for item in self.stack:
                 inf.start_user_mode(self._guest, item.driver)
         return instances
+
+    def _starts(self, captures: str | None) -> list[_Command]:
+        """Load and attach, from the bottom up: each new instance is attached above those that are there."""
+        upwards = list(reversed(self.stack))
+        attached = [item for item in upwards if not item.legacy and not _attaches_by_itself(item.entry)]
+        if any(item.legacy for item in upwards):
+            # A legacy filter stands above all that is attached when it starts, so everything comes in its turn.
+            return [
+                command
+                for item in upwards
+                for command in (self._load(item), *((self._attach(item.entry),) if item in attached else ()))
+            ]
+        # The one that captures what the others print comes first.
+        upwards.sort(key=lambda item: item.entry.label != captures)
+        return [*map(self._load, upwards), *(self._attach(item.entry) for item in attached)]
 
     def _printed(self, label: str) -> tuple[str, ...]:
         """What drivers have printed until now; empty if `label` did not come to capture it."""
@@ -142,9 +166,12 @@ class Deployment:
         for item in self.stack:
             entry = item.entry
             detach = f"fltmc.exe detach {word(entry.service)} {self._volume} {word(entry.instance)}"
+            if not item.legacy:
+                commands += [
+                    _Command(detach, entry, expected=False),
+                    _Command(f"fltmc.exe unload {word(entry.service)}", entry, expected=False),
+                ]
             commands += [
-                _Command(detach, entry, expected=False),
-                _Command(f"fltmc.exe unload {word(entry.service)}", entry, expected=False),
                 # Mandatory, for one that has refused. Without one, the service control manager takes note of the end.
                 _Command(f"sc.exe stop {word(entry.service)}", entry, expected=False),
             ]
@@ -165,8 +192,8 @@ class Deployment:
         self._guest.drivers_under_test = ()
 
     def load(self, label: str) -> None:
-        """Load one minifilter of the stack again."""
-        self._run("load", [self._load(self._entry(label))], {})
+        """Load one filter of the stack again."""
+        self._run("load", [self._load(self._item(label))], {})
 
     def attach(self, label: str) -> None:
         """Attach one minifilter of the stack again."""
@@ -179,21 +206,26 @@ class Deployment:
         self._run("detach", [_Command(command, entry)], {})
 
     def unload(self, label: str) -> None:
-        """Unload one minifilter of the stack. DriverError if it refuses."""
-        entry = self._entry(label)
-        self._run("unload", [_Command(f"fltmc.exe unload {word(entry.service)}", entry)], {})
+        """Unload one filter of the stack. DriverError if it refuses."""
+        item = self._item(label)
+        verb = "sc.exe stop" if item.legacy else "fltmc.exe unload"
+        self._run("unload", [_Command(f"{verb} {word(item.entry.service)}", item.entry)], {})
 
     # -- the commands
 
-    def _entry(self, label: str) -> PlacedEntry:
+    def _item(self, label: str) -> DriverUnderTest:
         for item in self.stack:
             if item.entry.label == label:
-                return item.entry
+                return item
         raise KeyError(label)
 
+    def _entry(self, label: str) -> PlacedEntry:
+        return self._item(label).entry
+
     @staticmethod
-    def _load(entry: PlacedEntry) -> _Command:
-        return _Command(f"fltmc.exe load {word(entry.service)}", entry)
+    def _load(item: DriverUnderTest) -> _Command:
+        verb = "sc.exe start" if item.legacy else "fltmc.exe load"
+        return _Command(f"{verb} {word(item.entry.service)}", item.entry)
 
     def _attach(self, entry: PlacedEntry) -> _Command:
         return _Command(f"fltmc.exe attach {word(entry.service)} {self._volume} -i {word(entry.instance)}", entry)
@@ -242,7 +274,7 @@ class Deployment:
         """The instances must stand as the stack says, by the values of their altitudes."""
         found = {(row.filter.casefold(), _altitude(row)) for row in instances if row.instance}
         for item in self.stack:
-            if (item.entry.service.casefold(), item.entry.altitude) not in found:
+            if not item.legacy and (item.entry.service.casefold(), item.entry.altitude) not in found:
                 raise GuestError(
                     f"{item.entry.service} is not attached at altitude {item.entry.altitude} after its deployment",
                     details=tuple(f"| {row}" for row in instances),
@@ -286,4 +318,11 @@ def failure(guest: Guest, command: str, entry: PlacedEntry | None, printed: str,
     return GuestError(f"{about} could not be registered in the guest {guest.name!r}", details=details)
 
 
-_PARTICIPLES = {"load": "loaded", "attach": "attached", "unload": "unloaded", "detach": "detached"}
+_PARTICIPLES = {
+    "load": "loaded",
+    "attach": "attached",
+    "unload": "unloaded",
+    "detach": "detached",
+    "start": "started",
+    "stop": "stopped",
+}

@@ -35,23 +35,27 @@ class DriverOptions:
             yield "EventCapacity", "REG_DWORD", str(self.event_capacity)
 
 
-def register(entry: PlacedEntry, group: str, options: DriverOptions, *, captures_prints: bool = False) -> list[str]:
-    """The commands that make a service of an entry whose image is in its place."""
+def register(
+    entry: PlacedEntry, group: str, options: DriverOptions, *, captures_prints: bool = False, legacy: bool = False
+) -> list[str]:
+    """The commands that make a service of an entry whose image is in its place. A legacy filter has no instances."""
     key = rf"{SERVICES}\{entry.service}"
+    depend = "" if legacy else " depend= FltMgr"
     commands = [
         (
             f"sc.exe create {entry.service} type= filesys start= demand error= normal "
-            rf"binPath= \SystemRoot\System32\drivers\{entry.service}.sys group= {quoted(group)} depend= FltMgr"
+            rf"binPath= \SystemRoot\System32\drivers\{entry.service}.sys group= {quoted(group)}{depend}"
         ),
         *(
             _add(place, "SupportedFeatures", "REG_DWORD", str(SUPPORTED_FEATURES))
             for place in (key, rf"{key}\Parameters")
+            if not legacy
         ),
         *(_add(rf"{key}\Parameters", name, kind, data) for name, kind, data in options.values()),
     ]
     if captures_prints:
         commands.append(_add(rf"{key}\Parameters", "CapturePrints", "REG_DWORD", "1"))
-    for layout in (rf"{key}\Instances", rf"{key}\Parameters\Instances"):
+    for layout in () if legacy else (rf"{key}\Instances", rf"{key}\Parameters\Instances"):
         instance = rf"{layout}\{entry.instance}"
         commands += [
             _add(layout, "DefaultInstance", "REG_SZ", entry.instance),

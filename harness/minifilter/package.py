@@ -30,6 +30,13 @@ class Control(Enum):
     NONE = "none"
 
 
+class FilterKind(Enum):
+    """How a driver filters: by the filter manager, or by a device of its own in the device stacks of volumes."""
+
+    MINIFILTER = "minifilter"
+    LEGACY = "legacy"
+
+
 class UserService(BaseModel):
     """A user-mode service that belongs to a driver: started before the driver is loaded, stopped after it is gone."""
 
@@ -64,6 +71,7 @@ class DriverPackage(BaseModel):
     altitude: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?$")] | None = None
     group: str = "FSFilter Activity Monitor"
     control: Control = Control.FLTLAB
+    filter: FilterKind = FilterKind.MINIFILTER
     violates: RuleId | None = None
     directory: Path = Field(default=Path(), exclude=True)
 
@@ -73,6 +81,8 @@ class DriverPackage(BaseModel):
             raise ValueError("give either sources (to build) or binary (built already)")
         if self.binary and self.common:
             raise ValueError("common is for sources")
+        if self.filter is FilterKind.LEGACY and self.control is not Control.NONE:
+            raise ValueError("a legacy filter has no control port of the filter manager: control is none")
         return self
 
     @property

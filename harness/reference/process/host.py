@@ -51,6 +51,7 @@ class Host:
             "attach": self.attach,
             "detach": self.detach,
             "filters": self.filters,
+            "drivers": self.drivers,
             "instances": self.instances,
             "volumes": self.volumes,
             "services": self.services,
@@ -124,6 +125,11 @@ class Host:
         if item is None:
             raise RefusedError(int(NtStatus.FLT_INSTANCE_NOT_FOUND))
         return self._expect(k.run(attachment.detach_manually(k, item), f"detach {service}"))
+
+    def drivers(self) -> dict[str, Any]:
+        """The services whose drivers are loaded, minifilters or not."""
+        self._check_open_to_use()
+        return {"drivers": [driver.name for driver in self._system.drivers.loaded.values()]}
 
     def filters(self) -> dict[str, Any]:
         """The registered filters, as `fltmc filters` shows them."""

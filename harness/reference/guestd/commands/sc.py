@@ -82,9 +82,8 @@ def _delete(call: Invocation, name: str, options: dict[str, str]) -> int:
 
 
 def _state(call: Invocation, name: str) -> str:
-    running = any(
-        item["name"].casefold() == name.casefold() for item in call.guest.kernel.request("filters")["filters"]
-    )
+    loaded = call.guest.kernel.request("drivers")["drivers"]
+    running = name.casefold() in (service.casefold() for service in loaded)
     return "4  RUNNING" if running else "1  STOPPED"
 
 

@@ -34,10 +34,16 @@ def load(k: "Kernel", service: str, data: bytes, registry: Mapping[str, Any]) ->
 
 
 def unload(k: "Kernel", service: str, *, mandatory: bool) -> Code:
-    """Unload a minifilter; NTSTATUS (UNL-01 to UNL-03)."""
+    """Unload a minifilter; NTSTATUS (UNL-01 to UNL-03). Stopping its service unloads a driver that is none, too."""
     found = k.flt.filter_named(service)
+    driver = k.drivers.loaded.get(service.lower())
     if found is None:
-        return int(NtStatus.FLT_FILTER_NOT_FOUND)
+        if driver is None or not mandatory:
+            return int(NtStatus.FLT_FILTER_NOT_FOUND)
+        if not driver.object.driver_unload:
+            return int(NtStatus.INVALID_DEVICE_REQUEST)
+        yield from k.drivers.unload(driver)
+        return int(NtStatus.SUCCESS)
     registered = found.registration
     if mandatory and registered.flags & RegistrationFlags.DO_NOT_SUPPORT_SERVICE_STOP:
         return int(NtStatus.INVALID_DEVICE_REQUEST)
@@ -54,7 +60,6 @@ def unload(k: "Kernel", service: str, *, mandatory: bool) -> Code:
     if not gone:
         k.verifier.report("UNL-03", found.name, "its unload callback returned without FltUnregisterFilter")
         yield from registration.unregister(k, found)
-    driver = k.drivers.loaded.get(service.lower())
     if driver is not None:
         yield from k.drivers.unload(driver)
     return int(NtStatus.SUCCESS)
