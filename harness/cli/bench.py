@@ -1,4 +1,4 @@
-"""`fltlab bench`: what guests cost on this machine, and whether many of them in a row leave anything behind."""
+"""`fltlab bench`: what guests and kernels cost on this machine, and whether many in a row leave anything behind."""
 
 import json
 import statistics
@@ -110,6 +110,31 @@ def _print(figures: "Figures") -> None:
     for note in figures.notes:
         console.print(note, markup=False)
     console.print(", ".join(f"{name} {value}" for name, value in figures.facts.items()))
+
+
+@app.command("kernel")
+def kernel(
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="How often everything is measured.")] = 5,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="CHECKOUT", help="Measure another checkout of fltlab in turn with this one."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure the reference kernel, as a process here: reads, creates, loads, memory; medians of CPU time."""
+    from harness.farm.bench.figures import Figures
+    from harness.farm.bench.kernel import measure_kernel
+    from harness.host.memory import processors
+
+    if against is not None and not (against / "fltlab").is_file():
+        raise ConfigurationError(f"{against} is no checkout of fltlab", hint="--against takes its directory")
+    progress = Console(stderr=True, highlight=False)
+    series = tuple(measure_kernel(runs, against, progress.print))
+    figures = Figures(series, (), {"processors": str(processors()), "runs": str(runs)})
+    if as_json:
+        typer.echo(json.dumps(figures.as_json(), indent=2))
+    else:
+        _print(figures)
 
 
 @app.command("soak")

@@ -8,6 +8,7 @@ import pytest
 
 from harness.cli.main import main
 from harness.errors import ExitCode, HostError
+from harness.farm.bench import kernel
 from harness.farm.bench.figures import Figures, Series
 from harness.farm.bench.ground import Ground
 from harness.farm.bench.labgrid import forwarded
@@ -101,3 +102,32 @@ def test_forks_in_a_row_and_forks_with_a_fault_leave_nothing_behind():
     assert len(soak.boot_ids) == 3
     assert soak.faults == dict.fromkeys(list(FAULTS)[:4], 1)
     assert not ground.scratch.exists()
+
+
+def test_the_bench_of_the_kernel_tells_every_figure(monkeypatch, capsys):
+    monkeypatch.setattr(kernel, "ENOUGH_S", 0.01)
+
+    assert main(["bench", "kernel", "--runs", "2", "--json"]) == ExitCode.PASSED
+
+    document = json.loads(capsys.readouterr().out)
+    assert all(document[key] > 0 for key in kernel.FIGURES)
+    assert [len(document["runs"][key]) for key in kernel.FIGURES] == [2] * len(kernel.FIGURES)
+    assert document["pairs_per_s"] == pytest.approx(3 * document["reads_per_s_three"], rel=0.01)
+
+
+def test_another_checkout_is_measured_by_its_own_bench(monkeypatch, capsys, tmp_path: Path):
+    monkeypatch.setattr(kernel, "ENOUGH_S", 0.01)
+    other = tmp_path / "fltlab"
+    figures = {key: number for number, key in enumerate(kernel.FIGURES, start=1)}
+    other.write_text(f"#!/bin/sh\ntest \"$*\" = 'bench kernel --runs 1 --json' && echo '{json.dumps(figures)}'\n")
+    other.chmod(0o755)
+
+    assert main(["bench", "kernel", "--runs", "1", "--json", "--against", str(tmp_path)]) == ExitCode.PASSED
+
+    assert json.loads(capsys.readouterr().out)["against"] == figures
+
+
+def test_what_is_no_checkout_is_refused(capsys, tmp_path: Path):
+    assert main(["bench", "kernel", "--against", str(tmp_path)]) == ExitCode.USAGE
+
+    assert "is no checkout of fltlab" in capsys.readouterr().err
