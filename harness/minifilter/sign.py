@@ -2,6 +2,10 @@
 
 The certificate is made once, below the user's data directory (FLTLAB_HOME overrides it); its key never leaves there
 and is readable by its owner only. Windows loads what it signed when test signing is on and the certificate is trusted.
+
+Both have the form of what is known to load: the certificate that of `New-SelfSignedCertificate -Type CodeSigningCert`,
+the end of its own chain and no authority; the signature names what it signs (SpcSpOpusInfo), as signtool's does. That
+osslsigncode signed without a name has been refused with 0x80070241 (osslsigncode, issue 86).
 """
 
 import os
@@ -22,6 +26,10 @@ from harness.minifilter.toolchain import Toolchain, run
 HOME_VARIABLE = "FLTLAB_HOME"
 VALID_FOR = timedelta(days=3650)
 VALID_BEFORE = timedelta(days=2)  # a guest's clock may lag
+ADDRESS = "https://fltlab.invalid/"
+"""Where more is to be read, says a signature; of the names that nobody has (RFC 2606), for fltlab has no page."""
+OPUS_INFO = bytes.fromhex("060a2b06010401823702010c")
+"""SpcSpOpusInfo, 1.3.6.1.4.1.311.2.1.12, in DER: the name of a program in its signature."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def _make(directory: Path) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - VALID_BEFORE)
         .not_valid_after(now + VALID_FOR)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
@@ -75,16 +83,38 @@ def _make(directory: Path) -> None:
     _write(directory / "certificate.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644)  # last: complete
 
 
+def _usage() -> x509.KeyUsage:
+    """Signing, and nothing else."""
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _serves(certificate: x509.Certificate) -> bool:
+    """Whether a certificate is good for signing now: not one that has expired, nor one of an fltlab that made CAs."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage)
+    except x509.ExtensionNotFound:
+        return False
+    return usage.critical and usage.value == _usage() and certificate.not_valid_after_utc > datetime.now(UTC)
+
+
 def signing_certificate() -> SigningCertificate:
-    """This machine's certificate; made when there is none or it has expired."""
+    """This machine's certificate; made when there is none, or none that serves any more."""
     directory = _directory()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(directory / "lock"):
             pem = directory / "certificate.pem"
-            if not pem.is_file() or x509.load_pem_x509_certificate(pem.read_bytes()).not_valid_after_utc < datetime.now(
-                UTC
-            ):
+            if not pem.is_file() or not _serves(x509.load_pem_x509_certificate(pem.read_bytes())):
                 _make(directory)
             certificate = x509.load_pem_x509_certificate(pem.read_bytes())
     except (OSError, ValueError) as error:
@@ -105,17 +135,24 @@ def signing_certificate() -> SigningCertificate:
 def sign_image(toolchain: Toolchain, certificate: SigningCertificate, image: Path, signed: Path) -> None:
     """Write `signed`, a copy of `image` with an Authenticode signature with page hashes and a right checksum.
 
-    The signing time is the certificate's: the same image signed again is the same file.
+    The signature names the driver. Its time is the certificate's: the same image signed again is the same file.
     """
     signed.unlink(missing_ok=True)
     run(
         (
             *(toolchain.signer, "sign", "-h", "sha256", "-ph"),
+            *("-n", f"{image.stem} (built by fltlab for tests)", "-i", ADDRESS),
             *("-certs", certificate.pem, "-key", certificate.key, "-time", str(certificate.made)),
             *("-in", image, "-out", signed),
         ),
         f"{image.name} cannot be signed",
     )
+    if OPUS_INFO not in signed.read_bytes()[image.stat().st_size :]:
+        raise HostError(
+            f"{toolchain.signer} signed {image.name} without the name it was given",
+            details=("Windows refuses such drivers with 0x80070241",),
+            hint="osslsigncode of Debian 12 or later",
+        )
 
 
 def verify_signature(toolchain: Toolchain, certificate: SigningCertificate, image: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.errors import ConfigurationError, HostError
 
 CLANG_VERSIONS = (19, 20, 21, 22)
+SIGNER_OPTIONS = ("-h", "-n", "-i", "-ph", "-time")
 MINGW_INCLUDE = "usr/x86_64-w64-mingw32/include"
 
 TARGET = (
@@ -170,6 +171,31 @@ def _clang_version(clang: Path) -> tuple[int, str]:
     return (int(found.group(1)) if found else 0), text
 
 
+def _signer() -> Path:
+    """osslsigncode, if it is one that can make the signatures that Windows takes."""
+    signer = _find("signs drivers", ["osslsigncode"], "osslsigncode")
+    lacking = [
+        option for option in SIGNER_OPTIONS if not re.search(rf"(?<!\S){option}\b", _printed(signer, "sign", "--help"))
+    ]
+    if lacking:
+        version = next(iter(_printed(signer, "--version").splitlines()), "it does not tell its version")
+        raise HostError(
+            f"{signer} is too old: {version.removesuffix(', using:')}",
+            details=(f"it cannot sign with {' '.join(lacking)}, and Windows refuses drivers that are signed without",),
+            hint="osslsigncode 2.5 or later, as in Debian 12",
+        )
+    return signer
+
+
+def _printed(*command: str | Path) -> str:
+    """All that a program prints, whatever its exit code: osslsigncode ends its help with 1."""
+    try:
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostError(f"{command[0]} cannot be run", details=(str(error),)) from error
+    return done.stdout + done.stderr
+
+
 @lru_cache(maxsize=1)
 def find_toolchain() -> Toolchain:
     """Find the programs on PATH; raise HostError naming the Debian package of the first that is missing."""
@@ -193,7 +219,7 @@ def find_toolchain() -> Toolchain:
         clang=clang,
         linker=_find("links drivers", [f"lld-link{suffix}" for suffix in beside], f"lld-{major}"),
         dlltool=_find("makes import libraries", [f"llvm-dlltool{suffix}" for suffix in beside], f"llvm-{major}"),
-        signer=_find("signs drivers", ["osslsigncode"], "osslsigncode"),
+        signer=_signer(),
         mingw=mingw,
         version=version,
     )
