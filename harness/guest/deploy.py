@@ -16,6 +16,14 @@ from harness.guest.guest import Guest
 from harness.guest.probe import run_probe
 from harness.guest.profiles import GuestKind
 from harness.guest.registration import DriverOptions, register, trust, word
+from harness.guest.signature import (
+    SignatureRefused,
+    can_sign_itself,
+    refusal,
+    sign_in_guest,
+    signature_code,
+    signs_itself,
+)
 from harness.guest.stack import PlacedEntry
 from harness.machine.deadlines import Wait
 from harness.minifilter.altitude import Altitude
@@ -112,10 +120,10 @@ class Deployment:
                 legacy=item.legacy,
             )
             commands += [_Command(line, item.entry) for line in lines]
-        commands += self._starts(captures)
+        starts = self._starts(captures)
         files = {item.entry.image: item.driver.sys.read_bytes() for item in direct}
         self._guest.drivers_under_test = tuple(item.entry.service for item in self.stack)
-        output = self._run("deploy", commands, {**self._files, **certificates, **files}, captures)
+        output = self._start(commands, starts, {**self._files, **certificates, **files}, captures)
         instances = parse_instances(output)
         self._require_attached(instances)
         if self._guest.kind is GuestKind.WINDOWS:
@@ -137,6 +145,28 @@ class Deployment:
         # The one that captures what the others print comes first.
         upwards.sort(key=lambda item: item.entry.label != captures)
         return [*map(self._load, upwards), *(self._attach(item.entry) for item in attached)]
+
+    def _start(
+        self,
+        registers: Sequence[_Command],
+        starts: Sequence[_Command],
+        files: Mapping[str, bytes],
+        captures: str | None,
+    ) -> str:
+        """Register and start the stack; where Windows does not take our signature the guest signs."""
+        images = [item.entry.image for item in self.stack if _is_signed_by_us(item)]
+        if signs_itself(self._guest.name):
+            self._run("register", registers, files)
+            sign_in_guest(self._guest, images)
+            return self._run("deploy", starts, {}, captures)
+        commands = [*registers, *starts]
+        try:
+            return self._run("deploy", commands, files, captures)
+        except SignatureRefused as refused:
+            if not can_sign_itself(refused.code):
+                raise
+            sign_in_guest(self._guest, images, refused)
+            return self._run("deploy", commands[refused.command - 1 :], {}, captures)
 
     def _printed(self, label: str) -> tuple[str, ...]:
         """What drivers have printed until now; empty if `label` did not come to capture it."""
@@ -254,13 +284,26 @@ class Deployment:
             if command is None or not command.expected or not command.line.startswith(_FLTMC):
                 continue
             if parse_failure(printed) is not None:
-                raise self._failed(command, printed, result, captures)
+                raise self._failed(command, at, printed, result, captures)
         if number <= len(commands):
             command = commands[number - 1] if number else _Command(f"cmd.exe /c {path}")
-            raise self._failed(command, done[-1], result, captures)
+            raise self._failed(command, number, done[-1], result, captures)
         return done[-1].partition("\n")[2]
 
-    def _failed(self, command: _Command, printed: str, result: CommandResult, captures: str | None) -> FltLabError:
+    def _failed(
+        self, command: _Command, number: int, printed: str, result: CommandResult, captures: str | None
+    ) -> FltLabError:
+        code = code_of(printed, result)
+        if self._guest.kind is GuestKind.WINDOWS and signature_code(code) is not None and command.entry is not None:
+            (item,) = (item for item in self.stack if item.entry is command.entry)
+            about = f"{item.entry.driver} ({item.entry.service})"
+            ours = _is_signed_by_us(item)
+            error = refusal(
+                self._guest, about, item.entry.image, code, _details(command.line, printed, result), ours=ours
+            )
+            if isinstance(error, SignatureRefused):
+                error.command = number
+            return error
         error = failure(self._guest, command.line, command.entry, printed, result)
         loaded = command.entry is not None and command.entry.label != captures  # it comes first
         if captures is not None and loaded and isinstance(error, DriverError):
@@ -307,15 +350,31 @@ def batch(commands: Sequence[_Command]) -> bytes:
 def failure(guest: Guest, command: str, entry: PlacedEntry | None, printed: str, result: CommandResult) -> FltLabError:
     """The error for one command of a batch that has failed."""
     about = f"{entry.driver} ({entry.service})" if entry is not None else "the deployment"
-    known = parse_failure(printed)
-    codes = [known.code] if known else [int(code, 16) for code in re.findall(r"0x([0-9a-fA-F]{8})", printed)[:1]]
-    code = codes[0] if codes else result.exit_code
-    lines = [line.strip() for line in (printed.partition("\n")[2] + result.errors).splitlines() if line.strip()]
-    details = (f"command: {shorten(command)}", f"code: {explain(code)}", *(f"| {line}" for line in lines))
+    code, details = code_of(printed, result), _details(command, printed, result)
     if entry is not None and command.startswith(_WHAT_THE_DRIVER_DOES):
         verb = command.split()[1]
         return DriverError(f"{about} could not be {_PARTICIPLES[verb]}: {explain(code)}", details=details)
     return GuestError(f"{about} could not be registered in the guest {guest.name!r}", details=details)
+
+
+def code_of(printed: str, result: CommandResult) -> int:
+    """The code that a failed command printed; its exit code where it printed none."""
+    known = parse_failure(printed)
+    codes = [known.code] if known else [int(code, 16) for code in re.findall(r"0x([0-9a-fA-F]{8})", printed)[:1]]
+    return codes[0] if codes else result.exit_code
+
+
+def _details(command: str, printed: str, result: CommandResult) -> tuple[str, ...]:
+    lines = [line.strip() for line in (printed.partition("\n")[2] + result.errors).splitlines() if line.strip()]
+    return (
+        f"command: {shorten(command)}",
+        f"code: {explain(code_of(printed, result))}",
+        *(f"| {line}" for line in lines),
+    )
+
+
+def _is_signed_by_us(item: DriverUnderTest) -> bool:
+    return item.driver.package.binary is None and not isinstance(item.entry, inf.InstalledEntry)
 
 
 _PARTICIPLES = {

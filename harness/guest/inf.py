@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
-from harness.errors import ConfigurationError, DriverError, GuestError
+from harness.errors import ConfigurationError, DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.guest.guest import Guest
 from harness.guest.identity import Identity
 from harness.guest.profiles import GuestKind
 from harness.guest.registration import quoted
+from harness.guest.signature import refusal, signature_code
 from harness.guest.stack import PlacedEntry
 from harness.machine.deadlines import Wait
 from harness.minifilter.build import BuiltDriver
@@ -78,14 +79,14 @@ def install(guest: Guest, entry: PlacedEntry, driver: BuiltDriver, build: int) -
         result = guest.run(command, timeout=Wait.DEPLOY)
         found = _PUBLISHED.search(result.output)
         if result.exit_code not in PNPUTIL_DONE or found is None:
-            raise _refused(driver, result)
+            raise _refused(guest, driver, result)
         published = found[0].lower()
     else:
         command = f"rundll32.exe setupapi.dll,InstallHinfSection DefaultInstall 132 {path}"
         result = guest.run(command, timeout=Wait.DEPLOY)
     service = inf.service(build)
     if not guest.run(f"sc.exe query {quoted(service)}").ok:
-        raise _refused(driver, result)
+        raise _refused(guest, driver, result)
     return InstalledEntry(
         *(entry.driver, entry.label, first.altitude, service, first.name, first.attaches_by_itself, published)
     )
@@ -167,7 +168,12 @@ def _run(guest: Guest, driver: BuiltDriver, commands: Sequence[str]) -> None:
             raise DriverError(f"a command of {driver.name} failed in the guest", details=result.describe())
 
 
-def _refused(driver: BuiltDriver, result: CommandResult) -> DriverError:
+def _refused(guest: Guest, driver: BuiltDriver, result: CommandResult) -> FltLabError:
+    package = driver.package
+    if signature_code(result.exit_code) is not None and package.inf is not None:
+        named = package.catalog or package.inf
+        image = str(_folder(package) / package.path(named).name)
+        return refusal(guest, f"the package of {driver.name}", image, result.exit_code, result.describe(), ours=False)
     return DriverError(
         f"{driver.name} could not be installed by its INF",
         details=result.describe(),

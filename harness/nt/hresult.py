@@ -54,6 +54,20 @@ WIN32_MESSAGES = MappingProxyType(
         1314: "A required privilege is not held by the client.",
         1450: "Insufficient system resources exist to complete the requested service.",
         1639: "Invalid command line argument.",
+        4551: "An Application Control policy has blocked this file.",
+    }
+)
+
+TRUST_MESSAGES = MappingProxyType(
+    {
+        0x800B0100: "No signature was present in the subject.",
+        0x800B0101: "A required certificate is not within its validity period.",
+        0x800B0109: "A certificate chain processed, but terminated in a root certificate which is not trusted.",
+        0x800B010A: "A certificate chain could not be built to a trusted root authority.",
+        0x800B010C: "A certificate was explicitly revoked by its issuer.",
+        0x800B0110: "The certificate is not valid for the requested usage.",
+        0x80096010: "The digital signature of the object did not verify.",
+        0x80096019: "A certificate's basic constraint extension has not been observed.",
     }
 )
 
@@ -143,7 +157,7 @@ def win32_of_hresult(hresult: int) -> int | None:
 def message_of(hresult: int) -> str | None:
     """Windows' words for an HRESULT, None where we know none."""
     code = win32_of_hresult(hresult)
-    return WIN32_MESSAGES.get(code) if code is not None else FILTER_MESSAGES.get(hresult)
+    return WIN32_MESSAGES.get(code) if code is not None else {**FILTER_MESSAGES, **TRUST_MESSAGES}.get(hresult)
 
 
 def explain(code: int) -> str:

@@ -92,6 +92,7 @@ class ScriptedWindows:
     name: str = "windows-11-24h2"
     kind: GuestKind = GuestKind.WINDOWS
     profile = WINDOWS
+    fails_with: int = 1
     drivers_under_test: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -109,7 +110,7 @@ class ScriptedWindows:
             return self._batch(batch[1])
         self.asked.append(command)
         output = b"Published Name:         oem7.inf\r\n" if "/add-driver" in command else b""
-        return CommandResult(command, 1 if self.fails in command else 0, output, b"")
+        return CommandResult(command, self.fails_with if self.fails in command else 0, output, b"")
 
     def _batch(self, path: str) -> CommandResult:
         lines = self.files[path].decode().splitlines()
@@ -193,6 +194,15 @@ def test_an_older_release_takes_it_by_setupapi_and_an_instance_that_attaches_by_
 def test_what_windows_refuses_is_the_drivers_failure(fails: str, said: str, driver: BuiltDriver):
     with pytest.raises(DriverError, match=said):
         deployment(ScriptedWindows(fails=fails), driver).deploy()
+
+
+def test_a_catalog_that_windows_does_not_trust_is_the_users_to_sign(driver: BuiltDriver):
+    guest = ScriptedWindows(fails="/add-driver", fails_with=0x800B0109)
+
+    with pytest.raises(
+        ConfigurationError, match=r"signature of the package of scanner: 0x800b0109(.|\n)*does not trust"
+    ):
+        deployment(guest, driver).deploy()
 
 
 def test_an_inf_is_read_as_each_release_reads_it():
