@@ -13,6 +13,8 @@ class: `DriverError` and `TestError` are failures, everything else is an error.
 
 from enum import IntEnum
 
+from harness.text import safe
+
 
 class ExitCode(IntEnum):
     """What the `fltlab` command returns."""
@@ -28,16 +30,17 @@ class FltLabError(Exception):
     """An error with a message for the user.
 
     `message` is one sentence; `details` are further lines (what came back, what is kept); `hint` is what to do next.
+    Whatever a guest or a file said in them is safe to print.
     """
 
     exit_code = ExitCode.HOST
     is_failure = False
 
     def __init__(self, message: str, *, details: tuple[str, ...] = (), hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.details = details
-        self.hint = hint
+        super().__init__(safe(message))
+        self.message: str = safe(message)
+        self.details: tuple[str, ...] = tuple(map(safe, details))
+        self.hint: str | None = None if hint is None else safe(hint)
 
     def __str__(self) -> str:
         lines = [self.message, *(f"  {line}" for line in self.details)]

@@ -5,13 +5,13 @@ undetermined). A missing export, a fault of the reference kernel itself, or its 
 guest.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
+from harness.text import read_json
 
 MARK = "fltlab-kernel-stopped "
 """How the daemon begins the line on standard error with which a command ends that the kernel did not survive."""
@@ -49,9 +49,9 @@ class KernelStatus:
 def parse_status(result: CommandResult) -> KernelStatus:
     """Read what `fltlab-kernel status --json` printed."""
     try:
-        document = json.loads(result.output)
+        document = read_json(result.output)
         return KernelStatus(str(document.pop("state")), document)
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GuestError("the guest did not say how its kernel is", details=result.describe()) from error
 
 
@@ -60,9 +60,9 @@ def stopped_kernel(result: CommandResult) -> KernelStatus | None:
     for line in result.errors.splitlines():
         if line.startswith(MARK):
             try:
-                document = json.loads(line.removeprefix(MARK))
+                document = read_json(line.removeprefix(MARK))
                 return KernelStatus(str(document.pop("state")), document)
-            except (ValueError, KeyError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError):
                 return KernelStatus("gone", {"message": line})
     return None
 
@@ -87,6 +87,16 @@ def _without(result: CommandResult, mark: str) -> CommandResult:
 
 def kernel_error(status: KernelStatus, drivers: Sequence[str], details: tuple[str, ...] = ()) -> FltLabError:
     """The error for a kernel that is not running any more; `drivers` are those under test that were loaded."""
+    try:
+        return _kernel_error(status, drivers, details)
+    except (ValueError, TypeError, AttributeError) as error:
+        return GuestError(
+            "the guest did not say in order how its kernel ended",
+            details=(f"{type(error).__name__}: {error}", f"state: {status.state}", *details),
+        )
+
+
+def _kernel_error(status: KernelStatus, drivers: Sequence[str], details: tuple[str, ...]) -> FltLabError:
     stop = status.stop
     facts = (*_facts(status), *details)
     ours = OUR_FAULTS.get(str(stop.get("kind")))

@@ -1,10 +1,10 @@
 """Which boot of which guest it was that answered: a forwarded port proves nothing, a boot id does."""
 
-import json
 from dataclasses import dataclass
 
 from harness.errors import GuestError
 from harness.guest.command import CommandResult
+from harness.text import read_json
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Identity:
 def parse_identity(result: CommandResult) -> Identity:
     """Read what a profile's identity command printed."""
     try:
-        document = json.loads(result.output)
+        document = read_json(result.output)
         return Identity(
             boot_id=str(document["boot_id"]),
             time=float(document["time"]),
             random=bytes.fromhex(document["random"]),
             facts={key: value for key, value in document.items() if key not in {"boot_id", "time", "random"}},
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise GuestError(
             "the guest did not say who it is", details=(f"{type(error).__name__}: {error}", *result.describe())
         ) from error

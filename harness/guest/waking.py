@@ -14,6 +14,7 @@ from harness.guest.errors import CommandTimeout, ConnectionLost, Unreachable
 from harness.guest.profiles import Profile
 from harness.guest.winrm import WinRmSession
 from harness.machine.deadlines import Deadline, Deadlines, Wait
+from harness.text import read_json
 
 ENTROPY = 64
 _POLL = 0.05
@@ -57,15 +58,16 @@ def wake(
             except (Unreachable, ConnectionLost, CommandTimeout) as error:  # to be told twice does no harm
                 return None, error.details[-1] if error.details else error.message
             session.disconnect()  # what it was told may have changed the password
-        if not told.ok or _boot_id(told.output) != identity.boot_id:
+        if not told.ok or boot_id_of(told.output) != identity.boot_id:
             raise GuestError(f"{name} did not take on its identity", details=told.describe())
         return True, "an answer"
 
     deadline.poll(look, interval=_POLL)
 
 
-def _boot_id(output: str) -> str:
+def boot_id_of(output: str) -> str:
+    """The boot id in what a guest printed of itself; empty if there is none."""
     try:
-        return str(json.loads(output)["boot_id"])
+        return str(read_json(output)["boot_id"])
     except (ValueError, KeyError, TypeError):
         return ""

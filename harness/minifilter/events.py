@@ -11,6 +11,7 @@ from functools import cached_property
 
 from harness.errors import GuestError
 from harness.nt import IrpMajor, OperationClass, PostopStatus, PreopStatus
+from harness.text import SafeText, safe_line
 
 EVENT_SIZE = 192
 NAME_OFFSET = 128
@@ -148,7 +149,7 @@ class Event:
     operation_flags: int
     requestor_mode: int
     operation_class: OperationClass | None
-    name: str
+    name: SafeText
 
     @cached_property
     def returned(self) -> PreopStatus | PostopStatus | int:
@@ -218,13 +219,14 @@ def decode_event(label: str, record: bytes) -> Event:
     phase, major, operation_class = (values.pop(key) for key in ("phase_value", "major_value", "class_value"))
     if name_length > NAME_LENGTH:
         raise GuestError(f"an event of {label} has a name of {name_length} characters", details=(record.hex(),))
+    name = record[NAME_OFFSET : NAME_OFFSET + 2 * name_length].decode("utf-16-le", errors="surrogatepass")
     try:
         return Event(
             filter=label,
             phase=Phase(phase),
             major=IrpMajor(major) if major in IrpMajor.__members__.values() else major,
             operation_class=OperationClass(operation_class) if operation_class in (1, 2, 4) else None,
-            name=record[NAME_OFFSET : NAME_OFFSET + 2 * name_length].decode("utf-16-le", errors="replace"),
+            name=safe_line(name),
             **values,
         )
     except ValueError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from harness.errors import GuestError
 from harness.minifilter.events import Field
 from harness.nt import NtStatus, nt_success, status_name
+from harness.text import safe_line
 
 PRINT_SIZE = 504
 TEXT_OFFSET = 36
@@ -57,12 +58,8 @@ class Print:
 
     @property
     def line(self) -> str:
-        """The text on one line: the line end cut off, other characters that are no text shown as escapes."""
-        text = self.text.rstrip("\r\n\0")
-        shown = "".join(
-            character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-            for character in text
-        )
+        """The text on one line, its line end cut off."""
+        shown = safe_line(self.text.rstrip("\r\n\0"))
         cut = f" … (cut, {self.full_length} bytes)" if self.full_length > len(self.text) else ""
         return shown + cut
 

@@ -1,6 +1,5 @@
 """What fltprobe answers: the result of each step of an I/O script, and the events of every minifilter it drained."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from harness.errors import GuestError, TestError
 from harness.minifilter.events import Event, decode_events
 from harness.minifilter.prints import PrintReport, decode_prints
 from harness.nt import status_name
+from harness.text import LINE_LIMIT, SafeText, read_json, safe_line
 
 VERSION = 1
 
@@ -22,8 +22,8 @@ class Step:
     """
 
     line: int
-    verb: str
-    name: str
+    verb: SafeText
+    name: SafeText
     status: int
     information: int
     thread: int
@@ -59,7 +59,7 @@ class ProbeResult:
     steps: tuple[Step, ...]
     filters: Mapping[str, FilterReport]
     frequency: int
-    error: str | None
+    error: SafeText | None
 
     def step(self, verb: str, name: str | None = None) -> Step:
         """The one step with this verb, and this name if one is given; TestError if there is none, or more than one."""
@@ -92,12 +92,11 @@ class ProbeResult:
 def parse_probe(text: str) -> ProbeResult:
     """Read fltprobe's JSON document; GuestError if it is none, with what came instead."""
     try:
-        document = json.loads(text)
-        return _result(document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return _result(read_json(text))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise GuestError(
             "fltprobe did not answer with its JSON document",
-            details=(f"{type(error).__name__}: {error}", *text.strip().splitlines()[:10]),
+            details=(f"{type(error).__name__}: {error}", *text[:LINE_LIMIT].strip().splitlines()[:10]),
         ) from error
 
 
@@ -108,8 +107,8 @@ def _result(document: Mapping[str, Any]) -> ProbeResult:
         process_id=int(document["process_id"]),
         thread_id=int(document["thread_id"]),
         steps=tuple(_step(step) for step in document["steps"]),
-        filters={label: _filter(label, report) for label, report in document["filters"].items()},
-        frequency=int(document["frequency"]),
+        filters={safe_line(label): _filter(safe_line(label), report) for label, report in document["filters"].items()},
+        frequency=_positive(document["frequency"]),
         error=_error(document["error"]),
     )
 
@@ -117,8 +116,8 @@ def _result(document: Mapping[str, Any]) -> ProbeResult:
 def _step(step: Mapping[str, Any]) -> Step:
     return Step(
         line=int(step["line"]),
-        verb=str(step["verb"]),
-        name=str(step.get("name") or ""),
+        verb=safe_line(step["verb"]),
+        name=safe_line(step.get("name") or ""),
         status=int(step["status"]) & 0xFFFFFFFF,
         information=int(step.get("information") or 0),
         thread=int(step["thread_id"]),
@@ -145,7 +144,14 @@ def _prints(label: str, report: Mapping[str, Any]) -> PrintReport:
     )
 
 
-def _error(error: object) -> str | None:
+def _positive(value: object) -> int:
+    number = int(str(value))
+    if number <= 0:
+        raise ValueError(f"{number} performance counts a second")
+    return number
+
+
+def _error(error: object) -> SafeText | None:
     if isinstance(error, Mapping):
-        return ", ".join(f"{key} {value}" for key, value in error.items())
-    return str(error) if error else None
+        return safe_line(", ".join(f"{key} {value}" for key, value in error.items()))
+    return safe_line(error) if error else None

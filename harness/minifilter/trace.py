@@ -15,6 +15,7 @@ from harness.minifilter.prints import Print, Prints, gather
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.timeline import describe, render
 from harness.nt import IrpMajor, OperationClass
+from harness.text import safe_line
 
 # The steps of an operation's path, by the names that tests use.
 STEP_NAMES = {
@@ -190,7 +191,7 @@ class Trace:
             operation
             for operation in self.operations
             if major in {None, operation.major}
-            and (name is None or operation.name.casefold() == name[:NAME_LENGTH].casefold())
+            and (name is None or operation.name.casefold() == safe_line(name[:NAME_LENGTH]).casefold())
             and (filter is None or operation.of(filter))
             and cls in {None, operation.operation_class}
             and paging in {None, operation.first.paging}

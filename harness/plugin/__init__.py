@@ -18,4 +18,5 @@ pytest_plugins = [
     "harness.plugin.fixtures",
     "harness.plugin.resume",
     "harness.plugin.signals",
+    "harness.plugin.safe_reports",
 ]

@@ -1,6 +1,7 @@
 """What is kept of a test, and what is shown when it fails: its rules, the callback timeline, how to run it again."""
 
 import json
+import shlex
 from collections.abc import Generator, Iterable
 from dataclasses import asdict
 
@@ -99,13 +100,12 @@ def _sections(
         yield "what the documentation says", "\n".join(said)
     if history:
         yield HEADING, str(history[-1].trace)
-    yield "again", " ".join(_again(run, item, facts))
+    yield "again", shlex.join(_again(run, item, facts))
 
 
 def _again(run: Run, item: pytest.Item, facts: ItemFacts) -> Iterable[str]:
     """The command that runs this test once more."""
-    path, _, name = item.nodeid.partition("::")
-    yield from ("fltlab", "run", f"'{path}::{name}'" if "[" in name else f"{path}::{name}")
+    yield from ("fltlab", "run", item.nodeid)
     if facts.guest:
         yield from ("--guest", facts.guest)
     yield from ("--seed", str(run.settings.seed))

@@ -8,8 +8,8 @@ from collections import Counter
 from typing import Any
 
 from harness.contract import load_catalogue
-from harness.errors import DriverError
-from harness.guest.crash import parse_status
+from harness.errors import DriverError, GuestError
+from harness.guest.crash import KernelStatus, parse_status
 from harness.machine.deadlines import Wait
 from harness.plugin.pool import Lease
 
@@ -36,10 +36,18 @@ class KernelWatch:
             return
         status = parse_status(guest.run(command, timeout=Wait.KERNEL_STATUS))
         self._checked_after = guest.commands
-        findings: list[dict[str, Any]] = list(status.facts.get("findings") or ())
+        findings = _findings(status)
         new, self._lease.findings = findings[self._lease.findings :], len(findings)
         if new:
             raise _error(new)
+
+
+def _findings(status: KernelStatus) -> list[dict[str, Any]]:
+    """What the verifier has found; GuestError if it is told in no way that can be read."""
+    found = status.facts.get("findings") or []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise GuestError("the guest did not say in order what its verifier has found", details=(repr(found)[:400],))
+    return found
 
 
 def _error(findings: list[dict[str, Any]]) -> DriverError:

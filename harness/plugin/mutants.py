@@ -9,7 +9,7 @@ import harness
 from harness.errors import ConfigurationError
 from harness.plugin.wording import did_you_mean
 
-LIST = Path(harness.__file__).parent / "reference" / "mutants" / "mutants.json"
+LIST = Path(harness.__file__).parent / "reference" / "windows" / "mutants" / "mutants.json"
 
 
 @cache

@@ -13,6 +13,7 @@ from harness.guest import REFERENCE, Endpoint, Guest, GuestKind
 from harness.guest.errors import CommandTimeout, ConnectionLost, Unreachable
 from harness.guest.identity import parse_identity, require_boot
 from harness.guest.probe import run_probe
+from harness.guest.waking import boot_id_of
 from harness.guest.winrm import WinRmSession
 from harness.host.accelerator import Choice, Probe, choose, parse_choice
 from harness.host.tools import Tool, version_of
@@ -153,7 +154,7 @@ class ReferenceProvider:
         try:
             told = session.run("fltlab-guest forked", own.for_fork(time.time(), os.urandom(64)), Wait.FORKED)
             boot_id = own.configuration.boot_id
-            if not told.ok or json.loads(told.output).get("boot_id") != boot_id:
+            if not told.ok or boot_id_of(told.output) != boot_id:
                 raise GuestError(f"the fork {machine.name} did not take on its identity", details=told.describe())
             session.now_at(endpoint(machine, own))
             ssh = own.ssh_endpoint(machine.ports[SSH_PORT])

@@ -6,7 +6,6 @@ guest leaves nothing behind. Workers of pytest-xdist are told the name.
 
 import contextlib
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from functools import cached_property
@@ -21,6 +20,7 @@ from harness.plugin.options import RESUME, Settings, settings
 from harness.report.provenance import FILE_NAME as RUN_JSON
 from harness.report.provenance import new_run_id
 from harness.report.resume import UnfinishedRun, find_run, read_unfinished
+from harness.text import file_name
 
 RUN = pytest.StashKey["Run"]()
 WORKER_KEY = "fltlab_run"
@@ -121,8 +121,11 @@ class Run:
 
 
 def folder_name(nodeid: str) -> str:
-    """A node id as the name of one folder: `completion/test_completion.py::test_a[x]` loses what paths dislike."""
-    return re.sub(r"[^\w.\-]+", "-", nodeid.replace("::", "--").replace("/", "-")).strip("-")[:180]
+    """A node id as the name of one folder: `completion/test_a.py::test_b` is `completion-test_a.py--test_b`.
+
+    Only one without a dash of its own can be read back from that; any other ends with its hash.
+    """
+    return file_name(nodeid, None if "-" in nodeid else nodeid.replace("::", "--").replace("/", "-"))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,6 +11,7 @@ from harness.report.provenance import Provenance
 from harness.report.records import Outcome, TestRecord
 from harness.report.summary import RuleVerdict, Summary, by_suite, rule_verdicts
 from harness.report.timeline import HEADING, TimelineOperation, read_timeline
+from harness.text import safe
 
 FILE_NAME = "report.html"
 _TIMELINE = re.compile(rf"^--- {HEADING}\n.*?(?=^--- |\Z)", re.MULTILINE | re.DOTALL)
@@ -70,7 +71,7 @@ def write_html(
         explained=_explained,
     )
     path = directory / FILE_NAME
-    path.write_text(page, encoding="utf-8")
+    path.write_text(safe(page, len(page)), encoding="utf-8")
     return path
 
 

@@ -12,6 +12,7 @@ from junit_xml import TestCase, TestSuite, to_xml_report_string
 from harness.report.provenance import Provenance
 from harness.report.records import Outcome, TestRecord
 from harness.report.summary import RuleVerdict, by_suite, rule_verdicts
+from harness.text import safe_line
 
 FILE_NAME = "junit.xml"
 
@@ -81,14 +82,14 @@ def _properties(
         }
     used = {name: digest for record in records for name, digest in record.drivers.items()}
     properties |= {f"driver.{name}.sha256": digest for name, digest in sorted(used.items())}
-    return {name: value for name, value in properties.items() if value}
+    return {name: safe_line(value) for name, value in properties.items() if value}
 
 
 def _case(record: TestRecord) -> TestCase:
     path, _, _ = record.nodeid.partition("::")
     case = TestCase(
         record.name,
-        classname=path.removesuffix(".py").replace("/", "."),
+        classname=safe_line(path.removesuffix(".py").replace("/", ".")),
         elapsed_sec=record.seconds,
         stdout=_what_it_was(record),
     )

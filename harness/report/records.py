@@ -5,6 +5,11 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from harness.text import safe, safe_line
+
+DETAILS_LIMIT = 1 << 20
+"""How many characters of what pytest prints of a failure are kept."""
+
 
 class Outcome(StrEnum):
     """How a test ended.
@@ -52,6 +57,19 @@ class TestRecord:
     details: str = ""
     folder: str | None = None
     drivers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make safe whatever a guest or a test may have said; the node id stays, as the tests are found again by it."""
+        made_safe: dict[str, object] = {
+            "suite": safe_line(self.suite),
+            "name": safe_line(self.name),
+            "stack": tuple(map(safe_line, self.stack)),
+            "witnesses": tuple(Witness(safe_line(witness.text), witness.seen) for witness in self.witnesses),
+            "message": safe_line(self.message),
+            "details": safe(self.details, DETAILS_LIMIT),
+        }
+        for field_name, value in made_safe.items():
+            object.__setattr__(self, field_name, value)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for one line of the journal."""

@@ -40,7 +40,7 @@ def suite_table(records: Sequence[TestRecord], summary: Summary, guarded: frozen
         table.add_column(heading, justify="right", no_wrap=True)
     for name, tests in by_suite(records).items():
         proven = sum(verdict is RuleVerdict.PROVEN for verdict in rule_verdicts(tests, guarded).values())
-        table.add_row(name, *_counts(tests), str(proven), f"{sum(test.seconds for test in tests):.1f}")
+        table.add_row(Text(name), *_counts(tests), str(proven), f"{sum(test.seconds for test in tests):.1f}")
     table.add_section()
     table.add_row(
         "all",

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FLOORS = ("nt", "contract", "minifilter", "host", "machine", "guest", "image", "report", "plugin", "farm", "cli")
 OWN_NT_ONLY = "reference"
-FOR_EVERYBODY = ("errors",)
+FOR_EVERYBODY = ("errors", "text")
 
 
 def modules() -> list[Path]:

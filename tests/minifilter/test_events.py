@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.errors import GuestError
 from harness.minifilter.events import EVENT_SIZE, FIELDS, ContextCall, Mechanism, Phase, decode_event, decode_events
 from harness.nt import IrpMajor, OperationClass, PostopStatus, PreopStatus
+from harness.text import safe_line
 
 RANGES = {"Q": 2**64, "I": 2**32, "B": 2**8}
 
@@ -124,4 +125,8 @@ def test_every_field_keeps_its_value(values: dict[str, int], data: st.DataObject
 
     decoded: dict[str, Any] = {field.name: getattr(event, field.name) for field in FIELDS if hasattr(event, field.name)}
     assert decoded == {key: value for key, value in values.items() if key in decoded}
-    assert (event.phase, int(event.major), event.name) == (values["phase_value"], values["major_value"], name)
+    assert (event.phase, int(event.major), event.name) == (
+        values["phase_value"],
+        values["major_value"],
+        safe_line(name),
+    )
