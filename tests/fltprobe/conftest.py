@@ -11,7 +11,7 @@ import pytest
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.probe import ProbeResult, parse_probe
 from harness.reference.process.host import Host
-from harness.reference.windows.system import System
+from harness.reference.windows.kernel import Kernel
 
 DRIVERS = [
     *("fltprobe", "observer", "passthrough", "completion", "pending", "synchronize", "fastio", "forgets-pended"),
@@ -35,7 +35,7 @@ class Bench:
 
     def __init__(self, folder: Path, built: dict[str, BuiltDriver], seed: int = 0) -> None:
         self.volume = folder
-        self.system = System(volumes={"V:": folder}, seed=seed)
+        self.system = Kernel(volumes={"V:": folder}, seed=seed)
         self._host = Host(self.system)
         self._built = built
         self._services: dict[str, dict[str, Any]] = {}

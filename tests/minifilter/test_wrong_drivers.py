@@ -13,7 +13,7 @@ from harness.minifilter.build import BuiltDriver
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import Control, DriverPackage, find_packages
 from harness.reference.process.host import Host
-from harness.reference.windows.system import System
+from harness.reference.windows.kernel import Kernel
 
 PACKAGES = {name: package for name, package in find_packages(SUPPORT).items() if package.violates}
 OPEN = "open f V:\\data.bin access=rw options=noncached\n"
@@ -90,7 +90,7 @@ def judge(built: dict[str, BuiltDriver], tmp_path: Path) -> Judge:
 
     def run(driver: str, script: str, seed: int = 0) -> list[tuple[str | None, str | None]]:
         (tmp_path / "data.bin").write_bytes(bytes(range(256)) * 8)
-        host = Host(System(volumes={"V:": tmp_path}, seed=seed))
+        host = Host(Kernel(volumes={"V:": tmp_path}, seed=seed))
 
         def ask(operation: str, **arguments: Any) -> dict[str, Any]:
             return host.answer({"op": operation, **arguments})

@@ -22,7 +22,7 @@ from harness.reference.windows.fltmgr import attachment, filter_services
 from harness.reference.windows.fltmgr.filter_services import Service
 from harness.reference.windows.fltmgr.filters import Filter, Instance
 from harness.reference.windows.io.volumes import Volume
-from harness.reference.windows.system import System
+from harness.reference.windows.kernel import Kernel
 from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop, KernelStop
 
 VOLUME_NAME = "V:"
@@ -43,7 +43,7 @@ class RefusedError(Exception):
 class Host:
     """A kernel and what can be asked of it."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: Kernel) -> None:
         self._system = system
         self._operations: Mapping[str, Callable[..., dict[str, Any]]] = {
             "load": self.load,
@@ -243,7 +243,7 @@ class Host:
         return {}
 
 
-def _default_altitude(k: System, item: Filter) -> str:
+def _default_altitude(k: Kernel, item: Filter) -> str:
     if item.instances:
         return item.instances[0].altitude_text
     listed = attachment.definitions(k, item)
@@ -313,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.volume.is_dir():
         parser.error(f"{options.volume} is no directory")
     try:
-        system = System(
+        system = Kernel(
             volumes={VOLUME_NAME: options.volume},
             seed=options.seed,
             processors=options.processors,

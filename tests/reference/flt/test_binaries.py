@@ -11,7 +11,7 @@ from harness.minifilter.trace import Operation, Trace
 from harness.nt import IrpMajor, NtStatus, OperationClass, PreopStatus
 from harness.reference.machine.loader.exports import FLTMGR, find_export
 from harness.reference.process.host import Host
-from harness.reference.windows.system import System
+from harness.reference.windows.kernel import Kernel
 from tests.reference.user.conftest import Machine, service_key
 
 Built = dict[str, BuiltDriver]
@@ -40,7 +40,7 @@ def built() -> Built:
 def make_machine(folder: Path, **options: object) -> Machine:
     volume = folder / "volume"
     volume.mkdir(parents=True)
-    system = System(volumes={"V:": volume}, **options)  # type: ignore[arg-type]
+    system = Kernel(volumes={"V:": volume}, **options)  # type: ignore[arg-type]
     return Machine(Host(system), system, volume)
 
 

@@ -11,7 +11,7 @@ import pytest
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.toolchain import find_toolchain
 from harness.reference.process.host import Host
-from harness.reference.windows.system import System
+from harness.reference.windows.kernel import Kernel
 
 ROOT = Path(__file__).parents[3]
 PRELUDE = """
@@ -50,7 +50,7 @@ class Machine:
     """A host of a kernel with one volume."""
 
     host: Host
-    system: System
+    system: Kernel
     volume: Path
 
     def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def built() -> dict[str, BuiltDriver]:
 def machine(tmp_path: Path) -> Machine:
     volume = tmp_path / "volume"
     volume.mkdir()
-    system = System(volumes={"V:": volume})
+    system = Kernel(volumes={"V:": volume})
     return Machine(Host(system), system, volume)
 
 

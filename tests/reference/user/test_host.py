@@ -12,7 +12,7 @@ import pytest
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.probe import parse_probe
 from harness.reference.process.host import Host, serve
-from harness.reference.windows.system import System
+from harness.reference.windows.kernel import Kernel
 from tests.reference.user.conftest import Machine, service_key
 
 Built = dict[str, BuiltDriver]
@@ -151,7 +151,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(built: Built,
     def digest(seed: int, name: str) -> str:
         volume = tmp_path / name
         volume.mkdir()
-        system = System(volumes={"V:": volume}, seed=seed)
+        system = Kernel(volumes={"V:": volume}, seed=seed)
         machine = Machine(Host(system), system, volume)
         load(machine, built["passthrough"], "above")
         machine.run(built["fltprobe"].sys, SCRIPT)
@@ -166,7 +166,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(built: Built,
 # -- the lines
 
 
-def lines(system: System, *requests: dict[str, Any]) -> list[dict[str, Any]]:
+def lines(system: Kernel, *requests: dict[str, Any]) -> list[dict[str, Any]]:
     answers = StringIO()
     serve(Host(system), StringIO("".join(json.dumps(request) + "\n" for request in requests)), answers)
     return [json.loads(line) for line in answers.getvalue().splitlines()]
@@ -174,7 +174,7 @@ def lines(system: System, *requests: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_every_request_has_one_answer_and_shutdown_ends_it(tmp_path: Path):
     answers = lines(
-        System(volumes={"V:": tmp_path}),
+        Kernel(volumes={"V:": tmp_path}),
         {"id": 1, "op": "status"},
         {"id": 2, "op": "dance"},
         {"id": 3, "op": "load"},
@@ -186,7 +186,7 @@ def test_every_request_has_one_answer_and_shutdown_ends_it(tmp_path: Path):
 
 
 def test_a_fault_of_the_kernel_itself_says_so_and_has_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    system = System(volumes={"V:": tmp_path})
+    system = Kernel(volumes={"V:": tmp_path})
     monkeypatch.setattr(system.flt, "filters", None)
 
     (answer,) = lines(system, {"id": 1, "op": "filters"})

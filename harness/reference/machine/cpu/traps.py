@@ -19,7 +19,7 @@ from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.requests import KernelCode
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _HEAD = Struct("<QI")  # rsp, index
 _U64 = Struct("<Q")
@@ -85,7 +85,7 @@ GuestEvent = Returned | Suspended | Interrupted | Raised | Faulted | Failed
 class Traps:
     """The hooks of the emulator."""
 
-    def __init__(self, kernel: "Kernel", emulator: Emulator) -> None:
+    def __init__(self, kernel: "Executive", emulator: Emulator) -> None:
         self._kernel = kernel
         self._emulator = emulator
         self._tables = kernel.memory.tables

@@ -15,7 +15,7 @@ from harness.reference.machine.loader.pe import DIRECTORY_EXCEPTION, InvalidImag
 from harness.reference.machine.memory.layout import IMAGE_ALIGNMENT, IMAGES, PAGE_SIZE, USER_IMAGES, page_align
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _U64 = Struct("<Q")
 SUBSYSTEM_NATIVE = 1
@@ -51,7 +51,7 @@ class Loader:
     then. Drivers never do, so that calls into unloaded code can be named.
     """
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self._next = {False: IMAGES, True: USER_IMAGES}
         self._cookies = count(1)

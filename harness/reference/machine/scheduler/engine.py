@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.machine.scheduler.scheduler import Scheduler
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _ENTER = Struct("<6Q")
 _RETURN = Struct("<QQ")
@@ -51,7 +51,7 @@ class Engine:
     """Runs executions on the emulator."""
 
     def __init__(
-        self, kernel: "Kernel", emulator: Emulator, traps: Traps, scheduler: "Scheduler", seh: "ExceptionDispatcher"
+        self, kernel: "Executive", emulator: Emulator, traps: Traps, scheduler: "Scheduler", seh: "ExceptionDispatcher"
     ) -> None:
         self._kernel = kernel
         self._memory = kernel.memory

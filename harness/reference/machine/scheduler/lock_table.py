@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from harness.reference.machine.scheduler.thread import Thread
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 
 @dataclass(eq=False)
@@ -89,7 +89,7 @@ class LockRequest(Dispatcher):
 class LockTable:
     """All locks with owners, by guest address."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self._locks: dict[int, OwnedLock] = {}
         self.on_change: Callable[[OwnedLock], None] = lambda lock: None

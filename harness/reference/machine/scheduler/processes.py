@@ -10,7 +10,7 @@ from harness.reference.windows.ntos.ke.offsets import EPROCESS, KTHREAD
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 IDLE_PROCESS_ID = 0
 SYSTEM_PROCESS_ID = 4
@@ -22,7 +22,7 @@ _ID_STEP = 4
 class ProcessTable:
     """Processes and threads by id and by guest address. Ids are multiples of 4, as on Windows."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self._process_ids = count(_FIRST_PROCESS_ID, 2 * _ID_STEP)
         self._thread_ids = count(_FIRST_THREAD_ID, _ID_STEP)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from harness.reference.machine.memory.memory import Memory
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _PRIORITIES = 32
 _MEAN_CALLS_BETWEEN_PREEMPTIONS = 40
@@ -37,7 +37,7 @@ class Scheduler:
     engine: Engine
     traps: Traps
 
-    def __init__(self, kernel: "Kernel", processors: list[Processor], clock: Clock, random: Random) -> None:
+    def __init__(self, kernel: "Executive", processors: list[Processor], clock: Clock, random: Random) -> None:
         self._kernel = kernel
         self._memory: Memory = kernel.memory
         self.processors = processors

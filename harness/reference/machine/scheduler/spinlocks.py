@@ -8,7 +8,7 @@ from harness.reference.machine.scheduler.requests import KernelCode, Spin
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.processor import Processor
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
     from harness.reference.windows.verifier.blame import Location
 
 
@@ -23,7 +23,7 @@ class Holder:
 class SpinLocks:
     """Acquires and releases."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self._holders: dict[int, Holder] = {}
 

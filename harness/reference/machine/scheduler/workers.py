@@ -7,7 +7,7 @@ from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 CRITICAL, DELAYED, HYPER_CRITICAL = range(3)
 _PRIORITY = {CRITICAL: 13, DELAYED: 12, HYPER_CRITICAL: 15}
@@ -18,7 +18,7 @@ _MOST_THREADS = 16
 class WorkerQueues:
     """The queues and their threads. Threads are made when work comes, and more when all of them are blocked."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self._work: dict[int, deque[KernelCode]] = {queue: deque() for queue in _PRIORITY}
         self._event = {queue: Event("work", synchronization=True) for queue in _PRIORITY}

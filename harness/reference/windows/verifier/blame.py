@@ -11,7 +11,7 @@ from harness.reference.machine.memory.layout import is_user
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Execution
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _ACCESS_VIOLATION = 0xC0000005
 
@@ -39,7 +39,7 @@ class Blame:
 
     WORKER_AT_IRQL = BugCheck.IRQL_UNEXPECTED_VALUE
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
 
     def current(self) -> Location:

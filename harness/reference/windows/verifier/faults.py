@@ -14,7 +14,7 @@ from harness.reference.machine.memory.layout import is_user
 from harness.reference.windows.verifier.stop import BugCheckStop
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _PAGE_FAULT, _GENERAL_PROTECTION, _DOUBLE_FAULT, _FAST_FAIL = 14, 13, 8, 0x29
 _M64 = (1 << 64) - 1
@@ -24,7 +24,7 @@ _LONGEST_INSTRUCTION = 15
 class Faults:
     """Classifies faults of guest code, and bad pointers handed to exports."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
 
     def classify(self, vector: int, state: MachineState) -> tuple[int, tuple[int, ...]]:

@@ -27,7 +27,7 @@ from harness.reference.machine.scheduler.requests import Call, Request, Resume, 
 from harness.reference.machine.scheduler.thread import Execution
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _CONTINUE_EXECUTION, _CONTINUE_SEARCH = 0, 1
 
@@ -77,7 +77,7 @@ class Walk:
 class ExceptionDispatcher:
     """Finds and runs handlers."""
 
-    def __init__(self, kernel: "Kernel", emulator: Emulator) -> None:
+    def __init__(self, kernel: "Executive", emulator: Emulator) -> None:
         self._kernel = kernel
         self._memory = kernel.memory
         self._emulator = emulator

@@ -14,7 +14,7 @@ from harness.reference.machine.memory.layout import (
 
 if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 BUILD = 22631
 BOOT_TIME = 133_800_000_000_000_000
@@ -85,7 +85,7 @@ OBJECT_TYPES = (
 class DataExports:
     """The exported variables of ntoskrnl.exe."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self.object_types: dict[str, int] = {}
         """OBJECT_TYPE addresses by the exported variable's name."""

@@ -7,14 +7,14 @@ from harness.reference.machine.memory.layout import PAGE_SIZE
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.guarded_heap import GuardedHeap
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _MDL = Struct("<QhhIQQQII")
 _MAPPED_TO_SYSTEM_VA, _PAGES_LOCKED, _SOURCE_IS_NONPAGED_POOL = 0x0001, 0x0002, 0x0004
 _HEADER = 0x30
 
 
-def make_mdl(kernel: "Kernel", heap: "GuardedHeap", buffer: int, length: int) -> int:
+def make_mdl(kernel: "Executive", heap: "GuardedHeap", buffer: int, length: int) -> int:
     """An MDL for a resident kernel buffer; the guest address. Free it with `heap.free`."""
     first = buffer & ~(PAGE_SIZE - 1)
     pages = (buffer + max(length, 1) - first + PAGE_SIZE - 1) // PAGE_SIZE

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.requests import KernelCode
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 KERNEL_HANDLE = 0xFFFF_FFFF_8000_0000
 CURRENT_PROCESS, CURRENT_THREAD = 0xFFFF_FFFF_FFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFE
@@ -51,7 +51,7 @@ class Handle:
 class ObjectManager:
     """Handles of all processes, and reference counts."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self._handles: dict[int, Handle] = {}
         self._next_user = count(0x40, 4)

@@ -1,0 +1,369 @@
+"""The executive: what every part of the kernel stands on; it knows of no device, file, filter or program.
+
+It runs unmodified x64 images in virtual time, on `processors` logical processors of which one moves at a time. The
+same seed gives the same run, bit for bit (`trace.digest`). The rooms behind it: machine/ (processor, memory, images,
+threads and time), ntos/ (managers) and verifier/. `Kernel` (windows/kernel.py) puts I/O, filters and programs on it;
+managers take an `Executive`, the functions that drivers import take a `Kernel`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from random import Random
+from typing import TYPE_CHECKING, Any, Never
+
+from harness.nt import BugCheck, Irql
+from harness.reference.machine.cpu.emulator import Emulator
+from harness.reference.machine.cpu.seh.dispatch import ExceptionDispatcher
+from harness.reference.machine.cpu.traps import Traps
+from harness.reference.machine.cpu.watchdog import watching
+from harness.reference.machine.loader.binding import ExportBinder, MissingExport
+from harness.reference.machine.loader.exports import Export
+from harness.reference.machine.loader.images import Image, ImageTable
+from harness.reference.machine.loader.loader import Loader
+from harness.reference.machine.memory.heap import KernelStacks, SystemHeap
+from harness.reference.machine.memory.layout import SYSTEM_MAPPINGS, is_user
+from harness.reference.machine.memory.memory import Memory
+from harness.reference.machine.memory.pagetables import PageTables
+from harness.reference.machine.scheduler.dispatcher import Dispatcher, Event
+from harness.reference.machine.scheduler.engine import Engine
+from harness.reference.machine.scheduler.lock_table import LockTable
+from harness.reference.machine.scheduler.processes import ProcessTable
+from harness.reference.machine.scheduler.processor import Processor, QueuedDpc
+from harness.reference.machine.scheduler.scheduler import Scheduler
+from harness.reference.machine.scheduler.spinlocks import SpinLocks
+from harness.reference.machine.scheduler.thread import Execution, Process, Thread
+from harness.reference.machine.scheduler.timers import Clock, Timer
+from harness.reference.machine.scheduler.workers import WorkerQueues
+from harness.reference.machine.trace import Trace
+from harness.reference.windows.mutants import known_mutants
+from harness.reference.windows.ntos.cm.registry import Registry
+from harness.reference.windows.ntos.ex.pool import Pool
+from harness.reference.windows.ntos.ke.shared_data import DataExports, SharedData
+from harness.reference.windows.ntos.ob.objects import Handle, Object, ObjectManager
+from harness.reference.windows.policy import Policy
+from harness.reference.windows.verifier.blame import Blame
+from harness.reference.windows.verifier.faults import Faults
+from harness.reference.windows.verifier.findings import Verifier
+from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop, KernelStop
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.windows.ntos.ke.timer_exports import SetTimer
+
+
+class Executive:
+    """A machine and the managers of ntoskrnl that need nothing but it."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        processors: int = 2,
+        mutants: Iterable[str] = (),
+        policy: Mapping[str, str] | None = None,
+        memory_mib: int = 192,
+    ) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.mutants = known_mutants(mutants)
+        self.policy = Policy(policy)
+        self.clock = Clock()
+        self.stop: KernelStop | None = None
+        """How the machine ended; once set, every use raises it again."""
+        self.log: list[str] = []
+        """What drivers printed with DbgPrint."""
+        self.verifier = Verifier(lambda: self.clock.now, lambda: self.irql)
+
+        self.memory = Memory(PageTables(memory_mib << 20))
+        self.images = ImageTable()
+        self.pool = Pool(self.memory, self.images.describe)
+        self.heap = SystemHeap(self.memory)
+        self.stacks = KernelStacks(self.memory)
+        self.shared_data = SharedData(self.memory, processors)
+        self.exports = ExportBinder(self.memory)
+        self.loader = Loader(self)
+        self.registry = Registry()
+        self.objects = ObjectManager(self)
+
+        self.processors = [Processor(self.memory, number) for number in range(processors)]
+        self.processes = ProcessTable(self)
+        self.scheduler = Scheduler(self, self.processors, self.clock, Random(self.random.getrandbits(64)))
+        self.emulator = Emulator(self.memory.tables)
+        self.traps = Traps(self, self.emulator)
+        self.faults = Faults(self)
+        self.blame = Blame(self)
+        self.seh = ExceptionDispatcher(self, self.emulator)
+        self.engine = Engine(self, self.emulator, self.traps, self.scheduler, self.seh)
+        self.scheduler.engine = self.engine
+        self.scheduler.traps = self.traps
+        self.traps.irql_offset = self.processor.irql_offset
+        for processor in self.processors:
+            processor.idle_thread = self.processes.make_idle_thread(processor)
+            processor.show_thread()
+        self.spin_locks = SpinLocks(self)
+        self.locks = LockTable(self)
+        self.kernel_timers: dict[int, SetTimer] = {}
+        """KTIMERs that are set, by address."""
+        self.kernel_mutexes: set[int] = set()
+        """KMUTEXes that were initialized, by address."""
+        self.rundown_waiters: dict[int, Event] = {}
+        self.locked_mdls: dict[int, str | None] = {}
+        """MDLs whose pages are locked, and by which driver."""
+        self.next_system_mapping = SYSTEM_MAPPINGS
+        self.notify_routines: dict[str, list[int]] = {}
+        """Process, thread and image notify routines that drivers registered."""
+        self.print_callbacks: list[int] = []
+        """What DbgSetDebugPrintCallback was given."""
+        self.printing: set[int] = set()
+        """The processors that are in one of them."""
+        self.pager: Callable[[int], KernelCode | None] | None = None
+        """Asked at a page fault: code that brings the page in, or None if the address is nobody's."""
+        self.close_hooks: dict[str, Callable[[Handle], int | KernelCode]] = {}
+        """How a handle to a type of object is closed, where that is more than forgetting it."""
+        self.object_names: dict[str, Callable[[Object], str]] = {}
+        """ObQueryNameString, by type of object."""
+        self.workers = WorkerQueues(self)
+        self.data = DataExports(self)
+        self.trace = Trace(lambda: self.clock.now, lambda: self.current.id, lambda: self.traps.mixed)
+
+    # -- threads and time
+
+    @property
+    def current(self) -> Thread:
+        """The current thread: id, name, process, kthread (guest address), processor."""
+        return self.processor.current
+
+    @property
+    def processor(self) -> Processor:
+        """The processor that runs now: number, irql, kpcr."""
+        return self.scheduler.current_processor
+
+    @property
+    def irql(self) -> int:
+        """IRQL of the current processor."""
+        return self.processor.irql
+
+    @property
+    def now(self) -> int:
+        """Virtual time since boot, in 100 ns."""
+        return self.clock.now
+
+    def spawn(
+        self, code: "KernelCode", name: str, *, process: Process | None = None, start: int = 0, priority: int = 8
+    ) -> Thread:
+        """Make a thread that runs `code` and put it into the ready queue."""
+        self._check()
+        thread = self.processes.make_thread(code, name, process or self.processes.system, start, priority)
+        self.scheduler.add(thread)
+        return thread
+
+    def create_process(self, name: str) -> Process:
+        """Make a process: id, name, eprocess (guest address)."""
+        return self.processes.create(name)
+
+    def queue_worker(self, code: "KernelCode", *, queue: int = 1) -> None:
+        """Have a system worker thread run `code`; `queue` is a WORK_QUEUE_TYPE."""
+        self.workers.queue(code, queue)
+
+    def queue_dpc(self, routine: "Callable[[], KernelCode]", processor: Processor | None = None) -> None:
+        """Run `routine()` at DISPATCH_LEVEL on `processor` (the current one), in whatever thread is there."""
+        self.scheduler.queue_dpc(QueuedDpc(routine), processor or self.processor)
+
+    def timer(self, after: int, function: Callable[[], None], period: int = 0) -> Timer:
+        """Call `function` in `after` * 100 ns (and every `period`), in no particular thread; `.cancel()` it."""
+        return self.clock.add(after, function, period)
+
+    def signal(self, item: Dispatcher) -> None:
+        """Wake who waits for an object; a Python Event is set first."""
+        if isinstance(item, Event):
+            item.state = True
+        self.scheduler.signal(item)
+
+    def raise_irql(self, irql: int) -> int:
+        """KeRaiseIrql on the current processor; the old IRQL."""
+        old = self.processor.irql
+        if irql < old:
+            self.bugcheck(
+                BugCheck.IRQL_NOT_GREATER_OR_EQUAL, old, irql, message=f"IRQL {old} is raised to {irql}, which is lower"
+            )
+        self.set_irql(irql)
+        return old
+
+    def lower_irql(self, irql: int) -> None:
+        """KeLowerIrql on the current processor."""
+        old = self.processor.irql
+        if irql > old:
+            self.bugcheck(
+                BugCheck.IRQL_NOT_LESS_OR_EQUAL, old, irql, message=f"IRQL {old} is lowered to {irql}, which is higher"
+            )
+        self.set_irql(irql)
+
+    def set_irql(self, irql: int) -> None:
+        """Set the current processor's IRQL: what IRQL takes away or gives back follows."""
+        processor = self.processor
+        before, processor.irql = processor.irql, irql
+        if (before < Irql.DISPATCH) is not (irql < Irql.DISPATCH):
+            self.memory.set_resident(irql < Irql.DISPATCH)
+            if irql < Irql.DISPATCH:
+                self.scheduler.irql_lowered(processor)
+
+    def set_affinity(self, thread: Thread, mask: int) -> None:
+        """Restrict a thread to some processors; the current one moves as soon as its export returns."""
+        thread.affinity = mask
+        self.traps.attention = True
+
+    def update_shared_data(self) -> None:
+        """Bring the clocks in KUSER_SHARED_DATA up to date."""
+        self.shared_data.update(self.clock.now)
+
+    # -- running
+
+    def run_until(self, thread: Thread, *, deadline: int | None = None) -> Any:
+        """Run until `thread` has ended; its result. Raises BugCheckStop or HangStop."""
+        self._run(lambda: thread.ended, deadline)
+        return thread.result
+
+    def run_while(self, condition: Callable[[], bool]) -> None:
+        """Run as long as `condition()` holds. Raises BugCheckStop or HangStop."""
+        self._run(lambda: not condition(), None)
+
+    def run(self, code: "KernelCode", name: str = "system", *, process: Process | None = None) -> Any:
+        """Spawn a thread for `code` and run until it has ended; its result."""
+        return self.run_until(self.spawn(code, name, process=process))
+
+    def settle(self) -> None:
+        """Run what can run without letting time jump to a timer."""
+        self._check()
+        with self._stopping(), watching(self.emulator):
+            self.scheduler.settle()
+
+    def _run(self, done: Callable[[], bool], deadline: int | None) -> None:
+        self._check()
+        with self._stopping(), watching(self.emulator):
+            self.scheduler.run(done, deadline=deadline)
+
+    def _check(self) -> None:
+        if self.stop is not None:
+            raise self.stop
+
+    def _stopping(self) -> "_KeepStop":
+        return _KeepStop(self)
+
+    # -- verdicts
+
+    def mutant(self, name: str) -> bool:
+        """Whether the deliberate break `name` is on."""
+        return name in self.mutants
+
+    def bugcheck(
+        self,
+        code: BugCheck,
+        *parameters: int,
+        message: str = "",
+        rule: str | None = None,
+        driver: str | None = None,
+    ) -> Never:
+        """Stop the machine. Without `driver` the nearest driver on the current stack is named."""
+        raise self.bugcheck_stop(code, *parameters, message=message, rule=rule, driver=driver)
+
+    def bugcheck_stop(
+        self,
+        code: BugCheck,
+        *parameters: int,
+        message: str = "",
+        rule: str | None = None,
+        driver: str | None = None,
+        location: str | None = None,
+        kind: BugCheckKind = BugCheckKind.DRIVER,
+    ) -> BugCheckStop:
+        """The same, to be raised by the caller."""
+        p1, p2, p3, p4 = (*parameters, 0, 0, 0, 0)[:4]
+        where = self.blame.current()
+        if kind is not BugCheckKind.KERNEL_FAULT:
+            driver = driver or where.driver
+        return BugCheckStop(
+            code, (p1, p2, p3, p4), message, driver=driver, rule=rule, kind=kind, location=location or where.location
+        )
+
+    def kernel_fault(self, error: BaseException, export: str) -> KernelStop:
+        """The kernel itself failed: a fault of ours, not of a driver."""
+        if isinstance(error, KernelStop):
+            return error
+        return self.bugcheck_stop(
+            BugCheck.FLTMGR_FILE_SYSTEM,
+            message=f"the reference kernel failed{f' in {export}' if export else ''}: {type(error).__name__}: {error}",
+            kind=BugCheckKind.KERNEL_FAULT,
+        )
+
+    def missing_export(self, entry: MissingExport) -> Never:
+        """A driver called what Windows exports and we do not implement."""
+        raise self.bugcheck_stop(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION,
+            message=f"{entry.module}!{entry.name} was called, which the reference kernel does not implement",
+            kind=BugCheckKind.MISSING_EXPORT,
+        )
+
+    def above_irql(self, entry: Export | MissingExport) -> Never:
+        """An export was called above the highest IRQL it may be called at."""
+        text = f"{entry.name} was called at IRQL {self.irql}; the highest it may be called at is {entry.max_irql}"
+        self.verifier.report(None, self.blame.current().driver, text)
+        self.bugcheck(BugCheck.IRQL_NOT_LESS_OR_EQUAL, 0, self.irql, message=text)
+
+    def unhandled_exception(self, code: int, address: int, parameters: tuple[int, ...]) -> BugCheckStop:
+        """Nobody handled an exception in kernel mode."""
+        thread = self.current
+        check = BugCheck.SYSTEM_SERVICE_EXCEPTION
+        if self.irql >= Irql.DISPATCH:
+            check = BugCheck.KMODE_EXCEPTION_NOT_HANDLED
+        elif thread.system:
+            check = BugCheck.SYSTEM_THREAD_EXCEPTION_NOT_HANDLED
+        image = self.images.at(address)
+        what = self.blame.exception_text(code, parameters)
+        return self.bugcheck_stop(
+            check,
+            code,
+            address,
+            *parameters[:2],
+            message=f"{what} at {self.images.describe(address)}, handled by nobody",
+            driver=image.name if image is not None else None,
+            location=image.describe(address) if image is not None else None,
+        )
+
+    # -- called by the scheduler
+
+    def thread_ended(self, thread: Thread) -> None:
+        """A thread is gone: its stack is free, and what it held is reported."""
+        self.processes.thread_ended(thread)
+
+    def thread_ended_at_irql(self, thread: Thread, irql: int) -> None:
+        """A thread ended at raised IRQL."""
+        self.bugcheck(BugCheck.IRQL_UNEXPECTED_VALUE, irql, message=f"{thread.describe()} ended at IRQL {irql}")
+
+    def location_in(self, execution: Execution) -> str | None:
+        """Where an execution stands: the nearest guest code on its stack."""
+        return self.blame.in_execution(execution).location
+
+    def describe_address(self, address: int) -> str:
+        """An address in the words of a report: pool block, image, stack, or nothing known."""
+        return self.blame.describe_address(address)
+
+    def load_image(self, name: str, data: bytes, *, user: bool = False) -> Image:
+        """Load an image file without running anything of it. Raises LoadError."""
+        return self.loader.load(name, data, user=user)
+
+    def is_user(self, address: int) -> bool:
+        """Whether an address is in the user half."""
+        return is_user(address)
+
+
+class _KeepStop:
+    """Keeps the first stop of a kernel."""
+
+    def __init__(self, executive: Executive) -> None:
+        self._executive = executive
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KernelStop):
+            self._executive.stop = error
