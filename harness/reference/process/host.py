@@ -18,12 +18,13 @@ from typing import Any, NoReturn, TextIO
 
 from harness.nt import BugCheck, NtStatus, bugcheck_name, status_name
 from harness.reference.machine.loader.loader import LoadError
+from harness.reference.machine.stop import MachineStop
 from harness.reference.windows.fltmgr import attachment, filter_services
 from harness.reference.windows.fltmgr.filter_services import Service
 from harness.reference.windows.fltmgr.filters import Filter, Instance
 from harness.reference.windows.io.volumes import Volume
 from harness.reference.windows.kernel import Kernel
-from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop, KernelStop
+from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
 
 VOLUME_NAME = "V:"
 GRACE_TICKS = 10_000_000
@@ -67,14 +68,14 @@ class Host:
             return {"ok": False, "message": f"there is no operation {request.get('op')!r}"}
         try:
             return {"ok": True, "result": operation(**arguments)}
-        except KernelStop as stop:
+        except MachineStop as stop:
             return self._stopped(stop)
         except RefusedError as refused:
             return {"ok": False, "ntstatus": refused.status, "message": str(refused)}
         except (OSError, TypeError) as error:
             return {"ok": False, "ntstatus": int(NtStatus.UNSUCCESSFUL), "message": f"{type(error).__name__}: {error}"}
 
-    def _stopped(self, stop: KernelStop) -> dict[str, Any]:
+    def _stopped(self, stop: MachineStop) -> dict[str, Any]:
         kind = "bugcheck" if isinstance(stop, BugCheckStop) else "hang"
         answer = {"ok": False, kind: stop.as_json(), "message": str(stop), **self._evidence()}
         if isinstance(stop, BugCheckStop) and stop.kind is BugCheckKind.KERNEL_FAULT:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.reference.windows.verifier.stop import BugCheckStop, HangKind, HangStop
+from harness.reference.machine.stop import HangKind, HangStop
+from harness.reference.windows.verifier.stop import BugCheckStop
 
 DRIVER = """
 static ERESOURCE Resource;

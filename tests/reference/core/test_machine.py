@@ -3,7 +3,8 @@
 import pytest
 
 from harness.nt import BugCheck
-from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop, HangKind, HangStop
+from harness.reference.machine.stop import HangKind, HangStop
+from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
 
 DRIVER = """
 static KEVENT Never;

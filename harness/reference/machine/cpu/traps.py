@@ -18,8 +18,14 @@ from harness.reference.machine.loader.patches import RANDOM, READ_IRQL, WRITE_IR
 from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE
 
 if TYPE_CHECKING:
+    from random import Random
+
+    from harness.reference.machine.loader.binding import ExportBinder
+    from harness.reference.machine.memory.memory import Memory
+    from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
-    from harness.reference.windows.ntos.executive import Executive
+    from harness.reference.machine.scheduler.timers import Clock
+    from harness.reference.machine.supervisor import Supervisor
 
 _HEAD = Struct("<QI")  # rsp, index
 _U64 = Struct("<Q")
@@ -85,21 +91,33 @@ GuestEvent = Returned | Suspended | Interrupted | Raised | Faulted | Failed
 class Traps:
     """The hooks of the emulator."""
 
-    def __init__(self, kernel: "Executive", emulator: Emulator) -> None:
-        self._kernel = kernel
+    def __init__(
+        self,
+        memory: "Memory",
+        emulator: Emulator,
+        exports: "ExportBinder",
+        clock: "Clock",
+        random: "Random",
+        supervisor: "Supervisor",
+    ) -> None:
+        self._memory = memory
         self._emulator = emulator
-        self._tables = kernel.memory.tables
-        self._ram = kernel.memory.ram
-        kernel.memory.map(CALL_PAGE, PAGE_SIZE)
-        (self.page,) = kernel.memory.frames(CALL_PAGE, PAGE_SIZE)
-        self._table = kernel.exports.table
-        self._clock = kernel.clock
+        self._random = random
+        self._supervisor = supervisor
+        """Also what exports get as their first argument."""
+        self._tables = memory.tables
+        self._ram = memory.ram
+        memory.map(CALL_PAGE, PAGE_SIZE)
+        (self.page,) = memory.frames(CALL_PAGE, PAGE_SIZE)
+        self._table = exports.table
+        self._clock = clock
         self.event: GuestEvent | None = None
         self.stack_pointer = 0
         """rsp at the entry of the export that runs now; 0 when none does."""
         self.export: Export | MissingExport | None = None
-        self.irql_offset = 0
+        self._irql_offset = 0
         """Where the current processor's IRQL is in RAM."""
+        self._processor_number = 0
         self.attention = False
         """The processor is wanted: leave the guest after the current export."""
         self.until_preemption = 1 << 60
@@ -108,6 +126,11 @@ class Traps:
         self.mixed = 0
         """A running hash over all import calls: part of the trace's digest."""
         emulator.set_hooks(self)
+
+    def select(self, processor: "Processor") -> None:
+        """This processor runs now."""
+        self._irql_offset = processor.irql_offset
+        self._processor_number = processor.number
 
     # -- import calls
 
@@ -125,10 +148,10 @@ class Traps:
         self.stack_pointer = stack_pointer
         self.export = entry
         try:
-            if self._ram[self.irql_offset] > entry.max_irql:
-                self._kernel.above_irql(entry)
+            if self._ram[self._irql_offset] > entry.max_irql:
+                self._supervisor.above_irql(entry)
             if entry.simple:
-                result = entry.function(self._kernel, *entry.registers.unpack_from(self._ram, self.page))
+                result = entry.function(self._supervisor, *entry.registers.unpack_from(self._ram, self.page))
             else:
                 result = self._invoke(entry, stack_pointer)
         except GuestException as exception:
@@ -152,19 +175,17 @@ class Traps:
 
     def _invoke(self, entry: Export | MissingExport, stack_pointer: int) -> object:
         if isinstance(entry, MissingExport):
-            self._kernel.missing_export(entry)
+            self._supervisor.missing_export(entry)
         arguments = entry.registers.unpack_from(self._ram, self.page)
         if entry.stack is not None:
-            arguments += entry.stack.unpack(
-                self._kernel.memory.read(stack_pointer + _STACK_ARGUMENTS, entry.stack.size)
-            )
+            arguments += entry.stack.unpack(self._memory.read(stack_pointer + _STACK_ARGUMENTS, entry.stack.size))
         if entry.variadic:
-            return entry.function(self._kernel, *arguments, self._variadic(entry.parameters, stack_pointer))
-        return entry.function(self._kernel, *arguments)
+            return entry.function(self._supervisor, *arguments, self._variadic(entry.parameters, stack_pointer))
+        return entry.function(self._supervisor, *arguments)
 
     def _variadic(self, first: int, stack_pointer: int) -> Variadic:
         registers = Struct("<4Q").unpack_from(self._ram, self.page)
-        memory = self._kernel.memory
+        memory = self._memory
 
         def fetch(index: int) -> int:
             if index < len(registers):
@@ -181,13 +202,13 @@ class Traps:
 
     def on_interrupt(self, vector: int) -> None:
         if vector & 0xF0 == READ_IRQL:
-            self._emulator.write_register(vector & 15, self._ram[self.irql_offset])
+            self._emulator.write_register(vector & 15, self._ram[self._irql_offset])
         elif vector & 0xF0 == WRITE_IRQL:
-            self._kernel.set_irql(self._emulator.read_register(vector & 15) & 15)
+            self._supervisor.set_irql(self._emulator.read_register(vector & 15) & 15)
             if self._tables.dirty:
                 self._emulator.flush_tlb()
         elif vector & 0xF0 == RANDOM:
-            self._emulator.write_register(vector & 15, self._kernel.random.getrandbits(64))
+            self._emulator.write_register(vector & 15, self._random.getrandbits(64))
             self._emulator.set_carry()
         else:
             self._fault(vector)
@@ -208,7 +229,7 @@ class Traps:
         if leaf == 0:
             return 1, *_text("GenuineIntel", 0, 8, 4)  # type: ignore[return-value]
         if leaf == 1:
-            return 0x000006F0, self._kernel.processor.number << 24, 0x00802201, 0x078BFBFF
+            return 0x000006F0, self._processor_number << 24, 0x00802201, 0x078BFBFF
         if leaf == 0x8000_0000:
             return 0x8000_0001, 0, 0, 0
         if leaf == 0x8000_0001:

@@ -15,7 +15,9 @@ from harness.reference.machine.loader.pe import DIRECTORY_EXCEPTION, InvalidImag
 from harness.reference.machine.memory.layout import IMAGE_ALIGNMENT, IMAGES, PAGE_SIZE, USER_IMAGES, page_align
 
 if TYPE_CHECKING:
-    from harness.reference.windows.ntos.executive import Executive
+    from harness.reference.machine.loader.binding import ExportBinder
+    from harness.reference.machine.loader.images import ImageTable
+    from harness.reference.machine.memory.memory import Memory
 
 _U64 = Struct("<Q")
 SUBSYSTEM_NATIVE = 1
@@ -51,8 +53,12 @@ class Loader:
     then. Drivers never do, so that calls into unloaded code can be named.
     """
 
-    def __init__(self, kernel: "Executive") -> None:
-        self._kernel = kernel
+    def __init__(self, memory: "Memory", images: "ImageTable", exports: "ExportBinder", *, pageable: bool) -> None:
+        self._memory = memory
+        self._images = images
+        self._exports = exports
+        self._pageable = pageable
+        """Whether pageable sections of drivers go away at raised IRQL."""
         self._next = {False: IMAGES, True: USER_IMAGES}
         self._cookies = count(1)
         self._programs: dict[bytes, _KeptProgram] = {}
@@ -91,7 +97,7 @@ class Loader:
                 NtStatus.INVALID_IMAGE_FORMAT, f"{name} is no image that can be loaded: {problem}"
             ) from None
         self._map(image, content)
-        self._kernel.images.add(image)
+        self._images.add(image)
         if user and kept is None:
             self._programs[digest] = _KeptProgram(image, bytes(content), self._frames_of(image))
         return image
@@ -100,13 +106,13 @@ class Loader:
         """Map a program that was unloaded, as fresh as from its file."""
         kept.in_use = True
         kept.image.unloaded = False
-        self._kernel.images.unloaded.remove(kept.image)
+        self._images.unloaded.remove(kept.image)
         self._map(kept.image, bytearray(kept.content), kept.frames)
-        self._kernel.images.add(kept.image)
+        self._images.add(kept.image)
         return kept.image
 
     def _frames_of(self, image: Image) -> dict[int, list[int]]:
-        memory = self._kernel.memory
+        memory = self._memory
         ranges = [(image.base, PAGE_SIZE), *((image.base + s.address, s.size) for s in image.sections)]
         return {start: memory.frames(start, size) for start, size in ranges}
 
@@ -124,7 +130,7 @@ class Loader:
 
     def _bind(self, file: PortableExecutable, content: bytearray, name: str) -> None:
         for imported in file.imports():
-            address = self._kernel.exports.resolve(imported.module, imported.name)
+            address = self._exports.resolve(imported.module, imported.name)
             if address is None:
                 raise LoadError(
                     NtStatus.DRIVER_ENTRYPOINT_NOT_FOUND,
@@ -135,7 +141,7 @@ class Loader:
     def _fill_in(self, file: PortableExecutable, content: bytearray, base: int) -> None:
         """The security cookie and the pointers of control flow guard."""
         config = file.load_config()
-        thunks = self._kernel.exports.guard_thunks
+        thunks = self._exports.guard_thunks
 
         def put(pointer: int, value: int) -> None:
             # The load configuration's own pointers have been relocated already.
@@ -159,8 +165,8 @@ class Loader:
 
     def _map(self, image: Image, content: bytearray, frames: Mapping[int, Sequence[int]] = _NO_FRAMES) -> None:
         """Headers read-only, each section as it asks for; PAGE sections go away at raised IRQL."""
-        memory = self._kernel.memory
-        pageable = self._kernel.policy["pageable"] == "enforce" and not image.user
+        memory = self._memory
+        pageable = self._pageable and not image.user
         content.extend(bytes(image.size - len(content)))
         memory.map(image.base, PAGE_SIZE, user=image.user, writable=False, frames=frames.get(image.base))
         memory.patch_page(image.base, content[:PAGE_SIZE])
@@ -184,12 +190,12 @@ class Loader:
         for section in image.sections:
             if section.discardable and section.name not in (".reloc", ".pdata", ".xdata"):
                 start = image.base + section.address
-                self._kernel.memory.unmap(start, section.size)
+                self._memory.unmap(start, section.size)
                 image.discarded.append((start, start + page_align(section.size)))
 
     def unload(self, image: Image) -> None:
         """Unmap an image. Its addresses are not used again, so that calls into it can be named."""
-        memory = self._kernel.memory
+        memory = self._memory
         kept = next((program for program in self._programs.values() if program.image is image), None)
         if kept is not None:
             kept.in_use = False
@@ -198,7 +204,7 @@ class Loader:
             start = image.base + section.address
             if not any(begin <= start < end for begin, end in image.discarded):
                 memory.unmap(start, section.size, keep_frames=kept is not None)
-        self._kernel.images.remove(image)
+        self._images.remove(image)
 
 
 def _require_driver(file: PortableExecutable) -> None:

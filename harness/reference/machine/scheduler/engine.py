@@ -8,7 +8,6 @@ from enum import Enum
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from harness.nt import BugCheck
 from harness.reference.machine.cpu.code import ENTER, ENTER_STACK_POINTER, RESULT
 from harness.reference.machine.cpu.emulator import RIP, RSP, Emulator, MachineState
 from harness.reference.machine.cpu.exceptions import GuestException, PageFault
@@ -18,14 +17,17 @@ from harness.reference.machine.memory.layout import is_user
 from harness.reference.machine.scheduler.processor import Spin as SpinState
 from harness.reference.machine.scheduler.requests import Call, Delay, EndThread, Resume, Spin, Throw, Wait, Yield
 from harness.reference.machine.scheduler.thread import Execution, Frame, ResumeAt, ReturnTo
-from harness.reference.windows.verifier.stop import HangKind, HangStop, KernelStop
+from harness.reference.machine.stop import HangKind, HangStop, MachineStop
 
 if TYPE_CHECKING:
     from harness.reference.machine.cpu.seh.dispatch import ExceptionDispatcher
+    from harness.reference.machine.loader.binding import ExportBinder
+    from harness.reference.machine.loader.images import ImageTable
+    from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.machine.scheduler.scheduler import Scheduler
-    from harness.reference.windows.ntos.executive import Executive
+    from harness.reference.machine.supervisor import Supervisor
 
 _ENTER = Struct("<6Q")
 _RETURN = Struct("<QQ")
@@ -51,18 +53,26 @@ class Engine:
     """Runs executions on the emulator."""
 
     def __init__(
-        self, kernel: "Executive", emulator: Emulator, traps: Traps, scheduler: "Scheduler", seh: "ExceptionDispatcher"
+        self,
+        memory: "Memory",
+        emulator: Emulator,
+        traps: Traps,
+        scheduler: "Scheduler",
+        seh: "ExceptionDispatcher",
+        images: "ImageTable",
+        exports: "ExportBinder",
+        supervisor: "Supervisor",
     ) -> None:
-        self._kernel = kernel
-        self._memory = kernel.memory
+        self._memory = memory
+        self._images = images
+        self._supervisor = supervisor
         self._emulator = emulator
         self._traps = traps
         self._scheduler = scheduler
         self._seh = seh
-        self._ram = kernel.memory.ram
+        self._ram = memory.ram
         self._page = traps.page
-        binder = kernel.exports
-        self._enter, self._leave, self._resume = binder.enter, binder.leave, binder.resume
+        self._enter, self._leave, self._resume = exports.enter, exports.leave, exports.resume
         self._owner: Execution | None = None
         """Whose registers the processor holds."""
         self.execution: Execution | None = None
@@ -106,10 +116,10 @@ class Engine:
         except GuestException as exception:
             self._raise(execution, exception)
             return None
-        except KernelStop:
+        except MachineStop:
             raise
         except Exception as error:
-            raise self._kernel.kernel_fault(error, frame.export) from error
+            raise self._supervisor.kernel_fault(error, frame.export) from error
         execution.send = None
         return self._do(execution, frame, request)
 
@@ -144,7 +154,7 @@ class Engine:
         if kind is EndThread:
             assert isinstance(request, EndThread)
             return self._end(execution, request.status)
-        raise self._kernel.kernel_fault(TypeError(f"{request!r} is no request"), frame.export)
+        raise self._supervisor.kernel_fault(TypeError(f"{request!r} is no request"), frame.export)
 
     def _end(self, execution: Execution, status: int) -> Outcome:
         """End a thread wherever it is."""
@@ -169,9 +179,7 @@ class Engine:
             if request.timeout == 0:
                 execution.send = self._scheduler.poll(self._processor.current, request)
                 return None
-            raise self._kernel.bugcheck_stop(
-                BugCheck.IRQL_NOT_LESS_OR_EQUAL, message=f"a DPC waits for {self._scheduler.describe(request)}"
-            )
+            raise self._supervisor.wait_refused(self._scheduler.describe(request), self._processor.irql, in_dpc=True)
         answer = self._scheduler.begin_wait(thread, request)
         if answer is None:
             return Outcome.WAITING
@@ -182,14 +190,14 @@ class Engine:
         """A Python frame raised into its guest caller; into the Python frame below if there is none."""
         frame = execution.frames.pop()
         if frame.stack_pointer == 0:
-            raise self._kernel.unhandled_exception(exception.status, 0, exception.parameters)
+            raise self._supervisor.unhandled_exception(exception.status, 0, exception.parameters)
         self._take_registers(execution)
         self._raise_at_call(execution, exception, frame.stack_pointer, frame.export)
 
     def _raise_at_call(self, execution: Execution, exception: GuestException, stack_pointer: int, export: str) -> None:
         """Raise in the guest code that called the export now running."""
         if isinstance(exception, PageFault):
-            self._kernel.faults.check_pointer(exception, export)
+            self._supervisor.check_pointer(exception, export)
         registers = self._seh.registers_at_call(stack_pointer)
         self._push_exception(execution, registers, exception.status, exception.parameters)
 
@@ -199,7 +207,7 @@ class Engine:
         try:
             code, fault, stack_pointer = self._seh.begin(registers, status, parameters)
         except PageFault as problem:
-            raise self._kernel.faults.stack_overflow(problem.address) from None
+            raise self._supervisor.stack_overflow(problem.address) from None
         execution.frames.append(Frame(code, stack_pointer, "an exception", fault=fault))
         execution.send = None
 
@@ -219,7 +227,7 @@ class Engine:
             for index, argument in enumerate(arguments[4:]):
                 self._memory.write(stack_pointer + _SHADOW_SPACE + 8 * index, _U64.pack(argument & _M64))
         except GuestException:
-            raise self._kernel.faults.stack_overflow(stack_pointer) from None
+            raise self._supervisor.stack_overflow(stack_pointer) from None
         _ENTER.pack_into(self._ram, self._page + ENTER, *first, stack_pointer - 8, function)
         self._take_registers(execution)
         return self._run_guest(execution, self._enter, user=user)
@@ -284,7 +292,7 @@ class Engine:
         thread = self._processor.thread
         if user and thread is not None and thread.terminating and execution is thread.execution:
             return self._end(execution, thread.exit_status)
-        self._emulator.set_gs(execution.teb if user else self._processor.kpcr)
+        self._emulator.set_gs(execution.teb if user else self._processor.control)
         traps.event = None
         self._emulator.run(address)
         event: GuestEvent | None = traps.event
@@ -308,19 +316,19 @@ class Engine:
             return None
         if isinstance(event, Faulted):
             state = self._emulator.recover()
-            if event.vector == _PAGE_FAULT and self._kernel.pager is not None:
-                code = self._kernel.pager(state.fault_address)
+            if event.vector == _PAGE_FAULT:
+                code = self._supervisor.page_in(state.fault_address)
                 if code is not None:
                     handling = self._page_in(execution, code, state)
                     execution.frames.append(Frame(handling, state.general[RSP], "page fault"))
                     execution.send = None
                     return None
-            status, parameters = self._kernel.faults.classify(event.vector, state)
+            status, parameters = self._supervisor.classify_fault(event.vector, state)
             self._push_exception(execution, Registers(state.general, state.vectors), status, parameters)
             return None
-        if isinstance(event.error, KernelStop):
+        if isinstance(event.error, MachineStop):
             raise event.error
-        raise self._kernel.kernel_fault(event.error, event.export) from event.error
+        raise self._supervisor.kernel_fault(event.error, event.export) from event.error
 
     def _page_in(self, execution: Execution, code: "KernelCode", state: MachineState) -> "KernelCode":
         """Bring a page in, then run the instruction again; if that fails, the instruction raises."""
@@ -352,10 +360,10 @@ class Engine:
         if self._scheduler.others_can_run(self._processor) and execution.stalls < 100:
             execution.continuation = ResumeAt(address)
             return Outcome.INTERRUPTED
-        image = self._kernel.images.at(address)
+        image = self._images.at(address)
         raise HangStop(
             HangKind.RUNAWAY,
-            f"guest code at {self._kernel.images.describe(address)} runs for ever: more than {RUNAWAY_INSTRUCTIONS:,}"
+            f"guest code at {self._images.describe(address)} runs for ever: more than {RUNAWAY_INSTRUCTIONS:,}"
             " instructions without a call",
             driver=image.name if image is not None else None,
         )

@@ -5,11 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, PROCESSOR_CONTROL, PROCESSOR_CONTROL_STRIDE
-from harness.reference.windows.ntos.ke.offsets import KPCR
-
 if TYPE_CHECKING:
-    from harness.reference.machine.memory.memory import Memory
+    from mmap import mmap
+
     from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.machine.scheduler.thread import Execution, Thread
 
@@ -33,18 +31,22 @@ class Spin:
 class Processor:
     """One logical processor."""
 
-    def __init__(self, memory: "Memory", number: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        control: int,
+        ram: "mmap",
+        irql_offset: int,
+        on_switch: "Callable[[Thread], None]",
+    ) -> None:
         self.number = number
-        self.kpcr = PROCESSOR_CONTROL + number * PROCESSOR_CONTROL_STRIDE
-        memory.map(self.kpcr, KPCR.SIZE)
-        memory.write_u64(self.kpcr + KPCR.SELF, self.kpcr)
-        memory.write_u64(self.kpcr + KPCR.CURRENT_PRCB, self.kpcr + 0x180)
-        memory.write_u32(self.kpcr + KPCR.NUMBER, number)
-        (frame,) = memory.frames(self.kpcr, PAGE_SIZE)
-        self._ram = memory.ram
-        self.irql_offset = frame + KPCR.IRQL
+        self.control = control
+        """Guest address of its control region, which gs points to in kernel mode."""
+        self._ram = ram
+        self.irql_offset = irql_offset
         """Where the IRQL is in RAM: the guest's copy is the only one."""
-        self._memory = memory
+        self._on_switch = on_switch
+        """Called when another thread is current: guest code reads it in the control region."""
         self.idle_thread: Thread
         self.thread: Thread | None = None
         """The thread that owns the processor; None when it is idle."""
@@ -76,15 +78,11 @@ class Processor:
         return self.thread.execution if self.thread is not None else None
 
     def show_thread(self) -> None:
-        """Bring gs:[188h] up to date."""
+        """Bring the control region up to date."""
         current = self.current
         if current is not self._shown:
             self._shown = current
-            self._memory.write_u64(self.kpcr + KPCR.CURRENT_THREAD, current.kthread)
+            self._on_switch(current)
 
     def __repr__(self) -> str:
         return f"<Processor {self.number} at IRQL {self.irql}>"
-
-
-assert KPCR.SIZE <= PROCESSOR_CONTROL_STRIDE
-assert KPCR.IRQL < 1 << PAGE_SHIFT

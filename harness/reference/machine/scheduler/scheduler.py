@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from harness.nt import BugCheck, Irql, NtStatus
+from harness.nt import Irql, NtStatus
 from harness.reference.machine.cpu.traps import Traps
 from harness.reference.machine.scheduler.deadlocks import find_circle, owner_of
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
@@ -19,13 +19,14 @@ from harness.reference.machine.scheduler.processor import Processor, QueuedDpc
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.machine.scheduler.thread import Execution, Thread, ThreadState
 from harness.reference.machine.scheduler.timers import Clock
-from harness.reference.windows.verifier.stop import HangKind, HangStop, Waiter
+from harness.reference.machine.stop import HangKind, HangStop, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from harness.reference.machine.memory.heap import KernelStacks
     from harness.reference.machine.memory.memory import Memory
-    from harness.reference.windows.ntos.executive import Executive
+    from harness.reference.machine.supervisor import Supervisor
 
 _PRIORITIES = 32
 _MEAN_CALLS_BETWEEN_PREEMPTIONS = 40
@@ -37,9 +38,20 @@ class Scheduler:
     engine: Engine
     traps: Traps
 
-    def __init__(self, kernel: "Executive", processors: list[Processor], clock: Clock, random: Random) -> None:
-        self._kernel = kernel
-        self._memory: Memory = kernel.memory
+    def __init__(
+        self,
+        memory: "Memory",
+        stacks: "KernelStacks",
+        processors: list[Processor],
+        clock: Clock,
+        random: Random,
+        supervisor: "Supervisor",
+        *,
+        preemption: bool,
+    ) -> None:
+        self._memory = memory
+        self._stacks = stacks
+        self._supervisor = supervisor
         self.processors = processors
         self._clock = clock
         self._random = random
@@ -48,7 +60,7 @@ class Scheduler:
         self._waiters: dict[Hashable, list[Thread]] = {}
         self.threads: dict[int, Thread] = {}
         self.current_processor = processors[0]
-        self._preempt = kernel.policy["preemption"] == "seeded"
+        self._preempt = preemption
         self._quantum_over = False
 
     # -- the loop
@@ -94,7 +106,7 @@ class Scheduler:
         processor.spin = None
         self.current_processor = processor
         traps = self.traps
-        traps.irql_offset = processor.irql_offset
+        traps.select(processor)
         if processor.dpc is None:
             if processor.dpcs and processor.irql < Irql.DISPATCH:
                 self._start_dpc(processor)
@@ -106,7 +118,7 @@ class Scheduler:
         self._draw_preemption()
         execution = processor.execution
         assert execution is not None
-        self._kernel.update_shared_data()
+        self._supervisor.before_run()
         outcome = self.engine.run(processor, execution)
         self._clock.nanoseconds += 500
         self._after(processor, execution, outcome)
@@ -211,12 +223,10 @@ class Scheduler:
         self._clock.nanoseconds += 1000
 
     def _end_thread(self, thread: Thread, processor: Processor) -> None:
-        if processor.irql != Irql.PASSIVE:
-            irql, processor.irql = processor.irql, Irql.PASSIVE
-            self._kernel.thread_ended_at_irql(thread, irql)
-        thread.set_ended()
+        irql, processor.irql = processor.irql, Irql.PASSIVE
+        thread.state = ThreadState.ENDED
         del self.threads[thread.kthread]
-        self._kernel.thread_ended(thread)
+        self._supervisor.thread_ended(thread, irql)
         self.signal(thread)
 
     def wants_processor(self, processor: Processor) -> bool:
@@ -253,21 +263,17 @@ class Scheduler:
 
     def _start_dpc(self, processor: Processor) -> None:
         dpc = processor.dpcs.popleft()
-        base, top = self._kernel.stacks.allocate()
+        base, top = self._stacks.allocate()
         processor.interrupted_irql = processor.irql
         processor.irql = Irql.DISPATCH
         processor.dpc = Execution(dpc.routine(), base, top)
 
     def _end_dpc(self, processor: Processor, execution: Execution) -> None:
         if processor.irql != Irql.DISPATCH:
-            raise self._kernel.bugcheck_stop(
-                BugCheck.IRQL_UNEXPECTED_VALUE,
-                processor.irql,
-                message=f"a DPC routine returned at IRQL {processor.irql} instead of DISPATCH_LEVEL",
-            )
+            raise self._supervisor.dpc_ended_at(processor.irql)
         processor.dpc = None
         processor.irql = processor.interrupted_irql
-        self._kernel.stacks.free(execution.stack_base)
+        self._stacks.free(execution.stack_base)
 
     # -- waits
 
@@ -304,12 +310,7 @@ class Scheduler:
             return int(NtStatus.TIMEOUT) if request.objects else 0
         processor = self.current_processor
         if processor.irql >= Irql.DISPATCH:
-            raise self._kernel.bugcheck_stop(
-                BugCheck.IRQL_NOT_LESS_OR_EQUAL,
-                0,
-                processor.irql,
-                message=f"a wait for {self.describe(request)} at IRQL {processor.irql} would block",
-            )
+            raise self._supervisor.wait_refused(self.describe(request), processor.irql, in_dpc=False)
         thread.waiting = request
         thread.state = ThreadState.WAITING
         for item in request.objects:
@@ -377,7 +378,7 @@ class Scheduler:
             text = "no thread can run, no timer is set, and somebody waits"
             return HangStop(HangKind.HANG, text, self.waiting_threads())
         names = " for ".join(thread.describe() for thread in (*circle, circle[0]))
-        locations = [self._kernel.location_in(thread.execution) for thread in circle]
+        locations = [self._supervisor.location_in(thread.execution) for thread in circle]
         driver = next((location.split("+")[0] for location in locations if location), None)
         return HangStop(HangKind.DEADLOCK, f"threads wait for each other: {names}", self.waiting_threads(), driver)
 
@@ -394,7 +395,7 @@ class Scheduler:
 
     def _waiter(self, thread: Thread, what: str, owner: str | None) -> Waiter:
         return Waiter(
-            thread.id, thread.name, thread.process.id, what, owner, self._kernel.location_in(thread.execution)
+            thread.id, thread.name, thread.process.id, what, owner, self._supervisor.location_in(thread.execution)
         )
 
     def _check_spinning(self) -> None:
@@ -407,7 +408,7 @@ class Scheduler:
         for processor in spinning:
             assert processor.spin is not None
             execution = processor.execution
-            location = self._kernel.location_in(execution) if execution is not None else None
+            location = self._supervisor.location_in(execution) if execution is not None else None
             driver = driver or (location.split("+")[0] if location else None)
             current: Any = processor.current
             waiters.append(

@@ -5,18 +5,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from harness.reference.machine.memory.structure import Field, Structure
-from harness.reference.machine.scheduler.dispatcher import THREAD, Dispatcher, DispatcherHeader
-from harness.reference.windows.ntos.ke.offsets import KTHREAD
+from harness.reference.machine.scheduler.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode, Wait
     from harness.reference.machine.scheduler.timers import Timer
-    from harness.reference.windows.ntos.ob.objects import Object
 
 
 @dataclass(slots=True)
@@ -98,7 +94,7 @@ class Execution:
 
 
 class Process:
-    """A process. `eprocess` is the guest address of its EPROCESS."""
+    """A process. `eprocess` is the guest address of the structure that the system keeps of it."""
 
     def __init__(self, number: int, name: str, eprocess: int) -> None:
         self.id = number
@@ -112,17 +108,13 @@ class Process:
         return f"<Process {self.id} {self.name}>"
 
 
-class _ApcCounts(Structure):
-    """The APC counters of KTHREAD."""
-
-    kernel_apc_disable = Field(KTHREAD.KERNEL_APC_DISABLE, "h")
-    special_apc_disable = Field(KTHREAD.SPECIAL_APC_DISABLE, "h")
-
-
 class Thread(Dispatcher):
-    """A thread. `kthread` is the guest address of its KTHREAD; a wait for the thread ends when it has ended."""
+    """A thread; a wait for it ends when it has ended.
 
-    def __init__(self, memory: "Memory", number: int, name: str, process: Process, kthread: int, priority: int) -> None:
+    `kthread` is the guest address of the structure that the system keeps of it.
+    """
+
+    def __init__(self, number: int, name: str, process: Process, kthread: int, priority: int) -> None:
         self.id = number
         self.name = name
         self.process = process
@@ -140,14 +132,9 @@ class Thread(Dispatcher):
         self.start = 0
         self.system = True
         self.at_end: list[Callable[[Thread], None]] = []
-        self.held: list[Object] = []
-        """File objects that the system services it is in have looked up by handle, and reference."""
         self.irql = 0
         """IRQL to go on at, while the thread is not on a processor."""
         self.wait_timer: Timer | None = None
-        self._header = DispatcherHeader(memory, kthread)
-        self._header.type = THREAD
-        self._counts = _ApcCounts(memory, kthread)
 
     @property
     def key(self) -> "Hashable":
@@ -163,36 +150,7 @@ class Thread(Dispatcher):
         return self.execution.result
 
     def signaled(self, thread: "Thread") -> bool:
-        return self._header.signal_state > 0
-
-    @property
-    def kernel_apc_disable(self) -> int:
-        """How deep in critical regions the thread is. KTHREAD keeps it negated."""
-        return -self._counts.kernel_apc_disable
-
-    @kernel_apc_disable.setter
-    def kernel_apc_disable(self, value: int) -> None:
-        self._counts.kernel_apc_disable = -value
-
-    @property
-    def special_apc_disable(self) -> int:
-        """How deep in guarded regions the thread is."""
-        return -self._counts.special_apc_disable
-
-    @special_apc_disable.setter
-    def special_apc_disable(self, value: int) -> None:
-        self._counts.special_apc_disable = -value
-
-    @property
-    def apcs_disabled(self) -> bool:
-        """Whether normal kernel APCs are disabled by a critical or guarded region."""
-        counts = self._counts
-        return counts.kernel_apc_disable != 0 or counts.special_apc_disable != 0
-
-    def set_ended(self) -> None:
-        """Signal who waits for the thread."""
-        self.state = ThreadState.ENDED
-        self._header.signal_state = 1
+        return self.state is ThreadState.ENDED
 
     def describe(self) -> str:
         return f"thread {self.process.id}:{self.id} ({self.name})"

@@ -44,7 +44,7 @@ def flt_delete_push_lock(k: "Kernel", lock: int) -> int:
 @export(FLTMGR, "FltAcquirePushLockExclusive", max_irql=Irql.APC)
 def flt_acquire_push_lock_exclusive(k: "Kernel", lock: int) -> "int | KernelCode":
     """FltAcquirePushLockExclusive."""
-    k.current.kernel_apc_disable += 1
+    k.apc_counts.enter_critical_region()
     return executive_locks.acquire_push_lock(k, lock, exclusive=True)
 
 
@@ -58,7 +58,7 @@ def flt_acquire_push_lock_exclusive_ex(k: "Kernel", lock: int, flags: U32) -> "i
 @export(FLTMGR, "FltAcquirePushLockShared", max_irql=Irql.APC)
 def flt_acquire_push_lock_shared(k: "Kernel", lock: int) -> "int | KernelCode":
     """FltAcquirePushLockShared."""
-    k.current.kernel_apc_disable += 1
+    k.apc_counts.enter_critical_region()
     return executive_locks.acquire_push_lock(k, lock, exclusive=False)
 
 
@@ -73,7 +73,7 @@ def flt_acquire_push_lock_shared_ex(k: "Kernel", lock: int, flags: U32) -> "int 
 def flt_release_push_lock(k: "Kernel", lock: int) -> int:
     """FltReleasePushLock."""
     executive_locks.release_push_lock(k, lock)
-    k.current.kernel_apc_disable -= 1
+    k.apc_counts.leave_critical_region()
     return 0
 
 

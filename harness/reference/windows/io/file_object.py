@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from harness.reference.machine.memory.structure import Field, Structure
-from harness.reference.machine.scheduler.dispatcher import Event, GuestEvent
+from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.windows.io.constants import FileObjectFlags
+from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ob.objects import Object
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import NTDLL, NTOSKRNL, export
 from harness.reference.machine.memory.layout import is_user
-from harness.reference.machine.scheduler.dispatcher import GuestEvent
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import KERNEL_MODE, USER_MODE
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.structures import IoStatusBlock
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def service(name: str) -> Callable[[Service], Service]:
 
 def _guard(k: "Kernel", code: Code, mode: int) -> Code:
     """Run a service; the files that it looked up by handle stay until it is over, whoever closes the handle."""
-    held = k.current.held
+    held = k.objects.held()
     before = len(held)
     fault: GuestException | None = None
     try:
@@ -127,7 +127,7 @@ def file_of(k: "Kernel", handle: int, access: int = 0) -> FileObject:
     if access and not found.access & access:
         raise VolumeError(NtStatus.ACCESS_DENIED)
     k.objects.reference(found.object)
-    k.current.held.append(found.object)
+    k.objects.held().append(found.object)
     return found.object.body
 
 

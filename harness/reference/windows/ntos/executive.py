@@ -15,8 +15,7 @@ from harness.reference.machine.cpu.emulator import Emulator
 from harness.reference.machine.cpu.seh.dispatch import ExceptionDispatcher
 from harness.reference.machine.cpu.traps import Traps
 from harness.reference.machine.cpu.watchdog import watching
-from harness.reference.machine.loader.binding import ExportBinder, MissingExport
-from harness.reference.machine.loader.exports import Export
+from harness.reference.machine.loader.binding import ExportBinder
 from harness.reference.machine.loader.images import Image, ImageTable
 from harness.reference.machine.loader.loader import Loader
 from harness.reference.machine.memory.heap import KernelStacks, SystemHeap
@@ -25,32 +24,40 @@ from harness.reference.machine.memory.memory import Memory
 from harness.reference.machine.memory.pagetables import PageTables
 from harness.reference.machine.scheduler.dispatcher import Dispatcher, Event
 from harness.reference.machine.scheduler.engine import Engine
-from harness.reference.machine.scheduler.lock_table import LockTable
-from harness.reference.machine.scheduler.processes import ProcessTable
 from harness.reference.machine.scheduler.processor import Processor, QueuedDpc
 from harness.reference.machine.scheduler.scheduler import Scheduler
-from harness.reference.machine.scheduler.spinlocks import SpinLocks
 from harness.reference.machine.scheduler.thread import Execution, Process, Thread
 from harness.reference.machine.scheduler.timers import Clock, Timer
-from harness.reference.machine.scheduler.workers import WorkerQueues
+from harness.reference.machine.stop import MachineStop
+from harness.reference.machine.supervisor import Supervisor
 from harness.reference.machine.trace import Trace
 from harness.reference.windows.mutants import known_mutants
 from harness.reference.windows.ntos.cm.registry import Registry
+from harness.reference.windows.ntos.ex.lock_table import LockTable
 from harness.reference.windows.ntos.ex.pool import Pool
+from harness.reference.windows.ntos.ex.worker_threads import WorkerQueues
+from harness.reference.windows.ntos.ke.apc_counts import ApcCounts
+from harness.reference.windows.ntos.ke.processor_control import make_processor
 from harness.reference.windows.ntos.ke.shared_data import DataExports, SharedData
+from harness.reference.windows.ntos.ke.spin_locks import SpinLocks
 from harness.reference.windows.ntos.ob.objects import Handle, Object, ObjectManager
+from harness.reference.windows.ntos.ps.process_table import ProcessTable
 from harness.reference.windows.policy import Policy
 from harness.reference.windows.verifier.blame import Blame
+from harness.reference.windows.verifier.bug_checks import BugChecks
 from harness.reference.windows.verifier.faults import Faults
 from harness.reference.windows.verifier.findings import Verifier
-from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop, KernelStop
 
 if TYPE_CHECKING:
+    from harness.reference.machine.cpu.emulator import MachineState
+    from harness.reference.machine.cpu.exceptions import PageFault
+    from harness.reference.machine.loader.binding import MissingExport
+    from harness.reference.machine.loader.exports import Export
     from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.windows.ntos.ke.timer_exports import SetTimer
 
 
-class Executive:
+class Executive(Supervisor):
     """A machine and the managers of ntoskrnl that need nothing but it."""
 
     def __init__(
@@ -67,7 +74,7 @@ class Executive:
         self.mutants = known_mutants(mutants)
         self.policy = Policy(policy)
         self.clock = Clock()
-        self.stop: KernelStop | None = None
+        self.stop: MachineStop | None = None
         """How the machine ended; once set, every use raises it again."""
         self.log: list[str] = []
         """What drivers printed with DbgPrint."""
@@ -80,27 +87,43 @@ class Executive:
         self.stacks = KernelStacks(self.memory)
         self.shared_data = SharedData(self.memory, processors)
         self.exports = ExportBinder(self.memory)
-        self.loader = Loader(self)
+        self.blame = Blame(self.memory, self.images, self.pool, self.exports, self._running)
+        self.bug_checks = BugChecks(self.images, self.blame)
+        self.faults = Faults(self.memory, self.images, self.blame, self.bug_checks, lambda: self.irql)
+        pageable = self.policy["pageable"] == "enforce"
+        self.loader = Loader(self.memory, self.images, self.exports, pageable=pageable)
         self.registry = Registry()
-        self.objects = ObjectManager(self)
 
-        self.processors = [Processor(self.memory, number) for number in range(processors)]
-        self.processes = ProcessTable(self)
-        self.scheduler = Scheduler(self, self.processors, self.clock, Random(self.random.getrandbits(64)))
+        self.processors = [make_processor(self.memory, number) for number in range(processors)]
+        self.processes = ProcessTable(self.memory, self.heap, self.stacks)
+        self.scheduler = Scheduler(
+            self.memory,
+            self.stacks,
+            self.processors,
+            self.clock,
+            Random(self.random.getrandbits(64)),
+            self,
+            preemption=self.policy["preemption"] == "seeded",
+        )
         self.emulator = Emulator(self.memory.tables)
-        self.traps = Traps(self, self.emulator)
-        self.faults = Faults(self)
-        self.blame = Blame(self)
-        self.seh = ExceptionDispatcher(self, self.emulator)
-        self.engine = Engine(self, self.emulator, self.traps, self.scheduler, self.seh)
+        self.traps = Traps(self.memory, self.emulator, self.exports, self.clock, self.random, self)
+        self.seh = ExceptionDispatcher(
+            self.memory, self.emulator, self.images, self.exports, lambda: self.engine.current_execution, self
+        )
+        self.engine = Engine(
+            self.memory, self.emulator, self.traps, self.scheduler, self.seh, self.images, self.exports, self
+        )
         self.scheduler.engine = self.engine
         self.scheduler.traps = self.traps
-        self.traps.irql_offset = self.processor.irql_offset
+        self.traps.select(self.processor)
         for processor in self.processors:
             processor.idle_thread = self.processes.make_idle_thread(processor)
             processor.show_thread()
-        self.spin_locks = SpinLocks(self)
-        self.locks = LockTable(self)
+        self.spin_locks = SpinLocks(self.memory, self.scheduler, self.blame, self.bug_checks)
+        self.locks = LockTable(self.scheduler, self.processes, self.blame, self.verifier)
+        self.workers = WorkerQueues(self.scheduler, self.processes, self.bug_checks)
+        self.objects = ObjectManager(self.scheduler, self.workers, self.blame)
+        self.processes.on_thread_end.append(self.objects.forget_held)
         self.kernel_timers: dict[int, SetTimer] = {}
         """KTIMERs that are set, by address."""
         self.kernel_mutexes: set[int] = set()
@@ -121,8 +144,13 @@ class Executive:
         """How a handle to a type of object is closed, where that is more than forgetting it."""
         self.object_names: dict[str, Callable[[Object], str]] = {}
         """ObQueryNameString, by type of object."""
-        self.workers = WorkerQueues(self)
-        self.data = DataExports(self)
+        self.data = DataExports(
+            self.memory,
+            self.heap,
+            self.exports,
+            system_process=self.processes.system.eprocess,
+            processors=processors,
+        )
         self.trace = Trace(lambda: self.clock.now, lambda: self.current.id, lambda: self.traps.mixed)
 
     # -- threads and time
@@ -146,6 +174,11 @@ class Executive:
     def now(self) -> int:
         """Virtual time since boot, in 100 ns."""
         return self.clock.now
+
+    @property
+    def apc_counts(self) -> ApcCounts:
+        """The critical and guarded regions that the current thread is in."""
+        return ApcCounts(self.memory, self.current)
 
     def spawn(
         self, code: "KernelCode", name: str, *, process: Process | None = None, start: int = 0, priority: int = 8
@@ -211,10 +244,6 @@ class Executive:
         thread.affinity = mask
         self.traps.attention = True
 
-    def update_shared_data(self) -> None:
-        """Bring the clocks in KUSER_SHARED_DATA up to date."""
-        self.shared_data.update(self.clock.now)
-
     # -- running
 
     def run_until(self, thread: Thread, *, deadline: int | None = None) -> Any:
@@ -263,84 +292,57 @@ class Executive:
         driver: str | None = None,
     ) -> Never:
         """Stop the machine. Without `driver` the nearest driver on the current stack is named."""
-        raise self.bugcheck_stop(code, *parameters, message=message, rule=rule, driver=driver)
+        raise self.bug_checks.stop(code, *parameters, message=message, rule=rule, driver=driver)
 
-    def bugcheck_stop(
-        self,
-        code: BugCheck,
-        *parameters: int,
-        message: str = "",
-        rule: str | None = None,
-        driver: str | None = None,
-        location: str | None = None,
-        kind: BugCheckKind = BugCheckKind.DRIVER,
-    ) -> BugCheckStop:
-        """The same, to be raised by the caller."""
-        p1, p2, p3, p4 = (*parameters, 0, 0, 0, 0)[:4]
-        where = self.blame.current()
-        if kind is not BugCheckKind.KERNEL_FAULT:
-            driver = driver or where.driver
-        return BugCheckStop(
-            code, (p1, p2, p3, p4), message, driver=driver, rule=rule, kind=kind, location=location or where.location
-        )
+    # -- what the machine asks (Supervisor)
 
-    def kernel_fault(self, error: BaseException, export: str) -> KernelStop:
-        """The kernel itself failed: a fault of ours, not of a driver."""
-        if isinstance(error, KernelStop):
-            return error
-        return self.bugcheck_stop(
-            BugCheck.FLTMGR_FILE_SYSTEM,
-            message=f"the reference kernel failed{f' in {export}' if export else ''}: {type(error).__name__}: {error}",
-            kind=BugCheckKind.KERNEL_FAULT,
-        )
+    def before_run(self) -> None:
+        self.shared_data.update(self.clock.now)
 
-    def missing_export(self, entry: MissingExport) -> Never:
-        """A driver called what Windows exports and we do not implement."""
-        raise self.bugcheck_stop(
-            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION,
-            message=f"{entry.module}!{entry.name} was called, which the reference kernel does not implement",
-            kind=BugCheckKind.MISSING_EXPORT,
-        )
-
-    def above_irql(self, entry: Export | MissingExport) -> Never:
-        """An export was called above the highest IRQL it may be called at."""
+    def above_irql(self, entry: "Export | MissingExport") -> Never:
         text = f"{entry.name} was called at IRQL {self.irql}; the highest it may be called at is {entry.max_irql}"
         self.verifier.report(None, self.blame.current().driver, text)
         self.bugcheck(BugCheck.IRQL_NOT_LESS_OR_EQUAL, 0, self.irql, message=text)
 
-    def unhandled_exception(self, code: int, address: int, parameters: tuple[int, ...]) -> BugCheckStop:
-        """Nobody handled an exception in kernel mode."""
-        thread = self.current
-        check = BugCheck.SYSTEM_SERVICE_EXCEPTION
-        if self.irql >= Irql.DISPATCH:
-            check = BugCheck.KMODE_EXCEPTION_NOT_HANDLED
-        elif thread.system:
-            check = BugCheck.SYSTEM_THREAD_EXCEPTION_NOT_HANDLED
-        image = self.images.at(address)
-        what = self.blame.exception_text(code, parameters)
-        return self.bugcheck_stop(
-            check,
-            code,
-            address,
-            *parameters[:2],
-            message=f"{what} at {self.images.describe(address)}, handled by nobody",
-            driver=image.name if image is not None else None,
-            location=image.describe(address) if image is not None else None,
-        )
+    def missing_export(self, entry: "MissingExport") -> Never:
+        raise self.bug_checks.missing_export(entry)
 
-    # -- called by the scheduler
+    def page_in(self, address: int) -> "KernelCode | None":
+        return self.pager(address) if self.pager is not None else None
 
-    def thread_ended(self, thread: Thread) -> None:
-        """A thread is gone: its stack is free, and what it held is reported."""
+    def classify_fault(self, vector: int, state: "MachineState") -> tuple[int, tuple[int, ...]]:
+        return self.faults.classify(vector, state)
+
+    def check_pointer(self, fault: "PageFault", export: str) -> None:
+        self.faults.check_pointer(fault, export)
+
+    def stack_overflow(self, address: int) -> MachineStop:
+        return self.faults.stack_overflow(address)
+
+    def unhandled_exception(self, code: int, address: int, parameters: tuple[int, ...]) -> MachineStop:
+        return self.bug_checks.unhandled_exception(code, address, parameters, self.current, self.irql)
+
+    def kernel_fault(self, error: BaseException, export: str) -> MachineStop:
+        return self.bug_checks.kernel_fault(error, export)
+
+    def thread_ended(self, thread: Thread, irql: int) -> None:
+        if irql != Irql.PASSIVE:
+            self.bugcheck(BugCheck.IRQL_UNEXPECTED_VALUE, irql, message=f"{thread.describe()} ended at IRQL {irql}")
         self.processes.thread_ended(thread)
 
-    def thread_ended_at_irql(self, thread: Thread, irql: int) -> None:
-        """A thread ended at raised IRQL."""
-        self.bugcheck(BugCheck.IRQL_UNEXPECTED_VALUE, irql, message=f"{thread.describe()} ended at IRQL {irql}")
+    def dpc_ended_at(self, irql: int) -> MachineStop:
+        return self.bug_checks.dpc_ended_at(irql)
+
+    def wait_refused(self, what: str, irql: int, *, in_dpc: bool) -> MachineStop:
+        return self.bug_checks.wait_refused(what, irql, in_dpc=in_dpc)
 
     def location_in(self, execution: Execution) -> str | None:
-        """Where an execution stands: the nearest guest code on its stack."""
         return self.blame.in_execution(execution).location
+
+    def _running(self) -> tuple[int, Execution | None]:
+        return self.traps.stack_pointer, self.engine.execution
+
+    # -- images and addresses
 
     def describe_address(self, address: int) -> str:
         """An address in the words of a report: pool block, image, stack, or nothing known."""
@@ -365,5 +367,5 @@ class _KeepStop:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, KernelStop):
+        if isinstance(error, MachineStop):
             self._executive.stop = error

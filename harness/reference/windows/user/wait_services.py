@@ -4,13 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.machine.loader.exports import NTDLL, U8, U32, export
-from harness.reference.machine.scheduler.dispatcher import (
-    NOTIFICATION_EVENT,
-    Dispatcher,
-    DispatcherHeader,
-    GuestEvent,
-    initialize_header,
-)
+from harness.reference.machine.scheduler.dispatcher import Dispatcher
 from harness.reference.machine.scheduler.requests import Wait, Yield
 from harness.reference.machine.scheduler.thread import Process
 from harness.reference.windows.fs.errors import VolumeError
@@ -18,6 +12,12 @@ from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import event_of_handle, service, set_event
 from harness.reference.windows.ntos.ke import ke_misc
+from harness.reference.windows.ntos.ke.dispatcher_objects import (
+    NOTIFICATION_EVENT,
+    DispatcherHeader,
+    GuestEvent,
+    initialize_header,
+)
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
 from harness.reference.windows.ntos.ke.waits import timeout_at
 from harness.reference.windows.ntos.ob.object_exports import object_by_handle

@@ -3,15 +3,20 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.nt import BugCheck, status_name
+from harness.nt import status_name
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.images import Image
 from harness.reference.machine.memory.heap import KernelStacks
 from harness.reference.machine.memory.layout import is_user
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.reference.machine.loader.binding import ExportBinder
+    from harness.reference.machine.loader.images import ImageTable
+    from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.thread import Execution
-    from harness.reference.windows.ntos.executive import Executive
+    from harness.reference.windows.ntos.ex.pool import Pool
 
 _ACCESS_VIOLATION = 0xC0000005
 
@@ -37,19 +42,28 @@ class Location:
 class Blame:
     """Finds the driver to name."""
 
-    WORKER_AT_IRQL = BugCheck.IRQL_UNEXPECTED_VALUE
-
-    def __init__(self, kernel: "Executive") -> None:
-        self._kernel = kernel
+    def __init__(
+        self,
+        memory: "Memory",
+        images: "ImageTable",
+        pool: "Pool",
+        exports: "ExportBinder",
+        running: "Callable[[], tuple[int, Execution | None]]",
+    ) -> None:
+        self._memory = memory
+        self._images = images
+        self._pool = pool
+        self._exports = exports
+        self._running = running
+        """rsp at the entry of the export that runs now (0 when none does), and what runs now."""
 
     def current(self) -> Location:
         """The driver whose code runs now, or called the export that runs now."""
-        stack_pointer = self._kernel.traps.stack_pointer
+        stack_pointer, execution = self._running()
         if stack_pointer:
             found = self._at(stack_pointer)
             if found is not None:
                 return found
-        execution = self._kernel.engine.execution
         return self.in_execution(execution) if execution is not None else Location()
 
     def in_execution(self, execution: "Execution") -> Location:
@@ -70,31 +84,30 @@ class Blame:
     def _at(self, stack_pointer: int) -> Location | None:
         """The image that the return address at a stack pointer is in."""
         try:
-            address = self._kernel.memory.read_u64(stack_pointer)
+            address = self._memory.read_u64(stack_pointer)
         except GuestException:
             return None
-        image = self._kernel.images.once_at(address)
+        image = self._images.once_at(address)
         return Location(image, address) if image is not None else None
 
     def describe_address(self, address: int) -> str:
         """An address in words."""
-        kernel = self._kernel
-        image = kernel.images.once_at(address)
+        image = self._images.once_at(address)
         if image is not None:
             section = image.section_at(address)
             gone = " (unloaded)" if image.unloaded else ""
             return f"{image.describe(address)}{f' in section {section.name}' if section else ''}{gone}"
-        pool = kernel.pool.explain(address)
+        pool = self._pool.explain(address)
         if pool is not None:
             return f"{address:#x} ({pool})"
-        block = kernel.pool.block_at(address)
+        block = self._pool.block_at(address)
         if block is not None:
             return f"{address:#x} (offset {address - block.address} of {block})"
         if KernelStacks.is_guard(address):
             return f"{address:#x} (the guard page of a kernel stack)"
         if is_user(address):
             return f"user address {address:#x}" if address > 0xFFFF else f"null pointer + {address:#x}"
-        name = kernel.exports.name_at(address)
+        name = self._exports.name_at(address)
         return f"{address:#x} (the code of {name})" if name is not None else f"{address:#x}"
 
     @staticmethod

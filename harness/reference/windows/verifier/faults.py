@@ -14,7 +14,12 @@ from harness.reference.machine.memory.layout import is_user
 from harness.reference.windows.verifier.stop import BugCheckStop
 
 if TYPE_CHECKING:
-    from harness.reference.windows.ntos.executive import Executive
+    from collections.abc import Callable
+
+    from harness.reference.machine.loader.images import ImageTable
+    from harness.reference.machine.memory.memory import Memory
+    from harness.reference.windows.verifier.blame import Blame
+    from harness.reference.windows.verifier.bug_checks import BugChecks
 
 _PAGE_FAULT, _GENERAL_PROTECTION, _DOUBLE_FAULT, _FAST_FAIL = 14, 13, 8, 0x29
 _M64 = (1 << 64) - 1
@@ -24,8 +29,19 @@ _LONGEST_INSTRUCTION = 15
 class Faults:
     """Classifies faults of guest code, and bad pointers handed to exports."""
 
-    def __init__(self, kernel: "Executive") -> None:
-        self._kernel = kernel
+    def __init__(
+        self,
+        memory: "Memory",
+        images: "ImageTable",
+        blame: "Blame",
+        bug_checks: "BugChecks",
+        irql: "Callable[[], int]",
+    ) -> None:
+        self._memory = memory
+        self._images = images
+        self._blame = blame
+        self._bug_checks = bug_checks
+        self._irql = irql
 
     def classify(self, vector: int, state: MachineState) -> tuple[int, tuple[int, ...]]:
         """The status and parameters of the exception to raise at a fault; raises BugCheckStop if it is fatal."""
@@ -45,7 +61,6 @@ class Faults:
         return status, ()
 
     def _page_fault(self, rip: int, state: MachineState) -> tuple[int, tuple[int, ...]]:
-        kernel = self._kernel
         address = state.fault_address
         execute = address == rip
         write = not execute and self._is_write(rip, address)
@@ -54,14 +69,15 @@ class Faults:
         if is_user(rip):
             # User code runs in ring 0 here, but the kernel half is none of its business.
             return int(NtStatus.ACCESS_VIOLATION), (8 if execute else int(write), address)
-        if kernel.irql >= Irql.DISPATCH:
-            what = "pageable" if kernel.memory.is_pageable(address) else "invalid"
+        irql = self._irql()
+        if irql >= Irql.DISPATCH:
+            what = "pageable" if self._memory.is_pageable(address) else "invalid"
             raise self._stop(
                 BugCheck.DRIVER_IRQL_NOT_LESS_OR_EQUAL,
                 rip,
-                f"{what} memory, {kernel.describe_address(address)}, was {_verb(execute, write)} at IRQL {kernel.irql}",
+                f"{what} memory, {self._blame.describe_address(address)}, was {_verb(execute, write)} at IRQL {irql}",
                 address,
-                kernel.irql,
+                irql,
                 8 if execute else int(write),
                 rip,
             )
@@ -72,20 +88,18 @@ class Faults:
         raise self._kernel_address(address, rip, execute=execute, write=write)
 
     def _kernel_address(self, address: int, rip: int, *, execute: bool, write: bool) -> BugCheckStop:
-        kernel = self._kernel
         code = BugCheck.PAGE_FAULT_IN_NONPAGED_AREA
-        if execute and kernel.memory.is_mapped(address):
+        if execute and self._memory.is_mapped(address):
             code = BugCheck.ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY
-        elif write and kernel.memory.is_mapped(address):
+        elif write and self._memory.is_mapped(address):
             code = BugCheck.ATTEMPTED_WRITE_TO_READONLY_MEMORY
         return self._stop(
-            code, rip, f"{_verb(execute, write)} {kernel.describe_address(address)}", address, int(write), rip
+            code, rip, f"{_verb(execute, write)} {self._blame.describe_address(address)}", address, int(write), rip
         )
 
     def _check_execution(self, rip: int) -> None:
         """Jumps into code that is gone."""
-        kernel = self._kernel
-        image = kernel.images.once_at(rip)
+        image = self._images.once_at(rip)
         if image is None:
             return
         if image.unloaded:
@@ -111,7 +125,7 @@ class Faults:
 
     def _is_write(self, rip: int, address: int) -> bool:
         """Whether the faulting instruction writes memory."""
-        memory = self._kernel.memory
+        memory = self._memory
         if memory.is_mapped(address) and not memory.is_mapped(address, write=True):
             return True
         count = _LONGEST_INSTRUCTION
@@ -134,24 +148,24 @@ class Faults:
 
     def check_pointer(self, fault: PageFault, export: str) -> None:
         """A bad pointer was handed to an export: fatal unless it points into user space."""
-        kernel = self._kernel
-        address = fault.address
-        if is_user(address) and kernel.irql < Irql.DISPATCH:
+        address, irql = fault.address, self._irql()
+        if is_user(address) and irql < Irql.DISPATCH:
             return
         verb = "written" if fault.write else "read"
-        if kernel.irql >= Irql.DISPATCH:
+        if irql >= Irql.DISPATCH:
+            where = self._blame.describe_address(address)
             raise self._stop(
                 BugCheck.IRQL_NOT_LESS_OR_EQUAL,
                 0,
-                f"{export} was given {kernel.describe_address(address)}, which cannot be {verb} at IRQL {kernel.irql}",
+                f"{export} was given {where}, which cannot be {verb} at IRQL {irql}",
                 address,
-                kernel.irql,
+                irql,
                 int(fault.write),
             )
         raise self._stop(
             BugCheck.PAGE_FAULT_IN_NONPAGED_AREA,
             0,
-            f"{export} was given a bad pointer: {kernel.describe_address(address)} cannot be {verb}",
+            f"{export} was given a bad pointer: {self._blame.describe_address(address)} cannot be {verb}",
             address,
             int(fault.write),
         )
@@ -159,11 +173,11 @@ class Faults:
     def _stop(
         self, code: BugCheck, rip: int, message: str, *parameters: int, driver: str | None = None
     ) -> BugCheckStop:
-        image = self._kernel.images.once_at(rip) if rip else None
-        location = self._kernel.images.describe(rip) if rip else None
+        image = self._images.once_at(rip) if rip else None
+        location = self._images.describe(rip) if rip else None
         if location is not None and image is not None:
             message = f"{message} (at {location})"
-        return self._kernel.bugcheck_stop(
+        return self._bug_checks.stop(
             code,
             *parameters,
             message=message,

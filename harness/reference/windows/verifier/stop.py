@@ -1,17 +1,10 @@
-"""How a run of the reference kernel ends when it does not end well.
+"""A bug check, by which the system stops the machine: a driver broke a rule, called what is missing, or we failed."""
 
-    KernelStop
-    ├── BugCheckStop   the model's KeBugCheckEx: a driver broke a rule, called what nobody implements, or we did
-    └── HangStop       nothing can run any more and somebody waits, or guest code does not come back
-
-The first stop is kept: a stopped kernel raises the same one again on every use.
-"""
-
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from harness.nt import BugCheck, bugcheck_name
+from harness.reference.machine.stop import MachineStop
 
 
 class BugCheckKind(StrEnum):
@@ -22,24 +15,7 @@ class BugCheckKind(StrEnum):
     KERNEL_FAULT = "kernel-fault"
 
 
-class HangKind(StrEnum):
-    """Why nothing moves."""
-
-    HANG = "hang"
-    DEADLOCK = "deadlock"
-    RUNAWAY = "runaway"
-    DEADLINE = "deadline"
-
-
-class KernelStop(Exception):
-    """The reference kernel cannot go on."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The facts, as plain data."""
-        raise NotImplementedError
-
-
-class BugCheckStop(KernelStop):
+class BugCheckStop(MachineStop):
     """A bug check."""
 
     def __init__(
@@ -72,38 +48,4 @@ class BugCheckStop(KernelStop):
             "rule": self.rule,
             "kind": str(self.kind),
             "location": self.location,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Waiter:
-    """One thread that does not get on."""
-
-    thread: int
-    name: str
-    process: int
-    waits_for: str
-    owner: str | None
-    location: str | None
-
-
-class HangStop(KernelStop):
-    """Nothing can run and somebody waits, a spin lock is never released, or guest code runs for ever."""
-
-    def __init__(
-        self, kind: HangKind, message: str, waiters: tuple[Waiter, ...] = (), driver: str | None = None
-    ) -> None:
-        lines = [f"{w.name} ({w.process}:{w.thread}) waits for {w.waits_for}" for w in waiters]
-        super().__init__("\n  ".join([message, *lines]))
-        self.kind = kind
-        self.message = message
-        self.waiters = waiters
-        self.driver = driver
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "kind": str(self.kind),
-            "message": self.message,
-            "driver": self.driver,
-            "waiters": [asdict(waiter) for waiter in self.waiters],
         }

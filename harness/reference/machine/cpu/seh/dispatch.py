@@ -27,7 +27,12 @@ from harness.reference.machine.scheduler.requests import Call, Request, Resume, 
 from harness.reference.machine.scheduler.thread import Execution
 
 if TYPE_CHECKING:
-    from harness.reference.windows.ntos.executive import Executive
+    from collections.abc import Callable
+
+    from harness.reference.machine.loader.binding import ExportBinder
+    from harness.reference.machine.loader.images import ImageTable
+    from harness.reference.machine.memory.memory import Memory
+    from harness.reference.machine.supervisor import Supervisor
 
 _CONTINUE_EXECUTION, _CONTINUE_SEARCH = 0, 1
 
@@ -77,13 +82,25 @@ class Walk:
 class ExceptionDispatcher:
     """Finds and runs handlers."""
 
-    def __init__(self, kernel: "Executive", emulator: Emulator) -> None:
-        self._kernel = kernel
-        self._memory = kernel.memory
+    def __init__(
+        self,
+        memory: "Memory",
+        emulator: Emulator,
+        images: "ImageTable",
+        exports: "ExportBinder",
+        current: "Callable[[], Execution]",
+        supervisor: "Supervisor",
+    ) -> None:
+        self._memory = memory
         self._emulator = emulator
-        self._unwinder = Unwinder(kernel.memory)
-        self.return_address = kernel.exports.leave
-        self.read_u64 = kernel.memory.read_u64
+        self._images = images
+        self._exports = exports
+        self._current = current
+        """The execution that runs now."""
+        self._supervisor = supervisor
+        self._unwinder = Unwinder(memory)
+        self.return_address = exports.leave
+        self.read_u64 = memory.read_u64
 
     def registers_at_call(self, stack_pointer: int) -> Registers:
         """The registers of the guest code that called the export now running, as they will be after it returns."""
@@ -106,14 +123,13 @@ class ExceptionDispatcher:
 
     def _dispatch(self, area: ExceptionArea, registers: Registers, parameters: tuple[int, ...]) -> SehCode:
         """Ask the handlers of all frames, innermost first."""
-        kernel = self._kernel
-        execution = kernel.engine.current_execution
+        execution = self._current()
         record = area.record
         walk = Walk(self, execution, registers.copy(), len(execution.frames) - 1)
         while walk.skip_python():
             pc = walk.registers.rip
-            image = kernel.images.at(pc)
-            if image is None and kernel.exports.name_at(pc) is None:
+            image = self._images.at(pc)
+            if image is None and self._exports.name_at(pc) is None:
                 break
             frame = self._leave(walk)
             if frame is None:
@@ -131,11 +147,11 @@ class ExceptionDispatcher:
             walk.scope = 0
         if walk.user:
             yield Throw(GuestException(record.code, *parameters))
-        raise kernel.unhandled_exception(record.code, registers.rip, parameters)
+        raise self._supervisor.unhandled_exception(record.code, registers.rip, parameters)
 
     def _leave(self, walk: Walk) -> CallFrame | None:
         """Unwind one frame; None if the stack is damaged."""
-        image = self._kernel.images.at(walk.registers.rip)
+        image = self._images.at(walk.registers.rip)
         try:
             return self._unwinder.unwind(walk.registers, image)
         except GuestException:
@@ -147,8 +163,7 @@ class ExceptionDispatcher:
         self, record: ExceptionRecord, context_address: int, dispatcher: DispatcherContext, frame: int, target: int
     ) -> SehCode:
         """RtlUnwindEx: run the termination handlers of all frames up to `frame`, then go on at `target`."""
-        kernel = self._kernel
-        execution = kernel.engine.current_execution
+        execution = self._current()
         top, fault = self._fault_frame(execution)
         walk = Walk(self, execution, fault.registers.copy(), top)
         walk.scope = 0
@@ -170,7 +185,7 @@ class ExceptionDispatcher:
                 before.general[RIP] = target
                 before.general[RAX] = record.code
                 yield Resume(target, before.general, before.vectors)
-        raise kernel.unhandled_exception(record.code, record.address_of_exception, ())
+        raise self._supervisor.unhandled_exception(record.code, record.address_of_exception, ())
 
     @staticmethod
     def _fault_frame(execution: Execution) -> tuple[int, FaultFrame]:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 from harness.reference.machine.memory.structure import Field, Structure
-from harness.reference.machine.scheduler.dispatcher import Event, GuestObject, initialize_header
-from harness.reference.machine.scheduler.lock_table import OwnedLock
+from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
+from harness.reference.windows.ntos.ex.lock_table import OwnedLock
+from harness.reference.windows.ntos.ke.dispatcher_objects import GuestObject, initialize_header
 from harness.reference.windows.ntos.ke.event_exports import set_event
 
 if TYPE_CHECKING:
@@ -129,13 +130,13 @@ def ex_try_to_acquire_fast_mutex(k: "Kernel", address: int) -> bool:
 
 @export(NTOSKRNL, "KeAcquireGuardedMutex", max_irql=Irql.APC)
 def ke_acquire_guarded_mutex(k: "Kernel", mutex: int) -> int | KernelCode:
-    k.current.special_apc_disable += 1
+    k.apc_counts.enter_guarded_region()
     return _acquire_fast_mutex(k, mutex, raise_irql=False)
 
 
 @export(NTOSKRNL, "KeReleaseGuardedMutex", max_irql=Irql.APC)
 def ke_release_guarded_mutex(k: "Kernel", mutex: int) -> int:
-    k.current.special_apc_disable -= 1
+    k.apc_counts.leave_guarded_region()
     return _release_fast_mutex(k, mutex, lower_irql=False)
 
 
@@ -216,8 +217,7 @@ def acquire_resource(
 ) -> int | KernelCode:
     """Acquire an ERESOURCE: 1, 0 if `wait` is false, or kernel code that waits. Reports APCs that are not disabled."""
     lock = resource_at(k, resource)
-    thread = k.current
-    if not thread.apcs_disabled and k.irql == Irql.PASSIVE:
+    if not k.apc_counts.disabled and k.irql == Irql.PASSIVE:
         k.verifier.report(
             None,
             k.blame.current().driver,
@@ -243,20 +243,20 @@ def ex_acquire_shared_starve_exclusive(k: "Kernel", resource: int, wait: bool) -
 
 @export(NTOSKRNL, "ExEnterCriticalRegionAndAcquireResourceExclusive", max_irql=Irql.APC)
 def ex_enter_critical_region_and_acquire_resource_exclusive(k: "Kernel", resource: int) -> int | KernelCode:
-    k.current.kernel_apc_disable += 1
+    k.apc_counts.enter_critical_region()
     return acquire_resource(k, resource, exclusive=True, wait=True)
 
 
 @export(NTOSKRNL, "ExEnterCriticalRegionAndAcquireResourceShared", max_irql=Irql.APC)
 def ex_enter_critical_region_and_acquire_resource_shared(k: "Kernel", resource: int) -> int | KernelCode:
-    k.current.kernel_apc_disable += 1
+    k.apc_counts.enter_critical_region()
     return acquire_resource(k, resource, exclusive=False, wait=True)
 
 
 @export(NTOSKRNL, "ExReleaseResourceAndLeaveCriticalRegion", max_irql=Irql.DISPATCH)
 def ex_release_resource_and_leave_critical_region(k: "Kernel", resource: int) -> int:
     release_resource(k, resource, k.current)
-    k.current.kernel_apc_disable -= 1
+    k.apc_counts.leave_critical_region()
     return 0
 
 

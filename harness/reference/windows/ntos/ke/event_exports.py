@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import I32, NTOSKRNL, U32, export
-from harness.reference.machine.scheduler.dispatcher import (
+from harness.reference.windows.ntos.ke.dispatcher_objects import (
     MUTANT,
     NOTIFICATION_EVENT,
     SEMAPHORE,

@@ -15,48 +15,48 @@ PERFORMANCE_FREQUENCY = 10_000_000
 
 @export(NTOSKRNL, "KeEnterCriticalRegion", max_irql=Irql.APC)
 def ke_enter_critical_region(k: "Kernel") -> int:
-    k.current.kernel_apc_disable += 1
+    k.apc_counts.enter_critical_region()
     return 0
 
 
 @export(NTOSKRNL, "KeLeaveCriticalRegion", max_irql=Irql.DISPATCH)
 def ke_leave_critical_region(k: "Kernel") -> int:
-    thread = k.current
-    if thread.kernel_apc_disable == 0:
+    counts = k.apc_counts
+    if counts.critical_regions == 0:
         k.bugcheck(
             BugCheck.APC_INDEX_MISMATCH, 0, 0, 1,
             message="KeLeaveCriticalRegion without KeEnterCriticalRegion in this thread",
         )  # fmt: skip
-    thread.kernel_apc_disable -= 1
+    counts.leave_critical_region()
     return 0
 
 
 @export(NTOSKRNL, "KeEnterGuardedRegion", max_irql=Irql.APC)
 def ke_enter_guarded_region(k: "Kernel") -> int:
-    k.current.special_apc_disable += 1
+    k.apc_counts.enter_guarded_region()
     return 0
 
 
 @export(NTOSKRNL, "KeLeaveGuardedRegion", max_irql=Irql.APC)
 def ke_leave_guarded_region(k: "Kernel") -> int:
-    thread = k.current
-    if thread.special_apc_disable == 0:
+    counts = k.apc_counts
+    if counts.guarded_regions == 0:
         k.bugcheck(
             BugCheck.APC_INDEX_MISMATCH, 0, 0, 1,
             message="KeLeaveGuardedRegion without KeEnterGuardedRegion in this thread",
         )  # fmt: skip
-    thread.special_apc_disable -= 1
+    counts.leave_guarded_region()
     return 0
 
 
 @export(NTOSKRNL, "KeAreApcsDisabled", max_irql=Irql.DISPATCH)
 def ke_are_apcs_disabled(k: "Kernel") -> bool:
-    return k.current.apcs_disabled
+    return k.apc_counts.disabled
 
 
 @export(NTOSKRNL, "KeAreAllApcsDisabled", max_irql=Irql.DISPATCH)
 def ke_are_all_apcs_disabled(k: "Kernel") -> bool:
-    return k.current.special_apc_disable > 0 or k.irql >= Irql.APC
+    return k.apc_counts.guarded_regions > 0 or k.irql >= Irql.APC
 
 
 @export(NTOSKRNL, "KeQueryPerformanceCounter")

@@ -13,6 +13,7 @@ class KPCR:
     CURRENT_PRCB = 0x20
     IRQL = 0x50
     CURRENT_THREAD = 0x188
+    PRCB = 0x180
     IDLE_THREAD = 0x198
     NUMBER = 0x1A4
 

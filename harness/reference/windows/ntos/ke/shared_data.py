@@ -13,8 +13,9 @@ from harness.reference.machine.memory.layout import (
 )
 
 if TYPE_CHECKING:
+    from harness.reference.machine.loader.binding import ExportBinder
+    from harness.reference.machine.memory.heap import SystemHeap
     from harness.reference.machine.memory.memory import Memory
-    from harness.reference.windows.ntos.executive import Executive
 
 BUILD = 22631
 BOOT_TIME = 133_800_000_000_000_000
@@ -85,19 +86,22 @@ OBJECT_TYPES = (
 class DataExports:
     """The exported variables of ntoskrnl.exe."""
 
-    def __init__(self, kernel: "Executive") -> None:
-        self._kernel = kernel
+    def __init__(
+        self, memory: "Memory", heap: "SystemHeap", exports: "ExportBinder", *, system_process: int, processors: int
+    ) -> None:
+        self._memory = memory
+        self._exports = exports
         self.object_types: dict[str, int] = {}
         """OBJECT_TYPE addresses by the exported variable's name."""
         for name in OBJECT_TYPES:
-            self.object_types[name] = kernel.heap.allocate(0x100)
+            self.object_types[name] = heap.allocate(0x100)
             self._pointer(name, self.object_types[name])
         self._pointer("MmHighestUserAddress", HIGHEST_USER_ADDRESS)
         self._pointer("MmSystemRangeStart", SYSTEM_RANGE_START)
         self._pointer("MmUserProbeAddress", HIGHEST_USER_ADDRESS + 1)
-        self._pointer("PsInitialSystemProcess", kernel.processes.system.eprocess)
+        self._pointer("PsInitialSystemProcess", system_process)
         self._number("NtBuildNumber", 0xF0000000 | BUILD, 4)
-        self._number("KeNumberProcessors", len(kernel.processors), 4)
+        self._number("KeNumberProcessors", processors, 4)
         self._number("KdDebuggerEnabled", 0, 1)
         self._number("KdDebuggerNotPresent", 1, 1)
         self._number("InitSafeBootMode", 0, 4)
@@ -105,12 +109,12 @@ class DataExports:
         self._number("NlsMbOemCodePageTag", 0, 1)
         self._number("NlsAnsiCodePage", 1252, 2)
         self._number("NlsOemCodePage", 437, 2)
-        self._pointer("SeExports", kernel.heap.allocate(0x200))
+        self._pointer("SeExports", heap.allocate(0x200))
         self._pointer("FltMgrSecurityDescriptor", 0, module=FLTMGR)
 
     def _pointer(self, name: str, value: int, *, module: str = NTOSKRNL) -> None:
         self._number(name, value, 8, module=module)
 
     def _number(self, name: str, value: int, size: int, *, module: str = NTOSKRNL) -> None:
-        address = self._kernel.exports.add_data(name, size, module=module)
-        self._kernel.memory.write(address, value.to_bytes(size, "little"))
+        address = self._exports.add_data(name, size, module=module)
+        self._memory.write(address, value.to_bytes(size, "little"))

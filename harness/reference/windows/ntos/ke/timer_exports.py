@@ -8,10 +8,11 @@ from harness.nt import BugCheck, Irql
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import I32, I64, NTOSKRNL, U8, U32, export
 from harness.reference.machine.memory.structure import Field, Structure
-from harness.reference.machine.scheduler.dispatcher import DispatcherHeader, Event, initialize_header
+from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.processor import QueuedDpc
 from harness.reference.machine.scheduler.requests import Call, KernelCode, Wait
 from harness.reference.machine.scheduler.timers import Timer
+from harness.reference.windows.ntos.ke.dispatcher_objects import DispatcherHeader, initialize_header
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def insert_dpc(k: "Kernel", dpc: int, argument1: int, argument2: int) -> bool:
     view.argument2 = argument2
     number = view.number
     processor = k.processors[(number - 1) % len(k.processors)] if number else k.processor
-    view.queued = processor.kpcr
+    view.queued = processor.control
     k.scheduler.queue_dpc(QueuedDpc(lambda: _run_dpc(k, dpc), dpc), processor, first=view.importance >= 2)
     return True
 
@@ -197,7 +198,7 @@ def _expire(k: "Kernel", timer: int) -> None:
         if view.dpc:
             insert_dpc(k, view.dpc, 0, 0)
     except GuestException as problem:
-        raise k.bugcheck_stop(
+        raise k.bug_checks.stop(
             BugCheck.TIMER_OR_DPC_INVALID, 0, timer,
             message=f"a timer expired whose memory is gone: {k.describe_address(timer)} ({problem})",
             driver=entry.driver,

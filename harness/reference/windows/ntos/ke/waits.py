@@ -4,20 +4,20 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
-from harness.reference.machine.scheduler.dispatcher import (
+from harness.reference.machine.scheduler.dispatcher import Dispatcher
+from harness.reference.machine.scheduler.requests import Delay, KernelCode, Wait
+from harness.reference.windows.ntos.ke.dispatcher_objects import (
     MUTANT,
     NOTIFICATION_EVENT,
     NOTIFICATION_TIMER,
     SEMAPHORE,
     SYNCHRONIZATION_EVENT,
     SYNCHRONIZATION_TIMER,
-    Dispatcher,
     DispatcherHeader,
     GuestMutant,
     GuestObject,
     is_initialized,
 )
-from harness.reference.machine.scheduler.requests import Delay, KernelCode, Wait
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
 
 if TYPE_CHECKING:

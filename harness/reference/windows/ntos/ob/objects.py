@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from harness.reference.windows.ntos.ex.worker_threads import DELAYED, WorkerQueues
+from harness.reference.windows.ntos.ps.process_table import SYSTEM_PROCESS_ID
+
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.requests import KernelCode
-    from harness.reference.windows.ntos.executive import Executive
+    from harness.reference.machine.scheduler.scheduler import Scheduler
+    from harness.reference.machine.scheduler.thread import Thread
+    from harness.reference.windows.verifier.blame import Blame
 
 KERNEL_HANDLE = 0xFFFF_FFFF_8000_0000
 CURRENT_PROCESS, CURRENT_THREAD = 0xFFFF_FFFF_FFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFE
@@ -51,12 +56,15 @@ class Handle:
 class ObjectManager:
     """Handles of all processes, and reference counts."""
 
-    def __init__(self, kernel: "Executive") -> None:
-        self._kernel = kernel
+    def __init__(self, scheduler: "Scheduler", workers: "WorkerQueues", blame: "Blame") -> None:
+        self._scheduler = scheduler
+        self._workers = workers
+        self._blame = blame
         self._handles: dict[int, Handle] = {}
         self._next_user = count(0x40, 4)
         self._next_kernel = count(KERNEL_HANDLE + 0x100, 4)
         self._by_address: dict[int, Object] = {}
+        self._held: dict[Thread, list[Object]] = {}
 
     def register(self, item: Object) -> Object:
         """Make an object known by its guest address."""
@@ -72,8 +80,9 @@ class ObjectManager:
         value = next(self._next_kernel if kernel else self._next_user)
         item.handles += 1
         item.references += 1
-        owner = process if process is not None else 4 if kernel else self._kernel.current.process.id
-        self._handles[value] = Handle(value, item, owner, access, self._kernel.blame.current().driver)
+        if process is None:
+            process = SYSTEM_PROCESS_ID if kernel else self._scheduler.current_processor.current.process.id
+        self._handles[value] = Handle(value, item, process, access, self._blame.current().driver)
         return value
 
     def lookup(self, value: int) -> Handle | None:
@@ -117,7 +126,7 @@ class ObjectManager:
         if item.references == 0:
             self._forget(item)
             if item.deleting is not None:
-                self._kernel.queue_worker(item.deleting(item))
+                self._workers.queue(item.deleting(item), DELAYED)
         return item.references
 
     def release(self, item: Object) -> "KernelCode":
@@ -132,6 +141,14 @@ class ObjectManager:
         self._by_address.pop(item.address, None)
         if item.on_delete is not None:
             item.on_delete(item)
+
+    def held(self) -> list[Object]:
+        """File objects that the system services the current thread is in have looked up by handle, and reference."""
+        return self._held.setdefault(self._scheduler.current_processor.current, [])
+
+    def forget_held(self, thread: "Thread") -> None:
+        """A thread is gone; a service that it was ended in has given back nothing."""
+        self._held.pop(thread, None)
 
     def handles_of(self, process: int) -> list[Handle]:
         """Open handles of a process."""

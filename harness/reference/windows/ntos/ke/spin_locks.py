@@ -7,9 +7,11 @@ from harness.nt import BugCheck
 from harness.reference.machine.scheduler.requests import KernelCode, Spin
 
 if TYPE_CHECKING:
+    from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.processor import Processor
-    from harness.reference.windows.ntos.executive import Executive
-    from harness.reference.windows.verifier.blame import Location
+    from harness.reference.machine.scheduler.scheduler import Scheduler
+    from harness.reference.windows.verifier.blame import Blame, Location
+    from harness.reference.windows.verifier.bug_checks import BugChecks
 
 
 @dataclass(slots=True, eq=False)
@@ -23,13 +25,16 @@ class Holder:
 class SpinLocks:
     """Acquires and releases."""
 
-    def __init__(self, kernel: "Executive") -> None:
-        self._kernel = kernel
+    def __init__(self, memory: "Memory", scheduler: "Scheduler", blame: "Blame", bug_checks: "BugChecks") -> None:
+        self._memory = memory
+        self._scheduler = scheduler
+        self._blame = blame
+        self._bug_checks = bug_checks
         self._holders: dict[int, Holder] = {}
 
     def acquire(self, lock: int, answer: int) -> int | KernelCode:
         """Take a lock, or spin for it; `answer` is what the export returns then."""
-        if self._kernel.memory.read_u64(lock):
+        if self._memory.read_u64(lock):
             self._check_deadlock(lock)
             return self._spin(lock, answer)
         self._take(lock)
@@ -37,18 +42,17 @@ class SpinLocks:
 
     def try_acquire(self, lock: int) -> bool:
         """Take a lock if it is free."""
-        if self._kernel.memory.read_u64(lock):
+        if self._memory.read_u64(lock):
             return False
         self._take(lock)
         return True
 
     def _take(self, lock: int) -> None:
-        kernel = self._kernel
-        kernel.memory.write_u64(lock, 1)
-        self._holders[lock] = Holder(kernel.processor, kernel.blame.current())
+        self._memory.write_u64(lock, 1)
+        self._holders[lock] = Holder(self._scheduler.current_processor, self._blame.current())
 
     def _spin(self, lock: int, answer: int) -> KernelCode:
-        memory = self._kernel.memory
+        memory = self._memory
         while memory.read_u64(lock):
             yield Spin(lambda: not memory.read_u64(lock), lambda: self._describe(lock))
         self._take(lock)
@@ -56,8 +60,8 @@ class SpinLocks:
 
     def _check_deadlock(self, lock: int) -> None:
         holder = self._holders.get(lock)
-        if holder is not None and holder.processor is self._kernel.processor:
-            self._kernel.bugcheck(
+        if holder is not None and holder.processor is self._scheduler.current_processor:
+            raise self._bug_checks.stop(
                 BugCheck.SPIN_LOCK_ALREADY_OWNED,
                 lock,
                 message=f"the spin lock at {lock:#x} is acquired on a processor that holds it already"
@@ -71,13 +75,12 @@ class SpinLocks:
 
     def release(self, lock: int) -> None:
         """Release a lock."""
-        kernel = self._kernel
         holder = self._holders.pop(lock, None)
-        if holder is None or not kernel.memory.read_u64(lock):
-            kernel.bugcheck(
+        if holder is None or not self._memory.read_u64(lock):
+            raise self._bug_checks.stop(
                 BugCheck.SPIN_LOCK_NOT_OWNED, lock, message=f"the spin lock at {lock:#x} is released but was not held"
             )
-        kernel.memory.write_u64(lock, 0)
+        self._memory.write_u64(lock, 0)
 
     def held_on(self, processor: "Processor") -> list[int]:
         """Locks held on a processor."""

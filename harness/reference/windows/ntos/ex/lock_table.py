@@ -10,8 +10,11 @@ from harness.reference.machine.scheduler.requests import KernelCode, Wait
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from harness.reference.machine.scheduler.scheduler import Scheduler
     from harness.reference.machine.scheduler.thread import Thread
-    from harness.reference.windows.ntos.executive import Executive
+    from harness.reference.windows.ntos.ps.process_table import ProcessTable
+    from harness.reference.windows.verifier.blame import Blame
+    from harness.reference.windows.verifier.findings import Verifier
 
 
 @dataclass(eq=False)
@@ -89,16 +92,18 @@ class LockRequest(Dispatcher):
 class LockTable:
     """All locks with owners, by guest address."""
 
-    def __init__(self, kernel: "Executive") -> None:
-        self._kernel = kernel
+    def __init__(self, scheduler: "Scheduler", processes: "ProcessTable", blame: "Blame", verifier: "Verifier") -> None:
+        self._scheduler = scheduler
+        self._blame = blame
+        self._verifier = verifier
         self._locks: dict[int, OwnedLock] = {}
         self.on_change: Callable[[OwnedLock], None] = lambda lock: None
         """Mirrors a lock's state into guest memory."""
-        kernel.processes.on_thread_end.append(self._thread_ended)
+        processes.on_thread_end.append(self._thread_ended)
 
     def create(self, address: int, kind: str, *, recursive: bool) -> OwnedLock:
         """A new lock at an address."""
-        lock = OwnedLock(address, kind, recursive, self._kernel.blame.current().driver)
+        lock = OwnedLock(address, kind, recursive, self._blame.current().driver)
         self._locks[address] = lock
         return lock
 
@@ -110,7 +115,7 @@ class LockTable:
 
     def acquire(self, lock: OwnedLock, *, exclusive: bool, wait: bool = True, starve: bool = False) -> int | KernelCode:
         """Take a lock: 1 if taken, 0 if not and `wait` is false; kernel code that waits otherwise."""
-        thread = self._kernel.current
+        thread = self._scheduler.current_processor.current
         request = LockRequest(lock, exclusive=exclusive, starve=starve)
         if request.signaled(thread):
             request.acquire(thread)
@@ -148,7 +153,7 @@ class LockTable:
         else:
             return False
         self.on_change(lock)
-        self._kernel.scheduler.signal_key(("lock", lock.address))
+        self._scheduler.signal_key(("lock", lock.address))
         return True
 
     def downgrade(self, lock: OwnedLock) -> None:
@@ -157,7 +162,7 @@ class LockTable:
         lock.shared[lock.exclusive] = lock.depth
         lock.exclusive, lock.depth = None, 0
         self.on_change(lock)
-        self._kernel.scheduler.signal_key(("lock", lock.address))
+        self._scheduler.signal_key(("lock", lock.address))
 
     def held_by(self, thread: "Thread") -> list[OwnedLock]:
         """The locks a thread owns."""
@@ -173,6 +178,6 @@ class LockTable:
 
     def _thread_ended(self, thread: "Thread") -> None:
         for lock in self.held_by(thread):
-            self._kernel.verifier.report(
+            self._verifier.report(
                 None, lock.driver, f"{thread.describe()} ended while it owned the {lock.kind} at {lock.address:#x}"
             )

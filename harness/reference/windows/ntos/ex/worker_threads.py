@@ -3,11 +3,14 @@
 from collections import deque
 from typing import TYPE_CHECKING
 
+from harness.nt import BugCheck
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
 
 if TYPE_CHECKING:
-    from harness.reference.windows.ntos.executive import Executive
+    from harness.reference.machine.scheduler.scheduler import Scheduler
+    from harness.reference.windows.ntos.ps.process_table import ProcessTable
+    from harness.reference.windows.verifier.bug_checks import BugChecks
 
 CRITICAL, DELAYED, HYPER_CRITICAL = range(3)
 _PRIORITY = {CRITICAL: 13, DELAYED: 12, HYPER_CRITICAL: 15}
@@ -18,8 +21,10 @@ _MOST_THREADS = 16
 class WorkerQueues:
     """The queues and their threads. Threads are made when work comes, and more when all of them are blocked."""
 
-    def __init__(self, kernel: "Executive") -> None:
-        self._kernel = kernel
+    def __init__(self, scheduler: "Scheduler", processes: "ProcessTable", bug_checks: "BugChecks") -> None:
+        self._scheduler = scheduler
+        self._processes = processes
+        self._bug_checks = bug_checks
         self._work: dict[int, deque[KernelCode]] = {queue: deque() for queue in _PRIORITY}
         self._event = {queue: Event("work", synchronization=True) for queue in _PRIORITY}
         self._idle = dict.fromkeys(_PRIORITY, 0)
@@ -31,11 +36,14 @@ class WorkerQueues:
             queue = DELAYED
         self._work[queue].append(code)
         if self._idle[queue]:
-            self._kernel.signal(self._event[queue])
+            event = self._event[queue]
+            event.state = True
+            self._scheduler.signal(event)
         elif self._threads[queue] < _MOST_THREADS:
             self._threads[queue] += 1
             name = f"worker {queue}.{self._threads[queue]}"
-            self._kernel.spawn(self._loop(queue), name, priority=_PRIORITY[queue])
+            processes = self._processes
+            self._scheduler.add(processes.make_thread(self._loop(queue), name, processes.system, 0, _PRIORITY[queue]))
 
     def _loop(self, queue: int) -> KernelCode:
         work = self._work[queue]
@@ -48,11 +56,10 @@ class WorkerQueues:
             self._idle[queue] -= 1
 
     def _run(self, code: KernelCode) -> KernelCode:
-        irql = self._kernel.irql
+        before = self._scheduler.current_processor.irql
         yield from code
-        if self._kernel.irql != irql:
-            self._kernel.bugcheck(
-                self._kernel.blame.WORKER_AT_IRQL,
-                self._kernel.irql,
-                message=f"a work item returned at IRQL {self._kernel.irql}",
+        irql = self._scheduler.current_processor.irql
+        if irql != before:
+            raise self._bug_checks.stop(
+                BugCheck.IRQL_UNEXPECTED_VALUE, irql, message=f"a work item returned at IRQL {irql}"
             )

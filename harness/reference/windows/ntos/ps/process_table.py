@@ -5,12 +5,14 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from harness.reference.machine.scheduler.thread import Execution, Process, Thread, ThreadState
+from harness.reference.windows.ntos.ke.dispatcher_objects import THREAD, DispatcherHeader
 from harness.reference.windows.ntos.ke.offsets import EPROCESS, KTHREAD
 
 if TYPE_CHECKING:
+    from harness.reference.machine.memory.heap import KernelStacks, SystemHeap
+    from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
-    from harness.reference.windows.ntos.executive import Executive
 
 IDLE_PROCESS_ID = 0
 SYSTEM_PROCESS_ID = 4
@@ -22,8 +24,10 @@ _ID_STEP = 4
 class ProcessTable:
     """Processes and threads by id and by guest address. Ids are multiples of 4, as on Windows."""
 
-    def __init__(self, kernel: "Executive") -> None:
-        self._kernel = kernel
+    def __init__(self, memory: "Memory", heap: "SystemHeap", stacks: "KernelStacks") -> None:
+        self._memory = memory
+        self._heap = heap
+        self._stacks = stacks
         self._process_ids = count(_FIRST_PROCESS_ID, 2 * _ID_STEP)
         self._thread_ids = count(_FIRST_THREAD_ID, _ID_STEP)
         self.by_id: dict[int, Process] = {}
@@ -40,8 +44,8 @@ class ProcessTable:
         return self._make(next(self._process_ids), name)
 
     def _make(self, number: int, name: str) -> Process:
-        eprocess = self._kernel.heap.allocate(EPROCESS.SIZE)
-        self._kernel.memory.write_u64(eprocess + EPROCESS.PROCESS_ID, number)
+        eprocess = self._heap.allocate(EPROCESS.SIZE)
+        self._memory.write_u64(eprocess + EPROCESS.PROCESS_ID, number)
         process = Process(number, name, eprocess)
         self.by_id[number] = process
         self.by_eprocess[eprocess] = process
@@ -53,7 +57,7 @@ class ProcessTable:
 
     def make_thread(self, code: "KernelCode", name: str, process: Process, start: int, priority: int) -> Thread:
         """A new thread with a kernel stack."""
-        base, top = self._kernel.stacks.allocate()
+        base, top = self._stacks.allocate()
         thread = self._thread(name, process, priority, next(self._thread_ids))
         thread.start = start
         thread.execution = Execution(code, base, top)
@@ -68,18 +72,20 @@ class ProcessTable:
         return thread
 
     def _thread(self, name: str, process: Process, priority: int, number: int) -> Thread:
-        memory = self._kernel.memory
-        kthread = self._kernel.heap.allocate(KTHREAD.SIZE)
+        memory = self._memory
+        kthread = self._heap.allocate(KTHREAD.SIZE)
         memory.write_u64(kthread + KTHREAD.PROCESS, process.eprocess)
         memory.write_u64(kthread + KTHREAD.PROCESS_ID, process.id)
         memory.write_u64(kthread + KTHREAD.THREAD_ID, number)
-        thread = Thread(memory, number, name, process, kthread, priority)
+        DispatcherHeader(memory, kthread).type = THREAD
+        thread = Thread(number, name, process, kthread, priority)
         self.threads[kthread] = thread
         return thread
 
     def thread_ended(self, thread: Thread) -> None:
         """Give back what a thread had."""
-        self._kernel.stacks.free(thread.execution.stack_base)
+        DispatcherHeader(self._memory, thread.kthread).signal_state = 1
+        self._stacks.free(thread.execution.stack_base)
         thread.process.threads.remove(thread)
         for function in (*thread.at_end, *self.on_thread_end):
             function(thread)

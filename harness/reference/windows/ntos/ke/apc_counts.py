@@ -1,0 +1,55 @@
+"""Critical and guarded regions: how often a thread has disabled APCs, counted in its KTHREAD."""
+
+from typing import TYPE_CHECKING
+
+from harness.reference.machine.memory.structure import Field, Structure
+from harness.reference.windows.ntos.ke.offsets import KTHREAD
+
+if TYPE_CHECKING:
+    from harness.reference.machine.memory.memory import Memory
+    from harness.reference.machine.scheduler.thread import Thread
+
+
+class _Counts(Structure):
+    """The APC counters of KTHREAD, which keeps them negated."""
+
+    kernel_apc_disable = Field(KTHREAD.KERNEL_APC_DISABLE, "h")
+    special_apc_disable = Field(KTHREAD.SPECIAL_APC_DISABLE, "h")
+
+
+class ApcCounts:
+    """The regions that a thread is in."""
+
+    def __init__(self, memory: "Memory", thread: "Thread") -> None:
+        self._counts = _Counts(memory, thread.kthread)
+
+    @property
+    def critical_regions(self) -> int:
+        """How deep in critical regions the thread is: normal kernel APCs are disabled."""
+        return -self._counts.kernel_apc_disable
+
+    @property
+    def guarded_regions(self) -> int:
+        """How deep in guarded regions the thread is: all APCs are disabled."""
+        return -self._counts.special_apc_disable
+
+    @property
+    def disabled(self) -> bool:
+        """Whether normal kernel APCs are disabled, by either."""
+        return self._counts.kernel_apc_disable != 0 or self._counts.special_apc_disable != 0
+
+    def enter_critical_region(self) -> None:
+        """KeEnterCriticalRegion."""
+        self._counts.kernel_apc_disable -= 1
+
+    def leave_critical_region(self) -> None:
+        """KeLeaveCriticalRegion."""
+        self._counts.kernel_apc_disable += 1
+
+    def enter_guarded_region(self) -> None:
+        """KeEnterGuardedRegion."""
+        self._counts.special_apc_disable -= 1
+
+    def leave_guarded_region(self) -> None:
+        """KeLeaveGuardedRegion."""
+        self._counts.special_apc_disable += 1

@@ -1,0 +1,95 @@
+"""Bug checks: the stop to raise, with the driver that it names."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import BugCheck, Irql
+from harness.reference.machine.stop import MachineStop
+from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
+
+if TYPE_CHECKING:
+    from harness.reference.machine.loader.binding import MissingExport
+    from harness.reference.machine.loader.images import ImageTable
+    from harness.reference.machine.scheduler.thread import Thread
+    from harness.reference.windows.verifier.blame import Blame
+
+
+class BugChecks:
+    """Makes stops; the caller raises them."""
+
+    def __init__(self, images: "ImageTable", blame: "Blame") -> None:
+        self._images = images
+        self._blame = blame
+
+    def stop(
+        self,
+        code: BugCheck,
+        *parameters: int,
+        message: str = "",
+        rule: str | None = None,
+        driver: str | None = None,
+        location: str | None = None,
+        kind: BugCheckKind = BugCheckKind.DRIVER,
+    ) -> BugCheckStop:
+        """KeBugCheckEx. Without `driver` the nearest driver on the current stack is named."""
+        p1, p2, p3, p4 = (*parameters, 0, 0, 0, 0)[:4]
+        where = self._blame.current()
+        if kind is not BugCheckKind.KERNEL_FAULT:
+            driver = driver or where.driver
+        return BugCheckStop(
+            code, (p1, p2, p3, p4), message, driver=driver, rule=rule, kind=kind, location=location or where.location
+        )
+
+    def kernel_fault(self, error: BaseException, export: str) -> MachineStop:
+        """The kernel itself failed: a fault of ours, not of a driver."""
+        if isinstance(error, MachineStop):
+            return error
+        return self.stop(
+            BugCheck.FLTMGR_FILE_SYSTEM,
+            message=f"the reference kernel failed{f' in {export}' if export else ''}: {type(error).__name__}: {error}",
+            kind=BugCheckKind.KERNEL_FAULT,
+        )
+
+    def missing_export(self, entry: "MissingExport") -> BugCheckStop:
+        """A driver called what Windows exports and we do not implement."""
+        return self.stop(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION,
+            message=f"{entry.module}!{entry.name} was called, which the reference kernel does not implement",
+            kind=BugCheckKind.MISSING_EXPORT,
+        )
+
+    def unhandled_exception(
+        self, code: int, address: int, parameters: tuple[int, ...], thread: "Thread", irql: int
+    ) -> BugCheckStop:
+        """Nobody handled an exception in kernel mode."""
+        check = BugCheck.SYSTEM_SERVICE_EXCEPTION
+        if irql >= Irql.DISPATCH:
+            check = BugCheck.KMODE_EXCEPTION_NOT_HANDLED
+        elif thread.system:
+            check = BugCheck.SYSTEM_THREAD_EXCEPTION_NOT_HANDLED
+        image = self._images.at(address)
+        what = self._blame.exception_text(code, parameters)
+        return self.stop(
+            check,
+            code,
+            address,
+            *parameters[:2],
+            message=f"{what} at {self._images.describe(address)}, handled by nobody",
+            driver=image.name if image is not None else None,
+            location=image.describe(address) if image is not None else None,
+        )
+
+    def dpc_ended_at(self, irql: int) -> BugCheckStop:
+        """A DPC routine left the IRQL changed."""
+        return self.stop(
+            BugCheck.IRQL_UNEXPECTED_VALUE,
+            irql,
+            message=f"a DPC routine returned at IRQL {irql} instead of DISPATCH_LEVEL",
+        )
+
+    def wait_refused(self, what: str, irql: int, *, in_dpc: bool) -> BugCheckStop:
+        """A DPC, or a thread at DISPATCH_LEVEL or above, wants to block."""
+        if in_dpc:
+            return self.stop(BugCheck.IRQL_NOT_LESS_OR_EQUAL, message=f"a DPC waits for {what}")
+        return self.stop(
+            BugCheck.IRQL_NOT_LESS_OR_EQUAL, 0, irql, message=f"a wait for {what} at IRQL {irql} would block"
+        )
