@@ -14,6 +14,7 @@ from harness.errors import FltLabError
 from harness.guest.command import CommandResult
 from harness.guest.guest import Guest
 from harness.guest.profiles import GuestKind, powershell
+from harness.guest.words import boot_options, build_of, is_yes
 from harness.minifilter.fltmc import parse_failure, parse_filters, parse_instances
 
 CLOCK_TOLERANCE = 10.0
@@ -104,8 +105,7 @@ def _winrm(checks: _Checks) -> Finding:
     begin = time.monotonic()
     printed = checks.run("ver").output.strip()
     milliseconds = (time.monotonic() - begin) * 1000
-    found = re.search(r"Version 10\.0\.(\d+)", printed)
-    build = int(found.group(1)) if found else None
+    build = build_of(printed)
     difference = ""
     if checks.guest.kind is GuestKind.WINDOWS:
         if build is None:
@@ -165,16 +165,13 @@ def _unlike(on: bool, wanted: bool | None) -> str:
 
 @check("test signing", WINDOWS)
 def _test_signing(checks: _Checks) -> Finding:
-    printed = checks.run('bcdedit.exe /enum "{current}"').output
-    # The names of options are not translated; the words for yes and no are.
-    found = re.search(r"^testsigning\s+(\S+)", printed, re.MULTILINE | re.IGNORECASE)
-    on = found is not None and found.group(1).lower() not in ("no", "nein", "non", "nee", "nej", "nei", "off")
-    wanted = checks.expected.test_signing
-    difference = (
-        "" if wanted in {None, on} else f"it is {'on' if on else 'off'} and should be {'on' if wanted else 'off'}"
-    )
+    options = boot_options(checks.run('bcdedit.exe /enum "{current}"').output)
+    on = is_yes(options.get("testsigning", "No"))
     return checks.finding(
-        "test signing", "on" if on else "off", difference, "fltlab image build sets it when it builds"
+        "test signing",
+        _word(on),
+        _unlike(on, checks.expected.test_signing),
+        "fltlab image build sets it when it builds",
     )
 
 

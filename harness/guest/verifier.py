@@ -23,7 +23,9 @@ BOOT_MODES = ("resetonbootfail", "disableafterfail")
 
 DONE = (0, 2)
 _DRIVER = re.compile(r"[A-Za-z0-9_.-]+\.sys")
-_FLAGS = re.compile(r"Verifier Flags:\s*(0x[0-9A-Fa-f]+)")
+_FLAGS = re.compile(r"^[^\[\n]*[:\uff1a]\s*(0x[0-9A-Fa-f]+)\s*$", re.MULTILINE)
+"""The flags as one number: the only line that ends in one behind a colon, whatever it is called."""
+
 _ENABLED = re.compile(r"\[[Xx]\]\s*(0x[0-9A-Fa-f]+|\d+)\b")
 
 

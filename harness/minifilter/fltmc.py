@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.errors import GuestError
+from harness.nt.hresult import explain
 
 _RULER = re.compile(r"-{3,}(\s+-{3,})*\s*")
 _FAILURE = re.compile(r"(?P<what>.+?) failed with error:\s*0x(?P<code>[0-9A-Fa-f]{1,8})\s*(?P<message>.*)", re.DOTALL)
@@ -60,7 +61,7 @@ def parse_failure(text: str) -> Failure | None:
 
 
 def parse_filters(text: str) -> list[FilterRow]:
-    """The rows of `fltmc filters`. GuestError if there is no table."""
+    """The rows of `fltmc filters`. GuestError if there is no table, or if it ends in a failure."""
     return [
         FilterRow(name, int(count) if count.isdigit() else None, altitude or None, frame)
         for name, count, altitude, frame in _table(text, "fltmc filters", 4)
@@ -68,11 +69,17 @@ def parse_filters(text: str) -> list[FilterRow]:
 
 
 def parse_instances(text: str) -> list[InstanceRow]:
-    """The rows of `fltmc instances`. GuestError if there is no table."""
+    """The rows of `fltmc instances`. GuestError if there is no table, or if it ends in a failure."""
     return [InstanceRow(*cells[:5]) for cells in _table(text, "fltmc instances", 5)]
 
 
 def _table(text: str, command: str, columns: int) -> Iterator[list[str]]:
+    failure = parse_failure(text)
+    if failure is not None:
+        raise GuestError(
+            f"`{command}` failed: {explain(failure.code)}",
+            details=tuple(line for line in text.splitlines() if line.strip())[-8:],
+        )
     lines = text.replace("\r\n", "\n").split("\n")
     rulers = [index for index, line in enumerate(lines) if _RULER.fullmatch(line.strip())]
     if not rulers:

@@ -9,7 +9,7 @@ import xmlschema
 from harness.errors import ConfigurationError
 from harness.image.windows.answer_check import answer_problems
 from harness.image.windows.plan import Plan, Source, build_inputs
-from harness.image.windows.recipe import InstallMode, load_recipe, windows_images
+from harness.image.windows.recipe import ACCOUNT, InstallMode, load_recipe, windows_images
 from harness.image.windows.wim import Architecture, Edition
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).with_name("unattend.xsd"))
@@ -100,6 +100,17 @@ def test_what_setup_would_silently_ignore_is_named(old: str, new: str, problem: 
     assert old in content
 
     assert any(problem in line for line in answer_problems(content.replace(old, new).encode()))
+
+
+@pytest.mark.parametrize("name", ["windows-11-24h2", "windows-server-2025"])
+@pytest.mark.parametrize("language", ["en-US", "fr-FR", "ru-RU"])
+def test_the_administrator_logs_on_by_the_english_name_and_winrm_has_an_account_of_its_own(
+    name: str, language: str
+) -> None:
+    content = build_inputs(plan(name, overrides={"language": language}), PASSWORD)["fltlab/unattend.xml"].decode()
+
+    assert content.count("<Username>Administrator</Username>") == 1
+    assert content.count(f"<Name>{ACCOUNT}</Name>") == 1
 
 
 def test_setup_mode_needs_a_product_key_unless_it_is_evaluation_media() -> None:

@@ -32,7 +32,7 @@ from harness.image.windows.plan import SETUP, Source, build_inputs
 from harness.image.windows.prepare import Prepared
 from harness.image.windows.profile import WINRM_PORTS, Host, Installation, build_spec
 from harness.image.windows.provisioning_cd import write_cd
-from harness.image.windows.recipe import InstallMode
+from harness.image.windows.recipe import ACCOUNT, InstallMode
 from harness.image.windows.watch import Progress, QemuSubject, RealClock, Report, Watch
 from harness.image.windows.workspace import Stage, State, Workspace
 from harness.machine.disks import DiskImage, Format
@@ -123,7 +123,7 @@ class Builder:
         if self.clean:
             self.workspace.remove()
         require_room(self.workspace.directory, self.room_mib, f"build {self.recipe.name}")
-        credentials = self.workspace.credentials(self.recipe.administrator)
+        credentials = self.workspace.credentials(ACCOUNT)
         if self._state.stage is not Stage.EMPTY:
             log.info("%s: an earlier build is taken up where it was interrupted", self.recipe.name)
         if self._state.stage is Stage.EMPTY:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.errors import ConfigurationError
 from harness.image.windows.answer_check import check_answer_file
-from harness.image.windows.recipe import InstallMode, OpenSsh, Recipe
+from harness.image.windows.recipe import ACCOUNT, InstallMode, OpenSsh, Recipe
 from harness.image.windows.script_check import check_script
 from harness.image.windows.templates import as_guest_text, guest_scripts, render, static
 from harness.image.windows.wim import Edition
@@ -108,9 +108,8 @@ def _values(plan: Plan, password: str) -> dict[str, object]:
         "language": recipe.language,
         "computer_name": recipe.provisioning.computer_name,
         "time_zone": recipe.provisioning.time_zone,
-        "administrator": recipe.administrator,
+        "account": ACCOUNT,
         "password": password,
-        "product": recipe.release.product,
         "product_key": plan.product_key,
         "index": plan.edition.index if plan.edition else 0,
         "test_signing": recipe.provisioning.test_signing,
@@ -150,6 +149,7 @@ def _settings(plan: Plan) -> bytes:
     """Return what provision.ps1 is told."""
     provisioning = plan.recipe.provisioning
     values = {
+        "account": ACCOUNT,
         "memory_mib": plan.recipe.machine.memory_mib,
         "winrm": provisioning.winrm,
         "openssh": provisioning.openssh,

@@ -10,15 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import harness
 from harness.errors import ConfigurationError
+from harness.guest.words import LANGUAGES
 
 IMAGES = Path(harness.__file__).parent.parent / "vm-images"
 COMMON = IMAGES / "common" / "windows"
 DEFAULTS = COMMON / "defaults.yaml"
 
-# The name of the built-in administrator, which an answer file must know, depends on the language. Languages that are
-# not here use "Administrator", which is right for English, German, Italian, Japanese, Korean and Chinese.
-_ADMINISTRATORS = {"fr": "Administrateur", "es": "Administrador", "pt": "Administrador"}
-_PLAIN = ("en", "de", "it", "ja", "ko", "zh", "nl", "pl", "tr", "da", "nb")
+ACCOUNT = "fltlab-user"
+"""Who comes in over WinRM, an administrator that the answer file makes. What the built-in one is called depends on the
+language: an answer file knows it as `Administrator` everywhere, nothing else does."""
 
 
 class WinRmMode(StrEnum):
@@ -105,19 +105,6 @@ class Recipe(_Model):
     machine: MachineSize
     provisioning: Provisioning
 
-    @property
-    def administrator(self) -> str:
-        """The name of the built-in administrator in this image's language."""
-        language = self.language.split("-")[0]
-        if language in _ADMINISTRATORS:
-            return _ADMINISTRATORS[language]
-        if language in _PLAIN:
-            return "Administrator"
-        raise ConfigurationError(
-            f"fltlab does not know what the built-in administrator is called in {self.language}",
-            hint="use an English (en-US) ISO",
-        )
-
 
 def load_recipe(name: str, images: Path = IMAGES, *, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Read the recipe of an image; `overrides` (as nested mappings) are the user's options.
@@ -136,6 +123,12 @@ def load_recipe(name: str, images: Path = IMAGES, *, overrides: Mapping[str, Any
         raise ConfigurationError(f"{path} is not a recipe for a Windows image", details=problems) from error
     if recipe.name != name:
         raise ConfigurationError(f"{path} calls its image {recipe.name!r}; it must be {name!r}, as its directory")
+    if recipe.language.split("-")[0] not in LANGUAGES:
+        raise ConfigurationError(
+            f"{name}: fltlab has no table of what Windows' programs print in {recipe.language}",
+            details=(f"languages: {', '.join(LANGUAGES)}",),
+            hint="use an ISO in one of these, best en-US",
+        )
     if recipe.machine.secure_boot and recipe.provisioning.test_signing:
         raise ConfigurationError(
             f"{name}: Secure Boot and test signing exclude each other",

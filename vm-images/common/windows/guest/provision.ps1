@@ -27,6 +27,14 @@ Invoke-Step 'network' -Optional {
     throw 'no network connection became private in two minutes'
 }
 
+Invoke-Step 'account' {
+    # The group by its SID: its name is in the language of this Windows, and the answer file has the English one.
+    $members = @(Get-LocalGroupMember -SID 'S-1-5-32-544' | ForEach-Object { ($_.Name -split '\\')[-1] })
+    if ($members -notcontains $settings.account) {
+        Add-LocalGroupMember -SID 'S-1-5-32-544' -Member $settings.account
+    }
+}
+
 Invoke-Step 'remote-tokens' {
     # An administrator who comes over the network has the whole token, and with it SeLoadDriverPrivilege.
     $key = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System'
