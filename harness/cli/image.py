@@ -35,6 +35,13 @@ OpenSsh = Annotated[Path | None, typer.Option("--openssh", help="A Win32-OpenSSH
 Certificates = Annotated[
     list[Path] | None, typer.Option("--certificate", help="A certificate (DER) that the guest is to trust; repeatable.")
 ]
+ProductKey = Annotated[
+    Path | None, typer.Option("--product-key", help="A file (mode 0600) with your key, for retail and volume media.")
+]
+Activate = Annotated[
+    bool, typer.Option("--activate", help="Activate Windows while it is built: it reaches the internet in that stage.")
+]
+Language = Annotated[str | None, typer.Option("--language", help="The language of the ISO, e.g. de-DE.")]
 Sha256 = Annotated[str | None, typer.Option("--sha256", help="What the file's SHA-256 must be.")]
 
 
@@ -68,9 +75,9 @@ def build(
     install_mode: Annotated[
         str, typer.Option("--install-mode", help="apply (default) or setup: Windows Setup with a classic answer file.")
     ] = "apply",
-    product_key: Annotated[
-        Path | None, typer.Option("--product-key", help="A file with the product key that Windows Setup asks for.")
-    ] = None,
+    product_key: ProductKey = None,
+    activate: Activate = False,
+    language: Language = None,
     winrm: WinRm = None,
     openssh: OpenSsh = None,
     certificate: Certificates = None,
@@ -100,8 +107,9 @@ def build(
         edition=edition,
         mode=_install_mode(install_mode),
         product_key=_read_key(product_key),
+        activate=activate,
         extras=_extras(openssh, certificate),
-        overrides=_overrides(winrm, openssh),
+        overrides=_overrides(winrm, openssh, language),
     )
     _build_windows(request, accel, dry_run, clean=clean, as_json=as_json)
 
@@ -111,6 +119,9 @@ def import_disk(
     name: Name,
     disk: Annotated[Path, typer.Option("--disk", help="A disk with Windows on it: VHDX, VHD, VMDK or qcow2.")],
     sha256: Sha256 = None,
+    product_key: ProductKey = None,
+    activate: Activate = False,
+    language: Language = None,
     winrm: WinRm = None,
     openssh: OpenSsh = None,
     certificate: Certificates = None,
@@ -124,7 +135,13 @@ def import_disk(
     from harness.image.windows.prepare import Request
 
     request = Request(
-        name, disk=disk, sha256=sha256, extras=_extras(openssh, certificate), overrides=_overrides(winrm, openssh)
+        name,
+        disk=disk,
+        sha256=sha256,
+        product_key=_read_key(product_key),
+        activate=activate,
+        extras=_extras(openssh, certificate),
+        overrides=_overrides(winrm, openssh, language),
     )
     _build_windows(request, accel, dry_run, clean=clean, as_json=as_json)
 
@@ -195,10 +212,9 @@ def _read_key(path: Path | None) -> str | None:
     """A product key comes in a file, so that it is in no list of processes."""
     if path is None:
         return None
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the product key in {path} cannot be read: {error}") from error
+    from harness.image.windows.product_key import read_product_key
+
+    return read_product_key(path)
 
 
 def _extras(openssh: Path | None, certificates: list[Path] | None) -> "Extras":
@@ -207,13 +223,14 @@ def _extras(openssh: Path | None, certificates: list[Path] | None) -> "Extras":
     return Extras(tuple(certificates or ()), openssh)
 
 
-def _overrides(winrm: str | None, openssh: Path | None) -> dict[str, dict[str, str]]:
+def _overrides(winrm: str | None, openssh: Path | None, language: str | None) -> dict[str, object]:
     from harness.image.windows.recipe import WinRmMode
 
     if winrm is not None and winrm not in set(WinRmMode):
         raise ConfigurationError(f"--winrm is {', '.join(WinRmMode)}, not {winrm!r}")
     chosen = {"winrm": winrm} if winrm else {}
-    return {"provisioning": {**chosen, **({"openssh": "archive"} if openssh else {})}}
+    provisioning = {**chosen, **({"openssh": "archive"} if openssh else {})}
+    return {"provisioning": provisioning, **({"language": language} if language else {})}
 
 
 def _build_windows(
@@ -231,6 +248,8 @@ def _build_windows(
     from harness.image.windows.profile import describe_host
 
     prepared = prepare(request)
+    for text in prepared.plan.warnings:
+        typer.echo(f"warning: {text}", err=True)
     secure = prepared.plan.recipe.machine.secure_boot
     host = describe_host(choose(parse_choice(accel)).accelerator, secure_boot=secure)
     if dry_run is not None:

@@ -4,6 +4,7 @@ With hv-crash QEMU reports GUEST_PANICKED with the bug check in it; a pvpanic dr
 GUEST_CRASHLOADED without it. Where there is neither (TCG), a restart of the guest is all that is seen.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from harness.machine.deadlines import Deadlines
 from harness.machine.qmp import Event
 
 PANICS = ("GUEST_PANICKED", "GUEST_CRASHLOADED")
+LICENCE_MINUTES = (40, 80)
+"""An evaluation that has run out switches itself off an hour after its start; that of a fork was its template's."""
 _HYPER_V = "hyper-v"
 
 
@@ -43,6 +46,14 @@ class UnexpectedRestart(GuestError):
     """The guest restarted, and nobody had asked it to; no driver under test was loaded."""
 
 
+class LicenceRunOut(GuestError):
+    """Windows switched itself off, as one does whose evaluation has run out."""
+
+
+class SwitchedOff(GuestError):
+    """Windows switched itself off, and nobody had asked it to."""
+
+
 class WindowsBody:
     """A machine with Windows in it. `loaded` says which drivers under test are loaded: whose failure a crash is."""
 
@@ -57,11 +68,12 @@ class WindowsBody:
         self._seen = len(machine.events)
         self._restarting = False
         self._cause: FltLabError | None = None
+        self._began = time.time()
 
     def check(self) -> None:
         """Raise the bug check or the unexpected restart, or else what ended the machine: the same error each time."""
         if self._cause is None:
-            self._cause = self._crash()
+            self._cause = self._crash() or self._switched_off()
         if self._cause is not None:
             raise self._cause
         self.machine.check()
@@ -115,6 +127,20 @@ class WindowsBody:
             return DriverError(f"{message}, with {', '.join(loaded)} loaded", details=details)
         return UnexpectedRestart(message, details=details)
 
+    def _switched_off(self) -> FltLabError | None:
+        end = next(filter(_is_shutdown, self.machine.events[self._seen :]), None)
+        if end is None or self._restarting:
+            return None
+        minutes = (end.time - self._began) / 60
+        details = (f"QEMU: {end.name} {dict(end.data)}", f"{minutes:.0f} min after it had started")
+        if LICENCE_MINUTES[0] <= minutes <= LICENCE_MINUTES[1]:
+            return LicenceRunOut(
+                f"the licence of this Windows has run out: the guest {self.machine.name} switched itself off",
+                details=(*details, "an evaluation does that about an hour after each start"),
+                hint="fltlab image verify NAME says what its licence is; build the image with --activate",
+            )
+        return SwitchedOff(f"the guest {self.machine.name} switched itself off, and was not asked to", details=details)
+
 
 def bugcheck_of(event: Event) -> Explanation | None:
     """The bug check that an event carries; None where the event says only that there was one."""
@@ -135,6 +161,10 @@ def crash_error(event: Event, name: str, loaded: Sequence[str]) -> FltLabError:
     if loaded:
         return DriverError(f"{what} with {', '.join(loaded)} loaded", details=details)
     return GuestError(f"{what} in the guest {name}, with no driver under test loaded", details=details)
+
+
+def _is_shutdown(event: Event) -> bool:
+    return event.name == "SHUTDOWN" and event.data.get("reason") == "guest-shutdown"
 
 
 def _is_restart(event: Event) -> bool:

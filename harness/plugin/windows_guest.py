@@ -319,7 +319,9 @@ class WindowsProvider:
         disks = (DiskImage(image.file(name), Format.QCOW2) for name in (build.SYSTEM, build.VARIABLES, build.DATA))
         system, variables, data = disks
         mode = WinRmMode(str(image.facts["winrm"]))
-        host = describe_host(probe.accelerator, secure_boot=size.secure_boot)
+        board = image.facts.get("board")
+        kept = str(board) if board else None
+        host = describe_host(probe.accelerator, secure_boot=size.secure_boot, board=kept)
         spec = guest_spec(host, size, system, variables, data, mode)
         known = image.name in known_images()
         debugged = known and load_recipe(image.name).provisioning.kernel_debugger == "serial"

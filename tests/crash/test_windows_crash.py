@@ -4,6 +4,7 @@ No Windows is here: the machine and what it answers are scripted. The events are
 (qapi/run-state.json).
 """
 
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from harness.guest.dump import Crash, Symbols, read_crash
 from harness.guest.dump.harvest import harvest
 from harness.guest.endpoint import SshEndpoint
 from harness.guest.selftest import Finding
-from harness.guest.windows import UnexpectedRestart, WindowsBody
+from harness.guest.windows import LicenceRunOut, SwitchedOff, UnexpectedRestart, WindowsBody
 from harness.machine.deadlines import Deadline, Deadlines
 from harness.machine.disks import DiskImage, Format
 from harness.machine.machine import Machine
@@ -70,6 +71,27 @@ def test_a_bug_check_with_a_driver_under_test_loaded_is_its_failure_and_is_expla
 
     assert two.value is one.value
     assert any("a context was released too often" in line for line in one.value.details)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "kind", "said"),
+    [
+        (60, LicenceRunOut, r"the licence of this Windows has run out(.|\n)*--activate"),
+        (50, LicenceRunOut, "50 min after it had started"),
+        (10, SwitchedOff, "switched itself off, and was not asked to"),
+        (300, SwitchedOff, "300 min after it had started"),
+    ],
+)
+def test_a_guest_that_switches_itself_off_an_hour_after_its_start_has_no_licence(
+    minutes: int, kind: type[GuestError], said: str
+):
+    end = Event(3, "SHUTDOWN", {"guest": True, "reason": "guest-shutdown"}, time.time() + 60 * minutes)
+    with pytest.raises(kind, match=said):
+        body_with(end, loaded=["fltlab-completion"]).check()
+
+
+def test_a_guest_that_is_told_to_end_has_a_licence():
+    body_with(Event(3, "SHUTDOWN", {"guest": False, "reason": "host-qmp-quit"}, time.time() + 3600)).check()
 
 
 def test_without_a_driver_under_test_it_is_the_guests_fault():

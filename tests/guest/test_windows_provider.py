@@ -231,7 +231,7 @@ def test_a_guest_is_started_and_answers_before_a_test_has_it_and_ends_with_it(
 @pytest.mark.parametrize("code", [ExitCode.PASSED, ExitCode.FAILED])
 def test_an_image_is_tried_as_soon_as_it_is_built(code: ExitCode, image, monkeypatch: pytest.MonkeyPatch, capsys):
     tried = []
-    plan = SimpleNamespace(recipe=load_recipe(NAME))
+    plan = SimpleNamespace(recipe=load_recipe(NAME), warnings=())
     monkeypatch.setattr("harness.image.windows.prepare.prepare", lambda request: SimpleNamespace(plan=plan))
     monkeypatch.setattr("harness.image.windows.profile.describe_host", lambda *_, **__: None)
     monkeypatch.setattr("harness.cli.windows_build.build_image", lambda *_, **__: image)

@@ -124,6 +124,24 @@ def test_a_product_key_shows_in_no_representation_of_the_plan() -> None:
     assert KEY not in repr(plan("windows-11-24h2", mode=InstallMode.SETUP, product_key=KEY))
 
 
+def test_a_product_key_is_used_where_windows_is_set_up_and_nowhere_else() -> None:
+    inputs = build_inputs(plan("windows-11-24h2", product_key=KEY, edition_id="Professional"), PASSWORD)
+
+    assert [name for name, content in inputs.items() if KEY.encode() in content] == ["fltlab/unattend.xml"]
+    specialize, oobe = inputs["fltlab/unattend.xml"].decode().split('pass="oobeSystem"')
+    assert specialize.count(f"<ProductKey>{KEY}</ProductKey>") == 1
+    assert "ProductKey" not in oobe
+
+
+@pytest.mark.parametrize("mode", list(InstallMode))
+def test_a_key_that_is_none_is_named_without_being_told(mode: InstallMode) -> None:
+    wrong = "AAAAA-BBBBB-CCCCC-DDDDD"
+    with pytest.raises(ConfigurationError, match="Key is no product key") as caught:
+        build_inputs(plan("windows-11-24h2", mode=mode, product_key=wrong, edition_id="Professional"), PASSWORD)
+
+    assert wrong not in str(caught.value)
+
+
 def test_evaluation_media_get_no_key_element_at_all() -> None:
     inputs = build_inputs(setup_plan("windows-server-2022"), PASSWORD)
 

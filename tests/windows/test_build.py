@@ -8,13 +8,14 @@ import json
 import stat
 import subprocess
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from harness.errors import GuestError
+from harness.guest.licence import ASK
 from harness.host.accelerator import Accelerator
 from harness.host.directories import HOME_VARIABLE
 from harness.image.store import Image, ImageStore
@@ -30,6 +31,7 @@ from tests.windows.disks import NTFS, gpt_disk
 from tests.windows.efi_programs import Program, disk_image, fat_image
 from tests.windows.media_factory import SERVER_EDITIONS, FakeIso, make_iso, make_wim
 
+LICENCE = b'{"minutes":259200,"status":1,"edition":"ServerStandardEval"}\r\n'
 SECTORS_OF_SYSTEM_DISK = 24 * 2**21
 WINDOWS_PE = ("FLTLAB-PE-START", "FLTLAB-PE-IMAGE D:\\sources\\install.wim index 2", "FLTLAB-PE-PARTITIONED")
 WINDOWS_PE_END = ("FLTLAB-PE-APPLIED", "FLTLAB-PE-BOOT-FILES", "FLTLAB-PE-DONE")
@@ -64,6 +66,8 @@ class PlayedWinRm:
 
     def run(self, command: str, stdin: bytes = b"", timeout: float | None = None) -> Answer:
         self.commands.append(command)
+        if command == ASK:
+            return Answer(0, LICENCE)
         return Answer(0, self._serial().encode() if command == BOOT_LOG_COMMAND else b"")
 
     def close(self) -> None:
@@ -114,7 +118,7 @@ def builder(ready: Prepared, host: Host, winrm: PlayedWinRm, reports: list[Progr
         *(ready, host, winrm.connect, ImageStore()),
         report=(reports if reports is not None else []).append,
         room_mib=200,
-        today=lambda: date(2026, 11, 23),
+        now=lambda: datetime(2026, 11, 23, 12, tzinfo=UTC),
     )
     winrm.workspace = made.workspace
     return made
@@ -126,6 +130,13 @@ def check_image(image: Image, ready: Prepared, winrm: PlayedWinRm) -> None:
     facts = image.facts
     assert (facts["edition"], facts["build"], facts["mode"]) == ("ServerStandardEval", 20348, "apply")
     assert (facts["built"], facts["expires"]) == ("2026-11-23", "2027-05-22")
+    assert facts["licence"] == {
+        "edition": "ServerStandardEval",
+        "status": "licensed",
+        "minutes": 180 * 1440,
+        "expires": "2027-05-22",
+    }
+    assert str(facts["board"]).startswith("pc-q35-")
     assert facts["warnings"] == ["network slow"]
     assert (facts["openssh"], facts["ssh_host_key"]) == ("none", None)
     assert len(str(facts["source"]["sha256"])) == 64
@@ -189,7 +200,7 @@ def test_an_iso_becomes_a_sealed_image_even_if_the_build_is_interrupted(
 
     check_image(image, ready, winrm)
     assert untouched == [True]
-    assert winrm.commands == [BOOT_LOG_COMMAND, SEAL_COMMAND, "(closed)"]
+    assert winrm.commands == [BOOT_LOG_COMMAND, ASK, SEAL_COMMAND, "(closed)"]
     phases = {report.phase for report in reports}
     assert {Phase.SEAL, Phase.COMPRESS} <= phases
     assert Phase.APPLY not in phases
@@ -214,9 +225,10 @@ def test_a_disk_with_windows_on_it_becomes_a_sealed_image_and_stays_as_it_was(tm
     image = builder(ready, host, winrm).build()
 
     assert disk.read_bytes() == before
-    assert (image.facts["mode"], image.facts["edition"], image.facts["expires"]) == ("import", None, None)
+    known = (image.facts["mode"], image.facts["edition"], image.facts["expires"])
+    assert known == ("import", "ServerStandardEval", "2027-05-22"), "as the guest says: nothing else can"
     assert set(image.digests) >= {SYSTEM, VARIABLES, DATA, "first-start-serial.log"}
-    assert winrm.commands == [BOOT_LOG_COMMAND, SEAL_COMMAND, "(closed)"]
+    assert winrm.commands == [BOOT_LOG_COMMAND, ASK, SEAL_COMMAND, "(closed)"]
 
 
 def test_a_guest_that_never_lets_the_build_in_says_why(tmp_path: Path, host: Host) -> None:

@@ -26,7 +26,7 @@ def test_the_last_two_weeks_are_told(caplog: pytest.LogCaptureFixture):
 
 
 def test_afterwards_it_is_refused_with_what_to_do():
-    with pytest.raises(ConfigurationError, match="ended on 2026-11-22") as error:
+    with pytest.raises(ConfigurationError, match="licence of windows-server-2022 ended on 2026-11-22") as error:
         check_expiry("windows-server-2022", {"expires": "2026-11-22"}, TODAY)
 
     assert "build it again" in str(error.value)

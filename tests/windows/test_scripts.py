@@ -1,6 +1,7 @@
 """Scripts for the guest: PowerShell parses, batch files hang together, and the encoding is what Windows reads."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import tree_sitter
 import tree_sitter_powershell
 
 from harness.errors import ConfigurationError
+from harness.image.windows.phases import Phase
 from harness.image.windows.plan import Extras, build_inputs
 from harness.image.windows.recipe import load_recipe
 from harness.image.windows.script_check import script_problems
@@ -138,3 +140,41 @@ def test_only_what_the_host_needs_of_winrm_can_end_a_build() -> None:
     assert provision[limits:].startswith("Invoke-Step 'winrm-limits' -Optional {")
     assert "MaxMemoryPerShellMB" not in provision[needed:limits]
     assert "Set-Item 'WSMan:" not in provision
+
+
+def test_what_would_disturb_a_measurement_is_off_or_worked_off_before_the_image_is_sealed() -> None:
+    provision, seal = (APPLY[f"fltlab/guest/{name}.ps1"].decode() for name in ("provision", "seal"))
+
+    assert "Schedule\\Maintenance' 'MaintenanceDisabled' 1" in provision
+    assert "Defrag\\ScheduledDefrag" in provision
+    waits = [line for line in seal.splitlines() if "Wait-Bounded " in line and "function" not in line]
+    assert [line.split()[-1 if "{" not in line else -2] for line in waits] == ["8", "5"]
+
+
+def test_the_work_before_the_seal_fits_the_time_that_the_host_waits() -> None:
+    minutes = [int(found) for found in re.findall(r"Wait-Bounded .* (\d+)\b", APPLY["fltlab/guest/seal.ps1"].decode())]
+
+    assert 60 * (minutes[0] + 2 * minutes[1]) < Phase.SEAL.silence
+
+
+def test_steps_that_may_overrun_warn_and_those_that_hide_secrets_must_not_fail() -> None:
+    seal = APPLY["fltlab/guest/seal.ps1"].decode()
+
+    for step in ("idle-tasks", "compiled-code", "recovery"):
+        assert f"Invoke-Step '{step}' -Optional {{" in seal
+    for step in ("forget-answers", "forget-logon", "forget-secret"):
+        assert f"Invoke-Step '{step}' {{" in seal
+    assert "[Lsa]::Forget('DefaultPassword')" in seal
+
+
+def test_unidentified_networks_are_private_by_the_policy_that_windows_reads() -> None:
+    provision = APPLY["fltlab/guest/provision.ps1"].decode()
+
+    assert r"Windows NT\CurrentVersion\NetworkList\Signatures'" in provision
+    assert "NetworkListManager" not in provision
+
+
+def test_the_recovery_environment_is_gone_before_windows_first_starts() -> None:
+    install = APPLY["fltlab/install.cmd"].decode()
+
+    assert install.index("dism.exe /Apply-Image") < install.index(r"del /f W:\Windows\System32\Recovery\winre.wim")

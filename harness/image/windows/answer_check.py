@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 from harness.errors import ConfigurationError
+from harness.image.windows.product_key import FORM
 
 UNATTEND = "{urn:schemas-microsoft-com:unattend}"
 WCM = "{http://schemas.microsoft.com/WMIConfig/2002/State}"
@@ -23,7 +24,7 @@ KNOWN: dict[tuple[str, str], frozenset[str]] = {
     ("windowsPE", "Microsoft-Windows-Setup"): frozenset(
         {"RunSynchronous", "DiskConfiguration", "ImageInstall", "UserData"}
     ),
-    ("specialize", "Microsoft-Windows-Shell-Setup"): frozenset({"ComputerName", "TimeZone"}),
+    ("specialize", "Microsoft-Windows-Shell-Setup"): frozenset({"ComputerName", "TimeZone", "ProductKey"}),
     ("specialize", "Microsoft-Windows-Security-SPP-UX"): frozenset({"SkipAutoActivation"}),
     ("specialize", "Microsoft-Windows-Deployment"): frozenset({"RunSynchronous"}),
     ("oobeSystem", "Microsoft-Windows-International-Core"): _INTERNATIONAL,
@@ -94,10 +95,17 @@ def _elements(root: ET.Element) -> Iterator[str]:
             yield f"Path has {len(text)} characters, at most {_LONGEST_PATH} are allowed: {text[:40]}..."
         if tag == "CommandLine" and len(text) > _LONGEST_COMMAND_LINE:
             yield f"CommandLine has {len(text)} characters, at most {_LONGEST_COMMAND_LINE} are allowed"
+        if _is_key(tag, element) and not FORM.fullmatch(text):
+            yield f"{tag} is no product key"
         if tag == "ComputerName" and len(text) > _LONGEST_COMPUTER_NAME:
             yield f"ComputerName {text} is longer than {_LONGEST_COMPUTER_NAME} characters"
         if tag.endswith(("Command", "LocalAccount", "Partition")) and element.get(f"{WCM}action") != "add":
             yield f"{tag} lacks wcm:action"
+
+
+def _is_key(tag: str, element: ET.Element) -> bool:
+    """Whether an element holds a product key: itself in the specialize pass, in a `Key` of windowsPE."""
+    return (tag == "ProductKey" and len(element) == 0) or (tag == "Key" and not (element.text or "").startswith("/"))
 
 
 def _orders(root: ET.Element) -> Iterator[str]:

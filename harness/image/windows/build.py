@@ -9,12 +9,13 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from harness.errors import FltLabError, GuestError
+from harness.guest.licence import ACTIVATE, ASK, Status, parse_licence
 from harness.host import fingerprint
 from harness.host.accelerator import Accelerator
 from harness.host.command import run_program
@@ -49,6 +50,7 @@ ROOM_MIB = 40 * 1024
 """What a build needs at its height: the installed system, what the second stage writes, and the compressed result."""
 
 SEAL_COMMAND = f"powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -File {SETUP}\\seal.ps1"
+ACTIVATION_SECONDS = 300.0
 BOOT_LOG_COMMAND = r"type C:\fltlab\boot.log"
 
 
@@ -103,7 +105,7 @@ class Builder:
     report: Report = quiet
     clean: bool = False
     room_mib: int = ROOM_MIB
-    today: Callable[[], date] = lambda: datetime.now(tz=UTC).date()
+    now: Callable[[], datetime] = lambda: datetime.now(tz=UTC)
 
     def __post_init__(self) -> None:
         self.plan = self.prepared.plan
@@ -114,6 +116,8 @@ class Builder:
         self._durations: dict[Phase, float] = {}
         self._followers: list[Follower] = []
         self._refusal: tuple[str, ...] = ()
+        self._licence: dict[str, object] | None = None
+        self._said: list[str] = []
 
     def build(self) -> Image:
         """Return the image, from the store, or built."""
@@ -142,7 +146,7 @@ class Builder:
     def _stage(self, stage: Stage, work: Callable[[], None]) -> None:
         """Do a stage's work; what it left goes if it fails, but for the evidence."""
         before = self._state
-        self._durations, self._followers, self._refusal = {}, [], ()
+        self._durations, self._followers, self._refusal, self._said = {}, [], (), []
         try:
             work()
         except FltLabError as error:
@@ -154,11 +158,11 @@ class Builder:
             self.workspace.drop(stage)
             raise
         durations = {phase.name: seconds for phase, seconds in self._durations.items()}
-        warnings = tuple(text for follower in self._followers for text in follower.warnings)
+        warnings = (*(text for follower in self._followers for text in follower.warnings), *self._said)
         certificate = next((follower.certificate for follower in self._followers if follower.certificate), None)
         host_key = next((follower.ssh_host_key for follower in self._followers if follower.ssh_host_key), None)
         took = {**before.durations, **durations}
-        self.workspace.keep(State(stage, took, [*before.warnings, *warnings], certificate, host_key))
+        self.workspace.keep(State(stage, took, [*before.warnings, *warnings], certificate, host_key, self._licence))
 
     def _put_on_disk(self, credentials: Credentials) -> None:
         """Stage one."""
@@ -200,12 +204,14 @@ class Builder:
             space.provisioning_cd if needs_cd else None,
         )
         follower = Follower(stage_begins=Phase.FIRST_BOOT)
-        with self._machine("first-start", files) as machine, contextlib.ExitStack() as connection:
+        network = self.plan.activate
+        with self._machine("first-start", files, open_network=network) as machine, contextlib.ExitStack() as connection:
             shells: list[Shell] = []
             watch = self._watch(machine, follower)
             watch.connect = lambda: self._ready(machine, follower, credentials, shells)
             watch.until(lambda follower: follower.phase is Phase.SEAL)
             connection.callback(shells[0].close)
+            self._license(shells[0], watch)
             self._seal(shells[0], watch)
 
     def _ready(self, machine: Machine, follower: Follower, credentials: Credentials, shells: list[Shell]) -> bool:
@@ -232,6 +238,34 @@ class Builder:
         log.debug("WinRM: %s", error.message)
         self._refusal = (f"WinRM, the last time it was tried: {error.message}", *error.details)
 
+    def _license(self, shell: Shell, watch: Watch) -> None:
+        """Activate Windows if that is wanted, and keep what it says of its licence."""
+        printed = ""
+        if self.plan.activate:
+            printed = shell.run(ACTIVATE, timeout=ACTIVATION_SECONDS * watch.patience).stdout.decode("utf-8", "replace")
+        try:
+            licence = parse_licence(shell.run(ASK, timeout=60.0 * watch.patience).stdout.decode("utf-8", "replace"))
+        except GuestError as error:
+            self._said.append(f"{error.message}: until when it runs is not known")
+            return
+        if self.plan.activate and licence.status is not Status.LICENSED:
+            raise BuildFailedError(
+                Phase.SEAL,
+                f"Windows could not be activated: {licence}",
+                details=tuple(f"| {line}" for line in printed.splitlines() if line.strip()),
+                hint="does this host reach the internet, and does the product key fit? Or leave out --activate",
+            )
+        if licence.has_run_out:
+            self._said.append(
+                f"the licence has run out ({licence}): Windows switches itself off an hour after each start"
+            )
+        expires = licence.expires(self.now())
+        self._licence = {
+            **asdict(licence),
+            "status": licence.status.name.lower(),
+            "expires": expires.isoformat() if expires is not None else None,
+        }
+
     def _seal(self, shell: Shell, watch: Watch) -> None:
         answer = shell.run(SEAL_COMMAND, timeout=Phase.SEAL.silence * watch.patience)
         if answer.exit_code != 0:
@@ -242,11 +276,13 @@ class Builder:
         watch.until(lambda follower: follower.shut_down)
 
     @contextlib.contextmanager
-    def _machine(self, name: str, files: Installation) -> Iterator[Machine]:
+    def _machine(self, name: str, files: Installation, *, open_network: bool = False) -> Iterator[Machine]:
         """A machine of the build; its logs are kept as evidence."""
         run_dir = self.workspace.directory / name
         shutil.rmtree(run_dir, ignore_errors=True)
-        spec = build_spec(self.host, self.recipe.machine, files, self.recipe.provisioning.winrm)
+        spec = build_spec(
+            self.host, self.recipe.machine, files, self.recipe.provisioning.winrm, open_network=open_network
+        )
         try:
             with contextlib.ExitStack() as running:
                 if self.recipe.machine.tpm:
@@ -289,14 +325,14 @@ class Builder:
         return self._facts(state, durations)
 
     def _facts(self, state: State, durations: Mapping[Phase, float]) -> Mapping[str, object]:
-        edition, today = self.plan.edition, self.today()
-        days = self.recipe.evaluation_days if edition is not None and edition.is_evaluation else None
+        edition, licence = self.plan.edition, state.licence or {}
         return {
             "kind": "windows",
             "description": self.recipe.description,
-            "built": today.isoformat(),
-            "expires": (today + timedelta(days=days)).isoformat() if days is not None else None,
-            "edition": edition.edition_id if edition is not None else None,
+            "built": self.now().date().isoformat(),
+            "expires": licence.get("expires"),
+            "licence": licence or None,
+            "edition": edition.edition_id if edition is not None else licence.get("edition"),
             "build": edition.build if edition is not None else None,
             "language": self.recipe.language,
             "mode": self.plan.mode.value if self.plan.source is Source.ISO else "import",
@@ -306,6 +342,7 @@ class Builder:
             "openssh": self.recipe.provisioning.openssh.value,
             "ssh_host_key": state.ssh_host_key,
             "machine": self.recipe.machine.model_dump(mode="json"),
+            "board": self.host.board,
             "enlightenments": list(self.host.enlightenments.features),
             "accelerator": self.host.accelerator.value,
             "qemu": version_of(Tool.QEMU),

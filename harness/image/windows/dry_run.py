@@ -1,6 +1,6 @@
 """`--dry-run`: everything a build would use, written out, with nothing started.
 
-inputs/…            the files of the provisioning CD, with a placeholder for the password
+inputs/…            the files of the provisioning CD, with placeholders for the password and a product key
 qemu-put-on-disk    QEMU's command line of the first stage, one argument a line
 qemu-set-up         that of the second
 plan.json           the choice that was made: edition, mode, boot entry, machine
@@ -8,13 +8,14 @@ plan.json           the choice that was made: edition, mode, boot entry, machine
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness.errors import ConfigurationError
 from harness.host.tools import Tool
-from harness.image.windows.plan import Source, build_inputs
+from harness.image.windows.plan import Plan, Source, build_inputs
 from harness.image.windows.prepare import PLACEHOLDER, Prepared
+from harness.image.windows.product_key import PLACEHOLDER as PLACEHOLDER_KEY
 from harness.image.windows.profile import Host, Installation, build_spec
 from harness.image.windows.recipe import InstallMode
 from harness.image.windows.wim import Edition
@@ -31,7 +32,7 @@ def write_dry_run(prepared: Prepared, host: Host, directory: Path) -> list[Path]
     if directory.exists() and any(directory.iterdir()):
         raise ConfigurationError(f"{directory} is not empty", hint="--dry-run DIR takes a new directory")
     files = {
-        **{f"{INPUTS}/{name}": content for name, content in build_inputs(prepared.plan, PLACEHOLDER).items()},
+        **{f"{INPUTS}/{name}": content for name, content in _inputs(prepared.plan).items()},
         **{name: "\n".join(words).encode() + b"\n" for name, words in command_lines(prepared, host).items()},
         PLAN: json.dumps(describe(prepared), indent=2, sort_keys=True).encode() + b"\n",
     }
@@ -61,14 +62,15 @@ def command_lines(prepared: Prepared, host: Host) -> dict[str, list[str]]:
         lines[FIRST] = build_spec(host, size, files, winrm).command_line(launch, qemu)
     needs_cd = plan.source is Source.DISK or plan.mode is InstallMode.SETUP
     later = Installation(workspace / "system-2.qcow2", workspace / "variables-2.qcow2", cd if needs_cd else None)
-    lines[SECOND] = build_spec(host, size, later, winrm).command_line(Launch(workspace / "first-start", _CHANNEL), qemu)
+    second = build_spec(host, size, later, winrm, open_network=plan.activate)
+    lines[SECOND] = second.command_line(Launch(workspace / "first-start", _CHANNEL), qemu)
     return lines
 
 
 def describe(prepared: Prepared) -> dict[str, object]:
     """The choices of a plan, as data."""
     plan, media, disk = prepared.plan, prepared.media, prepared.disk
-    inputs = build_inputs(plan, PLACEHOLDER)
+    inputs = _inputs(plan)
     return {
         "image": plan.recipe.name,
         "description": plan.recipe.description,
@@ -82,6 +84,12 @@ def describe(prepared: Prepared) -> dict[str, object]:
         "provisioning": plan.recipe.provisioning.model_dump(mode="json"),
         "inputs": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(inputs.items())},
     }
+
+
+def _inputs(plan: Plan) -> dict[str, bytes]:
+    """The inputs with nothing secret in them."""
+    public = replace(plan, product_key=PLACEHOLDER_KEY) if plan.product_key is not None else plan
+    return build_inputs(public, PLACEHOLDER)
 
 
 def _edition(edition: Edition) -> dict[str, object]:

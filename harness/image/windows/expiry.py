@@ -1,4 +1,4 @@
-"""Evaluation media run for a number of days: told before the end, refused after it."""
+"""Evaluations run for a time, as the guest itself said when it was built: told before the end, refused after it."""
 
 import logging
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ def check_expiry(name: str, facts: Mapping[str, object], today: date) -> None:
     left = (expires - today).days
     if left < 0:
         raise ConfigurationError(
-            f"the evaluation of {name} ended on {expires}: Windows would switch itself off every hour",
-            hint=f"fltlab image remove {name}, and build it again from an ISO",
+            f"the licence of {name} ended on {expires}: Windows would switch itself off every hour",
+            hint=f"fltlab image remove {name}, and build it again; an evaluation runs longest with --activate",
         )
     if left <= WARN_DAYS:
-        log.warning("the evaluation of %s ends on %s, in %d days; then it must be built again", name, expires, left)
+        log.warning("the licence of %s ends on %s, in %d days; then it must be built again", name, expires, left)

@@ -189,7 +189,12 @@ class Follower:
     def _shutdown(self) -> None:
         self.shut_down = True
         if not self.heard(Signal.SEAL_DONE) and self.phase is not Phase.SEAL:
-            raise BuildFailedError(self.phase, "the guest switched itself off", details=self._last_lines())
+            raise BuildFailedError(
+                self.phase,
+                "the guest switched itself off",
+                details=self._last_lines(),
+                hint="about an hour after its start that is an evaluation without a licence: build it with --activate",
+            )
 
     def _failed(self, marker: Marker) -> BuildFailedError:
         known = REASONS.get(marker.text)

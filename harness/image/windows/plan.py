@@ -52,6 +52,8 @@ class Plan:
     mode: InstallMode = InstallMode.APPLY
     product_key: str | None = field(default=None, repr=False)
     extras: Extras = Extras()
+    activate: bool = False
+    """Whether Windows is activated while it is built, the one time that its guest reaches the network."""
 
     def __post_init__(self) -> None:
         ssh = self.recipe.provisioning.openssh
@@ -61,14 +63,27 @@ class Plan:
                 + ("no archive was given" if self.extras.openssh is None else "an archive was given"),
                 hint="--openssh FILE takes a Win32-OpenSSH archive (.zip), and is all that is needed",
             )
-        if self.mode is InstallMode.SETUP and self.edition is not None:
-            if not self.edition.is_evaluation and self.product_key is None:
-                raise ConfigurationError(
-                    f"Windows Setup asks for a product key before it installs {self.edition.edition_id}",
-                    hint="give --product-key, or leave out --install-mode setup: the default mode needs none",
-                )
-            if self.edition.is_evaluation and self.product_key is not None:
-                raise ConfigurationError("evaluation media take no product key", hint="leave out --product-key")
+        keyed = self.product_key is not None
+        evaluation = self.edition is not None and self.edition.is_evaluation
+        if self.mode is InstallMode.SETUP and self.edition is not None and not evaluation and not keyed:
+            raise ConfigurationError(
+                f"Windows Setup asks for a product key before it installs {self.edition.edition_id}",
+                hint="give --product-key, or leave out --install-mode setup: the default mode needs none",
+            )
+        if evaluation and keyed:
+            raise ConfigurationError("evaluation media take no product key", hint="leave out --product-key")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know before the build."""
+        if self.edition is None or not self.edition.is_evaluation or self.activate:
+            return ()
+        edition = self.edition.edition_id
+        told = (
+            f"{edition} is an evaluation, and guests never reach the internet: where it wants to be activated it runs "
+            "for ten days, or switches itself off an hour after each start (--activate does it now)"
+        )
+        return (told,)
 
 
 def build_inputs(plan: Plan, password: str, authorized_key: str = NO_KEY) -> dict[str, bytes]:

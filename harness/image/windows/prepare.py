@@ -11,7 +11,8 @@ from harness.image.windows.edition import choose_edition
 from harness.image.windows.foreign_disk import ForeignDisk, look_at_disk
 from harness.image.windows.media import Media, check_digest, read_media
 from harness.image.windows.plan import Extras, Plan, Source, build_inputs
-from harness.image.windows.recipe import InstallMode, load_recipe
+from harness.image.windows.product_key import read_product_key
+from harness.image.windows.recipe import IMAGES, InstallMode, load_recipe
 
 PLACEHOLDER = "Placeholder-0-is-not-used"
 """What stands for the password where nothing is built: in a dry run, and where the inputs are only compared."""
@@ -28,6 +29,7 @@ class Request:
     edition: str | None = None
     mode: InstallMode = InstallMode.APPLY
     product_key: str | None = field(default=None, repr=False)
+    activate: bool = False
     extras: Extras = field(default_factory=Extras)
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -52,15 +54,18 @@ class Prepared:
 def prepare(request: Request) -> Prepared:
     """Look at everything the user gave; raise ConfigurationError for whatever does not fit."""
     recipe = load_recipe(request.name, overrides=request.overrides)
+    key = request.product_key
+    if key is None and recipe.product_key is not None:
+        key = read_product_key(IMAGES / recipe.name / recipe.product_key.expanduser())
     media, disk = None, None
     if request.iso is not None:
         media = read_media(request.iso)
         edition = choose_edition(media, recipe, request.edition)
-        plan = Plan(recipe, Source.ISO, edition, request.mode, request.product_key, request.extras)
+        plan = Plan(recipe, Source.ISO, edition, request.mode, key, request.extras, request.activate)
     else:
         assert request.disk is not None
         disk = look_at_disk(request.disk)
-        plan = Plan(recipe, Source.DISK, None, extras=request.extras)
+        plan = Plan(recipe, Source.DISK, None, product_key=key, extras=request.extras, activate=request.activate)
     source = media.path if media is not None else disk.path if disk is not None else None
     if request.sha256 is not None and source is not None:
         check_digest(source, request.sha256)
@@ -71,8 +76,9 @@ def _key(plan: Plan, media: Media | None, disk: ForeignDisk | None) -> str:
     inputs = build_inputs(plan, PLACEHOLDER)
     return fingerprint.of_facts(
         {
-            "recipe": plan.recipe.model_dump(mode="json", exclude={"description", "licence"}),
+            "recipe": plan.recipe.model_dump(mode="json", exclude={"description", "licence", "product_key"}),
             "mode": plan.mode,
+            "activate": plan.activate,
             "edition": repr(plan.edition),
             "inputs": {name: hashlib.sha256(content).hexdigest() for name, content in inputs.items()},
             "media": [media.size, media.label, [repr(edition) for edition in media.editions]] if media else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.host.accelerator import Accelerator
+from harness.host.machine_types import pinned
 from harness.image.windows.recipe import MachineSize, WinRmMode
 from harness.machine.disks import Bus, Disk, DiskImage, Format
 from harness.machine.enlightenments import Enlightenments, HyperV, probe_enlightenments
@@ -40,17 +41,23 @@ _TCG_FEATURES = ("vmx=off", "pcid=off", "tsc-deadline=off", "invpcid=off", "spec
 
 @dataclass(frozen=True)
 class Host:
-    """What the host gives a Windows machine: accelerator, firmware, and the enlightenments that it takes."""
+    """What the host gives a Windows machine: accelerator, firmware, enlightenments that it takes, and the board."""
 
     accelerator: Accelerator
     firmware: Firmware
     enlightenments: Enlightenments
+    board: str = "q35"
 
 
-def describe_host(accelerator: Accelerator, *, secure_boot: bool = False, level: HyperV = HyperV.FULL) -> Host:
-    """Return what this host gives a Windows machine; raise HostError when it has no UEFI firmware."""
+def describe_host(
+    accelerator: Accelerator, *, secure_boot: bool = False, level: HyperV = HyperV.FULL, board: str | None = None
+) -> Host:
+    """Return what this host gives a Windows machine; raise HostError when it has no UEFI firmware.
+
+    `board` is the machine type that an image was built on; without, it is the newest q35 of this QEMU, by its version.
+    """
     enlightenments = probe_enlightenments(accelerator, processor_model(accelerator), level)
-    return Host(accelerator, find_firmware(secure_boot=secure_boot), enlightenments)
+    return Host(accelerator, find_firmware(secure_boot=secure_boot), enlightenments, pinned("q35", board))
 
 
 def processor_model(accelerator: Accelerator, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
@@ -75,14 +82,22 @@ class Installation:
     windows_cd: DiskImage | None = None
 
 
-def build_spec(host: Host, size: MachineSize, files: Installation, winrm: WinRmMode) -> MachineSpec:
-    """Return the machine that an image is built on. Its disk comes first; while it is empty the CD boots."""
+def build_spec(
+    host: Host, size: MachineSize, files: Installation, winrm: WinRmMode, *, open_network: bool = False
+) -> MachineSpec:
+    """Return the machine that an image is built on. Its disk comes first; while it is empty the CD boots.
+
+    With an open network it reaches whatever the host does, the host's own loopback interface too.
+    """
     media: list[Part] = [OwnDisk("system", files.system_disk, port=0, boot_index=0, serial="fltsys")]
     if files.windows_cd is not None:
         media.append(CdDrive("windows", port=1, image=files.windows_cd, boot_index=1))
     if files.provisioning_cd is not None:
         media.append(CdDrive("provisioning", port=2, image=DiskImage(files.provisioning_cd, Format.RAW)))
     spec = _spec(host, size, winrm, (OwnVariables(files.variables), *media), ())
+    if open_network:
+        assert spec.network is not None
+        spec = replace(spec, network=replace(spec.network, restricted=False))
     return replace(spec, action=Action(panic="none", reboot="shutdown" if files.windows_cd is not None else "reset"))
 
 
@@ -115,6 +130,7 @@ def _spec(
     return MachineSpec(
         board=Board(
             size.memory_mib,
+            host.board,
             options=(("smm", "on" if secure else "off"), ("vmport", "off"), ("hpet", "off"), *BOARD_OPTIONS),
         ),
         processor=Processor(

@@ -90,7 +90,7 @@ class Recipe(_Model):
     """A Windows image, as its image.yaml and the defaults describe it.
 
     `editions` are edition ids in the order of preference; `installation` is the kind of installation that a WIM names
-    (Client, Server, Server Core). `evaluation_days` is how long evaluation media of this release run.
+    (Client, Server, Server Core). `product_key` is a file with a key, readable by its owner only.
     """
 
     name: str
@@ -100,8 +100,8 @@ class Recipe(_Model):
     editions: tuple[str, ...] = Field(min_length=1)
     installation: str
     language: str = Field(pattern=r"^[a-z]{2,3}-[A-Z]{2}$")
-    evaluation_days: int
     licence: str
+    product_key: Path | None = None
     machine: MachineSize
     provisioning: Provisioning
 

@@ -35,7 +35,7 @@ class State:
     """What a build has come to, and what is worth knowing about how: seconds of each phase, warnings of the guest.
 
     `certificate` is the SHA-256 of the certificate that the guest made for HTTPS, `ssh_host_key` what its SSH server
-    shows.
+    shows, `licence` what Windows said of it (harness/guest/licence.py) and until when it runs.
     """
 
     stage: Stage
@@ -43,6 +43,7 @@ class State:
     warnings: Sequence[str] = ()
     certificate: str | None = None
     ssh_host_key: str | None = None
+    licence: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ class Workspace:
         """Return what is done."""
         try:
             values = json.loads((self.directory / _STATE).read_text(encoding="utf-8"))
-            stage, known = Stage(values["stage"]), (values["certificate"], values.get("ssh_host_key"))
+            stage, known = (
+                Stage(values["stage"]),
+                (values["certificate"], values.get("ssh_host_key"), values.get("licence")),
+            )
             return State(stage, values["durations"], values["warnings"], *known)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return State(Stage.EMPTY)

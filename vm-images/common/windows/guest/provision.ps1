@@ -13,7 +13,7 @@ Invoke-Step 'firewall' {
 Invoke-Step 'network' -Optional {
     # Unidentified networks are private from now on, and nobody is asked about new ones.
     $signature = '010103000F0000F0010000000F0000F0C967A3643C3AD745950DA7859209176EF5B87C875FA20DF21951640E807D7C24'
-    $lists = 'HKLM:\SOFTWARE\Policies\Microsoft\Windows NT\CurrentVersion\NetworkListManager\Signatures'
+    $lists = 'HKLM:\SOFTWARE\Policies\Microsoft\Windows NT\CurrentVersion\NetworkList\Signatures'
     Set-Registry "$lists\$signature" 'Category' 1
     Set-Registry "$system\Control\Network\NewNetworkWindowOff" '(default)' '' 'String'
     $deadline = (Get-Date).AddMinutes(2)
@@ -216,6 +216,20 @@ Invoke-Step 'updates' -Optional {
             Set-Service -Name $name -StartupType Disabled
         }
         catch { $refused += "$name ($($_.Exception.Message))" }
+    }
+    if ($refused.Count -gt 0) { throw "not switched off: $($refused -join '; ')" }
+}
+
+Invoke-Step 'maintenance' -Optional {
+    # Windows' own work at idle times would come into what is measured.
+    Set-Registry 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Schedule\Maintenance' 'MaintenanceDisabled' 1
+    $refused = @()
+    foreach ($task in @('Defrag\ScheduledDefrag', 'Servicing\StartComponentCleanup', 'DiskCleanup\SilentCleanup',
+            'Application Experience\Microsoft Compatibility Appraiser', 'Chkdsk\ProactiveScan')) {
+        $path = "\Microsoft\Windows\$(Split-Path $task)\"
+        $found = @(Get-ScheduledTask -TaskPath $path -TaskName (Split-Path $task -Leaf) -ErrorAction SilentlyContinue)
+        try { $found | Disable-ScheduledTask | Out-Null }
+        catch { $refused += "$task ($($_.Exception.Message))" }
     }
     if ($refused.Count -gt 0) { throw "not switched off: $($refused -join '; ')" }
 }

@@ -61,6 +61,9 @@ call :bcd {default} testsigning on
 call :bcd {default} recoveryenabled no
 call :bcd {default} bootstatuspolicy ignoreallfailures
 call :bcd {bootmgr} timeout 0
+rem Nobody boots the recovery environment of a guest, and it is half a gigabyte.
+>nul 2>&1 attrib.exe -h -s -r W:\Windows\System32\Recovery\winre.wim
+>nul 2>&1 del /f W:\Windows\System32\Recovery\winre.wim
 call :say FLTLAB-PE-BOOT-FILES
 
 >>"%LOG%" 2>&1 mkdir W:\Windows\Panther
