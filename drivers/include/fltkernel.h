@@ -22,6 +22,15 @@ extern "C" {
 /* fltuserstructures.h asks the Windows families of the user-mode headers; a driver is "desktop". */
 #include <fltuserstructures.h>
 
+/* What drivers ask about the filter manager they are built for: ours is that of Windows 10 and later. */
+#define FLT_MGR_BASELINE 1
+#define FLT_MGR_AFTER_XPSP2 1
+#define FLT_MGR_LONGHORN 1
+#define FLT_MGR_WIN7 1
+#define FLT_MGR_WIN8 1
+#define FLT_MGR_WINBLUE 1
+#define FLT_MGR_WIN10 1
+
 #undef FLTAPI /* the user-mode header's */
 #define FLTAPI NTAPI
 
@@ -39,7 +48,6 @@ typedef struct _FLT_PORT *PFLT_PORT;
 typedef struct _FLT_DEFERRED_IO_WORKITEM *PFLT_DEFERRED_IO_WORKITEM;
 typedef struct _FLT_GENERIC_WORKITEM *PFLT_GENERIC_WORKITEM;
 typedef PVOID PFLT_CONTEXT;
-typedef struct _KTRANSACTION KTRANSACTION, *PKTRANSACTION;
 
 #define NULL_CONTEXT ((PFLT_CONTEXT)NULL)
 

@@ -21,25 +21,33 @@
 #include <intrin.h>
 #define InterlockedBitTestAndSet FltLabUnusedBitTestAndSet
 #define InterlockedBitTestAndReset FltLabUnusedBitTestAndReset
+/* Structures that have got flags since: kitnames.h has them as they are now. */
+#define _FILE_RENAME_INFORMATION _FLTLAB_UNUSED_RENAME_INFORMATION
+#define FILE_RENAME_INFORMATION FLTLAB_UNUSED_RENAME_INFORMATION
+#define PFILE_RENAME_INFORMATION PFLTLAB_UNUSED_RENAME_INFORMATION
+#define _FILE_LINK_INFORMATION _FLTLAB_UNUSED_LINK_INFORMATION
+#define FILE_LINK_INFORMATION FLTLAB_UNUSED_LINK_INFORMATION
+#define PFILE_LINK_INFORMATION PFLTLAB_UNUSED_LINK_INFORMATION
 #include <ntifs.h>
 #include <csq.h>
+#undef _FILE_RENAME_INFORMATION
+#undef FILE_RENAME_INFORMATION
+#undef PFILE_RENAME_INFORMATION
+#undef _FILE_LINK_INFORMATION
+#undef FILE_LINK_INFORMATION
+#undef PFILE_LINK_INFORMATION
 #pragma clang diagnostic pop
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Later than mingw-w64's headers. */
-#ifndef POOL_FLAG_NON_PAGED
-#define POOL_FLAG_UNINITIALIZED 0x0000000000000002ULL
-#define POOL_FLAG_NON_PAGED 0x0000000000000040ULL
-#define POOL_FLAG_PAGED 0x0000000000000100ULL
+/* What came after mingw-w64's headers. */
 typedef ULONG64 POOL_FLAGS;
-NTKERNELAPI PVOID NTAPI ExAllocatePool2(POOL_FLAGS Flags, SIZE_T NumberOfBytes, ULONG Tag);
+#include "kitnames.h"
+#ifndef FLTLAB_NO_KIT_METADATA
+#include "kitmetadata.h"
 #endif
-
-/* The function type to the pointer type that mingw-w64 has. */
-typedef VOID NTAPI DRIVER_FS_NOTIFICATION(PDEVICE_OBJECT DeviceObject, BOOLEAN FsActive);
 
 #ifdef __cplusplus
 }

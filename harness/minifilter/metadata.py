@@ -42,7 +42,7 @@ class Metadata:
     functions: frozenset[str]
 
 
-def _package_directory() -> Path | None:
+def package_directory() -> Path | None:
     try:
         for file in files(PACKAGE) or ():
             if file.match("win32more/Windows/Wdk/Storage/FileSystem/Minifilters/__init__.py"):
@@ -54,7 +54,7 @@ def _package_directory() -> Path | None:
 
 def read_metadata() -> Metadata | None:
     """Read the metadata; None if its package is not installed (it comes with fltlab's `dev` extra)."""
-    directory = _package_directory()
+    directory = package_directory()
     if directory is None:
         return None
     done = subprocess.run(

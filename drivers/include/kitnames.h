@@ -1,0 +1,233 @@
+/*
+ * kitnames.h: what drivers expect of the driver kit's headers and Microsoft's metadata does not have: macros, inline
+ * functions, and structures that mingw-w64 declares in an older form. ntkernel.h includes it.
+ */
+
+#ifndef KITNAMES_H
+#define KITNAMES_H
+
+/*
+ * The language. Microsoft's compiler takes try, except, finally and leave for __try and its kin in C (not in C++).
+ */
+#ifndef __cplusplus
+#define try __try
+#define except __except
+#define finally __finally
+#define leave __leave
+#endif
+
+#ifndef EXTERN_C_START
+#ifdef __cplusplus
+#define EXTERN_C_START extern "C" {
+#define EXTERN_C_END }
+#else
+#define EXTERN_C_START
+#define EXTERN_C_END
+#endif
+#endif
+
+/*
+ * Arithmetic
+ */
+#ifndef Add2Ptr
+#define Add2Ptr(Pointer, Bytes) ((PVOID)((PUCHAR)(Pointer) + (Bytes)))
+#endif
+#ifndef PtrOffset
+#define PtrOffset(Base, Pointer) ((ULONG)((ULONG_PTR)(Pointer) - (ULONG_PTR)(Base)))
+#endif
+#ifndef ROUND_TO_SIZE
+#define ROUND_TO_SIZE(Length, Alignment) ((((ULONG_PTR)(Length)) + ((Alignment) - 1)) & ~(ULONG_PTR)((Alignment) - 1))
+#endif
+#ifndef ROUND_UP_TO
+#define ROUND_UP_TO(Length, Alignment) ROUND_TO_SIZE(Length, Alignment)
+#endif
+#ifndef IS_ALIGNED
+#define IS_ALIGNED(Pointer, Alignment) ((((ULONG_PTR)(Pointer)) & ((Alignment) - 1)) == 0)
+#endif
+#ifndef Min
+#define Min(A, B) ((A) < (B) ? (A) : (B))
+#define Max(A, B) ((A) > (B) ? (A) : (B))
+#endif
+#ifndef WCHAR_MAX
+#define WCHAR_MAX 0xFFFF
+#endif
+#ifndef SIZE_T_MAX
+#define SIZE_T_MAX (~(SIZE_T)0)
+#endif
+
+/*
+ * Strings and object attributes
+ */
+#ifndef DECLARE_GLOBAL_CONST_UNICODE_STRING
+#define DECLARE_GLOBAL_CONST_UNICODE_STRING(Name, Text)                                                                \
+    extern const DECLSPEC_SELECTANY UNICODE_STRING Name = RTL_CONSTANT_STRING(Text)
+#endif
+#ifndef RTL_CONSTANT_OBJECT_ATTRIBUTES
+#define RTL_CONSTANT_OBJECT_ATTRIBUTES(Name, Attributes)                                                               \
+    {sizeof(OBJECT_ATTRIBUTES), NULL, RTL_CONST_CAST(PUNICODE_STRING)(Name), (Attributes), NULL, NULL}
+#endif
+#ifndef RTL_CONST_CAST
+#define RTL_CONST_CAST(Type) (Type)
+#endif
+#ifndef RTL_QUERY_REGISTRY_TYPECHECK_SHIFT
+#define RTL_QUERY_REGISTRY_TYPECHECK_SHIFT 24
+#define RTL_QUERY_REGISTRY_TYPECHECK_MASK (0xffu << RTL_QUERY_REGISTRY_TYPECHECK_SHIFT)
+#define RTL_QUERY_REGISTRY_TYPECHECK 0x00000100
+#endif
+typedef NTSTATUS NTAPI RTL_QUERY_REGISTRY_ROUTINE(PWSTR ValueName, ULONG ValueType, PVOID ValueData, ULONG ValueLength,
+                                                  PVOID Context, PVOID EntryContext);
+typedef VOID NTAPI DRIVER_FS_NOTIFICATION(PDEVICE_OBJECT DeviceObject, BOOLEAN FsActive);
+
+/*
+ * Memory order
+ */
+#ifndef KeMemoryBarrier
+#define KeMemoryBarrier() __sync_synchronize()
+#define KeMemoryBarrierWithoutFence() __asm__ volatile("" ::: "memory")
+#endif
+
+/*
+ * Pool. The kit's functions for memory that comes zeroed, or explicitly not, are inline over older exports: a bit of the
+ * pool type asks for zeros.
+ */
+#ifndef POOL_ZERO_ALLOCATION
+#define POOL_ZERO_ALLOCATION 1024
+#endif
+#ifndef POOL_NX_ALLOCATION
+#define POOL_NX_ALLOCATION 512
+#endif
+#ifndef POOL_COLD_ALLOCATION
+#define POOL_COLD_ALLOCATION 256
+#endif
+/* Drivers define these two for what the kit makes of NonPagedPool; Windows 10 and later zero by themselves. */
+#ifdef POOL_NX_OPTIN
+#define ExInitializeDriverRuntime(Flags) ((void)(Flags))
+#define DrvRtPoolNxOptIn 1
+#endif
+
+FORCEINLINE PVOID
+ExAllocatePoolZero(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag)
+{
+    return ExAllocatePoolWithTag((POOL_TYPE)(PoolType | POOL_ZERO_ALLOCATION), NumberOfBytes, Tag);
+}
+
+FORCEINLINE PVOID
+ExAllocatePoolUninitialized(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag)
+{
+    return ExAllocatePoolWithTag(PoolType, NumberOfBytes, Tag);
+}
+
+FORCEINLINE PVOID
+ExAllocatePoolQuotaZero(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag)
+{
+    return ExAllocatePoolWithQuotaTag((POOL_TYPE)(PoolType | POOL_ZERO_ALLOCATION), NumberOfBytes, Tag);
+}
+
+FORCEINLINE PVOID
+ExAllocatePoolQuotaUninitialized(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag)
+{
+    return ExAllocatePoolWithQuotaTag(PoolType, NumberOfBytes, Tag);
+}
+
+FORCEINLINE PVOID
+ExAllocatePoolPriorityZero(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag, EX_POOL_PRIORITY Priority)
+{
+    return ExAllocatePoolWithTagPriority((POOL_TYPE)(PoolType | POOL_ZERO_ALLOCATION), NumberOfBytes, Tag, Priority);
+}
+
+FORCEINLINE PVOID
+ExAllocatePoolPriorityUninitialized(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag, EX_POOL_PRIORITY Priority)
+{
+    return ExAllocatePoolWithTagPriority(PoolType, NumberOfBytes, Tag, Priority);
+}
+
+#define POOL_FLAG_REQUIRED_START 0x0000000000000001ULL
+#define POOL_FLAG_USE_QUOTA 0x0000000000000001ULL
+#define POOL_FLAG_UNINITIALIZED 0x0000000000000002ULL
+#define POOL_FLAG_SESSION 0x0000000000000004ULL
+#define POOL_FLAG_CACHE_ALIGNED 0x0000000000000008ULL
+#define POOL_FLAG_RAISE_ON_FAILURE 0x0000000000000020ULL
+#define POOL_FLAG_NON_PAGED 0x0000000000000040ULL
+#define POOL_FLAG_NON_PAGED_EXECUTE 0x0000000000000080ULL
+#define POOL_FLAG_PAGED 0x0000000000000100ULL
+#define POOL_FLAG_REQUIRED_END 0x0000000080000000ULL
+#define POOL_FLAG_OPTIONAL_START 0x0000000100000000ULL
+#define POOL_FLAG_SPECIAL_POOL 0x0000000100000000ULL
+#define POOL_FLAG_OPTIONAL_END 0x8000000000000000ULL
+NTKERNELAPI PVOID NTAPI ExAllocatePool2(POOL_FLAGS Flags, SIZE_T NumberOfBytes, ULONG Tag);
+
+#ifndef MdlMappingNoExecute
+#define MdlMappingNoWrite 0x80000000
+#define MdlMappingNoExecute 0x40000000
+#endif
+
+/* Volatile stores, which no compiler leaves out. */
+FORCEINLINE PVOID
+RtlZeroVolatileMemory(volatile void *Destination, SIZE_T Length)
+{
+    volatile UCHAR *At = (volatile UCHAR *)Destination;
+
+    while (Length-- != 0) {
+        *At++ = 0;
+    }
+    return (PVOID)Destination;
+}
+
+/*
+ * Exports that drivers use and no documentation has, and what the metadata leaves out.
+ */
+NTKERNELAPI PUCHAR NTAPI PsGetProcessImageFileName(PEPROCESS Process);
+NTKERNELAPI ULONG NTAPI PsGetProcessSessionId(PEPROCESS Process);
+NTKERNELAPI ULONG NTAPI PsGetCurrentProcessSessionId(VOID);
+NTKERNELAPI POBJECT_TYPE NTAPI ObGetObjectType(PVOID Object);
+NTSYSAPI ULONG NTAPI RtlComputeCrc32(ULONG PartialCrc, PVOID Buffer, ULONG Length);
+NTSYSAPI BOOLEAN NTAPI RtlIsStateSeparationEnabled(VOID);
+#ifndef TRANSACTION_NOTIFICATION_MASK
+typedef ULONG TRANSACTION_NOTIFICATION_MASK;
+#endif
+#ifndef DBG
+#define DBG 0
+#endif
+
+/*
+ * Push locks: the exports take flags.
+ */
+#ifndef ExAcquirePushLockExclusive
+#define ExInitializePushLockNamed(Lock) ExInitializePushLock(Lock)
+#define ExAcquirePushLockExclusive(Lock) ExAcquirePushLockExclusiveEx(Lock, 0)
+#define ExAcquirePushLockShared(Lock) ExAcquirePushLockSharedEx(Lock, 0)
+#define ExReleasePushLockExclusive(Lock) ExReleasePushLockExclusiveEx(Lock, 0)
+#define ExReleasePushLockShared(Lock) ExReleasePushLockSharedEx(Lock, 0)
+#endif
+
+typedef struct _KTRANSACTION KTRANSACTION, *PKTRANSACTION;
+
+/* A spin lock for readers and writers. */
+typedef LONG EX_SPIN_LOCK, *PEX_SPIN_LOCK;
+
+/*
+ * Renaming and linking, with flags for what used to be ReplaceIfExists. ntkernel.h keeps mingw-w64's older ones away.
+ */
+typedef struct _FILE_RENAME_INFORMATION {
+    union {
+        BOOLEAN ReplaceIfExists; /* FileRenameInformation */
+        ULONG Flags;             /* FileRenameInformationEx */
+    };
+    HANDLE RootDirectory;
+    ULONG FileNameLength;
+    WCHAR FileName[1];
+} FILE_RENAME_INFORMATION, *PFILE_RENAME_INFORMATION;
+typedef FILE_RENAME_INFORMATION FILE_RENAME_INFORMATION_EX, *PFILE_RENAME_INFORMATION_EX;
+
+typedef struct _FILE_LINK_INFORMATION {
+    union {
+        BOOLEAN ReplaceIfExists; /* FileLinkInformation */
+        ULONG Flags;             /* FileLinkInformationEx */
+    };
+    HANDLE RootDirectory;
+    ULONG FileNameLength;
+    WCHAR FileName[1];
+} FILE_LINK_INFORMATION, *PFILE_LINK_INFORMATION;
+typedef FILE_LINK_INFORMATION FILE_LINK_INFORMATION_EX, *PFILE_LINK_INFORMATION_EX;
+
+#endif /* KITNAMES_H */
