@@ -11,7 +11,9 @@ A message says what was tried, what came back and what to do next. JUnit's *erro
 class: `DriverError` and `TestError` are failures, everything else is an error.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 from harness.text import safe
 
@@ -68,10 +70,26 @@ class GuestError(FltLabError):
 
 
 class DriverError(FltLabError):
-    """A driver under test brought the guest down: bugcheck, deadlock or hang."""
+    """A driver under test brought the guest down (bugcheck, deadlock or hang), or its kernel reports it.
+
+    `rules` are those of the contract that the kernel says were violated; `findings` its own words for what it found.
+    """
 
     exit_code = ExitCode.FAILED
     is_failure = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        details: tuple[str, ...] = (),
+        hint: str | None = None,
+        rules: tuple[str, ...] = (),
+        findings: tuple[Mapping[str, Any], ...] = (),
+    ) -> None:
+        super().__init__(message, details=details, hint=hint)
+        self.rules = rules
+        self.findings = findings
 
 
 class TestError(FltLabError):

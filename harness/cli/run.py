@@ -37,7 +37,6 @@ def run(
     mutant: Annotated[list[str] | None, typer.Option("--mutant", metavar="NAME", help=options.MUTANT.help)] = None,
     image_dir: Annotated[str | None, typer.Option("--image-dir", metavar="DIR", help=options.IMAGE_DIR.help)] = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=options.RESUME.help)] = None,
-    keep_io: Annotated[bool, typer.Option("--keep-io", help=options.KEEP_IO.help)] = False,
     filesystem: Annotated[
         list[str] | None, typer.Option("--filesystem", metavar="NAME", help=options.FILESYSTEM.help)
     ] = None,
@@ -56,7 +55,6 @@ def run(
         options.REPLACE: replace,
         options.MUTANT: mutant,
         options.IMAGE_DIR: image_dir,
-        options.KEEP_IO: keep_io or None,
         options.FILESYSTEM: filesystem,
         options.VERIFIER: verifier,
         options.PAUSE: pause or None,

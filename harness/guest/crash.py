@@ -99,18 +99,23 @@ def kernel_error(status: KernelStatus, drivers: Sequence[str], details: tuple[st
 def _kernel_error(status: KernelStatus, drivers: Sequence[str], details: tuple[str, ...]) -> FltLabError:
     stop = status.stop
     facts = (*_facts(status), *details)
+    rules = (str(stop["rule"]),) if stop.get("rule") else ()
     ours = OUR_FAULTS.get(str(stop.get("kind")))
     if ours is not None:
         return GuestError(f"{ours[0]}: {stop.get('message')}", details=facts, hint=ours[1])
     if status.state == "bugcheck":
         name = f"{stop.get('name')} (0x{int(stop.get('code') or 0):X})"
         if drivers:
-            return DriverError(f"bug check {name} in {_culprit(stop, drivers)}: {stop.get('message')}", details=facts)
+            return DriverError(
+                f"bug check {name} in {_culprit(stop, drivers)}: {stop.get('message')}", details=facts, rules=rules
+            )
         return GuestError(f"bug check {name} with no driver under test loaded: {stop.get('message')}", details=facts)
     if status.state == "hang":
         kind = str(stop.get("kind") or "hang")
         if drivers:
-            return DriverError(f"{kind} in {_culprit(stop, drivers)}: {stop.get('message')}", details=facts)
+            return DriverError(
+                f"{kind} in {_culprit(stop, drivers)}: {stop.get('message')}", details=facts, rules=rules
+            )
         return GuestError(f"{kind} with no driver under test loaded: {stop.get('message')}", details=facts)
     if status.state == "busy":
         return GuestError("the reference kernel is still at work, and does not say with what end", details=facts)

@@ -98,21 +98,13 @@ class Block:
 
 
 def blocks(operations: Sequence[HasEvents], prints: Prints) -> list[Block]:
-    """Operations in their order, with each print in its place.
-
-    A print belongs to the operation that was under way, of several to the one its thread was in, of those to the
-    latest. One that came while none was under way stands between them.
-    """
+    """Operations in their order, with each print in its place; one that came while none was under way between them."""
     made = [Block(describe(operation.events[0]), list(operation.events)) for operation in operations]
     loose: list[tuple[int, Print]] = []
     for item in prints.during:
-        under_way = [
-            (any(event.thread == item.thread for event in operation.events), number)
-            for number, operation in enumerate(operations)
-            if operation.events[0].time_stamp <= item.time_stamp <= operation.events[-1].time_stamp
-        ]
-        if under_way:
-            made[max(under_way)[1]].events.append(item)
+        owner = under_way(operations, item)
+        if owner is not None:
+            made[owner].events.append(item)
         else:
             later = (n for n, operation in enumerate(operations) if operation.events[0].time_stamp > item.time_stamp)
             loose.append((next(later, len(operations)), item))
@@ -123,6 +115,19 @@ def blocks(operations: Sequence[HasEvents], prints: Prints) -> list[Block]:
     if prints.before:
         made.insert(0, Block("printed before the test's own I/O", list(prints.before[-PRINTS_BEFORE:])))
     return made
+
+
+def under_way(operations: Sequence[HasEvents], item: Print) -> int | None:
+    """The place of the operation that a print belongs to, None if none was under way.
+
+    Of several it is the one its thread was in, of those the latest.
+    """
+    found = [
+        (any(event.thread == item.thread for event in operation.events), place)
+        for place, operation in enumerate(operations)
+        if operation.events[0].time_stamp <= item.time_stamp <= operation.events[-1].time_stamp
+    ]
+    return max(found)[1] if found else None
 
 
 def render(operations: Iterable[HasEvents], limit: int = 40, prints: Prints | None = None) -> Iterator[str]:

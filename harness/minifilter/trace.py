@@ -72,9 +72,9 @@ class Operation:
         return next((event.name for event in self.events if event.name), "")
 
     @property
-    def path(self) -> list[str]:
+    def path(self) -> "CallbackPath":
         """The callbacks and resumptions in their order, e.g. ["above.pre", "completion.pre", "above.post"]."""
-        return [f"{event.filter}.{STEP_NAMES[event.phase]}" for event in self.events if event.phase in STEP_NAMES]
+        return CallbackPath(self)
 
     def of(self, label: str) -> "FilterView":
         """What one minifilter recorded of it."""
@@ -84,6 +84,15 @@ class Operation:
 
     def __str__(self) -> str:
         return "\n".join(render([self]))
+
+
+class CallbackPath(list[str]):
+    """The path of an operation, as a list that knows the operation and the event of each of its steps."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.events = [event for event in operation.events if event.phase in STEP_NAMES]
+        super().__init__(f"{event.filter}.{STEP_NAMES[event.phase]}" for event in self.events)
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,7 @@ class Trace:
         `since` is a performance count. The close of a file that was prepared for the test may come late, when the
         minifilters' rings have been cleared already, one after the other.
         """
-        events = sorted(result.events, key=_order)
+        events = in_order(result.events)
         early = {id(event) for old in group(labels, events) if old.begin < since for event in old.events}
         reports = ((label, report.prints) for label, report in result.filters.items() if report.prints is not None)
         kept = tuple(event for event in events if id(event) not in early)
@@ -234,6 +243,11 @@ class Trace:
 
     def __str__(self) -> str:
         return "\n".join(render(self.operations, prints=self.printed))
+
+
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """Events in the order of time."""
+    return sorted(events, key=_order)
 
 
 def _order(event: Event) -> tuple[int, int, str, int]:

@@ -1,83 +1,116 @@
-"""What is kept of a test, and what is shown when it fails: its rules, the callback timeline, how to run it again."""
+"""What is kept of a test, and what is shown when it fails: its raw trace, its rules, how to run it again."""
 
-import json
+import itertools
 import shlex
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
 
 import pytest
 
-from harness.minifilter.timeline import blocks, first_count
+from harness.errors import DriverError
+from harness.minifilter.tracing import IoRun, TraceWriter, Unanswered
+from harness.plugin.comparison import EXPECTED, PathExpectation, where_they_part
 from harness.plugin.facts import FACTS, ItemFacts
-from harness.plugin.lab import IoRun, Lab
+from harness.plugin.lab import Lab
 from harness.plugin.run import RUN, Run
-from harness.report.compare import SCENE
-from harness.report.timeline import HEADING, TimelineOperation, TimelineRow, write_timeline
+from harness.report.records import SectionKind
+from harness.wire.trace import FILE_NAME, Header, Mark, Minifilter, Record, append, write_trace
 
 LAB = pytest.StashKey[Lab]()
+WRITER = pytest.StashKey[TraceWriter]()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Save the timeline of every test; of one that failed (with --keep-io of all) also its I/O and the answers."""
+    """Save the trace of every test; of one that failed also what is wrong with it, and say how to run it again."""
     report = yield
     facts = item.stash.get(FACTS, None)
-    if facts is None or call.when != "call":
+    if facts is None or call.when == "setup":
         return report
     lab, run = item.stash.get(LAB, None), item.config.stash[RUN]
-    history = lab.history if lab else []
-    if history or report.failed:
-        with run.storing():
-            _keep(run, item, facts, history, io=report.failed or run.settings.keep_io)
-    if report.failed:
-        report.sections += list(_sections(run, item, facts, history, told=report.longreprtext))
+    scripts = lab.scripts if lab else []
+    with run.storing():
+        if call.when == "call" and (scripts or report.failed):
+            _keep(run, item, facts, scripts)
+        error = call.excinfo.value if call.excinfo is not None else None
+        path = _missed(item, error)
+        if path is not None:
+            report.__dict__["fltlab_path"] = where_they_part(path.came, path.must)
+        if report.failed and facts.folder and (run.directory / facts.folder / FILE_NAME).exists():
+            marks = _marks(item, facts, lab.history if lab else [], error, path)
+            append(run.directory / facts.folder / FILE_NAME, marks)
+    if report.failed and call.when == "call":
+        report.sections += list(_sections(run, item, facts, lab.history if lab else [], told=report.longreprtext))
     report.__dict__["fltlab"]["folder"] = facts.folder
     return report
 
 
-def _keep(run: Run, item: pytest.Item, facts: ItemFacts, history: list[IoRun], *, io: bool) -> None:
+def _keep(run: Run, item: pytest.Item, facts: ItemFacts, scripts: list[IoRun | Unanswered]) -> None:
     folder = run.test_folder(item.nodeid)
     facts.folder = str(folder.relative_to(run.directory))
-    write_timeline(folder, [operation for io in history for operation in _operations(io)])
-    if not io or not history:
-        return
+    seed = None if facts.guest_kind == "windows" else run.settings.seed
+    writer = item.stash[WRITER] = TraceWriter()
+    header = Header(item.nodeid, facts.guest, facts.guest_kind, seed)
+    write_trace(folder / FILE_NAME, header, _records(item, run, writer, scripts))
+
+
+def _records(item: pytest.Item, run: Run, writer: TraceWriter, scripts: list[IoRun | Unanswered]) -> Iterator[Record]:
     from harness.plugin.stack import stack_of
 
     plan = stack_of(item, run.settings)
-    options = {label: asdict(given) for label, given in plan.options.items()}
-    scene = {"stack": [f"{plan.driver_of(entry)}@{entry.label}#{entry.altitude}" for entry in plan.entries]}
-    (folder / SCENE).write_text(json.dumps({**scene, "options": options}, indent=1) + "\n", encoding="utf-8")
-    for number, done in enumerate(history, start=1):
-        (folder / f"io-{number}.script").write_text(done.script, encoding="utf-8")
-        (folder / f"io-{number}.json").write_text(done.answer, encoding="utf-8")
-        (folder / f"io-{number}.timeline.txt").write_text(str(done.trace), encoding="utf-8")
+    for entry in plan.entries:
+        options = plan.options.get(entry.label)
+        given = {key: value for key, value in asdict(options).items() if value is not None} if options else {}
+        yield Minifilter(entry.label, plan.driver_of(entry), str(entry.altitude), entry.service, given)
+    for number, io in enumerate(scripts, start=1):
+        yield from writer.records(number, io)
 
 
-def _operations(io: IoRun) -> Iterable[TimelineOperation]:
-    operations, printed = io.trace.operations, io.trace.printed
-    start = first_count(operations, printed)
-    for block in blocks(operations, printed):
-        lines = block.rows(start, io.result.frequency)
-        yield TimelineOperation(
-            title=block.title,
-            rows=tuple(
-                TimelineRow(
-                    row.microseconds,
-                    row.thread,
-                    row.filter,
-                    row.callback,
-                    row.irql,
-                    row.returned,
-                    row.io_status,
-                    row.text,
-                )
-                for row in lines
-            ),
-        )
-    for note in printed.notes:
-        yield TimelineOperation(title=note, rows=())
+def _missed(item: pytest.Item, error: BaseException | None) -> PathExpectation | None:
+    """The path that an assertion asked for in vain, if that is what ended the test."""
+    path = item.config.stash.get(EXPECTED, None)
+    if path is None or not isinstance(error, AssertionError) or where_they_part(path.came, path.must) not in str(error):
+        return None
+    return path
+
+
+def _marks(
+    item: pytest.Item,
+    facts: ItemFacts,
+    history: list[IoRun],
+    error: BaseException | None,
+    path: PathExpectation | None,
+) -> Iterator[Mark]:
+    """What is wrong, as far as it has a place in the trace."""
+    writer = item.stash[WRITER]
+    if path is not None:
+        yield _path_mark(facts, writer, path)
+    if isinstance(error, DriverError) and error.findings:
+        labels = {service: label for label, service in _services(item).items()}
+        events = history[-1].trace.events if history else ()
+        for finding in error.findings:
+            driver = str(finding.get("driver") or "")
+            operation, callback = writer.last_of(labels.get(driver, ""), events)
+            text = str(finding.get("text") or "")
+            yield Mark("violated", text, str(finding.get("rule") or ""), driver, operation, callback)
+
+
+def _path_mark(facts: ItemFacts, writer: TraceWriter, expected: PathExpectation) -> Mark:
+    """The callback at which an operation left the path that the test asserts, or the last before what did not come."""
+    came, must = expected.came, expected.must
+    alike = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(came, must, strict=False)))
+    events = came.events or came.operation.events
+    operation, callback = writer.numbers_of(events[min(alike, len(events) - 1)])
+    rule = facts.rules[0] if len(facts.rules) == 1 else ""
+    text = where_they_part(came, must)
+    return Mark("failed", text, rule, "", operation, callback, tuple(came), must)
+
+
+def _services(item: pytest.Item) -> dict[str, str]:
+    scene = getattr(item, "funcargs", {}).get("fltlab_scene")
+    return {entry.label: entry.service for entry in scene.plan.entries} if scene is not None else {}
 
 
 def _sections(
@@ -90,17 +123,17 @@ def _sections(
 
         found = places(told, scene)
         if found:
-            yield "where that is", "\n".join(found)
+            yield SectionKind.WHERE.value, "\n".join(found)
     from harness.contract import load_catalogue
 
     catalogue = load_catalogue()
     rules = [catalogue[rule] for rule in facts.rules if rule in catalogue and catalogue[rule].statement not in told]
     if rules:
         said = (f"{rule.id}  {rule.statement}\n  source: {rule.source}" for rule in rules)
-        yield "what the documentation says", "\n".join(said)
+        yield SectionKind.DOCUMENTATION.value, "\n".join(said)
     if history:
-        yield HEADING, str(history[-1].trace)
-    yield "again", shlex.join(_again(run, item, facts))
+        yield SectionKind.TIMELINE.value, str(history[-1].trace)
+    yield SectionKind.AGAIN.value, shlex.join(_again(run, item, facts))
 
 
 def _again(run: Run, item: pytest.Item, facts: ItemFacts) -> Iterable[str]:

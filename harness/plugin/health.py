@@ -60,7 +60,12 @@ def _error(findings: list[dict[str, Any]]) -> DriverError:
         known = catalogue[str(first["rule"])]
         details += [f"{known.id} says: {known.statement}", f"source: {known.source}"]
     driver = first.get("driver") or "an undetermined driver"
-    return DriverError(f"{rule}{driver} {first.get('text')}", details=tuple(details))
+    return DriverError(
+        f"{rule}{driver} {first.get('text')}",
+        details=tuple(details),
+        rules=tuple(dict.fromkeys(str(finding["rule"]) for finding in findings if finding.get("rule"))),
+        findings=tuple(findings),
+    )
 
 
 def _line(finding: dict[str, Any]) -> str:

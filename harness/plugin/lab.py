@@ -1,27 +1,20 @@
 """`lab`: what a test of a suite works with. The stack of minifilters, the I/O, and what came of it."""
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 
-from harness.errors import ConfigurationError, GuestError, TestError
+from harness.errors import ConfigurationError, FltLabError, GuestError, TestError
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.timeline import render
 from harness.minifilter.trace import Trace
+from harness.minifilter.tracing import Asked, IoRun, Unanswered
 from harness.nt import nt_success
 from harness.plugin.filters import FilterHandle
 from harness.plugin.volume import Volume
 from harness.plugin.wording import did_you_mean
 from harness.report.records import Witness
-
-
-@dataclass(frozen=True)
-class IoRun:
-    """One I/O script, what fltprobe answered, and the trace of it."""
-
-    script: str
-    answer: str
-    result: ProbeResult
-    trace: Trace
 
 
 class Lab:
@@ -39,7 +32,7 @@ class Lab:
         check_kernel: Callable[[], None],
         witnesses: list[Witness],
     ) -> None:
-        self.history: list[IoRun] = []
+        self.scripts: list[IoRun | Unanswered] = []
         self._filters = {handle.label: handle for handle in filters}
         self._volume = volume
         self._run_probe = run_probe
@@ -72,14 +65,18 @@ class Lab:
             before += handle.script
         own = [line for line in (line.strip() for line in script.splitlines()) if line]
         text = "\n".join([*before, *own]) + "\n"
+        asked, since = Asked(text, len(before), datetime.now(UTC).isoformat(timespec="milliseconds")), time.monotonic()
         try:
-            answer, result = self._run_probe(text)
-        except GuestError:
-            self._check_kernel()  # what a minifilter has done says more than that fltprobe did not end well
+            _, result = self._run_probe(text)
+        except FltLabError as error:
+            self.scripts.append(Unanswered(replace(asked, seconds=time.monotonic() - since), error.message))
+            if isinstance(error, GuestError):
+                self._check_kernel()  # what a minifilter has done says more than that fltprobe did not end well
             raise
+        asked = replace(asked, seconds=round(time.monotonic() - since, 6))
         own_steps = [step for step in result.steps if step.line > len(before)]
         trace = Trace.of(result, tuple(self._filters), since=own_steps[0].begin if own_steps else 0)
-        self.history.append(IoRun(text, answer, result, trace))
+        self.scripts.append(IoRun(asked, result, trace))
         self._check_kernel()
         _require_whole(result, trace, len(before))
         return replace(
@@ -88,11 +85,17 @@ class Lab:
         )
 
     @property
+    def history(self) -> list[IoRun]:
+        """The scripts that were answered."""
+        return [io for io in self.scripts if isinstance(io, IoRun)]
+
+    @property
     def trace(self) -> Trace:
         """What the minifilters recorded during the last `io`."""
-        if not self.history:
+        history = self.history
+        if not history:
             raise ConfigurationError("the test asks for a trace before it has done any I/O", hint="lab.io(...) first")
-        return self.history[-1].trace
+        return history[-1].trace
 
     @property
     def has_changed_stack(self) -> bool:

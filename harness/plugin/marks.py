@@ -18,7 +18,7 @@ MARKS = (
     "stack(*minifilters): minifilters from top to bottom, each driver[@label][#altitude]",
     "driver_options(label, operations=, contexts=, options=, event_capacity=): registration of one minifilter",
 )
-RESERVED_LABELS = frozenset({"filter", "history", "io", "trace", "witness"})  # attributes of `lab`
+RESERVED_LABELS = frozenset({"filter", "history", "io", "scripts", "trace", "witness"})  # attributes of `lab`
 DRIVER_OPTION_KEYS = frozenset({"operations", "contexts", "options", "event_capacity"})
 
 

@@ -49,10 +49,6 @@ RESUME = Option(
     "--resume", "finish an interrupted run: its directory, its id, or `last`; results that it has stand", "RUN"
 )
 
-KEEP_IO = Option(
-    "--keep-io", "keep the I/O of tests that pass too, so that `fltlab compare` can save it as a recording", kind=bool
-)
-
 FILESYSTEM = Option(
     "--filesystem",
     "file system of a Windows guest's data disk: ntfs, refs, exfat, fat32; several times for several (default: ntfs)",
@@ -68,7 +64,7 @@ PAUSE = Option("--pause-on-failure", "stop at the first failure, its guest pause
 FILE_SYSTEM_MARK = "+"
 """In a guest's name, before the file system of its data disk, where that is not the default: `windows-…+refs`."""
 
-OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME, KEEP_IO, FILESYSTEM, VERIFIER, PAUSE)
+OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME, FILESYSTEM, VERIFIER, PAUSE)
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,6 @@ class Settings:
     replacements: Mapping[str, str]
     mutants: tuple[str, ...]
     image_directory: Path | None
-    keep_io: bool = False
     verifier: str = "off"
     filesystems: tuple[str, ...] = ()
     pause_on_failure: bool = False
@@ -118,7 +113,6 @@ def settings(config: pytest.Config) -> Settings:
         replacements=dict(_replacement(given) for given in config.getoption(REPLACE.name) or ()),
         mutants=tuple(config.getoption(MUTANT.name) or ()),
         image_directory=path(IMAGE_DIR),
-        keep_io=bool(config.getoption(KEEP_IO.name)),
         verifier=config.getoption(VERIFIER.name) or "off",
         filesystems=tuple(config.getoption(FILESYSTEM.name) or ()),
         pause_on_failure=bool(config.getoption(PAUSE.name)),

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
-from harness.errors import ExitCode, FltLabError
+from harness.errors import DriverError, ExitCode, FltLabError
+from harness.report.cause import cause_of
 from harness.report.records import Outcome
 
 ERROR_STATUS = ("error", "E", "ERROR")
@@ -26,6 +27,9 @@ def pytest_runtest_makereport(
             "is_failure": error.is_failure,
             "exit_code": int(error.exit_code),
             "message": error.message,
+            "violated": list(error.rules) if isinstance(error, DriverError) else [],
+            "by_driver": isinstance(error, DriverError),
+            "cause": _cause(error),
             "ends_run": bool(item.session.shouldstop),
         }
         if not item.config.getoption("fulltrace"):
@@ -86,6 +90,14 @@ def _shown(item: pytest.Item, call: pytest.CallInfo[None], error: FltLabError) -
         reprtraceback=ReprTraceback([ReprEntryNative([text + "\n"])], None, style="native"),
         reprcrash=ReprFileLocation(file, line, error.message),
     )
+
+
+def _cause(error: FltLabError) -> str:
+    """What an error has in common with the same one elsewhere: what the kernel found is one by driver and rule."""
+    first = error.findings[0] if isinstance(error, DriverError) and error.findings else {}
+    if first.get("rule"):
+        return f"{first.get('driver')}: {first['rule']}"
+    return cause_of(error.message)
 
 
 def _is_failure(report: pytest.TestReport) -> bool:

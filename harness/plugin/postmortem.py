@@ -6,7 +6,7 @@ the dump says. `missing.json` says what could not be had, and why.
 """
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,9 @@ import pytest
 from harness.errors import GuestError
 from harness.plugin.facts import FACTS
 from harness.plugin.run import RUN
+from harness.report.records import SectionKind
+from harness.wire.trace import FILE_NAME as TRACE
+from harness.wire.trace import Mark, Note, append
 
 if TYPE_CHECKING:
     from harness.guest import Guest
@@ -49,10 +52,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
                 pause(item, lease.guest, run.settings)
             steps = last_steps(folder / FOLDER / KERNEL)
             if steps:
-                report.sections.insert(0, ("what the kernel did last: time, thread, what", steps))
+                report.sections.insert(0, (SectionKind.KERNEL.value, "\n".join(steps)))
+            if steps and (folder / TRACE).is_file():
+                stop = _stop(folder / FOLDER / KERNEL)
+                append(folder / TRACE, [*(Note("kernel", step) for step in steps), *([stop] if stop else [])])
             crash = folder / FOLDER / CRASH
             if crash.exists():
-                report.sections.append((f"the dump of {facts.guest}", crash.read_text(encoding="utf-8")))
+                report.sections.append((SectionKind.DUMP.value, crash.read_text(encoding="utf-8")))
     report.__dict__.setdefault("fltlab", {})["folder"] = facts.folder
     return report
 
@@ -100,14 +106,25 @@ def save_guest(guest: "Guest", folder: Path) -> dict[str, str]:
     return missing
 
 
-def last_steps(status: Path) -> str:
-    """What a reference kernel that has stopped did last, one thing a line; empty for one that runs."""
+def last_steps(status: Path) -> list[str]:
+    """What a reference kernel that has stopped did last, one thing each; empty for one that runs."""
     if not status.is_file():
-        return ""
+        return []
     document = json.loads(status.read_text(encoding="utf-8"))
     if document.get("state") not in {"bugcheck", "hang"}:
-        return ""
-    return "\n".join(map(str, document.get("trace", ())[-_LAST_STEPS:]))
+        return []
+    return list(map(str, document.get("trace", ())[-_LAST_STEPS:]))
+
+
+def _stop(status: Path) -> Mark | None:
+    """What a reference kernel says of its bug check or hang, as a mark in the trace."""
+    document = json.loads(status.read_text(encoding="utf-8"))
+    state = document["state"]
+    stop = document.get(state)
+    if not isinstance(stop, Mapping):
+        return None
+    rule = str(stop.get("rule") or "")
+    return Mark("violated" if rule else state, str(stop.get("message") or ""), rule, str(stop.get("driver") or ""))
 
 
 def _save_crash(body: "WindowsBody", path: Path) -> None:

@@ -12,9 +12,10 @@ import pytest
 from harness.errors import ExitCode
 from harness.plugin.outcomes import exit_code_of, outcome_of
 from harness.plugin.run import RUN, Run
+from harness.report.cause import cause_of
 from harness.report.journal import Journal
 from harness.report.provenance import GuestFacts, Provenance, now, write_run_json
-from harness.report.records import Outcome, TestRecord, Witness
+from harness.report.records import Blame, Outcome, Section, SectionKind, TestRecord, Witness
 from harness.report.resume import UnfinishedRun
 from harness.report.summary import Summary, summarise
 
@@ -159,7 +160,10 @@ def write_reports(directory: Path, provenance: Provenance, records: list[TestRec
 
     guarded = load_proven()
     summary = summarise(records, guarded, seconds)
-    rules = {rule.id: RuleText(rule.statement, rule.source, rule.address) for rule in load_catalogue().rules}
+    rules = {
+        rule.id: RuleText(rule.statement, rule.source, rule.address, rule.area.value, rule.kind.value)
+        for rule in load_catalogue().rules
+    }
     write_run_json(directory, provenance, summary)
     write_junit(directory, provenance, records, guarded)
     write_html(directory, provenance, records, summary, guarded, rules)
@@ -197,7 +201,8 @@ def record_of(phases: list[pytest.TestReport]) -> TestRecord:
         stack=tuple(facts["stack"]),
         witnesses=tuple(Witness(**witness) for witness in facts["witnesses"]),
         message=_message(decisive),
-        details=_details(decisive) if not decisive.passed else "",
+        **_blame(decisive, outcomes.get(decisive, Outcome.ERROR)),
+        sections=tuple(_sections(decisive)) if not decisive.passed else (),
         folder=facts["folder"],
         drivers=facts["drivers"],
     )
@@ -211,19 +216,43 @@ def worst(codes: set[ExitCode]) -> ExitCode:
     return ExitCode.FAILED
 
 
+def _blame(report: pytest.TestReport, outcome: Outcome) -> dict[str, Any]:
+    """Who is to blame for a test that went wrong, and what tests have in common that did for the same reason.
+
+    What a driver did is one cause wherever it shows. An assertion is one for each line that makes it.
+    """
+    if outcome not in {Outcome.FAILED, Outcome.ERROR}:
+        return {}
+    fault: dict[str, Any] = report.__dict__.get("fltlab_fault", {})
+    if fault:
+        blame = Blame.DRIVER if fault["by_driver"] else Blame.ASSERTION if outcome is Outcome.FAILED else Blame.OTHER
+        return {"blame": blame, "violated": tuple(fault["violated"]), "cause": fault["cause"]}
+    crash = getattr(report.longrepr, "reprcrash", None)
+    path = report.__dict__.get("fltlab_path")  # says by itself what is wrong, whichever line asserts it
+    where = f" at {Path(crash.path).name}:{crash.lineno}" if crash is not None and not path else ""
+    blame = Blame.ASSERTION if outcome is Outcome.FAILED else Blame.OTHER
+    return {"blame": blame, "cause": f"{cause_of(_message(report))}{where}"}
+
+
 def _message(report: pytest.TestReport) -> str:
     fault = report.__dict__.get("fltlab_fault")
     if fault:
         return str(fault["message"])
+    if report.__dict__.get("fltlab_path"):
+        return str(report.__dict__["fltlab_path"])
     if report.skipped and isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
     return str(crash.message).splitlines()[0] if crash and crash.message else ""
 
 
-def _details(report: pytest.TestReport) -> str:
-    sections = [f"--- {name}\n{text}" for name, text in report.sections]
-    return "\n".join([report.longreprtext, *sections]).strip()
+def _sections(report: pytest.TestReport) -> Iterator[Section]:
+    if report.longreprtext:
+        yield Section(SectionKind.FAILURE, report.longreprtext.strip())
+    kinds = {kind.value: kind for kind in SectionKind}
+    for title, text in report.sections:
+        kind = kinds.get(title, SectionKind.OUTPUT)
+        yield Section(kind, text, "" if kind.value == title else title)
 
 
 def _arguments() -> list[str]:

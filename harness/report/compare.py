@@ -4,22 +4,19 @@ They *disagree* about a test that passed on one and failed on the other. What on
 witnessed*), and what one has no answer to (an error, a skip, a test it did not run), is told apart from that.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import ConfigurationError
-from harness.minifilter.probe import parse_probe
 from harness.minifilter.recording import Recording, observe
+from harness.minifilter.tracing import probe_result
 from harness.report.journal import read_journal
 from harness.report.provenance import read_run_json
 from harness.report.records import Outcome, TestRecord
 from harness.report.resume import find_run
-
-SCENE = "scene.json"
-"""In a test's folder: its stack and the options of its drivers, which a recording needs."""
+from harness.wire.trace import FILE_NAME, NotATraceError, read_trace
 
 
 @dataclass(frozen=True)
@@ -129,18 +126,16 @@ def save_recordings(comparison: Comparison, folder: Path) -> tuple[list[Path], l
 
 def recording_of(side: Side, record: TestRecord, why: str) -> Recording:
     """The recording of one test, from the files that its run has kept; ConfigurationError if it kept none."""
-    folder = side.run / record.folder if record.folder else None
-    answers = sorted(folder.glob("io-*.json"), key=lambda path: int(path.stem[3:])) if folder else []
-    if folder is None or not answers or not (folder / SCENE).is_file():
-        raise ConfigurationError(f"the run of {side} has kept no I/O of it", hint="fltlab run --keep-io")
-    scene = json.loads((folder / SCENE).read_text(encoding="utf-8"))
-    io = (
-        observe(path.with_suffix(".script").read_text(encoding="utf-8"), parse_probe(path.read_text(encoding="utf-8")))
-        for path in answers
-    )
-    return Recording(
-        _name(record), record.rules, tuple(scene["stack"]), scene["options"], tuple(io), dict(side.facts), why
-    )
+    if record.folder is None or not (side.run / record.folder / FILE_NAME).is_file():
+        raise ConfigurationError(f"the run of {side} has no trace of it")
+    try:
+        trace = read_trace(side.run / record.folder / FILE_NAME)
+    except NotATraceError as error:
+        raise ConfigurationError(str(error)) from error
+    stack = tuple(f"{item.driver}@{item.label}#{item.altitude}" for item in trace.minifilters)
+    options = {item.label: item.options for item in trace.minifilters}
+    io = tuple(observe(io.script, probe_result(trace, io)) for io in trace.ios)
+    return Recording(_name(record), record.rules, stack, options, io, dict(side.facts), why)
 
 
 def _sides(name: str, directory: Path) -> list[Side]:

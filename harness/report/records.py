@@ -33,12 +33,54 @@ class Witness:
     seen: bool
 
 
+class Blame(StrEnum):
+    """Why a test did not pass: by its own assertion, for what a driver did, or for what is no verdict at all."""
+
+    ASSERTION = "assertion"
+    DRIVER = "driver"
+    OTHER = "other"
+
+
+class SectionKind(StrEnum):
+    """What a section of a test's record is; the value is the heading under which it is printed."""
+
+    FAILURE = "failure"
+    """What pytest prints of the exception."""
+    KERNEL = "what the kernel did last: time, thread, what"
+    WHERE = "where that is"
+    DOCUMENTATION = "what the documentation says"
+    TIMELINE = "callback timeline"
+    AGAIN = "again"
+    DUMP = "the dump of the guest"
+    OUTPUT = "output"
+    """What the test printed or logged; `title` says where."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of what is told of a test that did not pass; `title` is its heading."""
+
+    kind: SectionKind
+    text: str
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        """Make safe whatever a guest or a test may have said."""
+        object.__setattr__(self, "text", safe(self.text, DETAILS_LIMIT))
+        object.__setattr__(self, "title", safe_line(self.title))
+
+    def __str__(self) -> str:
+        return self.text if self.kind is SectionKind.FAILURE else f"--- {self.title or self.kind.value}\n{self.text}"
+
+
 @dataclass(frozen=True)
 class TestRecord:
     """The result of one test on one guest.
 
-    `suite` is the folder of the test below its suites (e.g. "passthrough"); `message` is one line, `details` what
-    pytest prints of the failure; `folder` is where its files are, relative to the run directory, if it has any.
+    `suite` is the folder of the test below its suites (e.g. "passthrough"); `message` is one line, `sections` what
+    more is told of a test that did not pass; `folder` is where its files are, relative to the run directory, if it has
+    any. `blame` is None for a test that failed in nothing; `violated` are the rules that the kernel reported, which the
+    test need not name; `cause` is the same for tests that went wrong for the same reason.
     """
 
     __test__ = False
@@ -54,7 +96,10 @@ class TestRecord:
     stack: tuple[str, ...] = ()
     witnesses: tuple[Witness, ...] = ()
     message: str = ""
-    details: str = ""
+    sections: tuple[Section, ...] = ()
+    blame: Blame | None = None
+    violated: tuple[str, ...] = ()
+    cause: str = ""
     folder: str | None = None
     drivers: Mapping[str, str] = field(default_factory=dict)
 
@@ -66,10 +111,19 @@ class TestRecord:
             "stack": tuple(map(safe_line, self.stack)),
             "witnesses": tuple(Witness(safe_line(witness.text), witness.seen) for witness in self.witnesses),
             "message": safe_line(self.message),
-            "details": safe(self.details, DETAILS_LIMIT),
+            "cause": safe_line(self.cause),
         }
         for field_name, value in made_safe.items():
             object.__setattr__(self, field_name, value)
+
+    @property
+    def details(self) -> str:
+        """Its sections as one text, as the terminal and JUnit show it."""
+        return "\n".join(map(str, self.sections)).strip()
+
+    def section(self, kind: SectionKind) -> str:
+        """The text of the sections of one kind; empty if there is none."""
+        return "\n".join(section.text for section in self.sections if section.kind is kind)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for one line of the journal."""
@@ -79,5 +133,14 @@ class TestRecord:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The record a line of the journal stands for."""
         witnesses = tuple(Witness(**witness) for witness in data.get("witnesses", ()))
-        plain = {**data, "outcome": Outcome(data["outcome"]), "witnesses": witnesses}
-        return cls(**{**plain, "rules": tuple(data.get("rules", ())), "stack": tuple(data.get("stack", ()))})
+        sections = tuple(Section(**{**item, "kind": SectionKind(item["kind"])}) for item in data.get("sections", ()))
+        blame = Blame(data["blame"]) if data.get("blame") else None
+        plain = {
+            **data,
+            "blame": blame,
+            "outcome": Outcome(data["outcome"]),
+            "witnesses": witnesses,
+            "sections": sections,
+        }
+        lists = {name: tuple(data.get(name, ())) for name in ("rules", "stack", "violated")}
+        return cls(**{**plain, **lists})

@@ -8,23 +8,15 @@ import pytest
 from harness.cli.main import main
 from harness.errors import ConfigurationError, ExitCode
 from harness.minifilter.recording import read_recording
-from harness.report.compare import SCENE, Difference, compare, find_sides
+from harness.report.compare import Difference, compare, find_sides
 from harness.report.journal import Journal
 from harness.report.provenance import GuestFacts, Provenance, write_run_json
 from harness.report.records import Outcome, TestRecord
-
-ANSWER = {
-    "version": 1,
-    "process_id": 8,
-    "thread_id": 4,
-    "frequency": 1,
-    "error": None,
-    "filters": {},
-    "steps": [{"line": 1, "verb": "open", "name": "h", "status": 0xC0000022, "thread_id": 4, "begin": 1, "end": 2}],
-}
+from harness.wire.trace import FILE_NAME as TRACE
+from harness.wire.trace import Header, Io, Minifilter, Step, write_trace
 
 
-def write_run(folder: Path, *guests: tuple[str, str, dict[str, Outcome]], keep_io: bool = False) -> Path:
+def write_run(folder: Path, *guests: tuple[str, str, dict[str, Outcome]], traces: bool = False) -> Path:
     """Write a run: for each guest its name, its kind, and the outcomes of its tests."""
     folder.mkdir()
     facts = {name: GuestFacts(name, kind, details={"build": "26100"}) for name, kind, _ in guests}
@@ -35,7 +27,7 @@ def write_run(folder: Path, *guests: tuple[str, str, dict[str, Outcome]], keep_i
             for test, outcome in outcomes.items():
                 nodeid = f"suites/a/test_a.py::{test}" + (f"[{name}]" if len(guests) > 1 else "")
                 kept = f"tests/{test}-{name}"
-                if keep_io:
+                if traces:
                     keep(folder / kept)
                 message = "it was not so" if outcome is Outcome.FAILED else ""
                 record = TestRecord(
@@ -47,9 +39,12 @@ def write_run(folder: Path, *guests: tuple[str, str, dict[str, Outcome]], keep_i
 
 def keep(folder: Path) -> None:
     folder.mkdir(parents=True)
-    (folder / SCENE).write_text(json.dumps({"stack": ["observer@above#370020.5"], "options": {"above": {}}}))
-    (folder / "io-1.script").write_text("open h V:\\x access=read\n")
-    (folder / "io-1.json").write_text(json.dumps(ANSWER))
+    records = [
+        Minifilter("above", "observer", "370020.5"),
+        Io(1, "open h V:\\x access=read\n", process=8, thread=4, frequency=1),
+        Step(1, 1, "open", "h", 0xC0000022, thread=4, begin=1, end=2),
+    ]
+    write_trace(folder / TRACE, Header("test_x"), records)
 
 
 P, F, N, E = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_WITNESSED, Outcome.ERROR
@@ -117,8 +112,8 @@ def test_what_cannot_be_compared_is_wrong_use(tmp_path: Path):
 
 
 def test_a_disagreement_is_saved_as_what_windows_did(tmp_path: Path, capsys):
-    reference = write_run(tmp_path / "reference", ("reference", "reference", {"test_x": F}), keep_io=True)
-    windows = write_run(tmp_path / "windows", ("windows-11", "windows", {"test_x": P}), keep_io=True)
+    reference = write_run(tmp_path / "reference", ("reference", "reference", {"test_x": F}), traces=True)
+    windows = write_run(tmp_path / "windows", ("windows-11", "windows", {"test_x": P}), traces=True)
 
     assert main(["compare", str(reference), str(windows), "--save", str(tmp_path / "saved")]) == ExitCode.FAILED
 
@@ -133,11 +128,11 @@ def test_a_disagreement_is_saved_as_what_windows_did(tmp_path: Path, capsys):
     assert recording.why.startswith("passed on windows-11 of windows, failed on reference of reference: it was not so")
 
 
-def test_a_run_that_kept_no_io_says_how_to_keep_it(tmp_path: Path, capsys):
+def test_what_has_no_trace_is_said_to_have_none(tmp_path: Path, capsys):
     reference = write_run(tmp_path / "reference", ("reference", "reference", {"test_x": F}))
     windows = write_run(tmp_path / "windows", ("windows-11", "windows", {"test_x": P}))
 
     assert main(["compare", str(reference), str(windows), "--save", str(tmp_path / "saved")]) == ExitCode.FAILED
 
-    assert "has kept no I/O of it" in capsys.readouterr().err
+    assert "has no trace of it" in capsys.readouterr().err
     assert not (tmp_path / "saved").exists()

@@ -26,7 +26,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recording]
     """What tests of the suites did on the reference kernel, as their run has kept it."""
     folder = tmp_path_factory.mktemp("run")
     tests = [str(ROOT / "suites" / name) for name in (COMPLETED, THREADS)]
-    command = [sys.executable, "-P", "-m", "pytest", *tests, "--guest", "reference-local", "--keep-io"]
+    command = [sys.executable, "-P", "-m", "pytest", *tests, "--guest", "reference-local"]
     subprocess.run(
         [*command, "--out", str(folder / "run"), "-p", "no:cacheprovider", "-q", "-c", str(ROOT / "pyproject.toml")],
         cwd=ROOT,

@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 from harness.errors import ExitCode
+from harness.minifilter.events import Phase
 from harness.report.journal import read_journal
-from harness.report.records import Outcome
+from harness.report.records import Blame, Outcome
+from harness.wire.trace import FILE_NAME as TRACE
+from harness.wire.trace import read_trace
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPLETES = "return LabStopHere(Data, FltObjects, &Match, FLT_PREOP_COMPLETE);"
@@ -17,6 +20,7 @@ MUST_FAIL = {
     "test_a_completed_write_leaves_the_file_as_it_was",
     "test_the_filter_that_completes_gets_no_post_of_its_own",
 }
+MUTANT = "completing-filter-gets-its-post"
 PLACE = r"^fltlab-passthrough\+0x[0-9a-f]+  GuardPreCreate \[guard\.c:{}\]$"
 ROW = r"^ +\d+\.\d +\d+:\d+.* completion +pre +PASSIVE +SUCCESS_WITH_CALLBACK +-$"
 
@@ -63,6 +67,12 @@ def test_a_driver_of_ones_own_that_faults_is_told_by_function_line_and_operation
         rf"^fltlab-passthrough\+0x[0-9a-f]+  GuardPreCreate \[guard\.c:{line}\]$", ran.stdout, re.MULTILINE
     )
     assert re.search(r"^\d+ \d+ 0x[0-9a-f]+ CREATE .*fltlab-passthrough@\S+: pre$", ran.stdout, re.MULTILINE)
+    (record,) = read_journal(tmp_path / "run")
+    trace = read_trace(tmp_path / "run" / str(record.folder) / TRACE)
+    assert record.blame is Blame.DRIVER
+    assert trace.ios[0].error.startswith("bug check SYSTEM_SERVICE_EXCEPTION")
+    assert [(mark.verdict, mark.driver) for mark in trace.marks] == [("bugcheck", "fltlab-passthrough")]
+    assert any(note.source == "kernel" for note in trace.notes)
 
 
 def test_a_completion_driver_that_returns_with_callback_fails_named_tests_with_a_timeline(tmp_path: Path):
@@ -86,3 +96,35 @@ def test_a_completion_driver_that_returns_with_callback_fails_named_tests_with_a
     assert "CREATE secret.txt (IRP)" in shown
     assert re.search(ROW, shown, re.MULTILINE), shown
     assert "--replace completion=broken" in shown
+
+
+def test_a_path_that_was_not_taken_is_marked_in_the_trace_where_the_two_part(tmp_path: Path):
+    test = ROOT / "suites/completion/test_completion.py"
+
+    run(tmp_path, f"{test}::test_the_filter_that_completes_gets_no_post_of_its_own", "--mutant", MUTANT)
+
+    (record,) = read_journal(tmp_path / "run")
+    trace = read_trace(tmp_path / "run" / str(record.folder) / TRACE)
+    (mark,) = trace.marks
+    (callback,) = (item for item in trace.callbacks if item.id == mark.callback)
+    assert record.message == "completion.post came, where above.post must come"
+    assert (record.blame, record.cause) == (Blame.ASSERTION, record.message)
+    assert (callback.filter, callback.phase, callback.operation) == ("completion", Phase.POST, mark.operation)
+    assert mark.must == ("above.pre", "completion.pre", "above.post")
+    assert mark.came == ("above.pre", "completion.pre", "completion.post", "above.post")
+
+
+def test_what_the_kernel_found_is_marked_at_the_drivers_last_callback(tmp_path: Path):
+    test = ROOT / "suites/pending/test_obligations.py"
+
+    run(
+        tmp_path, f"{test}::test_an_operation_its_requester_waits_for_comes_back", "--replace", "pending=forgets-pended"
+    )
+
+    (record,) = read_journal(tmp_path / "run")
+    trace = read_trace(tmp_path / "run" / str(record.folder) / TRACE)
+    marked = [item for item in trace.callbacks if item.id == trace.marks[0].callback]
+    assert (record.blame, record.violated) == (Blame.DRIVER, ("PRE-PEND-02",))
+    assert record.cause == "fltlab-pending: PRE-PEND-02"
+    assert (trace.marks[0].verdict, trace.marks[0].rule) == ("violated", "PRE-PEND-02")
+    assert [item.filter for item in marked] == ["pending"]

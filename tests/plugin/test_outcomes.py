@@ -177,7 +177,7 @@ def test_two_orders_of_callbacks_that_differ_are_both_shown_whole(run):
 
     result.stdout.fnmatch_lines(
         [
-            "E*the callbacks did not come as they must",
+            "E*low.pre came, where above.post must come",
             "E*came:      above.pre, low.pre, low.post, above.post",
             "E*must come: above.pre, above.post",
         ]

@@ -12,6 +12,8 @@ import pytest
 from harness.errors import ExitCode
 from harness.report.journal import read_journal
 from harness.report.records import TestRecord
+from harness.wire.trace import FILE_NAME as TRACE
+from harness.wire.trace import read_trace
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "guard"
 REFUSES = "    return FLT_PREOP_COMPLETE;\n"
@@ -58,19 +60,21 @@ def test_timeline_of_a_failed_test_shows_what_was_printed_and_where(run: Change,
 
     assert record.folder is not None
     folder = tmp_path / "run" / record.folder
-    for shown in (record.details, (folder / "io-1.timeline.txt").read_text()):
-        lines = [line.strip() for line in shown.splitlines()]
-        (before,) = (at for at, line in enumerate(lines) if line.startswith("printed before the test's own I/O"))
-        (loading,) = (at for at, line in enumerate(lines) if line.endswith("DbgPrint  guard: loaded"))
-        create = next(at for at, line in enumerate(lines) if line == "CREATE plan.secret (IRP)")
-        assert before < loading < create
-        above, printed, below = lines[create + 1 : create + 4]
-        assert re.match(r"[0-9.]+ +\d+:\d+ +above +pre ", above)
-        assert re.fullmatch(r"[0-9.]+ +\d+:\d+ +DbgPrint  guard: lets \\plan\.secret by <b>", printed)
-        assert re.match(r"[0-9.]+ +\d+:\d+ +below +pre ", below)
-    page = (tmp_path / "run" / "report.html").read_text()
-    assert r'class="print">guard: lets \plan.secret by &lt;b&gt;</td>' in page
-    assert "printed before the test&#39;s own I/O" in page
+    lines = [line.strip() for line in record.details.splitlines()]
+    (before,) = (at for at, line in enumerate(lines) if line.startswith("printed before the test's own I/O"))
+    (loading,) = (at for at, line in enumerate(lines) if line.endswith("DbgPrint  guard: loaded"))
+    create = next(at for at, line in enumerate(lines) if line == "CREATE plan.secret (IRP)")
+    assert before < loading < create
+    above, printed, below = lines[create + 1 : create + 4]
+    assert re.match(r"[0-9.]+ +\d+:\d+ +above +pre ", above)
+    assert re.fullmatch(r"[0-9.]+ +\d+:\d+ +DbgPrint  guard: lets \\plan\.secret by <b>", printed)
+    assert re.match(r"[0-9.]+ +\d+:\d+ +below +pre ", below)
+    trace = read_trace(folder / TRACE)
+    (loaded_with,) = (item for item in trace.prints if item.text == "guard: loaded\n")
+    (told,) = (item for item in trace.prints if "lets" in item.text)
+    named = {operation.id: operation.name for operation in trace.operations}
+    assert (loaded_with.before, told.before) == (True, False)
+    assert named[told.operation] == "plan.secret"
 
 
 def test_driver_that_does_not_load_is_reported_with_what_it_printed(run: Change):
