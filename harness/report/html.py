@@ -1,20 +1,34 @@
-"""report.html: one page without any other file, with the callback timeline of each test and the matrix of rules."""
+"""report.html: one page without any other file, with the callback timeline of each test and the matrix of rules.
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+The page is the viewer (harness/report/viewer, TypeScript; its built file is part of the package) and the run's data:
+one JSON document of the whole run, and one for each test's trace, compressed, so that a page with many events opens at
+once and reads a trace when somebody looks at it.
+"""
+
+import base64
+import gzip
+import html
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from harness.report.history import FormerRun, former_runs
+from harness.report.picture import picture_of
 from harness.report.provenance import Provenance
 from harness.report.records import Outcome, TestRecord
-from harness.report.summary import RuleVerdict, Summary, by_suite, rule_verdicts
-from harness.report.timeline import HEADING, TimelineOperation, read_timeline
+from harness.report.summary import Summary, rule_verdicts
 from harness.text import safe
+from harness.wire.trace import FILE_NAME as TRACE
+from harness.wire.trace import NotATraceError, read_trace
 
 FILE_NAME = "report.html"
-_TIMELINE = re.compile(rf"^--- {HEADING}\n.*?(?=^--- |\Z)", re.MULTILINE | re.DOTALL)
+TRACES = 32 * 1024 * 1024
+"""How many bytes of compressed traces a page takes; those of tests that did not pass come first."""
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+_WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ERROR})
 
 
 @dataclass(frozen=True)
@@ -24,23 +38,8 @@ class RuleText:
     statement: str
     source: str
     address: str
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What went wrong, and the tests in which it did: their places on the page and their names."""
-
-    message: str
-    tests: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class RuleRow:
-    """One line of the matrix: the rule, and its verdict on each guest."""
-
-    id: str
-    text: RuleText | None
-    verdicts: Mapping[str, RuleVerdict]
+    area: str = ""
+    kind: str = ""
 
 
 def write_html(
@@ -52,64 +51,131 @@ def write_html(
     rules: Mapping[str, RuleText],
 ) -> Path:
     """Write report.html of a run; `rules` is the catalogue, `guarded` as in `harness.report.summary`."""
-    environment = Environment(
-        loader=PackageLoader("harness.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.j2").render(
-        run=provenance,
-        summary=summary,
-        suites=by_suite(records),
-        guests=list(dict.fromkeys(record.guest for record in records)),
-        matrix=_matrix(records, guarded, rules),
-        troubles=_troubles(records),
-        places=_places(records),
-        timelines=_timelines(directory, records),
-        explained=_explained,
-    )
     path = directory / FILE_NAME
-    path.write_text(safe(page, len(page)), encoding="utf-8")
+    traces, left_out = _traces(directory, records)
+    former = former_runs(directory, provenance, records)
+    document = {
+        "format": 1,
+        "run": _run(provenance),
+        "summary": {**asdict(summary), "tests": summary.tests},
+        "troubles": _troubles(records),
+        "rules": [{"id": rule, **asdict(text), "guarded": rule in guarded} for rule, text in rules.items()],
+        "verdicts": _verdicts(records, guarded),
+        "tests": [_test(record, number in traces, number in left_out) for number, record in enumerate(records)],
+        "former": [_former(run, records) for run in former],
+    }
+    with path.open("w", encoding="utf-8") as page:
+        page.writelines(_page(provenance, summary, records, document, traces))
     return path
 
 
-def _matrix(records: Sequence[TestRecord], guarded: frozenset[str], rules: Mapping[str, RuleText]) -> list[RuleRow]:
-    guests = list(dict.fromkeys(record.guest for record in records))
-    by_guest = {
-        guest: rule_verdicts([record for record in records if record.guest == guest], guarded) for guest in guests
-    }
-    named = [rule for rule in rules if any(rule in verdicts for verdicts in by_guest.values())]
-    unknown = sorted({rule for verdicts in by_guest.values() for rule in verdicts} - set(named))
-    return [
-        RuleRow(
-            id=rule,
-            text=rules.get(rule),
-            verdicts={guest: verdicts[rule] for guest, verdicts in by_guest.items() if rule in verdicts},
+def _page(
+    provenance: Provenance,
+    summary: Summary,
+    records: Sequence[TestRecord],
+    document: Mapping[str, Any],
+    traces: Mapping[int, str],
+) -> Iterator[str]:
+    viewer = files("harness.report").joinpath("viewer", "dist")
+    title = f"fltlab {html.escape(provenance.id)}"
+    yield f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    yield '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
+    yield f"<style>\n{viewer.joinpath('viewer.css').read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
+    yield f'<div id="viewer">\n<noscript>{"".join(_plain(provenance, summary, records))}</noscript>\n</div>\n'
+    yield f'<script type="text/plain" id="run">{packed(document)}</script>\n'
+    for number, trace in traces.items():
+        yield f'<script type="text/plain" id="trace-{number}">{trace}</script>\n'
+    yield f"<script>\n{viewer.joinpath('viewer.js').read_text(encoding='utf-8')}</script>\n</body>\n</html>\n"
+
+
+def _plain(provenance: Provenance, summary: Summary, records: Sequence[TestRecord]) -> Iterator[str]:
+    """The run in a few words, for a browser that runs no scripts."""
+    yield f"<h1>fltlab run {html.escape(provenance.id)}</h1><p>{summary.tests} tests: {summary.passed} passed, "
+    yield f"{summary.failed} failed, {summary.errors} errors, {summary.skipped} skipped, "
+    yield f"{summary.not_witnessed} not witnessed. The rest of this page needs JavaScript.</p>"
+    for trouble in _troubles(records):
+        yield f"<p>{html.escape(safe(trouble['message']))} ({len(trouble['tests'])} tests)</p>"
+
+
+def packed(document: object) -> str:
+    """A JSON document, compressed with gzip and written in base64."""
+    text = json.dumps(document, separators=(",", ":")).encode()
+    return base64.b64encode(gzip.compress(text, compresslevel=6, mtime=0)).decode("ascii")
+
+
+def _traces(directory: Path, records: Sequence[TestRecord]) -> tuple[dict[int, str], set[int]]:
+    """The pictures of the tests' traces by the tests' numbers, and the tests whose trace is not in the page."""
+    found: dict[int, str] = {}
+    left_out: set[int] = set()
+    room = TRACES
+    order = sorted(range(len(records)), key=lambda number: (records[number].outcome is Outcome.PASSED, number))
+    for number in order:
+        folder = records[number].folder
+        if folder is None or not (directory / folder / TRACE).is_file():
+            continue
+        try:
+            picture = packed(picture_of(read_trace(directory / folder / TRACE))) if room > 0 else ""
+        except NotATraceError:
+            picture = ""
+        room -= len(picture)
+        if picture and room > 0:
+            found[number] = picture
+        else:
+            left_out.add(number)
+    return dict(sorted(found.items())), left_out
+
+
+def _run(provenance: Provenance) -> dict[str, Any]:
+    data = asdict(provenance)
+    data["guests"] = [{**asdict(facts), "notice": facts.notice} for facts in provenance.guests.values()]
+    return data
+
+
+def _test(record: TestRecord, has_trace: bool, left_out: bool) -> dict[str, Any]:
+    data = record.to_json()
+    for name in ("drivers", "guest_kind"):
+        data.pop(name)
+    return {**data, "trace": has_trace, "left_out": left_out}
+
+
+def _troubles(records: Sequence[TestRecord]) -> list[dict[str, Any]]:
+    """What went wrong, each cause once with all the tests in which it did, in the order in which it came up."""
+    found: dict[str, dict[str, Any]] = {}
+    for number, record in enumerate(records):
+        if record.outcome not in _WENT_WRONG:
+            continue
+        trouble = found.setdefault(
+            record.cause or record.message or record.outcome.value,
+            {"message": record.message or record.outcome.value, "rules": [], "tests": [], "blame": record.blame},
         )
-        for rule in [*named, *unknown]
-    ]
+        trouble["tests"].append(number)
+        trouble["rules"] += [rule for rule in record.violated if rule not in trouble["rules"]]
+    return list(found.values())
 
 
-def _places(records: Sequence[TestRecord]) -> dict[str, str]:
-    return {record.nodeid: f"test-{number}" for number, record in enumerate(records, start=1)}
+def _verdicts(records: Sequence[TestRecord], guarded: frozenset[str]) -> dict[str, dict[str, Any]]:
+    """By rule and guest: the verdict, the verdict of each suite, and the tests that name the rule or report it."""
+    table: dict[str, dict[str, Any]] = {}
+    for guest in dict.fromkeys(record.guest for record in records):
+        mine = [(number, record) for number, record in enumerate(records) if record.guest == guest]
+        for rule, verdict in rule_verdicts((record for _, record in mine), guarded).items():
+            table.setdefault(rule, {})[guest] = {"verdict": verdict.value, "suites": {}, "tests": []}
+        for suite in dict.fromkeys(record.suite for _, record in mine):
+            of_suite = [record for _, record in mine if record.suite == suite]
+            for rule, verdict in rule_verdicts(of_suite, guarded).items():
+                table[rule][guest]["suites"][suite] = verdict.value
+        for number, record in mine:
+            for rule in dict.fromkeys((*record.rules, *record.violated)):
+                table[rule][guest]["tests"].append(number)
+    return table
 
 
-def _troubles(records: Sequence[TestRecord]) -> list[Trouble]:
-    """What went wrong, each with all the tests in which it did, in the order in which it came up."""
-    places = _places(records)
-    tests: dict[str, list[tuple[str, str]]] = {}
-    for record in records:
-        if record.outcome in {Outcome.FAILED, Outcome.ERROR}:
-            tests.setdefault(record.message or record.outcome.value, []).append((places[record.nodeid], record.name))
-    return [Trouble(message, names) for message, names in tests.items()]
-
-
-def _explained(record: TestRecord, timeline: Sequence[TimelineOperation]) -> str:
-    """What was printed of a failure, without the timeline if the page shows it anyway."""
-    return _TIMELINE.sub("", record.details).strip() if timeline else record.details
-
-
-def _timelines(directory: Path, records: Sequence[TestRecord]) -> dict[str, list[TimelineOperation]]:
-    return {record.nodeid: read_timeline(directory / record.folder) for record in records if record.folder}
+def _former(run: FormerRun, records: Iterable[TestRecord]) -> dict[str, Any]:
+    """A former run with what each test of this one came to in it, in this one's order; null where it was not run."""
+    return {
+        "id": run.id,
+        "started": run.started,
+        "tests": [list(run.tests[record.nodeid]) if record.nodeid in run.tests else None for record in records],
+    }

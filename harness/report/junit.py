@@ -1,10 +1,15 @@
-"""junit.xml: the run as CI systems read it, one suite for each folder of suites and each guest.
+"""junit.xml: the run as CI systems read it, one suite for each test file and each guest.
 
 A test that was *not witnessed* is `skipped` there, with what did not occur as its message: CI systems have no word for
 "everything that must hold held, and what may happen did not".
+
+The file suits the schema of Jenkins' xUnit plugin (junit-10.xsd), the strictest of them: `file` stands on the suite,
+because a test case has none there. The files of a test that did not pass are attached as `[[ATTACHMENT|path]]`, which
+Jenkins, GitLab and Azure Pipelines read; the path is below the directory in which the run was started, if it is there.
 """
 
-from collections.abc import Iterable, Sequence
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from junit_xml import TestCase, TestSuite, to_xml_report_string
@@ -15,6 +20,9 @@ from harness.report.summary import RuleVerdict, by_suite, rule_verdicts
 from harness.text import safe_line
 
 FILE_NAME = "junit.xml"
+ATTACHMENTS = 12
+"""How many files of a test are attached, at most."""
+_PICTURES_FIRST = (".png", ".jsonl", ".txt", ".log", ".json")
 
 
 def write_junit(
@@ -22,20 +30,44 @@ def write_junit(
 ) -> Path:
     """Write junit.xml of a run; `guarded` as in `harness.report.summary`."""
     path = directory / FILE_NAME
-    path.write_text(junit_xml(provenance, records, guarded), encoding="utf-8")
+    path.write_text(junit_xml(provenance, records, guarded, directory), encoding="utf-8")
     return path
 
 
-def junit_xml(provenance: Provenance, records: Sequence[TestRecord], guarded: frozenset[str]) -> str:
-    """The text of junit.xml."""
+def junit_xml(
+    provenance: Provenance, records: Sequence[TestRecord], guarded: frozenset[str], directory: Path | None = None
+) -> str:
+    """The text of junit.xml; what is in `directory` of the tests' files is attached."""
     guests = list(dict.fromkeys(record.guest for record in records))
     suites = [
-        _suite(name, guest, tests, provenance, guarded, several_guests=len(guests) > 1)
+        _suite(name, guest, tests, provenance, guarded, several_guests=len(guests) > 1, directory=directory)
         for guest in guests
-        for name, tests in by_suite(record for record in records if record.guest == guest).items()
+        for name, of_suite in by_suite(record for record in records if record.guest == guest).items()
+        for tests in _by_file(of_suite)
     ]
-    text: str = to_xml_report_string(suites, prettyprint=True, encoding="utf-8")
-    return text
+    return _strict(to_xml_report_string(suites, prettyprint=False))
+
+
+def _by_file(records: Iterable[TestRecord]) -> Iterator[list[TestRecord]]:
+    files: dict[str, list[TestRecord]] = {}
+    for record in records:
+        files.setdefault(_file(record), []).append(record)
+    yield from files.values()
+
+
+def _file(record: TestRecord) -> str:
+    return safe_line(record.nodeid.partition("::")[0])
+
+
+def _strict(text: str) -> str:
+    """Without the attributes that the schema does not know, and with times that have three decimals."""
+    root = ET.fromstring(text)  # noqa: S314 (it was written here)
+    for element in root.iter():
+        element.attrib.pop("disabled", None)
+        if "time" in element.attrib:
+            element.set("time", f"{float(element.attrib['time']):.3f}")
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
 def _suite(
@@ -46,13 +78,15 @@ def _suite(
     guarded: frozenset[str],
     *,
     several_guests: bool,
+    directory: Path | None,
 ) -> TestSuite:
     return TestSuite(
         f"{name} ({guest})" if several_guests else name,
-        [_case(record) for record in records],
+        [_case(record, provenance, directory) for record in records],
         timestamp=provenance.started.split("+")[0],
         hostname="localhost",
         properties=_properties(guest, records, provenance, guarded),
+        file=_file(records[0]),
     )
 
 
@@ -66,8 +100,12 @@ def _properties(
         "fltlab": provenance.versions.get("fltlab", ""),
         "commit": provenance.versions.get("commit", ""),
         "guest": guest,
-        "rules.proven": " ".join(sorted(rule for rule, seen in verdicts.items() if seen is RuleVerdict.PROVEN)),
-        "rules.failed": " ".join(sorted(rule for rule, seen in verdicts.items() if seen is RuleVerdict.FAILED)),
+        **{
+            f"rules.{word.value.replace(' ', '_')}": " ".join(
+                sorted(rule for rule, verdict in verdicts.items() if verdict is word)
+            )
+            for word in RuleVerdict
+        },
         "seed": "" if provenance.seed is None else str(provenance.seed),
         "mutants": " ".join(provenance.mutants),
     }
@@ -85,13 +123,12 @@ def _properties(
     return {name: safe_line(value) for name, value in properties.items() if value}
 
 
-def _case(record: TestRecord) -> TestCase:
-    path, _, _ = record.nodeid.partition("::")
+def _case(record: TestRecord, provenance: Provenance, directory: Path | None) -> TestCase:
     case = TestCase(
         record.name,
-        classname=safe_line(path.removesuffix(".py").replace("/", ".")),
+        classname=_file(record).removesuffix(".py").replace("/", "."),
         elapsed_sec=record.seconds,
-        stdout=_what_it_was(record),
+        stdout="\n".join([*_what_it_was(record), *_attachments(record, provenance, directory)]),
     )
     match record.outcome:
         case Outcome.FAILED:
@@ -108,11 +145,29 @@ def _case(record: TestRecord) -> TestCase:
     return case
 
 
-def _what_it_was(record: TestRecord) -> str:
-    lines = [
-        f"rules: {' '.join(record.rules)}" if record.rules else "",
-        f"stack: {', '.join(record.stack)}" if record.stack else "",
-        *(f"{'witnessed' if witness.seen else 'not witnessed'}: {witness.text}" for witness in record.witnesses),
-        f"files: {record.folder}" if record.folder else "",
-    ]
-    return "\n".join(line for line in lines if line)
+def _what_it_was(record: TestRecord) -> Iterator[str]:
+    if record.rules:
+        yield f"rules: {' '.join(record.rules)}"
+    if record.violated:
+        yield f"violated: {' '.join(record.violated)}"
+    if record.stack:
+        yield f"stack: {', '.join(record.stack)}"
+    for witness in record.witnesses:
+        yield f"{'witnessed' if witness.seen else 'not witnessed'}: {witness.text}"
+    if record.folder:
+        yield f"files: {record.folder}"
+
+
+def _attachments(record: TestRecord, provenance: Provenance, directory: Path | None) -> Iterator[str]:
+    """A line for each file of a test that did not pass, pictures first."""
+    if directory is None or record.folder is None or record.outcome is Outcome.PASSED:
+        return
+    found = sorted(
+        (path for path in (directory / record.folder).rglob("*") if path.suffix in _PICTURES_FIRST),
+        key=lambda path: (_PICTURES_FIRST.index(path.suffix), str(path)),
+    )
+    for path in found[:ATTACHMENTS]:
+        whole = path.resolve()
+        started_in = Path(provenance.directory or "/")
+        below = provenance.directory and whole.is_relative_to(started_in)
+        yield f"[[ATTACHMENT|{whole.relative_to(started_in) if below else whole}]]"

@@ -1,31 +1,32 @@
 """A run in numbers: by suite, by rule, and all together.
 
-A rule is *proven* by a run only if a test that names it passed, none that names it failed, and the rule is known to
-be guarded: some deliberate break of it (a mutant of the reference kernel, or a wrong driver) turns its test red.
+A rule is *proven* by a run only if a test that names it passed, nothing that names it went wrong, and the rule is known
+to be guarded: some deliberate break of it (a mutant of the reference kernel, or a wrong driver) turns its test red.
 """
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.report.records import Outcome, TestRecord
+from harness.report.records import Blame, Outcome, TestRecord
 
 
 class RuleVerdict(StrEnum):
-    """What a run says about one rule."""
+    """What a run says about one rule; the first that applies."""
 
-    PROVEN = "proven"
-    PASSED = "passed"  # a test of it passed, but no deliberate break is known to turn that test red
-    NOT_WITNESSED = "not witnessed"
-    FAILED = "failed"
-    ERROR = "error"
-    SKIPPED = "skipped"
+    VIOLATED = "violated"  # the kernel reported that it was
+    FAILED = "failed"  # a test of it failed by its own assertion
+    NOT_DECIDED = "not decided"  # a test of it went wrong for another reason
+    PROVEN = "proven"  # a test of it passed, which a deliberate break of the rule is known to turn red
+    PASSED = "passed"  # a test of it passed, without that knowledge
+    NOT_WITNESSED = "not witnessed"  # what it permits did not occur
+    NOT_RUN = "not run"  # its tests were left out
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The run in numbers; `rules_proven` are ids, sorted."""
+    """The run in numbers; `rules_proven` are ids, sorted, and `rules` those of every verdict, by its word."""
 
     passed: int
     failed: int
@@ -34,6 +35,7 @@ class Summary:
     not_witnessed: int
     rules_proven: tuple[str, ...]
     seconds: float
+    rules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def tests(self) -> int:
@@ -53,16 +55,25 @@ def summarise(records: Iterable[TestRecord], guarded: AbstractSet[str], seconds:
         not_witnessed=count[Outcome.NOT_WITNESSED],
         rules_proven=tuple(sorted(rule for rule, verdict in verdicts.items() if verdict is RuleVerdict.PROVEN)),
         seconds=round(seconds, 3),
+        rules={
+            word.value: tuple(sorted(rule for rule, verdict in verdicts.items() if verdict is word))
+            for word in RuleVerdict
+            if word in verdicts.values()
+        },
     )
 
 
 def rule_verdicts(records: Iterable[TestRecord], guarded: AbstractSet[str]) -> dict[str, RuleVerdict]:
-    """What the run says about each rule that some test of it names."""
-    outcomes: dict[str, set[Outcome]] = {}
+    """What the run says about each rule that some test of it names, and of those that the kernel reported."""
+    records = list(records)
+    found: dict[str, set[RuleVerdict]] = {}
     for record in records:
         for rule in record.rules:
-            outcomes.setdefault(rule, set()).add(record.outcome)
-    return {rule: _verdict(rule, seen, guarded) for rule, seen in outcomes.items()}
+            found.setdefault(rule, set()).add(_verdict(record, proves=rule in guarded))
+    for record in records:
+        for rule in record.violated:
+            found.setdefault(rule, set()).add(RuleVerdict.VIOLATED)
+    return {rule: next(word for word in RuleVerdict if word in words) for rule, words in found.items()}
 
 
 def by_suite(records: Iterable[TestRecord]) -> Mapping[str, list[TestRecord]]:
@@ -73,11 +84,16 @@ def by_suite(records: Iterable[TestRecord]) -> Mapping[str, list[TestRecord]]:
     return dict(sorted(suites.items()))
 
 
-def _verdict(rule: str, seen: AbstractSet[Outcome], guarded: AbstractSet[str]) -> RuleVerdict:
-    if Outcome.FAILED in seen:
-        return RuleVerdict.FAILED
-    if Outcome.ERROR in seen:
-        return RuleVerdict.ERROR
-    if Outcome.PASSED in seen:
-        return RuleVerdict.PROVEN if rule in guarded else RuleVerdict.PASSED
-    return RuleVerdict.NOT_WITNESSED if Outcome.NOT_WITNESSED in seen else RuleVerdict.SKIPPED
+def _verdict(record: TestRecord, *, proves: bool) -> RuleVerdict:
+    """What one test says of a rule that it names."""
+    match record.outcome:
+        case Outcome.FAILED:
+            return RuleVerdict.NOT_DECIDED if record.blame is Blame.DRIVER else RuleVerdict.FAILED
+        case Outcome.ERROR:
+            return RuleVerdict.NOT_DECIDED
+        case Outcome.PASSED:
+            return RuleVerdict.PROVEN if proves else RuleVerdict.PASSED
+        case Outcome.NOT_WITNESSED:
+            return RuleVerdict.NOT_WITNESSED
+        case Outcome.SKIPPED:
+            return RuleVerdict.NOT_RUN

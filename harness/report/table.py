@@ -10,20 +10,19 @@ from harness.report.records import Outcome, TestRecord
 from harness.report.summary import RuleVerdict, Summary, by_suite, rule_verdicts
 
 STYLE = {
+    RuleVerdict.VIOLATED: "bold red",
+    RuleVerdict.FAILED: "bold red",
+    RuleVerdict.NOT_DECIDED: "bold magenta",
     RuleVerdict.PROVEN: "green",
     RuleVerdict.PASSED: "cyan",
     RuleVerdict.NOT_WITNESSED: "yellow",
-    RuleVerdict.FAILED: "bold red",
-    RuleVerdict.ERROR: "bold magenta",
-    RuleVerdict.SKIPPED: "dim",
+    RuleVerdict.NOT_RUN: "dim",
 }
-SAID_ALOUD = {
-    RuleVerdict.PROVEN: "proven",
-    RuleVerdict.PASSED: "passed, by a test that no deliberate break is known to turn red",
-    RuleVerdict.NOT_WITNESSED: "not witnessed",
-    RuleVerdict.FAILED: "failed",
-    RuleVerdict.ERROR: "not decided: error",
-    RuleVerdict.SKIPPED: "skipped",
+REMARK = {
+    RuleVerdict.VIOLATED: ", as the kernel reports",
+    RuleVerdict.FAILED: ", by a test's own assertion",
+    RuleVerdict.NOT_DECIDED: ": its test went wrong for another reason",
+    RuleVerdict.PASSED: ", by a test that no deliberate break is known to turn red",
 }
 
 
@@ -62,7 +61,7 @@ def rule_table(records: Sequence[TestRecord], guarded: frozenset[str]) -> Table:
     for verdict in RuleVerdict:
         rules = sorted(rule for rule, seen in verdicts.items() if seen is verdict)
         if rules:
-            said = Text.assemble((SAID_ALOUD[verdict], STYLE[verdict]), ": ", " ".join(rules))
+            said = Text.assemble((f"{verdict.value}{REMARK.get(verdict, '')}", STYLE[verdict]), ": ", " ".join(rules))
             table.add_row(str(len(rules)), said)
     return table
 

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.report.provenance import GuestFacts, Provenance
-from harness.report.records import Outcome, TestRecord, Witness
+from harness.report.records import Blame, Outcome, Section, SectionKind, TestRecord, Witness
 
 
 @pytest.fixture
@@ -47,7 +47,9 @@ def records() -> list[TestRecord]:
             guest_kind="reference",
             rules=("PRE-COMP-02",),
             message="0xC0000001 UNSUCCESSFUL is not 0xC0000022 ACCESS_DENIED",
-            details="a \x00 bell \x07, <markup> & a ]]> in one text",
+            sections=(Section(SectionKind.FAILURE, "a \x00 bell \x07, <markup> & a ]]> in one text"),),
+            blame=Blame.ASSERTION,
+            cause="UNSUCCESSFUL at test_completion.py:9",
             folder="tests/test_status",
         ),
         TestRecord(
@@ -71,7 +73,9 @@ def records() -> list[TestRecord]:
             guest_kind="reference",
             rules=("IRQL-01",),
             message="the guest 'reference' never answered WinRM",
-            details="last seen: connection refused",
+            sections=(Section(SectionKind.FAILURE, "last seen: connection refused"),),
+            blame=Blame.OTHER,
+            cause="the guest 'reference' never answered WinRM",
         ),
         TestRecord(
             nodeid="suites/irql/test_irql.py::test_left_out",

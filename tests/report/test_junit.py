@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import xmlschema
+from junitparser import Failure, JUnitXml
 
 from harness.report.junit import junit_xml, write_junit
 from harness.report.provenance import MODEL_NOTICE, Provenance
@@ -45,7 +46,7 @@ def test_failures_and_errors_are_told_apart(provenance: Provenance, records: lis
     assert cases["test_status"][0] == "failure"
     assert cases["test_lost"][0] == "error"
     assert cases["test_a_post_may_run_at_dispatch"][0] == "skipped"
-    assert document.attrib | {"time": ""} == {"disabled": "0", "errors": "1", "failures": "1", "tests": "5", "time": ""}
+    assert document.attrib == {"errors": "1", "failures": "1", "tests": "5", "time": "0.875"}
 
 
 def test_the_properties_say_which_guest_and_which_driver_it_was(provenance: Provenance, records: list[TestRecord]):
@@ -60,6 +61,57 @@ def test_the_properties_say_which_guest_and_which_driver_it_was(provenance: Prov
     assert properties["driver.completion.sha256"] == "cd" * 32
     assert properties["rules.proven"] == "PRE-COMP-01"
     assert properties["rules.failed"] == "PRE-COMP-02"
+
+
+def test_the_schema_refuses_what_jenkins_refuses(schema: xmlschema.XMLSchema, provenance, records):
+    text = junit_xml(provenance, records, GUARDED)
+
+    assert not schema.is_valid(text.replace("<testsuite ", '<testsuite disabled="0" '))
+    assert not schema.is_valid(text.replace('time="0.250"', 'time="0.2500001"'))
+
+
+def test_a_suite_names_its_file_and_every_file_has_a_suite(provenance: Provenance, records: list[TestRecord]):
+    other = replace(records[0], nodeid="suites/completion/test_more.py::test_x", name="test_x")
+    document = ET.fromstring(junit_xml(provenance, [*records, other], GUARDED))
+
+    assert [(suite.get("name"), suite.get("file")) for suite in document] == [
+        ("completion", "suites/completion/test_completion.py"),
+        ("completion", "suites/completion/test_more.py"),
+        ("irql", "suites/irql/test_irql.py"),
+    ]
+
+
+def test_other_readers_understand_it(provenance: Provenance, records: list[TestRecord]):
+    suites = list(JUnitXml.fromstring(junit_xml(provenance, records, GUARDED).encode()))
+
+    assert [(suite.name, suite.tests, suite.failures, suite.errors, suite.skipped) for suite in suites] == [
+        ("completion", 2, 1, 0, 0),
+        ("irql", 3, 0, 1, 2),
+    ]
+    assert [type(result) for result in next(case for case in suites[0] if case.name == "test_status").result] == [
+        Failure
+    ]
+
+
+def test_the_files_of_a_test_that_did_not_pass_are_attached_pictures_first(provenance, records, tmp_path: Path):
+    run = tmp_path / "runs" / "1"
+    for record in (records[0], records[1]):
+        folder = run / (record.folder or "tests/passed")
+        (folder / "guest").mkdir(parents=True)
+        for name in ("trace.jsonl", "guest/screen.png", "guest/MEMORY.DMP"):
+            (folder / name).write_bytes(b"x")
+    passed = replace(records[0], folder="tests/passed")
+
+    document = ET.fromstring(
+        junit_xml(replace(provenance, directory=str(tmp_path)), [passed, *records[1:]], GUARDED, run)
+    )
+
+    said = {case.get("name"): case.findtext("system-out", "").splitlines() for case in document.iter("testcase")}
+    assert [line for line in said["test_status"] if "ATTACHMENT" in line] == [
+        "[[ATTACHMENT|runs/1/tests/test_status/guest/screen.png]]",
+        "[[ATTACHMENT|runs/1/tests/test_status/trace.jsonl]]",
+    ]
+    assert "ATTACHMENT" not in "".join(said[passed.name])
 
 
 def test_suites_of_two_guests_stay_apart(provenance: Provenance, records: list[TestRecord]):

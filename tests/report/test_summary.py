@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.report.provenance import Provenance, read_run_json, write_run_json
-from harness.report.records import Outcome, TestRecord
+from harness.report.records import Blame, Outcome, TestRecord
 from harness.report.summary import RuleVerdict, rule_verdicts, summarise
 from harness.report.table import tables
 
@@ -37,6 +37,26 @@ def test_one_failed_test_outweighs_the_passed_ones_of_a_rule(records: list[TestR
     assert rule_verdicts([*records, contradicting], GUARDED)["PRE-COMP-01"] is RuleVerdict.FAILED
 
 
+def test_a_rule_that_the_kernel_reports_is_violated_whatever_else_passed(records: list[TestRecord]):
+    failed = replace(records[1], blame=Blame.DRIVER, violated=("PRE-COMP-01", "PRE-PEND-02"))
+
+    verdicts = rule_verdicts([records[0], failed], GUARDED)
+
+    assert verdicts["PRE-COMP-01"] is RuleVerdict.VIOLATED
+    assert verdicts["PRE-PEND-02"] is RuleVerdict.VIOLATED
+
+
+def test_a_rule_whose_test_went_wrong_for_another_reason_is_not_decided(records: list[TestRecord]):
+    failed = replace(records[1], blame=Blame.DRIVER, violated=("PRE-PEND-02",))
+
+    assert rule_verdicts([failed], GUARDED)["PRE-COMP-02"] is RuleVerdict.NOT_DECIDED
+    assert rule_verdicts([records[3]], GUARDED)["IRQL-01"] is RuleVerdict.NOT_DECIDED
+
+
+def test_a_rule_whose_tests_were_left_out_was_not_run(records: list[TestRecord]):
+    assert rule_verdicts([records[4]], GUARDED)["IRQL-02"] is RuleVerdict.NOT_RUN
+
+
 def test_what_was_not_witnessed_proves_nothing(records: list[TestRecord]):
     assert rule_verdicts(records, GUARDED)["IRQL-05"] is RuleVerdict.NOT_WITNESSED
 
@@ -53,6 +73,14 @@ def test_run_json_holds_the_summary_and_is_read_back(tmp_path: Path, provenance:
         "not_witnessed": 1,
         "rules_proven": ["PRE-COMP-01"],
         "seconds": 9.0,
+        "rules": {
+            "failed": ["PRE-COMP-02"],
+            "not decided": ["IRQL-01"],
+            "proven": ["PRE-COMP-01"],
+            "passed": ["PRE-COMP-03"],
+            "not witnessed": ["IRQL-05"],
+            "not run": ["IRQL-02"],
+        },
     }
     assert "not of Windows" in data["guests"]["reference"]["notice"]
     assert read_run_json(tmp_path) == provenance

@@ -1,0 +1,59 @@
+"""The runs before a run: what its tests came to then."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import ConfigurationError
+from harness.report.journal import FILE_NAME as JOURNAL
+from harness.report.journal import read_journal
+from harness.report.provenance import FILE_NAME as RUN_JSON
+from harness.report.provenance import Provenance
+from harness.report.records import Outcome, TestRecord
+
+RUNS = 10
+"""How many former runs are looked at, at most."""
+BYTES = 64 * 1024 * 1024
+"""How much of their journals is read, at most."""
+
+
+@dataclass(frozen=True)
+class FormerRun:
+    """A run that began earlier, with the outcome and the seconds of each test that this run has too."""
+
+    id: str
+    started: str
+    tests: dict[str, tuple[Outcome, float]]
+
+
+def former_runs(directory: Path, provenance: Provenance, records: Sequence[TestRecord]) -> list[FormerRun]:
+    """The runs beside this one that began before it and ran tests of it, the newest first."""
+    own = {record.nodeid for record in records}
+    found: list[FormerRun] = []
+    left = BYTES
+    for started, folder, run_id in sorted(_earlier(directory, provenance), reverse=True):
+        left -= (folder / JOURNAL).stat().st_size
+        if len(found) == RUNS or left < 0:
+            break
+        try:
+            tests = {r.nodeid: (r.outcome, r.seconds) for r in read_journal(folder) if r.nodeid in own}
+        except ConfigurationError:  # a journal of another version, or a damaged one: no history
+            continue
+        if tests:
+            found.append(FormerRun(run_id, started, tests))
+    return found
+
+
+def _earlier(directory: Path, provenance: Provenance) -> Iterator[tuple[str, Path, str]]:
+    for path in directory.resolve().parent.glob(f"*/{RUN_JSON}"):
+        folder = path.parent
+        if folder == directory.resolve() or not (folder / JOURNAL).is_file():
+            continue
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            started, run_id = str(data["started"]), str(data["id"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if started < provenance.started or (started == provenance.started and run_id < provenance.id):
+            yield started, folder, run_id

@@ -1,0 +1,204 @@
+// The run's document and the traces, as harness/report/html.py and picture.py write them.
+
+export type Outcome = "passed" | "failed" | "error" | "skipped" | "not_witnessed";
+export type Verdict =
+  | "violated"
+  | "failed"
+  | "not decided"
+  | "proven"
+  | "passed"
+  | "not witnessed"
+  | "not run";
+
+export const OUTCOMES: Outcome[] = ["failed", "error", "not_witnessed", "skipped", "passed"];
+export const VERDICTS: Verdict[] = [
+  "violated",
+  "failed",
+  "not decided",
+  "proven",
+  "passed",
+  "not witnessed",
+  "not run",
+];
+export const OUTCOME_WORDS: Record<Outcome, string> = {
+  passed: "passed",
+  failed: "failed",
+  error: "error",
+  skipped: "skipped",
+  not_witnessed: "not witnessed",
+};
+
+export interface Section {
+  kind: string;
+  text: string;
+  title: string;
+}
+
+export interface Test {
+  nodeid: string;
+  outcome: Outcome;
+  seconds: number;
+  suite: string;
+  name: string;
+  guest: string;
+  rules: string[];
+  stack: string[];
+  witnesses: { text: string; seen: boolean }[];
+  message: string;
+  sections: Section[];
+  blame: string | null;
+  violated: string[];
+  cause: string;
+  folder: string | null;
+  trace: boolean;
+  left_out: boolean;
+}
+
+export interface Rule {
+  id: string;
+  statement: string;
+  source: string;
+  address: string;
+  area: string;
+  kind: string;
+  guarded: boolean;
+}
+
+export interface Trouble {
+  message: string;
+  rules: string[];
+  tests: number[];
+  blame: string | null;
+}
+
+export interface Cell {
+  verdict: Verdict;
+  suites: Record<string, Verdict>;
+  tests: number[];
+}
+
+export interface Guest {
+  name: string;
+  kind: string;
+  image_sha256: string;
+  qemu: string;
+  accelerator: string;
+  notice: string;
+}
+
+export interface FormerRun {
+  id: string;
+  started: string;
+  tests: ([Outcome, number] | null)[];
+}
+
+export interface Report {
+  run: {
+    id: string;
+    started: string;
+    finished: string | null;
+    command: string[];
+    versions: Record<string, string>;
+    host: Record<string, string>;
+    seed: number | null;
+    mutants: string[];
+    guests: Guest[];
+    drivers: Record<string, string>;
+  };
+  summary: {
+    tests: number;
+    passed: number;
+    failed: number;
+    errors: number;
+    skipped: number;
+    not_witnessed: number;
+    seconds: number;
+  };
+  troubles: Trouble[];
+  rules: Rule[];
+  verdicts: Record<string, Record<string, Cell>>;
+  tests: Test[];
+  former: FormerRun[];
+}
+
+/** One step: line, status, information, thread, begin, end (µs), outstanding, success, data in hexadecimal. */
+export type Step = [number, string, number, number, number, number, number, number, string];
+
+export interface Io {
+  number: number;
+  lines: string[];
+  prepared: number;
+  process: number;
+  error: string;
+  began: string;
+  seconds: number;
+  lost: number;
+  held: Record<string, number>;
+  steps: Step[];
+}
+
+export interface Mark {
+  verdict: string;
+  text: string;
+  rule: string;
+  driver: string;
+  operation: number;
+  callback: number;
+  came: string[];
+  must: string[];
+}
+
+export interface Picture {
+  clock: string;
+  lanes: { label: string; driver: string; altitude: string }[];
+  ios: Io[];
+  /** id, io, step, major, name, requester's process and thread, paging, generated */
+  operations: number[][];
+  callbacks: Record<string, number[]> & { details: number[][] };
+  pended: [number, number, number, number][];
+  /** time, io, operation, thread, text, before the test's own I/O */
+  prints: [number, number, number, string, string, number][];
+  notes: [string, string][];
+  marks: Mark[];
+  texts: string[];
+}
+
+/** Read a compressed document that stands in the page; null if it is not there. */
+export async function unpack<T>(id: string): Promise<T | null> {
+  const text = document.getElementById(id)?.textContent;
+  if (!text) return null;
+  const raw = atob(text.trim());
+  const bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return (await new Response(stream).json()) as T;
+}
+
+/** What a test came to in a former run, the newest first. */
+export function pastOf(report: Report, test: number): ([Outcome, number] | null)[] {
+  return report.former.map((run) => run.tests[test]);
+}
+
+export type Change = "newly failing" | "mended" | "new" | "otherwise" | "";
+
+/** How a test differs from the newest former run that had it. */
+export function changeOf(report: Report, number: number): Change {
+  if (!report.former.length) return "";
+  const before = pastOf(report, number).find((past) => past !== null);
+  const now = report.tests[number].outcome;
+  if (!before) return "new";
+  if (before[0] === now) return "";
+  const bad = (outcome: Outcome) => outcome === "failed" || outcome === "error";
+  if (bad(now) && !bad(before[0])) return "newly failing";
+  if (!bad(now) && bad(before[0])) return "mended";
+  return "otherwise";
+}
+
+export function seconds(value: number): string {
+  if (value >= 60) return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
+  return `${value.toFixed(value < 10 ? 2 : 1)} s`;
+}
+
+export function plural(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}

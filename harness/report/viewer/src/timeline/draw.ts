@@ -1,0 +1,536 @@
+// Draws what is in sight of a timeline on a canvas. Only that is looked at: the whole may have any length.
+import { type Model, type Op, lowerBound } from "./model";
+
+export interface View {
+  /** Whether a place on the picture is a callback's turn or its time. */
+  scale: "order" | "time";
+  /** What is at the left edge, in columns or microseconds, and how many pixels one of them takes. */
+  left: number;
+  zoom: number;
+}
+
+export interface Colors {
+  text: string;
+  quiet: string;
+  line: string;
+  band: string;
+  background: string;
+  soft: string;
+  bad: string;
+  must: string;
+  accent: string;
+  apc: string;
+  dispatch: string;
+  threads: string[];
+}
+
+export interface Geometry {
+  width: number;
+  height: number;
+  axis: number;
+  /** The requester's lane: its top, its rows and where operations enter and leave it. */
+  requester: number;
+  rowHeight: number;
+  door: number;
+  /** The middle of each filter's lane, and of the file system's. */
+  lanes: number[];
+  laneHeight: number;
+  fileSystem: number;
+  prints: number;
+  irql: number;
+  irqlHeight: number;
+}
+
+const LEVELS = ["PASSIVE", "APC", "DISPATCH"];
+
+export function layOut(model: Model, width: number, compact: boolean): Geometry {
+  const rowHeight = 20;
+  const laneHeight = compact ? 44 : 54;
+  const axis = 20;
+  const requester = axis + 6;
+  const door = requester + model.rows * rowHeight + 6;
+  let at = door + 8;
+  const lanes = model.picture.lanes.map(() => {
+    const middle = at + laneHeight / 2;
+    at += laneHeight;
+    return middle;
+  });
+  const fileSystem = at + 18;
+  at += 36;
+  const prints = model.prints.length ? at + 12 : 0;
+  if (prints) at += 24;
+  const irqlHeight = 38;
+  const irql = at + 6;
+  return { width, height: irql + irqlHeight + 6, axis, requester, rowHeight, door, lanes, laneHeight, fileSystem, prints, irql, irqlHeight };
+}
+
+/** Where a callback stands in the unit of the view. */
+export function unit(model: Model, view: View, place: number): number {
+  return view.scale === "order" ? model.position[place] : model.time[place];
+}
+
+export function extent(model: Model, view: View): [number, number] {
+  if (view.scale === "order") return [0, model.end];
+  if (!model.length) return [0, 1];
+  const [first, last] = [model.time[0], model.time[model.length - 1]];
+  const margin = Math.max(1, (last - first) * 0.03);
+  return [first - margin, last + margin];
+}
+
+interface Scene {
+  context: CanvasRenderingContext2D;
+  model: Model;
+  view: View;
+  at: Geometry;
+  colors: Colors;
+  x: (place: number) => number;
+  column: number;
+  chosen: number;
+}
+
+/** Draw everything in sight; `chosen` is the callback that is looked at, -1 for none, `hovered` the one under the pointer. */
+export function draw(
+  context: CanvasRenderingContext2D,
+  model: Model,
+  view: View,
+  at: Geometry,
+  colors: Colors,
+  chosen: number,
+  hovered: number,
+  focused: boolean,
+): void {
+  const values = view.scale === "order" ? model.position : model.time;
+  const x = (place: number) => (values[place] - view.left) * view.zoom;
+  const margin = 80 / view.zoom;
+  const from = Math.max(0, lowerBound(values, view.left - margin) - 1);
+  const to = Math.min(model.length, lowerBound(values, view.left + at.width / view.zoom + margin) + 1);
+  const column = view.scale === "order" ? view.zoom : 18;
+  const scene: Scene = { context, model, view, at, colors, x, column, chosen };
+  context.clearRect(0, 0, at.width, at.height);
+  context.lineCap = "round";
+  context.lineJoin = "round";
+  context.font = "12px system-ui, sans-serif";
+  context.textBaseline = "middle";
+  lanes(scene);
+  levels(scene, from, to);
+  axis(scene);
+  const room = to > from ? (x(to - 1) - x(from)) / (to - from) : 0;
+  const chosenOp = chosen >= 0 ? model.op[chosen] : -1;
+  const ops = to > from ? [...model.under(from, to - 1)] : [];
+  const detailed = to - from <= 3000 && room >= 2.5;
+  bars(scene, ops, chosenOp);
+  held(scene, chosenOp);
+  if (detailed) {
+    for (const op of ops) if (model.ops[chosenOp] !== op) path(scene, op, chosenOp >= 0 ? 0.45 : 1);
+    if (chosenOp >= 0 && ops.includes(model.ops[chosenOp])) path(scene, model.ops[chosenOp], 1);
+    expected(scene, from, to);
+    for (let n = from; n < to; n++) marker(scene, n, chosenOp >= 0 && model.op[n] !== chosenOp ? 0.55 : 1, room);
+  } else {
+    ticks(scene, from, to);
+  }
+  printed(scene);
+  blame(scene);
+  ring(scene, hovered, colors.quiet, false);
+  ring(scene, chosen, colors.accent, focused);
+}
+
+function lanes({ context, at, colors }: Scene) {
+  at.lanes.forEach((middle, lane) => {
+    if (lane % 2 === 0) {
+      context.fillStyle = colors.band;
+      context.fillRect(0, middle - at.laneHeight / 2, at.width, at.laneHeight);
+    }
+    context.strokeStyle = colors.line;
+    context.lineWidth = 1;
+    context.beginPath();
+    context.moveTo(0, Math.round(middle) + 0.5);
+    context.lineTo(at.width, Math.round(middle) + 0.5);
+    context.stroke();
+  });
+  context.strokeStyle = colors.quiet;
+  context.lineWidth = 1;
+  for (const y of [at.door, at.fileSystem]) {
+    context.beginPath();
+    context.moveTo(0, Math.round(y) + 0.5);
+    context.lineTo(at.width, Math.round(y) + 0.5);
+    context.stroke();
+  }
+}
+
+/** The band of IRQLs: a step for each callback, and the picture tinted where it is above PASSIVE_LEVEL. */
+function levels({ context, model, at, colors, x }: Scene, from: number, to: number) {
+  const y = (level: number) => at.irql + at.irqlHeight - 5 - Math.min(level, 2) * 13;
+  context.strokeStyle = colors.line;
+  context.lineWidth = 1;
+  for (const level of [0, 1, 2]) {
+    context.beginPath();
+    context.moveTo(0, Math.round(y(level)) + 0.5);
+    context.lineTo(at.width, Math.round(y(level)) + 0.5);
+    context.stroke();
+  }
+  let drawn = -9;
+  for (let n = from; n < to; n++) {
+    const level = model.level[n];
+    const here = x(n);
+    // In a crowd one bar a pixel is enough; the highest level wins because the bars lie on one another.
+    if (!level && here - drawn < 0.7) continue;
+    drawn = here;
+    const width = Math.max(1.5, Math.min(10, (n + 1 < model.length ? x(n + 1) - here : 10) - 2));
+    context.fillStyle = level >= 2 ? colors.dispatch : level === 1 ? colors.apc : colors.quiet;
+    context.fillRect(here - width / 2, y(level) - 2, width, 4 + Math.min(level, 2) * 13);
+    if (level && width >= 4) {
+      context.globalAlpha = 0.12;
+      context.fillRect(here - width / 2 - 3, at.door, width + 6, at.fileSystem - at.door);
+      context.globalAlpha = 1;
+    }
+  }
+}
+
+export function levelLabels(at: Geometry): [number, string][] {
+  return LEVELS.map((word, level) => [at.irql + at.irqlHeight - 5 - level * 13, word]);
+}
+
+function axis({ context, model, view, at, colors, x }: Scene) {
+  context.fillStyle = colors.quiet;
+  context.strokeStyle = colors.line;
+  context.font = "11px system-ui, sans-serif";
+  context.textAlign = "left";
+  const mark = (here: number, words: string) => {
+    context.beginPath();
+    context.moveTo(Math.round(here) + 0.5, at.axis - 4);
+    context.lineTo(Math.round(here) + 0.5, at.axis);
+    context.stroke();
+    context.fillText(words, here + 3, at.axis / 2);
+  };
+  if (view.scale === "time") {
+    const step = nice(90 / view.zoom);
+    for (let value = Math.ceil(view.left / step) * step; value < view.left + at.width / view.zoom; value += step) {
+      mark((value - view.left) * view.zoom, duration(value));
+    }
+  } else {
+    // The time is told at callbacks that are far enough from one another.
+    const from = lowerBound(model.position, view.left);
+    let next = -1;
+    const stride = Math.max(1, Math.floor(80 / view.zoom));
+    for (let n = from - (from % stride); n < model.length; n += stride) {
+      if (n < 0) continue;
+      const here = x(n);
+      if (here > at.width) break;
+      if (here < next) continue;
+      mark(here, duration(model.time[n]));
+      next = here + 76;
+    }
+  }
+  context.font = "12px system-ui, sans-serif";
+}
+
+function nice(step: number): number {
+  const power = 10 ** Math.floor(Math.log10(step));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= step) ?? step;
+}
+
+export function duration(microseconds: number): string {
+  const size = Math.abs(microseconds);
+  if (size >= 1e6) return `${(microseconds / 1e6).toFixed(3)} s`;
+  if (size >= 1e4) return `${(microseconds / 1e3).toFixed(2)} ms`;
+  return `${Number(microseconds.toFixed(1))} µs`;
+}
+
+/** Where an operation enters and leaves the picture. */
+function doors({ view, x, column }: Scene, op: Op): [number, number] {
+  const side = view.scale === "order" ? column * 0.6 : 8;
+  return [x(op.first) - side, x(op.last) + side];
+}
+
+/** The operations as bars in the requester's lane. */
+function bars(scene: Scene, ops: Op[], chosenOp: number) {
+  const { context, model, at, colors } = scene;
+  let until = [-1, -1, -1];
+  context.textAlign = "left";
+  for (const op of ops) {
+    const [left, right] = doors(scene, op);
+    const width = Math.max(1.5, right - left);
+    if (width < 3 && left < until[op.row] + 1) continue;
+    until[op.row] = left + width;
+    const top = at.requester + op.row * at.rowHeight;
+    const mine = model.ops[chosenOp] === op;
+    context.globalAlpha = chosenOp >= 0 && !mine ? 0.6 : 1;
+    context.fillStyle = op.own ? colors.soft : colors.band;
+    context.strokeStyle = mine ? colors.accent : colors.line;
+    context.lineWidth = mine ? 2 : 1;
+    context.beginPath();
+    context.roundRect(left + 1, top, width - 2 > 1 ? width - 2 : 1, at.rowHeight - 4, 4);
+    context.fill();
+    if (width > 6) context.stroke();
+    const start = Math.max(left, 0) + 6;
+    if (right - start > 34) {
+      context.save();
+      context.beginPath();
+      context.rect(start - 2, top, right - start - 3, at.rowHeight);
+      context.clip();
+      context.fillStyle = colors.text;
+      context.fillText(op.note ? `${op.name} (${op.note})` : op.name, start, top + (at.rowHeight - 4) / 2 + 0.5);
+      context.restore();
+    }
+    context.globalAlpha = 1;
+  }
+}
+
+/** The time for which a filter held an operation. */
+function held(scene: Scene, chosenOp: number) {
+  const { context, model, at, colors, x } = scene;
+  for (const item of model.pended) {
+    const left = x(item.begin);
+    const right = item.end >= model.length ? Math.max(left + 30, x(model.length - 1) + 12) : x(item.end);
+    if (right < 0 || left > at.width) continue;
+    const y = at.lanes[item.lane];
+    context.globalAlpha = chosenOp >= 0 && item.op !== chosenOp ? 0.35 : 0.9;
+    context.fillStyle = thread(scene, item.begin);
+    context.save();
+    context.beginPath();
+    context.roundRect(left, y - 5, Math.max(2, right - left), 10, 5);
+    context.globalAlpha *= 0.3;
+    context.fill();
+    context.restore();
+    context.strokeStyle = item.end >= model.length ? colors.bad : thread(scene, item.begin);
+    context.lineWidth = 1.5;
+    if (item.end >= model.length) context.setLineDash([4, 3]);
+    context.stroke();
+    context.setLineDash([]);
+    context.globalAlpha = 1;
+  }
+}
+
+function thread({ model, colors }: Scene, place: number): string {
+  return colors.threads[model.color[place] % colors.threads.length];
+}
+
+/** The way of an operation: from the requester down through the filters to the file system, and up again. */
+function path(scene: Scene, op: Op, strength: number) {
+  const { context, model, at, x } = scene;
+  const [left, right] = doors(scene, op);
+  let [fromX, fromY] = [left, at.door];
+  let turn = 1;
+  let before = -1;
+  context.globalAlpha = strength;
+  context.lineWidth = strength === 1 ? 1.8 : 1.4;
+  const to = (nextX: number, nextY: number, color: string, dashed = false) => {
+    arrow(context, fromX, fromY, nextX, nextY, color, dashed);
+    [fromX, fromY] = [nextX, nextY];
+  };
+  for (const place of op.events) {
+    const step = model.text("step", place);
+    if (!step) continue;
+    const color = thread(scene, place);
+    const up = step.includes("post");
+    // Nobody records it, but between the last filter on the way down and the first on the way up is the file system.
+    if (up && turn === 1 && before >= 0) to((x(before) + x(place)) / 2, at.fileSystem, thread(scene, before));
+    const resumes = step.startsWith("resume") || step === "cancel";
+    to(x(place), at.lanes[model.lane[place]], color, resumes && turn === 3);
+    turn = model.value("turns", place);
+    if (up) turn = 0;
+    before = place;
+  }
+  if (before < 0) return void (context.globalAlpha = 1);
+  const color = thread(scene, before);
+  if (turn === 1) to((fromX + right) / 2, at.fileSystem, color);
+  if (turn !== 3) to(right, at.door, color);
+  context.globalAlpha = 1;
+}
+
+function arrow(context: CanvasRenderingContext2D, x0: number, y0: number, x1: number, y1: number, color: string, dashed: boolean) {
+  context.strokeStyle = color;
+  context.fillStyle = color;
+  if (dashed) context.setLineDash([3, 4]);
+  context.beginPath();
+  context.moveTo(x0, y0);
+  context.lineTo(x1, y1);
+  context.stroke();
+  if (dashed) context.setLineDash([]);
+  const length = Math.hypot(x1 - x0, y1 - y0);
+  if (length < 16 || y0 === y1) return;
+  const angle = Math.atan2(y1 - y0, x1 - x0);
+  const [mx, my] = [(x0 + x1) / 2, (y0 + y1) / 2];
+  context.save();
+  context.translate(mx, my);
+  context.rotate(angle);
+  context.beginPath();
+  context.moveTo(5, 0);
+  context.lineTo(-3, -3.5);
+  context.lineTo(-3, 3.5);
+  context.fill();
+  context.restore();
+}
+
+function marker(scene: Scene, place: number, strength: number, room: number) {
+  const { context, model, at, colors, x } = scene;
+  const size = Math.max(2.5, Math.min(6.5, room * 0.32));
+  const step = model.text("step", place);
+  const color = thread(scene, place);
+  const turns = model.value("turns", place);
+  context.globalAlpha = strength;
+  context.fillStyle = color;
+  context.strokeStyle = colors.background;
+  context.lineWidth = 1;
+  shape(context, step, x(place), at.lanes[model.lane[place]], size);
+  context.fill();
+  if (size > 4) context.stroke();
+  // An operation that goes no further down here stands on a bar.
+  if (turns === 2 && size > 3) {
+    context.fillStyle = color;
+    context.fillRect(x(place) - size - 2, at.lanes[model.lane[place]] + size + 2, 2 * size + 4, 2.5);
+  }
+  context.globalAlpha = 1;
+}
+
+function shape(context: CanvasRenderingContext2D, step: string, x: number, y: number, size: number) {
+  context.beginPath();
+  if (step === "pre") {
+    context.moveTo(x - size, y - size * 0.8);
+    context.lineTo(x + size, y - size * 0.8);
+    context.lineTo(x, y + size);
+    context.closePath();
+  } else if (step === "post" || step === "safe-post") {
+    context.moveTo(x - size, y + size * 0.8);
+    context.lineTo(x + size, y + size * 0.8);
+    context.lineTo(x, y - size);
+    context.closePath();
+  } else if (step === "resume" || step === "resume-post") {
+    context.moveTo(x - size * 0.8, y - size);
+    context.lineTo(x + size, y);
+    context.lineTo(x - size * 0.8, y + size);
+    context.closePath();
+  } else if (step === "cancel") {
+    context.rect(x - size * 0.8, y - size * 0.8, size * 1.6, size * 1.6);
+  } else {
+    context.arc(x, y, size * 0.6, 0, 2 * Math.PI);
+  }
+}
+
+/** A crowd: one tick for each pixel of a lane in which there is something. */
+function ticks(scene: Scene, from: number, to: number) {
+  const { context, model, at, x } = scene;
+  const seen = new Uint8Array(at.lanes.length * (at.width + 2));
+  for (let n = from; n < to; n++) {
+    const here = Math.round(x(n));
+    if (here < 0 || here > at.width) continue;
+    const key = model.lane[n] * (at.width + 2) + here;
+    if (seen[key]) continue;
+    seen[key] = 1;
+    context.fillStyle = thread(scene, n);
+    context.fillRect(here - 0.75, at.lanes[model.lane[n]] - 9, 1.5, 18);
+  }
+}
+
+/** The path that a test asserts, from where the operation leaves it: hollow marks joined by a dashed line. */
+function expected(scene: Scene, from: number, to: number) {
+  const { context, model, at, colors, x, column } = scene;
+  for (const mark of model.marks) {
+    const op = model.ops[mark.op];
+    if (!op || !mark.must.length || op.last < from || op.first > to) continue;
+    const steps = op.events.filter((place) => model.text("step", place));
+    let alike = 0;
+    while (alike < mark.must.length && mark.must[alike] === mark.came[alike]) alike++;
+    const lastX = steps.length ? x(steps[steps.length - 1]) : x(op.first);
+    const placeOf = (n: number) => (n < steps.length ? x(steps[n]) : lastX + (n - steps.length + 1) * Math.max(14, column));
+    const lane = (name: string) => at.lanes[model.picture.lanes.findIndex((item) => item.label === name.slice(0, name.lastIndexOf(".")))];
+    let [fromX, fromY] = alike ? [placeOf(alike - 1), lane(mark.must[alike - 1])] : [doors(scene, op)[0], at.door];
+    let wasUp = alike > 0 && mark.must[alike - 1].includes("post");
+    context.strokeStyle = colors.must;
+    context.fillStyle = colors.must;
+    context.lineWidth = 1.8;
+    const line = (nextX: number, nextY: number) => {
+      context.setLineDash([5, 4]);
+      context.beginPath();
+      context.moveTo(fromX, fromY);
+      context.lineTo(nextX, nextY);
+      context.stroke();
+      context.setLineDash([]);
+      [fromX, fromY] = [nextX, nextY];
+    };
+    for (let n = alike; n < mark.must.length; n++) {
+      const y = lane(mark.must[n]);
+      if (y === undefined) continue;
+      // Beside what came, where both stand in one lane.
+      const shift = n < steps.length && at.lanes[model.lane[steps[n]]] === y ? 7 : 0;
+      const here = placeOf(n) + shift;
+      const up = mark.must[n].includes("post");
+      if (up && !wasUp && n > 0 && turnsBelow(mark.must, n)) line((fromX + here) / 2, at.fileSystem);
+      line(here, y);
+      wasUp = up;
+      context.lineWidth = 2;
+      context.save();
+      context.fillStyle = colors.background;
+      shape(context, mark.must[n].slice(mark.must[n].lastIndexOf(".") + 1), here, y, 6.5);
+      context.fill();
+      context.stroke();
+      context.restore();
+      if (n === alike) label(context, "must come", here, y - 16, colors.must, colors.background);
+    }
+  }
+}
+
+/** Whether a path reaches the file system before its step `n`: the filter that turns it upwards has a post of its own. */
+function turnsBelow(must: string[], n: number): boolean {
+  const filter = (step: string) => step.slice(0, step.lastIndexOf("."));
+  return filter(must[n - 1]) === filter(must[n]);
+}
+
+function label(context: CanvasRenderingContext2D, words: string, x: number, y: number, color: string, background: string) {
+  context.font = "600 11px system-ui, sans-serif";
+  context.textAlign = "center";
+  const width = context.measureText(words).width + 8;
+  context.fillStyle = background;
+  context.globalAlpha = 0.9;
+  context.fillRect(x - width / 2, y - 8, width, 15);
+  context.globalAlpha = 1;
+  context.fillStyle = color;
+  context.fillText(words, x, y);
+  context.font = "12px system-ui, sans-serif";
+  context.textAlign = "left";
+}
+
+/** What is to blame: a line through the whole picture, and a ring. */
+function blame({ context, model, at, colors, x }: Scene) {
+  for (const mark of model.marks) {
+    const here = x(mark.event);
+    if (here < -20 || here > at.width + 20) continue;
+    const y = at.lanes[model.lane[mark.event]];
+    context.strokeStyle = colors.bad;
+    context.lineWidth = 1.2;
+    context.setLineDash([2, 4]);
+    context.beginPath();
+    context.moveTo(here, at.door);
+    context.lineTo(here, at.irql + at.irqlHeight);
+    context.stroke();
+    context.setLineDash([]);
+    context.lineWidth = 2.5;
+    context.beginPath();
+    context.arc(here, y, 11, 0, 2 * Math.PI);
+    context.stroke();
+    label(context, mark.must.length ? "came" : mark.verdict, here, y + 21, colors.bad, colors.background);
+  }
+}
+
+function printed({ context, model, view, at, colors }: Scene) {
+  if (!at.prints) return;
+  context.textAlign = "left";
+  let until = -9;
+  for (const item of model.prints) {
+    const here = ((view.scale === "order" ? item.position : item.time) - view.left) * view.zoom;
+    if (here < -200 || here > at.width || here < until) continue;
+    context.fillStyle = colors.quiet;
+    context.fillRect(here - 1, at.prints - 7, 2, 14);
+    context.fillText(item.text.slice(0, 60), here + 4, at.prints);
+    until = here + 8 + context.measureText(item.text.slice(0, 60)).width;
+  }
+}
+
+function ring({ context, model, at, x }: Scene, place: number, color: string, focused: boolean) {
+  if (place < 0 || place >= model.length) return;
+  context.strokeStyle = color;
+  context.lineWidth = focused ? 3 : 2;
+  context.beginPath();
+  context.arc(x(place), at.lanes[model.lane[place]], focused ? 15 : 14, 0, 2 * Math.PI);
+  context.stroke();
+}
