@@ -10,6 +10,7 @@ from harness.minifilter.timeline import under_way
 from harness.minifilter.trace import Operation, group, in_order
 from harness.minifilter.trace import Trace as IoTrace
 from harness.nt import IrpMajor, OperationClass, PostopStatus, PreopStatus
+from harness.text import safe_line
 from harness.wire import trace as wire
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def probe_result(trace: wire.Trace, io: wire.Io) -> ProbeResult:
             for label in labels
         },
         frequency=io.frequency,
-        error=io.error or None,
+        error=safe_line(io.error) if io.error else None,
     )
 
 
@@ -172,7 +173,7 @@ def event_of(callback: wire.Callback) -> Event:
         major=IrpMajor(major) if major in IrpMajor.__members__.values() else major,
         operation_class=OperationClass(kind) if kind in (1, 2, 4) else None,
         returned_value=callback.returned,
-        name=callback.name,
+        name=safe_line(callback.name),
         **raw,
     )
 
