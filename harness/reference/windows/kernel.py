@@ -14,10 +14,9 @@ from harness.reference.windows.fltmgr.filter_manager import FilterManager
 from harness.reference.windows.fs.filesystem import FileSystem
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
-from harness.reference.windows.ntos.ex import executive_locks
 from harness.reference.windows.ntos.executive import Executive
-from harness.reference.windows.ntos.kd import debug_print
-from harness.reference.windows.ntos.ke import event_exports, timer_exports
+from harness.reference.windows.ntos.kd.debug_output import report_callbacks
+from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
 from harness.reference.windows.user.program import Programs
 from harness.reference.windows.user.section_services import page_fault
 
@@ -45,10 +44,9 @@ class Kernel(Executive):
         self.drivers = DriverTable(self)
         self.services: dict[str, Service] = {}
         """Minifilters that are registered, by lower-case name of their service: what FilterLoad can load."""
-        self.locks.on_change = partial(executive_locks.mirror, self)
-        self.processes.on_thread_end.append(partial(event_exports.abandon_mutexes, self))
-        self.drivers.on_remove.append(partial(timer_exports.report_leaks, self))
-        self.drivers.on_remove.append(partial(debug_print.report_callbacks, self))
+        self.processes.on_thread_end.append(partial(abandon_mutexes, self))
+        self.drivers.on_remove.append(lambda driver: self.timers.report_leaks(driver.name, driver.image))
+        self.drivers.on_remove.append(lambda driver: report_callbacks(self, driver.name, driver.image))
         self.io = IoManager(self)
         self.flt = FilterManager(self)
         self.programs = Programs(self)

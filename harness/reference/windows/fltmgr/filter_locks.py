@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
-from harness.reference.windows.ntos.ex import executive_locks
+from harness.reference.windows.ntos.ex import resources
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.requests import KernelCode
@@ -14,38 +14,42 @@ if TYPE_CHECKING:
 @export(FLTMGR, "FltAcquireResourceExclusive", max_irql=Irql.APC)
 def flt_acquire_resource_exclusive(k: "Kernel", resource: int) -> "int | KernelCode":
     """FltAcquireResourceExclusive."""
-    return executive_locks.ex_enter_critical_region_and_acquire_resource_exclusive(k, resource)
+    k.apc_counts.enter_critical_region()
+    return resources.acquire_resource(k, resource, exclusive=True, wait=True)
 
 
 @export(FLTMGR, "FltAcquireResourceShared", max_irql=Irql.APC)
 def flt_acquire_resource_shared(k: "Kernel", resource: int) -> "int | KernelCode":
     """FltAcquireResourceShared."""
-    return executive_locks.ex_enter_critical_region_and_acquire_resource_shared(k, resource)
+    k.apc_counts.enter_critical_region()
+    return resources.acquire_resource(k, resource, exclusive=False, wait=True)
 
 
 @export(FLTMGR, "FltReleaseResource", max_irql=Irql.APC)
 def flt_release_resource(k: "Kernel", resource: int) -> int:
     """FltReleaseResource."""
-    return executive_locks.ex_release_resource_and_leave_critical_region(k, resource)
+    resources.release_resource(k, resource, k.current)
+    k.apc_counts.leave_critical_region()
+    return 0
 
 
 @export(FLTMGR, "FltInitializePushLock", max_irql=Irql.APC)
 def flt_initialize_push_lock(k: "Kernel", lock: int) -> int:
     """FltInitializePushLock."""
-    return executive_locks.ex_initialize_push_lock(k, lock)
+    return resources.initialize_push_lock(k, lock)
 
 
 @export(FLTMGR, "FltDeletePushLock", max_irql=Irql.APC)
 def flt_delete_push_lock(k: "Kernel", lock: int) -> int:
     """FltDeletePushLock: there is nothing to free."""
-    return executive_locks.ex_initialize_push_lock(k, lock)
+    return resources.initialize_push_lock(k, lock)
 
 
 @export(FLTMGR, "FltAcquirePushLockExclusive", max_irql=Irql.APC)
 def flt_acquire_push_lock_exclusive(k: "Kernel", lock: int) -> "int | KernelCode":
     """FltAcquirePushLockExclusive."""
     k.apc_counts.enter_critical_region()
-    return executive_locks.acquire_push_lock(k, lock, exclusive=True)
+    return resources.acquire_push_lock(k, lock, exclusive=True)
 
 
 @export(FLTMGR, "FltAcquirePushLockExclusiveEx", max_irql=Irql.APC)
@@ -59,7 +63,7 @@ def flt_acquire_push_lock_exclusive_ex(k: "Kernel", lock: int, flags: U32) -> "i
 def flt_acquire_push_lock_shared(k: "Kernel", lock: int) -> "int | KernelCode":
     """FltAcquirePushLockShared."""
     k.apc_counts.enter_critical_region()
-    return executive_locks.acquire_push_lock(k, lock, exclusive=False)
+    return resources.acquire_push_lock(k, lock, exclusive=False)
 
 
 @export(FLTMGR, "FltAcquirePushLockSharedEx", max_irql=Irql.APC)
@@ -72,7 +76,7 @@ def flt_acquire_push_lock_shared_ex(k: "Kernel", lock: int, flags: U32) -> "int 
 @export(FLTMGR, "FltReleasePushLock", max_irql=Irql.APC)
 def flt_release_push_lock(k: "Kernel", lock: int) -> int:
     """FltReleasePushLock."""
-    executive_locks.release_push_lock(k, lock)
+    resources.release_push_lock(k, lock)
     k.apc_counts.leave_critical_region()
     return 0
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
-from harness.reference.windows.ntos.ex.pool_exports import free
+from harness.reference.windows.ntos.ex.driver_pool import free
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

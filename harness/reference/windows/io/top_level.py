@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import Irql
 from harness.reference.machine.loader.exports import NTOSKRNL, export
 from harness.reference.machine.scheduler.requests import KernelCode
-from harness.reference.windows.ntos.kd.debug_print import print_text
+from harness.reference.windows.ntos.kd.debug_output import print_text
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 
 if TYPE_CHECKING:

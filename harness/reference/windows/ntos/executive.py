@@ -40,6 +40,7 @@ from harness.reference.windows.ntos.ke.apc_counts import ApcCounts
 from harness.reference.windows.ntos.ke.processor_control import make_processor
 from harness.reference.windows.ntos.ke.shared_data import DataExports, SharedData
 from harness.reference.windows.ntos.ke.spin_locks import SpinLocks
+from harness.reference.windows.ntos.ke.timers import KernelTimers
 from harness.reference.windows.ntos.ob.objects import Handle, Object, ObjectManager
 from harness.reference.windows.ntos.ps.process_table import ProcessTable
 from harness.reference.windows.policy import Policy
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from harness.reference.machine.loader.binding import MissingExport
     from harness.reference.machine.loader.exports import Export
     from harness.reference.machine.scheduler.requests import KernelCode
-    from harness.reference.windows.ntos.ke.timer_exports import SetTimer
 
 
 class Executive(Supervisor):
@@ -120,12 +120,11 @@ class Executive(Supervisor):
             processor.idle_thread = self.processes.make_idle_thread(processor)
             processor.show_thread()
         self.spin_locks = SpinLocks(self.memory, self.scheduler, self.blame, self.bug_checks)
-        self.locks = LockTable(self.scheduler, self.processes, self.blame, self.verifier)
+        self.locks = LockTable(self.memory, self.scheduler, self.processes, self.blame, self.verifier)
+        self.timers = KernelTimers(self.memory, self.clock, self.scheduler, self.blame, self.bug_checks, self.verifier)
         self.workers = WorkerQueues(self.scheduler, self.processes, self.bug_checks)
         self.objects = ObjectManager(self.scheduler, self.workers, self.blame)
         self.processes.on_thread_end.append(self.objects.forget_held)
-        self.kernel_timers: dict[int, SetTimer] = {}
-        """KTIMERs that are set, by address."""
         self.kernel_mutexes: set[int] = set()
         """KMUTEXes that were initialized, by address."""
         self.rundown_waiters: dict[int, Event] = {}

@@ -7,7 +7,7 @@ from harness.reference.machine.loader.exports import NTDLL, U8, U32, export
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import service
 from harness.reference.windows.ntos.ob.objects import CURRENT_PROCESS, CURRENT_THREAD
-from harness.reference.windows.ntos.ps.ps_exports import thread_object
+from harness.reference.windows.ntos.ps.process_objects import thread_object
 from harness.reference.windows.ntos.structures import ClientId
 
 if TYPE_CHECKING:

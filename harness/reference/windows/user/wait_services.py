@@ -19,8 +19,8 @@ from harness.reference.windows.ntos.ke.dispatcher_objects import (
     initialize_header,
 )
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
-from harness.reference.windows.ntos.ke.waits import timeout_at
-from harness.reference.windows.ntos.ob.object_exports import object_by_handle
+from harness.reference.windows.ntos.ke.wait_arguments import timeout_at
+from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
 

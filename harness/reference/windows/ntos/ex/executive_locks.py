@@ -7,9 +7,17 @@ from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
-from harness.reference.windows.ntos.ex.lock_table import OwnedLock
+from harness.reference.windows.ntos.ex.lock_table import RESOURCE, Eresource
+from harness.reference.windows.ntos.ex.resources import (
+    acquire_push_lock,
+    acquire_resource,
+    initialize_push_lock,
+    release_push_lock,
+    release_resource,
+    resource_at,
+)
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestObject, initialize_header
-from harness.reference.windows.ntos.ke.event_exports import set_event
+from harness.reference.windows.ntos.ke.dispatcher_states import set_event
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
@@ -143,49 +151,6 @@ def ke_release_guarded_mutex(k: "Kernel", mutex: int) -> int:
 # -- executive resources
 
 
-class Eresource(Structure):
-    """ERESOURCE."""
-
-    SIZE = 0x68
-    active_count = Field(0x18, "h")
-    flag = Field(0x1A, "H")
-    owner_thread = Field(0x30)
-    active_entries = Field(0x40, "I")
-    shared_waiters = Field(0x48, "I")
-    exclusive_waiters = Field(0x4C, "I")
-    OWNED_EXCLUSIVE = 0x80
-
-
-RESOURCE = "executive resource"
-
-
-def mirror(k: "Kernel", lock: OwnedLock) -> None:
-    """Write a lock's state into guest memory, where macros read it."""
-    if lock.kind != RESOURCE:
-        value = 1 if lock.exclusive is not None else 0x11 if lock.shared else 0
-        k.memory.write_u64(lock.address, value)
-        return
-    view = Eresource(k.memory, lock.address)
-    view.active_count = 0 if lock.free else 1
-    view.flag = Eresource.OWNED_EXCLUSIVE if lock.exclusive is not None else 0
-    view.owner_thread = lock.exclusive.kthread if lock.exclusive is not None else 0
-    view.active_entries = len(lock.owners())
-    view.shared_waiters = lock.shared_waiters
-    view.exclusive_waiters = lock.exclusive_waiters
-
-
-def resource_at(k: "Kernel", address: int) -> OwnedLock:
-    """The resource at an address; a bug check if none was initialized there."""
-    k.memory.read(address, 1)
-    lock = k.locks.find(address)
-    if lock is None or lock.kind != RESOURCE:
-        k.bugcheck(
-            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 0xD2, address,
-            message=f"{k.describe_address(address)} is no initialized ERESOURCE",
-        )  # fmt: skip
-    return lock
-
-
 @export(NTOSKRNL, "ExInitializeResourceLite", max_irql=Irql.DISPATCH)
 def ex_initialize_resource_lite(k: "Kernel", resource: int) -> int:
     if k.locks.find(resource) is not None:
@@ -193,7 +158,7 @@ def ex_initialize_resource_lite(k: "Kernel", resource: int) -> int:
             None, k.blame.current().driver, f"the ERESOURCE at {resource:#x} is initialized again without being deleted"
         )
     k.memory.write(resource, bytes(Eresource.SIZE))
-    mirror(k, k.locks.create(resource, RESOURCE, recursive=True))
+    k.locks.create(resource, RESOURCE, recursive=True)
     return 0
 
 
@@ -210,20 +175,6 @@ def ex_delete_resource_lite(k: "Kernel", resource: int) -> int:
         k.verifier.report(None, k.blame.current().driver, f"the {lock.describe()} is deleted while it is owned")
     k.locks.delete(lock)
     return 0
-
-
-def acquire_resource(
-    k: "Kernel", resource: int, *, exclusive: bool, wait: bool, starve: bool = False
-) -> int | KernelCode:
-    """Acquire an ERESOURCE: 1, 0 if `wait` is false, or kernel code that waits. Reports APCs that are not disabled."""
-    lock = resource_at(k, resource)
-    if not k.apc_counts.disabled and k.irql == Irql.PASSIVE:
-        k.verifier.report(
-            None,
-            k.blame.current().driver,
-            f"the ERESOURCE at {resource:#x} is acquired without normal kernel APCs disabled (KeEnterCriticalRegion)",
-        )
-    return k.locks.acquire(lock, exclusive=exclusive, wait=wait, starve=starve)
 
 
 @export(NTOSKRNL, "ExAcquireResourceExclusiveLite", max_irql=Irql.APC)
@@ -272,16 +223,6 @@ def ex_release_resource_for_thread_lite(k: "Kernel", resource: int, thread: int)
     return 0
 
 
-def release_resource(k: "Kernel", resource: int, thread: "Thread") -> None:
-    """Release an ERESOURCE; a bug check if the thread does not own it."""
-    lock = resource_at(k, resource)
-    if not k.locks.release(lock, thread):
-        k.bugcheck(
-            BugCheck.RESOURCE_NOT_OWNED, resource, thread.kthread, 0, 3,
-            message=f"{thread.describe()} releases the {lock.describe()} without owning it",
-        )  # fmt: skip
-
-
 @export(NTOSKRNL, "ExConvertExclusiveToSharedLite", max_irql=Irql.DISPATCH)
 def ex_convert_exclusive_to_shared_lite(k: "Kernel", resource: int) -> int:
     lock = resource_at(k, resource)
@@ -317,45 +258,10 @@ def ex_get_shared_waiter_count(k: "Kernel", resource: int) -> int:
 
 # -- push locks
 
-PUSH_LOCK = "push lock"
-
-
-def push_lock_at(k: "Kernel", address: int) -> OwnedLock:
-    """The push lock at an address: any zeroed pointer is one."""
-    k.memory.read(address, 8)
-    return k.locks.find(address) or k.locks.create(address, PUSH_LOCK, recursive=False)
-
 
 @export(NTOSKRNL, "ExInitializePushLock")
 def ex_initialize_push_lock(k: "Kernel", lock: int) -> int:
-    known = k.locks.find(lock)
-    if known is not None:
-        k.locks.delete(known)
-    k.memory.write_u64(lock, 0)
-    return 0
-
-
-def acquire_push_lock(k: "Kernel", address: int, *, exclusive: bool) -> int | KernelCode:
-    """Acquire a push lock. Acquiring one that the thread holds is reported, and then hangs as it does on Windows."""
-    lock = push_lock_at(k, address)
-    if lock.owned_by(k.current) and (exclusive or lock.exclusive is k.current):
-        k.verifier.report(
-            None, k.blame.current().driver, f"the push lock at {address:#x} is acquired again by its owner"
-        )
-    return k.locks.acquire(lock, exclusive=exclusive)
-
-
-def release_push_lock(k: "Kernel", address: int) -> int:
-    """Release a push lock; a bug check if the thread does not hold it."""
-    lock = push_lock_at(k, address)
-    if not k.locks.release(lock, k.current):
-        k.bugcheck(
-            BugCheck.RESOURCE_NOT_OWNED, address, k.current.kthread,
-            message=f"{k.current.describe()} releases the {lock.describe()} without owning it",
-        )  # fmt: skip
-    if lock.free and not k.scheduler.has_waiters(("lock", address)):
-        k.locks.delete(lock)
-    return 0
+    return initialize_push_lock(k, lock)
 
 
 @export(NTOSKRNL, "ExAcquirePushLockExclusiveEx", max_irql=Irql.APC)

@@ -1,20 +1,38 @@
 """Locks with owners: executive resources and push locks. Who waits is served in order as soon as the lock allows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.scheduler import Scheduler
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.ntos.ps.process_table import ProcessTable
     from harness.reference.windows.verifier.blame import Blame
     from harness.reference.windows.verifier.findings import Verifier
+
+
+RESOURCE = "executive resource"
+PUSH_LOCK = "push lock"
+
+
+class Eresource(Structure):
+    """ERESOURCE."""
+
+    SIZE = 0x68
+    active_count = Field(0x18, "h")
+    flag = Field(0x1A, "H")
+    owner_thread = Field(0x30)
+    active_entries = Field(0x40, "I")
+    shared_waiters = Field(0x48, "I")
+    exclusive_waiters = Field(0x4C, "I")
+    OWNED_EXCLUSIVE = 0x80
 
 
 @dataclass(eq=False)
@@ -92,13 +110,19 @@ class LockRequest(Dispatcher):
 class LockTable:
     """All locks with owners, by guest address."""
 
-    def __init__(self, scheduler: "Scheduler", processes: "ProcessTable", blame: "Blame", verifier: "Verifier") -> None:
+    def __init__(
+        self,
+        memory: "Memory",
+        scheduler: "Scheduler",
+        processes: "ProcessTable",
+        blame: "Blame",
+        verifier: "Verifier",
+    ) -> None:
+        self._memory = memory
         self._scheduler = scheduler
         self._blame = blame
         self._verifier = verifier
         self._locks: dict[int, OwnedLock] = {}
-        self.on_change: Callable[[OwnedLock], None] = lambda lock: None
-        """Mirrors a lock's state into guest memory."""
         processes.on_thread_end.append(self._thread_ended)
 
     def create(self, address: int, kind: str, *, recursive: bool) -> OwnedLock:
@@ -119,7 +143,7 @@ class LockTable:
         request = LockRequest(lock, exclusive=exclusive, starve=starve)
         if request.signaled(thread):
             request.acquire(thread)
-            self.on_change(lock)
+            self._mirror(lock)
             return 1
         return self._wait(request) if wait else 0
 
@@ -129,7 +153,7 @@ class LockTable:
             lock.exclusive_waiters += 1
         else:
             lock.shared_waiters += 1
-        self.on_change(lock)
+        self._mirror(lock)
         try:
             yield Wait([request], reason="a lock")
         finally:
@@ -137,7 +161,7 @@ class LockTable:
                 lock.exclusive_waiters -= 1
             else:
                 lock.shared_waiters -= 1
-            self.on_change(lock)
+            self._mirror(lock)
         return 1
 
     def release(self, lock: OwnedLock, thread: "Thread") -> bool:
@@ -152,7 +176,7 @@ class LockTable:
                 del lock.shared[thread]
         else:
             return False
-        self.on_change(lock)
+        self._mirror(lock)
         self._scheduler.signal_key(("lock", lock.address))
         return True
 
@@ -161,7 +185,7 @@ class LockTable:
         assert lock.exclusive is not None
         lock.shared[lock.exclusive] = lock.depth
         lock.exclusive, lock.depth = None, 0
-        self.on_change(lock)
+        self._mirror(lock)
         self._scheduler.signal_key(("lock", lock.address))
 
     def held_by(self, thread: "Thread") -> list[OwnedLock]:
@@ -181,3 +205,17 @@ class LockTable:
             self._verifier.report(
                 None, lock.driver, f"{thread.describe()} ended while it owned the {lock.kind} at {lock.address:#x}"
             )
+
+    def _mirror(self, lock: OwnedLock) -> None:
+        """Write a lock's state into guest memory, where macros read it."""
+        if lock.kind != RESOURCE:
+            value = 1 if lock.exclusive is not None else 0x11 if lock.shared else 0
+            self._memory.write_u64(lock.address, value)
+            return
+        view = Eresource(self._memory, lock.address)
+        view.active_count = 0 if lock.free else 1
+        view.flag = Eresource.OWNED_EXCLUSIVE if lock.exclusive is not None else 0
+        view.owner_thread = lock.exclusive.kthread if lock.exclusive is not None else 0
+        view.active_entries = len(lock.owners())
+        view.shared_waiters = lock.shared_waiters
+        view.exclusive_waiters = lock.exclusive_waiters

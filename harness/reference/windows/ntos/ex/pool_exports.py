@@ -1,14 +1,11 @@
 """Pool allocation and lookaside lists."""
 
-from functools import cache
 from typing import TYPE_CHECKING
 
-from harness.nt import BugCheck, Irql, NtStatus
-from harness.reference.machine.cpu.exceptions import GuestException
+from harness.nt import Irql
 from harness.reference.machine.loader.exports import NTOSKRNL, U16, U32, export
-from harness.reference.machine.memory.pagetables import OutOfMemoryError
 from harness.reference.machine.memory.structure import Field, Structure
-from harness.reference.windows.ntos.ex.pool import PoolError
+from harness.reference.windows.ntos.ex.driver_pool import allocate, free, tag_text
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -17,35 +14,6 @@ _PAGED_POOL_BIT = 1
 _RAISE_IF_FAILURE = 0x10
 _FLAG_UNINITIALIZED, _FLAG_RAISE, _FLAG_PAGED = 0x02, 0x20, 0x100
 _POOL_FLAG_NON_PAGED = 0x40 | 0x80
-
-
-@cache
-def tag_text(tag: int) -> str:
-    """A pool tag as text."""
-    return (tag & 0x7FFF_FFFF).to_bytes(4, "little").decode("latin-1")
-
-
-def allocate(k: "Kernel", size: int, tag: int, *, paged: bool, zero: bool, raise_on_failure: bool) -> int:
-    """Allocate for the calling driver; 0 if there is no memory, or the low-resources policy says so."""
-    where = k.blame.current()
-    if paged and k.irql > Irql.APC:
-        k.bugcheck(
-            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 1, k.irql, 1, size,
-            message=f"paged pool is allocated at IRQL {k.irql}",
-        )  # fmt: skip
-    try:
-        return k.pool.allocate(
-            size,
-            tag_text(tag),
-            paged=paged,
-            zero=zero,
-            owner=where.driver,
-            allocated_by=where.address,
-        )
-    except OutOfMemoryError:
-        if raise_on_failure:
-            raise GuestException(NtStatus.INSUFFICIENT_RESOURCES) from None
-        return 0
 
 
 @export(NTOSKRNL, "ExAllocatePoolWithTag", max_irql=Irql.DISPATCH)
@@ -100,20 +68,6 @@ def ex_free_pool_with_tag(k: "Kernel", address: int, tag: U32) -> int:
 def ex_free_pool(k: "Kernel", address: int) -> int:
     free(k, address, None)
     return 0
-
-
-def free(k: "Kernel", address: int, tag: str | None) -> None:
-    """Free a block for the calling driver."""
-    where = k.blame.current()
-    try:
-        block = k.pool.free(address, tag, freed_by=where.address)
-    except PoolError as problem:
-        code = BugCheck.BAD_POOL_HEADER if problem.corrupted else BugCheck.BAD_POOL_CALLER
-        k.bugcheck(code, 7, address, message=str(problem))
-    if block.paged and k.irql > Irql.APC:
-        k.bugcheck(BugCheck.BAD_POOL_CALLER, 9, 1, k.irql, address, message=f"{block} is freed at IRQL {k.irql}")
-    for key in k.scheduler.waited_keys_in(address, block.size):
-        k.verifier.report(None, where.driver, f"{block} is freed while a thread waits for the object at {key:#x} in it")
 
 
 class GeneralLookaside(Structure):

@@ -6,7 +6,7 @@ from harness.nt import BugCheck, Irql
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.requests import Call, KernelCode
-from harness.reference.windows.ntos.ex.pool_exports import free
+from harness.reference.windows.ntos.ex.driver_pool import free
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

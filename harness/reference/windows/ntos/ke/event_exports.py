@@ -13,9 +13,9 @@ from harness.reference.windows.ntos.ke.dispatcher_objects import (
     KMutant,
     initialize_header,
 )
+from harness.reference.windows.ntos.ke.dispatcher_states import set_event
 
 if TYPE_CHECKING:
-    from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.kernel import Kernel
 
 _SEMAPHORE_LIMIT = 0x18
@@ -27,15 +27,6 @@ _MUTANT_NOT_OWNED = 0xC0000046
 def ke_initialize_event(k: "Kernel", event: int, kind: U32, state: bool) -> int:
     initialize_header(k.memory, event, NOTIFICATION_EVENT + (kind & 1), 0x18, int(state))
     return 0
-
-
-def set_event(k: "Kernel", event: int) -> int:
-    """Signal a KEVENT; its previous state."""
-    header = DispatcherHeader(k.memory, event)
-    before = header.signal_state
-    header.signal_state = 1
-    k.scheduler.signal_key(event)
-    return before & 0xFFFF_FFFF
 
 
 @export(NTOSKRNL, "KeSetEvent", max_irql=Irql.DISPATCH)
@@ -118,18 +109,3 @@ def ke_release_mutex(k: "Kernel", mutex: int, wait: bool) -> int:
         mutant.owner_thread = 0
         k.scheduler.signal_key(mutex)
     return before & 0xFFFF_FFFF
-
-
-def abandon_mutexes(k: "Kernel", thread: "Thread") -> None:
-    """A thread has ended: the mutexes it owns are abandoned."""
-    for address in list(k.kernel_mutexes):
-        if not k.memory.is_mapped(address, KMutant.SIZE):
-            k.kernel_mutexes.discard(address)
-            continue
-        mutant = KMutant(k.memory, address)
-        if mutant.owner_thread == thread.kthread:
-            k.verifier.report(None, None, f"{thread.describe()} ended while it owned the mutex at {address:#x}")
-            mutant.owner_thread = 0
-            mutant.abandoned = 1
-            DispatcherHeader(k.memory, address).signal_state = 1
-            k.scheduler.signal_key(address)

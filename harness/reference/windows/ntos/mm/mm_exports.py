@@ -7,7 +7,7 @@ from harness.reference.machine.cpu.exceptions import GuestException, PageFault
 from harness.reference.machine.loader.exports import FLTMGR, HAL, NTOSKRNL, U8, U32, export
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, is_user, page_align
 from harness.reference.machine.memory.structure import Field, Structure
-from harness.reference.windows.ntos.ex.pool_exports import free
+from harness.reference.windows.ntos.ex.driver_pool import free
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

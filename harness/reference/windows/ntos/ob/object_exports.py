@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
 from harness.reference.machine.memory.layout import is_user
+from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 from harness.reference.windows.ntos.ob.objects import CURRENT_PROCESS, CURRENT_THREAD, Object
-from harness.reference.windows.ntos.ps.ps_exports import process_object, thread_object
+from harness.reference.windows.ntos.ps.process_objects import process_object, thread_object
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -17,16 +18,6 @@ _TYPE_VARIABLES = {
     "SeTokenObjectType": "Token",
     "CmKeyObjectType": "Key",
 }
-
-
-def object_by_handle(k: "Kernel", handle: int) -> Object | None:
-    """What a handle refers to."""
-    if handle == CURRENT_PROCESS:
-        return process_object(k, k.current.process)
-    if handle == CURRENT_THREAD:
-        return thread_object(k, k.current)
-    found = k.objects.lookup(handle)
-    return found.object if found is not None else None
 
 
 def _object_at(k: "Kernel", address: int, function: str) -> Object:

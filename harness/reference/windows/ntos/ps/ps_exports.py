@@ -5,45 +5,13 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.loader.exports import I32, NTOSKRNL, U32, export
 from harness.reference.machine.scheduler.requests import Call, EndThread, KernelCode
-from harness.reference.machine.scheduler.thread import Process, Thread
+from harness.reference.machine.scheduler.thread import Process
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
-from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.ps.process_objects import process_at, process_object, thread_at, thread_object
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ClientId, ObjectAttributes
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
-
-
-def thread_object(k: "Kernel", thread: Thread) -> Object:
-    """The object of a thread, by which it is referenced."""
-    return k.objects.at(thread.kthread) or k.objects.register(Object("Thread", thread, thread.kthread))
-
-
-def process_object(k: "Kernel", process: Process) -> Object:
-    """The object of a process."""
-    return k.objects.at(process.eprocess) or k.objects.register(Object("Process", process, process.eprocess))
-
-
-def thread_at(k: "Kernel", address: int, function: str) -> Thread:
-    """The thread at a guest address; a bug check if there is none."""
-    thread = k.processes.threads.get(address)
-    if thread is None:
-        k.bugcheck(
-            BugCheck.PAGE_FAULT_IN_NONPAGED_AREA, address,
-            message=f"{function} was given {k.describe_address(address)}, which is no thread",
-        )  # fmt: skip
-    return thread
-
-
-def process_at(k: "Kernel", address: int, function: str) -> Process:
-    """The process at a guest address; a bug check if there is none."""
-    process = k.processes.by_eprocess.get(address)
-    if process is None:
-        k.bugcheck(
-            BugCheck.PAGE_FAULT_IN_NONPAGED_AREA, address,
-            message=f"{function} was given {k.describe_address(address)}, which is no process",
-        )  # fmt: skip
-    return process
 
 
 @export(NTOSKRNL, "PsCreateSystemThread", max_irql=Irql.PASSIVE)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
-from harness.reference.windows.ntos.rtl.strings import allocate_buffer, encode, from_ansi, set_string, to_ansi, upcase
+from harness.reference.windows.ntos.rtl.text import allocate_buffer, encode, from_ansi, set_string, to_ansi, upcase
 from harness.reference.windows.ntos.structures import UnicodeString
 
 if TYPE_CHECKING:

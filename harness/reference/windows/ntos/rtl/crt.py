@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING
 
 from harness.reference.machine.loader.exports import I32, KERNEL_AND_USER, U16, export
-from harness.reference.windows.ntos.rtl.strings import downcase, encode
+from harness.reference.windows.ntos.rtl.text import EINVAL, ERANGE, copy_safely, downcase, encode
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
-EINVAL, ERANGE = 22, 34
 _ALL = (1 << 64) - 1
 
 
@@ -208,17 +207,6 @@ def wcsncat(k: "Kernel", target: int, source: int, limit: int) -> int:
     end = target + len(encode(k.memory.read_wide(target)))
     k.memory.write(end, encode(k.memory.read_wide(source, limit)) + b"\0\0")
     return target
-
-
-def copy_safely(k: "Kernel", target: int, room: int, data: bytes, unit: int) -> int:
-    """The _s functions: an errno_t, and an empty string where the source does not fit."""
-    if not target or not room:
-        return EINVAL
-    if len(data) + unit > room * unit:
-        k.memory.write(target, bytes(unit))
-        return ERANGE
-    k.memory.write(target, data + bytes(unit))
-    return 0
 
 
 @export(KERNEL_AND_USER, "strcpy_s")

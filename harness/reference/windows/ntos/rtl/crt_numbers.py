@@ -4,15 +4,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harness.reference.machine.loader.exports import I32, KERNEL_AND_USER, NTOSKRNL, U16, U32, Variadic, export
-from harness.reference.windows.ntos.kd.debug_print import va_list
-from harness.reference.windows.ntos.rtl.crt import copy_safely
+from harness.reference.windows.ntos.kd.debug_output import va_list
 from harness.reference.windows.ntos.rtl.printf import format_text
-from harness.reference.windows.ntos.rtl.strings import downcase, encode, upcase
+from harness.reference.windows.ntos.rtl.text import copy_safely, downcase, encode, upcase
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
-EINVAL, ERANGE = 22, 34
 _ALL = (1 << 64) - 1
 
 

@@ -7,51 +7,28 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import I8, KERNEL_AND_USER, NTOSKRNL, U16, U32, export
-from harness.reference.windows.ntos.ex.pool_exports import free
+from harness.reference.windows.ntos.ex.driver_pool import free
+from harness.reference.windows.ntos.rtl.text import (
+    allocate_buffer,
+    downcase,
+    encode,
+    from_ansi,
+    set_string,
+    to_ansi,
+    upcase,
+)
 from harness.reference.windows.ntos.structures import UnicodeString
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
-_CODE_PAGE = "cp1252"
 _MAXIMUM = 0xFFFE
-
-
-def upcase(text: str) -> str:
-    """Upper case, one character for one."""
-    return "".join(character.upper() if len(character.upper()) == 1 else character for character in text)
-
-
-def downcase(text: str) -> str:
-    """Lower case, one character for one."""
-    return "".join(character.lower() if len(character.lower()) == 1 else character for character in text)
-
-
-def to_ansi(text: str) -> bytes:
-    return text.encode(_CODE_PAGE, "replace")
-
-
-def from_ansi(data: bytes) -> str:
-    return data.decode(_CODE_PAGE, "replace")
-
-
-def encode(text: str) -> bytes:
-    return text.encode("utf-16-le", "surrogatepass")
 
 
 def _ansi_at(k: "Kernel", address: int) -> bytes:
     view = UnicodeString(k.memory, address)
     length = view.length
     return k.memory.read(view.buffer, length) if length else b""
-
-
-def allocate_buffer(k: "Kernel", size: int) -> int:
-    where = k.blame.current()
-    return k.pool.allocate(size, "Strg", paged=True, owner=where.driver, allocated_by=where.address)
-
-
-def set_string(k: "Kernel", target: int, buffer: int, length: int, maximum: int) -> None:
-    k.memory.write_unicode_string(target, buffer, length, maximum)
 
 
 @export(KERNEL_AND_USER, "RtlInitUnicodeString")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
 from harness.reference.machine.memory.structure import Field, Structure
+from harness.reference.windows.ntos.se.sids import _REVISION, sid_text
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
-_REVISION = 1
 _ACL_REVISION = 2
 SE_DACL_PRESENT, SE_DACL_DEFAULTED, SE_SACL_PRESENT, SE_SELF_RELATIVE = 0x0004, 0x0008, 0x0010, 0x8000
 _OWNER_DEFAULTED, _GROUP_DEFAULTED = 0x0001, 0x0002
@@ -18,12 +18,6 @@ _MAXIMUM_SUB_AUTHORITIES = 15
 STATUS_ALLOTTED_SPACE_EXCEEDED = 0xC0000099
 STATUS_UNKNOWN_REVISION = 0xC0000058
 STATUS_INVALID_SID = 0xC0000078
-
-
-def sid_bytes(authority: int, *sub_authorities: int) -> bytes:
-    """A SID."""
-    head = bytes((_REVISION, len(sub_authorities))) + authority.to_bytes(6, "big")
-    return head + b"".join(part.to_bytes(4, "little") for part in sub_authorities)
 
 
 def sid_length(k: "Kernel", sid: int) -> int:
@@ -97,13 +91,6 @@ def rtl_convert_sid_to_unicode_string(k: "Kernel", target: int, sid: int, alloca
         k.memory.write_u16(target, len(data))
     k.memory.write(buffer, data)
     return 0
-
-
-def sid_text(raw: bytes) -> str:
-    """S-1-..."""
-    authority = int.from_bytes(raw[2:8], "big")
-    parts = [int.from_bytes(raw[at : at + 4], "little") for at in range(8, len(raw), 4)]
-    return "-".join(("S", str(raw[0]), str(authority), *(str(part) for part in parts)))
 
 
 # -- access control lists

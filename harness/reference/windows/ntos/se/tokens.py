@@ -7,8 +7,8 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
 from harness.reference.windows.ntos.ke.offsets import EPROCESS
 from harness.reference.windows.ntos.ob.objects import Object
-from harness.reference.windows.ntos.ps.ps_exports import process_at
-from harness.reference.windows.ntos.se.security import sid_bytes
+from harness.reference.windows.ntos.ps.process_objects import process_at
+from harness.reference.windows.ntos.se.sids import sid_bytes
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Process

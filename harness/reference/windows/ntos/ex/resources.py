@@ -1,0 +1,85 @@
+"""Executive resources and push locks, as drivers and the filter manager take them."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import BugCheck, Irql
+from harness.reference.machine.scheduler.requests import KernelCode
+from harness.reference.windows.ntos.ex.lock_table import PUSH_LOCK, RESOURCE, OwnedLock
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.thread import Thread
+    from harness.reference.windows.ntos.executive import Executive
+
+
+def resource_at(k: "Executive", address: int) -> OwnedLock:
+    """The resource at an address; a bug check if none was initialized there."""
+    k.memory.read(address, 1)
+    lock = k.locks.find(address)
+    if lock is None or lock.kind != RESOURCE:
+        k.bugcheck(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 0xD2, address,
+            message=f"{k.describe_address(address)} is no initialized ERESOURCE",
+        )  # fmt: skip
+    return lock
+
+
+def acquire_resource(
+    k: "Executive", resource: int, *, exclusive: bool, wait: bool, starve: bool = False
+) -> int | KernelCode:
+    """Acquire an ERESOURCE: 1, 0 if `wait` is false, or kernel code that waits. Reports APCs that are not disabled."""
+    lock = resource_at(k, resource)
+    if not k.apc_counts.disabled and k.irql == Irql.PASSIVE:
+        k.verifier.report(
+            None,
+            k.blame.current().driver,
+            f"the ERESOURCE at {resource:#x} is acquired without normal kernel APCs disabled (KeEnterCriticalRegion)",
+        )
+    return k.locks.acquire(lock, exclusive=exclusive, wait=wait, starve=starve)
+
+
+def release_resource(k: "Executive", resource: int, thread: "Thread") -> None:
+    """Release an ERESOURCE; a bug check if the thread does not own it."""
+    lock = resource_at(k, resource)
+    if not k.locks.release(lock, thread):
+        k.bugcheck(
+            BugCheck.RESOURCE_NOT_OWNED, resource, thread.kthread, 0, 3,
+            message=f"{thread.describe()} releases the {lock.describe()} without owning it",
+        )  # fmt: skip
+
+
+def push_lock_at(k: "Executive", address: int) -> OwnedLock:
+    """The push lock at an address: any zeroed pointer is one."""
+    k.memory.read(address, 8)
+    return k.locks.find(address) or k.locks.create(address, PUSH_LOCK, recursive=False)
+
+
+def initialize_push_lock(k: "Executive", address: int) -> int:
+    """A push lock that nobody holds; 0."""
+    known = k.locks.find(address)
+    if known is not None:
+        k.locks.delete(known)
+    k.memory.write_u64(address, 0)
+    return 0
+
+
+def acquire_push_lock(k: "Executive", address: int, *, exclusive: bool) -> int | KernelCode:
+    """Acquire a push lock. Acquiring one that the thread holds is reported, and then hangs as it does on Windows."""
+    lock = push_lock_at(k, address)
+    if lock.owned_by(k.current) and (exclusive or lock.exclusive is k.current):
+        k.verifier.report(
+            None, k.blame.current().driver, f"the push lock at {address:#x} is acquired again by its owner"
+        )
+    return k.locks.acquire(lock, exclusive=exclusive)
+
+
+def release_push_lock(k: "Executive", address: int) -> int:
+    """Release a push lock; a bug check if the thread does not hold it."""
+    lock = push_lock_at(k, address)
+    if not k.locks.release(lock, k.current):
+        k.bugcheck(
+            BugCheck.RESOURCE_NOT_OWNED, address, k.current.kthread,
+            message=f"{k.current.describe()} releases the {lock.describe()} without owning it",
+        )  # fmt: skip
+    if lock.free and not k.scheduler.has_waiters(("lock", address)):
+        k.locks.delete(lock)
+    return 0
