@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.reference.windows.exports import load_exports
+from harness.reference.windows.fltmgr.attachment import volume_mounted
 from harness.reference.windows.fltmgr.filter_manager import FilterManager
 from harness.reference.windows.fs.filesystem import FileSystem
+from harness.reference.windows.fs.ntfs_driver import NtfsDriver
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
 from harness.reference.windows.ntos.executive import Executive
@@ -22,6 +24,7 @@ from harness.reference.windows.user.section_services import page_fault
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_services import Service
+    from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.windows.io.volumes import Volume
 
 load_exports()
@@ -51,6 +54,16 @@ class Kernel(Executive):
         self.flt = FilterManager(self)
         self.programs = Programs(self)
         self.pager = partial(page_fault, self)
+        self.ntfs = NtfsDriver(self)
         self.volumes: list[Volume] = [
             self.io.add_volume(name, FileSystem(root)) for name, root in (volumes or {}).items()
         ]
+        self.run(self._start(), "system start")
+
+    def _start(self) -> "KernelCode":
+        """The drivers of the system start, and its volumes are mounted."""
+        self.flt.frames.mounted = partial(volume_mounted, self)
+        yield from self.flt.frames.start()
+        yield from self.ntfs.start()
+        for volume in self.volumes:
+            yield from self.io.file_systems.mount(volume.disk_device)

@@ -13,7 +13,6 @@ class Policy:
         "resume-synchronize": ("report", "accept"),
         "post-create-thread": ("pre-thread", "originator"),
         "fast-io-irql": ("passive", "apc"),
-        "post-placement": ("seeded", "inline", "worker", "dispatch"),
         "resume-complete-posts": ("resumer",),
         "pending-context": ("report", "ignore"),
         "cleanup-close-status": ("strict", "any-success"),

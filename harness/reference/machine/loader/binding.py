@@ -1,7 +1,8 @@
 """The export tables of a running kernel: from a module and a name to an address that guest code can call."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from harness.reference.machine.cpu.code import (
@@ -71,6 +72,24 @@ class ExportBinder:
         self._memory.patch(address, code)
         self._names[address] = name
         return address
+
+    def add_routine(self, name: str, function: Callable[..., object], parameters: int) -> int:
+        """Give a function of so many words a guest address: it is called by pointer, and found by no name."""
+        index = len(self.table)
+        self.table.append(
+            Export(
+                module="",
+                name=name,
+                function=lambda _, *words: function(*words[:parameters]),
+                max_irql=15,
+                variadic=False,
+                registers=Struct("<4Q"),
+                stack=Struct(f"<{parameters - 4}Q") if parameters > 4 else None,
+                parameters=max(parameters, 4),
+                simple=parameters <= 4,
+            )
+        )
+        return self._add_code(import_stub(index), name)
 
     def add_data(self, name: str, size: int, *, module: str = NTOSKRNL) -> int:
         """Export a variable of `size` bytes; its address."""

@@ -31,7 +31,21 @@ class Definition:
 
 def definitions(k: "Kernel", found: Filter) -> list[Definition]:
     """The instances of a filter's service key, the default one first; both layouts are known."""
-    service = k.registry.find(f"{k.registry.SERVICES}\\{found.name}")
+    return _definitions(k, found.name)
+
+
+def default_altitude(k: "Kernel", service: str) -> Altitude:
+    """The altitude of a service's first instance, 0 without one: what its frame is chosen by."""
+    for item in _definitions(k, service):
+        try:
+            return Altitude.parse(item.altitude)
+        except ValueError:
+            break
+    return Altitude.parse("0")
+
+
+def _definitions(k: "Kernel", name: str) -> list[Definition]:
+    service = k.registry.find(f"{k.registry.SERVICES}\\{name}")
     if service is None:
         return []
     for parent in (service.key("Parameters"), service):
@@ -61,11 +75,22 @@ def _number(key: "Key", name: str) -> int:
 def attach_automatically(k: "Kernel", found: Filter) -> Code:
     """Offer a filter every volume that is mounted."""
     for volume in k.io.volumes:
-        for definition in definitions(k, found):
-            if not definition.flags & _NO_AUTOMATIC:
-                yield from attach(
-                    k, found, volume, definition.name, definition.altitude, InstanceSetupFlags.AUTOMATIC_ATTACHMENT
-                )
+        if volume.device:
+            yield from _offer(k, found, volume, InstanceSetupFlags.AUTOMATIC_ATTACHMENT)
+
+
+def volume_mounted(k: "Kernel", volume: "Volume") -> Code:
+    """Offer a volume that has just been mounted to every filter that has started."""
+    for found in list(k.flt.filters.values()):
+        if found.started and not found.unloading:
+            flags = InstanceSetupFlags.AUTOMATIC_ATTACHMENT | InstanceSetupFlags.NEWLY_MOUNTED_VOLUME
+            yield from _offer(k, found, volume, flags)
+
+
+def _offer(k: "Kernel", found: Filter, volume: "Volume", flags: InstanceSetupFlags) -> Code:
+    for definition in definitions(k, found):
+        if not definition.flags & _NO_AUTOMATIC:
+            yield from attach(k, found, volume, definition.name, definition.altitude, flags)
 
 
 def attach_manually(k: "Kernel", found: Filter, volume: "Volume", name: str | None, altitude: str | None) -> Code:
@@ -101,7 +126,7 @@ def attach(k: "Kernel", found: Filter, volume: "Volume", name: str, altitude: st
         return int(NtStatus.FLT_INSTANCE_NAME_COLLISION), None
     if any(instance.altitude == place for instance in volume.instances):
         return int(NtStatus.FLT_INSTANCE_ALTITUDE_COLLISION), None
-    instance = Instance(found, volume, name, place, altitude, k.flt.heap.allocate(0x40))
+    instance = Instance(found, volume, name, place, altitude, k.flt.heap.allocate(0x40), found.frame)
     k.flt.instances[instance.address] = instance
     volume.instances.append(instance)
     if k.mutant("altitudes-compared-as-text"):

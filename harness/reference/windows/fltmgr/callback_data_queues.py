@@ -12,7 +12,7 @@ from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import CallbackDataQueue
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.io.constants import IrpFlags
-from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -99,13 +99,11 @@ def flt_cbdq_insert_io(k: "Kernel", queue: int, data: int, context: int, insert_
     if context:
         k.memory.write_u64(context + 8, data)  # IO_CSQ_IRP_CONTEXT.Irp: the link back
     request = operation.request
-    request.cancel_routine = lambda request: _cancelled(k, operation, request)
+    request.set_cancel_routine(lambda _: _cancelled(k, operation))
     already_cancelled = request.cancelled
     yield from _release(view, irql)
     if already_cancelled:
-        routine, request.cancel_routine = request.cancel_routine, None
-        if routine is not None:
-            yield from routine(request)
+        yield from _cancelled(k, operation)
     return status
 
 
@@ -115,10 +113,10 @@ def _take_out(k: "Kernel", view: CallbackDataQueue, operation: Operation) -> Cod
     if operation.queue_context:
         k.memory.write_u64(operation.queue_context + 8, 0)
     operation.queue = operation.queue_context = 0
-    operation.request.cancel_routine = None
+    operation.request.set_cancel_routine(None)
 
 
-def _cancelled(k: "Kernel", operation: Operation, request: Request) -> Code:
+def _cancelled(k: "Kernel", operation: Operation) -> Code:
     """A queued request is cancelled: it leaves the queue, and the filter is told (PEND-CBDQ-03)."""
     if not operation.queue:
         return
@@ -134,8 +132,8 @@ def _cancelled(k: "Kernel", operation: Operation, request: Request) -> Code:
     yield Call(view.complete_cancelled, view.address, operation.data)
     if held:
         yield from _release(view, irql)
-    if request.finished and request.status != NtStatus.CANCELLED:
-        k.trace.add(f"{request.describe()} was cancelled and completed with {request.status:#010x}")
+    if operation.finished and operation.final_status != NtStatus.CANCELLED:
+        k.trace.add(f"{operation.describe()} was cancelled and completed with {operation.final_status:#010x}")
 
 
 @export(FLTMGR, "FltCbdqRemoveIo", max_irql=Irql.DISPATCH)
@@ -190,7 +188,7 @@ def flt_set_cancel_completion(k: "Kernel", data: int, routine: int) -> Code:
     if request.cancelled:
         return int(NtStatus.CANCELLED)
     operation.cancel_routine = routine
-    request.cancel_routine = lambda request: _call_cancel_routine(operation)
+    request.set_cancel_routine(lambda _: _call_cancel_routine(operation))
     yield from ()
     return int(NtStatus.SUCCESS)
 
@@ -208,7 +206,7 @@ def flt_clear_cancel_completion(k: "Kernel", data: int) -> int:
     if not operation.cancel_routine:
         return NtStatus.CANCELLED
     operation.cancel_routine = 0
-    operation.request.cancel_routine = None
+    operation.request.set_cancel_routine(None)
     return NtStatus.SUCCESS
 
 
@@ -221,6 +219,4 @@ def flt_is_io_canceled(k: "Kernel", data: int) -> bool:
 @export(FLTMGR, "FltCancelIo", max_irql=Irql.DISPATCH)
 def flt_cancel_io(k: "Kernel", data: int) -> Code:
     """FltCancelIo."""
-    request = k.flt.operation_at(data).request
-    yield from k.io.cancel(request)
-    return int(request.cancelled)
+    return int((yield from k.io.cancel(k.flt.operation_at(data).request)))

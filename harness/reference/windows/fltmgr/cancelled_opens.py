@@ -1,5 +1,6 @@
 """FltCancelFileOpen and FltReissueSynchronousIo: what a post-operation callback may still do to its operation."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass
@@ -48,7 +49,7 @@ def cancel_open(k: "Kernel", instance: Instance, file_object: int) -> Code:
     for major in (IrpMajor.CLEANUP, IrpMajor.CLOSE):
         request = Request(OperationClass.IRP, major, file, k.current, irp_flags=flags)
         request.generated = True
-        yield from k.io.issue(request, below=instance)
+        yield from k.io.issue(request, partial(k.flt.frames.send_below, instance))
         if major is IrpMajor.CLEANUP:
             file.cleaned_up = True
             file.add_flags(int(FileObjectFlags.CLEANUP_COMPLETE))
@@ -78,5 +79,5 @@ def flt_reissue_synchronous_io(k: "Kernel", instance: int, data: int) -> Code:
     )
     request.system_buffer = original.system_buffer
     request.reissued = True
-    yield from k.io.issue(request, below=found)
+    yield from k.io.issue(request, partial(k.flt.frames.send_below, found))
     operation.set_io_status(request.status, request.information)

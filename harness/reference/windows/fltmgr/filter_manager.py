@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Never
 
 from harness.nt import BugCheck, IrpMajor
 from harness.reference.windows.fltmgr.filters import Callbacks, Filter, Instance
+from harness.reference.windows.fltmgr.frames import Frame, Frames
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.fltmgr.passage import PassageEngine
 from harness.reference.windows.io.guarded_heap import FILTER_OBJECTS, GuardedHeap
-from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.request import Request
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.contexts import Context
@@ -41,6 +42,8 @@ class FilterManager:
         self.next_message = 0
         self.irp_names: dict[int, int] = {}
         self.engine = PassageEngine(self)
+        self.frames = Frames(self, self.engine)
+        kernel.io.on_file_object_gone.append(self.file_object_gone)
 
     # -- finding
 
@@ -89,11 +92,15 @@ class FilterManager:
 
     # -- operations
 
-    def pass_through(self, volume: "Volume", request: Request, *, below: Instance | None = None) -> Code:
-        """Show a request to the filters of a volume that registered for it, then to the file system."""
-        interested: list[tuple[Instance, Callbacks]] = []
+    def interested(
+        self, volume: "Volume", frame: Frame, request: Request, below: Instance | None
+    ) -> list[tuple[Instance, Callbacks]]:
+        """The instances of a frame on a volume that registered for a request: those below one, if that is given."""
+        found: list[tuple[Instance, Callbacks]] = []
         seen_initiator = below is None
         for instance in volume.instances:
+            if instance.frame is not frame:
+                continue
             if not seen_initiator:
                 seen_initiator = instance is below
                 if not (seen_initiator and self.kernel.mutant("own-io-shown-to-initiator")):
@@ -103,17 +110,10 @@ class FilterManager:
             callbacks = self._callbacks(instance, request)
             skipped = callbacks is not None and callbacks.skips(request)
             if callbacks is not None and (not skipped or self.kernel.mutant("skip-flags-ignored")):
-                interested.append((instance, callbacks))
+                found.append((instance, callbacks))
         if self.kernel.mutant("pre-low-to-high"):
-            interested.reverse()
-        if below is not None:
-            below.busy.enter()
-        yield from self.engine.send(request, interested)
-        if below is not None:
-            if request.finished:
-                self.leave(below)
-            else:
-                request.completions.append(lambda _: self.leave(below))
+            found.reverse()
+        return found
 
     def _callbacks(self, instance: Instance, request: Request) -> Callbacks | None:
         operations = instance.filter.registration.operations

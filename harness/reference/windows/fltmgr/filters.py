@@ -11,6 +11,7 @@ from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.contexts import Context
+    from harness.reference.windows.fltmgr.frames import Frame
     from harness.reference.windows.fltmgr.operation import Operation
     from harness.reference.windows.fltmgr.ports import ServerPort
     from harness.reference.windows.io.request import Request
@@ -107,6 +108,7 @@ class Filter:
     address: int
     driver_object: int
     registration: Registration
+    frame: "Frame"
     started: bool = False
     unloading: bool = False
     instances: "list[Instance]" = field(default_factory=list)
@@ -134,6 +136,7 @@ class Instance:
     altitude: Altitude
     altitude_text: str
     address: int
+    frame: "Frame"
     state: InstanceState = InstanceState.SETUP
     flags: int = 0
     contexts: "dict[tuple[int, int], Context]" = field(default_factory=dict)

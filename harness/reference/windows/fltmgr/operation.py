@@ -15,11 +15,15 @@ from harness.reference.windows.fltmgr.callback_data import (
     RELATED_OBJECTS_SIZE,
     CallbackData,
 )
+from harness.reference.windows.io import stack_parameters
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
     from harness.reference.windows.fltmgr.filters import Callbacks, Instance
+    from harness.reference.windows.fltmgr.frames import FrameDevice
+    from harness.reference.windows.io.native_drivers import Pass
     from harness.reference.windows.io.request import Request
+    from harness.reference.windows.io.stack_parameters import Buffers
 
 _IOPB = 0x60
 _VISITS = 0xB0
@@ -83,11 +87,23 @@ class Operation:
     """
 
     def __init__(
-        self, manager: "FilterManager", request: "Request", instances: "list[tuple[Instance, Callbacks]]"
+        self,
+        manager: "FilterManager",
+        request: "Request",
+        instances: "list[tuple[Instance, Callbacks]]",
+        at: "FrameDevice",
     ) -> None:
         self.manager = manager
         self.request = request
         self.instances = instances
+        self.at = at
+        """The device it has come to."""
+        self.irp = request.irp
+        self.dispatching: object = None
+        """The execution that is in the dispatch routine with it; None once that has returned."""
+        self.marked_pending = False
+        self.arrived_with: tuple[Buffers, int] | None = None
+        """What the IRP came with, of what has been changed in it for the devices below."""
         self.next = 0
         self.nodes: list[Node] = []
         self.visit: Visit | None = None
@@ -99,6 +115,10 @@ class Operation:
         self.running = 0
         """Callbacks that have not returned; the callback data lives as long as one of them or the operation."""
         self.finished = False
+        self.final_status = 0
+        self.own = request.irp != 0 and request in manager.kernel.io.pending
+        """A filter's own I/O: the request is the issuer's."""
+        self.pass_on: Pass | None = None
         self.cancel_routine = 0
         self.queue = 0
         """The callback data queue it is in."""
@@ -211,6 +231,31 @@ class Operation:
         if request.file is None or request.file.address != file:
             # A file object that is being closed has no references left, and is still this request's.
             request.file = self.manager.kernel.io.file_at(file) if file else None
+
+    # -- the IRP
+
+    def set_next_location(self) -> None:
+        """The next stack location of the IRP, and its buffers, as the last filter left the parameters."""
+        irps, request = self.manager.kernel.io.irps, self.request
+        buffers = irps.buffers(self.irp)
+        location, wanted = stack_parameters.unpack(request.major, request.minor, request.parameters, buffers)
+        file = request.file.address if request.file is not None else 0
+        irps.write_location(
+            irps.next(self.irp), request.major, request.minor, request.operation_flags, location, 0, file
+        )
+        flags = irps.flags(self.irp)
+        if wanted != buffers or flags != request.irp_flags:
+            self.arrived_with = (buffers, flags)
+            irps.set_buffers(self.irp, wanted)
+            self._memory.write_u32(self.irp + 0x10, request.irp_flags)
+
+    def restore_irp(self) -> None:
+        """What was changed in the IRP for the devices below is as it came."""
+        if self.arrived_with is not None:
+            buffers, flags = self.arrived_with
+            self.arrived_with = None
+            self.manager.kernel.io.irps.set_buffers(self.irp, buffers)
+            self._memory.write_u32(self.irp + 0x10, flags)
 
     # -- the end
 

@@ -1,5 +1,6 @@
 """FltCreateFile and its kin: files that a minifilter opens below itself."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
@@ -35,7 +36,7 @@ def _create(
 ) -> Code:
     """FltCreateFile and FltCreateFileEx: below an instance, or from the top of the stack (IO-03)."""
     k.flt.filter_at(filter_)
-    below = k.flt.instance_at(instance) if instance else None
+    send = partial(k.flt.frames.send_below, k.flt.instance_at(instance)) if instance else None
     parameters = OpenParameters(
         access=access,
         share=share,
@@ -44,7 +45,7 @@ def _create(
         attributes=file_attributes,
         allocation=k.memory.read_i64(allocation_at) if allocation_at else 0,
     )
-    status, information, file = yield from open_file(k, path_of(k, attributes), parameters, below=below)
+    status, information, file = yield from open_file(k, path_of(k, attributes), parameters, send)
     k.memory.write(iosb, IO_STATUS.pack(status, information))
     if object_out:
         k.memory.write_u64(object_out, 0)

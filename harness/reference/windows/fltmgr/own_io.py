@@ -1,9 +1,10 @@
 """I/O that a filter starts itself: it goes only to the instances below the initiating one (IO-01 to IO-04)."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.nt import IrpMajor, Irql, NtStatus, OperationClass, nt_success
+from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import FLTMGR, U8, U32, export
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import CALLBACK_DATA, IO_STATUS, PARAMETER_BLOCK
@@ -11,6 +12,7 @@ from harness.reference.windows.fltmgr.filters import Instance
 from harness.reference.windows.io.constants import IrpFlags, Minor
 from harness.reference.windows.io.create import OpenParameters, open_file
 from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.io.io_manager import Send
 from harness.reference.windows.io.parameters import DIRECTORY, INFORMATION, SET_INFORMATION, Control, Transfer
 from harness.reference.windows.io.request import Code, Request
 
@@ -36,9 +38,14 @@ def _parties(k: "Kernel", instance: int, file_object: int) -> tuple[Instance, Fi
     return (k.flt.instance_at(instance), file) if file is not None else None
 
 
+def _below(k: "Kernel", found: Instance) -> Send:
+    """Sends to what is below an instance."""
+    return partial(k.flt.frames.send_below, found)
+
+
 def _buffered(k: "Kernel", found: Instance, file: FileObject, request: Request) -> Code:
     request.system_buffer = True
-    yield from k.io.issue(request, below=found)
+    yield from k.io.issue(request, _below(k, found))
     return request
 
 
@@ -72,20 +79,22 @@ def _transfer(
     if flags & _SYNCHRONOUS_PAGING:
         irp_flags |= IrpFlags.SYNCHRONOUS_PAGING_IO
     request = _own_request(k, major, file, Transfer(length, 0, offset, buffer, 0).pack(), irp_flags=irp_flags)
+    position = file.view.current_byte_offset
 
-    def finished(done: Request) -> None:
-        if file.synchronous and not flags & _KEEP_OFFSET and nt_success(done.status):
-            file.view.current_byte_offset = done.extra.get("offset", offset) + done.information
+    def restore(done: Request) -> None:
+        del done
+        file.view.current_byte_offset = position
 
-    request.completions.append(finished)
+    if flags & _KEEP_OFFSET:
+        request.completions.append(restore)
     if not callback:
-        status: int = yield from k.io.issue(request, below=found)
+        status: int = yield from k.io.issue(request, _below(k, found))
         if count_out:
             k.memory.write_u32(count_out, request.information)
         return status
     request.synchronous = False
     request.completions.append(lambda done: _call_back_later(k, done, callback, context))
-    yield from k.io.send(request, below=found)
+    yield from _below(k, found)(request)
     return int(NtStatus.PENDING)
 
 
@@ -161,7 +170,9 @@ def flt_flush_buffers(k: "Kernel", instance: int, file_object: int) -> Code:
         return int(NtStatus.INVALID_PARAMETER)
     found, file = parties
     return (
-        yield from k.io.issue(_own_request(k, IrpMajor.FLUSH_BUFFERS, file, b"", irp_flags=_SYNCHRONOUS), below=found)
+        yield from k.io.issue(
+            _own_request(k, IrpMajor.FLUSH_BUFFERS, file, b"", irp_flags=_SYNCHRONOUS), _below(k, found)
+        )
     )
 
 
@@ -203,7 +214,7 @@ def flt_query_volume_information(k: "Kernel", instance: int, iosb: int, out: int
     """FltQueryVolumeInformation: by a handle to the volume, opened below the caller."""
     found = k.flt.instance_at(instance)
     options = OpenParameters(access=0x0010_0080, options=0x20)
-    status, _, file = yield from open_file(k, found.volume.device_name, options, below=found)
+    status, _, file = yield from open_file(k, found.volume.device_name, options, _below(k, found))
     if file is None:
         return status
     packed = INFORMATION.pack(length, kind, out)
@@ -254,7 +265,7 @@ def flt_query_directory_file(
         irp_flags=_SYNCHRONOUS,
     )
     request.operation_flags = (1 if restart else 0) | (2 if single else 0)
-    yield from k.io.issue(request, below=parties[0])
+    yield from k.io.issue(request, _below(k, parties[0]))
     if returned:
         k.memory.write_u32(returned, request.information)
     return request.status
@@ -284,7 +295,7 @@ def _control(
     packed = Control(target_length, source_length, code, first, 0 if buffered else target, 0).pack()
     request = _own_request(k, major, parties[1], packed, irp_flags=_SYNCHRONOUS)
     request.system_buffer = buffered
-    yield from k.io.issue(request, below=parties[0])
+    yield from k.io.issue(request, _below(k, parties[0]))
     if buffered:
         if target and request.status >> 30 != 3:
             k.memory.write(target, k.memory.read(system_buffer, min(request.information, target_length)))

@@ -8,16 +8,20 @@ every create) waits inside `_keep_thread` until completion has come up to it.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from harness.nt import BugCheck, CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationClass, PostopStatus, PreopStatus
+from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationClass, PostopStatus, PreopStatus
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, Wait, Yield
 from harness.reference.windows.fltmgr import checks
 from harness.reference.windows.fltmgr.operation import Node, Operation, Visit, VisitState
+from harness.reference.windows.io.fast_io import fast_io
+from harness.reference.windows.io.fs_filter_callbacks import fs_filter
+from harness.reference.windows.io.native_drivers import Pass
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
     from harness.reference.windows.fltmgr.filters import Callbacks, Instance
+    from harness.reference.windows.fltmgr.frames import FrameDevice
     from harness.reference.windows.kernel import Kernel
 
 _SYNTHETIC = PreopStatus.SUCCESS_WITH_CALLBACK
@@ -30,26 +34,33 @@ class PassageEngine:
     def __init__(self, manager: "FilterManager") -> None:
         self.manager = manager
         self.kernel: Kernel = manager.kernel
+        self._completed = self.kernel.io.dispatcher.add_native("FltMgr completion", self._irp_completed, 3)
         self._posting: list[object] = []
         """The executions that are in a post-operation callback."""
 
     # -- down
 
-    def send(self, request: Request, instances: "list[tuple[Instance, Callbacks]]") -> Code:
-        """Send a request to `instances`, high to low, and on to the file system.
+    def send(
+        self,
+        request: Request,
+        instances: "list[tuple[Instance, Callbacks]]",
+        at: "FrameDevice",
+        fs_filter: Pass | None = None,
+    ) -> Code:
+        """Send a request that has come to a frame's device to `instances`, high to low, and on to what is below.
 
-        Returns when this thread is done with it: `request.finished` tells whether the operation is.
+        What a dispatch routine returns: the status, or STATUS_PENDING if the IRP is completed elsewhere or later. Of
+        what is no IRP the request has the status then. `fs_filter` passes an FSFilter operation on.
         """
-        if not instances:
-            yield from self.kernel.io.call_file_system(request, self._finish_unfiltered)
-            return
-        operation = Operation(self.manager, request, instances)
+        operation = Operation(self.manager, request, instances, at)
+        operation.pass_on = fs_filter
+        operation.dispatching = self.kernel.engine.current_execution
         self.manager.operations[operation.data] = operation
         yield from self._descend(operation)
-
-    def _finish_unfiltered(self, request: Request, status: int, information: int) -> Code:
-        self.kernel.io.finish(request, status, information)
-        yield from ()
+        operation.dispatching = None
+        if operation.marked_pending or not operation.finished:
+            return int(NtStatus.PENDING)
+        return operation.final_status
 
     def _descend(self, operation: Operation) -> Code:
         """Go on with the next filter below, until one keeps the operation or the file system has it."""
@@ -192,18 +203,38 @@ class PassageEngine:
         return STOPPED
 
     def _to_file_system(self, operation: Operation) -> Code:
+        """All filters of the frame have let it pass: on to the device below."""
         operation.take_back_parameters()
         operation.below = True
         self._trace(operation, "file system", None)
-        request = operation.request
+        request, io = operation.request, self.kernel.io
+        if request.kind is OperationClass.IRP:
+            operation.set_next_location()
+            io.irps.set_completion_routine(operation.irp, self._completed, operation.data)
+            yield from io.dispatcher.call_driver(operation.at.below, operation.irp)
+            return
+        if operation.pass_on is not None:
+            yield from operation.pass_on()
+        elif request.kind is OperationClass.FAST_IO:
+            if not (yield from fast_io(self.kernel, operation.at.below, request)):
+                request.status, request.information = int(NtStatus.FLT_DISALLOW_FAST_IO), 0
+        else:
+            yield from fs_filter(self.kernel, operation.at.below, request)
+        yield from self._back(operation, request.status, request.information)
 
-        def completed(request: Request, status: int, information: int) -> Code:
-            operation.below = False
-            operation.set_io_status(status, information)
-            self._trace(operation, f"completed 0x{status:08X}", None)
-            yield from self.ascend(operation)
+    def _irp_completed(self, device: int, irp: int, data: int) -> Code:
+        """The completion routine of every IRP that goes below: the way up begins here, in whatever thread this is."""
+        del device
+        operation = self.manager.operations[data]
+        operation.restore_irp()
+        yield from self._back(operation, *self.kernel.io.irps.io_status(irp))
+        return int(NtStatus.MORE_PROCESSING_REQUIRED)
 
-        yield from self.kernel.io.call_file_system(request, completed)
+    def _back(self, operation: Operation, status: int, information: int) -> Code:
+        operation.below = False
+        operation.set_io_status(status, information)
+        self._trace(operation, f"completed 0x{status:08X}", None)
+        yield from self.ascend(operation)
 
     def _settle_parameters(self, operation: Operation, visit: Visit, status: PreopStatus) -> None:
         """Keep what the filter changed and marked; take back what it did not mark (PARM-03)."""
@@ -284,7 +315,7 @@ class PassageEngine:
             nodes.pop()
             if not (yield from self._post(operation, node)):
                 return
-        self._finish(operation)
+        yield from self._finish(operation)
 
     def _post(self, operation: Operation, node: Node) -> Code:
         """Make one post-operation callback; whether completion goes on from here."""
@@ -348,15 +379,25 @@ class PassageEngine:
         operation.running -= 1
         operation.release()
 
-    def _finish(self, operation: Operation) -> None:
-        """All posts are done: the I/O manager gets the operation back."""
-        request = operation.request
+    def _finish(self, operation: Operation) -> Code:
+        """All posts are done: who is above the frame gets the operation back."""
+        request, io = operation.request, self.kernel.io
         status, information = operation.status, operation.information
         if operation.unset_status and status == operation.unset_status:
             information = 0 if information == operation._unset_information else information  # noqa: SLF001
         operation.finished = True
+        operation.final_status = status
         operation.release()
-        self.kernel.io.finish(request, status, information)
+        if request.kind is not OperationClass.IRP:
+            request.status, request.information = status, information
+            return
+        if operation.dispatching is not self.kernel.engine.current_execution:
+            operation.marked_pending = True
+            io.irps.mark_pending(operation.irp)
+        if not operation.own:
+            for completion in request.completions:
+                completion(request)
+        yield from io.complete(operation.irp, status, information)
 
     def enter_post(self) -> None:
         """The current thread (or DPC) enters a post-operation callback."""
@@ -416,11 +457,3 @@ class PassageEngine:
     def _trace(self, operation: Operation, what: str, instance: "Instance | None") -> None:
         where = f"{instance.filter.name}@{instance.altitude_text}: " if instance is not None else ""
         self.kernel.trace.add(f"{operation.data:#x} {operation.describe()} {where}{what}")
-
-
-def disallowed(request: Request) -> bool:
-    """Whether a fast I/O or FSFilter request came back refused, so that it must be asked in another way (OQ-24)."""
-    return request.kind is not OperationClass.IRP and request.status == NtStatus.FLT_DISALLOW_FAST_IO
-
-
-__all__ = ["BugCheck", "PassageEngine", "disallowed"]

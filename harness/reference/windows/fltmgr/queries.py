@@ -130,7 +130,7 @@ def flt_is_volume_writable(k: "Kernel", flt_object: int, out: int) -> int:
 def flt_get_disk_device_object(k: "Kernel", volume: int, out: int) -> int:
     """FltGetDiskDeviceObject: with a reference for the caller."""
     found = k.flt.volume_at(volume)
-    k.objects.reference(found.disk_object)
+    k.objects.reference(found.disk.object)
     k.memory.write_u64(out, found.disk_device)
     return NtStatus.SUCCESS
 
@@ -139,8 +139,9 @@ def flt_get_disk_device_object(k: "Kernel", volume: int, out: int) -> int:
 def flt_get_device_object(k: "Kernel", volume: int, out: int) -> int:
     """FltGetDeviceObject: with a reference for the caller."""
     found = k.flt.volume_at(volume)
-    k.objects.reference(found.device_object)
-    k.memory.write_u64(out, found.device)
+    device = k.io.devices.by_address[k.flt.frames.frames[0].devices[found].address]
+    k.objects.reference(device.object)
+    k.memory.write_u64(out, device.address)
     return NtStatus.SUCCESS
 
 

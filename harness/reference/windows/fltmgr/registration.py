@@ -24,16 +24,16 @@ _NO_CALLBACKS_AT_ALL = frozenset({IrpMajor.POWER, IrpMajor.DEVICE_CHANGE})
 
 
 @export(FLTMGR, "FltRegisterFilter", max_irql=Irql.APC)
-def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out: int) -> int:
+def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out: int) -> Code:
     """FltRegisterFilter."""
     view = RegistrationView(k.memory, registration)
     owner = k.drivers.by_object(driver)
     name = owner.name if owner is not None else k.blame.current().driver or "unknown"
     if view.version not in FLT_REGISTRATION_VERSIONS:
         k.verifier.report("REG-14", name, f"registered with version {view.version:#06x}")
-        return NtStatus.INVALID_PARAMETER
+        return int(NtStatus.INVALID_PARAMETER)
     if k.flt.filter_named(name) is not None:
-        return NtStatus.FLT_REGISTRATION_BUSY
+        return int(NtStatus.FLT_REGISTRATION_BUSY)
     found = Filter(
         name,
         k.flt.heap.allocate(0x40),
@@ -48,11 +48,12 @@ def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out:
             teardown_start=view.teardown_start,
             teardown_complete=view.teardown_complete,
         ),
+        (yield from k.flt.frames.frame_for(attachment.default_altitude(k, name))),
     )
     k.flt.filters[found.address] = found
     k.memory.write_u64(filter_out, found.address)
     k.trace.add(f"FltRegisterFilter {name}")
-    return NtStatus.SUCCESS
+    return int(NtStatus.SUCCESS)
 
 
 def _read_operations(k: "Kernel", name: str, address: int) -> dict[int, Callbacks]:

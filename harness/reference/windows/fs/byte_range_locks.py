@@ -106,7 +106,7 @@ def control(driver: "FileSystemDriver", request: Request) -> Code:
     if request.cancelled:  # while a filter had it
         return int(NtStatus.CANCELLED), 0
     table.waiting.append((request, wanted))
-    request.cancel_routine = lambda request: _cancel(driver, table, request)
+    request.set_cancel_routine(lambda request: _cancel(driver, table, request))
     yield from ()
     return None
 

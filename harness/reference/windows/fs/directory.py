@@ -122,7 +122,7 @@ def _notify(driver: "FileSystemDriver", request: Request) -> Code:
     if request.cancelled:  # while a filter had it
         return int(NtStatus.CANCELLED), 0
     driver.watches.append(request)
-    request.cancel_routine = lambda request: _cancel(driver, request)
+    request.set_cancel_routine(lambda request: _cancel(driver, request))
     yield from ()
     return None
 

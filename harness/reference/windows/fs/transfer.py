@@ -45,6 +45,7 @@ def read(driver: "FileSystemDriver", request: Request) -> Code:
         data = yield from cache.read(transfer.offset, length)
     # Paging reads fill whole pages: what lies behind the end of the file is zero.
     yield from driver.kernel.io.views.write(transfer.buffer, data.ljust(transfer.length, b"\0") if paging else data)
+    _move_position(file, transfer.offset, len(data), paging=paging)
     return int(NtStatus.SUCCESS), len(data)
 
 
@@ -57,7 +58,6 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
     transfer = Transfer.unpack(request.parameters)
     paging = bool(request.irp_flags & IrpFlags.PAGING_IO) and request.kind is OperationClass.IRP
     offset = driver.files.size(node) if transfer.offset == WRITE_TO_END_OF_FILE else transfer.offset
-    request.extra["offset"] = offset
     if not transfer.length:
         return int(NtStatus.SUCCESS), 0
     data = yield from driver.kernel.io.views.read(transfer.buffer, transfer.length)
@@ -80,6 +80,7 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
         if file.flags & FileObjectFlags.WRITE_THROUGH:
             yield from cache.flush(offset, len(data))
     file.add_flags(int(FileObjectFlags.FILE_MODIFIED))
+    _move_position(file, offset, len(data), paging=False)
     return int(NtStatus.SUCCESS), len(data)
 
 
@@ -108,6 +109,12 @@ def _file(request: Request) -> "FileObject":
     if request.file is None:
         raise VolumeError(NtStatus.INVALID_PARAMETER)
     return request.file
+
+
+def _move_position(file: "FileObject", offset: int, length: int, *, paging: bool) -> None:
+    """After a transfer on a synchronous file object its position is behind it."""
+    if file.synchronous and not paging:
+        file.view.current_byte_offset = offset + length
 
 
 def _check_aligned(transfer: Transfer) -> None:

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import U32
-from harness.reference.windows.fltmgr.passage import disallowed
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.parameters import (
@@ -66,7 +65,7 @@ def device_io_control_file(
         OperationClass.FAST_IO, IrpMajor.DEVICE_CONTROL, file, k.current, parameters=control.pack(), mode=mode
     )
     yield from k.io.issue(fast)
-    if not disallowed(fast):
+    if not fast.disallowed:
         caller.report(fast.status, fast.information)
         return fast.status
     return (yield from _control(caller, file, IrpMajor.DEVICE_CONTROL, control))
@@ -119,9 +118,7 @@ def _nothing() -> Code:
 def cancel_io_file_ex(k: "Kernel", mode: int, handle: int, target: int, iosb: int) -> Code:
     """NtCancelIoFileEx: one request, known by its status block, or all of the file object."""
     file = file_of(k, handle)
-    return (
-        yield from _cancel(k, mode, iosb, [r for r in _pending(k, file) if not target or r.extra["iosb"] == target])
-    )
+    return (yield from _cancel(k, mode, iosb, [r for r in _pending(k, file) if not target or r.iosb == target]))
 
 
 @service("CancelIoFile")
@@ -132,7 +129,7 @@ def cancel_io_file(k: "Kernel", mode: int, handle: int, iosb: int) -> Code:
 
 
 def _pending(k: "Kernel", file: FileObject) -> list[Request]:
-    return [request for request in k.io.pending if request.extra.get("owner") is file and "iosb" in request.extra]
+    return [request for request in k.io.pending if request.owner is file]
 
 
 def _cancel(k: "Kernel", mode: int, iosb: int, requests: list[Request]) -> Code:

@@ -8,11 +8,11 @@ from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
 from harness.reference.windows.fs.lifetime import map_access
 from harness.reference.windows.io.constants import CreateOption, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.io.io_manager import Send
 from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
-    from harness.reference.windows.fltmgr.filters import Instance
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
 
@@ -68,30 +68,34 @@ class OpenParameters:
         return int(NtStatus.INVALID_PARAMETER) if wrong else 0
 
 
-def open_file(k: "Kernel", path: str, parameters: OpenParameters, *, below: "Instance | None" = None) -> Code:
+def open_file(k: "Kernel", path: str, parameters: OpenParameters, send: Send | None = None) -> Code:
     r"""Open \??\V:\a.txt; (NTSTATUS, Information, file object or None)."""
     found = k.io.volume_of(path)
     if found is None:
         return int(NtStatus.OBJECT_PATH_NOT_FOUND), 0, None
-    return (yield from open_on_volume(k, *found, parameters, below=below))
+    return (yield from open_on_volume(k, *found, parameters, send))
 
 
 def open_on_volume(
-    k: "Kernel", volume: "Volume", name: str, parameters: OpenParameters, *, below: "Instance | None" = None
+    k: "Kernel", volume: "Volume", name: str, parameters: OpenParameters, send: Send | None = None
 ) -> Code:
-    """Open a name on a volume; (NTSTATUS, Information, file object or None). The caller owns a reference."""
+    """Open a name on a volume; (NTSTATUS, Information, file object or None). The caller owns a reference.
+
+    A minifilter's own create goes where it `send`s it, and is marked as generated.
+    """
     if parameters.refusal:
         return parameters.refusal, 0, None
     file = k.io.make_file_object(volume, name, parameters.file_flags)
     request, blocks = _create_request(k, file, parameters)
-    request.generated = below is not None
-    status: int = yield from k.io.issue(request, below=below)
+    request.generated = send is not None
+    status: int = yield from k.io.issue(request, send)
     for block in blocks:
         k.io.heap.free(block)
     if not nt_success(status) or file.flags & FileObjectFlags.FILE_OPEN_CANCELLED:
         _abandon(k, file)
         return status, request.information, None
     file.add_flags(int(FileObjectFlags.FILE_OPEN))
+    file.is_open = True
     return status, request.information, file
 
 
@@ -126,11 +130,8 @@ def _abandon(k: "Kernel", file: FileObject) -> None:
     """A create has failed: the file object goes without cleanup or close.
 
     If the file system had opened the file and a filter failed the create without FltCancelFileOpen, the file system is
-    never told; only its bookkeeping is put right here, so that the file can be opened again.
+    never told, and the file stays open there.
     """
-    if file.opened is not None:
-        file.volume.file_system.close(file.opened)
-        file.opened = None
     k.objects.dereference(file.object)
 
 

@@ -5,35 +5,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.nt import NtStatus, nt_success
-from harness.reference.machine.loader.exports import NTOSKRNL, export
 from harness.reference.machine.loader.images import Image
 from harness.reference.machine.loader.loader import LoadError
-from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.requests import Call, KernelCode, Request
+from harness.reference.windows.structures.device_objects import (
+    IO_TYPE_DRIVER,
+    MAJOR_FUNCTIONS,
+    DriverExtension,
+    DriverObject,
+)
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
-
-_MAJOR_FUNCTIONS = 28
-_IO_TYPE_DRIVER = 4
-
-
-class DriverObject(Structure):
-    """DRIVER_OBJECT."""
-
-    SIZE = 0x150
-    type = Field(0x00, "H")
-    size = Field(0x02, "H")
-    device_object = Field(0x08)
-    flags = Field(0x10, "I")
-    driver_start = Field(0x18)
-    driver_size = Field(0x20, "I")
-    driver_section = Field(0x28)
-    driver_extension = Field(0x30)
-    driver_init = Field(0x58)
-    driver_unload = Field(0x68)
-    NAME = 0x38
-    MAJOR_FUNCTION = 0x70
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +41,8 @@ class DriverTable:
         self._kernel = kernel
         self.loaded: dict[str, Driver] = {}
         """By lower-case name."""
+        self.invalid_device_request = 0
+        """What fills MajorFunction of a new DRIVER_OBJECT: the I/O manager's routine, if there is one."""
         self.on_remove: list[Callable[[Driver], None]] = []
         """Called before a driver's image goes: who tracks more than pool and handles reports its leaks."""
 
@@ -106,16 +91,16 @@ class DriverTable:
             memory.write_unicode_string(at, buffer, len(data), len(data) + 2)
             buffers.append(buffer)
 
-        item.type = _IO_TYPE_DRIVER
+        item.type = IO_TYPE_DRIVER
         item.size = DriverObject.SIZE
         item.driver_start = image.base
         item.driver_size = image.size
         item.driver_init = image.entry_point
-        item.driver_extension = kernel.heap.allocate(0x50)
+        item.driver_extension = kernel.heap.allocate(DriverExtension.SIZE)
         buffers.append(item.driver_extension)
         string(item.address + DriverObject.NAME, f"\\FileSystem\\{service}")
-        invalid = kernel.exports.address_of(NTOSKRNL, "IopInvalidDeviceRequest")
-        for major in range(_MAJOR_FUNCTIONS):
+        invalid = self.invalid_device_request
+        for major in range(MAJOR_FUNCTIONS):
             memory.write_u64(item.address + DriverObject.MAJOR_FUNCTION + 8 * major, invalid)
         path = kernel.heap.allocate(16)
         string(path, key)
@@ -155,10 +140,3 @@ class DriverTable:
             kernel.heap.free(buffer)
         kernel.heap.free(driver.object.address)
         kernel.trace.add(f"unload {driver.name}")
-
-
-@export(NTOSKRNL, "IopInvalidDeviceRequest")
-def iop_invalid_device_request(k: "Kernel", device: int, irp: int) -> int:
-    """What fills MajorFunction of a new DRIVER_OBJECT. Not exported by Windows; drivers only see its address."""
-    del k, device, irp
-    return int(NtStatus.INVALID_DEVICE_REQUEST)

@@ -2,50 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.windows.io.constants import FileObjectFlags
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.structures.file_objects import IO_TYPE_FILE, FileObjectView
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import OpenFile
     from harness.reference.windows.io.guarded_heap import GuardedHeap
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
-
-FILE_OBJECT_TYPE = 5
-
-
-class FileObjectView(Structure):
-    """FILE_OBJECT."""
-
-    SIZE = 0xD8
-    type = Field(0x00, "H")
-    size = Field(0x02, "H")
-    device_object = Field(0x08)
-    vpb = Field(0x10)
-    fs_context = Field(0x18)
-    fs_context2 = Field(0x20)
-    section_object_pointer = Field(0x28)
-    private_cache_map = Field(0x30)
-    final_status = Field(0x38, "I")
-    related_file_object = Field(0x40)
-    lock_operation = Field(0x48, "B")
-    delete_pending = Field(0x49, "B")
-    read_access = Field(0x4A, "B")
-    write_access = Field(0x4B, "B")
-    delete_access = Field(0x4C, "B")
-    shared_read = Field(0x4D, "B")
-    shared_write = Field(0x4E, "B")
-    shared_delete = Field(0x4F, "B")
-    flags = Field(0x50, "I")
-    file_name = Field(0x58)
-    current_byte_offset = Field(0x68, "q")
-    lock = Field(0x80)
-    event = Field(0x98)
-    irp_list_flink = Field(0xC0)
-    irp_list_blink = Field(0xC8)
 
 
 class FileObject:
@@ -61,7 +28,7 @@ class FileObject:
         self.address = heap.allocate(FileObjectView.SIZE)
         self.view: FileObjectView = FileObjectView(kernel.memory, self.address)
         view = self.view
-        view.type = FILE_OBJECT_TYPE
+        view.type = IO_TYPE_FILE
         view.size = FileObjectView.SIZE
         view.device_object = volume.disk_device
         view.vpb = volume.vpb
@@ -69,10 +36,13 @@ class FileObject:
         self._store_name()
         self._initialize_event(view.address_of(FileObjectView.lock), synchronization=True, state=True)
         self._initialize_event(view.address_of(FileObjectView.event), synchronization=False, state=False)
-        view.irp_list_flink = view.irp_list_blink = view.address_of(FileObjectView.irp_list_flink)
+        irp_list = view.address_of(FileObjectView.irp_list)
+        kernel.memory.write(irp_list, irp_list.to_bytes(8, "little") * 2)
         self.opened: OpenFile | None = None
         """The file system's part; None before a successful create and after close."""
         self.access: int = 0
+        self.is_open = False
+        """A create has succeeded with it, as the I/O manager sees it: its end is told by cleanup and close."""
         self.cleaned_up = False
         self.closed = False
         self.caches = False

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
 from harness.reference.machine.loader.exports import U8, U32
-from harness.reference.windows.fltmgr.passage import disallowed
 from harness.reference.windows.fs.lifetime import map_access
 from harness.reference.windows.io.constants import FileInformationClass, IrpFlags, Minor, StackFlags
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
@@ -179,7 +178,7 @@ def _ask_without_opening(k: "Kernel", mode: int, volume: "Volume", name: str, wa
     k.io.heap.free(buffer)
     k.io.heap.free(size_at)
     k.objects.dereference(file.object)
-    return None if disallowed(request) else (request.status, data)
+    return None if request.disallowed else (request.status, data)
 
 
 # -- information
@@ -210,7 +209,7 @@ def _query(k: "Kernel", mode: int, file: FileObject, kind: int, length: int) -> 
             OperationClass.FAST_IO, IrpMajor.QUERY_INFORMATION, file, k.current, parameters=parameters, mode=mode
         )
         yield from k.io.issue(request)
-    if request is None or disallowed(request):
+    if request is None or request.disallowed:
         request = Request(
             OperationClass.IRP,
             IrpMajor.QUERY_INFORMATION,

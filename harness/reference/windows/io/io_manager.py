@@ -1,31 +1,42 @@
-"""The I/O manager: volumes, file objects, and the way of a request to the file system and back.
+"""The I/O manager: devices and IRPs, volumes, file objects, and sending a request to the top of a device stack.
 
-What drivers and programs ask for is in open.py, transfer.py and the other modules of this room; they make requests
-and `issue` them here.
+What drivers and programs ask for is in create.py, transfer_services.py and the other modules of this room; they make
+requests and `issue` them here.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from harness.nt import IrpMajor, Irql, OperationClass
+from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
+from harness.reference.machine.scheduler.dispatcher import GuestEvent
 from harness.reference.machine.scheduler.requests import Wait
-from harness.reference.windows.fs.driver import FileSystemDriver
 from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
+from harness.reference.windows.io.devices import DeviceTable
+from harness.reference.windows.io.disk import DiskDriver
+from harness.reference.windows.io.dispatching import Dispatcher
+from harness.reference.windows.io.fast_io import fast_io
 from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.io.file_systems import FileSystems
+from harness.reference.windows.io.fs_filter_callbacks import fs_filter
 from harness.reference.windows.io.guarded_heap import IO_OBJECTS, GuardedHeap
-from harness.reference.windows.io.placement import Placement
+from harness.reference.windows.io.irps import Irps
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.volumes import Volume
+from harness.reference.windows.ntos.ke.offsets import KTHREAD
+from harness.reference.windows.ntos.mm.mdl import release_mdl
 from harness.reference.windows.ntos.mm.sections import Views
 from harness.reference.windows.ntos.ob.objects import Handle, Object
 
 if TYPE_CHECKING:
-    from harness.reference.windows.fltmgr.filters import Instance
     from harness.reference.windows.fs.filesystem import FileSystem
+    from harness.reference.windows.io.native_drivers import NativeDriver
     from harness.reference.windows.kernel import Kernel
 
 PORT_TYPE = "FilterConnectionPort"
 """Object type of a user's handle to a communication port."""
+
+Send = Callable[[Request], Code]
+"""Sends a request somewhere: to the top of the stack, or below a minifilter."""
 
 
 class Stream(Protocol):
@@ -38,23 +49,31 @@ class Stream(Protocol):
         """NtWriteFile."""
 
 
-Completed = Callable[[Request, int, int], Code]
-"""Goes on with a request that the file system has completed with a status and an Information."""
-
-
 class IoManager:
-    """Volumes and requests of one kernel."""
+    """Devices, volumes and requests of one kernel."""
 
     def __init__(self, kernel: "Kernel") -> None:
         self.kernel = kernel
         self.heap = GuardedHeap(kernel.memory, IO_OBJECTS)
+        self.native_drivers: dict[int, NativeDriver] = {}
+        """Drivers of the kernel's own, by the address of their DRIVER_OBJECT."""
+        self.devices = DeviceTable(kernel)
+        self.irps = Irps(kernel)
+        self.dispatcher = Dispatcher(kernel, self.irps, self.finish)
+        self.file_systems = FileSystems(kernel)
+        kernel.io = self  # the drivers below are made with it
+        kernel.drivers.invalid_device_request = self.dispatcher.add_native(
+            "IopInvalidDeviceRequest", self.invalid_device_request, 2
+        )
+        self.disk = DiskDriver(kernel)
         self.volumes: list[Volume] = []
-        self.placement = Placement(kernel)
         self.views = Views(kernel)
         self.streams: dict[int, Stream] = {}
         """Standard handles of programs, by handle."""
         self.pending: dict[Request, None] = {}
         """Sent and not finished, in the order of sending."""
+        self.on_file_object_gone: list[Callable[[FileObject], None]] = []
+        """Called when a file object has been closed."""
         for kind in ("IoFileObjectType", PORT_TYPE):
             kernel.close_hooks[kind] = self._close_handle
         kernel.object_names["IoFileObjectType"] = self._name_of
@@ -73,9 +92,8 @@ class IoManager:
     # -- volumes
 
     def add_volume(self, dos_name: str, file_system: "FileSystem") -> Volume:
-        """Mount a volume."""
-        volume = Volume(self.kernel, self.heap, len(self.volumes) + 1, dos_name, file_system)
-        volume.driver = FileSystemDriver(self.kernel, volume)
+        """A disk with a volume over a directory of the host; it is mounted at its first use."""
+        volume = Volume(self.kernel, len(self.volumes) + 1, dos_name, file_system)
         self.volumes.append(volume)
         return volume
 
@@ -98,6 +116,11 @@ class IoManager:
         found = self.volume_of(name)
         return found[0] if found is not None else None
 
+    def volume_of_device(self, device: int) -> Volume | None:
+        """The volume whose disk or file-system device, or one attached to it, is at an address."""
+        below = list(self.devices.downwards(device))[-1] if device in self.devices.by_address else 0
+        return next((volume for volume in self.volumes if below and below in (volume.disk_device, volume.device)), None)
+
     # -- file objects
 
     def make_file_object(self, volume: Volume, name: str, flags: int) -> FileObject:
@@ -111,22 +134,26 @@ class IoManager:
         item = self.kernel.objects.at(address)
         return item.body if item is not None and isinstance(item.body, FileObject) else None
 
+    def file_of_irp(self, irp: int) -> FileObject | None:
+        """The file object of an IRP's current stack location."""
+        return self.file_at(self.kernel.memory.read_u64(self.irps.current(irp) + 0x30))
+
     def close(self, file: FileObject) -> Code:
         """The last reference to a file object is gone: IRP_MJ_CLOSE, if it was ever opened, and no file object."""
         file.volume.files.discard(file)
-        if file.opened is None:
-            file.free_memory()
-            return
-        request = Request(
-            OperationClass.IRP,
-            IrpMajor.CLOSE,
-            file,
-            self.kernel.current,
-            irp_flags=int(IrpFlags.CLOSE_OPERATION | IrpFlags.SYNCHRONOUS_API),
-        )
-        yield from self.issue(request)
+        if file.is_open:
+            request = Request(
+                OperationClass.IRP,
+                IrpMajor.CLOSE,
+                file,
+                self.kernel.current,
+                irp_flags=int(IrpFlags.CLOSE_OPERATION | IrpFlags.SYNCHRONOUS_API),
+            )
+            yield from self.issue(request)
         file.closed = True
-        self.kernel.flt.file_object_gone(file)
+        for function in self.on_file_object_gone:
+            function(file)
+        self.kernel.objects.forget(file.object)
         file.free_memory()
 
     def cleanup(self, file: FileObject) -> Code:
@@ -144,63 +171,96 @@ class IoManager:
 
     # -- requests
 
-    def send(self, request: Request, *, below: "Instance | None" = None) -> Code:
-        """Send a request through the minifilters (those below an instance, if given) to the file system.
+    def device_of(self, file: FileObject) -> int:
+        """IoGetRelatedDeviceObject: the top of the stack that a file object's requests go to."""
+        memory = self.kernel.memory
+        vpb, device = memory.read_u64(file.address + 0x10), memory.read_u64(file.address + 0x08)
+        mounted = memory.read_u64(vpb + 0x08) if vpb else 0
+        return self.devices.top(mounted or device)
+
+    def send(self, request: Request) -> Code:
+        """Send a request to the top of its file object's stack.
 
         When this returns the request may be pending: see `request.finished`.
         """
         assert request.file is not None
-        self.pending[request] = None
-        yield from self.kernel.flt.pass_through(request.file.volume, request, below=below)
+        yield from self.send_to(self.device_of(request.file), request)
 
-    def issue(self, request: Request, *, below: "Instance | None" = None) -> Code:
+    def send_to(self, device: int, request: Request) -> Code:
+        """Send a request to a device: an IRP, a call of its fast I/O table, or of its FSFilter callbacks."""
+        if request.kind is OperationClass.IRP:
+            self.pending[request] = None
+            irp = self.irps.build(request, self.kernel.memory.read_u8(device + 0x4C), device)
+            yield from self.dispatcher.call_driver(device, irp)
+        elif request.kind is OperationClass.FAST_IO:
+            done = yield from fast_io(self.kernel, device, request)
+            self.finish(request, request.status if done else NtStatus.FLT_DISALLOW_FAST_IO, request.information)
+        else:
+            yield from fs_filter(self.kernel, device, request)
+            self.finish(request, request.status, request.information)
+
+    def issue(self, request: Request, send: Send | None = None) -> Code:
         """Send a request and wait for it; its status."""
-        yield from self.send(request, below=below)
+        yield from (send or self.send)(request)
         if not request.finished:
             yield Wait([request.done], reason=f"{request.describe()} to be finished")
         return request.status
 
-    def call_file_system(self, request: Request, completed: Completed) -> Code:
-        """Hand a request to the file system, which completes it here, elsewhere or later."""
-        file = request.file
-        assert file is not None
-        request.extra["completed"] = completed
-        outcome = yield from file.volume.driver.dispatch(request)
-        if outcome is None:
-            return
-        status, information = outcome
-        yield from self.placement.complete(request, completed, int(status), information)
+    def finish(self, request: Request, status: int, information: int) -> None:
+        """The request has come back from the top of the stack."""
+        self.pending.pop(request, None)
+        done = request.finish(status, information)
+        if done is not None:
+            self.kernel.signal(done)
+
+    def complete(self, irp: int, status: int, information: int) -> Code:
+        """Complete an IRP that a driver of ours has, here."""
+        self.irps.set_io_status(irp, status, information)
+        yield from self.dispatcher.complete(irp)
 
     def complete_later(self, request: Request, status: int, information: int) -> None:
         """The file system completes a request that it had kept: in a system thread."""
-        if request.extra.get("completing"):
-            return
-        request.extra["completing"] = True
-        request.cancel_routine = None
-        completed: Completed = request.extra["completed"]
-        self.kernel.queue_worker(completed(request, int(status), information))
-
-    def finish(self, request: Request, status: int, information: int) -> None:
-        """The request has come back from the top of the stack."""
-        request.status = status & 0xFFFF_FFFF
-        request.information = information
-        request.finished = True
-        request.cancel_routine = None
-        self.pending.pop(request, None)
-        for completion in request.completions:
-            completion(request)
-        request.done.state = True
-        self.kernel.signal(request.done)
+        irp, request.irp = request.irp, 0
+        if not irp:
+            return  # on its way already
+        request.irp = irp
+        request.set_cancel_routine(None)
+        request.irp = 0
+        self.kernel.queue_worker(self.complete(irp, int(status), information))
 
     def cancel(self, request: Request) -> Code:
-        """IoCancelIrp: mark the request and call whoever holds it, if it can be cancelled there."""
-        if request.finished or request.cancelled:
-            return
-        request.cancelled = True
-        routine = request.cancel_routine
-        request.cancel_routine = None
-        if routine is not None:
-            yield from routine(request)
+        """IoCancelIrp, of a request that may be over; whether a cancel routine was called."""
+        if not request.irp or request.cancelled:
+            return False
+        return (yield from self.dispatcher.cancel(request.irp))
+
+    def invalid_device_request(self, device: int, irp: int) -> Code:
+        """What fills MajorFunction of a new DRIVER_OBJECT."""
+        del device
+        yield from self.complete(irp, NtStatus.INVALID_DEVICE_REQUEST, 0)
+        return int(NtStatus.INVALID_DEVICE_REQUEST)
+
+    def release_cancel_lock(self, irql: int) -> None:
+        """IoReleaseCancelSpinLock."""
+        self.dispatcher.release_cancel_lock(irql)
+
+    def free_mdls(self, irp: int) -> None:
+        """What the end of an IRP takes: the MDLs that drivers have put into it are unlocked and freed."""
+        at = self.kernel.memory.read_u64(irp + 0x08)
+        while at and self.kernel.pool.block_at(at) is not None:
+            following = self.kernel.memory.read_u64(at)
+            release_mdl(self.kernel, at)
+            at = following
+
+    def set_event(self, address: int) -> None:
+        """Signal an event in guest memory."""
+        event = GuestEvent(self.kernel.memory, address)
+        event.header.signal_state = 1
+        self.kernel.signal(event)
+
+    def previous_mode(self) -> int:
+        """Whether the current thread is in a service that a program has called."""
+        return self.kernel.memory.read_u8(self.kernel.current.kthread + KTHREAD.PREVIOUS_MODE)
 
     # -- IRQL
 
@@ -212,8 +272,3 @@ class IoManager:
         result = yield from code
         self.kernel.lower_irql(old)
         return result
-
-
-def is_paging(request: Request) -> bool:
-    """Whether a request is paging I/O."""
-    return request.kind is OperationClass.IRP and bool(request.irp_flags & IrpFlags.PAGING_IO)

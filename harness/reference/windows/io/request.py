@@ -1,26 +1,38 @@
-"""One I/O request on its way down and back up: what the I/O manager asks for, and what comes of it."""
+"""One I/O request: what the I/O manager asks for, or a driver finds in an IRP, and what comes of it."""
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.windows.io.constants import IrpFlags
 
 if TYPE_CHECKING:
-    from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.io.file_object import FileObject
 
 Code = Generator[Any, Any, Any]
 Completion = Callable[["Request"], None]
-CancelRoutine = Callable[["Request"], "KernelCode"]
+CancelRoutine = Callable[["Request"], Code]
+
+
+class Cancellation(Protocol):
+    """The IRP behind a request, as far as cancelling goes."""
+
+    def is_cancelled(self, irp: int) -> bool:
+        """Irp->Cancel."""
+
+    def set_cancel_routine(self, request: "Request", routine: CancelRoutine | None) -> None:
+        """IoSetCancelRoutine, with code of the kernel's own; None for no routine."""
 
 
 class Request:
     """An IRP, a fast I/O call or an FSFilter operation.
 
-    `parameters` are the 48 bytes of FLT_PARAMETERS. `status` and `information` count once `finished`; then `done` is
-    set and the completions have run, in any thread at up to DISPATCH_LEVEL.
+    `parameters` are the 48 bytes of FLT_PARAMETERS. Whoever issues a request makes one and sends it
+    (io_manager.IoManager.send); `status` and `information` count once it is `finished`: then `done` is set and the
+    completions have run, in any thread at up to DISPATCH_LEVEL. A driver of the stack makes its own from the IRP that
+    it is handed (irps.Irps.request_of): parsed parameters, no more.
     """
 
     def __init__(
@@ -51,15 +63,19 @@ class Request:
         self.system_buffer = False
         self.generated = False
         self.reissued = False
+        self.irp = 0
+        """Guest address of the IRP, for as long as it is under way; 0 for what is none."""
+        self.cancellation: Cancellation | None = None
+        """Set with `irp`."""
         self.status = int(NtStatus.PENDING)
         self.information = 0
         self.finished = False
-        self.done = Event(f"{self.name} {file.name if file else ''}".strip())
+        self._done: Event | None = None
         self.completions: list[Completion] = []
-        self.cancelled = False
-        self.cancel_routine: CancelRoutine | None = None
-        self.extra: dict[str, Any] = {}
-        """What the issuer hands to the file system by way of Python: the create's outcome, a lock's owner."""
+        self.iosb = 0
+        """The caller's IO_STATUS_BLOCK, by which it may cancel the request."""
+        self.owner: FileObject | None = None
+        """The file object whose pending requests this one is among."""
 
     @property
     def name(self) -> str:
@@ -70,10 +86,54 @@ class Request:
             return f"IRP_MJ 0x{self.major:02X}"
 
     @property
+    def done(self) -> Event:
+        """Set when the request is finished."""
+        if self._done is None:
+            name = self.file.name if self.file is not None else ""
+            self._done = Event(f"{self.name} {name}".strip(), state=self.finished)
+        return self._done
+
+    def finish(self, status: int, information: int) -> Event | None:
+        """The request is over: its completions run; the event that somebody may wait for, set, if there is one."""
+        self.status = status & 0xFFFF_FFFF
+        self.information = information
+        self.finished = True
+        for completion in self.completions:
+            completion(self)
+        if self._done is not None:
+            self._done.state = True
+        return self._done
+
+    @property
     def is_irp(self) -> bool:
         return self.kind is OperationClass.IRP
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody has asked for its cancelling."""
+        return self.cancellation is not None and self.cancellation.is_cancelled(self.irp)
+
+    def set_cancel_routine(self, routine: CancelRoutine | None) -> None:
+        """Have `routine` called when the request is cancelled; None for no routine."""
+        if self.cancellation is not None:
+            self.cancellation.set_cancel_routine(self, routine)
+
+    @property
+    def disallowed(self) -> bool:
+        """Whether fast I/O or an FSFilter operation came back refused, so that it must be asked otherwise (OQ-24)."""
+        return self.kind is not OperationClass.IRP and self.status == NtStatus.FLT_DISALLOW_FAST_IO
+
+    @property
+    def paging(self) -> bool:
+        """Whether it is paging I/O."""
+        return self.kind is OperationClass.IRP and bool(self.irp_flags & IrpFlags.PAGING_IO)
 
     def describe(self) -> str:
         r"""For traces and reports: `READ \\data.bin (IRP)`."""
         name = self.file.name if self.file is not None else ""
         return f"{self.name} {name} ({self.kind.name})"
+
+
+def disallowed(request: Request) -> bool:
+    """`request.disallowed`."""
+    return request.disallowed

@@ -173,8 +173,8 @@ def send_irp(caller: Caller, file: FileObject, request: Request) -> Code:
 
     k.objects.reference(file.object)
     request.completions.append(completed)
-    request.extra["iosb"] = caller.iosb
-    request.extra["owner"] = file
+    request.iosb = caller.iosb
+    request.owner = file
     yield from k.io.send(request)
     state["returned"] = True
     if request.finished:

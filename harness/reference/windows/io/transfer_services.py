@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import U8, U32
-from harness.reference.windows.fltmgr.passage import disallowed
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.transfer import USE_FILE_POINTER, WRITE_TO_END_OF_FILE
 from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags, Minor, StackFlags
@@ -122,8 +121,7 @@ def _send(caller: Caller, file: FileObject, major: IrpMajor, transfer: Transfer)
     if file.synchronous and file.caches and not file.non_cached:
         request = Request(OperationClass.FAST_IO, major, file, k.current, parameters=transfer.pack(), mode=caller.mode)
         yield from k.io.issue(request)
-        if not disallowed(request) or k.policy["fast-io-resend"] == "never":
-            _move_position(file, transfer, request)
+        if not request.disallowed or k.policy["fast-io-resend"] == "never":
             caller.report(request.status, request.information)
             return request.status
         if k.mutant("disallowed-fast-io-fails"):
@@ -142,17 +140,7 @@ def _send(caller: Caller, file: FileObject, major: IrpMajor, transfer: Transfer)
         mode=caller.mode,
         synchronous=file.synchronous,
     )
-    if file.synchronous:
-        request.completions.append(lambda done: _move_position(file, transfer, done))
     return (yield from send_irp(caller, file, request))
-
-
-def _move_position(file: FileObject, transfer: Transfer, request: Request) -> None:
-    """After a transfer on a synchronous handle the file's position is behind it."""
-    if request.status & 0x8000_0000 or not file.synchronous:
-        return
-    start: int = request.extra.get("offset", transfer.offset)
-    file.view.current_byte_offset = start + request.information
 
 
 @service("FlushBuffersFile")
@@ -214,7 +202,7 @@ def lock_file_service(
         mode=mode,
     )
     yield from k.io.issue(request)
-    if not disallowed(request):
+    if not request.disallowed:
         k.io.heap.free(scratch)
         caller.report(request.status, request.information)
         return request.status
@@ -257,7 +245,7 @@ def unlock_file_service(
         )
         yield from k.io.issue(request)
         status = request.status
-        if not disallowed(request):
+        if not request.disallowed:
             break
     k.io.heap.free(scratch)
     Caller(k, mode, None, iosb).report(status, 0)

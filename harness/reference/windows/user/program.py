@@ -10,7 +10,6 @@ from harness.reference.machine.loader.images import Image
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, EndThread, Wait
 from harness.reference.machine.scheduler.thread import Process, Thread, UserState
-from harness.reference.windows.io.io_manager import is_paging
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.ob.objects import Object
@@ -163,7 +162,7 @@ class Programs:
 
     def _cancel_requests(self, thread: Thread) -> Code:
         for request in [request for request in self._kernel.io.pending if request.thread is thread]:
-            if request.kind is OperationClass.IRP and not is_paging(request):
+            if request.kind is OperationClass.IRP and not request.paging:
                 yield from self._kernel.io.cancel(request)
 
     def _cancel_io(self, thread: Thread) -> Code:
@@ -176,7 +175,7 @@ class Programs:
     def _await_io(self, process: Process) -> Code:
         """What threads that were ended in user mode have begun, and was cancelled then, is waited for all the same."""
         for request in [request for request in self._kernel.io.pending if request.thread.process is process]:
-            if request.kind is OperationClass.IRP and not is_paging(request):
+            if request.kind is OperationClass.IRP and not request.paging:
                 yield Wait(
                     [request.done], reason=f"{request.describe()}, cancelled as its process ends, to be finished"
                 )

@@ -1,30 +1,114 @@
-"""Memory descriptor lists for buffers of the kernel's own."""
+"""Memory descriptor lists: allocating, locking, mapping and releasing them."""
 
-from struct import Struct
 from typing import TYPE_CHECKING
 
-from harness.reference.machine.memory.layout import PAGE_SIZE
+from harness.reference.machine.cpu.exceptions import PageFault
+from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE
+from harness.reference.windows.structures.mdl import MdlView
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.guarded_heap import GuardedHeap
     from harness.reference.windows.ntos.executive import Executive
 
-_MDL = Struct("<QhhIQQQII")
-_MAPPED_TO_SYSTEM_VA, _PAGES_LOCKED, _SOURCE_IS_NONPAGED_POOL = 0x0001, 0x0002, 0x0004
-_HEADER = 0x30
+MDL_MAPPED_TO_SYSTEM_VA = 0x0001
+MDL_PAGES_LOCKED = 0x0002
+MDL_SOURCE_IS_NONPAGED_POOL = 0x0004
+MDL_WRITE_OPERATION = 0x0080
+
+
+class Mdl(MdlView):
+    """MDL; the page frame numbers follow it."""
+
+    @property
+    def virtual_address(self) -> int:
+        """MmGetMdlVirtualAddress."""
+        return self.start_va + self.byte_offset
+
+    @property
+    def pages(self) -> int:
+        return (self.byte_offset + self.byte_count + PAGE_SIZE - 1) >> PAGE_SHIFT
+
+    def initialize(self, address: int, length: int) -> None:
+        """MmInitializeMdl."""
+        self.next = 0
+        self.size = self.SIZE + 8 * ((address % PAGE_SIZE + length + PAGE_SIZE - 1) >> PAGE_SHIFT)
+        self.mdl_flags = 0
+        self.start_va = address & -PAGE_SIZE
+        self.byte_offset = address % PAGE_SIZE
+        self.byte_count = length
+
+
+def allocate_mdl(k: "Kernel", address: int, length: int, *, owner: str | None = None, where: int = 0) -> int:
+    """A new MDL for a range."""
+    pages = (address % PAGE_SIZE + length + PAGE_SIZE - 1) >> PAGE_SHIFT
+    at = k.pool.allocate(Mdl.SIZE + 8 * pages, "Mdl ", owner=owner, allocated_by=where)
+    Mdl(k.memory, at).initialize(address, length)
+    return at
+
+
+def lock_pages(k: "Kernel", at: int, *, write: bool) -> None:
+    """MmProbeAndLockPages; raises PageFault for memory that cannot be touched so."""
+    mdl = Mdl(k.memory, at)
+    address = mdl.virtual_address
+    if not k.memory.is_mapped(address, max(mdl.byte_count, 1), write=write):
+        raise PageFault(address, write=write)
+    for index, frame in enumerate(k.memory.frames(mdl.start_va, mdl.pages * PAGE_SIZE)):
+        k.memory.write_u64(at + Mdl.SIZE + 8 * index, frame >> PAGE_SHIFT)
+    mdl.mdl_flags |= MDL_PAGES_LOCKED | (MDL_WRITE_OPERATION if write else 0)
+    k.locked_mdls[at] = k.blame.current().driver
+
+
+def unlock_pages(k: "Kernel", at: int) -> None:
+    """MmUnlockPages; a second mapping goes with it."""
+    mdl = Mdl(k.memory, at)
+    if mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
+        unmap_pages(k, mdl.mapped_system_va, at)
+    mdl.mdl_flags &= ~(MDL_PAGES_LOCKED | MDL_WRITE_OPERATION)
+    k.locked_mdls.pop(at, None)
+
+
+def map_pages(k: "Kernel", at: int) -> int:
+    """Map an MDL's locked pages into system space; the address of its first byte."""
+    mdl = Mdl(k.memory, at)
+    base = k.next_system_mapping
+    k.next_system_mapping = base + (mdl.pages + 1) * PAGE_SIZE
+    frames = [k.memory.read_u64(at + Mdl.SIZE + 8 * index) << PAGE_SHIFT for index in range(mdl.pages)]
+    k.memory.map(base, mdl.pages * PAGE_SIZE, frames=frames)
+    mdl.mapped_system_va = base + mdl.byte_offset
+    mdl.mdl_flags |= MDL_MAPPED_TO_SYSTEM_VA
+    return base + mdl.byte_offset
+
+
+def unmap_pages(k: "Kernel", address: int, at: int) -> None:
+    """Undo `map_pages`."""
+    mdl = Mdl(k.memory, at)
+    if not mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
+        return
+    k.memory.unmap(address & -PAGE_SIZE, mdl.pages * PAGE_SIZE, keep_frames=True)
+    mdl.mdl_flags &= ~MDL_MAPPED_TO_SYSTEM_VA
+    mdl.mapped_system_va = 0
 
 
 def make_mdl(kernel: "Executive", heap: "GuardedHeap", buffer: int, length: int) -> int:
     """An MDL for a resident kernel buffer; the guest address. Free it with `heap.free`."""
     first = buffer & ~(PAGE_SIZE - 1)
     pages = (buffer + max(length, 1) - first + PAGE_SIZE - 1) // PAGE_SIZE
-    size = _HEADER + 8 * pages
+    size = Mdl.SIZE + 8 * pages
     mdl = heap.allocate(size)
-    flags = _MAPPED_TO_SYSTEM_VA | _PAGES_LOCKED
-    kernel.memory.write(mdl, _MDL.pack(0, size, flags, 0, 0, buffer, first, length, buffer - first))
+    view = Mdl(kernel.memory, mdl)
+    view.initialize(buffer, length)
+    view.mdl_flags = MDL_MAPPED_TO_SYSTEM_VA | MDL_PAGES_LOCKED
+    view.mapped_system_va = buffer
     for index, frame in enumerate(kernel.memory.frames(buffer, length)):
-        kernel.memory.write_u64(mdl + _HEADER + 8 * index, frame // PAGE_SIZE)
+        kernel.memory.write_u64(mdl + Mdl.SIZE + 8 * index, frame // PAGE_SIZE)
     return mdl
 
 
-__all__ = ["make_mdl"]
+def release_mdl(k: "Kernel", at: int) -> None:
+    """What the end of an IRP does with an MDL that a driver allocated for it: unlock its pages, and free it."""
+    mdl = Mdl(k.memory, at)
+    if mdl.mdl_flags & MDL_PAGES_LOCKED:
+        unlock_pages(k, at)
+    elif mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
+        unmap_pages(k, mdl.mapped_system_va, at)
+    k.pool.free(at, None)

@@ -3,102 +3,24 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql
-from harness.reference.machine.cpu.exceptions import GuestException, PageFault
+from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import FLTMGR, HAL, NTOSKRNL, U8, U32, export
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, is_user, page_align
-from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.windows.ntos.ex.driver_pool import free
+from harness.reference.windows.ntos.mm.mdl import (
+    MDL_MAPPED_TO_SYSTEM_VA,
+    MDL_PAGES_LOCKED,
+    MDL_SOURCE_IS_NONPAGED_POOL,
+    Mdl,
+    allocate_mdl,
+    lock_pages,
+    map_pages,
+    unlock_pages,
+    unmap_pages,
+)
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
-
-MDL_MAPPED_TO_SYSTEM_VA = 0x0001
-MDL_PAGES_LOCKED = 0x0002
-MDL_SOURCE_IS_NONPAGED_POOL = 0x0004
-MDL_WRITE_OPERATION = 0x0080
-
-
-class Mdl(Structure):
-    """MDL; the page frame numbers follow it."""
-
-    SIZE = 0x30
-    next = Field(0x00)
-    size = Field(0x08, "h")
-    flags = Field(0x0A, "h")
-    process = Field(0x10)
-    mapped_system_va = Field(0x18)
-    start_va = Field(0x20)
-    byte_count = Field(0x28, "I")
-    byte_offset = Field(0x2C, "I")
-
-    @property
-    def virtual_address(self) -> int:
-        """MmGetMdlVirtualAddress."""
-        return self.start_va + self.byte_offset
-
-    @property
-    def pages(self) -> int:
-        return (self.byte_offset + self.byte_count + PAGE_SIZE - 1) >> PAGE_SHIFT
-
-    def initialize(self, address: int, length: int) -> None:
-        """MmInitializeMdl."""
-        self.next = 0
-        self.size = self.SIZE + 8 * ((address % PAGE_SIZE + length + PAGE_SIZE - 1) >> PAGE_SHIFT)
-        self.flags = 0
-        self.start_va = address & -PAGE_SIZE
-        self.byte_offset = address % PAGE_SIZE
-        self.byte_count = length
-
-
-def allocate_mdl(k: "Kernel", address: int, length: int, *, owner: str | None = None, where: int = 0) -> int:
-    """A new MDL for a range."""
-    pages = (address % PAGE_SIZE + length + PAGE_SIZE - 1) >> PAGE_SHIFT
-    at = k.pool.allocate(Mdl.SIZE + 8 * pages, "Mdl ", owner=owner, allocated_by=where)
-    Mdl(k.memory, at).initialize(address, length)
-    return at
-
-
-def lock_pages(k: "Kernel", at: int, *, write: bool) -> None:
-    """MmProbeAndLockPages; raises PageFault for memory that cannot be touched so."""
-    mdl = Mdl(k.memory, at)
-    address = mdl.virtual_address
-    if not k.memory.is_mapped(address, max(mdl.byte_count, 1), write=write):
-        raise PageFault(address, write=write)
-    for index, frame in enumerate(k.memory.frames(mdl.start_va, mdl.pages * PAGE_SIZE)):
-        k.memory.write_u64(at + Mdl.SIZE + 8 * index, frame >> PAGE_SHIFT)
-    mdl.flags |= MDL_PAGES_LOCKED | (MDL_WRITE_OPERATION if write else 0)
-    k.locked_mdls[at] = k.blame.current().driver
-
-
-def unlock_pages(k: "Kernel", at: int) -> None:
-    """MmUnlockPages; a second mapping goes with it."""
-    mdl = Mdl(k.memory, at)
-    if mdl.flags & MDL_MAPPED_TO_SYSTEM_VA:
-        unmap_pages(k, mdl.mapped_system_va, at)
-    mdl.flags &= ~(MDL_PAGES_LOCKED | MDL_WRITE_OPERATION)
-    k.locked_mdls.pop(at, None)
-
-
-def map_pages(k: "Kernel", at: int) -> int:
-    """Map an MDL's locked pages into system space; the address of its first byte."""
-    mdl = Mdl(k.memory, at)
-    base = k.next_system_mapping
-    k.next_system_mapping = base + (mdl.pages + 1) * PAGE_SIZE
-    frames = [k.memory.read_u64(at + Mdl.SIZE + 8 * index) << PAGE_SHIFT for index in range(mdl.pages)]
-    k.memory.map(base, mdl.pages * PAGE_SIZE, frames=frames)
-    mdl.mapped_system_va = base + mdl.byte_offset
-    mdl.flags |= MDL_MAPPED_TO_SYSTEM_VA
-    return base + mdl.byte_offset
-
-
-def unmap_pages(k: "Kernel", address: int, at: int) -> None:
-    """Undo `map_pages`."""
-    mdl = Mdl(k.memory, at)
-    if not mdl.flags & MDL_MAPPED_TO_SYSTEM_VA:
-        return
-    k.memory.unmap(address & -PAGE_SIZE, mdl.pages * PAGE_SIZE, keep_frames=True)
-    mdl.flags &= ~MDL_MAPPED_TO_SYSTEM_VA
-    mdl.mapped_system_va = 0
 
 
 @export(NTOSKRNL, "IoAllocateMdl", max_irql=Irql.DISPATCH)
@@ -121,12 +43,12 @@ def io_allocate_mdl(k: "Kernel", address: int, length: U32, secondary: bool, cha
 @export(NTOSKRNL, "IoFreeMdl", max_irql=Irql.DISPATCH)
 def io_free_mdl(k: "Kernel", at: int) -> int:
     mdl = Mdl(k.memory, at)
-    if mdl.flags & MDL_PAGES_LOCKED:
+    if mdl.mdl_flags & MDL_PAGES_LOCKED:
         k.verifier.report(
             None, k.blame.current().driver, f"the MDL at {at:#x} is freed while its pages are locked (MmUnlockPages)"
         )
         unlock_pages(k, at)
-    elif mdl.flags & MDL_MAPPED_TO_SYSTEM_VA:
+    elif mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
         unmap_pages(k, mdl.mapped_system_va, at)
     free(k, at, None)
     return 0
@@ -153,7 +75,7 @@ def mm_probe_and_lock_pages(k: "Kernel", at: int, mode: U8, operation: U32) -> i
 
 @export(NTOSKRNL, "MmUnlockPages", max_irql=Irql.DISPATCH)
 def mm_unlock_pages(k: "Kernel", at: int) -> int:
-    if not Mdl(k.memory, at).flags & MDL_PAGES_LOCKED:
+    if not Mdl(k.memory, at).mdl_flags & MDL_PAGES_LOCKED:
         k.bugcheck(
             BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 0x7C, at,
             message=f"MmUnlockPages: the pages of the MDL at {at:#x} are not locked",
@@ -174,7 +96,7 @@ def mm_build_mdl_for_non_paged_pool(k: "Kernel", at: int) -> int:
     for index, frame in enumerate(k.memory.frames(mdl.start_va, mdl.pages * PAGE_SIZE)):
         k.memory.write_u64(at + Mdl.SIZE + 8 * index, frame >> PAGE_SHIFT)
     mdl.mapped_system_va = address
-    mdl.flags |= MDL_SOURCE_IS_NONPAGED_POOL
+    mdl.mdl_flags |= MDL_SOURCE_IS_NONPAGED_POOL
     return 0
 
 
@@ -194,12 +116,12 @@ def mm_map_locked_pages(k: "Kernel", at: int, mode: U8) -> int:
 
 def _map_locked(k: "Kernel", at: int) -> int:
     mdl = Mdl(k.memory, at)
-    if not mdl.flags & (MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL):
+    if not mdl.mdl_flags & (MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL):
         k.bugcheck(
             BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 0x81, at,
             message=f"the MDL at {at:#x} is mapped, but its pages are not locked",
         )  # fmt: skip
-    if mdl.flags & MDL_MAPPED_TO_SYSTEM_VA:
+    if mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
         return mdl.mapped_system_va
     return map_pages(k, at)
 
@@ -218,8 +140,8 @@ def io_build_partial_mdl(k: "Kernel", source: int, target: int, address: int, le
     skip = (partial.start_va - original.start_va) >> PAGE_SHIFT
     frames = k.memory.read(source + Mdl.SIZE + 8 * skip, 8 * partial.pages)
     k.memory.write(target + Mdl.SIZE, frames)
-    partial.flags |= original.flags & (MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL)
-    if original.flags & (MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL):
+    partial.mdl_flags |= original.mdl_flags & (MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL)
+    if original.mdl_flags & (MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL):
         partial.mapped_system_va = original.mapped_system_va + address - original.virtual_address
     return 0
 

@@ -124,7 +124,7 @@ class ObjectManager:
         """Drop a reference; the new count. What the last one takes is done by a system thread."""
         item.references -= 1
         if item.references == 0:
-            self._forget(item)
+            self._gone(item)
             if item.deleting is not None:
                 self._workers.queue(item.deleting(item), DELAYED)
         return item.references
@@ -133,12 +133,13 @@ class ObjectManager:
         """Drop a reference; what the last one takes is done here."""
         item.references -= 1
         if item.references == 0:
-            self._forget(item)
+            self._gone(item)
             if item.deleting is not None:
                 yield from item.deleting(item)
 
-    def _forget(self, item: Object) -> None:
-        self._by_address.pop(item.address, None)
+    def _gone(self, item: Object) -> None:
+        if item.deleting is None:
+            self.forget(item)
         if item.on_delete is not None:
             item.on_delete(item)
 
@@ -149,6 +150,10 @@ class ObjectManager:
     def forget_held(self, thread: "Thread") -> None:
         """A thread is gone; a service that it was ended in has given back nothing."""
         self._held.pop(thread, None)
+
+    def forget(self, item: Object) -> None:
+        """No object is at its address any more. One with `deleting` says so itself, when that is over."""
+        self._by_address.pop(item.address, None)
 
     def handles_of(self, process: int) -> list[Handle]:
         """Open handles of a process."""

@@ -1,0 +1,218 @@
+"""Frames: the filter manager's devices on the device stacks.
+
+A frame is attached to every file system's control device and to every mounted volume's. What comes to one of its
+devices, as IRP, fast I/O or FSFilter operation, is shown to the frame's minifilters and handed to the device below. As
+long as no legacy filter is attached above, one frame holds all minifilters; above a legacy filter a new one is made.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
+from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, Minor
+from harness.reference.windows.io.fast_io import fast_io
+from harness.reference.windows.io.native_drivers import NativeDriver, Pass
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.structures.device_objects import MAJOR_FUNCTIONS, DeviceObject, Vpb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.reference.windows.fltmgr.altitude import Altitude
+    from harness.reference.windows.fltmgr.filter_manager import FilterManager
+    from harness.reference.windows.fltmgr.filters import Callbacks, Instance
+    from harness.reference.windows.fltmgr.passage import PassageEngine
+    from harness.reference.windows.io.volumes import Volume
+
+
+@dataclass(eq=False, slots=True)
+class FrameDevice:
+    """A frame's device on one stack; `volume` is None on a file system's control device."""
+
+    frame: "Frame"
+    address: int
+    below: int
+    volume: "Volume | None"
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """A frame. `lowest` is the altitude from which on minifilters are its own, None for the first frame."""
+
+    number: int
+    lowest: "Altitude | None" = None
+    devices: "dict[Volume, FrameDevice]" = field(default_factory=dict)
+
+
+class Frames:
+    """The filter manager as a driver: its frames and their devices."""
+
+    def __init__(self, manager: "FilterManager", engine: "PassageEngine") -> None:
+        kernel = manager.kernel
+        self._manager = manager
+        self._kernel = kernel
+        self._engine = engine
+        self._io = kernel.io
+        self.driver = NativeDriver(
+            kernel,
+            r"\FileSystem\FltMgr",
+            dict.fromkeys(range(MAJOR_FUNCTIONS), self._dispatch),
+            fast_io=self._fast_io,
+            fs_filter=self._fs_filter,
+        )
+        self._devices: dict[int, FrameDevice] = {}
+        self.frames = [Frame(0)]
+        """The lowest first."""
+        self.mounted: Callable[[Volume], Code] | None = None
+        """Told of a volume that has a frame's device now and had none."""
+        self._mounted = self._io.dispatcher.add_native("FltMgr mounted", self._mount_completed, 3)
+        self._mounting: dict[int, Event] = {}
+
+    def start(self) -> Code:
+        """Attach to the file systems that are there and that come."""
+        yield from self._io.file_systems.watch((self.driver.object.address, 0), self._file_system_changed)
+
+    # -- frames
+
+    def frame_for(self, altitude: "Altitude") -> Code:
+        """The frame for a filter that registers now: a new one, if a legacy filter is above all that are there."""
+        top = self.frames[-1]
+        lowest = max((instance.altitude for instance in self._manager.instances.values()), default=None)
+        above_all = lowest is None or altitude > lowest
+        if above_all and self._covered(top):
+            top = Frame(len(self.frames), altitude)
+            self.frames.append(top)
+            for control in list(self._io.file_systems.registered):
+                self._attach(top, control, None)
+            for volume in self._io.volumes:
+                if volume.device:
+                    self._attach(top, volume.device, volume)
+            return top
+        yield from ()
+        return self._holding(altitude)
+
+    def _holding(self, altitude: "Altitude") -> Frame:
+        for frame in reversed(self.frames):
+            if frame.lowest is None or altitude >= frame.lowest:
+                return frame
+        return self.frames[0]
+
+    def _covered(self, frame: Frame) -> bool:
+        """Whether something is attached above a frame."""
+        memory = self._kernel.memory
+        return any(DeviceObject(memory, item.address).attached_device for item in frame.devices.values())
+
+    def device_of(self, instance: "Instance") -> FrameDevice:
+        """The device at which an instance's operations arrive."""
+        return instance.frame.devices[instance.volume]
+
+    def is_bottom_of_frame(self, instance: "Instance") -> bool:
+        """Whether no other instance is below in the same frame."""
+        below = [item for item in instance.volume.instances if item.frame is instance.frame]
+        return below[-1] is instance
+
+    # -- attaching
+
+    def _file_system_changed(self, control: int, active: bool) -> Code:
+        yield from ()
+        if active and DeviceObject(self._kernel.memory, control).device_type == FILE_DEVICE_DISK_FILE_SYSTEM:
+            for frame in self.frames:
+                self._attach(frame, control, None)
+
+    def _attach(self, frame: Frame, target: int, volume: "Volume | None") -> None:
+        device = self._io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM)
+        below = self._io.devices.attach(device, target)
+        item = FrameDevice(frame, device.address, below, volume)
+        self._devices[device.address] = item
+        if volume is not None:
+            frame.devices[volume] = item
+
+    def _mount(self, at: FrameDevice, irp: int) -> Code:
+        """IRP_MN_MOUNT_VOLUME on its way to a file system: a volume that it mounts gets a device of this frame."""
+        kernel, io = self._kernel, self._io
+        vpb = Vpb(kernel.memory, kernel.memory.read_u64(io.irps.current(irp) + 8))
+        disk = vpb.real_device
+        done = self._mounting[irp] = Event("a volume to be mounted")
+        io.irps.copy_to_next(irp)
+        io.irps.set_completion_routine(irp, self._mounted, 0)
+        yield from io.dispatcher.call_driver(at.below, irp)
+        if not done.state:
+            yield Wait([done], reason=done.name)
+        status, information = io.irps.io_status(irp)
+        volume = next((item for item in io.volumes if item.disk_device == disk), None)
+        if nt_success(status) and volume is not None and volume.device:
+            self._attach(at.frame, volume.device, volume)
+            if at.frame is self.frames[0] and self.mounted is not None:
+                yield from self.mounted(volume)
+        yield from io.complete(irp, status, information)
+        return status
+
+    def _mount_completed(self, device: int, irp: int, context: int) -> Code:
+        del device, context
+        yield from ()
+        done = self._mounting.pop(irp)
+        done.state = True
+        self._kernel.signal(done)
+        return int(NtStatus.MORE_PROCESSING_REQUIRED)
+
+    # -- operations
+
+    def _interested(
+        self, at: FrameDevice, request: Request, below: "Instance | None" = None
+    ) -> "list[tuple[Instance, Callbacks]]":
+        """The instances of a frame that are shown a request, high to low; only those below one, if that is given."""
+        if at.volume is None:
+            return []
+        return self._manager.interested(at.volume, at.frame, request, below)
+
+    def _dispatch(self, device: int, irp: int) -> Code:
+        """Every dispatch routine."""
+        at, io = self._devices[device], self._io
+        request = io.irps.request_of(irp)
+        if at.volume is None:
+            if request.major == IrpMajor.FILE_SYSTEM_CONTROL and request.minor == Minor.MOUNT_VOLUME:
+                return (yield from self._mount(at, irp))
+        else:
+            instances = self._interested(at, request)
+            if instances:
+                return (yield from self._engine.send(request, instances, at))
+        io.irps.skip(irp)
+        return (yield from io.dispatcher.call_driver(at.below, irp))
+
+    def _fast_io(self, device: int, request: Request) -> Code:
+        """The fast I/O table."""
+        at = self._devices[device]
+        instances = self._interested(at, request)
+        if not instances:
+            return (yield from fast_io(self._kernel, at.below, request))
+        yield from self._engine.send(request, instances, at)
+        return request.status != NtStatus.FLT_DISALLOW_FAST_IO
+
+    def _fs_filter(self, device: int, request: Request, below: Pass) -> Code:
+        """The FSFilter callbacks."""
+        at = self._devices[device]
+        instances = self._interested(at, request)
+        if not instances:
+            yield from below()
+            return
+        yield from self._engine.send(request, instances, at, below)
+
+    def send_below(self, instance: "Instance", request: Request) -> Code:
+        """Send a filter's own request to what is below it: its frame's lower instances, then the device below."""
+        at = self.device_of(instance)
+        instances = self._interested(at, request, instance)
+        io = self._io
+        instance.busy.enter()
+        request.completions.append(lambda _: self._manager.leave(instance))
+        if not instances:
+            yield from io.send_to(at.below, request)
+        elif request.kind is OperationClass.IRP:
+            io.pending[request] = None
+            irp = io.irps.build(request, self._kernel.memory.read_u8(at.address + 0x4C), at.address)
+            io.irps.advance(irp)
+            yield from self._engine.send(request, instances, at)
+        else:
+            yield from self._engine.send(request, instances, at)
+            io.finish(request, request.status, request.information)

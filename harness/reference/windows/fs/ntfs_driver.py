@@ -1,0 +1,144 @@
+r"""\FileSystem\Ntfs: our file system as a driver on the device stack.
+
+IRPs come by its dispatch routines, fast I/O by its table, FSFilter operations by its callbacks; what they ask is parsed
+and given to the volume's FileSystemDriver. Where a completion happens follows from who does the work: the disk's DPC, a
+system thread that the request was posted to, or the caller's thread.
+"""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, NtStatus
+from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.fs.driver import FileSystemDriver
+from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, IrpFlags, Minor
+from harness.reference.windows.io.native_drivers import NativeDriver, Pass
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.structures.device_objects import MAJOR_FUNCTIONS, DeviceObject, Vpb
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_TRANSFERS = frozenset({IrpMajor.READ, IrpMajor.WRITE})
+_WAITS_FOR_DISK = 0.15
+"""How often a synchronous request waits for its disk transfer in its own thread."""
+_POSTED, _SYNCHRONOUS_POSTED = 0.3, 0.05
+"""How often a cached transfer finds the file's resource taken and goes on in a system thread."""
+
+
+class NtfsDriver:
+    """The driver, with its control device and a device for every mounted volume."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self._io = kernel.io
+        self.driver = NativeDriver(
+            kernel,
+            r"\FileSystem\Ntfs",
+            dict.fromkeys(range(MAJOR_FUNCTIONS), self._dispatch),
+            fast_io=self._fast_io,
+            fs_filter=self._fs_filter,
+        )
+        self.control = self._io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM, name=r"\Ntfs")
+        self._volumes: dict[int, FileSystemDriver] = {}
+        """By device."""
+        self._results: dict[int, tuple[int, int, Event | None]] = {}
+        """What transfers on the disk are completed with, by IRP, and who waits for them."""
+        self._transferred = self._io.dispatcher.add_native("Ntfs transfer", self._transfer_completed, 3)
+
+    def start(self) -> Code:
+        """IoRegisterFileSystem."""
+        yield from self._io.file_systems.register(self.control.address)
+
+    # -- mounting
+
+    def _mount(self, irp: int) -> Code:
+        """IRP_MN_MOUNT_VOLUME: whether the volume is one of ours, and its device if it is."""
+        memory, io = self._kernel.memory, self._io
+        vpb = Vpb(memory, memory.read_u64(io.irps.current(irp) + 8))
+        volume = next((item for item in io.volumes if item.disk_device == vpb.real_device), None)
+        if volume is None:
+            return (yield from self._complete(irp, NtStatus.UNRECOGNIZED_VOLUME, 0))
+        device = io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM)
+        device.view.stack_size = DeviceObject(memory, volume.disk_device).stack_size + 1
+        device.view.vpb = 0
+        vpb.device_object = device.address
+        vpb.serial_number = volume.serial
+        volume.device = device.address
+        volume.driver = FileSystemDriver(self._kernel, volume)
+        self._volumes[device.address] = volume.driver
+        return (yield from self._complete(irp, NtStatus.SUCCESS, 0))
+
+    # -- IRPs
+
+    def _complete(self, irp: int, status: int, information: int) -> Code:
+        yield from self._io.complete(irp, status, information)
+        return int(status)
+
+    def _dispatch(self, device: int, irp: int) -> Code:
+        """Every dispatch routine."""
+        request = self._io.irps.request_of(irp)
+        if device == self.control.address:
+            if request.major == IrpMajor.FILE_SYSTEM_CONTROL and request.minor == Minor.MOUNT_VOLUME:
+                return (yield from self._mount(irp))
+            opened = request.major in (IrpMajor.CREATE, IrpMajor.CLEANUP, IrpMajor.CLOSE)
+            return (yield from self._complete(irp, 0 if opened else NtStatus.INVALID_DEVICE_REQUEST, 0))
+        volume = self._volumes[device]
+        outcome = yield from volume.dispatch(request)
+        if outcome is None:  # kept: completed later, by whatever it waits for
+            self._io.irps.mark_pending(irp)
+            return int(NtStatus.PENDING)
+        status, information = int(outcome[0]), outcome[1]
+        if request.major not in _TRANSFERS or (status & 0x8000_0000 and status != NtStatus.IO_DEVICE_ERROR):
+            return (yield from self._complete(irp, status, information))
+        if request.irp_flags & (IrpFlags.NOCACHE | IrpFlags.PAGING_IO):
+            return (yield from self._transfer(volume, request, status, information))
+        if self._kernel.random.random() < (_SYNCHRONOUS_POSTED if request.synchronous else _POSTED):
+            self._io.irps.mark_pending(irp)
+            self._kernel.queue_worker(self._complete(irp, status, information))
+            return int(NtStatus.PENDING)
+        return (yield from self._complete(irp, status, information))
+
+    def _transfer(self, volume: FileSystemDriver, request: Request, status: int, information: int) -> Code:
+        """Send the IRP on to the disk; it comes back in the disk's DPC."""
+        io, irp = self._io, request.irp
+        waits = request.synchronous and self._kernel.random.random() < _WAITS_FOR_DISK
+        done = Event(f"the disk transfer of {request.describe()}") if waits else None
+        self._results[irp] = status, information, done
+        io.irps.copy_to_next(irp)
+        io.irps.set_completion_routine(irp, self._transferred, 0)
+        if done is None:
+            io.irps.mark_pending(irp)
+        yield from io.dispatcher.call_driver(volume.volume.disk_device, irp)
+        if done is None:
+            return int(NtStatus.PENDING)
+        yield Wait([done], reason=done.name)
+        return (yield from self._complete(irp, status, information))
+
+    def _transfer_completed(self, device: int, irp: int, context: int) -> Code:
+        del device, context
+        status, information, done = self._results.pop(irp)
+        yield from ()
+        if done is not None:
+            done.state = True
+            self._kernel.signal(done)
+            return int(NtStatus.MORE_PROCESSING_REQUIRED)
+        self._io.irps.set_io_status(irp, status, information)
+        return 0
+
+    # -- what is no IRP
+
+    def _fast_io(self, device: int, request: Request) -> Code:
+        volume = self._volumes.get(device)
+        if volume is None:
+            return False
+        outcome = yield from volume.dispatch(request)
+        if outcome is None or outcome[0] == NtStatus.FLT_DISALLOW_FAST_IO:
+            return False
+        request.status, request.information = int(outcome[0]), outcome[1]
+        return True
+
+    def _fs_filter(self, device: int, request: Request, below: Pass) -> Code:
+        del below
+        outcome = yield from self._volumes[device].dispatch(request)
+        request.status, request.information = int(outcome[0]), outcome[1]

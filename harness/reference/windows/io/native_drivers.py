@@ -1,0 +1,81 @@
+"""Drivers of the kernel's own: DRIVER_OBJECTs whose routines are Python behind guest addresses."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from harness.reference.windows.io.fast_io import ROUTINES
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.structures.device_objects import (
+    IO_TYPE_DRIVER,
+    MAJOR_FUNCTIONS,
+    DriverExtension,
+    DriverObject,
+)
+from harness.reference.windows.structures.fast_io_tables import FastIoDispatch
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+Dispatch = Callable[[int, int], Code]
+"""A dispatch routine: device and IRP; the NTSTATUS."""
+FastIo = Callable[[int, Request], Code]
+"""Fast I/O for a device: whether it was done. The request then has status and Information."""
+Pass = Callable[[], Code]
+FsFilter = Callable[[int, Request, Pass], Code]
+"""An FSFilter operation for a device; the last argument passes it on to the devices below."""
+
+
+class NativeDriver:
+    """One such driver. `fs_filter` stands for its FS_FILTER_CALLBACKS."""
+
+    def __init__(
+        self,
+        kernel: "Kernel",
+        path: str,
+        dispatch: Mapping[int, Dispatch],
+        *,
+        fast_io: FastIo | None = None,
+        fs_filter: FsFilter | None = None,
+    ) -> None:
+        self._kernel = kernel
+        memory, heap = kernel.memory, kernel.heap
+        self.name = path
+        self.object = DriverObject(memory, heap.allocate(DriverObject.SIZE))
+        view = self.object
+        view.type, view.size = IO_TYPE_DRIVER, DriverObject.SIZE
+        extension = DriverExtension(memory, heap.allocate(DriverExtension.SIZE))
+        extension.driver_object = view.address
+        view.driver_extension = extension.address
+        text = path.encode("utf-16-le")
+        buffer = heap.allocate(len(text) + 2)
+        memory.write(buffer, text)
+        memory.write_unicode_string(view.address + DriverObject.NAME, buffer, len(text), len(text) + 2)
+        kernel.objects.register(Object("IoDriverObjectType", self, view.address))
+        self._set_dispatch(dispatch)
+        self.fast_io = fast_io
+        self.fs_filter = fs_filter
+        if fast_io is not None:
+            view.fast_io_dispatch = self._make_table(fast_io)
+        kernel.io.native_drivers[view.address] = self
+
+    def _set_dispatch(self, dispatch: Mapping[int, Dispatch]) -> None:
+        io, memory = self._kernel.io, self._kernel.memory
+        addresses: dict[Dispatch, int] = {}
+        for major in range(MAJOR_FUNCTIONS):
+            routine = dispatch.get(major, io.invalid_device_request)
+            if routine not in addresses:
+                addresses[routine] = io.dispatcher.add_native(f"{self.name} dispatch", routine, 2)
+            memory.write_u64(self.object.address + DriverObject.MAJOR_FUNCTION + 8 * major, addresses[routine])
+
+    def _make_table(self, fast_io: FastIo) -> int:
+        """The FAST_IO_DISPATCH that drivers above call through."""
+        memory = self._kernel.memory
+        table = FastIoDispatch(memory, self._kernel.heap.allocate(FastIoDispatch.SIZE))
+        table.size_of_fast_io_dispatch = FastIoDispatch.SIZE
+        for routine in ROUTINES:
+            address = self._kernel.exports.add_routine(
+                f"{self.name} {routine.name}", routine.for_guests(self._kernel, fast_io), routine.arguments
+            )
+            memory.write_u64(table.address + routine.field.offset, address)
+        return table.address
