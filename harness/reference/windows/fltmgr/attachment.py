@@ -7,6 +7,7 @@ from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fltmgr.altitude import Altitude
 from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS, RELATED_OBJECTS_SIZE
 from harness.reference.windows.fltmgr.contexts import delete_instance_contexts
+from harness.reference.windows.fltmgr.draining import drain
 from harness.reference.windows.fltmgr.filters import Filter, Instance, InstanceState
 from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, FLT_FSTYPE_NTFS
 from harness.reference.windows.io.request import Code
@@ -210,7 +211,7 @@ def tear_down(k: "Kernel", instance: Instance, reason: int) -> Code:
     related = make_related(k, instance)
     if registration.teardown_start:
         yield Call(registration.teardown_start, related, reason)
-    yield from k.flt.engine.drain(instance, k.flt.in_flight(instance))
+    yield from drain(k.flt.engine, instance, k.flt.in_flight(instance))
     yield from _wait_until_idle(k, instance)
     if registration.teardown_complete:
         yield Call(registration.teardown_complete, related, reason)
@@ -231,4 +232,4 @@ def _wait_until_idle(k: "Kernel", instance: Instance) -> Code:
                 [instance.busy.idle],
                 reason=f"{instance.filter.name} to resume {pended}" if pended else f"{instance!r} to become idle",
             )
-        yield from k.flt.engine.drain(instance, k.flt.in_flight(instance))
+        yield from drain(k.flt.engine, instance, k.flt.in_flight(instance))

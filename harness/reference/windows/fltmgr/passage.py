@@ -5,12 +5,11 @@ whatever thread or DPC completes it below. A thread that must make a post-operat
 every create) waits inside `_keep_thread` until completion has come up to it.
 """
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationClass, PostopStatus, PreopStatus
 from harness.reference.machine.scheduler.dispatcher import Event
-from harness.reference.machine.scheduler.requests import Call, Wait, Yield
+from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fltmgr import checks
 from harness.reference.windows.fltmgr.operation import Node, Operation, Visit, VisitState
 from harness.reference.windows.io.fast_io import fast_io
@@ -93,7 +92,7 @@ class PassageEngine:
         operation.write_parameters(visit.parameters)
         operation.set_flags(remove=int(CallbackDataFlags.DIRTY))
         operation.visit = visit
-        self._trace(operation, "pre", visit.instance)
+        self.trace(operation, "pre", visit.instance)
         if kernel.mutant("shown-below-during-pre"):
             yield from self._show_below_early(operation)
         old_irql = self._irql_for_pre(operation)
@@ -206,7 +205,7 @@ class PassageEngine:
         """All filters of the frame have let it pass: on to the device below."""
         operation.take_back_parameters()
         operation.below = True
-        self._trace(operation, "file system", None)
+        self.trace(operation, "file system", None)
         request, io = operation.request, self.kernel.io
         if request.kind is OperationClass.IRP:
             operation.set_next_location()
@@ -233,7 +232,7 @@ class PassageEngine:
     def _back(self, operation: Operation, status: int, information: int) -> Code:
         operation.below = False
         operation.set_io_status(status, information)
-        self._trace(operation, f"completed 0x{status:08X}", None)
+        self.trace(operation, f"completed 0x{status:08X}", None)
         yield from self.ascend(operation)
 
     def _settle_parameters(self, operation: Operation, visit: Visit, status: PreopStatus) -> None:
@@ -287,7 +286,7 @@ class PassageEngine:
             visit.resumed = False
             return
         visit.overtaken = True
-        self._trace(operation, f"resumed {status.name}", visit.instance)
+        self.trace(operation, f"resumed {status.name}", visit.instance)
         operation.running += 1
         if self.kernel.mutant("resume-context-lost"):
             context = 0
@@ -336,7 +335,7 @@ class PassageEngine:
         else:
             old_irql = None
         operation.post = visit
-        self._trace(operation, "post", visit.instance)
+        self.trace(operation, "post", visit.instance)
         irql, status = kernel.irql, operation.status
         visit.instance.busy.enter()
         operation.running += 1
@@ -373,7 +372,7 @@ class PassageEngine:
             self._unpend(operation, visit)
         visit.state = VisitState.RETURNED
         operation.post = None
-        self._trace(operation, "post resumed", visit.instance)
+        self.trace(operation, "post resumed", visit.instance)
         operation.running += 1
         yield from self.ascend(operation)
         operation.running -= 1
@@ -411,49 +410,8 @@ class PassageEngine:
         """Whether the current thread runs a post-operation callback."""
         return self.kernel.engine.current_execution in self._posting
 
-    # -- draining
-
-    def drain(self, instance: "Instance", operations: Iterable[Operation]) -> Code:
-        """Make the owed posts of an instance that goes away early, with a copy of the callback data (OQ-09)."""
-        for operation in list(operations):
-            for node in [node for node in operation.nodes if node.instance is instance]:
-                if node in operation.nodes:
-                    operation.nodes.remove(node)
-                    yield from self._drain(operation, node)
-
-    def _drain(self, operation: Operation, node: Node) -> Code:
-        kernel, memory, heap = self.kernel, self.kernel.memory, self.manager.heap
-        visit = node.visit
-        copy = heap.allocate(0xB0)
-        memory.write(copy, memory.read(operation.data, 88))
-        memory.write(copy + 0x60, visit.parameters)
-        memory.write_u64(copy + 16, copy + 0x60)
-        flags = CallbackDataFlags.DRAINING_IO | CallbackDataFlags.POST_OPERATION
-        memory.write_u32(copy, (memory.read_u32(copy) | flags) & ~CallbackDataFlags.DIRTY)
-        memory.write_u32(copy + 24, NtStatus.FLT_POST_OPERATION_CLEANUP)
-        memory.write_u64(copy + 32, 0)
-        self._trace(operation, "drain", visit.instance)
-        operation.running += 1
-        # The operation may end meanwhile; the file object that the copy points to may not.
-        file = operation.request.file.object if operation.request.file is not None else None
-        held = file if file is not None and file.references > 0 else None
-        if held is not None:
-            kernel.objects.reference(held)
-        if not kernel.mutant("not-drained"):
-            answer = yield Call(visit.callbacks.post, copy, visit.related, node.context, 1)
-            checks.drain_answer(kernel, operation, visit, answer & 0xFFFF_FFFF)
-        if held is not None:
-            yield from kernel.objects.release(held)
-        operation.running -= 1
-        heap.free(copy)
-        node.drained = True
-        if node.ready is not None:
-            kernel.signal(node.ready)
-        operation.release()
-        yield Yield()
-
     # -- trace
 
-    def _trace(self, operation: Operation, what: str, instance: "Instance | None") -> None:
+    def trace(self, operation: Operation, what: str, instance: "Instance | None") -> None:
         where = f"{instance.filter.name}@{instance.altitude_text}: " if instance is not None else ""
         self.kernel.trace.add(f"{operation.data:#x} {operation.describe()} {where}{what}")
