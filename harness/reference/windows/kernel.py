@@ -23,8 +23,8 @@ from harness.reference.windows.user.program import Programs
 from harness.reference.windows.user.section_services import page_fault
 
 if TYPE_CHECKING:
-    from harness.reference.windows.fltmgr.filter_services import Service
     from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.windows.fltmgr.filter_services import Service
     from harness.reference.windows.io.volumes import Volume
 
 load_exports()

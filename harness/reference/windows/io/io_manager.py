@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
-from harness.reference.machine.scheduler.dispatcher import GuestEvent
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
 from harness.reference.windows.io.devices import DeviceTable
@@ -22,6 +21,7 @@ from harness.reference.windows.io.guarded_heap import IO_OBJECTS, GuardedHeap
 from harness.reference.windows.io.irps import Irps
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.volumes import Volume
+from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.mm.mdl import release_mdl
 from harness.reference.windows.ntos.mm.sections import Views

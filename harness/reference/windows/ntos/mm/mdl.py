@@ -38,7 +38,7 @@ class Mdl(MdlView):
         self.byte_count = length
 
 
-def allocate_mdl(k: "Kernel", address: int, length: int, *, owner: str | None = None, where: int = 0) -> int:
+def allocate_mdl(k: "Executive", address: int, length: int, *, owner: str | None = None, where: int = 0) -> int:
     """A new MDL for a range."""
     pages = (address % PAGE_SIZE + length + PAGE_SIZE - 1) >> PAGE_SHIFT
     at = k.pool.allocate(Mdl.SIZE + 8 * pages, "Mdl ", owner=owner, allocated_by=where)
@@ -46,7 +46,7 @@ def allocate_mdl(k: "Kernel", address: int, length: int, *, owner: str | None = 
     return at
 
 
-def lock_pages(k: "Kernel", at: int, *, write: bool) -> None:
+def lock_pages(k: "Executive", at: int, *, write: bool) -> None:
     """MmProbeAndLockPages; raises PageFault for memory that cannot be touched so."""
     mdl = Mdl(k.memory, at)
     address = mdl.virtual_address
@@ -58,7 +58,7 @@ def lock_pages(k: "Kernel", at: int, *, write: bool) -> None:
     k.locked_mdls[at] = k.blame.current().driver
 
 
-def unlock_pages(k: "Kernel", at: int) -> None:
+def unlock_pages(k: "Executive", at: int) -> None:
     """MmUnlockPages; a second mapping goes with it."""
     mdl = Mdl(k.memory, at)
     if mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
@@ -67,7 +67,7 @@ def unlock_pages(k: "Kernel", at: int) -> None:
     k.locked_mdls.pop(at, None)
 
 
-def map_pages(k: "Kernel", at: int) -> int:
+def map_pages(k: "Executive", at: int) -> int:
     """Map an MDL's locked pages into system space; the address of its first byte."""
     mdl = Mdl(k.memory, at)
     base = k.next_system_mapping
@@ -79,7 +79,7 @@ def map_pages(k: "Kernel", at: int) -> int:
     return base + mdl.byte_offset
 
 
-def unmap_pages(k: "Kernel", address: int, at: int) -> None:
+def unmap_pages(k: "Executive", address: int, at: int) -> None:
     """Undo `map_pages`."""
     mdl = Mdl(k.memory, at)
     if not mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
@@ -104,7 +104,7 @@ def make_mdl(kernel: "Executive", heap: "GuardedHeap", buffer: int, length: int)
     return mdl
 
 
-def release_mdl(k: "Kernel", at: int) -> None:
+def release_mdl(k: "Executive", at: int) -> None:
     """What the end of an IRP does with an MDL that a driver allocated for it: unlock its pages, and free it."""
     mdl = Mdl(k.memory, at)
     if mdl.mdl_flags & MDL_PAGES_LOCKED:
