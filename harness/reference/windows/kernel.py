@@ -20,7 +20,7 @@ from harness.reference.windows.ntos.executive import Executive
 from harness.reference.windows.ntos.kd.debug_output import report_callbacks
 from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
 from harness.reference.windows.user.program import Programs
-from harness.reference.windows.user.section_services import page_fault
+from harness.reference.windows.user.view_faults import page_fault
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.requests import KernelCode
@@ -52,8 +52,8 @@ class Kernel(Executive):
         self.drivers.on_remove.append(lambda driver: report_callbacks(self, driver.name, driver.image))
         self.io = IoManager(self)
         self.flt = FilterManager(self)
-        self.programs = Programs(self)
-        self.pager = partial(page_fault, self)
+        self.programs = Programs(self, self.io)
+        self.pager = partial(page_fault, self, self.io.views)
         self.ntfs = NtfsDriver(self)
         self.volumes: list[Volume] = [
             self.io.add_volume(name, FileSystem(root)) for name, root in (volumes or {}).items()

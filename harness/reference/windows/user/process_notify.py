@@ -10,7 +10,7 @@ from harness.reference.windows.io.request import Code
 from harness.reference.windows.user.address_space import Peb
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _CREATE_INFO = Struct("<QIIQQQQQQII")
 """PS_CREATE_NOTIFY_INFO."""
@@ -18,11 +18,11 @@ _IMAGE_INFO = Struct("<IIQIIQII")
 """IMAGE_INFO."""
 
 
-def _routines(k: "Kernel", kind: str) -> list[int]:
+def _routines(k: "Executive", kind: str) -> list[int]:
     return list(k.notify_routines.get(kind, ()))
 
 
-def process_created(k: "Kernel", process: Process, image: Image, peb: Peb) -> Code:
+def process_created(k: "Executive", process: Process, image: Image, peb: Peb) -> Code:
     """Tell of a process that begins, in its first thread, and of its image."""
     path, command_line = peb.address + Peb.IMAGE_PATH, peb.address + Peb.COMMAND_LINE
     for routine in _routines(k, "process"):
@@ -40,7 +40,7 @@ def process_created(k: "Kernel", process: Process, image: Image, peb: Peb) -> Co
         k.heap.free(info)
 
 
-def process_ended(k: "Kernel", process: Process) -> Code:
+def process_ended(k: "Executive", process: Process) -> Code:
     """Tell of a process that ends, in its last thread."""
     for routine in _routines(k, "process"):
         yield Call(routine, k.processes.system.id, process.id, 0)
@@ -48,13 +48,13 @@ def process_ended(k: "Kernel", process: Process) -> Code:
         yield Call(routine, process.eprocess, process.id, 0)
 
 
-def thread_created(k: "Kernel", thread: Thread) -> Code:
+def thread_created(k: "Executive", thread: Thread) -> Code:
     """Tell of a thread that begins, in it."""
     for routine in _routines(k, "thread"):
         yield Call(routine, thread.process.id, thread.id, 1)
 
 
-def thread_ended(k: "Kernel", thread: Thread) -> Code:
+def thread_ended(k: "Executive", thread: Thread) -> Code:
     """Tell of a thread that ends, in it."""
     for routine in _routines(k, "thread"):
         yield Call(routine, thread.process.id, thread.id, 0)

@@ -19,7 +19,8 @@ from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
 from harness.reference.windows.user.streams import InputPipe, OutputPipe
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.ntos.executive import Executive
 
 _USER_MODE = 1
 
@@ -43,19 +44,20 @@ class Program:
 class Programs:
     """The programs of one kernel."""
 
-    def __init__(self, kernel: "Kernel") -> None:
-        self._kernel = kernel
-        self.space = UserSpace(kernel.memory)
+    def __init__(self, executive: "Executive", io: "IoManager") -> None:
+        self._executive = executive
+        self._io = io
+        self.space = UserSpace(executive.memory)
         self.running: dict[Process, Program] = {}
 
     @property
     def current(self) -> Program:
         """The program of the current thread; raises KeyError in a system thread."""
-        return self.running[self._kernel.current.process]
+        return self.running[self._executive.current.process]
 
     def start(self, path: str, data: bytes, arguments: Sequence[str] = (), stdin: bytes = b"") -> Program:
         """Make a process for an image file, with its first thread ready to run. Raises LoadError."""
-        k = self._kernel
+        k = self._executive
         name = path.replace("/", "\\").rpartition("\\")[2]
         image = k.load_image(name, data, user=True)
         process = k.create_process(name)
@@ -63,7 +65,7 @@ class Programs:
         region = self.space.allocate("block", peb_size(path, command_line))
         peb = make_peb(k.memory, region, path, command_line)
         peb.image_base = image.base
-        program = Program(process, image, peb, OutputPipe(), Event(f"the end of {name}"), [region])
+        program = Program(process, image, peb, OutputPipe(self._io.views), Event(f"the end of {name}"), [region])
         self.running[process] = program
         peb.standard_input = self._open_pipe(process, InputPipe(stdin))
         peb.standard_output = peb.standard_error = self._open_pipe(process, program.output)
@@ -72,13 +74,13 @@ class Programs:
         return program
 
     def _open_pipe(self, process: Process, pipe: InputPipe | OutputPipe) -> int:
-        k = self._kernel
+        k = self._executive
         item = Object(PIPE_TYPE, pipe, references=0)
         handle = k.objects.open(item, kernel=False, access=3, process=process.id)
-        k.io.streams[handle] = pipe
+        self._io.streams[handle] = pipe
 
         def close(_: Object) -> None:
-            del k.io.streams[handle]
+            del self._io.streams[handle]
 
         item.on_close = close
         return handle
@@ -87,7 +89,7 @@ class Programs:
 
     def start_thread(self, program: Program, routine: int, parameter: int, *, first: bool = False) -> Thread:
         """A thread of a program that runs `routine(parameter)`."""
-        k = self._kernel
+        k = self._executive
         stack = self.space.allocate("stack", STACK_SIZE)
         block = self.space.allocate("block", Teb.SIZE)
         name = program.image.name
@@ -113,7 +115,7 @@ class Programs:
         return thread
 
     def _thread_code(self, program: Program, routine: int, parameter: int, *, first: bool) -> Code:
-        k = self._kernel
+        k = self._executive
         if first:
             yield from process_notify.process_created(k, program.process, program.image, program.peb)
         yield from process_notify.thread_created(k, k.current)
@@ -129,7 +131,7 @@ class Programs:
 
     def exit_thread(self, status: int) -> Code:
         """End the current thread; the last one of a process takes the process with it."""
-        k = self._kernel
+        k = self._executive
         thread = k.current
         program = self.running[thread.process]
         thread.terminating, thread.exit_status = True, status
@@ -148,7 +150,7 @@ class Programs:
 
     def terminate(self, program: Program, status: int) -> Code:
         """NtTerminateProcess: every other thread ends where it is in user mode, and its I/O is cancelled; `status`."""
-        k = self._kernel
+        k = self._executive
         if program.exit_status is None:
             program.exit_status = status
         for thread in list(program.process.threads):
@@ -161,20 +163,20 @@ class Programs:
         return status
 
     def _cancel_requests(self, thread: Thread) -> Code:
-        for request in [request for request in self._kernel.io.pending if request.thread is thread]:
+        for request in [request for request in self._io.pending if request.thread is thread]:
             if request.kind is OperationClass.IRP and not request.paging:
-                yield from self._kernel.io.cancel(request)
+                yield from self._io.cancel(request)
 
     def _cancel_io(self, thread: Thread) -> Code:
         """A thread that ends cancels its requests and waits for them."""
         yield from self._cancel_requests(thread)
-        for request in [request for request in self._kernel.io.pending if request.thread is thread]:
+        for request in [request for request in self._io.pending if request.thread is thread]:
             if request.kind is OperationClass.IRP:
                 yield Wait([request.done], reason=f"{request.describe()}, cancelled as its thread ends, to be finished")
 
     def _await_io(self, process: Process) -> Code:
         """What threads that were ended in user mode have begun, and was cancelled then, is waited for all the same."""
-        for request in [request for request in self._kernel.io.pending if request.thread.process is process]:
+        for request in [request for request in self._io.pending if request.thread.process is process]:
             if request.kind is OperationClass.IRP and not request.paging:
                 yield Wait(
                     [request.done], reason=f"{request.describe()}, cancelled as its process ends, to be finished"
@@ -182,12 +184,12 @@ class Programs:
 
     def _run_down(self, program: Program) -> Code:
         """Close handles and views, free the memory, and tell who waits."""
-        k = self._kernel
+        k = self._executive
         process = program.process
         for handle in k.objects.handles_of(process.id):
             yield from k.objects.close_handle(handle.value)
-        for view in k.io.views.of_process(process):
-            yield from k.io.views.unmap(view)
+        for view in self._io.views.of_process(process):
+            yield from self._io.views.unmap(view)
         yield from process_notify.process_ended(k, process)
         for region in program.regions:
             region.free()

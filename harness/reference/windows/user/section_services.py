@@ -1,12 +1,9 @@
-"""NtCreateSection, NtMapViewOfSection, NtUnmapViewOfSection, and the fault that brings a view's page in."""
+"""NtCreateSection, NtMapViewOfSection and NtUnmapViewOfSection."""
 
 from typing import TYPE_CHECKING
 
-from harness.nt import Irql, NtStatus
-from harness.reference.machine.cpu.exceptions import GuestException
+from harness.nt import NtStatus
 from harness.reference.machine.loader.exports import U32
-from harness.reference.machine.memory.layout import PAGE_SIZE
-from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import file_of, service
@@ -118,20 +115,3 @@ def unmap_view_of_section(k: "Kernel", mode: int, process: int, base: int) -> Co
         return int(NtStatus.NOT_MAPPED_VIEW)
     yield from k.io.views.unmap(view)
     return int(NtStatus.SUCCESS)
-
-
-# -- page faults
-
-
-def page_fault(k: "Kernel", address: int) -> KernelCode | None:
-    """Code that brings the page of a view in; None if the address is in no view, or its page is there already."""
-    if k.irql >= Irql.DISPATCH or k.io.views.at(address) is None or k.memory.is_mapped(address & ~(PAGE_SIZE - 1)):
-        return None
-    return _bring_in(k, address)
-
-
-def _bring_in(k: "Kernel", address: int) -> KernelCode:
-    try:
-        yield from k.io.views.page_in(address, write=False)
-    except VolumeError as error:
-        raise GuestException(int(NtStatus.IN_PAGE_ERROR), 0, address, int(error.status)) from error

@@ -7,13 +7,14 @@ from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.structures import IoStatusBlock
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
+    from harness.reference.windows.ntos.mm.sections import Views
 
 TYPE = "NamedPipe"
 """Object type of a standard handle."""
 
 
-def _done(k: "Kernel", iosb: int, status: NtStatus, information: int) -> Code:
+def _done(k: "Executive", iosb: int, status: NtStatus, information: int) -> Code:
     yield from ()
     block = IoStatusBlock(k.memory, iosb)
     block.status, block.information = int(status), information
@@ -27,7 +28,7 @@ class InputPipe:
         self._data = data
         self._at = 0
 
-    def read(self, k: "Kernel", buffer: int, length: int, iosb: int) -> Code:
+    def read(self, k: "Executive", buffer: int, length: int, iosb: int) -> Code:
         """NtReadFile: PIPE_BROKEN at the end, as every pipe whose writer is gone."""
         piece = self._data[self._at : self._at + length]
         if not piece and length:
@@ -36,7 +37,7 @@ class InputPipe:
         self._at += len(piece)
         return (yield from _done(k, iosb, NtStatus.SUCCESS, len(piece)))
 
-    def write(self, k: "Kernel", buffer: int, length: int, iosb: int) -> Code:
+    def write(self, k: "Executive", buffer: int, length: int, iosb: int) -> Code:
         """NtWriteFile: the handle was opened for reading."""
         del buffer, length
         return (yield from _done(k, iosb, NtStatus.ACCESS_DENIED, 0))
@@ -45,15 +46,16 @@ class InputPipe:
 class OutputPipe:
     """The write end of a pipe; `data` is what was written."""
 
-    def __init__(self) -> None:
+    def __init__(self, views: "Views") -> None:
+        self._views = views
         self.data = bytearray()
 
-    def read(self, k: "Kernel", buffer: int, length: int, iosb: int) -> Code:
+    def read(self, k: "Executive", buffer: int, length: int, iosb: int) -> Code:
         """NtReadFile: the handle was opened for writing."""
         del buffer, length
         return (yield from _done(k, iosb, NtStatus.ACCESS_DENIED, 0))
 
-    def write(self, k: "Kernel", buffer: int, length: int, iosb: int) -> Code:
+    def write(self, k: "Executive", buffer: int, length: int, iosb: int) -> Code:
         """NtWriteFile."""
-        self.data += yield from k.io.views.read(buffer, length)
+        self.data += yield from self._views.read(buffer, length)
         return (yield from _done(k, iosb, NtStatus.SUCCESS, length))

@@ -11,14 +11,13 @@ from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import event_of_handle, service, set_event
-from harness.reference.windows.ntos.ke import ke_misc
 from harness.reference.windows.ntos.ke.dispatcher_objects import (
     NOTIFICATION_EVENT,
     DispatcherHeader,
     GuestEvent,
     initialize_header,
 )
-from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
+from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME, PERFORMANCE_FREQUENCY
 from harness.reference.windows.ntos.ke.wait_arguments import timeout_at
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 from harness.reference.windows.ntos.ob.objects import Object
@@ -161,7 +160,9 @@ def delay_execution(k: "Kernel", mode: int, alertable: U8, interval: int) -> Cod
 @export(NTDLL, "NtQueryPerformanceCounter", "ZwQueryPerformanceCounter")
 def nt_query_performance_counter(k: "Kernel", counter: int, frequency: int) -> int:
     """NtQueryPerformanceCounter."""
-    k.memory.write_u64(counter, ke_misc.ke_query_performance_counter(k, frequency))
+    k.memory.write_u64(counter, k.now)
+    if frequency:
+        k.memory.write_u64(frequency, PERFORMANCE_FREQUENCY)
     return int(NtStatus.SUCCESS)
 
 

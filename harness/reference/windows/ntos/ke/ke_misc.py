@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.loader.exports import HAL, NTOSKRNL, U32, export
 from harness.reference.machine.scheduler.requests import Call, KernelCode
-from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME, TICK
+from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME, PERFORMANCE_FREQUENCY, TICK
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
-
-PERFORMANCE_FREQUENCY = 10_000_000
 
 
 @export(NTOSKRNL, "KeEnterCriticalRegion", max_irql=Irql.APC)

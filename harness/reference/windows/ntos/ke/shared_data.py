@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BUILD = 22631
 BOOT_TIME = 133_800_000_000_000_000
 """System time at boot, in 100 ns since 1601: always the same day of 2024, so that runs repeat."""
+PERFORMANCE_FREQUENCY = 10_000_000
+"""Of KeQueryPerformanceCounter, in Hz: it counts 100 ns."""
 TICK = 156_250
 """15.625 ms, in 100 ns."""
 
