@@ -152,6 +152,9 @@ def verify_images(
     accel: Accel = "auto",
     as_json: AsJson = False,
     raw: Annotated[bool, typer.Option("--raw", help="Show what the guest said for every check.")] = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="DIR", help="Keep what is said, in DIR and in one file to send.")
+    ] = None,
     forks: Annotated[
         bool | None,
         typer.Option(
@@ -161,6 +164,8 @@ def verify_images(
     ] = None,
 ) -> None:
     """Compare the files of images with what they were when built; of a named image, start a guest and ask it."""
+    if record is not None and name is None:
+        raise ConfigurationError("--record is about the guest of one image: name it")
     if forks is not None and name is None:
         raise ConfigurationError("--forks and --no-forks are about one image: name it")
     for directory in _directories(name):
@@ -172,7 +177,7 @@ def verify_images(
         if forks is False:
             switch_forks_off(name, accel)
             return
-        raise typer.Exit(report_self_test(name, accel, as_json=as_json, raw=raw, forks=bool(forks)))
+        raise typer.Exit(report_self_test(name, accel, as_json=as_json, raw=raw, forks=bool(forks), record=record))
 
 
 @group.command("remove")

@@ -23,6 +23,7 @@ COMMANDS = {
     "drivers": "harness.cli.drivers",
     "image": "harness.cli.image",
     "guest": "harness.cli.guest",
+    "replay": "harness.cli.replay",
     "doctor": "harness.cli.doctor",
     "bench": "harness.cli.bench",
     "test": "harness.cli.test",

@@ -41,6 +41,7 @@ def run(
         list[str] | None, typer.Option("--filesystem", metavar="NAME", help=options.FILESYSTEM.help)
     ] = None,
     verifier: Annotated[str | None, typer.Option("--verifier", metavar="LEVEL", help=options.VERIFIER.help)] = None,
+    record: Annotated[str | None, typer.Option("--record", metavar="DIR", help=options.RECORD.help)] = None,
     pause: Annotated[bool, typer.Option("--pause-on-failure", help=options.PAUSE.help)] = False,
     expression: Annotated[str | None, typer.Option("-k", metavar="WORDS", help="Only tests whose names match.")] = None,
     workers: Annotated[str | None, typer.Option("-n", metavar="N", help="Guests to use at a time.")] = None,
@@ -58,6 +59,7 @@ def run(
         options.FILESYSTEM: filesystem,
         options.VERIFIER: verifier,
         options.PAUSE: pause or None,
+        options.RECORD: record,
     }
     for_pytest, suites = _split(words or [])
     if resume is not None:

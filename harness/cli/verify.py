@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.errors import ConfigurationError, ExitCode
 from harness.guest import Guest
+from harness.guest.conversation import begin, recording, seal
 from harness.guest.crash_path import check_crash_path
 from harness.guest.minifilter_check import check_minifilter
 from harness.guest.prints_check import check_prints
@@ -24,7 +25,7 @@ from harness.image.windows import fork_record
 from harness.image.windows.recipe import load_recipe, windows_images
 from harness.plugin.options import Settings
 from harness.plugin.provider import Provider
-from harness.plugin.providers import provider_for
+from harness.plugin.providers import kind_of, provider_for
 from harness.plugin.windows_guest import WindowsProvider
 
 
@@ -36,20 +37,25 @@ def report_self_test(
     raw: bool = False,
     stderr: bool = False,
     forks: bool = False,
+    record: Path | None = None,
 ) -> ExitCode:
     """Print a table of all checks, on standard error if asked to; 1 if the guest differs from what is expected.
 
-    With `forks` the image is forked too, and what comes of it decides whether its guests are forks from now on.
+    With `forks` the image is forked too, and what comes of it decides whether its guests are forks from now on. With
+    `record` what is said to the guest is kept in that directory, and in one file beside it.
     """
     settings = Settings(
         guests=(name,), accelerator=accelerator, out=None, seed=1, drivers=(), replacements={}, mutants=(),
         image_directory=None,
     )  # fmt: skip
     console = Console(highlight=False, soft_wrap=True, stderr=stderr)
+    if record is not None:
+        begin(record)
+    kept = recording(record / "conversation-verify.jsonl") if record is not None else contextlib.nullcontext()
     findings: list[Finding] = []
     provider = provider_for(name, settings)
     trial = _forkable(provider) if forks else None
-    with contextlib.closing(provider), tempfile.TemporaryDirectory(prefix="fltlab-verify-") as folder:
+    with kept, contextlib.closing(provider), tempfile.TemporaryDirectory(prefix="fltlab-verify-") as folder:
         for finding in _findings(provider, trial, Path(folder)):
             findings.append(finding)
             if not as_json:
@@ -57,7 +63,14 @@ def report_self_test(
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        _print_table(console, findings, raw=raw)
+        print_table(console, findings, raw=raw)
+    if record is not None:
+        facts = {
+            "guests": {name: kind_of(name).value},
+            "expectation": asdict(expectation_of(name)),
+            "findings": [{"check": finding.check, "difference": finding.difference} for finding in findings],
+        }
+        typer.echo(f"recorded: {seal(record, 'verify', facts)}", err=True)
     return ExitCode.PASSED if all(finding.ok for finding in findings) else ExitCode.FAILED
 
 
@@ -78,16 +91,21 @@ def _forkable(provider: Provider) -> WindowsProvider:
 def _findings(provider: Provider, trial: WindowsProvider | None, folder: Path) -> Iterator[Finding]:
     """The self-test, and after it the trial of forks."""
     with provider.open(folder / "guest", None) as opened:
-        yield from _checks(opened.guest, provider.name, folder)
+        yield from _checks(opened.guest, expectation_of(provider.name), folder)
     if trial is not None:
         yield from trial.try_forks(folder / "forks")
 
 
-def _checks(guest: Guest, name: str, folder: Path) -> Iterator[Finding]:
-    """The self-test, a minifilter, what it captures, and of a Windows guest the way of a bug check, its end."""
-    yield from self_test(guest, expectation_of(name))
+def replayed_checks(guest: Guest, expected: Expectation) -> Iterator[Finding]:
+    """All checks that need nothing but a guest's answers."""
+    yield from self_test(guest, expected)
     yield check_minifilter(guest)
     yield check_prints(guest)
+
+
+def _checks(guest: Guest, expected: Expectation, folder: Path) -> Iterator[Finding]:
+    """The self-test, a minifilter, what it captures, and of a Windows guest the way of a bug check, its end."""
+    yield from replayed_checks(guest, expected)
     if isinstance(guest.body, WindowsBody):
         yield check_crash_path(guest.body, folder / "crash")
 
@@ -108,7 +126,8 @@ def expectation_of(name: str) -> Expectation:
     )
 
 
-def _print_table(console: Console, findings: list[Finding], *, raw: bool) -> None:
+def print_table(console: Console, findings: list[Finding], *, raw: bool) -> None:
+    """The findings as a table, and the raw text of those that differ."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("", "check", "measured", "difference"):
         table.add_column(heading, overflow="fold")

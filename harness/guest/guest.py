@@ -240,6 +240,14 @@ class Guest:
             require_boot(identity, boot_id, self.name)
         return identity
 
+    def another_session(self) -> WinRmSession:
+        """A session of its own with this guest, whatever becomes of it."""
+        return self._session.another()
+
+    def host_time(self) -> float:
+        """The host's time when the guest last answered: seconds since 1970."""
+        return self._session.host_time()
+
     def describe(self) -> str:
         """One line for reports and errors."""
         body = f"; {self.body.describe()}" if self.body is not None else ""

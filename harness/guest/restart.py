@@ -7,7 +7,6 @@ from harness.guest.errors import CommandFailed, ConnectionLost, WinRmFault
 from harness.guest.guest import Guest
 from harness.guest.identity import Identity, parse_identity
 from harness.guest.windows import WindowsBody
-from harness.guest.winrm import WinRmSession
 from harness.machine.deadlines import Deadline, Deadlines, Wait
 
 COMMAND = "shutdown.exe /r /f /t 0"
@@ -32,7 +31,7 @@ def _ask(guest: Guest) -> None:
     Windows may stop WinRM before it has answered, which is no end of the guest; the boot that comes tells.
     """
     name = f"the guest {guest.name!r}"
-    with suppress(ConnectionLost, WinRmFault), WinRmSession(guest.endpoint, name) as session:
+    with suppress(ConnectionLost, WinRmFault), guest.another_session() as session:
         result = session.run(COMMAND)
         session.disconnect()
         if not result.ok:
@@ -46,7 +45,7 @@ def wait_for_another_boot(guest: Guest, before: str, deadline: Deadline | None =
         if guest.body is not None:
             guest.body.check()
         try:
-            with WinRmSession(guest.endpoint, f"the guest {guest.name!r}") as session:
+            with guest.another_session() as session:
                 identity = parse_identity(session.run(guest.profile.identity, timeout=Wait.IDENTITY))
         except GuestError as error:  # it is down, or only just coming up
             return None, error.message

@@ -6,11 +6,14 @@ have written.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 
 from harness.guest.command import CommandResult
 from harness.guest.errors import TransferError
+
+_HEAD = re.compile(rb"(\d+) ([0-9a-f]{64}) ([^\n]+)\n")
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
@@ -18,6 +21,13 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return b"".join(
         f"{len(content)} {sha256(content)} {checked_path(path)}\n".encode() + content for path, content in files.items()
     )
+
+
+def sent(stream: bytes) -> Iterator[tuple[str, str]]:
+    """Path and digest of each file in a stream of `pack`; none of what is no such stream."""
+    while (head := _HEAD.match(stream)) is not None:
+        yield head[3].decode(errors="replace"), head[2].decode()
+        stream = stream[head.end() + int(head[1]) :]
 
 
 def verify(files: Mapping[str, bytes], result: CommandResult) -> None:

@@ -24,6 +24,7 @@ from winrm.protocol import Protocol
 
 from harness.guest.command import CommandResult, shorten
 from harness.guest.connections import BreakableAdapter
+from harness.guest.conversation import recorder
 from harness.guest.endpoint import Authentication, Endpoint
 from harness.guest.errors import (
     CommandTimeout,
@@ -89,6 +90,22 @@ class WinRmSession:
         `stdin` is given to it as it is and then ended; None leaves its standard input open. Raises CommandTimeout
         after `timeout` seconds, having told the guest to end the command.
         """
+        kept = recorder()
+        if kept is None:
+            return self._run(command, stdin, timeout)
+        with kept.exchange(self.name, self.endpoint.password, command, stdin) as answer:
+            answer.append(self._run(command, stdin, timeout))
+        return answer[0]
+
+    def another(self) -> "WinRmSession":
+        """A session of its own with the same guest."""
+        return WinRmSession(self.endpoint, self.name, self.deadlines)
+
+    def host_time(self) -> float:
+        """The host's time when the guest last answered, about: seconds since 1970."""
+        return time.time()
+
+    def _run(self, command: str, stdin: bytes | None, timeout: float | Wait) -> CommandResult:
         deadline = Deadline(self.deadlines.of(timeout), f"'{shorten(command, 120)}' on {self.name} at {self.endpoint}")
         command_id = self._begin(command, deadline, console=stdin is None)
         try:

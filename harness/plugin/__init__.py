@@ -12,6 +12,7 @@ pytest_plugins = [
     "harness.plugin.facts",
     "harness.plugin.outcomes",
     "harness.plugin.comparison",
+    "harness.plugin.conversation",
     "harness.plugin.evidence",
     "harness.plugin.postmortem",
     "harness.plugin.recording",

@@ -61,10 +61,27 @@ VERIFIER = Option(
     "LEVEL",
 )
 PAUSE = Option("--pause-on-failure", "stop at the first failure, its guest paused for a debugger", kind=bool)
+RECORD = Option("--record", "keep what is said to the guests in a new directory, for `fltlab replay`", "DIR")
+REPLAY = Option("--replay", "have a recording of --record answer, and no guest (see `fltlab replay`)", "DIR")
 FILE_SYSTEM_MARK = "+"
 """In a guest's name, before the file system of its data disk, where that is not the default: `windows-…+refs`."""
 
-OPTIONS = (GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME, FILESYSTEM, VERIFIER, PAUSE)
+OPTIONS = (
+    GUEST,
+    ACCEL,
+    OUT,
+    SEED,
+    DRIVERS,
+    REPLACE,
+    MUTANT,
+    IMAGE_DIR,
+    RESUME,
+    FILESYSTEM,
+    VERIFIER,
+    PAUSE,
+    RECORD,
+    REPLAY,
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,8 @@ class Settings:
     verifier: str = "off"
     filesystems: tuple[str, ...] = ()
     pause_on_failure: bool = False
+    record: Path | None = None
+    replay: Path | None = None
 
     def as_options(self) -> dict[str, object]:
         """Plain data for run.json; options left at their default are left out."""
@@ -116,6 +135,8 @@ def settings(config: pytest.Config) -> Settings:
         verifier=config.getoption(VERIFIER.name) or "off",
         filesystems=tuple(config.getoption(FILESYSTEM.name) or ()),
         pause_on_failure=bool(config.getoption(PAUSE.name)),
+        record=path(RECORD),
+        replay=path(REPLAY),
     )
 
 

@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def require_known(chosen: Settings) -> None:
     """Raise ConfigurationError if a setting names what there is not. A default is no setting, and costs nothing."""
-    if chosen.guests != (DEFAULT_GUEST,):
+    if chosen.guests != (DEFAULT_GUEST,) or chosen.record is not None:
         from harness.plugin.providers import require_guest
 
         for name in chosen.guests:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from harness.errors import ConfigurationError
+from harness.guest import GuestKind
 from harness.plugin.options import FILE_SYSTEM_MARK, Settings
 from harness.plugin.provider import Provider
 from harness.plugin.wording import did_you_mean
@@ -26,8 +27,27 @@ PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
 }
 
 
+def kind_of(name: str) -> GuestKind:
+    """What the guests of a name are."""
+    return GuestKind(name) if name in PROVIDERS else GuestKind.WINDOWS
+
+
 def require_guest(name: str, settings: Settings) -> None:
     """Raise ConfigurationError if there is no guest of this name: an unknown name is the user's mistake."""
+    if settings.record is not None and name == "reference":
+        raise ConfigurationError(
+            "--record is for Windows guests: a reference guest is frozen with its stack, and was told before the run",
+            hint="--guest windows-…, or --guest reference-local to try it",
+        )
+    if settings.replay is not None:
+        from harness.plugin.recorded_guest import recorded_guests
+
+        if name not in recorded_guests(settings.replay):
+            raise ConfigurationError(
+                f"there is no guest {name!r} in the recording {settings.replay}",
+                details=(f"guests: {', '.join(recorded_guests(settings.replay))}",),
+            )
+        return
     if name in PROVIDERS:
         return
     from harness.guest.data_disk import parse_file_system
@@ -56,6 +76,10 @@ def require_guest(name: str, settings: Settings) -> None:
 def provider_for(name: str, settings: Settings) -> Provider:
     """The provider of a guest's name."""
     require_guest(name, settings)
+    if settings.replay is not None:
+        from harness.plugin.recorded_guest import RecordedProvider
+
+        return RecordedProvider(name, settings.replay)
     if name in PROVIDERS:
         return PROVIDERS[name](settings)
     from harness.plugin.windows_guest import WindowsProvider

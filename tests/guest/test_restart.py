@@ -35,12 +35,14 @@ class Session:
             raise self.answer
         return CommandResult(command, self.answer, b"", b"Access is denied.(5)")
 
+    def another(self) -> Self:
+        return self
+
     def disconnect(self) -> None:
         pass
 
 
 def restarted(monkeypatch: pytest.MonkeyPatch, answer: GuestError | int) -> tuple[Guest, Identity]:
-    monkeypatch.setattr(module, "WinRmSession", Session)
     monkeypatch.setattr(module, "wait_for_another_boot", lambda *_: Identity("after", 0.0, b"", {}))
     monkeypatch.setattr(Session, "answer", answer)
     session: Any = Session()

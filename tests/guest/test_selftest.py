@@ -3,6 +3,7 @@
 The Windows answers here are made by hand after public captures (docs/windows.md): no Windows has given them.
 """
 
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -56,8 +57,10 @@ class PlayedWindows:
     def get(self, path: str) -> bytes:
         return self.files[path]
 
+    def host_time(self) -> float:
+        return time.time()
+
     def identity(self) -> Identity:
-        import time
 
         self.numbers += 1
         return Identity("b" * 36, time.time() + self.clock, bytes([self.numbers] * 16), {})
