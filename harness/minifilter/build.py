@@ -1,7 +1,7 @@
 """Building driver packages: compile, link, sign, check; only what changed, and safe when two processes build at once.
 
-What is built lies in `out/<name>/`; `out/manifest.json` says from which inputs, so that an unchanged driver costs the
-hashing of its sources. Object files are shared between drivers and kept under the hash of all they depend on.
+What is built lies in `out/<name>/`; `out/manifest.json` says from which inputs, every header that was read among them,
+so that an unchanged driver costs the hashing of those. Object files are shared between drivers (objects.py).
 """
 
 import argparse
@@ -12,9 +12,9 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from harness.errors import ConfigurationError, FltLabError, HostError
 from harness.minifilter.check import require_good
 from harness.minifilter.imports import INCLUDE, SUPPORT, definition_file
 from harness.minifilter.layout import check_layout
+from harness.minifilter.objects import COMMON, Files, Object, ObjectStore, file_sha256
 from harness.minifilter.package import DriverPackage, PackageKind, find_packages, require_files
 from harness.minifilter.sign import SigningCertificate, sign_image, signing_certificate
 from harness.minifilter.toolchain import Toolchain, find_toolchain
@@ -31,9 +32,6 @@ from harness.minifilter.toolchain import Toolchain, find_toolchain
 __all__ = ["SUPPORT", "BuiltDriver", "build_drivers", "file_sha256"]
 
 KEEP_UNUSED_S = 14 * 24 * 3600
-
-# The spellings of fltkernel.h in drivers that were written where case does not matter.
-SPELLINGS = ("fltKernel.h", "FltKernel.h")
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,6 @@ class BuiltDriver:
     package: DriverPackage
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class _Builder:
     """One run of the builder over one output directory; the caller holds its lock."""
 
@@ -62,10 +54,8 @@ class _Builder:
         self.out = out
         self.toolchain = toolchain
         self.certificate = certificate
-        self.include = INCLUDE
-        self.common = SUPPORT / "common"
-        # A header is an input of every source: they change rarely, and missing one would be worse.
-        self.headers = self._digest(sorted([*self.include.glob("*.h"), *self.common.glob("*.h")]))
+        self.files = Files()
+        self.objects = ObjectStore(root, out, toolchain, self.files)
         self.manifest: dict[str, Any] = self._read_manifest()
 
     def _digest(self, files: Sequence[Path], *more: str) -> str:
@@ -95,27 +85,26 @@ class _Builder:
         temporary.write_text(json.dumps(self.manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         temporary.replace(path)
 
-    def sources(self, package: DriverPackage) -> list[Path]:
-        own = [package.path(source) for source in package.sources]
-        return [*own, *(sorted(self.common.glob("*.c")) if package.common else [])]
-
     def inputs(self, package: DriverPackage) -> str:
-        """The hash of all that `package` is built from."""
-        described = package.model_dump_json(exclude={"description", "altitude", "group", "control", "violates"})
+        """The hash of what `package` is built from, but for the files that the compiler reads."""
+        described = package.model_dump_json(
+            exclude={"description", "altitude", "group", "control", "filter", "violates"}
+        )
         if package.binary:
             files = [package.path(file) for file in (package.binary, package.pdb, package.certificate) if file]
             return self._digest(files, described)
-        files = [*self.sources(package), *sorted(package.directory.glob("*.h"))]
-        definitions = [definition_file(name) for name in package.imports]
+        files = [definition_file(name) for name in package.imports] + [package.path(file) for file in package.libraries]
+        names = [str(source) for source in self.objects.sources(package)]
         own = (_own_text(name).decode() for name in ("build.py", "sign.py"))
-        more = (described, self.headers, self.certificate.fingerprint, *own)
-        return self._digest([*files, *definitions], *more)
+        return self._digest(files, described, *names, self.certificate.fingerprint, *own)
 
     def current(self, package: DriverPackage) -> BuiltDriver | None:
         """What is built already, if it still is what its inputs say."""
         known = self.manifest.get(package.name)
         built = self._built(package)
         if known is None or known.get("inputs") != self.inputs(package) or not built.sys.is_file():
+            return None
+        if not self.files.unchanged(known.get("files", {})):
             return None
         if file_sha256(built.sys) != known.get("sha256") or (built.pdb is not None and not built.pdb.is_file()):
             return None
@@ -131,41 +120,6 @@ class _Builder:
             pdb = directory / f"{package.name}.pdb"
         return BuiltDriver(package.name, directory / package.image_name, pdb, certificate, sha256, package)
 
-    def objects(self, packages: Sequence[DriverPackage]) -> dict[tuple[Path, bool], Path]:
-        """Compile what is not compiled yet, each source once for the kernel and once for user mode at most."""
-        wanted: dict[tuple[Path, bool], Path] = {}
-        for package in packages:
-            kernel = package.kind is PackageKind.DRIVER
-            local = self._digest(sorted(package.directory.glob("*.h")))
-            for source in self.sources(package):
-                own = local if source.parent != self.common else ""
-                key = self._digest([source], self.headers, own, "kernel" if kernel else "user")
-                wanted[source, kernel] = self.out / ".objects" / key[:32] / f"{source.stem}.obj"
-        missing = [(*item, target) for item, target in wanted.items() if not _used(target)]
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            for future in [pool.submit(self._compile, *work) for work in missing]:
-                future.result()
-        return wanted
-
-    def _compile(self, source: Path, kernel: bool, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(".tmp")
-        include = [self.include, source.parent]
-        if kernel:
-            include += [self.common, self.spellings()]
-        ours = source.is_relative_to(SUPPORT)
-        root = SUPPORT.parent if ours else self.root
-        self.toolchain.compile(source, temporary, kernel=kernel, strict=ours, include=include, root=root)
-        temporary.replace(target)
-
-    def spellings(self) -> Path:
-        """A directory of headers that stand for fltkernel.h under other spellings."""
-        directory = self.out / ".include"
-        directory.mkdir(exist_ok=True)
-        for spelling in SPELLINGS:
-            (directory / spelling).write_text("#include <fltkernel.h>\n", encoding="ascii")
-        return directory
-
     def library(self, name: str) -> Path:
         """The import library for `name`.def."""
         definition = definition_file(name)
@@ -177,7 +131,7 @@ class _Builder:
             temporary.replace(target)
         return target
 
-    def link(self, package: DriverPackage, objects: Mapping[tuple[Path, bool], Path]) -> None:
+    def link(self, package: DriverPackage, objects: Sequence[Object]) -> None:
         """Link and sign; the directory of the driver is replaced by the new one at once."""
         kernel = package.kind is PackageKind.DRIVER
         work = self.out / f".{package.name}.new"
@@ -185,11 +139,9 @@ class _Builder:
         shutil.rmtree(work, ignore_errors=True)
         linked.mkdir(parents=True)
         # Everything lies in one directory while it is linked: a PDB keeps all paths, and is to be the same everywhere.
-        inputs = {
-            f"{'common-' if source.parent == self.common else ''}{source.stem}.obj": objects[source, kernel]
-            for source in self.sources(package)
-        }
+        inputs = _named(objects)
         libraries = {f"{name}.lib": self.library(name) for name in package.imports}
+        libraries |= {file.name: package.path(file) for file in package.libraries}
         for name, origin in (inputs | libraries).items():
             shutil.copyfile(origin, linked / name)
         self.toolchain.link(
@@ -201,7 +153,7 @@ class _Builder:
         shutil.copyfile(self.certificate.der, work / f"{package.name}.cer")
         sign_image(self.toolchain, self.certificate, linked / package.image_name, work / package.image_name)
         require_good(work / package.image_name, package.directory.is_relative_to(SUPPORT), package.kind)
-        self._install(work, package)
+        self._install(work, package, {path: sha256 for item in objects for path, sha256 in item.files.items()})
 
     def copy(self, package: DriverPackage) -> None:
         """Put a driver that came as a binary beside those that are built."""
@@ -215,9 +167,9 @@ class _Builder:
             shutil.copyfile(package.path(package.pdb), work / f"{package.name}.pdb")
         if package.certificate:
             shutil.copyfile(package.path(package.certificate), work / package.certificate.name)
-        self._install(work, package)
+        self._install(work, package, {})
 
-    def _install(self, work: Path, package: DriverPackage) -> None:
+    def _install(self, work: Path, package: DriverPackage, files: Mapping[str, str]) -> None:
         target = self.out / package.name
         shutil.rmtree(target, ignore_errors=True)
         work.replace(target)
@@ -225,23 +177,34 @@ class _Builder:
             "inputs": self.inputs(package),
             "sha256": file_sha256(target / package.image_name),
             "image": f"{package.name}/{package.image_name}",
+            "files": files,
         }
 
     def build(self, packages: Sequence[DriverPackage]) -> dict[str, BuiltDriver]:
         found = {package.name: self.current(package) for package in packages}
         stale = [package for package in packages if found[package.name] is None]
         if any(package.sources for package in stale):
-            check_layout(self.toolchain, self.include, self.out / ".layout")
-        objects = self.objects([package for package in stale if package.sources])
+            check_layout(self.toolchain, INCLUDE, self.out / ".layout")
+        objects = self.objects.compile([package for package in stale if package.sources])
         for package in stale:
             if package.binary:
                 self.copy(package)
             else:
-                self.link(package, objects)
+                self.link(package, objects[package.name])
             self.write_manifest()
         if stale:
             self.prune()
         return {package.name: self._built(package, self.manifest[package.name]["sha256"]) for package in packages}
+
+
+def _named(objects: Sequence[Object]) -> dict[str, Path]:
+    """The objects of a driver by the names that its PDB keeps: sources of one stem may lie in several folders."""
+    named: dict[str, Path] = {}
+    for item in objects:
+        stem = f"common-{item.source.stem}" if item.source.parent == COMMON else item.source.stem
+        name = next(name for n in count(1) if (name := f"{stem}{f'-{n}' if n > 1 else ''}.obj") not in named)
+        named[name] = item.path
+    return named
 
 
 def _used(target: Path) -> bool:

@@ -16,7 +16,7 @@ from harness.minifilter import prints
 from harness.minifilter.events import EVENT_SIZE, FIELDS, NAME_OFFSET, ContextCall, Mechanism, Phase
 from harness.minifilter.imports import import_list
 from harness.minifilter.metadata import Metadata, read_metadata
-from harness.minifilter.toolchain import Toolchain
+from harness.minifilter.toolchain import Compilation, Toolchain
 from harness.nt import (
     CallbackDataFlags,
     ContextType,
@@ -205,8 +205,6 @@ def check_layout(toolchain: Toolchain, include: Path, stamps: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="fltlab-layout-") as directory:
         file = Path(directory) / "layout.c"
         file.write_text(source, encoding="utf-8")
-        toolchain.compile(
-            file, file.with_suffix(".obj"), kernel=True, strict=False, include=(include,), root=file.parent
-        )
+        toolchain.compile(Compilation(file, file.with_suffix(".obj"), file.parent, (include,)))
     stamps.mkdir(parents=True, exist_ok=True)
     stamp.touch()

@@ -9,10 +9,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from harness.errors import ConfigurationError
+from harness.minifilter.vcxproj import read_project
 
 PACKAGE_FILE = "driver.yaml"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+Define = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(=.*)?$")]
 RuleId = Annotated[str, StringConstraints(pattern=r"^[A-Z]+(-[A-Z]+)*-\d+$")]
 
 
@@ -56,6 +58,14 @@ class DriverPackage(BaseModel):
     description: str
     kind: PackageKind = PackageKind.DRIVER
     sources: tuple[Path, ...] = ()
+    include: tuple[Path, ...] = ()
+    """Directories that headers are looked for in, beside those of the sources."""
+    defines: tuple[Define, ...] = ()
+    libraries: tuple[Path, ...] = ()
+    floating_point: bool = False
+    """Whether the sources may use SSE: only between KeSaveExtendedProcessorState and its restore."""
+    vcxproj: Path | None = None
+    """A Visual Studio project that says what to build (vcxproj.py)."""
     binary: Path | None = None
     pdb: Path | None = None
     inf: Path | None = None
@@ -77,8 +87,8 @@ class DriverPackage(BaseModel):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if bool(self.sources) == bool(self.binary):
-            raise ValueError("give either sources (to build) or binary (built already)")
+        if sum(map(bool, (self.sources, self.binary, self.vcxproj))) != 1:
+            raise ValueError("give either sources (to build), vcxproj (to build as it says) or binary (built already)")
         if self.binary and self.common:
             raise ValueError("common is for sources")
         if self.filter is FilterKind.LEGACY and self.control is not Control.NONE:
@@ -118,14 +128,38 @@ def load_package(path: Path) -> DriverPackage:
         raise ConfigurationError(
             f"{path} is not a valid driver package", details=details, hint="docs/drivers.md lists the keys"
         ) from error
-    return package
+    return _with_project(package) if package.vcxproj is not None else package
+
+
+def _with_project(package: DriverPackage) -> DriverPackage:
+    """A package whose sources, directories and definitions are those of its Visual Studio project."""
+    assert package.vcxproj is not None
+    project = read_project(package.path(package.vcxproj))
+    base = package.vcxproj.parent
+    return package.model_copy(
+        update={
+            "sources": tuple(base / source for source in project.sources),
+            "include": (base, *(base / directory for directory in project.include), *package.include),
+            "defines": (*project.defines, *package.defines),
+            "libraries": (*(base / library for library in project.libraries), *package.libraries),
+            "imports": tuple(dict.fromkeys([*project.imports, *package.imports])),
+            "entry": project.entry if package.entry == "DriverEntry" else package.entry,
+            "inf": package.inf or (base / project.inf if project.inf is not None else None),
+        }
+    )
 
 
 def require_files(package: DriverPackage) -> None:
-    """Raise ConfigurationError if a file that the package names is not there."""
+    """Raise ConfigurationError if a file or directory that the package names is not there."""
+    for directory in package.include:
+        if not package.path(directory).is_dir():
+            raise ConfigurationError(
+                f"{package.directory / PACKAGE_FILE} names the include directory {directory}, which is not there",
+                details=(str(package.path(directory)),),
+            )
     service = package.service.binary if package.service is not None else None
     beside = (package.pdb, package.inf, package.catalog, package.certificate, service, *package.files)
-    for file in (*package.sources, package.binary, *beside):
+    for file in (*package.sources, package.vcxproj, package.binary, *package.libraries, *beside):
         if file is not None and not package.path(file).is_file():
             raise ConfigurationError(
                 f"{package.directory / PACKAGE_FILE} names {file}, which is not there",

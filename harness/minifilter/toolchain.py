@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,7 +25,6 @@ TARGET = (
     "-fms-extensions",
     "-fms-compatibility",
     "-ffreestanding",
-    "-std=gnu17",
     "-O2",
     "-g",
     "-gcodeview",
@@ -45,11 +44,26 @@ TARGET = (
     "-D_WIN32_WINNT=0x0A00",
     "-DNTDDI_VERSION=0x0A000000",
 )
+C = ("-std=gnu17",)
+CXX = ("-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-Wno-deprecated-volatile")
 KERNEL_TARGET = (
     "-mno-red-zone",
-    "-mgeneral-regs-only",
     "-DALLOC_PRAGMA",
 )
+INTEGERS_ONLY = ("-mgeneral-regs-only",)
+# What the templates of Microsoft's kit raise, and code that was written for its compiler.
+NOT_FOR_USERS = (
+    "-fcommon",
+    *(
+        f"-Wno-{name}"
+        for name in (
+            "unused-parameter", "unknown-pragmas", "missing-field-initializers", "missing-braces", "ignored-attributes",
+            "nonportable-include-path", "pragma-pack", "multichar", "four-char-constants", "unused-function",
+            "unused-value", "sign-compare", "microsoft-enum-forward-reference", "unused-variable",
+            "unused-but-set-variable", "extra-tokens", "ignored-pragma-intrinsic", "microsoft-include", "empty-body",
+        )
+    ),
+)  # fmt: skip
 LINK = (
     "/nologo",
     "/release",  # a checksum in the header
@@ -69,6 +83,47 @@ PROGRAM_LINK = ("/subsystem:console,10.0",)
 
 
 @dataclass(frozen=True)
+class Compilation:
+    """One source and how it is compiled. `root` is cut from the paths that go into the debug information.
+
+    `strict` makes warnings errors: for our own sources. `overlay` is a map of header directories (overlay.py).
+    """
+
+    source: Path
+    target: Path
+    root: Path
+    include: tuple[Path, ...]
+    kernel: bool = True
+    strict: bool = False
+    cxx: bool = False
+    floating_point: bool = False
+    defines: tuple[str, ...] = ()
+    overlay: Path | None = None
+
+    @property
+    def options(self) -> list[str]:
+        """What the compiler is told, but for the names of the files."""
+        integers_only = INTEGERS_ONLY if self.kernel and not self.floating_point else ()
+        return [
+            *TARGET,
+            *(CXX if self.cxx else C),
+            *(KERNEL_TARGET if self.kernel else ()),
+            *integers_only,
+            *(("-Werror",) if self.strict else NOT_FOR_USERS),
+            # A user's driver may begin with ntifs.h, ntddk.h or wdm.h: ours, which mends mingw-w64's, comes first.
+            *(("-include", "ntkernel.h") if self.kernel and not self.strict else ()),
+            f"-ffile-prefix-map={self.root}=.",
+            *(("-ivfsoverlay", str(self.overlay)) if self.overlay else ()),
+            *(f"-D{define}" for define in self.defines),
+            *(f"-I{directory}" for directory in self.include),
+        ]
+
+    def to(self, target: Path) -> "Compilation":
+        """The same, to another file."""
+        return replace(self, target=target)
+
+
+@dataclass(frozen=True)
 class Toolchain:
     """Where the programs are. `version` is clang's and goes into the key of everything that is built."""
 
@@ -79,34 +134,28 @@ class Toolchain:
     mingw: Path
     version: str
 
-    def compile(
-        self, source: Path, target: Path, *, kernel: bool, strict: bool, include: Sequence[Path], root: Path
-    ) -> None:
-        """Compile one C source; `root` is cut from the paths that go into the debug information.
-
-        `strict` makes warnings errors: for our own sources.
-        """
+    def compile(self, compilation: Compilation) -> Path:
+        """Compile one source; the file that names all that were read for it, as a rule of make."""
+        dependencies = compilation.target.with_suffix(".d")
         run(
             (
                 self.clang,
-                *TARGET,
-                *(KERNEL_TARGET if kernel else ()),
-                *(("-Werror",) if strict else ()),
-                # A user's driver may begin with ntifs.h, ntddk.h or wdm.h: ours, which mends mingw-w64's, comes first.
-                *(("-include", "ntkernel.h") if kernel and not strict else ()),
-                f"-ffile-prefix-map={root}=.",
-                *(f"-I{directory}" for directory in include),
+                *compilation.options,
                 "-isystem",
                 self.mingw,
-                *(("-isystem", self.mingw / "ddk") if kernel else ()),
+                *(("-isystem", self.mingw / "ddk") if compilation.kernel else ()),
+                "-MD",
+                "-MF",
+                dependencies.name,
                 "-c",
-                source,
+                compilation.source,
                 "-o",
-                target.name,  # the debug information keeps it, and is to be the same everywhere
+                compilation.target.name,  # the debug information keeps it, and is to be the same everywhere
             ),
-            f"{source.name} does not compile",
-            cwd=target.parent,
+            f"{compilation.source.name} does not compile",
+            cwd=compilation.target.parent,
         )
+        return dependencies
 
     def import_library(self, definition: Path, target: Path) -> None:
         """Make an import library from a module-definition file."""
@@ -147,10 +196,24 @@ def run(command: Sequence[str | Path], failed: str, *, cwd: Path | None = None) 
     except OSError as error:
         raise HostError(f"{command[0]} cannot be run", details=(str(error),)) from error
     if done.returncode != 0:
-        output = (done.stdout + done.stderr).strip().splitlines()
+        output = _errors_first((done.stdout + done.stderr).strip().splitlines())
         shown = output if len(output) <= 40 else [*output[:40], f"... {len(output) - 40} more lines"]
         raise ConfigurationError(failed, details=(f"{Path(command[0]).name} ended with {done.returncode}", *shown))
     return done.stdout
+
+
+def _errors_first(lines: Sequence[str]) -> list[str]:
+    """A compiler's output with its errors before its warnings, each with the lines that belong to it."""
+    errors: list[str] = []
+    others: list[str] = []
+    kept = others
+    for line in lines:
+        if re.search(r": (fatal )?error: ", line):
+            kept = errors
+        elif re.search(r": warning: |^In file included from ", line):
+            kept = others
+        kept.append(line)
+    return [*errors, *others]
 
 
 def _find(purpose: str, names: Sequence[str], package: str) -> Path:

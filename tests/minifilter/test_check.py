@@ -115,7 +115,7 @@ def test_an_import_that_nobody_exports_is_found_and_named(changed: Callable[...,
 def test_a_user_may_import_from_other_modules_but_we_may_not(changed: Callable[..., Path]):
     def rename(image: Any) -> None:
         entry = image.DIRECTORY_ENTRY_IMPORT[0]
-        image.set_bytes_at_rva(entry.struct.Name, b"KSECDD.SYS\0")
+        image.set_bytes_at_rva(entry.struct.Name, b"NETIO.SYS\0\0")
 
     path = changed(rename)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.minifilter.toolchain import find_toolchain
+from harness.minifilter.toolchain import Compilation, find_toolchain
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.io.driver_table import Driver
 from harness.reference.windows.kernel import Kernel
@@ -80,7 +80,7 @@ def compile_driver(tmp_path_factory: pytest.TempPathFactory) -> Compile:
                 toolchain.import_library(include / "ntoskrnl.def", library[0])
             source = folder / "driver.c"
             source.write_text(PRELUDE + text + (ENTRY if entry else ""))
-            toolchain.compile(source, folder / "driver.obj", kernel=True, strict=False, include=(include,), root=folder)
+            toolchain.compile(Compilation(source, folder / "driver.obj", folder, (include,)))
             toolchain.link(
                 ["driver.obj"], [str(library[0])], "driver.sys", entry="DriverEntry", kernel=True, cwd=folder
             )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
-from harness.minifilter.toolchain import find_toolchain
+from harness.minifilter.toolchain import Compilation, find_toolchain
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
 
@@ -79,10 +79,8 @@ def compile_program(tmp_path_factory: pytest.TempPathFactory) -> Compile:
                 toolchain.import_library(include / f"{name}.def", libraries[-1])
         source = folder / "program.c"
         source.write_text(PRELUDE + text)
-        toolchain.compile(
-            source, folder / "program.obj", kernel=False, strict=False,
-            include=(include, ROOT / "drivers" / "fltprobe"), root=folder,
-        )  # fmt: skip
+        headers = (include, ROOT / "drivers" / "fltprobe")
+        toolchain.compile(Compilation(source, folder / "program.obj", folder, headers, kernel=False))
         toolchain.link(
             ["program.obj"], [str(path) for path in libraries], "program.exe", entry="Main", kernel=False, cwd=folder
         )

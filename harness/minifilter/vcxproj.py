@@ -1,0 +1,186 @@
+"""Visual Studio projects of drivers: what a .vcxproj says that our build can obey, and a list of what it cannot.
+
+Read is the configuration Release for x64 (or the first for x64 that there is): sources, include directories,
+definitions, libraries, entry point, INF and name. Settings of the Microsoft compiler that clang has no need of, and
+properties of Visual Studio itself, are passed over; what would change the driver is listed as ignored.
+"""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PureWindowsPath
+
+from harness.errors import ConfigurationError
+
+_SOURCES = frozenset({".c", ".cpp", ".cc", ".cxx"})
+_MODULES = frozenset({"fltmgr", "ntoskrnl", "hal", "ksecdd", "cng"})
+# Part of every driver's build, or nothing to ours.
+_PASSED_OVER = frozenset(
+    {"ntstrsafe", "libcntpr", "bufferoverflowk", "bufferoverflowfastfailk", "wdmsec", "wpprecorder"}
+)
+_CONSIDERED = frozenset(
+    {
+        "PreprocessorDefinitions", "AdditionalIncludeDirectories", "WarningLevel", "TreatWarningAsError",
+        "Optimization",
+        "ExceptionHandling", "RuntimeLibrary", "LanguageStandard", "LanguageStandard_C", "DisableSpecificWarnings",
+        "MultiProcessorCompilation", "PrecompiledHeader", "PrecompiledHeaderFile", "DebugInformationFormat",
+        "ControlFlowGuard", "SDLCheck", "BufferSecurityCheck", "CompileAs", "WppEnabled", "ConformanceMode",
+        "AdditionalDependencies", "EntryPointSymbol", "GenerateDebugInformation", "SubSystem", "Version",
+        "TargetMachine",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Project:
+    """What a project says. Paths are relative to the project's directory."""
+
+    name: str
+    sources: tuple[Path, ...]
+    include: tuple[Path, ...] = ()
+    defines: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ("fltmgr", "ntoskrnl", "hal")
+    libraries: tuple[Path, ...] = ()
+    entry: str = "DriverEntry"
+    inf: Path | None = None
+    ignored: tuple[str, ...] = field(default=())
+    """Settings that were not obeyed, as `Link/AdditionalOptions: /x`."""
+
+
+def read_project(path: Path) -> Project:
+    """Read a .vcxproj; ConfigurationError if it is none, or has no source in C or C++."""
+    try:
+        root = ET.fromstring(path.read_bytes())  # noqa: S314 - expat of Python 3.11 resolves no external entity
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read", details=(str(error),)) from error
+    except ET.ParseError as error:
+        raise ConfigurationError(f"{path} is no Visual Studio project: {error}") from error
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    reader = _Reader(path, root)
+    base = path.parent
+    sources = tuple(dict.fromkeys(as_written(base, item) for item in reader.items("ClCompile")))
+    if not sources:
+        raise ConfigurationError(
+            f"{path} names no source in C or C++", hint="a driver's project has ClCompile items; or write a driver.yaml"
+        )
+    dependencies = [PureWindowsPath(word) for word in reader.words("Link", "AdditionalDependencies")]
+    names = [item.stem.lower() for item in dependencies if item.suffix.lower() == ".lib"]
+    libraries = [as_written(base, path_of(str(item))) for item in dependencies]
+    own = tuple(
+        item for item in libraries if item.stem.lower() not in _MODULES | _PASSED_OVER and (base / item).is_file()
+    )
+    known = {file.stem.lower() for file in own} | _MODULES | _PASSED_OVER
+    ignored = [f"library {name}.lib" for name in names if name not in known]
+    return Project(
+        name=(reader.property("TargetName") or path.stem).lower(),
+        sources=sources,
+        include=tuple(
+            item
+            for word in reader.words("ClCompile", "AdditionalIncludeDirectories")
+            if (base / (item := as_written(base, path_of(word)))).is_dir()
+        ),
+        defines=tuple(reader.words("ClCompile", "PreprocessorDefinitions")),
+        imports=tuple(dict.fromkeys(["fltmgr", "ntoskrnl", "hal", *(name for name in names if name in _MODULES)])),
+        libraries=own,
+        entry=reader.setting("Link", "EntryPointSymbol") or "DriverEntry",
+        inf=next((as_written(base, item) for item in reader.items("Inf", every=True)), None),
+        ignored=(*ignored, *reader.ignored()),
+    )
+
+
+def path_of(text: str) -> Path:
+    r"""A path of a project (`..\inc`) as one of ours."""
+    return Path(*(part for part in PureWindowsPath(text).parts if part != "\\"))
+
+
+def as_written(base: Path, path: Path) -> Path:
+    """A path below `base` in the case that its files and directories have; as it is where they are not there."""
+    at = base
+    for part in path.parts:
+        if part in ("..", ".") or (at / part).exists():
+            at /= part
+            continue
+        same = [entry for entry in (at.iterdir() if at.is_dir() else ()) if entry.name.lower() == part.lower()]
+        if not same:
+            return path
+        at = same[0]
+    return at.relative_to(base)
+
+
+class _Reader:
+    """One configuration of a project."""
+
+    def __init__(self, path: Path, root: ET.Element) -> None:
+        self._path = path
+        self._root = root
+        given = [item.get("Include", "") for item in root.iter("ProjectConfiguration")]
+        chosen = next((name for name in given if name == "Release|x64"), None)
+        self._configuration = chosen or next((name for name in given if name.endswith("|x64")), "Release|x64")
+
+    def _holds(self, element: ET.Element) -> bool:
+        r"""Whether a Condition is met. What is not a comparison with a configuration is taken as met."""
+        condition = element.get("Condition", "")
+        configuration, _, platform = self._configuration.partition("|")
+        expanded = condition.replace("$(Configuration)", configuration).replace("$(Platform)", platform)
+        compared = re.fullmatch(r"\s*'([^']*)'\s*(==|!=)\s*'([^']*)'\s*", expanded)
+        if compared is None or "$(" in expanded:
+            return True
+        return (compared[1].lower() == compared[3].lower()) is (compared[2] == "==")
+
+    def _expand(self, text: str) -> str:
+        configuration, _, platform = self._configuration.partition("|")
+        known = {
+            "projectdir": "",
+            "msbuildprojectdirectory": ".",
+            "msbuildthisfiledirectory": "",
+            "solutiondir": "..\\",
+        }
+        known |= {"configuration": configuration, "platform": platform, "projectname": self._path.stem}
+        return re.sub(r"\$\((\w+)\)", lambda match: known.get(match[1].lower(), ""), text)
+
+    def property(self, name: str) -> str:
+        """The last value of a property."""
+        found = ""
+        for group in self._root.iter("PropertyGroup"):
+            for element in group.findall(name) if self._holds(group) else ():
+                if self._holds(element) and element.text:
+                    found = self._expand(element.text.strip())
+        return found
+
+    def setting(self, tool: str, name: str) -> str:
+        """The last value of a tool's setting."""
+        return next(iter(list(self._settings(tool, name))[-1:]), "")
+
+    def _settings(self, tool: str, name: str) -> Iterator[str]:
+        for group in self._root.iter("ItemDefinitionGroup"):
+            for section in group.findall(tool) if self._holds(group) else ():
+                for element in section.findall(name):
+                    if self._holds(element) and element.text:
+                        yield self._expand(element.text.strip())
+
+    def words(self, tool: str, name: str) -> list[str]:
+        """A setting's list, without what it inherits."""
+        found = [word.strip() for text in self._settings(tool, name) for word in text.split(";")]
+        return list(dict.fromkeys(word for word in found if word and not word.startswith("%(")))
+
+    def items(self, kind: str, *, every: bool = False) -> Iterator[Path]:
+        """The files of a kind that are part of this configuration."""
+        for group in self._root.iter("ItemGroup"):
+            for element in group.findall(kind) if self._holds(group) else ():
+                name = self._expand(element.get("Include", ""))
+                excluded = any(
+                    self._holds(item) and (item.text or "").strip().lower() == "true"
+                    for item in element.findall("ExcludedFromBuild")
+                )
+                if name and not excluded and (every or Path(name.lower()).suffix in _SOURCES):
+                    yield path_of(name)
+
+    def ignored(self) -> Iterator[str]:
+        """What is set, and not obeyed."""
+        for group in self._root.iter("ItemDefinitionGroup"):
+            for section in group if self._holds(group) and group is not None else ():
+                for element in section if section.tag in ("ClCompile", "Link") else ():
+                    if element.tag not in _CONSIDERED and self._holds(element):
+                        yield f"{section.tag}/{element.tag}: {(element.text or '').strip()}"

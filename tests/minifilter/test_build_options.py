@@ -1,0 +1,190 @@
+"""Building from an author's own sources: C++, projects of Visual Studio, headers of any case, no stale builds."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ConfigurationError
+from harness.minifilter.build import build_drivers
+from harness.minifilter.objects import parse_dependencies
+from harness.minifilter.package import load_package
+from harness.minifilter.toolchain import find_toolchain
+from harness.minifilter.vcxproj import read_project
+
+PROJECT = r"""<?xml version="1.0" encoding="utf-8"?>
+<Project ToolsVersion="12.0" xmlns="http://schemas.microsoft.com/developer/msbuild/2003">
+  <ItemGroup Label="ProjectConfigurations">
+    <ProjectConfiguration Include="Debug|x64"><Configuration>Debug</Configuration></ProjectConfiguration>
+    <ProjectConfiguration Include="Release|x64"><Configuration>Release</Configuration></ProjectConfiguration>
+  </ItemGroup>
+  <PropertyGroup><TargetName>Shelter</TargetName></PropertyGroup>
+  <ItemDefinitionGroup Condition="'$(Configuration)|$(Platform)'=='Debug|x64'">
+    <ClCompile><PreprocessorDefinitions>ONLY_DEBUG</PreprocessorDefinitions></ClCompile>
+  </ItemDefinitionGroup>
+  <ItemDefinitionGroup>
+    <ClCompile>
+      <AdditionalIncludeDirectories>%(AdditionalIncludeDirectories);$(ProjectDir)\Inc;..\nothere</AdditionalIncludeDirectories>
+      <PreprocessorDefinitions>%(PreprocessorDefinitions);SHELTER=1</PreprocessorDefinitions>
+      <AdditionalOptions>/d1something</AdditionalOptions>
+    </ClCompile>
+    <Link>
+      <AdditionalDependencies>$(DDK_LIB_PATH)\fltMgr.lib;$(DDK_LIB_PATH)\ksecdd.lib;Odd.lib</AdditionalDependencies>
+    </Link>
+  </ItemDefinitionGroup>
+  <ItemGroup>
+    <ClCompile Include="Src\main.cpp" /><ClCompile Include="src\io\main.cpp" />
+    <ClCompile Include="src\unused.c"><ExcludedFromBuild>true</ExcludedFromBuild></ClCompile>
+  </ItemGroup>
+  <ItemGroup><Inf Include="Shelter.inf" /></ItemGroup>
+</Project>
+"""
+FILES = {
+    "inc/Base.h": """
+#pragma once
+#include <FltKernel.h>
+#include <NtStrSafe.h>
+struct Base { virtual ~Base() {} virtual NTSTATUS Start() = 0; };
+struct Derived : Base { PFLT_FILTER Filter = nullptr; NTSTATUS Start() override; };
+void *operator new(size_t Size, POOL_TYPE Type);
+void operator delete(void *Pointer, size_t) noexcept;
+extern PDRIVER_OBJECT TheDriver;
+""",
+    "src/main.cpp": """
+#include "base.h"
+#include <bcrypt.h>
+#include <initguid.h>
+extern "C" DRIVER_INITIALIZE DriverEntry;
+static Base *Instance;
+PDRIVER_OBJECT TheDriver;
+void *operator new(size_t Size, POOL_TYPE Type) { return ExAllocatePoolZero(Type, Size, 'ppCL'); }
+void operator delete(void *Pointer, size_t) noexcept { ExFreePool(Pointer); }
+#if SHELTER && !defined(ONLY_DEBUG)
+extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING)
+{
+    GUID Ecp = GUID_ECP_PREFETCH_OPEN;
+    UCHAR Random[4];
+
+    TheDriver = DriverObject;
+    Instance = new (NonPagedPoolNx) Derived;
+    if (Instance == nullptr || Ecp.Data1 == 0) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    BCryptGenRandom(nullptr, Random, sizeof(Random), BCRYPT_USE_SYSTEM_PREFERRED_RNG);
+    return Instance->Start();
+}
+#endif
+""",
+    "src/io/main.cpp": r"""
+#include "..\..\INC\base.h"
+NTSTATUS Derived::Start()
+{
+    static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_OPERATION_END}};
+    static const FLT_REGISTRATION Registration = {
+        sizeof(FLT_REGISTRATION), FLT_REGISTRATION_VERSION, 0, nullptr, Operations};
+
+    return FltRegisterFilter(TheDriver, &Registration, &Filter);
+}
+""",
+    "shelter.inf": "; as it came\n",
+}
+DRIVER = """
+#include "shape.h"
+PDRIVER_OBJECT Kept;
+NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
+{
+    static PDRIVER_OBJECT *Where = &Kept;
+    double Half = SHAPE / 2.0;
+
+    *(PDRIVER_OBJECT *volatile *)&Where = &Kept;
+    **(PDRIVER_OBJECT *volatile *)&Where = DriverObject;
+    return RegistryPath->Length > Half ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+}
+"""
+
+
+def package(root: Path, description: str, files: dict[str, str]) -> Path:
+    for name, text in {"driver.yaml": description, **files}.items():
+        path = root / "drivers" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root / "drivers"
+
+
+def test_a_project_of_visual_studio_is_built_as_it_is(tmp_path: Path) -> None:
+    text = "name: shelter\ndescription: a framework in C++\nvcxproj: shelter.vcxproj\ncontrol: none\n"
+    root = package(tmp_path, text, FILES | {"shelter.vcxproj": PROJECT})
+
+    built = build_drivers(root, tmp_path / "out")["shelter"]
+
+    assert built.sys.is_file()
+    assert built.package.inf == Path("shelter.inf")
+
+
+def test_what_a_project_says_and_our_build_does_not_is_listed(tmp_path: Path) -> None:
+    root = package(tmp_path, "", FILES | {"shelter.vcxproj": PROJECT})
+
+    project = read_project(root / "shelter.vcxproj")
+
+    assert project.ignored == ("library odd.lib", "ClCompile/AdditionalOptions: /d1something")
+    assert project.sources == (Path("src/main.cpp"), Path("src/io/main.cpp"))
+    assert project.defines == ("SHELTER=1",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("<Project", "is no Visual Studio project"), ("<Project/>", "names no source in C or C")],
+)
+def test_a_project_that_cannot_be_built_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "x.vcxproj").write_text(content)
+
+    with pytest.raises(ConfigurationError, match=message):
+        read_project(tmp_path / "x.vcxproj")
+
+
+def test_a_changed_header_in_any_directory_makes_the_build_anew(tmp_path: Path) -> None:
+    text = "name: shape\ndescription: x\nsources: [shape.c]\ninclude: [headers]\nfloating_point: true\ncontrol: none\n"
+    files = {"shape.c": DRIVER, "headers/Shape.h": "#include <ntddk.h>\n#define SHAPE 4\n"}
+    root = package(tmp_path, text, files)
+    first = build_drivers(root, tmp_path / "out")["shape"].sha256
+
+    unchanged = build_drivers(root, tmp_path / "out")["shape"].sha256
+    (root / "headers" / "Shape.h").write_text("#include <ntddk.h>\n#define SHAPE 40\n")
+    changed = build_drivers(root, tmp_path / "out")["shape"].sha256
+
+    assert (first == unchanged, first == changed) == (True, False)
+
+
+def test_errors_come_before_warnings(tmp_path: Path) -> None:
+    text = "name: wrong\ndescription: x\nsources: [wrong.c]\ncontrol: none\n"
+    root = package(tmp_path, text, {"wrong.c": "#warning first\n#include <ntddk.h>\nint x = nothing;\n"})
+
+    with pytest.raises(ConfigurationError) as caught:
+        build_drivers(root, tmp_path / "out")
+
+    assert "error: use of undeclared identifier 'nothing'" in caught.value.details[1]
+
+
+def test_an_include_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    root = package(tmp_path, "name: a\ndescription: x\nsources: [a.c]\ninclude: [gone]\ncontrol: none\n", {"a.c": ""})
+
+    with pytest.raises(ConfigurationError, match="include directory gone"):
+        build_drivers(root, tmp_path / "out")
+
+
+def test_a_package_has_one_origin(tmp_path: Path) -> None:
+    root = package(tmp_path, "name: a\ndescription: x\nsources: [a.c]\nvcxproj: a.vcxproj\ncontrol: none\n", {})
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_package(root / "driver.yaml")
+
+    assert "give either sources" in caught.value.details[0]
+
+
+def test_names_with_blanks_in_a_make_rule_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a b.c").write_text('#include "c d.h"\n')
+    (tmp_path / "c d.h").touch()
+    clang = str(find_toolchain().clang)
+    rule = subprocess.run([clang, "-M", "a b.c"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    assert list(parse_dependencies(rule, tmp_path)) == [tmp_path / "a b.c", tmp_path / "c d.h"]
