@@ -19,6 +19,7 @@ from harness.reference.windows.io.io_manager import IoManager
 from harness.reference.windows.ntos.executive import Executive
 from harness.reference.windows.ntos.kd.debug_output import report_callbacks
 from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
+from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
 from harness.reference.windows.user.program import Programs
 from harness.reference.windows.user.view_faults import page_fault
 
@@ -56,9 +57,13 @@ class Kernel(Executive):
         self.pager = partial(page_fault, self, self.io.views)
         self.ntfs = NtfsDriver(self)
         self.volumes: list[Volume] = [
-            self.io.add_volume(name, FileSystem(root)) for name, root in (volumes or {}).items()
+            self.io.add_volume(name, FileSystem(root, self.system_time)) for name, root in (volumes or {}).items()
         ]
         self.run(self._start(), "system start")
+
+    def system_time(self) -> int:
+        """KeQuerySystemTimePrecise: 100 ns since 1601."""
+        return BOOT_TIME + self.clock.now
 
     def _start(self) -> "KernelCode":
         """The drivers of the system start, and its volumes are mounted."""

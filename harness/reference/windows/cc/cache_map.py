@@ -11,6 +11,7 @@ from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, SYSTE
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fs.stream_state import DATA_SECTION, SHARED_CACHE_MAP
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code, Request
@@ -18,7 +19,7 @@ from harness.reference.windows.ntos.mm.mdl import make_mdl
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
-    from harness.reference.windows.fs.filesystem import Node
+    from harness.reference.windows.fs.inode import Stream
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.ntos.mm.sections import View
 
@@ -34,11 +35,11 @@ _PAGING = int(IrpFlags.NOCACHE | IrpFlags.PAGING_IO)
 class CacheMap:
     """The pages of one file. It references the file object that set it up, whose close waits for it."""
 
-    def __init__(self, driver: "FileSystemDriver", node: "Node", file: "FileObject") -> None:
+    def __init__(self, driver: "FileSystemDriver", stream: "Stream", file: "FileObject") -> None:
         self._driver = driver
         self._kernel = driver.kernel
         self._memory = driver.kernel.memory
-        self.node = node
+        self.stream = stream
         self.file = file
         self._kernel.objects.reference(file.object)
         self.pages: dict[int, int] = {}
@@ -49,8 +50,33 @@ class CacheMap:
         self._loading: dict[int, Event] = {}
         self.views: list[View] = []
         self.sections = 0
+        """Data sections of programs and drivers."""
+        self.image_references = 0
+        """Image sections, and views of them."""
         self._lazy_writer_due = False
         self._window = _WINDOWS
+        driver.state(stream).show_section(DATA_SECTION, driver.state(stream).section_pointers | 1)
+
+    # -- who uses it
+
+    def cached_by(self, file: "FileObject") -> None:
+        """A file object reads or writes through the cache."""
+        del file
+        state = self._driver.state(self.stream)
+        state.show_section(SHARED_CACHE_MAP, state.section_pointers | 2)
+
+    @property
+    def user_references(self) -> int:
+        """Data sections and views: what keeps a file from being deleted or cut."""
+        return self.sections + len(self.views)
+
+    def can_truncate(self, size: int) -> bool:
+        """MmCanFileBeTruncated: whether no section or view has pages behind `size`."""
+        if self.image_references:
+            return False
+        if not self.user_references:
+            return True
+        return page_align(size) >= page_align(self._driver.files.size(self.stream))
 
     # -- cached reads and writes
 
@@ -229,8 +255,12 @@ class CacheMap:
             self.dirty.discard(page)
 
     def truncate(self, size: int) -> None:
-        """The file has become shorter: pages behind its end are dropped, unless a view shows them."""
+        """The end of the file has moved: what is cached behind it is gone, and zeros when the file grows again."""
         first = page_align(size) >> PAGE_SHIFT
+        within = size & (PAGE_SIZE - 1)
+        frame = self.pages.get(size >> PAGE_SHIFT) if within else None
+        if frame is not None:
+            self._memory.ram[frame + within : frame + PAGE_SIZE] = bytes(PAGE_SIZE - within)
         for page in [page for page in self.pages if page >= first]:
             self.dirty.discard(page)
             if not self.views:
@@ -245,20 +275,23 @@ class CacheMap:
         self._kernel.timer(TEARDOWN_TICKS, lambda: self._kernel.queue_worker(self._teardown()))
 
     def _in_use(self) -> bool:
-        if self.sections or self.views or self._loading:
+        if self.sections or self.views or self.image_references or self._loading:
             return True
         files = self._driver.volume.files
         return any(
-            file.caches and not file.cleaned_up and file.opened and file.opened.node is self.node for file in files
+            file.caches and not file.cleaned_up and file.opened and file.opened.stream is self.stream for file in files
         )
 
     def _teardown(self) -> Code:
-        if self._in_use() or self._driver.caches.get(self.node) is not self:
+        if self._in_use() or self._driver.caches.get(self.stream) is not self:
             return
         yield from self._write_dirty(0, 1 << 62, synchronous=False)
-        if self._in_use() or self._driver.caches.get(self.node) is not self:
+        if self._in_use() or self._driver.caches.get(self.stream) is not self:
             return
-        del self._driver.caches[self.node]
+        del self._driver.caches[self.stream]
+        state = self._driver.state(self.stream)
+        state.show_section(DATA_SECTION, 0)
+        state.show_section(SHARED_CACHE_MAP, 0)
         for frame in self.pages.values():
             self._memory.tables.free_frame(frame)
         self.pages.clear()

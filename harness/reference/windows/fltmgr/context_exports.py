@@ -65,7 +65,8 @@ def _file_place(k: "Kernel", instance: int, file_object: int, kind: ContextType)
     file = k.io.file_at(file_object)
     if file is None or file.opened is None:
         return int(NtStatus.NOT_SUPPORTED)
-    owner = id(file) if kind is ContextType.STREAM_HANDLE else id(file.opened.node)
+    of_file = {ContextType.STREAM_HANDLE: id(file), ContextType.FILE: id(file.opened.inode)}
+    owner = of_file.get(kind, id(file.opened.stream))
     return found.contexts, (int(kind), owner), found.filter.name
 
 

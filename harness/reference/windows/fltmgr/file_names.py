@@ -1,7 +1,7 @@
 """File names: FltGetFileNameInformation and its kin.
 
-There are no short names, streams, tunnelling or reparse points on this volume, so a normalized name is the opened one
-with the spelling that the directories have.
+There are no short names and no tunnelling on this volume: the name of an open file is what the file system tells, in
+both formats, and of one that is being opened the normalized name has the spelling of the directories.
 """
 
 from dataclasses import dataclass
@@ -62,13 +62,21 @@ def _make(k: "Kernel", volume: "Volume", name: str, form: int, driver: str | Non
 
 def _spelling(volume: "Volume", name: str) -> str:
     """The name with the spelling of the directories, as far as they exist."""
-    files = volume.file_system
-    try:
-        path, _ = files.resolve(name)
-    except VolumeError:
-        return name
-    relative = path.relative_to(files.root)
-    return "\\" + str(relative).replace("/", "\\") if relative.parts else name
+    store = volume.file_system.store
+    components = name.lstrip("\\").split("\\")
+    at, spelled = store.root, []
+    for position, component in enumerate(components):
+        plain, colon, stream = component.partition(":")
+        try:
+            link = store.lookup(at, plain) if at.directory and plain else None
+        except VolumeError:
+            link = None
+        if link is None:
+            spelled += components[position:]
+            break
+        spelled.append(link.name + colon + stream)
+        at = link.inode
+    return "\\" + "\\".join(spelled) if spelled != [""] else name
 
 
 def _refusal(k: "Kernel", operation: Operation, options: int) -> int:
@@ -94,10 +102,22 @@ def _refusal(k: "Kernel", operation: Operation, options: int) -> int:
     return int(NtStatus.FLT_INVALID_NAME_REQUEST) if unsafe and not file.name_cached else 0
 
 
-def _name_of(file: "FileObject", form: int) -> str:
-    if form == NORMALIZED:
-        return file.opened.node.relative if file.opened is not None else _spelling(file.volume, file.name)
-    return file.name
+def _name_of(k: "Kernel", file: "FileObject", form: int) -> str:
+    """The name of an open file as the file system tells it now; of one that is being opened, what it is opened by."""
+    if file.opened is not None:
+        return file.opened.path
+    related = k.io.file_at(file.view.related_file_object) if file.view.related_file_object else None
+    name = file.name
+    if related is not None:
+        above = _name_of(k, related, form)
+        name = above.rstrip("\\") + "\\" + name if name and not name.startswith(":") else above + name
+    return _spelling(file.volume, name) if form == NORMALIZED else name
+
+
+def _is_opened_by_id(operation: Operation) -> bool:
+    request = operation.request
+    options = int.from_bytes(request.parameters[8:12], "little")
+    return request.major == IrpMajor.CREATE and bool(options & CreateOption.OPEN_BY_FILE_ID)
 
 
 @export(FLTMGR, "FltGetFileNameInformation", max_irql=Irql.APC)
@@ -114,9 +134,9 @@ def flt_get_file_name_information(k: "Kernel", data: int, options: U32, out: int
     if options & _METHODS == _CACHE_ONLY and not file.name_cached:
         return NtStatus.FLT_NAME_CACHE_MISS
     file.name_cached = True
-    name = _name_of(file, form)
-    if operation.request.major == IrpMajor.CREATE and operation.request.parameters[8] & CreateOption.OPEN_BY_FILE_ID:
+    if file.opened is None and _is_opened_by_id(operation):
         return NtStatus.NOT_SUPPORTED
+    name = _name_of(k, file, form)
     information = _make(k, file.volume, name, form, k.blame.current().driver)
     k.memory.write_u64(out, information.address)
     return NtStatus.SUCCESS
@@ -134,7 +154,7 @@ def flt_get_file_name_information_unsafe(k: "Kernel", file_object: int, instance
     if options & _METHODS == _CACHE_ONLY and not file.name_cached:
         return NtStatus.FLT_NAME_CACHE_MISS
     file.name_cached = True
-    information = _make(k, file.volume, _name_of(file, form), form, k.blame.current().driver)
+    information = _make(k, file.volume, _name_of(k, file, form), form, k.blame.current().driver)
     k.memory.write_u64(out, information.address)
     return NtStatus.SUCCESS
 
@@ -184,11 +204,13 @@ def flt_parse_file_name_information(k: "Kernel", information: int) -> int:
     def part(offset: int, begin: int, text: str) -> None:
         memory.write_unicode_string(information + offset, buffer + 2 * begin, 2 * len(text), 2 * len(text))
 
-    dot = final.rfind(".")
-    part(_FINAL, cut + 1, final)
+    plain, colon, stream = final.partition(":")
+    dot = plain.rfind(".")
+    part(_FINAL, cut + 1, plain)
+    part(_STREAM, cut + 1 + len(plain), colon + stream)
     part(_PARENT, start, name[start : cut + 1])
     if dot > 0:
-        part(_EXTENSION, cut + 1 + dot + 1, final[dot + 1 :])
+        part(_EXTENSION, cut + 1 + dot + 1, plain[dot + 1 :])
     memory.write_u16(information + 2, _PARSED)
     return NtStatus.SUCCESS
 
@@ -205,14 +227,19 @@ def flt_get_destination_file_name_information(
     out: int,
 ) -> int:
     """FltGetDestinationFileNameInformation: the name a rename or link would make."""
-    del root
     k.memory.write_u64(out, 0)
     found, file = k.flt.instance_at(instance), k.io.file_at(file_object)
     if file is None:
         return NtStatus.INVALID_PARAMETER
     name = k.memory.read(name_at, name_length).decode("utf-16-le", "surrogatepass")
-    if "\\" not in name:
-        name = file.name.rpartition("\\")[0] + "\\" + name
+    if root:
+        handle = k.objects.lookup(root)
+        above = k.io.file_at(handle.object.address) if handle is not None else None
+        if above is None:
+            return NtStatus.INVALID_HANDLE
+        name = _name_of(k, above, OPENED).rstrip("\\") + "\\" + name
+    elif "\\" not in name:
+        name = _name_of(k, file, OPENED).rpartition("\\")[0] + "\\" + name
     else:
         elsewhere = k.io.volume_of(name)
         if elsewhere is not None:

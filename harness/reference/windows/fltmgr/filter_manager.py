@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.file_names import NameInformation
     from harness.reference.windows.fltmgr.ports import ClientPort, ServerPort
     from harness.reference.windows.fltmgr.work_items import WorkItem
-    from harness.reference.windows.fs.filesystem import Node
+    from harness.reference.windows.fs.inode import Stream
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
@@ -148,12 +148,14 @@ class FilterManager:
 
         object_gone(self, id(file))
 
-    def stream_gone(self, volume: "Volume", node: "Node") -> None:
-        """The last file object of a stream is closed: its contexts go."""
+    def stream_gone(self, volume: "Volume", stream: "Stream") -> None:
+        """The last file object of a stream is closed: its contexts go, and with the file's last stream the file's."""
         from harness.reference.windows.fltmgr.contexts import object_gone
 
         del volume
-        object_gone(self, id(node))
+        object_gone(self, id(stream))
+        if stream.inode.opens == 0:
+            object_gone(self, id(stream.inode))
 
     # -- what is left undone
 

@@ -7,7 +7,7 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.windows.fltmgr.callback_data import IO_STATUS
 from harness.reference.windows.fltmgr.cancelled_opens import cancel_open
-from harness.reference.windows.fs.lifetime import map_access
+from harness.reference.windows.fs.security import map_access
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.file_services import path_of
 from harness.reference.windows.io.request import Code

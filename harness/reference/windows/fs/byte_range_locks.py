@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus, OperationClass
 from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import Minor, StackFlags
 from harness.reference.windows.io.parameters import LOCK
 from harness.reference.windows.io.request import Code, Request
@@ -12,6 +13,9 @@ from harness.reference.windows.io.request import Code, Request
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
     from harness.reference.windows.io.file_object import FileObject
+
+_BEYOND = 1 << 64
+"""Offset and length together reach no further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,10 @@ class Lock:
     exclusive: bool
 
     def overlaps(self, offset: int, length: int) -> bool:
+        """Whether a range is touched; one of no bytes lies between two bytes and is touched by what spans them."""
         return offset < self.offset + self.length and self.offset < offset + length
 
-    def owned_by(self, file: "FileObject", key: int) -> bool:
+    def owned_by(self, file: "FileObject | None", key: int) -> bool:
         return self.file is file and self.key == key
 
 
@@ -39,7 +44,7 @@ class LockTable:
     locks: list[Lock] = field(default_factory=list)
     waiting: list[tuple[Request, Lock]] = field(default_factory=list)
 
-    def check(self, file: "FileObject", offset: int, length: int, key: int, *, write: bool) -> None:
+    def check(self, file: "FileObject | None", offset: int, length: int, key: int, *, write: bool) -> None:
         """Raise FILE_LOCK_CONFLICT if a lock forbids the transfer."""
         for lock in self.locks:
             if (
@@ -63,9 +68,9 @@ class LockTable:
                 return NtStatus.SUCCESS
         return NtStatus.RANGE_NOT_LOCKED
 
-    def unlock_all(self, driver: "FileSystemDriver", file: "FileObject") -> None:
-        """Release everything a file object holds."""
-        self.locks = [lock for lock in self.locks if lock.file is not file]
+    def unlock_all(self, driver: "FileSystemDriver", file: "FileObject", key: int | None = None) -> None:
+        """Release everything a file object holds, of one key if one is given."""
+        self.locks = [lock for lock in self.locks if lock.file is not file or key not in (None, lock.key)]
         self.grant(driver)
 
     def grant(self, driver: "FileSystemDriver") -> None:
@@ -82,16 +87,24 @@ def control(driver: "FileSystemDriver", request: Request) -> Code:
     file = request.file
     if file is None or file.opened is None:
         raise VolumeError(NtStatus.INVALID_PARAMETER)
-    if file.opened.node.directory:
+    if file.opened.stream.directory:
         raise VolumeError(NtStatus.INVALID_PARAMETER)
-    table = driver.lock_table(file.opened.node)
+    state = driver.state(file.opened.stream)
+    table = state.locks
     length_at, key, offset, _, fail, exclusive = LOCK.unpack_from(request.parameters)
-    length = driver.kernel.memory.read_i64(length_at) if length_at else 0
+    offset &= (1 << 64) - 1
+    length = driver.kernel.memory.read_u64(length_at) if length_at else 0
     if request.minor == Minor.UNLOCK_SINGLE:
         return int(table.unlock(driver, file, key, offset, length)), 0
-    if request.minor == Minor.UNLOCK_ALL:
-        table.unlock_all(driver, file)
+    if request.minor in (Minor.UNLOCK_ALL, Minor.UNLOCK_ALL_BY_KEY):
+        by_key = key if request.minor == Minor.UNLOCK_ALL_BY_KEY else None
+        table.unlock_all(driver, file, by_key)
         return int(NtStatus.SUCCESS), 0
+    if offset + length > _BEYOND:
+        return int(NtStatus.INVALID_LOCK_RANGE), 0
+    event = state.oplock.check(Does.WRITE, file, file)
+    if event is not None:
+        return (yield from driver.wait(request, event, control))
     if request.kind is OperationClass.IRP:
         fail = request.operation_flags & StackFlags.FAIL_IMMEDIATELY
         exclusive = request.operation_flags & StackFlags.EXCLUSIVE_LOCK

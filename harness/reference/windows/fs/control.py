@@ -1,32 +1,41 @@
-"""File system control, device control, extended attributes, security, and the FSFilter acquires: the small ones."""
+"""File system control and device control: a table of what NTFS answers, by control code."""
 
+from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
+from harness.reference.windows.fs import oplock_requests, reparse_points, volume_io
 from harness.reference.windows.fs.errors import VolumeError
-from harness.reference.windows.fs.information import answer
+from harness.reference.windows.fs.inode import CLUSTER
+from harness.reference.windows.fs.opens import OpenFile
+from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import SECTOR_SIZE, Minor
-from harness.reference.windows.io.parameters import QUERY_EA, QUERY_SECURITY, Control
+from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
 
-FSCTL_LOCK_VOLUME, FSCTL_UNLOCK_VOLUME, FSCTL_DISMOUNT_VOLUME = 0x90018, 0x9001C, 0x90020
-FSCTL_IS_VOLUME_MOUNTED, FSCTL_GET_COMPRESSION, FSCTL_SET_COMPRESSION = 0x90028, 0x9003C, 0x9C040
-FSCTL_GET_REPARSE_POINT, FSCTL_SET_SPARSE, FSCTL_GET_NTFS_VOLUME_DATA = 0x900A8, 0x900C4, 0x90064
-FSCTL_QUERY_ALLOCATED_RANGES, FSCTL_SET_ZERO_DATA = 0x940CF, 0x980C8
+LOCK_VOLUME, UNLOCK_VOLUME, DISMOUNT_VOLUME = 0x90018, 0x9001C, 0x90020
+IS_VOLUME_MOUNTED, IS_PATHNAME_VALID, MARK_VOLUME_DIRTY = 0x90028, 0x9002C, 0x90030
+GET_COMPRESSION, SET_COMPRESSION = 0x9003C, 0x9C040
+GET_NTFS_VOLUME_DATA, GET_RETRIEVAL_POINTERS, IS_VOLUME_DIRTY = 0x90064, 0x90073, 0x90078
+ALLOW_EXTENDED_DASD_IO = 0x90083
+SET_OBJECT_ID, GET_OBJECT_ID, DELETE_OBJECT_ID = 0x90098, 0x9009C, 0x900A0
+SET_OBJECT_ID_EXTENDED, CREATE_OR_GET_OBJECT_ID = 0x900BC, 0x900C0
+SET_REPARSE_POINT, GET_REPARSE_POINT, DELETE_REPARSE_POINT = 0x900A4, 0x900A8, 0x900AC
+SET_SPARSE, SET_ZERO_DATA, QUERY_ALLOCATED_RANGES = 0x900C4, 0x980C8, 0x940CF
+READ_FILE_USN_DATA, QUERY_USN_JOURNAL, MARK_HANDLE = 0x900EB, 0x900F4, 0x900FC
+READ_USN_JOURNAL, DELETE_USN_JOURNAL, ENUM_USN_DATA, WRITE_USN_CLOSE_RECORD = 0x900BB, 0x900F8, 0x900B3, 0x900EF
+GET_EXTERNAL_BACKING, FILE_LEVEL_TRIM = 0x90310, 0x98208
 IOCTL_DISK_GET_LENGTH_INFO, IOCTL_DISK_GET_DRIVE_GEOMETRY = 0x7405C, 0x70000
+_WRITE_DATA = 0x2
+_NTFS_VOLUME_DATA = Struct("<qqqqqIIIIqqqqq")
+_USN_RECORD = Struct("<IHHQQqqIIIIHH")
 
-_EVERYONE_FULL_DACL = (
-    Struct("<BBHIIII").pack(1, 0, 0x8004, 48, 48, 0, 20)
-    + Struct("<BBHHH").pack(2, 0, 28, 1, 0)
-    + Struct("<BBHI").pack(0, 0, 20, 0x001F_01FF)
-    + bytes((1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0))
-    + bytes((1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0))
-)
-"""A self-relative security descriptor: owned by SYSTEM, full access for everyone."""
+Answered = bytes | int
+"""Output, or a status without any."""
 
 
 def buffers(request: Request) -> tuple[Control, int, int]:
@@ -42,99 +51,298 @@ def file_system_control(driver: "FileSystemDriver", request: Request) -> Code:
     if request.minor != Minor.USER_FS_REQUEST:
         return int(NtStatus.INVALID_DEVICE_REQUEST), 0
     parameters, source, target = buffers(request)
-    code = parameters.code
-    if code in (FSCTL_IS_VOLUME_MOUNTED, FSCTL_LOCK_VOLUME, FSCTL_UNLOCK_VOLUME, FSCTL_SET_SPARSE):
-        return int(NtStatus.SUCCESS), 0
-    if code == FSCTL_GET_COMPRESSION:
-        return (yield from answer(driver, target, parameters.output_length, bytes(2)))
-    if code == FSCTL_SET_COMPRESSION:
-        return int(NtStatus.SUCCESS), 0
-    if code == FSCTL_GET_REPARSE_POINT:
-        return int(NtStatus.NOT_A_REPARSE_POINT), 0
-    if code == FSCTL_QUERY_ALLOCATED_RANGES:
-        return (yield from _allocated_ranges(driver, request, parameters, source, target))
-    if code == FSCTL_SET_ZERO_DATA:
-        return (yield from _zero(driver, request, parameters, source))
-    return int(NtStatus.INVALID_DEVICE_REQUEST), 0
-
-
-def _allocated_ranges(
-    driver: "FileSystemDriver", request: Request, parameters: Control, source: int, target: int
-) -> Code:
-    if request.file is None or request.file.opened is None:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
-    asked = yield from driver.kernel.io.views.read(source, min(parameters.input_length, 16))
-    if len(asked) < 16:
+    code, file = parameters.code, request.file
+    if code in oplock_requests.CODES:
+        return (yield from oplock_requests.control(driver, request, parameters, source, target))
+    if file is None:
         return int(NtStatus.INVALID_PARAMETER), 0
-    offset, length = Struct("<qq").unpack(asked)
-    end = min(offset + length, driver.files.size(request.file.opened.node))
-    ranges = Struct("<qq").pack(offset, end - offset) if end > offset else b""
-    return (yield from answer(driver, target, parameters.output_length, ranges))
-
-
-def _zero(driver: "FileSystemDriver", request: Request, parameters: Control, source: int) -> Code:
-    if request.file is None or request.file.opened is None:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
-    node = request.file.opened.node
-    asked = yield from driver.kernel.io.views.read(source, min(parameters.input_length, 16))
-    if len(asked) < 16:
+    on_volume = _ON_VOLUME.get(code)
+    if on_volume is not None:
+        return on_volume(driver, request), 0
+    on_file = _ON_FILE.get(code)
+    if on_file is None:
+        return int(NtStatus.INVALID_DEVICE_REQUEST), 0
+    if file.opened is None and code not in _EITHER:
         return int(NtStatus.INVALID_PARAMETER), 0
-    begin, end = Struct("<qq").unpack(asked)
-    end = min(end, driver.files.size(node))
+    data = (
+        yield from driver.kernel.io.views.read(source, parameters.input_length) if parameters.input_length else _none()
+    )
+    if code == SET_ZERO_DATA and file.opened is not None:
+        event = driver.state(file.opened.stream).oplock.check(Does.WRITE, file, file)
+        if event is not None:
+            return (yield from driver.wait(request, event, file_system_control))
+    answered = on_file(driver, request, data)
+    if isinstance(answered, int):
+        return answered, 0
+    return (yield from _output(driver, target, parameters.output_length, answered, code))
+
+
+def _none() -> Code:
+    yield from ()
+    return b""
+
+
+def _output(driver: "FileSystemDriver", target: int, room: int, data: bytes, code: int) -> Code:
+    """Give an answer: what fits of one of variable length, all or nothing of another."""
+    if room < len(data):
+        least, unit = _VARIABLE.get(code, (0, 0))
+        if not unit or room < least:
+            return int(NtStatus.BUFFER_TOO_SMALL), 0
+        data = data[: room // unit * unit]
+        yield from driver.kernel.io.views.write(target, data)
+        return int(NtStatus.BUFFER_OVERFLOW), len(data)
+    if data:
+        yield from driver.kernel.io.views.write(target, data)
+    return int(NtStatus.SUCCESS), len(data)
+
+
+_VARIABLE = {QUERY_ALLOCATED_RANGES: (16, 16), GET_REPARSE_POINT: (8, 1)}
+"""Least room, and the unit that is not cut."""
+
+
+# -- on a handle to the volume
+
+
+def _lock(driver: "FileSystemDriver", request: Request) -> int:
+    assert request.file is not None
+    return volume_io.lock(driver, request.file)
+
+
+def _unlock(driver: "FileSystemDriver", request: Request) -> int:
+    assert request.file is not None
+    return volume_io.unlock(driver, request.file)
+
+
+def _dismount(driver: "FileSystemDriver", request: Request) -> int:
+    assert request.file is not None
+    return volume_io.dismount(driver, request.file)
+
+
+def _success(driver: "FileSystemDriver", request: Request) -> int:
+    del driver, request
+    return int(NtStatus.SUCCESS)
+
+
+def _only_on_volume(driver: "FileSystemDriver", request: Request) -> int:
+    del driver
+    opened = request.file is None or request.file.opened is not None
+    return int(NtStatus.INVALID_PARAMETER if opened else NtStatus.SUCCESS)
+
+
+def _no_journal(driver: "FileSystemDriver", request: Request) -> int:
+    del driver, request
+    return int(NtStatus.JOURNAL_NOT_ACTIVE)
+
+
+_ON_VOLUME: dict[int, Callable[["FileSystemDriver", Request], int]] = {
+    LOCK_VOLUME: _lock,
+    UNLOCK_VOLUME: _unlock,
+    DISMOUNT_VOLUME: _dismount,
+    IS_VOLUME_MOUNTED: _success,
+    IS_PATHNAME_VALID: _success,
+    MARK_VOLUME_DIRTY: _only_on_volume,
+    ALLOW_EXTENDED_DASD_IO: _only_on_volume,
+    MARK_HANDLE: _success,
+    QUERY_USN_JOURNAL: _no_journal,
+    READ_USN_JOURNAL: _no_journal,
+    DELETE_USN_JOURNAL: _no_journal,
+    ENUM_USN_DATA: _no_journal,
+    WRITE_USN_CLOSE_RECORD: _no_journal,
+}
+
+
+# -- on files
+
+
+def _open_of(request: Request) -> OpenFile:
+    assert request.file is not None
+    if request.file.opened is None:
+        raise VolumeError(NtStatus.INVALID_PARAMETER)
+    if request.file.opened.inode.gone:
+        raise VolumeError(NtStatus.FILE_DELETED)
+    return request.file.opened
+
+
+def _get_compression(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    del driver, data
+    _open_of(request)
+    return bytes(2)
+
+
+def _set_compression(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    """Nothing is ever compressed here, which a caller can ask for; the formats that would be are refused."""
+    del driver
+    _open_of(request)
+    if len(data) < 2:
+        return int(NtStatus.INVALID_PARAMETER)
+    return int(NtStatus.SUCCESS if int.from_bytes(data[:2], "little") == 0 else NtStatus.INVALID_DEVICE_REQUEST)
+
+
+def _volume_data(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    del request, data
+    total, free = driver.files.store.space()
+    clusters = total // CLUSTER
+    return _NTFS_VOLUME_DATA.pack(
+        driver.volume.serial, clusters * (CLUSTER // SECTOR_SIZE), clusters, free // CLUSTER, 0, SECTOR_SIZE, CLUSTER,
+        1024, 0, 0x40000, 0xC0000, 2, 0xC0000, 0xC8000,
+    )  # fmt: skip
+
+
+def _retrieval_pointers(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    opened = _open_of(request)
+    if len(data) < 8:
+        return int(NtStatus.INVALID_PARAMETER)
+    first = int.from_bytes(data[:8], "little", signed=True)
+    clusters = driver.files.allocation(opened.stream) // CLUSTER
+    if first < 0 or first >= clusters:
+        return int(NtStatus.END_OF_FILE)
+    return Struct("<I4xqqq").pack(1, 0, clusters, 0x10_0000 + opened.inode.number * 0x1000)
+
+
+def _is_dirty(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    del driver, request, data
+    return bytes(4)
+
+
+def _set_sparse(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    opened = _open_of(request)
+    if not opened.access & 0x106:
+        return int(NtStatus.ACCESS_DENIED)
+    driver.files.set_sparse(opened.stream, sparse=not data or bool(data[0]))
+    return b""
+
+
+def _set_zero(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    opened = _open_of(request)
+    if not opened.access & _WRITE_DATA:
+        return int(NtStatus.ACCESS_DENIED)
+    if len(data) < 16:
+        return int(NtStatus.INVALID_PARAMETER)
+    begin, end = Struct("<qq").unpack_from(data)
+    if begin < 0 or end < begin:
+        return int(NtStatus.INVALID_PARAMETER)
+    end = min(end, driver.files.size(opened.stream))
     if begin < end:
-        zeros = bytes(end - begin)
-        driver.files.write(node, begin, zeros)
-        cache = driver.cache_of(node)
+        driver.state(opened.stream).locks.check(request.file, begin, end - begin, 0, write=True)
+        driver.files.set_zero(opened.stream, begin, end)
+        cache = driver.cache_of(opened.stream)
         if cache is not None:
-            cache.purge(begin, zeros)
-    return int(NtStatus.SUCCESS), 0
+            cache.purge(begin, bytes(end - begin))
+        driver.files.written(opened)
+    return b""
+
+
+def _allocated_ranges(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    opened = _open_of(request)
+    if opened.stream.directory or len(data) < 16:
+        return int(NtStatus.INVALID_PARAMETER)
+    offset, length = Struct("<qq").unpack_from(data)
+    if offset < 0 or length < 0 or offset + length > 1 << 63:
+        return int(NtStatus.INVALID_PARAMETER)
+    ranges = driver.files.allocated_ranges(opened.stream, offset, length)
+    return b"".join(Struct("<qq").pack(*item) for item in ranges)
+
+
+def _set_reparse(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    reparse_points.set_(driver.files, _open_of(request), data)
+    return b""
+
+
+def _get_reparse(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    del driver, data
+    return reparse_points.get(_open_of(request))
+
+
+def _delete_reparse(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    reparse_points.delete(driver.files, _open_of(request), data)
+    return b""
+
+
+def _set_object_id(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    reparse_points.set_object_id(driver.files, _open_of(request), data)
+    return b""
+
+
+def _get_object_id(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    del driver, data
+    return reparse_points.get_object_id(_open_of(request))
+
+
+def _create_or_get_object_id(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    del data
+    inode = _open_of(request).inode
+    if not inode.object_id:
+        made = driver.kernel.random.getrandbits(128).to_bytes(16, "little")
+        inode.object_id = made + bytes(16) + made + bytes(16)
+    return inode.object_id
+
+
+def _delete_object_id(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    del driver, data
+    _open_of(request).inode.object_id = b""
+    return b""
+
+
+def _set_extended_object_id(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    del driver
+    reparse_points.set_extended_object_id(_open_of(request), data)
+    return b""
+
+
+def _usn_data(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    """READ_FILE_USN_DATA: a record without a journal behind it."""
+    del data
+    opened = _open_of(request)
+    link = opened.link
+    name = (link.name if link is not None else "").encode("utf-16-le", "surrogatepass")
+    size = _USN_RECORD.size + len(name)
+    above = driver.files.store.above(opened.inode).reference
+    record = _USN_RECORD.pack(
+        size + -size % 8, 2, 0, opened.inode.reference, above, 0, 0, 0, 0, 0, opened.inode.file_attributes, len(name),
+        _USN_RECORD.size,
+    )  # fmt: skip
+    return (record + name).ljust(size + -size % 8, b"\0")
+
+
+def _no_backing(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    del driver, request, data
+    return int(NtStatus.OBJECT_NOT_EXTERNALLY_BACKED)
+
+
+_ON_FILE: dict[int, Callable[["FileSystemDriver", Request, bytes], Answered]] = {
+    GET_COMPRESSION: _get_compression,
+    SET_COMPRESSION: _set_compression,
+    GET_NTFS_VOLUME_DATA: _volume_data,
+    GET_RETRIEVAL_POINTERS: _retrieval_pointers,
+    IS_VOLUME_DIRTY: _is_dirty,
+    SET_SPARSE: _set_sparse,
+    SET_ZERO_DATA: _set_zero,
+    QUERY_ALLOCATED_RANGES: _allocated_ranges,
+    SET_REPARSE_POINT: _set_reparse,
+    GET_REPARSE_POINT: _get_reparse,
+    DELETE_REPARSE_POINT: _delete_reparse,
+    SET_OBJECT_ID: _set_object_id,
+    GET_OBJECT_ID: _get_object_id,
+    CREATE_OR_GET_OBJECT_ID: _create_or_get_object_id,
+    DELETE_OBJECT_ID: _delete_object_id,
+    SET_OBJECT_ID_EXTENDED: _set_extended_object_id,
+    READ_FILE_USN_DATA: _usn_data,
+    GET_EXTERNAL_BACKING: _no_backing,
+}
+_EITHER = frozenset({GET_NTFS_VOLUME_DATA, IS_VOLUME_DIRTY})
+
+
+# -- the disk beneath
 
 
 def device_control(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_DEVICE_CONTROL, by IRP or fast I/O: what the disk beneath would answer."""
     parameters, _, target = buffers(request)
-    total, _ = driver.files.space()
+    total, _ = driver.files.store.space()
     if parameters.code == IOCTL_DISK_GET_LENGTH_INFO:
-        return (yield from answer(driver, target, parameters.output_length, Struct("<q").pack(total)))
-    if parameters.code == IOCTL_DISK_GET_DRIVE_GEOMETRY:
-        geometry = Struct("<qIIII").pack(total // (255 * 63 * SECTOR_SIZE), 12, 255, 63, SECTOR_SIZE)
-        return (yield from answer(driver, target, parameters.output_length, geometry))
-    return int(NtStatus.INVALID_DEVICE_REQUEST), 0
-
-
-def query_ea(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_QUERY_EA: no file has any."""
-    del driver
-    QUERY_EA.unpack_from(request.parameters)
-    yield from ()
-    return int(NtStatus.NO_EAS_ON_FILE), 0
-
-
-def set_ea(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_SET_EA: the volume keeps none."""
-    del driver, request
-    yield from ()
-    return int(NtStatus.EAS_NOT_SUPPORTED), 0
-
-
-def query_security(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_QUERY_SECURITY: every file has the same descriptor."""
-    _, length, buffer, _ = QUERY_SECURITY.unpack_from(request.parameters)
-    if length < len(_EVERYONE_FULL_DACL):
-        return int(NtStatus.BUFFER_OVERFLOW), len(_EVERYONE_FULL_DACL)
-    yield from driver.kernel.io.views.write(buffer, _EVERYONE_FULL_DACL)
-    return int(NtStatus.SUCCESS), len(_EVERYONE_FULL_DACL)
-
-
-def set_security(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_SET_SECURITY: accepted; access is not checked against descriptors here."""
-    del driver, request
-    yield from ()
-    return int(NtStatus.SUCCESS), 0
-
-
-def acquire(driver: "FileSystemDriver", request: Request) -> Code:
-    """The FSFilter acquires and releases: the file system's resources are never contended in this model."""
-    del driver, request
-    yield from ()
-    return int(NtStatus.SUCCESS), 0
+        answered = Struct("<q").pack(total)
+    elif parameters.code == IOCTL_DISK_GET_DRIVE_GEOMETRY:
+        answered = Struct("<qIIII").pack(total // (255 * 63 * SECTOR_SIZE), 12, 255, 63, SECTOR_SIZE)
+    else:
+        return int(NtStatus.INVALID_DEVICE_REQUEST), 0
+    return (yield from _output(driver, target, parameters.output_length, answered, parameters.code))

@@ -1,50 +1,43 @@
-"""Directories: listing them, and telling who watches them."""
+"""Directory queries: the entries that match, in the layout that is asked for, page after page."""
 
-from enum import IntEnum
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.filesystem import FileFacts
-from harness.reference.windows.io.constants import FileInformationClass, Minor, StackFlags
-from harness.reference.windows.io.parameters import DIRECTORY, NOTIFY
+from harness.reference.windows.fs.inode import Inode, Link
+from harness.reference.windows.fs.opens import OpenFile
+from harness.reference.windows.fsrtl.expressions import has_wildcards, is_name_in_expression, upcase
+from harness.reference.windows.io.constants import FileInformationClass, StackFlags
+from harness.reference.windows.io.parameters import DIRECTORY
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
-    from harness.reference.windows.fs.filesystem import Node
 
 _ENTRY = Struct("<IIqqqqqqII")
 """NextEntryOffset, FileIndex, four times, EndOfFile, AllocationSize, FileAttributes, FileNameLength."""
-
-
-class Action(IntEnum):
-    """FILE_ACTION_*."""
-
-    ADDED = 1
-    REMOVED = 2
-    MODIFIED = 3
-    RENAMED_OLD_NAME = 4
-    RENAMED_NEW_NAME = 5
-
-
-def control(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_DIRECTORY_CONTROL."""
-    if request.minor == Minor.NOTIFY_CHANGE_DIRECTORY:
-        return (yield from _notify(driver, request))
-    return (yield from _query(driver, request))
-
-
-# -- listing
+_NAMES = Struct("<III")
+_HEADS = {
+    FileInformationClass.DIRECTORY: 64,
+    FileInformationClass.FULL_DIRECTORY: 68,
+    FileInformationClass.BOTH_DIRECTORY: 94,
+    FileInformationClass.NAMES: 12,
+    FileInformationClass.ID_BOTH_DIRECTORY: 104,
+    FileInformationClass.ID_FULL_DIRECTORY: 80,
+    FileInformationClass.ID_EXTD_DIRECTORY: 88,
+    FileInformationClass.ID_EXTD_BOTH_DIRECTORY: 114,
+}
+"""Where the name begins."""
 
 
 def _entry(kind: int, name: str, facts: FileFacts) -> bytes:
     """One entry of a listing; the offset of the next one is filled in later."""
     encoded = name.encode("utf-16-le", "surrogatepass")
     if kind == FileInformationClass.NAMES:
-        return Struct("<III").pack(0, 0, len(encoded)) + encoded
+        return _NAMES.pack(0, 0, len(encoded)) + encoded
     head = _ENTRY.pack(
         0,
         0,
@@ -59,106 +52,116 @@ def _entry(kind: int, name: str, facts: FileFacts) -> bytes:
     )
     if kind == FileInformationClass.DIRECTORY:
         return head + encoded
-    head += bytes(4)  # EaSize
-    if kind == FileInformationClass.FULL_DIRECTORY:
-        return head + encoded
+    tagged = kind in (FileInformationClass.ID_EXTD_DIRECTORY, FileInformationClass.ID_EXTD_BOTH_DIRECTORY)
+    # A reparse point has its tag where others have the size of their extended attributes.
+    head += Struct("<I").pack(facts.ea_size if tagged or not facts.reparse_tag else facts.reparse_tag)
+    if tagged:
+        head += Struct("<IQQ").pack(facts.reparse_tag, facts.index, 0)
     if kind == FileInformationClass.ID_FULL_DIRECTORY:
-        return head + bytes(4) + Struct("<q").pack(facts.index) + encoded
-    head += bytes(2 + 24)  # ShortNameLength, ShortName
-    if kind == FileInformationClass.BOTH_DIRECTORY:
-        return head + encoded
+        head += bytes(4) + Struct("<Q").pack(facts.index)
+    if kind in _WITH_SHORT_NAME:
+        head += bytes(2 + 24)  # ShortNameLength, ShortName: the volume makes none
     if kind == FileInformationClass.ID_BOTH_DIRECTORY:
-        return head + bytes(2) + Struct("<q").pack(facts.index) + encoded
-    raise VolumeError(NtStatus.INVALID_INFO_CLASS)
+        head += bytes(2) + Struct("<Q").pack(facts.index)
+    return head + encoded
 
 
-def _matches(name: str, pattern: str) -> bool:
-    pattern = pattern.upper().translate({ord("<"): "*", ord(">"): "?", ord('"'): "."})
-    return pattern in ("*", "*.*") or fnmatchcase(name.upper(), pattern.replace("[", "[[]"))
+_WITH_SHORT_NAME = frozenset(
+    {
+        FileInformationClass.BOTH_DIRECTORY,
+        FileInformationClass.ID_BOTH_DIRECTORY,
+        FileInformationClass.ID_EXTD_BOTH_DIRECTORY,
+    }
+)
 
 
-def _query(driver: "FileSystemDriver", request: Request) -> Code:
-    file = request.file
-    if file is None or file.opened is None:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
-    memory = driver.kernel.memory
-    length, name_at, kind, _, buffer, _ = DIRECTORY.unpack_from(request.parameters)
-    first = file.directory_pattern is None
-    pattern = file.directory_pattern or memory.read_unicode_string(name_at) or "*"
-    file.directory_pattern = pattern
-    if request.operation_flags & StackFlags.RESTART_SCAN:
-        file.directory_position = 0
-    listing = [(name, node) for name, node in driver.files.listing(file.opened.node) if _matches(name, pattern)]
-    room, answer, last = length, bytearray(), 0
-    while file.directory_position < len(listing):
-        name, node = listing[file.directory_position]
-        entry = _entry(kind, name, driver.files.facts(node))
-        padding = -len(answer) % 8
-        if len(answer) + padding + len(entry) > room:
-            if not answer:
-                return int(NtStatus.BUFFER_OVERFLOW), 0
-            break
-        answer += bytes(padding)
-        if len(answer):
-            answer[last : last + 4] = (len(answer) - last).to_bytes(4, "little")
-        last = len(answer)
-        answer += entry
-        file.directory_position += 1
-        if request.operation_flags & StackFlags.RETURN_SINGLE_ENTRY:
-            break
-    if not answer:
-        return int(NtStatus.NO_SUCH_FILE if first else NtStatus.NO_MORE_FILES), 0
-    yield from driver.kernel.io.views.write(buffer, bytes(answer))
-    return int(NtStatus.SUCCESS), len(answer)
+def _matches(pattern: str, name: str, *, sensitive: bool) -> bool:
+    if not sensitive:
+        pattern, name = upcase(pattern), upcase(name)
+    return is_name_in_expression(pattern, name) if has_wildcards(pattern) else pattern == name
 
 
-# -- watching
+def _candidates(driver: "FileSystemDriver", directory: Inode) -> Iterator[tuple[str, Inode, Link | None]]:
+    """Everything in a directory: `.` and `..` first, but not in the root."""
+    if not directory.root:
+        yield ".", directory, directory.links[0] if directory.links else None
+        above = driver.files.store.above(directory)
+        yield "..", above, above.links[0] if above.links else None
+    for link in driver.files.store.listing(directory):
+        yield link.name, link.inode, link
 
 
-def _notify(driver: "FileSystemDriver", request: Request) -> Code:
-    file = request.file
-    if file is None or file.opened is None or not file.opened.node.directory:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
-    if request.cancelled:  # while a filter had it
-        return int(NtStatus.CANCELLED), 0
-    driver.watches.append(request)
-    request.set_cancel_routine(lambda request: _cancel(driver, request))
-    yield from ()
-    return None
-
-
-def _cancel(driver: "FileSystemDriver", request: Request) -> Code:
-    if request in driver.watches:
-        driver.watches.remove(request)
-        driver.kernel.io.complete_later(request, NtStatus.CANCELLED, 0)
-    yield from ()
-    return
-
-
-def changed(driver: "FileSystemDriver", node: "Node", action: Action) -> None:
-    """Tell who watches the directory of `node`, or one above it."""
-    parent = node.relative.rpartition("\\")[0] or "\\"
-    for request in list(driver.watches):
-        assert request.file is not None
-        opened = request.file.opened
-        if opened is None:
+def _left(driver: "FileSystemDriver", opened: OpenFile) -> Iterator[tuple[str, Inode, Link | None]]:
+    """What the scan has not given yet."""
+    pattern, last = opened.pattern or "*", opened.last_name
+    dots = 0
+    for name, inode, link in _candidates(driver, opened.inode):
+        if name in (".", ".."):
+            dots += 1
+            if dots <= opened.dots:
+                continue
+        elif last is not None and (upcase(name), name) <= (upcase(last), last):
             continue
-        watched = opened.node.relative
-        below = parent == watched or (
-            request.operation_flags & StackFlags.WATCH_TREE and (watched == "\\" or parent.startswith(watched + "\\"))
-        )
-        if below:
-            driver.watches.remove(request)
-            relative = node.relative[len(watched) :].lstrip("\\")
-            driver.kernel.queue_worker(_report(driver, request, action, relative))
+        if _matches(pattern, name, sensitive=opened.inode.case_sensitive):
+            yield name, inode, link
 
 
-def _report(driver: "FileSystemDriver", request: Request, action: Action, relative: str) -> Code:
-    length, *_, buffer, _ = NOTIFY.unpack_from(request.parameters)
-    encoded = relative.encode("utf-16-le", "surrogatepass")
-    record = Struct("<III").pack(0, int(action), len(encoded)) + encoded
-    if len(record) > length:
-        driver.kernel.io.complete_later(request, NtStatus.NOTIFY_ENUM_DIR, 0)
-        return
-    yield from driver.kernel.io.views.write(buffer, record)
-    driver.kernel.io.complete_later(request, NtStatus.SUCCESS, len(record))
+def query(driver: "FileSystemDriver", request: Request) -> Code:
+    """IRP_MN_QUERY_DIRECTORY."""
+    file = request.file
+    if file is None or file.opened is None or not file.opened.stream.directory:
+        raise VolumeError(NtStatus.INVALID_PARAMETER)
+    opened = file.opened
+    length, name_at, kind, _, buffer, _ = DIRECTORY.unpack_from(request.parameters)
+    first = _begin(driver, opened, request.operation_flags, name_at)
+    head = next((size for of, size in _HEADS.items() if of == kind), None)
+    if head is None:
+        return int(NtStatus.INVALID_INFO_CLASS), 0
+    if length < head:
+        return int(NtStatus.INFO_LENGTH_MISMATCH), 0
+    single = bool(request.operation_flags & StackFlags.RETURN_SINGLE_ENTRY)
+    data, status = _page(driver, opened, kind, length, single=single)
+    if not data:
+        return int(NtStatus.NO_SUCH_FILE if first else NtStatus.NO_MORE_FILES), 0
+    yield from driver.kernel.io.views.write(buffer, data)
+    return status, len(data)
+
+
+def _begin(driver: "FileSystemDriver", opened: OpenFile, flags: int, name_at: int) -> bool:
+    """Settle pattern and place of the scan; whether it is the handle's first."""
+    if opened.inode.gone:
+        raise VolumeError(NtStatus.FILE_DELETED)
+    given = driver.kernel.memory.read_unicode_string(name_at) if name_at else ""
+    first = opened.pattern is None
+    restart = bool(flags & StackFlags.RESTART_SCAN)
+    if first or (restart and given):
+        opened.pattern = given or "*"
+    if restart:
+        opened.last_name, opened.dots = None, 0
+    return first
+
+
+def _page(driver: "FileSystemDriver", opened: OpenFile, kind: int, room: int, *, single: bool) -> tuple[bytes, int]:
+    """As many entries as fit, and the status; of the first one as much as fits."""
+    out, last = bytearray(), 0
+    for name, inode, link in _left(driver, opened):
+        entry = _entry(kind, name, driver.files.facts_of(inode.default_stream, link))
+        padding = -len(out) % 8
+        if len(out) + padding + len(entry) > room:
+            if not out:
+                return entry[:room], int(NtStatus.BUFFER_OVERFLOW)
+            break
+        out += bytes(padding)
+        if out:
+            out[last : last + 4] = (len(out) - last).to_bytes(4, "little")
+        last = len(out)
+        out += entry
+        if name in (".", ".."):
+            opened.dots += 1
+            if opened.dots == 1 and name == "..":
+                opened.dots = 2
+        else:
+            opened.dots, opened.last_name = 2, name
+        if single:
+            break
+    return bytes(out), int(NtStatus.SUCCESS)

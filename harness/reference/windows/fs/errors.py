@@ -38,3 +38,16 @@ class VolumeError(Exception):
 def status_of(error: OSError) -> NtStatus:
     """The NTSTATUS for a host error; UNEXPECTED_IO_ERROR where the errno has no counterpart."""
     return _STATUS_OF_ERRNO.get(error.errno or 0, NtStatus.UNEXPECTED_IO_ERROR)
+
+
+class Reparse(Exception):
+    """A create that met a reparse point: what STATUS_REPARSE is completed with.
+
+    `data` is the whole REPARSE_DATA_BUFFER, and `remaining` what of the name lies behind the reparse point.
+    """
+
+    def __init__(self, tag: int, data: bytes, remaining: str) -> None:
+        super().__init__(f"reparse point 0x{tag:08X}")
+        self.tag = tag
+        self.data = data
+        self.remaining = remaining

@@ -1,68 +1,27 @@
-r"""The volume: Windows files kept in a host directory.
+"""A mounted volume without its driver: the store with what is done to files on it.
 
-Names are case-insensitive and case-preserving, `\` separates, streams and short names do not exist. Sizes and bytes
-live in the host's files, so another program sees what a guest wrote; attributes, delete-pending state, share access
-and allocation live here, for as long as the volume is mounted. Every refusal is a `VolumeError` with its NTSTATUS;
-host errors (EIO, ENOSPC, EROFS, ...) become the NTSTATUS a disk driver would have caused.
+Creates are in opens.py, renames and links in renames.py, deletions in deletions.py. Every refusal is a `VolumeError`
+with its NTSTATUS; host errors (EIO, ENOSPC, EROFS, ...) become the NTSTATUS a disk driver would have caused.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from time import time_ns
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError, status_of
-from harness.reference.windows.fs.sharing import WRITES, Access, ShareAccess, ShareEntry
+from harness.reference.windows.fs import extended_attributes, security
+from harness.reference.windows.fs.changes import Action, Change, NoSections, Notify, Sections
+from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fs.host_storage import nt_time
+from harness.reference.windows.fs.inode import CLUSTER, SETTABLE, SPARSE_UNIT, FileAttributes, Inode, Link, Stream
+from harness.reference.windows.fs.opens import Asked, OpenFile, commit, find
+from harness.reference.windows.fs.store import Store
+from harness.reference.windows.fsrtl.expressions import upcase
 
-EPOCH_DELTA_100NS = 116_444_736_000_000_000
-"""1601-01-01 to 1970-01-01 in 100 ns, the distance between NT and Unix time."""
-
-CLUSTER = 4096
-FORBIDDEN_IN_NAMES = frozenset('<>:"/|?*') | {chr(code) for code in range(32)}
-
-
-class Disposition(IntEnum):
-    """FILE_SUPERSEDE .. FILE_OVERWRITE_IF, the CreateDisposition of NtCreateFile."""
-
-    SUPERSEDE = 0
-    OPEN = 1
-    CREATE = 2
-    OPEN_IF = 3
-    OVERWRITE = 4
-    OVERWRITE_IF = 5
-
-
-class CreateResult(IntEnum):
-    """IoStatus.Information of a create."""
-
-    SUPERSEDED = 0
-    OPENED = 1
-    CREATED = 2
-    OVERWRITTEN = 3
-    EXISTS = 4
-    DOES_NOT_EXIST = 5
-
-
-class CreateOptions(IntFlag):
-    """The CreateOptions that the file system itself obeys."""
-
-    DIRECTORY_FILE = 0x00000001
-    NON_DIRECTORY_FILE = 0x00000040
-    DELETE_ON_CLOSE = 0x00001000
-
-
-class FileAttributes(IntFlag):
-    """FILE_ATTRIBUTE_*."""
-
-    READONLY = 0x01
-    HIDDEN = 0x02
-    SYSTEM = 0x04
-    DIRECTORY = 0x10
-    ARCHIVE = 0x20
-    NORMAL = 0x80
+LARGEST = 0x0000_0FFF_FFFF_0000
+"""The largest size of a file with clusters of 4 KiB."""
+_KEEP, _RESUME = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,350 +39,320 @@ class FileFacts:
     delete_pending: bool
     directory: bool
     index: int
+    ea_size: int
+    reparse_tag: int
 
 
-@dataclass(eq=False, slots=True)
-class Node:
-    """One file or directory that is open or remembered: the stream's control block."""
-
-    path: Path
-    relative: str
-    directory: bool
-    attributes: int = int(FileAttributes.ARCHIVE)
-    allocation: int = 0
-    delete_pending: bool = False
-    opens: int = 0
-    sharing: ShareAccess = field(default_factory=ShareAccess)
-
-
-@dataclass(eq=False, slots=True)
-class OpenFile:
-    """One successful create: a node, what was asked of it, and its part in sharing."""
-
-    node: Node
-    entry: ShareEntry
-    delete_on_close: bool
-    result: CreateResult
-    cleaned_up: bool = False
-
-
-@contextmanager
-def _host_errors(missing: NtStatus | None = None) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise VolumeError(missing or status_of(error)) from error
-    except OSError as error:
-        raise VolumeError(status_of(error)) from error
-
-
-def _nt_time(nanoseconds: int) -> int:
-    return nanoseconds // 100 + EPOCH_DELTA_100NS
+def host_clock() -> int:
+    """The host's system time in 100 ns since 1601."""
+    return nt_time(time_ns())
 
 
 class FileSystem:
-    """A mounted volume over `root`, which must exist and stays the only place that is touched."""
+    """A volume over a directory of the host. `now` is the system time; `watch` is told of every change."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve(strict=True)
-        self._nodes: dict[str, Node] = {}
+    def __init__(self, root: Path, now: Callable[[], int] = host_clock) -> None:
+        self.store = Store(root, now)
+        self.sections: Sections = NoSections()
+        self.watch: Callable[[Change], None] = lambda change: None
 
-    # --- names -------------------------------------------------------------------------------------------------
+    # --- create, close -------------------------------------------------------------------------------------------
 
-    def components(self, name: str) -> list[str]:
-        r"""Split `\dir\file`, refusing what Windows refuses: empty, dotted and wild names."""
-        parts = [part for part in name.replace("/", "\\").split("\\") if part]
-        for part in parts:
-            if part in (".", "..") or FORBIDDEN_IN_NAMES & set(part) or part != part.rstrip(". "):
-                raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
-        return parts
-
-    def resolve(self, name: str) -> tuple[Path, bool]:
-        """The host path for a volume name, and whether it exists; never a path outside the root.
-
-        A missing directory on the way is OBJECT_PATH_NOT_FOUND; only the last component may be missing.
-        """
-        path, parts = self.root, self.components(name)
-        for position, part in enumerate(parts):
-            found = self._child(path, part)
-            if found is None:
-                if position < len(parts) - 1:
-                    raise VolumeError(NtStatus.OBJECT_PATH_NOT_FOUND)
-                return path / part, False
-            if position < len(parts) - 1 and not found.is_dir():
-                raise VolumeError(NtStatus.OBJECT_PATH_NOT_FOUND)
-            path = found
-        return path, True
-
-    def _child(self, directory: Path, name: str) -> Path | None:
-        exact = directory / name
-        with _host_errors(NtStatus.OBJECT_PATH_NOT_FOUND):
-            if exact.is_symlink():
-                raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
-            if exact.exists():
-                return exact
-            folded = name.casefold()
-            for entry in os.scandir(directory):
-                if entry.name.casefold() == folded and not entry.is_symlink():
-                    return Path(entry.path)
-        return None
-
-    def node(self, name: str) -> Node:
-        """The node of an existing file; OBJECT_NAME_NOT_FOUND otherwise."""
-        path, exists = self.resolve(name)
-        if not exists:
-            raise VolumeError(NtStatus.OBJECT_NAME_NOT_FOUND)
-        return self._node_at(path)
-
-    def _node_at(self, path: Path) -> Node:
-        key = str(path).casefold()
-        node = self._nodes.get(key)
-        if node is None:
-            directory = path.is_dir()
-            attributes = FileAttributes.DIRECTORY if directory else FileAttributes.ARCHIVE
-            relative = "\\" + str(path.relative_to(self.root)).replace("/", "\\") if path != self.root else "\\"
-            node = self._nodes[key] = Node(path, relative, directory, int(attributes))
-        return node
-
-    # --- create, cleanup, close ----------------------------------------------------------------------------------
-
-    def create(
-        self,
-        name: str,
-        access: int,
-        share: int,
-        disposition: int,
-        options: int,
-        attributes: int = 0,
-        allocation: int = 0,
-    ) -> OpenFile:
-        """IRP_MJ_CREATE: open or make a file as `disposition` says. Generic rights must be mapped already."""
-        path, exists = self.resolve(name)
-        if exists:
-            node, result = self._open_existing(path, access, share, disposition, options)
-        else:
-            node, result = self._make(path, disposition, options, attributes)
-        node.allocation = max(node.allocation, allocation)
-        entry = ShareEntry(access, share)
-        node.sharing.add(entry)
-        node.opens += 1
-        return OpenFile(node, entry, bool(options & CreateOptions.DELETE_ON_CLOSE), result)
-
-    def _open_existing(
-        self, path: Path, access: int, share: int, disposition: int, options: int
-    ) -> tuple[Node, CreateResult]:
-        node = self._node_at(path)
-        if disposition == Disposition.CREATE:
-            raise VolumeError(NtStatus.OBJECT_NAME_COLLISION)
-        if node.delete_pending:
-            raise VolumeError(NtStatus.DELETE_PENDING)
-        if node.directory and options & CreateOptions.NON_DIRECTORY_FILE:
-            raise VolumeError(NtStatus.FILE_IS_A_DIRECTORY)
-        if not node.directory and options & CreateOptions.DIRECTORY_FILE:
-            raise VolumeError(NtStatus.NOT_A_DIRECTORY)
-        if node.attributes & FileAttributes.READONLY:
-            if access & WRITES:
-                raise VolumeError(NtStatus.ACCESS_DENIED)
-            if options & CreateOptions.DELETE_ON_CLOSE:
-                raise VolumeError(NtStatus.CANNOT_DELETE)
-        if not node.sharing.admits(ShareEntry(access, share)):
-            raise VolumeError(NtStatus.SHARING_VIOLATION)
-        if disposition in (Disposition.OPEN, Disposition.OPEN_IF):
-            return node, CreateResult.OPENED
-        if node.directory:
-            raise VolumeError(NtStatus.OBJECT_NAME_COLLISION)
-        with _host_errors():
-            os.truncate(node.path, 0)
-        return node, CreateResult.SUPERSEDED if disposition == Disposition.SUPERSEDE else CreateResult.OVERWRITTEN
-
-    def _make(self, path: Path, disposition: int, options: int, attributes: int) -> tuple[Node, CreateResult]:
-        if disposition in (Disposition.OPEN, Disposition.OVERWRITE):
-            raise VolumeError(NtStatus.OBJECT_NAME_NOT_FOUND)
-        directory = bool(options & CreateOptions.DIRECTORY_FILE)
-        with _host_errors(NtStatus.OBJECT_PATH_NOT_FOUND):
-            if directory:
-                path.mkdir()
-            else:
-                path.touch(exist_ok=False)
-        node = self._node_at(path)
-        keep = attributes & (FileAttributes.READONLY | FileAttributes.HIDDEN | FileAttributes.SYSTEM)
-        node.attributes = keep | (FileAttributes.DIRECTORY if directory else FileAttributes.ARCHIVE)
-        return node, CreateResult.CREATED
-
-    def cleanup(self, opened: OpenFile) -> bool:
-        """IRP_MJ_CLEANUP: the last handle is gone. Answers whether the file was deleted by it."""
-        if opened.cleaned_up:
-            return False
-        opened.cleaned_up = True
-        node = opened.node
-        node.sharing.remove(opened.entry)
-        if opened.delete_on_close:
-            self._check_deletable(node)
-            node.delete_pending = True
-        if not node.delete_pending or node.sharing.entries:
-            return False
-        with _host_errors():
-            if node.directory:
-                node.path.rmdir()
-            else:
-                node.path.unlink()
-        self._nodes.pop(str(node.path).casefold(), None)
-        return True
+    def create(self, asked: Asked) -> OpenFile:
+        """A whole create, where no oplock is to be asked."""
+        return commit(self, asked, find(self, asked))
 
     def close(self, opened: OpenFile) -> None:
-        """IRP_MJ_CLOSE: the last reference is gone."""
-        if not opened.cleaned_up:
-            self.cleanup(opened)
-        opened.node.opens -= 1
+        """The last reference to an open is gone."""
+        stream = opened.stream
+        stream.opens -= 1
+        if stream.opens == 0 and stream.data is not None:
+            stream.data.release()
+        if stream.inode.opens == 0:
+            self.store.forget(stream.inode)
+
+    # --- security ------------------------------------------------------------------------------------------------
+
+    def descriptor_data(self, inode: Inode) -> bytes:
+        """The security descriptor of an inode; what the host brought has what it inherits."""
+        if not inode.security:
+            if inode.root or not inode.links:
+                inode.security = security.ROOT_DESCRIPTOR
+            else:
+                above = self.descriptor(inode.links[0].parent)
+                subject = security.ADMINISTRATOR_SUBJECT
+                inode.security = security.inherited(above, subject, directory=inode.directory).pack()
+        return inode.security
+
+    def descriptor(self, inode: Inode) -> security.Descriptor:
+        """The same, to be read."""
+        return security.unpack(self.descriptor_data(inode))
+
+    def descriptor_above(self, inode: Inode) -> security.Descriptor | None:
+        """That of the directory an inode is in."""
+        return self.descriptor(inode.links[0].parent) if inode.links else None
+
+    @staticmethod
+    def needs_ea_knowledge(inode: Inode) -> bool:
+        """Whether a file has an extended attribute that must be understood."""
+        return any(flags & extended_attributes.NEED_EA for flags, _ in inode.eas.values())
+
+    # --- who watches ---------------------------------------------------------------------------------------------
+
+    def changed(self, inode: Inode, action: Action, what: int, *, link: Link | None = None, stream: str = "") -> None:
+        """Tell of a change to a file, by one of its names."""
+        if link is None:
+            link = inode.links[0] if inode.links else None
+        if link is None:
+            return
+        name = link.name
+        if stream:
+            name, what = f"{name}:{stream}", _stream_change(what)
+            if action == Action.MODIFIED:
+                action = Action.MODIFIED_STREAM
+        self.tell(link.parent, name, action, what)
+
+    def tell(self, directory: Inode, name: str, action: Action, what: int) -> None:
+        """Tell of a change to a name."""
+        self.watch(Change(directory, name, action, what))
+
+    def known_facts(self, stream: Stream) -> tuple[int, int]:
+        """Size and last write time: what directory entries tell."""
+        return self.size(stream), stream.inode.times.write
+
+    def report_data_changes(self, opened: OpenFile) -> None:
+        """What writes have changed gets into the directory: at a flush, at a set size, at cleanup."""
+        if opened.stream.directory:
+            return
+        known = self.known_facts(opened.stream)
+        (size, written), opened.reported = opened.reported, known
+        what = (Notify.SIZE if known[0] != size else 0) | (Notify.LAST_WRITE if known[1] != written else 0)
+        if what:
+            self.changed(opened.inode, Action.MODIFIED, what, link=opened.link, stream=opened.stream.name)
 
     # --- data ----------------------------------------------------------------------------------------------------
 
-    def read(self, node: Node, offset: int, length: int) -> bytes:
+    def size(self, stream: Stream) -> int:
+        """EndOfFile in bytes; 0 for a directory."""
+        return stream.data.size() if stream.data is not None else 0
+
+    def read(self, stream: Stream, offset: int, length: int) -> bytes:
         """Bytes from `offset`, fewer at the end of the file; END_OF_FILE when nothing is left."""
-        self._check_is_file(node)
-        with _host_errors(NtStatus.FILE_DELETED), node.path.open("rb", buffering=0) as file:
-            data = os.pread(file.fileno(), length, offset)
+        if stream.data is None:
+            raise VolumeError(NtStatus.INVALID_DEVICE_REQUEST)
+        data = stream.data.read(offset, length)
         if not data and length:
             raise VolumeError(NtStatus.END_OF_FILE)
         return data
 
-    def write(self, node: Node, offset: int, data: bytes, *, paging: bool = False) -> int:
+    def write(self, stream: Stream, offset: int, data: bytes, *, paging: bool = False) -> int:
         """Write all of `data`, extending the file, and answer its length. Paging writes never extend a file."""
-        self._check_is_file(node)
+        if stream.data is None:
+            raise VolumeError(NtStatus.INVALID_DEVICE_REQUEST)
+        length = len(data)
         if paging:
-            data = data[: max(0, self.size(node) - offset)]
-        with _host_errors(NtStatus.FILE_DELETED), node.path.open("r+b", buffering=0) as file:
-            written = 0
-            while written < len(data):
-                written += os.pwrite(file.fileno(), data[written:], offset + written)
-        return len(data)
+            data = data[: max(0, self.size(stream) - offset)]
+        if offset + len(data) > LARGEST:
+            raise VolumeError(NtStatus.DISK_FULL)
+        stream.data.write(offset, data)
+        if stream.allocated is not None and data:
+            first, last = offset // SPARSE_UNIT, (offset + len(data) - 1) // SPARSE_UNIT
+            stream.allocated.update(range(first, last + 1))
+        return length
 
-    def flush(self, node: Node) -> None:
-        """IRP_MJ_FLUSH_BUFFERS: what was written is on the disk afterwards."""
-        with _host_errors(NtStatus.FILE_DELETED):
-            descriptor = os.open(node.path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    def written(self, opened: OpenFile) -> None:
+        """A program has written: the file's times and archive attribute follow."""
+        times, now = opened.inode.times, self.store.now()
+        if "write" not in opened.keep_times:
+            times.write = now
+        if "change" not in opened.keep_times:
+            times.change = now
+        if not opened.stream.name:
+            opened.inode.attributes |= FileAttributes.ARCHIVE
 
-    def size(self, node: Node) -> int:
-        """EndOfFile in bytes; 0 for a directory."""
-        if node.directory:
-            return 0
-        with _host_errors(NtStatus.FILE_DELETED):
-            return node.path.stat().st_size
+    def resize(self, stream: Stream, size: int) -> None:
+        """Set the end of the file. What is cut off is zeros when the file grows again."""
+        if stream.data is None:
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+        if size < 0:
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+        if size > LARGEST:
+            raise VolumeError(NtStatus.DISK_FULL)
+        if size < stream.data.size() and not self.sections.can_truncate(stream, size):
+            raise VolumeError(NtStatus.USER_MAPPED_FILE)
+        stream.data.resize(size)
+        if stream.allocated is not None:
+            stream.allocated = {unit for unit in stream.allocated if unit * SPARSE_UNIT < size}
+        self.sections.truncated(stream, size)
 
-    # --- information -----------------------------------------------------------------------------------------------
+    def set_end_of_file(self, opened: OpenFile, size: int) -> None:
+        """FileEndOfFileInformation."""
+        before = self.size(opened.stream)
+        self.resize(opened.stream, size)
+        opened.stream.reserved = (
+            min(opened.stream.reserved, _clusters(size)) if size < before else (opened.stream.reserved)
+        )
+        self.written(opened)
+        self.report_data_changes(opened)
 
-    def facts(self, node: Node) -> FileFacts:
-        """Everything the query-information classes answer."""
-        with _host_errors(NtStatus.FILE_DELETED):
-            stat = node.path.stat()
-        size = 0 if node.directory else stat.st_size
-        allocation = max(node.allocation, -(-size // CLUSTER) * CLUSTER) if not node.directory else 0
+    def set_allocation(self, opened: OpenFile, size: int) -> None:
+        """FileAllocationInformation: room reserved; below the end of the file it cuts the file."""
+        stream = opened.stream
+        if stream.data is None or size < 0:
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+        if size > LARGEST:
+            raise VolumeError(NtStatus.DISK_FULL)
+        if size < self.size(stream):
+            self.resize(stream, size)
+            self.written(opened)
+        stream.reserved = _clusters(size)
+        self.report_data_changes(opened)
+
+    def set_zero(self, stream: Stream, begin: int, end: int) -> None:
+        """FSCTL_SET_ZERO_DATA, of what lies before the end of the file."""
+        if stream.data is None:
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+        end = min(end, self.size(stream))
+        step = 1 << 20
+        for at in range(begin, end, step):
+            stream.data.write(at, bytes(min(step, end - at)))
+        if stream.allocated is not None:
+            size = self.size(stream)
+            last = end // SPARSE_UNIT if end < size else -(-end // SPARSE_UNIT)
+            stream.allocated.difference_update(range(-(-begin // SPARSE_UNIT), last))
+
+    def allocated_ranges(self, stream: Stream, offset: int, length: int) -> list[tuple[int, int]]:
+        """FSCTL_QUERY_ALLOCATED_RANGES: (offset, length) of what is allocated within a range."""
+        end = min(offset + length, self.size(stream))
+        if stream.allocated is None:
+            return [(offset, end - offset)] if end > offset else []
+        found: list[tuple[int, int]] = []
+        for unit in sorted(stream.allocated):
+            first, last = max(unit * SPARSE_UNIT, offset), min((unit + 1) * SPARSE_UNIT, end)
+            if first >= last:
+                continue
+            if found and sum(found[-1]) == first:
+                found[-1] = (found[-1][0], last - found[-1][0])
+            else:
+                found.append((first, last - first))
+        return found
+
+    def set_sparse(self, stream: Stream, *, sparse: bool) -> None:
+        """FSCTL_SET_SPARSE."""
+        if stream.data is None:
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+        if sparse and stream.allocated is None:
+            stream.allocated = set(range(-(-self.size(stream) // SPARSE_UNIT)))
+        elif not sparse:
+            stream.allocated = None
+
+    def flush(self, stream: Stream) -> None:
+        """What was written is on the disk afterwards."""
+        if stream.data is not None:
+            stream.data.flush()
+
+    def delete_stream(self, stream: Stream) -> None:
+        """Take a named stream away."""
+        inode = stream.inode
+        stream.deleted = True
+        if inode.streams.get(upcase(stream.name)) is stream:
+            del inode.streams[upcase(stream.name)]
+        inode.times.change = self.store.now()
+        self.changed(inode, Action.REMOVED_STREAM, Notify.STREAM_NAME, stream=stream.name)
+
+    # --- information ---------------------------------------------------------------------------------------------
+
+    def facts(self, opened: OpenFile) -> FileFacts:
+        """Everything the query-information classes answer. FILE_DELETED once the file is gone for good."""
+        if opened.inode.gone or opened.stream.deleted:
+            raise VolumeError(NtStatus.FILE_DELETED)
+        return self.facts_of(opened.stream, opened.link)
+
+    def facts_of(self, stream: Stream, link: Link | None) -> FileFacts:
+        """The same, of a stream by one of the file's names."""
+        inode = stream.inode
+        if inode.links or inode.root:
+            elsewhere = inode.place.changed_elsewhere()
+            if elsewhere is not None:
+                inode.times.write = inode.times.change = nt_time(elsewhere)
+        pending = stream.delete_pending if stream.name else link is not None and (link.delete_pending or link.removed)
+        times = inode.times
         return FileFacts(
-            creation_time=_nt_time(min(stat.st_ctime_ns, stat.st_mtime_ns)),
-            last_access_time=_nt_time(stat.st_atime_ns),
-            last_write_time=_nt_time(stat.st_mtime_ns),
-            change_time=_nt_time(stat.st_ctime_ns),
-            allocation_size=allocation,
-            end_of_file=size,
-            attributes=node.attributes or int(FileAttributes.NORMAL),
-            links=0 if node.delete_pending else 1,
-            delete_pending=node.delete_pending,
-            directory=node.directory,
-            index=stat.st_ino,
+            creation_time=times.creation,
+            last_access_time=times.access,
+            last_write_time=times.write,
+            change_time=times.change,
+            allocation_size=self.allocation(stream),
+            end_of_file=self.size(stream),
+            attributes=inode.file_attributes,
+            links=1 if inode.root else inode.link_count,
+            delete_pending=pending,
+            directory=stream.directory,
+            index=inode.reference,
+            ea_size=extended_attributes.size(inode),
+            reparse_tag=inode.reparse_tag,
         )
 
-    def set_end_of_file(self, node: Node, size: int) -> None:
-        """FileEndOfFileInformation."""
-        self._check_is_file(node)
-        with _host_errors(NtStatus.FILE_DELETED):
-            os.truncate(node.path, size)
+    def allocation(self, stream: Stream) -> int:
+        """AllocationSize in bytes."""
+        if stream.directory:
+            return 0
+        if stream.allocated is not None:
+            return min(len(stream.allocated) * SPARSE_UNIT, _clusters(self.size(stream)))
+        return max(stream.reserved, _clusters(self.size(stream)))
 
-    def set_allocation(self, node: Node, size: int) -> None:
-        """FileAllocationInformation: room reserved; below the end of the file it cuts the file."""
-        self._check_is_file(node)
-        node.allocation = -(-size // CLUSTER) * CLUSTER
-        if size < self.size(node):
-            self.set_end_of_file(node, size)
+    def set_basic(self, opened: OpenFile, times: tuple[int, int, int, int], attributes: int) -> None:
+        """FileBasicInformation: creation, access, write and change time, and attributes; 0 leaves a value alone.
 
-    def set_basic(self, node: Node, attributes: int, last_access_time: int, last_write_time: int) -> None:
-        """FileBasicInformation: zero leaves a value alone, as documented."""
-        if attributes:
-            kind = FileAttributes.DIRECTORY if node.directory else 0
-            node.attributes = (attributes & ~(FileAttributes.DIRECTORY | FileAttributes.NORMAL)) | kind
-        if last_access_time > 0 or last_write_time > 0:
-            with _host_errors(NtStatus.FILE_DELETED):
-                stat = node.path.stat()
-                accessed = (last_access_time - EPOCH_DELTA_100NS) * 100 if last_access_time > 0 else stat.st_atime_ns
-                written = (last_write_time - EPOCH_DELTA_100NS) * 100 if last_write_time > 0 else stat.st_mtime_ns
-                os.utime(node.path, ns=(accessed, written))
-
-    def set_disposition(self, node: Node, delete: bool) -> None:
-        """FileDispositionInformation: mark for deletion at the last cleanup, or take the mark back."""
-        if delete:
-            self._check_deletable(node)
-        node.delete_pending = delete
-
-    def rename(self, node: Node, name: str, replace: bool) -> Node | None:
-        """FileRenameInformation within this volume. Answers the file that was replaced: it has no handles any more."""
-        target, exists = self.resolve(name)
-        replaced = None
-        if exists and target != node.path and str(target).casefold() != str(node.path).casefold():
-            other = self._node_at(target)
-            if not replace:
-                raise VolumeError(NtStatus.OBJECT_NAME_COLLISION)
-            if other.directory or other.sharing.entries:
-                raise VolumeError(NtStatus.ACCESS_DENIED)
-            replaced = other
-        del self._nodes[str(node.path).casefold()]
-        with _host_errors(NtStatus.OBJECT_PATH_NOT_FOUND):
-            node.path.replace(target)
-        node.path = target
-        node.relative = "\\" + str(target.relative_to(self.root)).replace("/", "\\")
-        self._nodes[str(target).casefold()] = node
-        return replaced
-
-    def listing(self, node: Node) -> list[tuple[str, Node]]:
-        """Names and nodes of a directory, `.` and `..` first (not in the root), sorted as NTFS sorts."""
-        if not node.directory:
+        -1 leaves a time alone whatever else this open does, -2 takes that back.
+        """
+        inode = opened.inode
+        if any(time < _RESUME for time in times):
             raise VolumeError(NtStatus.INVALID_PARAMETER)
-        with _host_errors(NtStatus.FILE_DELETED):
-            names = sorted((e.name for e in os.scandir(node.path) if not e.is_symlink()), key=str.upper)
-        dots = [] if node.path == self.root else [(".", node), ("..", self._node_at(node.path.parent))]
-        return dots + [(name, self._node_at(node.path / name)) for name in names]
+        if attributes & FileAttributes.DIRECTORY and not inode.directory:
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+        if attributes & FileAttributes.TEMPORARY and inode.directory:
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+        what = 0
+        if attributes:
+            before, inode.attributes = inode.attributes, attributes & int(SETTABLE)
+            what |= Notify.ATTRIBUTES if before != inode.attributes else 0
+        inode.times.change = self.store.now()
+        bits = (Notify.CREATION, Notify.LAST_ACCESS, Notify.LAST_WRITE, 0)
+        for name, time, bit in zip(("creation", "access", "write", "change"), times, bits, strict=True):
+            if time == _KEEP:
+                opened.keep_times.add(name)
+            elif time == _RESUME:
+                opened.keep_times.discard(name)
+            elif time:
+                setattr(inode.times, name, time)
+                opened.keep_times.add(name)
+                what |= bit
+        if times[1] > 0 or times[2] > 0:
+            inode.place.set_times(inode.times.access, inode.times.write)
+        opened.reported = self.known_facts(opened.stream)
+        if what:
+            self.changed(inode, Action.MODIFIED, what, link=opened.link)
 
-    def space(self) -> tuple[int, int]:
-        """Total and free bytes of the volume."""
-        with _host_errors():
-            stat = os.statvfs(self.root)
-        return stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize
+    def set_eas(self, opened: OpenFile, data: bytes) -> None:
+        """IRP_MJ_SET_EA."""
+        extended_attributes.apply(opened.inode, extended_attributes.parse(data))
+        opened.inode.times.change = self.store.now()
+        self.changed(opened.inode, Action.MODIFIED, Notify.EA, link=opened.link)
 
-    # --- checks ----------------------------------------------------------------------------------------------------
-
-    def _check_is_file(self, node: Node) -> None:
-        if node.directory:
-            raise VolumeError(NtStatus.INVALID_DEVICE_REQUEST)
-
-    def _check_deletable(self, node: Node) -> None:
-        if node.attributes & FileAttributes.READONLY:
-            raise VolumeError(NtStatus.CANNOT_DELETE)
-        if node.directory:
-            with _host_errors(NtStatus.FILE_DELETED):
-                if any(os.scandir(node.path)):
-                    raise VolumeError(NtStatus.DIRECTORY_NOT_EMPTY)
+    def set_security(self, opened: OpenFile, what: int, data: bytes) -> None:
+        """IRP_MJ_SET_SECURITY."""
+        opened.inode.security = security.replaced(self.descriptor_data(opened.inode), what, data)
+        opened.inode.times.change = self.store.now()
+        self.changed(opened.inode, Action.MODIFIED, Notify.SECURITY, link=opened.link)
 
 
-__all__ = [
-    "Access",
-    "CreateOptions",
-    "CreateResult",
-    "Disposition",
-    "FileAttributes",
-    "FileFacts",
-    "FileSystem",
-    "Node",
-    "OpenFile",
-]
+def _clusters(size: int) -> int:
+    return -(-size // CLUSTER) * CLUSTER
+
+
+def _stream_change(what: int) -> int:
+    """What a change of a file's data is called where it is one of a named stream."""
+    changed = what & Notify.STREAM_NAME
+    changed |= Notify.STREAM_SIZE if what & Notify.SIZE else 0
+    return changed | (Notify.STREAM_WRITE if what & Notify.LAST_WRITE else 0)

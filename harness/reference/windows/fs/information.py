@@ -1,37 +1,35 @@
-"""Query and set information of files and of the volume: the information classes as bytes."""
+"""Query information of files: the information classes as bytes."""
 
 from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs import directory
+from harness.reference.windows.fs import security
 from harness.reference.windows.fs.errors import VolumeError
-from harness.reference.windows.fs.filesystem import CLUSTER, FileFacts
-from harness.reference.windows.io.constants import (
-    FILE_DEVICE_DISK,
-    FILE_DEVICE_IS_MOUNTED,
-    SECTOR_SIZE,
-    FileInformationClass,
-    FsInformationClass,
-)
-from harness.reference.windows.io.parameters import INFORMATION, NETWORK_QUERY_OPEN, QUERY_OPEN, SET_INFORMATION
+from harness.reference.windows.fs.filesystem import FileFacts
+from harness.reference.windows.fs.lifetime import subject_of
+from harness.reference.windows.fs.opens import Asked, Disposition, OpenFile, find
+from harness.reference.windows.io.constants import FileInformationClass, FileObjectFlags
+from harness.reference.windows.io.parameters import INFORMATION, NETWORK_QUERY_OPEN, QUERY_OPEN
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
-    from harness.reference.windows.fs.filesystem import Node
     from harness.reference.windows.io.file_object import FileObject
 
 _BASIC = Struct("<qqqqI4x")
 _STANDARD = Struct("<qqIBB2x")
 _NETWORK_OPEN = Struct("<qqqqqqI4x")
 _STAT = Struct("<QqqqqqqIIII")
-_RENAME = Struct("<B7xQI")
-_FS_SIZE = Struct("<qqII")
-_FS_FULL_SIZE = Struct("<qqqII")
-_SUPPORTED = 0x00000001 | 0x00000002 | 0x00000004
-"""FILE_CASE_SENSITIVE_SEARCH | FILE_CASE_PRESERVED_NAMES | FILE_UNICODE_ON_DISK."""
+_STAT_LX = Struct("<IIIIII4x")
+_COMPRESSION = Struct("<qHBBB3x")
+_MODES = (
+    (FileObjectFlags.WRITE_THROUGH, 0x02),
+    (FileObjectFlags.SEQUENTIAL_ONLY, 0x04),
+    (FileObjectFlags.NO_INTERMEDIATE_BUFFERING, 0x08),
+    (FileObjectFlags.DELETE_ON_CLOSE, 0x1000),
+)
 
 
 def basic(facts: FileFacts) -> bytes:
@@ -61,12 +59,13 @@ def network_open(facts: FileFacts) -> bytes:
     )
 
 
-def _name(text: str) -> bytes:
+def name(text: str) -> bytes:
+    """FILE_NAME_INFORMATION."""
     encoded = text.encode("utf-16-le", "surrogatepass")
     return Struct("<I").pack(len(encoded)) + encoded
 
 
-def _stat(facts: FileFacts) -> bytes:
+def _stat(facts: FileFacts, access: int) -> bytes:
     return _STAT.pack(
         facts.index,
         facts.creation_time,
@@ -76,22 +75,39 @@ def _stat(facts: FileFacts) -> bytes:
         facts.allocation_size,
         facts.end_of_file,
         facts.attributes,
-        0,
+        facts.reparse_tag,
         facts.links,
-        0x001F_01FF,
+        access,
     )
 
 
+def mode(file: "FileObject") -> int:
+    """FILE_MODE_INFORMATION of a file object."""
+    value = sum(bit for flag, bit in _MODES if file.flags & flag)
+    if file.flags & FileObjectFlags.SYNCHRONOUS_IO:
+        value |= 0x10 if file.flags & FileObjectFlags.ALERTABLE_IO else 0x20
+    return value
+
+
 def _all(file: "FileObject", facts: FileFacts) -> bytes:
-    access, mode, alignment = file.access, 0, 0
     return (
         basic(facts)
         + standard(facts)
         + Struct("<q").pack(facts.index)
-        + Struct("<II").pack(0, access)
+        + Struct("<II").pack(facts.ea_size, file.access)
         + Struct("<q").pack(file.view.current_byte_offset)
-        + Struct("<II").pack(mode, alignment)
-        + _name(file.opened.node.relative if file.opened else file.name)
+        + Struct("<II").pack(mode(file), 0)
+        + name(_path(file))
+    )
+
+
+def _path(file: "FileObject") -> str:
+    return file.opened.path if file.opened is not None else file.name
+
+
+def _standard_link(facts: FileFacts) -> bytes:
+    return Struct("<IIBB2x").pack(
+        facts.links, facts.links + int(facts.delete_pending), int(facts.delete_pending), int(facts.directory)
     )
 
 
@@ -100,29 +116,28 @@ _CLASSES: dict[int, _Make] = {
     FileInformationClass.BASIC: lambda _, facts: basic(facts),
     FileInformationClass.STANDARD: lambda _, facts: standard(facts),
     FileInformationClass.NETWORK_OPEN: lambda _, facts: network_open(facts),
-    FileInformationClass.INTERNAL: lambda _, facts: Struct("<q").pack(facts.index),
-    FileInformationClass.EA: lambda _, facts: bytes(4),
+    FileInformationClass.INTERNAL: lambda _, facts: Struct("<Q").pack(facts.index),
+    FileInformationClass.EA: lambda _, facts: Struct("<I").pack(facts.ea_size),
     FileInformationClass.ACCESS: lambda file, _: Struct("<I").pack(file.access),
     FileInformationClass.POSITION: lambda file, _: Struct("<q").pack(file.view.current_byte_offset),
-    FileInformationClass.MODE: lambda file, _: Struct("<I").pack(0x20 if file.synchronous else 0),
+    FileInformationClass.MODE: lambda file, _: Struct("<I").pack(mode(file)),
     FileInformationClass.ALIGNMENT: lambda file, _: bytes(4),
-    FileInformationClass.NAME: lambda file, _: _name(file.opened.node.relative if file.opened else file.name),
-    FileInformationClass.NORMALIZED_NAME: lambda file, _: _name(
-        file.opened.node.relative if file.opened else file.name
-    ),
+    FileInformationClass.NAME: lambda file, _: name(_path(file)),
+    FileInformationClass.NORMALIZED_NAME: lambda file, _: name(_path(file)),
     FileInformationClass.ALL: _all,
-    FileInformationClass.ATTRIBUTE_TAG: lambda _, facts: Struct("<II").pack(facts.attributes, 0),
-    FileInformationClass.STANDARD_LINK: lambda _, facts: Struct("<IIBB2x").pack(
-        facts.links, facts.links, int(facts.delete_pending), int(facts.directory)
-    ),
-    FileInformationClass.STAT: lambda _, facts: _stat(facts),
-    FileInformationClass.ID: lambda _, facts: Struct("<QQQ").pack(0xF17A, facts.index, 0),
+    FileInformationClass.ATTRIBUTE_TAG: lambda _, facts: Struct("<II").pack(facts.attributes, facts.reparse_tag),
+    FileInformationClass.STANDARD_LINK: lambda _, facts: _standard_link(facts),
+    FileInformationClass.COMPRESSION: lambda _, facts: _COMPRESSION.pack(facts.allocation_size, 0, 0, 0, 0),
+    FileInformationClass.IS_REMOTE_DEVICE: lambda _, facts: b"\0",
+    FileInformationClass.STAT: lambda file, facts: _stat(facts, file.access),
+    FileInformationClass.STAT_LX: lambda file, facts: _stat(facts, file.access) + _STAT_LX.pack(0, 0, 0, 0, 0, 0),
 }
-_VARIABLE = frozenset({FileInformationClass.NAME, FileInformationClass.ALL, FileInformationClass.NORMALIZED_NAME})
-_VARIABLE_MINIMUM = {
+_MINIMUM = {
     FileInformationClass.NAME: 4,
     FileInformationClass.NORMALIZED_NAME: 4,
     FileInformationClass.ALL: 100,
+    FileInformationClass.STREAM: 0,
+    FileInformationClass.HARD_LINK: 8,
 }
 
 
@@ -132,11 +147,38 @@ def query(driver: "FileSystemDriver", request: Request) -> Code:
     if file is None or file.opened is None:
         raise VolumeError(NtStatus.INVALID_PARAMETER)
     length, kind, buffer = INFORMATION.unpack_from(request.parameters)
-    make = _CLASSES.get(kind)
-    if make is None:
+    if kind == FileInformationClass.STREAM:
+        return (yield from _streams(driver, file.opened, buffer, length))
+    if kind == FileInformationClass.HARD_LINK:
+        return (yield from _hard_links(driver, file.opened, buffer, length))
+    data = _answer_of(driver, file, file.opened, kind)
+    if data is None:
         return int(NtStatus.INVALID_INFO_CLASS), 0
-    data = make(file, driver.files.facts(file.opened.node))
-    return (yield from answer(driver, buffer, length, data, minimum=_VARIABLE_MINIMUM.get(FileInformationClass(kind))))
+    return (yield from answer(driver, buffer, length, data, minimum=_minimum(kind)))
+
+
+def _minimum(kind: int) -> int | None:
+    return next((length for of, length in _MINIMUM.items() if of == kind), None)
+
+
+def _answer_of(driver: "FileSystemDriver", file: "FileObject", opened: OpenFile, kind: int) -> bytes | None:
+    facts = driver.files.facts(opened)
+    make = _CLASSES.get(kind)
+    if make is not None:
+        return make(file, facts)
+    if kind == FileInformationClass.ID:
+        return Struct("<QQQ").pack(driver.volume.serial, facts.index, 0)
+    if kind == FileInformationClass.CASE_SENSITIVE:
+        if not opened.inode.directory:
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+        return Struct("<I").pack(int(opened.inode.case_sensitive))
+    if kind == FileInformationClass.VOLUME_NAME:
+        return name(driver.volume.device_name)
+    if kind == FileInformationClass.ALTERNATE_NAME:
+        raise VolumeError(NtStatus.OBJECT_NAME_NOT_FOUND)  # the volume makes no short names
+    if kind == FileInformationClass.REMOTE_PROTOCOL:
+        raise VolumeError(NtStatus.INVALID_PARAMETER)
+    return None
 
 
 def answer(driver: "FileSystemDriver", buffer: int, length: int, data: bytes, *, minimum: int | None = None) -> Code:
@@ -148,12 +190,81 @@ def answer(driver: "FileSystemDriver", buffer: int, length: int, data: bytes, *,
     return int(NtStatus.SUCCESS if len(fits) == len(data) else NtStatus.BUFFER_OVERFLOW), len(fits)
 
 
+def _streams(driver: "FileSystemDriver", opened: OpenFile, buffer: int, length: int) -> Code:
+    """FILE_STREAM_INFORMATION: whole entries, as many as fit."""
+    driver.files.facts(opened)
+    entries = []
+    for stream in opened.inode.streams.values():
+        if stream.directory:
+            continue
+        text = f":{stream.name}:$DATA".encode("utf-16-le", "surrogatepass")
+        sizes = Struct("<Iqq").pack(len(text), driver.files.size(stream), driver.files.allocation(stream))
+        entries.append(bytes(4) + sizes + text)
+    data, whole = chain(entries, length, 8)
+    if entries and not data:
+        return int(NtStatus.BUFFER_OVERFLOW), 0
+    yield from driver.kernel.io.views.write(buffer, data)
+    return int(NtStatus.SUCCESS if whole else NtStatus.BUFFER_OVERFLOW), len(data)
+
+
+def chain(entries: list[bytes], room: int, alignment: int) -> tuple[bytes, bool]:
+    """Entries that begin with the offset of the next one, as many as fit; and whether all did."""
+    out, last = bytearray(), 0
+    for index, entry in enumerate(entries):
+        padding = -len(out) % alignment
+        if len(out) + padding + len(entry) > room:
+            return bytes(out), False
+        out += bytes(padding)
+        if index:
+            out[last : last + 4] = (len(out) - last).to_bytes(4, "little")
+        last = len(out)
+        out += entry
+    return bytes(out), True
+
+
+def _hard_links(driver: "FileSystemDriver", opened: OpenFile, buffer: int, length: int) -> Code:
+    """FILE_LINKS_INFORMATION."""
+    driver.files.facts(opened)
+    entries = []
+    for link in opened.inode.links:
+        text = link.name.encode("utf-16-le", "surrogatepass")
+        entries.append(Struct("<4xQI").pack(link.parent.reference, len(text) // 2) + text)
+    if length < 8:
+        return int(NtStatus.INFO_LENGTH_MISMATCH), 0
+    needed = 8 + len(chain(entries, 1 << 30, 8)[0])
+    fits = entries
+    while 8 + len(chain(fits, 1 << 30, 8)[0]) > length:
+        fits = fits[:-1]
+    data = Struct("<II").pack(needed, len(fits)) + chain(fits, length, 8)[0]
+    yield from driver.kernel.io.views.write(buffer, data)
+    return int(NtStatus.SUCCESS if len(fits) == len(entries) else NtStatus.BUFFER_OVERFLOW), len(data)
+
+
+# -- queries by name
+
+
+def _facts_by_name(driver: "FileSystemDriver", request: Request) -> FileFacts:
+    """What an open for attributes would find; it is not opened, so nobody else has a say."""
+    assert request.file is not None
+    related = request.file.view.related_file_object
+    above = driver.kernel.io.file_at(related) if related else None
+    asked = Asked(
+        request.file.name,
+        0x80,
+        7,
+        int(Disposition.OPEN),
+        related=above.opened if above is not None else None,
+        subject=subject_of(driver, request),
+    )
+    found = find(driver.files, asked)
+    assert found.stream is not None
+    return driver.files.facts_of(found.stream, found.link)
+
+
 def network_query_open(driver: "FileSystemDriver", request: Request) -> Code:
     """NetworkQueryOpen: open, query and close in one."""
     _, buffer = NETWORK_QUERY_OPEN.unpack_from(request.parameters)
-    assert request.file is not None
-    facts = driver.files.facts(driver.files.node(request.file.name))
-    data = network_open(facts)
+    data = network_open(_facts_by_name(driver, request))
     yield from driver.kernel.io.views.write(buffer, data)
     return int(NtStatus.SUCCESS), len(data)
 
@@ -162,111 +273,16 @@ def query_open(driver: "FileSystemDriver", request: Request) -> Code:
     """QueryOpen, the FSFilter operation for queries by name."""
     _, buffer, length_at, kind = QUERY_OPEN.unpack_from(request.parameters)
     assert request.file is not None
-    make = _CLASSES.get(kind)
-    if make is None:
-        return int(NtStatus.INVALID_INFO_CLASS), 0
-    data = make(request.file, driver.files.facts(driver.files.node(request.file.name)))
+    facts = _facts_by_name(driver, request)
+    if kind == FileInformationClass.ID:
+        data = Struct("<QQQ").pack(driver.volume.serial, facts.index, 0)
+    elif kind in (FileInformationClass.STAT, FileInformationClass.STAT_LX):
+        data = _stat(facts, security.FILE_ALL_ACCESS)
+        data += _STAT_LX.pack(0, 0, 0, 0, 0, 0) if kind == FileInformationClass.STAT_LX else b""
+    else:
+        make = _CLASSES.get(kind)
+        if make is None:
+            return int(NtStatus.INVALID_INFO_CLASS), 0
+        data = make(request.file, facts)
     length = driver.kernel.memory.read_u32(length_at)
     return (yield from answer(driver, buffer, length, data))
-
-
-# -- set
-
-
-def set_(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_SET_INFORMATION."""
-    file = request.file
-    if file is None or file.opened is None:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
-    node, files = file.opened.node, driver.files
-    length, kind, _, _, buffer = SET_INFORMATION.unpack_from(request.parameters)
-    data = yield from driver.kernel.io.views.read(buffer, length)
-    if kind == FileInformationClass.BASIC:
-        _, accessed, written, _, attributes = _BASIC.unpack(data[: _BASIC.size].ljust(_BASIC.size, b"\0"))
-        files.set_basic(node, attributes, accessed, written)
-    elif kind in (FileInformationClass.DISPOSITION, FileInformationClass.DISPOSITION_EX):
-        if not file.access & 0x10000:
-            raise VolumeError(NtStatus.ACCESS_DENIED)
-        files.set_disposition(node, bool(data[0] & 1))
-        file.view.delete_pending = data[0] & 1
-    elif kind == FileInformationClass.END_OF_FILE:
-        yield from _resize(driver, node, int.from_bytes(data[:8], "little", signed=True), end_of_file=True)
-    elif kind == FileInformationClass.ALLOCATION:
-        yield from _resize(driver, node, int.from_bytes(data[:8], "little", signed=True), end_of_file=False)
-    elif kind in (FileInformationClass.RENAME, FileInformationClass.RENAME_EX):
-        _rename(driver, file, data)
-    elif kind == FileInformationClass.POSITION:
-        file.view.current_byte_offset = int.from_bytes(data[:8], "little", signed=True)
-    else:
-        return int(NtStatus.INVALID_INFO_CLASS), 0
-    return int(NtStatus.SUCCESS), 0
-
-
-def _resize(driver: "FileSystemDriver", node: "Node", size: int, *, end_of_file: bool) -> Code:
-    if size < 0:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
-    cache = driver.cache_of(node)
-    if cache is not None:
-        if cache.views and size < driver.files.size(node):
-            raise VolumeError(NtStatus.USER_MAPPED_FILE)
-        cache.truncate(size)
-    if end_of_file:
-        driver.files.set_end_of_file(node, size)
-    else:
-        driver.files.set_allocation(node, size)
-    yield from ()
-    return
-
-
-def _rename(driver: "FileSystemDriver", file: "FileObject", data: bytes) -> None:
-    if not file.access & 0x10000:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
-    assert file.opened is not None
-    replace, root, length = _RENAME.unpack_from(data)
-    name = data[_RENAME.size : _RENAME.size + length].decode("utf-16-le", "surrogatepass")
-    del root
-    if "\\" not in name:
-        name = file.opened.node.relative.rpartition("\\")[0] + "\\" + name
-    else:
-        found = driver.kernel.io.volume_of(name)
-        if found is not None:
-            if found[0] is not driver.volume:
-                raise VolumeError(NtStatus.NOT_SAME_DEVICE)
-            name = found[1]
-    directory.changed(driver, file.opened.node, directory.Action.RENAMED_OLD_NAME)
-    replaced = driver.files.rename(file.opened.node, name, bool(replace))
-    cache = driver.cache_of(replaced) if replaced is not None else None
-    if cache is not None:
-        cache.truncate(0)  # what is cached goes nowhere: least of all into the file that has the name now
-    directory.changed(driver, file.opened.node, directory.Action.RENAMED_NEW_NAME)
-
-
-# -- the volume
-
-
-def query_volume(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_QUERY_VOLUME_INFORMATION."""
-    length, kind, buffer = INFORMATION.unpack_from(request.parameters)
-    volume = driver.volume
-    total, free = driver.files.space()
-    clusters = CLUSTER // SECTOR_SIZE
-    label = volume.label.encode("utf-16-le")
-    name = "NTFS".encode("utf-16-le")
-    minimum: int | None = None
-    if kind == FsInformationClass.VOLUME:
-        data = Struct("<qIIBx").pack(0, volume.serial, len(label), 0) + label
-        minimum = 18
-    elif kind == FsInformationClass.SIZE:
-        data = _FS_SIZE.pack(total // CLUSTER, free // CLUSTER, clusters, SECTOR_SIZE)
-    elif kind == FsInformationClass.FULL_SIZE:
-        data = _FS_FULL_SIZE.pack(total // CLUSTER, free // CLUSTER, free // CLUSTER, clusters, SECTOR_SIZE)
-    elif kind == FsInformationClass.DEVICE:
-        data = Struct("<II").pack(FILE_DEVICE_DISK, FILE_DEVICE_IS_MOUNTED)
-    elif kind == FsInformationClass.ATTRIBUTE:
-        data = Struct("<IiI").pack(_SUPPORTED, 255, len(name)) + name
-        minimum = 12
-    elif kind == FsInformationClass.SECTOR_SIZE:
-        data = Struct("<7I").pack(SECTOR_SIZE, SECTOR_SIZE, SECTOR_SIZE, SECTOR_SIZE, 3, 0, 0)
-    else:
-        return int(NtStatus.INVALID_INFO_CLASS), 0
-    return (yield from answer(driver, buffer, length, data, minimum=minimum))

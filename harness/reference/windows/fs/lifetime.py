@@ -3,29 +3,97 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs import directory
+from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.windows.fs import deletions
 from harness.reference.windows.fs.errors import VolumeError
-from harness.reference.windows.io.constants import CreateOption, FileObjectFlags
+from harness.reference.windows.fs.opens import (
+    OVERWRITES,
+    Asked,
+    CreateOptions,
+    CreateResult,
+    Found,
+    OpenFile,
+    commit,
+    conflicts,
+    find,
+)
+from harness.reference.windows.fs.security import (
+    ADMINISTRATOR_SUBJECT,
+    KERNEL_SUBJECT,
+    SYSTEM_SUBJECT,
+    Subject,
+    map_access,
+)
+from harness.reference.windows.fs.sharing import WRITES, Access
+from harness.reference.windows.fsrtl.oplocks import Does
+from harness.reference.windows.io.constants import KERNEL_MODE, CreateOption, FileObjectFlags, StackFlags
 from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
+    from harness.reference.windows.io.file_object import FileObject
 
-_GENERIC = {0x8000_0000: 0x0012_0089, 0x4000_0000: 0x0012_0116, 0x2000_0000: 0x0012_00A0, 0x1000_0000: 0x001F_01FF}
-_MAXIMUM_ALLOWED = 0x0200_0000
 _DESIRED_ACCESS = 16
 """Offset of DesiredAccess in IO_SECURITY_CONTEXT."""
+_ACCESS_STATE = 8
+_SECURITY_DESCRIPTOR = 0x40
+"""Offset of SecurityDescriptor in ACCESS_STATE."""
+_FORCE_ACCESS_CHECK = 0x01
+_OPLOCK_FREE_RIGHTS = Access.READ_ATTRIBUTES | Access.WRITE_ATTRIBUTES | Access.SYNCHRONIZE
+"""An open for no more than these breaks no oplock."""
 
 
-def map_access(access: int) -> int:
-    """Generic rights as the file rights they stand for."""
-    for generic, specific in _GENERIC.items():
-        if access & generic:
-            access = access & ~generic | specific
-    if access & _MAXIMUM_ALLOWED:
-        access = access & ~_MAXIMUM_ALLOWED | 0x001F_01FF
-    return access & 0xFFFF_FFFF
+def subject_of(driver: "FileSystemDriver", request: Request) -> Subject:
+    """Who asks, for access checks: drivers are not held up."""
+    if request.mode == KERNEL_MODE and not request.operation_flags & _FORCE_ACCESS_CHECK:
+        return KERNEL_SUBJECT
+    system = request.thread.process is driver.kernel.processes.system
+    return SYSTEM_SUBJECT if system else ADMINISTRATOR_SUBJECT
+
+
+def _asked(driver: "FileSystemDriver", request: Request, parameters: Create) -> Asked:
+    file, memory = request.file, driver.kernel.memory
+    assert file is not None
+    related = file.view.related_file_object
+    above: OpenFile | None = None
+    options = parameters.options & 0x00FF_FFFF
+    if related:
+        other = driver.kernel.io.file_at(related)
+        above = other.opened if other is not None else None
+        if above is None and not options & CreateOptions.OPEN_BY_FILE_ID:
+            raise VolumeError(NtStatus.INVALID_PARAMETER)
+    state = memory.read_u64(parameters.security_context + _ACCESS_STATE)
+    given = memory.read_u64(state + _SECURITY_DESCRIPTOR) if state else 0
+    return Asked(
+        name=memory.read_unicode_string(file.address + 0x58),
+        access=map_access(memory.read_u32(parameters.security_context + _DESIRED_ACCESS)),
+        share=parameters.share,
+        disposition=parameters.options >> 24,
+        options=options,
+        attributes=parameters.attributes,
+        allocation=parameters.allocation,
+        eas=memory.read(parameters.ea_buffer, parameters.ea_length) if parameters.ea_length else b"",
+        descriptor=read_descriptor(driver, given) if given else b"",
+        related=above,
+        case_sensitive=bool(request.operation_flags & StackFlags.CASE_SENSITIVE),
+        target_directory=bool(request.operation_flags & StackFlags.OPEN_TARGET_DIRECTORY),
+        subject=subject_of(driver, request),
+    )
+
+
+def read_descriptor(driver: "FileSystemDriver", address: int) -> bytes:
+    """A self-relative security descriptor in guest memory."""
+    memory = driver.kernel.memory
+    head = memory.read(address, 20)
+    end = 20
+    for at in range(4, 20, 4):
+        offset = int.from_bytes(head[at : at + 4], "little")
+        if offset and at < 12:
+            end = max(end, offset + 8 + 4 * memory.read_u8(address + offset + 1))
+        elif offset:
+            end = max(end, offset + memory.read_u16(address + offset + 2))
+    return memory.read(address, end)
 
 
 def create(driver: "FileSystemDriver", request: Request) -> Code:
@@ -33,24 +101,60 @@ def create(driver: "FileSystemDriver", request: Request) -> Code:
     file = request.file
     assert file is not None
     parameters = Create.unpack(request.parameters)
-    memory = driver.kernel.memory
-    access = map_access(memory.read_u32(parameters.security_context + _DESIRED_ACCESS))
-    name = memory.read_unicode_string(file.address + 0x58)
-    options, disposition = parameters.options & 0x00FF_FFFF, parameters.options >> 24
-    if not name:
-        file.add_flags(int(FileObjectFlags.VOLUME_OPEN))
-        file.access = access
-        return int(NtStatus.SUCCESS), 1
-    try:
-        opened = driver.files.create(
-            name, access, parameters.share, disposition, options, parameters.attributes, parameters.allocation
-        )
-    except VolumeError as error:
-        return int(error.status), 0
-    if opened.result in (0, 3):  # superseded or overwritten: what is cached is no more
-        cache = driver.cache_of(opened.node)
-        if cache is not None:
-            cache.truncate(0)
+    if driver.locked_by is not None:
+        return int(NtStatus.ACCESS_DENIED), 0
+    asked = _asked(driver, request, parameters)
+    if not asked.name and not file.view.related_file_object:
+        return _open_volume(driver, file, asked)
+    status = int(NtStatus.SUCCESS)
+    while True:
+        found = find(driver.files, asked)
+        event = _break_oplocks(driver, file, found, asked)
+        if event is None:
+            break
+        if asked.options & CreateOptions.COMPLETE_IF_OPLOCKED:
+            status = int(NtStatus.OPLOCK_BREAK_IN_PROGRESS)
+            break
+        assert found.stream is not None
+        yield from driver.wait_for_break(found.stream, event, f"the oplock on {file.name} to be given up")
+    opened = commit(driver.files, asked, found)
+    _set_up(driver, file, opened, parameters)
+    if found.target:
+        file.replace_name(found.target)
+    return status, int(opened.result)
+
+
+def _open_volume(driver: "FileSystemDriver", file: "FileObject", asked: Asked) -> tuple[int, int]:
+    if asked.options & CreateOptions.DIRECTORY_FILE:
+        raise VolumeError(NtStatus.NOT_A_DIRECTORY)
+    if asked.disposition not in (1, 3):
+        raise VolumeError(NtStatus.ACCESS_DENIED)
+    file.add_flags(int(FileObjectFlags.VOLUME_OPEN))
+    file.access = asked.access
+    return int(NtStatus.SUCCESS), int(CreateResult.OPENED)
+
+
+def _break_oplocks(driver: "FileSystemDriver", file: "FileObject", found: Found, asked: Asked) -> Event | None:
+    stream = found.stream
+    state = driver.known_state(stream) if stream is not None else None
+    if state is None or not state.oplock.holders:
+        return None
+    rights = found.access & ~_OPLOCK_FREE_RIGHTS
+    does = Does.OPEN_TO_WRITE if found.access & (WRITES | Access.DELETE) else Does.OPEN
+    if conflicts(found, asked):
+        does = Does.SHARE_CONFLICT
+    elif asked.disposition in OVERWRITES:
+        does = Does.OVERWRITE
+    elif not rights:
+        return None
+    return state.oplock.check(does, file, file)
+
+
+def _set_up(driver: "FileSystemDriver", file: "FileObject", opened: OpenFile, parameters: Create) -> None:
+    """Fill in the file object."""
+    stream = opened.stream
+    state = driver.state(stream)
+    access = opened.access
     file.opened = opened
     file.access = access
     view = file.view
@@ -62,53 +166,55 @@ def create(driver: "FileSystemDriver", request: Request) -> Code:
         parameters.share >> 1 & 1,
         parameters.share >> 2 & 1,
     )
-    view.fs_context = driver.stream_address(opened.node)
+    view.fs_context = state.address
     view.fs_context2 = file.address
-    view.section_object_pointer = driver.stream_address(opened.node) + 0x40
-    if not options & CreateOption.NO_INTERMEDIATE_BUFFERING and not opened.node.directory:
+    view.section_object_pointer = state.section_pointers
+    if not opened.options & CreateOption.NO_INTERMEDIATE_BUFFERING and not stream.directory:
         file.add_flags(int(FileObjectFlags.CACHE_SUPPORTED))
-    if opened.result == 2:
-        directory.changed(driver, opened.node, directory.Action.ADDED)
-    yield from ()
-    return int(NtStatus.SUCCESS), int(opened.result)
+    state.show_sizes()
 
 
 def cleanup(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_CLEANUP: locks go, the file may be deleted, cached data may go soon."""
+    """IRP_MJ_CLEANUP: locks and oplocks go, the file may be deleted, cached data may go soon."""
+    yield from ()
     file = request.file
     assert file is not None
+    if driver.locked_by is file:
+        driver.locked_by = None
     if file.opened is None:
         return int(NtStatus.SUCCESS), 0
-    node = file.opened.node
-    driver.lock_table(node).unlock_all(driver, file)
-    for watch in [watch for watch in driver.watches if watch.file is file]:
-        driver.watches.remove(watch)
-        driver.kernel.io.complete_later(watch, NtStatus.NOTIFY_CLEANUP, 0)
-    try:
-        deleted = driver.files.cleanup(file.opened)
-    except VolumeError:
-        # The file stays: a read-only or non-empty one cannot be deleted, and cleanup cannot fail.
-        deleted = False
-    cache = driver.cache_of(node)
-    if deleted:
-        directory.changed(driver, node, directory.Action.REMOVED)
-        if cache is not None:
-            cache.truncate(0)
+    stream = file.opened.stream
+    state = driver.state(stream)
+    state.locks.unlock_all(driver, file)
+    driver.notify.cleanup(file)
+    deleted = deletions.cleanup(driver.files, file.opened)
+    state.oplock.cleanup(file)
+    cache = driver.cache_of(stream)
     if cache is not None:
+        if deleted and not cache.user_references:
+            cache.truncate(0)
         cache.last_cleanup(file)
-    yield from ()
     return int(NtStatus.SUCCESS), 0
 
 
 def close(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_CLOSE."""
+    yield from ()
     file = request.file
     assert file is not None
+    driver.dismounted.discard(file)
     if file.opened is not None:
-        node = file.opened.node
-        driver.files.close(file.opened)
-        file.opened = None
-        if node.opens == 0:
-            driver.forget(node)
-    yield from ()
+        release(driver, file)
     return int(NtStatus.SUCCESS), 0
+
+
+def release(driver: "FileSystemDriver", file: "FileObject") -> None:
+    """The file system's part of a file object goes; also of one whose create was failed above it."""
+    opened = file.opened
+    assert opened is not None
+    if not opened.cleaned_up:
+        deletions.cleanup(driver.files, opened)
+    driver.files.close(opened)
+    file.opened = None
+    if opened.stream.opens == 0:
+        driver.forget(opened.stream)

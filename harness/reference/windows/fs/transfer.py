@@ -3,15 +3,18 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus, OperationClass
+from harness.reference.windows.cc.cache_map import CacheMap
+from harness.reference.windows.fs import volume_io
 from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fs.opens import OpenFile
+from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import SECTOR_SIZE, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
-    from harness.reference.windows.cc.cache_map import CacheMap
     from harness.reference.windows.fs.driver import FileSystemDriver
-    from harness.reference.windows.fs.filesystem import Node
+    from harness.reference.windows.fs.inode import Stream
     from harness.reference.windows.io.file_object import FileObject
 
 WRITE_TO_END_OF_FILE, USE_FILE_POINTER = -1, -2
@@ -21,27 +24,31 @@ def read(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_READ, by IRP or fast I/O."""
     file = _file(request)
     if file.opened is None:
-        return int(NtStatus.INVALID_DEVICE_REQUEST), 0  # the sectors of a volume are not modelled
-    node = file.opened.node
+        return (yield from volume_io.read(driver, request))
+    stream = file.opened.stream
     transfer = Transfer.unpack(request.parameters)
-    paging = bool(request.irp_flags & IrpFlags.PAGING_IO) and request.kind is OperationClass.IRP
+    paging = _is_paging(request)
     if not transfer.length:
         return int(NtStatus.SUCCESS), 0
     if not paging:
-        if node.directory:
+        if stream.directory:
             return int(NtStatus.INVALID_DEVICE_REQUEST), 0
-        driver.lock_table(node).check(file, transfer.offset, transfer.length, transfer.key, write=False)
-    size = driver.files.size(node)
+        _check_present(file.opened)
+        event = driver.state(stream).oplock.check(Does.READ, file, file)
+        if event is not None:
+            return (yield from driver.wait(request, event, read))
+        driver.state(stream).locks.check(file, transfer.offset, transfer.length, transfer.key, write=False)
+    size = driver.files.size(stream)
     if transfer.offset >= size:
         return int(NtStatus.END_OF_FILE), 0
     length = min(transfer.length, size - transfer.offset)
     if paging or request.irp_flags & IrpFlags.NOCACHE:
         if not paging:
             _check_aligned(transfer)
-            yield from _flush_range(driver, node, transfer.offset, transfer.length)
-        data = driver.files.read(node, transfer.offset, transfer.length)
+            yield from _flush_range(driver, stream, transfer.offset, transfer.length)
+        data = driver.files.read(stream, transfer.offset, transfer.length)
     else:
-        cache = _initialize_cache(driver, node, file)
+        cache = initialize_cache(driver, stream, file)
         data = yield from cache.read(transfer.offset, length)
     # Paging reads fill whole pages: what lies behind the end of the file is zero.
     yield from driver.kernel.io.views.write(transfer.buffer, data.ljust(transfer.length, b"\0") if paging else data)
@@ -53,35 +60,50 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_WRITE, by IRP or fast I/O."""
     file = _file(request)
     if file.opened is None:
-        return int(NtStatus.INVALID_DEVICE_REQUEST), 0
-    node = file.opened.node
+        return (yield from volume_io.write(driver, request))
+    stream = file.opened.stream
     transfer = Transfer.unpack(request.parameters)
-    paging = bool(request.irp_flags & IrpFlags.PAGING_IO) and request.kind is OperationClass.IRP
-    offset = driver.files.size(node) if transfer.offset == WRITE_TO_END_OF_FILE else transfer.offset
+    paging = _is_paging(request)
+    if not paging:
+        if stream.directory:
+            return int(NtStatus.INVALID_DEVICE_REQUEST), 0
+        _check_present(file.opened)
+    offset = driver.files.size(stream) if transfer.offset == WRITE_TO_END_OF_FILE else transfer.offset
     if not transfer.length:
         return int(NtStatus.SUCCESS), 0
     data = yield from driver.kernel.io.views.read(transfer.buffer, transfer.length)
     if paging:
-        driver.files.write(node, offset, data, paging=True)
+        driver.files.write(stream, offset, data, paging=True)
         return int(NtStatus.SUCCESS), transfer.length
-    driver.lock_table(node).check(file, offset, transfer.length, transfer.key, write=True)
+    event = driver.state(stream).oplock.check(Does.WRITE, file, file)
+    if event is not None:
+        return (yield from driver.wait(request, event, write))
+    driver.state(stream).locks.check(file, offset, transfer.length, transfer.key, write=True)
     if request.irp_flags & IrpFlags.NOCACHE:
         _check_aligned(transfer)
-        yield from _flush_range(driver, node, offset, transfer.length)
-        driver.files.write(node, offset, data)
-        cache = driver.cache_of(node)
-        if cache is not None:
-            cache.purge(offset, data)
+        yield from _write_past_cache(driver, stream, offset, data)
     else:
-        if offset + len(data) > driver.files.size(node):
-            driver.files.set_end_of_file(node, offset + len(data))
-        cache = _initialize_cache(driver, node, file)
+        if offset + len(data) > driver.files.size(stream):
+            driver.files.resize(stream, offset + len(data))
+        cache = initialize_cache(driver, stream, file)
         yield from cache.write(offset, data)
         if file.flags & FileObjectFlags.WRITE_THROUGH:
             yield from cache.flush(offset, len(data))
+    driver.files.written(file.opened)
     file.add_flags(int(FileObjectFlags.FILE_MODIFIED))
     _move_position(file, offset, len(data), paging=False)
     return int(NtStatus.SUCCESS), len(data)
+
+
+def _write_past_cache(driver: "FileSystemDriver", stream: "Stream", offset: int, data: bytes) -> Code:
+    yield from _flush_range(driver, stream, offset, len(data))
+    before = driver.files.size(stream)
+    driver.files.write(stream, offset, data)
+    cache = driver.cache_of(stream)
+    if cache is not None:
+        cache.purge(offset, data)
+    if driver.files.size(stream) != before:
+        driver.state(stream).show_sizes()
 
 
 def flush(driver: "FileSystemDriver", request: Request) -> Code:
@@ -89,19 +111,23 @@ def flush(driver: "FileSystemDriver", request: Request) -> Code:
     file = _file(request)
     if file.opened is None:
         return int(NtStatus.SUCCESS), 0
-    node = file.opened.node
-    if node.directory:
+    stream = file.opened.stream
+    if stream.directory:
         return int(NtStatus.SUCCESS), 0
-    yield from _flush_range(driver, node, 0, driver.files.size(node))
-    driver.files.flush(node)
+    yield from _flush_range(driver, stream, 0, driver.files.size(stream))
+    driver.files.flush(stream)
+    driver.files.report_data_changes(file.opened)
     return int(NtStatus.SUCCESS), 0
 
 
 def check_if_possible(driver: "FileSystemDriver", request: Request) -> Code:
-    """FastIoCheckIfPossible: no byte-range lock is in the way."""
-    file = _file(request)
-    possible = file.opened is not None and not driver.lock_table(file.opened.node).locks
+    """FastIoCheckIfPossible: no byte-range lock and no oplock is in the way."""
     yield from ()
+    file = _file(request)
+    possible = False
+    if file.opened is not None:
+        state = driver.state(file.opened.stream)
+        possible = not state.locks.locks and not state.oplock.holders
     return int(NtStatus.SUCCESS if possible else NtStatus.FLT_DISALLOW_FAST_IO), 0
 
 
@@ -117,26 +143,35 @@ def _move_position(file: "FileObject", offset: int, length: int, *, paging: bool
         file.view.current_byte_offset = offset + length
 
 
+def _is_paging(request: Request) -> bool:
+    return bool(request.irp_flags & IrpFlags.PAGING_IO) and request.kind is OperationClass.IRP
+
+
+def _check_present(opened: OpenFile) -> None:
+    """After the last cleanup of a deleted file there is nothing to read or write."""
+    if opened.inode.gone or opened.stream.deleted:
+        raise VolumeError(NtStatus.FILE_DELETED)
+
+
 def _check_aligned(transfer: Transfer) -> None:
     """Non-cached transfers are whole sectors."""
-    if transfer.offset % SECTOR_SIZE or transfer.length % SECTOR_SIZE:
+    if (transfer.offset >= 0 and transfer.offset % SECTOR_SIZE) or transfer.length % SECTOR_SIZE:
         raise VolumeError(NtStatus.INVALID_PARAMETER)
 
 
-def _initialize_cache(driver: "FileSystemDriver", node: "Node", file: "FileObject") -> "CacheMap":
+def initialize_cache(driver: "FileSystemDriver", stream: "Stream", file: "FileObject") -> CacheMap:
     """CcInitializeCacheMap: from here on the handle's reads and writes may be fast I/O."""
-    from harness.reference.windows.cc.cache_map import CacheMap
-
-    cache = driver.caches.get(node)
+    cache = driver.caches.get(stream)
     if cache is None:
-        cache = driver.caches[node] = CacheMap(driver, node, file)
+        cache = driver.caches[stream] = CacheMap(driver, stream, file)
     if not file.caches:
         file.caches = True
         file.view.private_cache_map = file.address + 0xD0
+    cache.cached_by(file)
     return cache
 
 
-def _flush_range(driver: "FileSystemDriver", node: "Node", offset: int, length: int) -> Code:
-    cache = driver.cache_of(node)
+def _flush_range(driver: "FileSystemDriver", stream: "Stream", offset: int, length: int) -> Code:
+    cache = driver.cache_of(stream)
     if cache is not None:
         yield from cache.flush(offset, length)

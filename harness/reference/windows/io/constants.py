@@ -111,16 +111,28 @@ class FileInformationClass(IntEnum):
     END_OF_FILE = 20
     ALTERNATE_NAME = 21
     STREAM = 22
+    COMPRESSION = 28
     NETWORK_OPEN = 34
     ATTRIBUTE_TAG = 35
     ID_BOTH_DIRECTORY = 37
     ID_FULL_DIRECTORY = 38
+    VALID_DATA_LENGTH = 39
+    SHORT_NAME = 40
+    HARD_LINK = 46
     NORMALIZED_NAME = 48
+    IS_REMOTE_DEVICE = 51
     STANDARD_LINK = 54
+    REMOTE_PROTOCOL = 55
+    VOLUME_NAME = 58
     ID = 59
+    ID_EXTD_DIRECTORY = 60
+    ID_EXTD_BOTH_DIRECTORY = 63
     DISPOSITION_EX = 64
     RENAME_EX = 65
     STAT = 68
+    STAT_LX = 70
+    CASE_SENSITIVE = 71
+    LINK_EX = 72
 
 
 class FsInformationClass(IntEnum):
@@ -134,6 +146,8 @@ class FsInformationClass(IntEnum):
     CONTROL = 6
     FULL_SIZE = 7
     OBJECT_ID = 8
+    DRIVER_PATH = 9
+    VOLUME_FLAGS = 10
     SECTOR_SIZE = 11
 
 

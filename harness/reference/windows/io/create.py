@@ -5,7 +5,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
-from harness.reference.windows.fs.lifetime import map_access
+from harness.reference.windows.fs.security import map_access
 from harness.reference.windows.io.constants import CreateOption, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.io_manager import Send

@@ -9,7 +9,7 @@ from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.structures.file_objects import IO_TYPE_FILE, FileObjectView
 
 if TYPE_CHECKING:
-    from harness.reference.windows.fs.filesystem import OpenFile
+    from harness.reference.windows.fs.opens import OpenFile
     from harness.reference.windows.io.guarded_heap import GuardedHeap
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
@@ -51,8 +51,6 @@ class FileObject:
         self.free = Event(f"the file object lock of {name}")
         self.name_cached = False
         """A filter has asked for its name."""
-        self.directory_position = 0
-        self.directory_pattern: str | None = None
         self.object: Object = kernel.objects.register(
             Object("IoFileObjectType", self, self.address, deleting=lambda _: kernel.io.close(self))
         )

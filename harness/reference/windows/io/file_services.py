@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
 from harness.reference.machine.loader.exports import U8, U32
-from harness.reference.windows.fs.lifetime import map_access
+from harness.reference.windows.fs.security import map_access
 from harness.reference.windows.io.constants import FileInformationClass, IrpFlags, Minor, StackFlags
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.file_object import FileObject

@@ -58,22 +58,22 @@ def create_section(k: "Kernel", file: "FileObject | None", size: int, protection
     if file is None:
         section = Section(size, protection, None)
         return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section)
-    if file.opened is None or file.opened.node.directory:
+    if file.opened is None or file.opened.stream.directory:
         return int(NtStatus.INVALID_FILE_FOR_SECTION), None
     status = yield from _synchronize(k, file, protection)
     if status & 0x8000_0000:
         return status, None
-    node, driver = file.opened.node, file.volume.driver
-    end = driver.files.size(node)
+    stream, driver = file.opened.stream, file.volume.driver
+    end = driver.files.size(stream)
     if size > end and protection & _WRITABLE:
-        driver.files.set_end_of_file(node, size)
+        driver.files.resize(stream, size)
         end = size
     yield from _release(k, file)
     if not end or size > end:
         return int(NtStatus.MAPPED_FILE_SIZE_ZERO if not end else NtStatus.SECTION_TOO_BIG), None
-    cache = driver.caches.get(node)
+    cache = driver.caches.get(stream)
     if cache is None:
-        cache = driver.caches[node] = CacheMap(driver, node, file)
+        cache = driver.caches[stream] = CacheMap(driver, stream, file)
     cache.sections += 1
     section = Section(size or end, protection, cache)
     return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section, on_delete=lambda _: _section_gone(cache))
@@ -94,7 +94,7 @@ def _synchronize(k: "Kernel", file: "FileObject", protection: int) -> Code:
         parameters=SECTION.pack(int(SyncType.CREATE_SECTION), protection, 0, 0, 0),
     )
     status: int = yield from k.io.issue(request)
-    if status == NtStatus.FILE_LOCKED_WITH_ONLY_READERS:
+    if status in (NtStatus.FILE_LOCKED_WITH_ONLY_READERS, NtStatus.FILE_LOCKED_WITH_WRITERS):
         return int(NtStatus.SUCCESS)
     return status
 

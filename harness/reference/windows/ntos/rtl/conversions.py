@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.windows.fsrtl.expressions import is_name_in_expression
 from harness.reference.windows.ntos.rtl.text import allocate_buffer, encode, from_ansi, set_string, to_ansi, upcase
 from harness.reference.windows.ntos.structures import UnicodeString
 
@@ -163,56 +164,9 @@ def fs_rtl_is_name_in_expression(k: "Kernel", expression: int, name: int, insens
     pattern, text = k.memory.read_unicode_string(expression), k.memory.read_unicode_string(name)
     if insensitive:
         text = upcase(text)
-    return name_matches(pattern, text)
+    return is_name_in_expression(pattern, text)
 
 
 @export(NTOSKRNL, "FsRtlDoesNameContainWildCards", max_irql=Irql.APC)
 def fs_rtl_does_name_contain_wild_cards(k: "Kernel", name: int) -> bool:
     return any(character in '*?<>"' for character in k.memory.read_unicode_string(name))
-
-
-def name_matches(pattern: str, name: str) -> bool:
-    """FsRtlIsNameInExpression's language: * ? and the DOS wildcards < > and double quote.
-
-    `<` stands for DOS_STAR (all up to the last dot), `>` for DOS_QM (a character, or nothing at a dot or the end), the
-    double quote for DOS_DOT (a dot, or nothing at the end).
-    """
-    states = {0}
-    last_dot = name.rfind(".")
-    for position, character in enumerate(name):
-        states = _step(pattern, _closure(pattern, states, at_dot=character == "."), character, position, last_dot)
-        if not states:
-            return False
-    final = _closure(pattern, states, at_dot=True)
-    while True:
-        more = final | {s + 1 for s in final if s < len(pattern) and pattern[s] in '*<>"'}
-        if more == final:
-            return len(pattern) in final
-        final = more
-
-
-def _closure(pattern: str, states: set[int], *, at_dot: bool) -> set[int]:
-    """States reachable without consuming a character."""
-    found = set(states)
-    pending = list(states)
-    while pending:
-        state = pending.pop()
-        if state < len(pattern) and (pattern[state] in "*<" or (pattern[state] == ">" and at_dot)):
-            following = state + 1
-            if following not in found:
-                found.add(following)
-                pending.append(following)
-    return found
-
-
-def _step(pattern: str, states: set[int], character: str, position: int, last_dot: int) -> set[int]:
-    following = set()
-    for state in states:
-        if state >= len(pattern):
-            continue
-        expected = pattern[state]
-        if expected == "*" or (expected == "<" and (position != last_dot or character != ".")):
-            following.add(state)
-        elif expected in ("?", character, {".": '"'}.get(character, ">")):
-            following.add(state + 1)
-    return following

@@ -1,0 +1,112 @@
+"""A handle to the volume itself: its sectors, its lock, its dismount.
+
+Only the boot sector is what NTFS would have there; the other sectors are zeros until somebody writes them, since files
+lie in the host's directory. A write to a volume that is not locked is refused, as Windows does since Vista.
+"""
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from harness.nt import NtStatus
+from harness.reference.windows.fs.inode import CLUSTER
+from harness.reference.windows.io.constants import SECTOR_SIZE
+from harness.reference.windows.io.parameters import Transfer
+from harness.reference.windows.io.request import Code, Request
+
+if TYPE_CHECKING:
+    from harness.reference.windows.fs.driver import FileSystemDriver
+    from harness.reference.windows.io.file_object import FileObject
+
+_BOOT = Struct("<3s8sHBHBHHBHHHIIIQQQbxxxbxxxQI")
+"""The BIOS parameter block of an NTFS boot sector."""
+_MFT_CLUSTER, _MFT_MIRROR_CLUSTER = 0xC0000, 2
+_RECORD_SHIFT, _INDEX_CLUSTERS = -10, 1
+"""1024 bytes a file record, one cluster an index block."""
+
+
+def total_sectors(driver: "FileSystemDriver") -> int:
+    """The length of the volume in sectors."""
+    total, _ = driver.files.store.space()
+    return total // SECTOR_SIZE
+
+
+def boot_sector(driver: "FileSystemDriver") -> bytes:
+    """Sector 0."""
+    parameters = _BOOT.pack(
+        b"\xeb\x52\x90", b"NTFS    ", SECTOR_SIZE, CLUSTER // SECTOR_SIZE, 0, 0, 0, 0, 0xF8, 0, 63, 255, 2048, 0,
+        0x0080_0080, total_sectors(driver) - 1, _MFT_CLUSTER, _MFT_MIRROR_CLUSTER, _RECORD_SHIFT, _INDEX_CLUSTERS,
+        driver.volume.serial, 0,
+    )  # fmt: skip
+    return parameters.ljust(SECTOR_SIZE - 2, b"\0") + b"\x55\xaa"
+
+
+def read(driver: "FileSystemDriver", request: Request) -> Code:
+    """IRP_MJ_READ of the volume: whole sectors."""
+    transfer = Transfer.unpack(request.parameters)
+    if transfer.offset < 0 or transfer.offset % SECTOR_SIZE or transfer.length % SECTOR_SIZE:
+        return int(NtStatus.INVALID_PARAMETER), 0
+    end = total_sectors(driver) * SECTOR_SIZE
+    if not transfer.length:
+        return int(NtStatus.SUCCESS), 0
+    if transfer.offset >= end:
+        return int(NtStatus.END_OF_FILE), 0
+    length = min(transfer.length, end - transfer.offset)
+    first = transfer.offset // SECTOR_SIZE
+    data = b"".join(_sector(driver, number) for number in range(first, first + length // SECTOR_SIZE))
+    yield from driver.kernel.io.views.write(transfer.buffer, data)
+    return int(NtStatus.SUCCESS), len(data)
+
+
+def _sector(driver: "FileSystemDriver", number: int) -> bytes:
+    written = driver.sectors.get(number)
+    if written is not None:
+        return written
+    return boot_sector(driver) if number == 0 else bytes(SECTOR_SIZE)
+
+
+def write(driver: "FileSystemDriver", request: Request) -> Code:
+    """IRP_MJ_WRITE of the volume."""
+    transfer = Transfer.unpack(request.parameters)
+    if transfer.offset < 0 or transfer.offset % SECTOR_SIZE or transfer.length % SECTOR_SIZE:
+        return int(NtStatus.INVALID_PARAMETER), 0
+    if driver.locked_by is not request.file:
+        return int(NtStatus.ACCESS_DENIED), 0
+    if transfer.offset + transfer.length > total_sectors(driver) * SECTOR_SIZE:
+        return int(NtStatus.INVALID_PARAMETER), 0
+    data = yield from driver.kernel.io.views.read(transfer.buffer, transfer.length)
+    first = transfer.offset // SECTOR_SIZE
+    for index in range(transfer.length // SECTOR_SIZE):
+        driver.sectors[first + index] = data[index * SECTOR_SIZE : (index + 1) * SECTOR_SIZE]
+    return int(NtStatus.SUCCESS), transfer.length
+
+
+def lock(driver: "FileSystemDriver", file: "FileObject") -> int:
+    """FSCTL_LOCK_VOLUME: only while nothing else on the volume is open."""
+    if file.opened is not None:
+        return int(NtStatus.INVALID_PARAMETER)
+    if driver.locked_by is not None:
+        return int(NtStatus.ACCESS_DENIED)
+    if any(inode.handles for inode in driver.files.store.inodes()):
+        return int(NtStatus.ACCESS_DENIED)
+    driver.locked_by = file
+    return int(NtStatus.SUCCESS)
+
+
+def unlock(driver: "FileSystemDriver", file: "FileObject") -> int:
+    """FSCTL_UNLOCK_VOLUME."""
+    if file.opened is not None:
+        return int(NtStatus.INVALID_PARAMETER)
+    if driver.locked_by is not file:
+        return int(NtStatus.NOT_LOCKED)
+    driver.locked_by = None
+    return int(NtStatus.SUCCESS)
+
+
+def dismount(driver: "FileSystemDriver", file: "FileObject") -> int:
+    """FSCTL_DISMOUNT_VOLUME: handles to files lead nowhere any more; the next open mounts again."""
+    if file.opened is not None:
+        return int(NtStatus.INVALID_PARAMETER)
+    if driver.locked_by is not None and driver.locked_by is not file:
+        return int(NtStatus.ACCESS_DENIED)
+    driver.dismounted.update(other for other in driver.volume.files if other.opened is not None)
+    return int(NtStatus.SUCCESS)
