@@ -13,9 +13,10 @@ from harness.nt import NtStatus
 from harness.reference.windows.fs import extended_attributes, security
 from harness.reference.windows.fs.changes import Action, Change, NoSections, Notify, Sections
 from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fs.finding import find
 from harness.reference.windows.fs.host_storage import nt_time
 from harness.reference.windows.fs.inode import CLUSTER, SETTABLE, SPARSE_UNIT, FileAttributes, Inode, Link, Stream
-from harness.reference.windows.fs.opens import Asked, OpenFile, commit, find
+from harness.reference.windows.fs.opens import Asked, OpenFile, commit
 from harness.reference.windows.fs.store import Store
 from harness.reference.windows.fsrtl.expressions import upcase
 

@@ -8,8 +8,9 @@ from harness.nt import NtStatus
 from harness.reference.windows.fs import security
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.filesystem import FileFacts
+from harness.reference.windows.fs.finding import find
 from harness.reference.windows.fs.lifetime import subject_of
-from harness.reference.windows.fs.opens import Asked, Disposition, OpenFile, find
+from harness.reference.windows.fs.opens import Asked, Disposition, OpenFile
 from harness.reference.windows.io.constants import FileInformationClass, FileObjectFlags
 from harness.reference.windows.io.parameters import INFORMATION, NETWORK_QUERY_OPEN, QUERY_OPEN
 from harness.reference.windows.io.request import Code, Request

@@ -6,6 +6,7 @@ from harness.nt import NtStatus
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.windows.fs import deletions
 from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fs.finding import find
 from harness.reference.windows.fs.opens import (
     OVERWRITES,
     Asked,
@@ -15,7 +16,6 @@ from harness.reference.windows.fs.opens import (
     OpenFile,
     commit,
     conflicts,
-    find,
 )
 from harness.reference.windows.fs.security import (
     ADMINISTRATOR_SUBJECT,
