@@ -11,7 +11,7 @@ A message says what was tried, what came back and what to do next. JUnit's *erro
 class: `DriverError` and `TestError` are failures, everything else is an error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -98,3 +98,11 @@ class TestError(FltLabError):
     __test__ = False
     exit_code = ExitCode.FAILED
     is_failure = True
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or nothing where nothing is near: how a wrong name is answered."""
+    from difflib import get_close_matches  # its import would be paid for by every command
+
+    near = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -10,8 +10,7 @@ from rich.text import Text
 
 from harness.cli.checkout import checkout
 from harness.contract import Area, Rule, load_catalogue, load_guards, rule_coverage
-from harness.errors import ConfigurationError
-from harness.plugin.wording import did_you_mean
+from harness.errors import ConfigurationError, did_you_mean
 
 
 def contract(

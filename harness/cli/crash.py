@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from harness.fleet.drivers import builds_of_users, output_of
 from harness.guest.dump import Symbols, read_crash
 from harness.minifilter.build import SUPPORT
-from harness.plugin.drivers import builds_of_users, output_of
 
 
 def crash(

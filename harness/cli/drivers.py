@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import ExitCode
+from harness.fleet.drivers import Drivers
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.check import Severity, check_image
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import DriverPackage, find_packages
-from harness.plugin.drivers import Drivers
 
 group = typer.Typer(help="Build, list and check drivers.", no_args_is_help=True)
 

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from harness.errors import ConfigurationError
-from harness.guest.stack import parse_stack, place
-from harness.plugin.drivers import PROBE, Drivers
-from harness.plugin.options import Settings
-from harness.plugin.pause import paused, wait_for_enter
-from harness.plugin.provider import Opened
-from harness.plugin.providers import provider_for
-from harness.plugin.stack import StackPlan
+from harness.fleet.drivers import Drivers, symbol_directories
+from harness.fleet.provider import Opened
+from harness.fleet.providers import provider_for
+from harness.fleet.scene import Scene
+from harness.fleet.settings import Settings
+from harness.fleet.stack import StackPlan
+from harness.guest.debug import paused, wait_for_enter
 
 group = typer.Typer(help="Start one guest: run a command in it, or look at it with a debugger.", no_args_is_help=True)
 
@@ -48,21 +48,20 @@ def debug(name: Name, stack: StackOption = "", drivers: DriversOption = None) ->
         raise ConfigurationError("fltlab guest debug waits for Enter, and there is no terminal")
     settings = _settings(name, drivers)
     with _opened(settings, stack) as opened:
-        typer.echo("\n".join(paused(opened.guest, settings)))
+        typer.echo("\n".join(paused(opened.guest, symbol_directories(settings.drivers))))
         wait_for_enter()
 
 
 def _settings(name: str, drivers: list[Path] | None) -> Settings:
-    return Settings((name,), None, None, 1, tuple(path.resolve() for path in drivers or ()), {}, (), None)
+    return Settings((name,), drivers=tuple(path.resolve() for path in drivers or ()))
 
 
 @contextmanager
 def _opened(settings: Settings, stack: str) -> Iterator[Opened]:
-    plan = StackPlan(tuple(place(parse_stack(stack))), {}, {})
-    built = Drivers(settings.drivers).build([*plan.drivers, PROBE])
+    scene = Scene.of(StackPlan.of(stack), Drivers(settings.drivers))
     provider = provider_for(settings.guests[0], settings)
     with tempfile.TemporaryDirectory(prefix="fltlab-guest-") as folder, provider.open(Path(folder), None) as opened:
-        opened.stack.deploy(plan, built)
+        opened.stack.deploy(scene.plan, scene.built)
         yield opened
     provider.close()
 

@@ -8,11 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, did_you_mean
 from harness.host.disk import used_bytes
 from harness.image.reference import builder
 from harness.image.store import Image, ImageStore, verify
-from harness.plugin.wording import did_you_mean
 
 if TYPE_CHECKING:
     from harness.image.windows.plan import Extras

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.contract import load_guards
-from harness.plugin.mutants import load_mutants
+from harness.fleet.mutants import load_mutants
 
 
 def mutants(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:

@@ -14,9 +14,9 @@ from rich.console import Console
 from harness.cli.checkout import checkout
 from harness.cli.verify import print_table, replayed_checks
 from harness.errors import ConfigurationError, ExitCode
+from harness.fleet.recorded_guest import load, recorded_guest, recorded_guests
 from harness.guest.conversation import opened
 from harness.guest.selftest import Expectation, Finding
-from harness.plugin.recorded_guest import load, recorded_guest, recorded_guests
 
 CONTEXT = {"ignore_unknown_options": True}
 

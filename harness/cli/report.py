@@ -10,11 +10,11 @@ from rich.console import Console
 
 from harness.contract import load_proven
 from harness.errors import ConfigurationError
-from harness.plugin.recording import write_reports
 from harness.report.html import FILE_NAME as REPORT
 from harness.report.journal import read_journal
 from harness.report.provenance import read_run_json
 from harness.report.table import tables
+from harness.report.write import write_reports
 
 
 def report(

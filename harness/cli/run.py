@@ -11,7 +11,7 @@ import typer
 
 from harness.cli.checkout import checkout
 from harness.errors import ConfigurationError, ExitCode
-from harness.plugin import options
+from harness.fleet import options
 from harness.report.resume import find_run, read_unfinished
 
 CONTEXT = {"ignore_unknown_options": True}

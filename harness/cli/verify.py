@@ -12,21 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import ConfigurationError, ExitCode
+from harness.errors import ExitCode
+from harness.fleet.provider import Provider
+from harness.fleet.providers import kind_of, provider_for
+from harness.fleet.settings import Settings
 from harness.guest import Guest
 from harness.guest.conversation import begin, recording, seal
-from harness.guest.crash_path import check_crash_path
 from harness.guest.minifilter_check import check_minifilter
 from harness.guest.prints_check import check_prints
 from harness.guest.selftest import Expectation, Finding, self_test
-from harness.guest.windows import WindowsBody
-from harness.image.store import ImageStore
-from harness.image.windows import fork_record
-from harness.image.windows.recipe import load_recipe, windows_images
-from harness.plugin.options import Settings
-from harness.plugin.provider import Provider
-from harness.plugin.providers import kind_of, provider_for
-from harness.plugin.windows_guest import WindowsProvider
 
 
 def report_self_test(
@@ -44,18 +38,15 @@ def report_self_test(
     With `forks` the image is forked too, and what comes of it decides whether its guests are forks from now on. With
     `record` what is said to the guest is kept in that directory, and in one file beside it.
     """
-    settings = Settings(
-        guests=(name,), accelerator=accelerator, out=None, seed=1, drivers=(), replacements={}, mutants=(),
-        image_directory=None,
-    )  # fmt: skip
+    settings = Settings((name,), accelerator)
     console = Console(highlight=False, soft_wrap=True, stderr=stderr)
     if record is not None:
         begin(record)
     kept = recording(record / "conversation-verify.jsonl") if record is not None else contextlib.nullcontext()
     findings: list[Finding] = []
     provider = provider_for(name, settings)
-    trial = _forkable(provider) if forks else None
     with kept, contextlib.closing(provider), tempfile.TemporaryDirectory(prefix="fltlab-verify-") as folder:
+        trial = provider.try_forks(Path(folder) / "forks") if forks else iter(())
         for finding in _findings(provider, trial, Path(folder)):
             findings.append(finding)
             if not as_json:
@@ -67,7 +58,7 @@ def report_self_test(
     if record is not None:
         facts = {
             "guests": {name: kind_of(name).value},
-            "expectation": asdict(expectation_of(name)),
+            "expectation": asdict(provider.expectation),
             "findings": [{"check": finding.check, "difference": finding.difference} for finding in findings],
         }
         typer.echo(f"recorded: {seal(record, 'verify', facts)}", err=True)
@@ -76,24 +67,16 @@ def report_self_test(
 
 def switch_forks_off(name: str, accelerator: str) -> None:
     """Boot this image's guests cold from now on, whatever its trial has said."""
-    settings = Settings((name,), accelerator, None, 1, (), {}, (), None)
-    provider = _forkable(provider_for(name, settings))
-    there = fork_record.forget(provider.fork_setting)
+    there = provider_for(name, Settings((name,), accelerator)).switch_forks_off()
     typer.echo(f"{name}: forks are off" if there else f"{name}: forks were off already")
 
 
-def _forkable(provider: Provider) -> WindowsProvider:
-    if not isinstance(provider, WindowsProvider):
-        raise ConfigurationError(f"{provider.name} is no Windows image: its guests need no trial of forks")
-    return provider
-
-
-def _findings(provider: Provider, trial: WindowsProvider | None, folder: Path) -> Iterator[Finding]:
+def _findings(provider: Provider, trial: Iterator[Finding], folder: Path) -> Iterator[Finding]:
     """The self-test, and after it the trial of forks."""
     with provider.open(folder / "guest", None) as opened:
-        yield from _checks(opened.guest, expectation_of(provider.name), folder)
-    if trial is not None:
-        yield from trial.try_forks(folder / "forks")
+        yield from replayed_checks(opened.guest, provider.expectation)
+        yield from opened.guest.last_checks(folder / "crash")
+    yield from trial
 
 
 def replayed_checks(guest: Guest, expected: Expectation) -> Iterator[Finding]:
@@ -101,29 +84,6 @@ def replayed_checks(guest: Guest, expected: Expectation) -> Iterator[Finding]:
     yield from self_test(guest, expected)
     yield check_minifilter(guest)
     yield check_prints(guest)
-
-
-def _checks(guest: Guest, expected: Expectation, folder: Path) -> Iterator[Finding]:
-    """The self-test, a minifilter, what it captures, and of a Windows guest the way of a bug check, its end."""
-    yield from replayed_checks(guest, expected)
-    if isinstance(guest.body, WindowsBody):
-        yield check_crash_path(guest.body, folder / "crash")
-
-
-def expectation_of(name: str) -> Expectation:
-    """What the image's own facts say of its guests."""
-    image = next((image for image in ImageStore().images() if image.name == name), None)
-    facts = image.facts if image is not None else {}
-    if facts.get("kind") != "windows":
-        return Expectation()
-    machine = facts.get("machine")
-    build = facts.get("build")
-    return Expectation(
-        build=int(str(build)) if build is not None else None,
-        renamed=tuple(load_recipe(name).release.builds) if name in windows_images() else (),
-        test_signing=not (isinstance(machine, dict) and machine.get("secure_boot")),
-        secure_boot=bool(isinstance(machine, dict) and machine.get("secure_boot")),
-    )
 
 
 def print_table(console: Console, findings: list[Finding], *, raw: bool) -> None:

@@ -5,21 +5,42 @@ and so does WinDbg where the image was prepared for kernel debugging.
 """
 
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import HostError
+from harness.errors import GuestError, HostError
+from harness.guest.guest import Guest
 from harness.guest.profiles import GuestKind
 from harness.host.ports import LOOPBACK
 from harness.machine.machine import Machine
 from harness.machine.parts import Option
 from harness.machine.state import MachineState
 
+TERMINAL = Path("/dev/tty")
 DEBUGGER_NODE = "kd0"
 DEBUGGER_PORT = (Option("chardev", f"pty,id={DEBUGGER_NODE}"), Option("serial", f"chardev:{DEBUGGER_NODE}"))
 """The second serial port, as a terminal of the host: where an image with `kernel_debugger: serial` has its debugger."""
 
 _ENDED = frozenset({MachineState.NEW, MachineState.ENDED})
+
+
+def paused(guest: Guest, symbols: Sequence[Path]) -> list[str]:
+    """Pause a guest and open its machine for gdb; how to connect. GuestError if it runs in no machine."""
+    if guest.body is None:
+        raise GuestError(f"what the guest {guest.name!r} runs in is not known")
+    machine = guest.body.qemu()
+    return how_to_connect(open_gdb_stub(machine), guest.kind, symbols, terminal=debugger_terminal(machine))
+
+
+def wait_for_enter() -> None:
+    """Wait for Enter at the terminal; where there is none, there is nobody to wait for."""
+    if not sys.__stdin__ or not sys.__stdin__.isatty():
+        return
+    with TERMINAL.open(encoding="utf-8") as terminal:
+        sys.stdout.write("Enter ends the guest and the run\n")
+        sys.stdout.flush()
+        terminal.readline()
 
 
 def open_gdb_stub(machine: Machine) -> int:

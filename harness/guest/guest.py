@@ -37,7 +37,9 @@ from harness.machine.deadlines import POLL_SECONDS, Deadline, Deadlines, Wait
 
 if TYPE_CHECKING:
     from harness.guest.payload import PayloadDrive
+    from harness.guest.selftest import Finding
     from harness.guest.sftp import SftpSession
+    from harness.machine.machine import Machine
 
 LARGE = 64 * 1024 * 1024
 """Bytes from which on a file goes over SFTP or on a CD: only a piece of it is in memory. Below, WinRM is quicker."""
@@ -51,6 +53,12 @@ class Body(Protocol):
 
     def describe(self) -> str:
         """One line about what it does now."""
+
+    def savers(self) -> Mapping[str, Callable[[Path], object]]:
+        """What can be saved of it when something went wrong: by the file's name, how; in the order of saving."""
+
+    def qemu(self) -> "Machine":
+        """The machine of QEMU that it is or runs in; GuestError if it is none."""
 
 
 @runtime_checkable
@@ -247,6 +255,11 @@ class Guest:
     def host_time(self) -> float:
         """The host's time when the guest last answered: seconds since 1970."""
         return self._session.host_time()
+
+    def last_checks(self, directory: Path) -> Iterator["Finding"]:
+        """Checks of what only this kind of guest has, for its self-test; the guest need not survive them."""
+        del directory
+        return iter(())
 
     def describe(self) -> str:
         """One line for reports and errors."""

@@ -12,7 +12,7 @@ import select
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import harness
@@ -24,6 +24,7 @@ from harness.guest.profiles import REFERENCE_LOCAL
 from harness.host.command import tail
 from harness.host.directories import private_directory, write_private
 from harness.machine.deadlines import Deadlines, Wait
+from harness.machine.machine import Machine
 from harness.machine.watchdog import kill_group, watchdog
 
 USER = "fltlab"
@@ -87,6 +88,14 @@ class DaemonProcess:
         """Whether it runs, or how it ended."""
         code = self._process.poll()
         return f"daemon process {self.pid} runs" if code is None else f"daemon process ended with exit code {code}"
+
+    def savers(self) -> Mapping[str, Callable[[Path], object]]:
+        """Its log."""
+        return {self.log.name: lambda path: path.write_bytes(self.log.read_bytes())}
+
+    def qemu(self) -> Machine:
+        """There is none: GuestError."""
+        raise GuestError("this guest is no machine of QEMU: it is a local process", hint="--guest reference")
 
     def end(self) -> None:
         """End it: it gets a moment to do so in order, then it and all its children are killed."""

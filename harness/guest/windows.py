@@ -4,18 +4,28 @@ With hv-crash QEMU reports GUEST_PANICKED with the bug check in it; a pvpanic dr
 GUEST_CRASHLOADED without it. Where there is neither (TCG), a restart of the guest is all that is seen.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.dump.analysis import Crash
 from harness.guest.dump.bugchecks import Explanation, explain
+from harness.guest.endpoint import Endpoint, SshEndpoint
+from harness.guest.guest import Guest
+from harness.guest.profiles import Profile
 from harness.machine.deadlines import Deadlines
 from harness.machine.qmp import Event
 
+if TYPE_CHECKING:
+    from harness.guest.payload import PayloadDrive
+    from harness.guest.selftest import Finding
+    from harness.machine.machine import Machine as QemuMachine
+
+CRASH = "crash.txt"
 PANICS = ("GUEST_PANICKED", "GUEST_CRASHLOADED")
 LICENCE_MINUTES = (40, 80)
 """An evaluation that has run out switches itself off an hour after its start; that of a fork was its template's."""
@@ -40,6 +50,12 @@ class Machine(Protocol):
 
     def on_death(self, callback: Callable[[], None]) -> None:
         """Have a function called when what ended the machine is known."""
+
+    def savers(self) -> Mapping[str, Callable[[Path], object]]:
+        """What can be saved of it, by the file's name."""
+
+    def qemu(self) -> "QemuMachine":
+        """The machine itself."""
 
 
 class UnexpectedRestart(GuestError):
@@ -84,6 +100,14 @@ class WindowsBody:
     def on_death(self, callback: Callable[[], None]) -> None:
         self.machine.on_death(callback)
 
+    def savers(self) -> Mapping[str, Callable[[Path], object]]:
+        """The machine's, and after a crash the dump: last, since the machine may end for it."""
+        dump = {CRASH: self._save_what_the_dump_says} if self.crash is not None else {}
+        return {**self.machine.savers(), **dump}
+
+    def qemu(self) -> "QemuMachine":
+        return self.machine.qemu()
+
     @property
     def panic(self) -> Event | None:
         """The event of the bug check, if there was one."""
@@ -102,6 +126,14 @@ class WindowsBody:
             return None
         folder.mkdir(parents=True, exist_ok=True)
         return self._dump(crash, folder)
+
+    def _save_what_the_dump_says(self, path: Path) -> None:
+        """Save the dump of a bug check beside what it says, as text and as JSON."""
+        crash = self.save_crash(path.parent)
+        if crash is None:
+            raise GuestError("the guest had a bug check, and this kind of guest gives no dump")
+        path.with_suffix(".json").write_text(json.dumps(crash.as_json(), indent=2) + "\n", encoding="utf-8")
+        path.write_text("\n".join(crash.lines()) + "\n", encoding="utf-8")
 
     @contextmanager
     def restarting(self) -> Iterator[None]:
@@ -140,6 +172,28 @@ class WindowsBody:
                 hint="fltlab image verify NAME says what its licence is; build the image with --activate",
             )
         return SwitchedOff(f"the guest {self.machine.name} switched itself off, and was not asked to", details=details)
+
+
+class WindowsGuest(Guest):
+    """A guest with Windows in it."""
+
+    def __init__(
+        self,
+        name: str,
+        profile: Profile,
+        endpoint: Endpoint,
+        body: WindowsBody,
+        ssh: SshEndpoint | None = None,
+        cd: "PayloadDrive | None" = None,
+    ) -> None:
+        super().__init__(name, profile, endpoint, body, ssh=ssh, cd=cd)
+        self._windows = body
+
+    def last_checks(self, directory: Path) -> "Iterator[Finding]":
+        """The way of a bug check, gone through on purpose."""
+        from harness.guest.crash_path import check_crash_path  # which looks at bodies of this module
+
+        yield check_crash_path(self._windows, directory)
 
 
 def bugcheck_of(event: Event) -> Explanation | None:

@@ -3,29 +3,29 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import FltLabError
 from harness.host.disk import free_mib
 from harness.host.memory import read_memory
-from harness.machine.machine import Machine
 from harness.machine.state import ALIVE
+
+if TYPE_CHECKING:
+    from harness.machine.machine import Machine
 
 EVENTS = 200
 
 
-def save_machine(machine: Machine, folder: Path) -> dict[str, str]:
-    """Save what the machine can still give; returns why anything is missing, by its file."""
-    return save_each(
-        {
-            "serial.log": lambda path: shutil.copyfile(machine.serial_log, path),
-            "qemu.log": lambda path: shutil.copyfile(machine.qemu_log, path),
-            "qmp.json": lambda path: _save_qmp(machine, path),
-            "screen.png": machine.screenshot,
-        },
-        folder,
-    )
+def machine_savers(machine: "Machine") -> dict[str, Callable[[Path], object]]:
+    """What the machine can still give: by the file's name, how it is saved."""
+    return {
+        "serial.log": lambda path: shutil.copyfile(machine.serial_log, path),
+        "qemu.log": lambda path: shutil.copyfile(machine.qemu_log, path),
+        "qmp.json": lambda path: _save_qmp(machine, path),
+        "screen.png": machine.screenshot,
+    }
 
 
 def save_host(folder: Path, run_directory: Path) -> dict[str, str]:
@@ -43,8 +43,8 @@ def save_host(folder: Path, run_directory: Path) -> dict[str, str]:
     return save_each({"host.json": save}, folder)
 
 
-def save_each(savers: dict[str, Callable[[Path], object]], folder: Path) -> dict[str, str]:
-    """Save files, each by its own function: one that cannot be had must not cost the others."""
+def save_each(savers: Mapping[str, Callable[[Path], object]], folder: Path) -> dict[str, str]:
+    """Save files, each by its own function; returns why any is missing: one that cannot be had costs no other."""
     missing: dict[str, str] = {}
     for name, save in savers.items():
         try:
@@ -56,7 +56,7 @@ def save_each(savers: dict[str, Callable[[Path], object]], folder: Path) -> dict
     return missing
 
 
-def _save_qmp(machine: Machine, path: Path) -> None:
+def _save_qmp(machine: "Machine", path: Path) -> None:
     facts: dict[str, object] = {"state": machine.state.value, "events": []}
     if machine.state in ALIVE:
         facts["status"] = machine.qmp.execute("query-status")

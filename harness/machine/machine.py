@@ -18,6 +18,7 @@ from harness.host.memory import proportional_set_size
 from harness.host.tools import Tool
 from harness.machine.deadlines import DeadlineError, Deadlines, Wait
 from harness.machine.disks import make_overlay, virtual_size
+from harness.machine.evidence import machine_savers
 from harness.machine.parts import SERIAL_LOG, Launch, MemoryFile, MemoryUse
 from harness.machine.process import LOG, QemuProcess
 from harness.machine.qmp import Event, Qmp, QmpClosedError
@@ -190,6 +191,14 @@ class Machine:
     def on_death(self, callback: Callable[[], None]) -> None:
         """Have a function called, in the event loop's thread, when the first cause is known: what `check` raises."""
         self._mourners.append(callback)
+
+    def savers(self) -> Mapping[str, Callable[[Path], object]]:
+        """Return what can be saved of it when something went wrong: by the file's name, how."""
+        return machine_savers(self)
+
+    def qemu(self) -> Self:
+        """Return itself: what a guest runs in may also stand around a machine."""
+        return self
 
     def describe(self) -> str:
         """Return one line about what the machine does now, for an error about something else."""

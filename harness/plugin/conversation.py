@@ -41,8 +41,8 @@ def pytest_terminal_summary(
     directory = settings(config).record
     if directory is None or hasattr(config, "workerinput"):
         return
+    from harness.fleet.providers import kind_of
     from harness.guest.conversation import seal
-    from harness.plugin.providers import kind_of
 
     guests = {name: kind_of(name).value for name in settings(config).guests}
     arguments = arguments_again(list(map(str, config.invocation_params.args)), config.rootpath)

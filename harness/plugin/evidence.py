@@ -8,10 +8,10 @@ from dataclasses import asdict
 import pytest
 
 from harness.errors import DriverError
+from harness.fleet.lab import Lab
 from harness.minifilter.tracing import IoRun, TraceWriter, Unanswered
 from harness.plugin.comparison import EXPECTED, PathExpectation, where_they_part
 from harness.plugin.facts import FACTS, ItemFacts
-from harness.plugin.lab import Lab
 from harness.plugin.run import RUN, Run
 from harness.report.records import SectionKind
 from harness.wire.trace import FILE_NAME, Header, Mark, Minifilter, Record, append, write_trace
@@ -57,7 +57,7 @@ def _keep(run: Run, item: pytest.Item, facts: ItemFacts, scripts: list[IoRun | U
 
 
 def _records(item: pytest.Item, run: Run, writer: TraceWriter, scripts: list[IoRun | Unanswered]) -> Iterator[Record]:
-    from harness.plugin.stack import stack_of
+    from harness.plugin.scenes import stack_of
 
     plan = stack_of(item, run.settings)
     for entry in plan.entries:
@@ -119,7 +119,7 @@ def _sections(
     """What is printed below a failure; `told` says something already."""
     scene = getattr(item, "funcargs", {}).get("fltlab_scene")
     if scene is not None and "+0x" in told:
-        from harness.plugin.places import places
+        from harness.fleet.places import places
 
         found = places(told, scene)
         if found:

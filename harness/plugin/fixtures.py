@@ -20,13 +20,14 @@ from harness.plugin.preflight import needed_by_all
 from harness.plugin.run import RUN
 
 if TYPE_CHECKING:
+    from harness.fleet.drivers import Drivers
+    from harness.fleet.lab import Lab
+    from harness.fleet.pool import GuestPool, Lease
+    from harness.fleet.scene import Scene
+    from harness.fleet.volume import Volume
     from harness.guest import Guest
     from harness.minifilter.probe import ProbeResult
-    from harness.plugin.drivers import Drivers
-    from harness.plugin.lab import Lab
-    from harness.plugin.pool import GuestPool, Lease
-    from harness.plugin.scene import Scene, Scenes
-    from harness.plugin.volume import Volume
+    from harness.plugin.scenes import Scenes
 
 FAILED = pytest.StashKey[bool]()
 NEXT = pytest.StashKey[pytest.Item | None]()
@@ -52,9 +53,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def fltlab_pool(request: pytest.FixtureRequest) -> Iterator["GuestPool"]:
     """The guests of this process."""
-    from harness.plugin.pool import GuestPool
+    from harness.fleet.pool import GuestPool
 
-    pool = GuestPool(request.config.stash[RUN])
+    run = request.config.stash[RUN]
+    pool = GuestPool(run.settings, run.guest_folder)
     yield pool
     pool.close()
 
@@ -62,7 +64,7 @@ def fltlab_pool(request: pytest.FixtureRequest) -> Iterator["GuestPool"]:
 @pytest.fixture(scope="session")
 def fltlab_drivers(request: pytest.FixtureRequest) -> "Drivers":
     """The drivers of this run."""
-    from harness.plugin.drivers import Drivers
+    from harness.fleet.drivers import Drivers
 
     return Drivers(request.config.stash[RUN].settings.drivers)
 
@@ -82,7 +84,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 @pytest.fixture(scope="session")
 def fltlab_scenes(request: pytest.FixtureRequest, fltlab_drivers: "Drivers") -> "Scenes":
     """The scenes of this session's tests."""
-    from harness.plugin.scene import Scenes
+    from harness.plugin.scenes import Scenes
 
     return Scenes(request.config.stash[RUN].settings, fltlab_drivers)
 
@@ -137,7 +139,7 @@ def guest(fltlab_lease: "Lease") -> "Guest":
 @pytest.fixture
 def volume() -> "Volume":
     """The data volume of the guest, V:."""
-    from harness.plugin.volume import Volume
+    from harness.fleet.volume import Volume
 
     return Volume()
 
@@ -147,9 +149,9 @@ def lab(
     request: pytest.FixtureRequest, fltlab_lease: "Lease", fltlab_scene: "Scene | None", volume: "Volume"
 ) -> Iterator["Lab"]:
     """The stack that the test's marks describe, loaded and attached to the volume."""
+    from harness.fleet.health import KernelWatch
+    from harness.fleet.lab import Lab
     from harness.guest.probe import run_probe
-    from harness.plugin.health import KernelWatch
-    from harness.plugin.lab import Lab
 
     item, lease = request.node, fltlab_lease
     assert fltlab_scene is not None

@@ -9,10 +9,9 @@ from collections.abc import Generator, Iterable
 
 import pytest
 
-from harness.errors import ConfigurationError
-from harness.plugin.wording import did_you_mean
+from harness.errors import ConfigurationError, did_you_mean
 
-DRIVERS = pytest.StashKey[object]()  # harness.plugin.drivers.Drivers, whose import is not for every pytest run
+DRIVERS = pytest.StashKey[object]()  # harness.fleet.drivers.Drivers, whose import is not for every pytest run
 MARKS = (
     "rule(*ids): rules of the contract that the test proves (`fltlab contract` lists them)",
     "stack(*minifilters): minifilters from top to bottom, each driver[@label][#altitude]",
@@ -70,8 +69,8 @@ def _mistakes(item: pytest.Item) -> Iterable[str]:
 
 
 def _stack_mistakes(config: pytest.Config, entries: tuple[str, ...]) -> Iterable[str]:
+    from harness.fleet.drivers import Drivers
     from harness.guest.stack import parse_stack, place
-    from harness.plugin.drivers import Drivers
     from harness.plugin.options import settings
 
     try:

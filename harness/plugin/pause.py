@@ -4,25 +4,20 @@ QEMU ends with the process that started it, so the run waits: for Enter at the t
 """
 
 import sys
-from pathlib import Path
 
 import pytest
 
-from harness.errors import FltLabError, GuestError
+from harness.errors import FltLabError
+from harness.fleet.drivers import symbol_directories
+from harness.fleet.settings import Settings
 from harness.guest import Guest
-from harness.guest.debug import debugger_terminal, how_to_connect, open_gdb_stub
-from harness.guest.windows import WindowsBody
-from harness.machine.machine import Machine
-from harness.plugin.drivers import symbol_directories
-from harness.plugin.options import Settings
-
-TERMINAL = Path("/dev/tty")
+from harness.guest.debug import paused, wait_for_enter
 
 
 def pause(item: pytest.Item, guest: Guest, settings: Settings) -> None:
     """Pause the guest, say how to connect, wait until Enter, and let the run end after this test."""
     try:
-        lines = paused(guest, settings)
+        lines = paused(guest, symbol_directories(settings.drivers))
     except FltLabError as error:
         lines = [f"the guest cannot be paused: {error}"]
     else:
@@ -32,23 +27,3 @@ def pause(item: pytest.Item, guest: Guest, settings: Settings) -> None:
         sys.stdout.write("\n" + "\n".join([f"{guest.name} is paused after {item.nodeid}", *lines]) + "\n")
         sys.stdout.flush()
         wait_for_enter()
-
-
-def paused(guest: Guest, settings: Settings) -> list[str]:
-    """Pause a guest and open its machine for gdb; how to connect. GuestError if it runs in no machine."""
-    machine = guest.body.machine if isinstance(guest.body, WindowsBody) else guest.body
-    if not isinstance(machine, Machine):
-        raise GuestError(f"{guest.name} is no machine of QEMU", hint="--guest reference")
-    port = open_gdb_stub(machine)
-    symbols = symbol_directories(settings.drivers)
-    return how_to_connect(port, guest.kind, symbols, terminal=debugger_terminal(machine))
-
-
-def wait_for_enter() -> None:
-    """Wait for Enter at the terminal; where there is none, there is nobody to wait for."""
-    if not sys.__stdin__ or not sys.__stdin__.isatty():
-        return
-    with TERMINAL.open(encoding="utf-8") as terminal:
-        sys.stdout.write("Enter ends the guest and the run\n")
-        sys.stdout.flush()
-        terminal.readline()

@@ -17,7 +17,8 @@ from harness.report.journal import Journal
 from harness.report.provenance import GuestFacts, Provenance, now, write_run_json
 from harness.report.records import Blame, Outcome, Section, SectionKind, TestRecord, Witness
 from harness.report.resume import UnfinishedRun
-from harness.report.summary import Summary, summarise
+from harness.report.summary import Summary
+from harness.report.write import write_reports
 
 RECORDER = "fltlab-recorder"
 SEVERITY = (Outcome.PASSED, Outcome.SKIPPED, Outcome.NOT_WITNESSED, Outcome.ERROR, Outcome.FAILED)
@@ -150,24 +151,6 @@ class Recorder:
             how = "ended" if self._ended else "interrupted"
             yield f"{how} after {len(self.records)} tests; to finish: fltlab run --resume {self.run.directory}"
         yield f"files: {self.run.directory}/  (junit.xml, report.html, run.json, results.jsonl)"
-
-
-def write_reports(directory: Path, provenance: Provenance, records: list[TestRecord], seconds: float) -> Summary:
-    """Write run.json, junit.xml and report.html of a run that has ended."""
-    from harness.contract import load_catalogue, load_proven
-    from harness.report.html import RuleText, write_html
-    from harness.report.junit import write_junit
-
-    guarded = load_proven()
-    summary = summarise(records, guarded, seconds)
-    rules = {
-        rule.id: RuleText(rule.statement, rule.source, rule.address, rule.area.value, rule.kind.value)
-        for rule in load_catalogue().rules
-    }
-    write_run_json(directory, provenance, summary)
-    write_junit(directory, provenance, records, guarded)
-    write_html(directory, provenance, records, summary, guarded, rules)
-    return summary
 
 
 def _tables(records: list[TestRecord], summary: Summary, width: int, *, color: bool) -> list[str]:

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from harness.errors import ConfigurationError, ExitCode, HostError
+from harness.fleet.options import RESUME
+from harness.fleet.settings import Settings
 from harness.host.disk import free_mib
-from harness.plugin.options import RESUME, Settings, settings
+from harness.plugin.options import settings
 from harness.report.provenance import FILE_NAME as RUN_JSON
 from harness.report.provenance import new_run_id
 from harness.report.resume import UnfinishedRun, find_run, read_unfinished

@@ -1,26 +1,17 @@
 """The floors of docs/architecture.md hold: a module imports only from its own folder and from floors below."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FLOORS = (
-    "nt",
-    "wire",
-    "contract",
-    "minifilter",
-    "host",
-    "machine",
-    "guest",
-    "image",
-    "report",
-    "plugin",
-    "farm",
-    "cli",
-)
+LOWER = ("nt", "wire", "contract", "minifilter", "host", "machine", "guest", "image", "report", "fleet", "farm")
+FLOORS = (*LOWER, "plugin", "cli")
+PYTEST = ("pytest", "_pytest", "pluggy")
 OWN_NT_ONLY = "reference"
 FOR_REFERENCE = ("nt", "wire")
 FOR_EVERYBODY = ("errors", "text")
@@ -32,6 +23,11 @@ def modules() -> list[Path]:
 
 def imported_names(source: str, path: Path) -> Iterator[tuple[int, str]]:
     """Every `harness.…` name that a module imports, with the line it stands on."""
+    yield from ((line, name) for line, name in all_imports(source, path) if name.split(".")[0] == "harness")
+
+
+def all_imports(source: str, path: Path) -> Iterator[tuple[int, str]]:
+    """Every name that a module imports, with the line it stands on."""
     package = ".".join(path.relative_to(ROOT).with_suffix("").parts[:-1])
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -44,7 +40,7 @@ def imported_names(source: str, path: Path) -> Iterator[tuple[int, str]]:
             names = [f"{base}.{alias.name}" for alias in node.names] if base == "harness" else [base]
         else:
             continue
-        yield from ((node.lineno, name) for name in names if name.split(".")[0] == "harness")
+        yield from ((node.lineno, name) for name in names)
 
 
 def forbidden_imports(source: str, path: Path) -> list[str]:
@@ -73,6 +69,37 @@ def test_no_module_imports_from_a_floor_above() -> None:
     wrong = [line for path in modules() for line in forbidden_imports(path.read_text(), path)]
 
     assert wrong == []
+
+
+def test_nothing_below_the_plugin_knows_pytest() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in modules()
+        if path.relative_to(ROOT / "harness").parts[0] in {*LOWER, OWN_NT_ONLY}
+        for line, name in all_imports(path.read_text(), path)
+        if name.split(".")[0] in PYTEST
+    ]
+
+    assert found == []
+
+
+def test_a_guest_can_be_had_without_pytest() -> None:
+    """Also what others import on the way to one: a guest of the fleet costs no pytest."""
+    fleet = [f"harness.fleet.{path.stem}" for path in (ROOT / "harness" / "fleet").glob("*.py")]
+    script = f"import importlib, sys\nfor name in {fleet!r}: importlib.import_module(name)\n"
+    script += f"print([name for name in {PYTEST!r} if name in sys.modules])"
+
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "harness" / "cli").glob("*.py")), ids=lambda path: path.stem)
+def test_only_a_command_that_runs_suites_knows_pytest(module: Path) -> None:
+    above = ("harness.plugin", *PYTEST)
+    found = [name for _, name in all_imports(module.read_text(), module) if name.startswith(above)]
+
+    assert not found or module.stem in {"run", "replay"}, found
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from harness.cli.main import main
 from harness.errors import ExitCode
-from harness.plugin.options import OPTIONS
+from harness.fleet.options import OPTIONS
 
 
 def test_version_as_json(capsys: pytest.CaptureFixture[str]):

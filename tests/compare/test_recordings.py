@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigurationError
+from harness.fleet.drivers import Drivers
+from harness.fleet.replay import replay
 from harness.guest import KernelOptions, LocalGuest
 from harness.minifilter.recording import KEY, Recording, read_recording
-from harness.plugin.drivers import Drivers
-from harness.plugin.replay import replay
 from harness.report.compare import find_sides, recording_of
 
 HERE = Path(__file__).parent

@@ -51,6 +51,9 @@ class ScriptedMachine:
     def describe(self) -> str:
         return "scripted"
 
+    def savers(self) -> dict[str, object]:
+        return {}
+
 
 def body_with(*events: Event, loaded: Sequence[str] = ()) -> WindowsBody:
     machine = ScriptedMachine()
@@ -286,9 +289,9 @@ from pathlib import Path
 from harness.guest import Endpoint, Guest, WINDOWS
 from harness.guest.dump import Symbols, read_crash
 from harness.guest.windows import WindowsBody
-from harness.plugin import providers
-from harness.plugin.provider import Opened
-from harness.plugin.stack import Stack
+from harness.fleet import providers
+from harness.fleet.provider import Opened
+from harness.fleet.stack import Stack
 from harness.report.provenance import GuestFacts
 from tests.crash.dumps import SyntheticDump
 from tests.crash.test_windows_crash import BUGCHECK, ScriptedMachine

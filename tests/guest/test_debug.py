@@ -9,7 +9,7 @@ import pytest
 from harness.cli.main import main
 from harness.errors import ExitCode, GuestError, HostError
 from harness.guest import REFERENCE, Endpoint, Guest, LocalGuest
-from harness.guest.debug import DEBUGGER_PORT, debugger_terminal, how_to_connect, open_gdb_stub
+from harness.guest.debug import DEBUGGER_PORT, debugger_terminal, how_to_connect, open_gdb_stub, paused
 from harness.guest.profiles import GuestKind
 from harness.host.accelerator import Accelerator
 from harness.host.ports import LOOPBACK
@@ -17,11 +17,9 @@ from harness.machine.machine import Machine
 from harness.machine.parts import Board, Processor
 from harness.machine.spec import MachineSpec
 from harness.machine.state import MachineState
-from harness.plugin.options import Settings
-from harness.plugin.pause import paused
 
 SPEC = MachineSpec(board=Board(memory_mib=64), processor=Processor(Accelerator.TCG))
-SETTINGS = Settings(("reference",), None, None, 1, (), {}, (), None)
+SYMBOLS = [Path("build") / "drivers"]
 
 
 def ask_gdb(port: int, command: str) -> str:
@@ -47,7 +45,7 @@ def test_a_guest_in_a_machine_is_paused_and_its_stub_answers(tmp_path: Path):
     with Machine(SPEC, tmp_path / "machine") as machine:
         guest = Guest("reference", REFERENCE, Endpoint(1, "user", "password"), machine)
 
-        lines = paused(guest, SETTINGS)
+        lines = paused(guest, SYMBOLS)
 
         port = int(lines[0].rpartition(":")[2].rstrip("'"))
         assert ask_gdb(port, "?").startswith("T05")
@@ -77,7 +75,7 @@ def test_a_machine_that_has_ended_is_not_debugged(tmp_path: Path):
 
 def test_a_guest_without_a_machine_cannot_be_paused(tmp_path: Path):
     with LocalGuest(tmp_path) as guest, pytest.raises(GuestError, match="is no machine of QEMU"):
-        paused(guest, SETTINGS)
+        paused(guest, SYMBOLS)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,10 @@ import tree_sitter_powershell
 
 from harness.cli.main import main
 from harness.errors import ConfigurationError, ExitCode
+from harness.fleet import windows_guest
+from harness.fleet.providers import provider_for, require_guest
+from harness.fleet.settings import Settings, guest_matrix
+from harness.fleet.stack import StackPlan
 from harness.guest import REFERENCE, GuestKind, LocalGuest, data_disk
 from harness.guest.data_disk import FileSystem
 from harness.guest.profiles.windows import powershell
@@ -22,10 +26,6 @@ from harness.image.store import ImageStore
 from harness.image.windows.credentials import Credentials
 from harness.image.windows.recipe import load_recipe
 from harness.minifilter.package import DriverPackage
-from harness.plugin import windows_guest
-from harness.plugin.options import Settings, _matrix
-from harness.plugin.providers import provider_for, require_guest
-from harness.plugin.stack import StackPlan
 
 NAME = "windows-11-24h2"
 PLAN = StackPlan(tuple(place(parse_stack("observer@above, completion"))), {}, {})
@@ -97,7 +97,7 @@ def test_its_machine_has_overlays_over_all_that_the_image_has(settings: Settings
     ],
 )
 def test_the_matrix_has_every_windows_with_every_file_system(guests, systems, names):
-    assert _matrix(guests, systems) == names
+    assert guest_matrix(guests, systems) == names
 
 
 @pytest.mark.parametrize(

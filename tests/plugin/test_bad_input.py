@@ -212,7 +212,7 @@ def test_without_the_io_program_a_run_ends_as_an_error(fltlab: Fltlab, pytester:
     pytester.makeconftest(
         """
         import pytest
-        from harness.plugin import stack
+        from harness.fleet import stack
 
         @pytest.fixture(autouse=True)
         def fltprobe_is_put_elsewhere(monkeypatch):

@@ -128,7 +128,7 @@ def test_no_wait_depends_on_the_clock_that_people_set():
         calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
         found += [str(path.relative_to(ROOT)) for call in calls if ast.unparse(call.func) in setters]
     told_the_guest = {
-        "harness/plugin/reference_guest.py",
+        "harness/fleet/reference_guest.py",
         "harness/farm/bench/ground.py",
         "harness/guest/waking.py",
     }

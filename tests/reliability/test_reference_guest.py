@@ -17,7 +17,7 @@ SECRETS = '''
     import io
     import paramiko
     import pytest
-    from harness.plugin import reference_guest
+    from harness.fleet import reference_guest
 
     KEPT = {}
     original = reference_guest.endpoint

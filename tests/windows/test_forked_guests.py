@@ -16,6 +16,10 @@ from harness.cli import verify
 from harness.cli.main import main
 from harness.cli.verify import report_self_test, switch_forks_off
 from harness.errors import ConfigurationError, ExitCode, GuestError
+from harness.fleet import windows_forks, windows_guest
+from harness.fleet.scene import Scene
+from harness.fleet.settings import Settings
+from harness.fleet.windows_guest import WindowsProvider
 from harness.guest import REFERENCE, Endpoint, GuestKind
 from harness.guest.forks import FORKS
 from harness.guest.selftest import Finding
@@ -32,10 +36,6 @@ from harness.image.windows.recipe import load_recipe
 from harness.machine.machine import Machine
 from harness.machine.templates import ColdBoot
 from harness.machine.tpm import TpmDevice
-from harness.plugin import windows_forks, windows_guest
-from harness.plugin.options import Settings
-from harness.plugin.scene import Scene
-from harness.plugin.windows_guest import WindowsProvider
 from tests.guest.test_windows_provider import BUILT, PLAN
 
 NAME = "windows-11-24h2"
@@ -230,10 +230,11 @@ def test_the_trial_is_part_of_the_table_and_of_the_exit_code(
     wrong: str, code: ExitCode, rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     provider = rig.provider()
-    monkeypatch.setattr(provider, "open", lambda directory, scene: contextlib.nullcontext(SimpleNamespace(guest=None)))
+    opened = SimpleNamespace(guest=SimpleNamespace(last_checks=lambda directory: iter(())))
+    monkeypatch.setattr(provider, "open", lambda directory, scene: contextlib.nullcontext(opened))
     monkeypatch.setattr(provider, "try_forks", lambda directory: iter([Finding("fork 1 of 10", "0.2 s", wrong)]))
     monkeypatch.setattr(verify, "provider_for", lambda name, settings: provider)
-    monkeypatch.setattr(verify, "_checks", lambda guest, name, folder: iter([Finding("WinRM", "answers")]))
+    monkeypatch.setattr(verify, "replayed_checks", lambda guest, expected: iter([Finding("WinRM", "answers")]))
 
     assert report_self_test(NAME, "tcg", forks=True) == code
 

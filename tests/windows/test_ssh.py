@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import ConfigurationError
+from harness.fleet.settings import Settings
+from harness.fleet.windows_guest import WindowsProvider
 from harness.guest.errors import Unreachable
 from harness.guest.sftp import SftpSession
 from harness.image.reference.boot import SshKeys
@@ -22,8 +24,6 @@ from harness.image.windows.plan import NO_KEY, build_inputs
 from harness.image.windows.ssh import DRIVES, has_server, ssh_endpoint
 from harness.image.windows.workspace import Stage, State, Workspace
 from harness.machine.deadlines import Deadlines
-from harness.plugin.options import Settings
-from harness.plugin.windows_guest import WindowsProvider
 from tests.guest.test_sftp import ACCOUNT, answers, dropbear, free_port
 from tests.windows.test_answer_files import plan
 

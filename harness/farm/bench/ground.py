@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import GuestError
+from harness.fleet.reference_guest import endpoint, wait_until_it_answers
 from harness.guest import REFERENCE, Guest
 from harness.guest.winrm import WinRmSession
 from harness.host.accelerator import choose
@@ -27,7 +28,6 @@ from harness.machine.spec import MachineSpec
 from harness.machine.template_store import TemplateStore
 from harness.machine.templates import ColdBoot, Template
 from harness.machine.watchdog import watchdog
-from harness.plugin.reference_guest import endpoint, wait_until_it_answers
 
 SECRETS = "secrets.json"
 TEMPLATE_FILE = r"V:\template.txt"

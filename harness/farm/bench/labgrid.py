@@ -16,6 +16,7 @@ from harness.errors import HostError
 from harness.farm.bench.figures import Series
 from harness.farm.bench.ground import Ground
 from harness.farm.bench.starts import GROUP
+from harness.fleet.reference_guest import wait_until_it_answers
 from harness.host.command import run_program
 from harness.host.directories import home, private_directory, write_private
 from harness.host.tools import Tool
@@ -24,7 +25,6 @@ from harness.machine.deadlines import Wait
 from harness.machine.disks import make_overlay, virtual_size
 from harness.machine.machine import Machine
 from harness.machine.parts import Launch, LinuxBoot
-from harness.plugin.reference_guest import wait_until_it_answers
 
 INSTALL_SECONDS = 600
 

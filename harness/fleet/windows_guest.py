@@ -14,6 +14,12 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from harness.errors import ConfigurationError, GuestError, HostError
+from harness.fleet.drivers import symbol_directories
+from harness.fleet.provider import Opened, Provider
+from harness.fleet.scene import Scene
+from harness.fleet.settings import FILE_SYSTEM_MARK, Settings
+from harness.fleet.stack import DeployedStack, Stack, StackPlan
+from harness.fleet.windows_forks import WindowsForks
 from harness.guest import WINDOWS, Endpoint, Guest, GuestKind, SshEndpoint
 from harness.guest.data_disk import FileSystem, make_data_disk
 from harness.guest.debug import DEBUGGER_PORT
@@ -24,11 +30,11 @@ from harness.guest.identity import require_boot
 from harness.guest.inf import build_number
 from harness.guest.payload import PayloadDrive
 from harness.guest.restart import restart, wait_for_another_boot
-from harness.guest.selftest import Finding
+from harness.guest.selftest import Expectation, Finding
 from harness.guest.stack import PlacedEntry
 from harness.guest.verifier import Level, apply
 from harness.guest.waking import NewIdentity, wake
-from harness.guest.windows import WindowsBody
+from harness.guest.windows import WindowsBody, WindowsGuest
 from harness.host import fingerprint
 from harness.host.accelerator import Choice, choose, parse_choice
 from harness.host.tools import Tool, version_of
@@ -49,12 +55,6 @@ from harness.machine.templates import Template
 from harness.machine.tpm import Tpm
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.package import DriverPackage
-from harness.plugin.drivers import symbol_directories
-from harness.plugin.options import FILE_SYSTEM_MARK, Settings
-from harness.plugin.provider import Opened
-from harness.plugin.scene import Scene
-from harness.plugin.stack import DeployedStack, Stack, StackPlan
-from harness.plugin.windows_forks import WindowsForks
 from harness.report.provenance import GuestFacts
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def windows_images(directory: Path | None) -> dict[str, Image]:
     return found
 
 
-class WindowsProvider:
+class WindowsProvider(Provider):
     """Starts a Windows image for each file of tests; `name` is the image's, with `+refs` for another file system."""
 
     one_test_each = False
@@ -131,10 +131,25 @@ class WindowsProvider:
         while self._templates:
             self._templates.popitem()[1].release()
 
+    def switch_forks_off(self) -> bool:
+        return fork_record.forget(self.fork_setting)
+
     @property
     def no_forks(self) -> str:
         """Why guests are booted cold and are not forks of a template; "" if they are."""
         return self._given_up or self._never_forks or self._untried
+
+    @property
+    def expectation(self) -> Expectation:
+        image = self._image
+        machine, build_number = image.facts.get("machine"), image.facts.get("build")
+        secure_boot = bool(isinstance(machine, dict) and machine.get("secure_boot"))
+        return Expectation(
+            build=int(str(build_number)) if build_number is not None else None,
+            renamed=tuple(load_recipe(image.name).release.builds) if image.name in known_images() else (),
+            test_signing=not secure_boot,
+            secure_boot=secure_boot,
+        )
 
     def try_forks(self, directory: Path, forks: int = FORKS) -> Iterator[Finding]:
         """Try forks of this image, and keep what came of it; ConfigurationError if there can be none."""
@@ -247,7 +262,7 @@ class WindowsProvider:
                 name = f"the fork {self.name!r}"
                 wake(endpoint, WINDOWS, own, deadline, name=name, deadlines=self._deadlines, check=body.check)
             drive = PayloadDrive(machine, PAYLOAD_DEVICE)
-            guest = Guest(self.name, WINDOWS, endpoint, body, ssh=self._ssh(machine), cd=drive)
+            guest = WindowsGuest(self.name, WINDOWS, endpoint, body, ssh=self._ssh(machine), cd=drive)
             loaded.append(guest)
             identity = wait_for_another_boot(guest, NO_BOOT, deadline)
         if own is not None:

@@ -6,17 +6,13 @@ in later ones, gets a fork of that.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Self
 
-import pytest
-
+from harness.fleet.drivers import PROBE, Drivers
+from harness.fleet.stack import StackPlan
 from harness.guest.deploy import DriverUnderTest
 from harness.guest.registration import DriverOptions
 from harness.minifilter.build import BuiltDriver
-from harness.plugin.drivers import PROBE, Drivers
-from harness.plugin.options import Settings
-from harness.plugin.stack import StackPlan, stack_of
-
-LAB_FIXTURE = "lab"
 
 
 @dataclass(frozen=True)
@@ -25,6 +21,11 @@ class Scene:
 
     plan: StackPlan
     built: Mapping[str, BuiltDriver]
+
+    @classmethod
+    def of(cls, plan: StackPlan, drivers: Drivers) -> Self:
+        """The scene of a plan, its drivers built."""
+        return cls(plan, drivers.build([*plan.drivers, PROBE]))
 
     @property
     def minifilters(self) -> list[DriverUnderTest]:
@@ -52,23 +53,3 @@ class Scene:
             ],
             "probe": self.built[PROBE].sha256,
         }
-
-
-class Scenes:
-    """The scenes of one session, and the drivers for them."""
-
-    def __init__(self, settings: Settings, drivers: Drivers) -> None:
-        self._settings = settings
-        self._drivers = drivers
-
-    def of(self, item: pytest.Item) -> Scene | None:
-        """The scene of a test, its drivers built; None for a test that has no `lab`."""
-        if not has_scene(item):
-            return None
-        plan = stack_of(item, self._settings)
-        return Scene(plan, self._drivers.build([*plan.drivers, PROBE]))
-
-
-def has_scene(item: pytest.Item) -> bool:
-    """Whether a test uses `lab`."""
-    return LAB_FIXTURE in getattr(item, "fixturenames", ())

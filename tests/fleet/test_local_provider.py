@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import GuestError
+from harness.fleet.local_guest import LocalProvider
+from harness.fleet.settings import Settings
 from harness.guest import LocalGuest
 from harness.guest.registration import SERVICES
-from harness.plugin.local_guest import LocalProvider
-from harness.plugin.options import Settings
 
 SETTINGS = Settings(
     guests=("reference-local",),

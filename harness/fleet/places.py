@@ -2,8 +2,8 @@
 
 import re
 
+from harness.fleet.scene import Scene
 from harness.guest.dump.symbols import symbolize
-from harness.plugin.scene import Scene
 
 _ADDRESS = re.compile(r"(?P<returned>allocated by )?(?P<service>[\w-]+)\+0x(?P<offset>[0-9a-fA-F]+)")
 

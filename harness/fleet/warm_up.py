@@ -7,9 +7,9 @@ does, or a wrong one, it is to do in a test.
 
 from collections.abc import Iterator
 
+from harness.fleet.scene import Scene
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import Control
-from harness.plugin.scene import Scene
 
 FILE = r"V:\fltlab-warm-up"
 NAME = FILE.rpartition("\\")[2]

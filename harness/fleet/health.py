@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.contract import load_catalogue
 from harness.errors import DriverError, GuestError
+from harness.fleet.pool import Lease
 from harness.guest.crash import KernelStatus, parse_status
 from harness.machine.deadlines import Wait
-from harness.plugin.pool import Lease
 
 
 class KernelWatch:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from harness.errors import DriverError
+from harness.fleet.health import KernelWatch
 from harness.guest.command import CommandResult
-from harness.plugin.health import KernelWatch
 
 FINDING = {"rule": "PRE-PEND-02", "driver": "pending", "text": "holds an operation that nobody completed"}
 

@@ -7,14 +7,16 @@ one runs, and ended ones are put away meanwhile too.
 
 import contextlib
 import itertools
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
+from harness.fleet.provider import Opened, Provider
+from harness.fleet.providers import provider_for
+from harness.fleet.scene import Scene
+from harness.fleet.settings import Settings
 from harness.guest import GuestState
-from harness.plugin.provider import Opened, Provider
-from harness.plugin.providers import provider_for
-from harness.plugin.run import Run
-from harness.plugin.scene import Scene
 
 
 class Lease:
@@ -49,8 +51,10 @@ class _Expected:
 class GuestPool:
     """Hands out leases; at most one guest of each name is in use in one process, and one more is made ready."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, settings: Settings, folder_of: Callable[[int, str], Path]) -> None:
+        """`folder_of` names the folder of one guest, by its number in this process and its name."""
+        self._settings = settings
+        self._folder_of = folder_of
         self._providers: dict[str, Provider] = {}
         self._leases: dict[str, tuple[Lease, contextlib.ExitStack]] = {}
         self._expected: dict[str, _Expected] = {}
@@ -62,7 +66,7 @@ class GuestPool:
     def provider(self, name: str) -> Provider:
         """The provider of a guest's name, made once."""
         if name not in self._providers:
-            self._providers[name] = provider_for(name, self._run.settings)
+            self._providers[name] = provider_for(name, self._settings)
         return self._providers[name]
 
     def lease(self, name: str, scope: str, scene: Scene | None = None) -> Lease:
@@ -104,7 +108,7 @@ class GuestPool:
             all_of_them.callback(self._opener.shutdown)
 
     def _open(self, provider: Provider, scene: Scene | None) -> tuple[Opened, contextlib.ExitStack]:
-        directory = self._run.guest_folder(next(self._numbers), provider.name)
+        directory = self._folder_of(next(self._numbers), provider.name)
         scoped = contextlib.ExitStack()
         return scoped.enter_context(provider.open(directory, scene)), scoped
 

@@ -5,15 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from harness.errors import ConfigurationError, FltLabError, GuestError, TestError
+from harness.errors import ConfigurationError, FltLabError, GuestError, TestError, did_you_mean
+from harness.fleet.filters import FilterHandle
+from harness.fleet.volume import Volume
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.timeline import render
 from harness.minifilter.trace import Trace
 from harness.minifilter.tracing import Asked, IoRun, Unanswered
 from harness.nt import nt_success
-from harness.plugin.filters import FilterHandle
-from harness.plugin.volume import Volume
-from harness.plugin.wording import did_you_mean
 from harness.report.records import Witness
 
 

@@ -9,6 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import GuestError
+from harness.fleet.provider import Opened, Provider
+from harness.fleet.scene import Scene
+from harness.fleet.settings import Settings
+from harness.fleet.stack import Stack
+from harness.fleet.warm_up import warm_up_script
 from harness.guest import REFERENCE, Endpoint, Guest, GuestKind
 from harness.guest.errors import CommandTimeout, ConnectionLost, Unreachable
 from harness.guest.identity import parse_identity, require_boot
@@ -27,18 +32,13 @@ from harness.machine.machine import Machine
 from harness.machine.reach import wait_for_answer
 from harness.machine.template_store import TemplateStore
 from harness.machine.templates import ColdBoot, Template
-from harness.plugin.options import Settings
-from harness.plugin.provider import Opened, kernel_options
-from harness.plugin.scene import Scene
-from harness.plugin.stack import Stack
-from harness.plugin.warm_up import warm_up_script
 from harness.report.provenance import GuestFacts
 
 SECRETS = "secrets.json"
 FORK_MEMORY_MIB = 160
 
 
-class ReferenceProvider:
+class ReferenceProvider(Provider):
     """Builds the image and the template when the first guest is asked for, and forks the template after that."""
 
     name = "reference"
@@ -136,13 +136,13 @@ class ReferenceProvider:
 
     def _facts_of(self, scene: Scene) -> dict[str, object]:
         """All that a scene's template is made of, beside the template that it is a fork of."""
-        return {"kernel": kernel_options(self._settings).words(), "warm_up": self._warm_up(scene), **scene.facts}
+        return {"kernel": self._settings.kernel.words(), "warm_up": self._warm_up(scene), **scene.facts}
 
     def _warm_up(self, scene: Scene) -> str:
         return warm_up_script(scene, correct_kernel=not self._settings.mutants)
 
     def _restart_kernel(self, guest: Guest) -> None:
-        guest.restart_kernel(kernel_options(self._settings))
+        guest.restart_kernel(self._settings.kernel)
 
     @contextlib.contextmanager
     def _awake(self, template: Template, machine: Machine, own: GuestSecrets) -> Iterator[Guest]:

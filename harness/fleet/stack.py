@@ -1,11 +1,11 @@
-"""The stack of a test: what its marks ask for, and the deployment of it in the guest that the test has."""
+"""Stacks of minifilters: what is asked for, and the deployment of it in a guest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import pytest
-
+from harness.fleet.drivers import PROBE
+from harness.fleet.filters import FilterHandle
 from harness.guest import Guest
 from harness.guest.deploy import Deployment, DriverUnderTest, capturing
 from harness.guest.probe import PROGRAM
@@ -13,14 +13,11 @@ from harness.guest.registration import DriverOptions
 from harness.guest.stack import PlacedEntry, parse_stack, place
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.package import Control
-from harness.plugin.drivers import PROBE
-from harness.plugin.filters import FilterHandle
-from harness.plugin.options import Settings
 
 
 @dataclass(frozen=True)
 class StackPlan:
-    """A stack as a test wants it. `replaced` says which driver takes whose place in this run (--replace)."""
+    """A stack as it is wanted. `replaced` says which driver takes whose place in this run (--replace)."""
 
     entries: tuple[PlacedEntry, ...]
     options: Mapping[str, DriverOptions]
@@ -30,6 +27,11 @@ class StackPlan:
     def drivers(self) -> tuple[str, ...]:
         """The drivers that are loaded, from top to bottom."""
         return tuple(self.driver_of(entry) for entry in self.entries)
+
+    @classmethod
+    def of(cls, entries: str | Sequence[str]) -> Self:
+        """The plan of a stack that registers as its drivers do by themselves: `"observer@above, completion"`."""
+        return cls(tuple(place(parse_stack(entries))), {}, {})
 
     def driver_of(self, entry: PlacedEntry) -> str:
         """The driver that is loaded for an entry."""
@@ -42,29 +44,6 @@ class DeployedStack:
 
     handles: tuple[FilterHandle, ...]
     hashes: dict[str, str]
-
-
-def stack_of(item: pytest.Item, settings: Settings) -> StackPlan:
-    """The stack that a test's marks describe; an empty one if it has none."""
-    mark = item.get_closest_marker("stack")
-    entries = place(parse_stack(list(mark.args) if mark else []))
-    options: dict[str, DriverOptions] = {}
-    for mark in reversed(list(item.iter_markers("driver_options"))):  # the nearest mark is the last word
-        given = mark.kwargs
-        options[mark.args[0]] = DriverOptions(
-            operations=_texts(given.get("operations")),
-            contexts=_texts(given.get("contexts")),
-            options=_texts(given.get("options")),
-            event_capacity=given.get("event_capacity"),
-        )
-    return StackPlan(tuple(entries), options, settings.replacements)
-
-
-def _texts(given: object) -> tuple[str, ...] | None:
-    if given is None:
-        return None
-    assert isinstance(given, list | tuple)
-    return tuple(map(str, given))
 
 
 class Stack:

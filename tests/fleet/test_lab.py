@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from harness.errors import ConfigurationError, TestError
+from harness.fleet.filters import FilterHandle
+from harness.fleet.lab import Lab
+from harness.fleet.volume import Volume
 from harness.minifilter.probe import parse_probe
 from harness.nt import IrpMajor, NtStatus, OperationClass
-from harness.plugin.filters import FilterHandle
-from harness.plugin.lab import Lab
-from harness.plugin.volume import Volume
 
 
 class Probe:

@@ -6,13 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from harness.errors import ConfigurationError
+from harness.fleet.provider import Opened, Provider
+from harness.fleet.scene import Scene
+from harness.fleet.stack import Stack
 from harness.guest import REFERENCE_LOCAL, WINDOWS, Guest, GuestKind
 from harness.guest.conversation import Recording, read_recording
 from harness.guest.profiles import Profile
 from harness.guest.replayed import NOWHERE, Conversation, ReplayedSession
-from harness.plugin.provider import Opened
-from harness.plugin.scene import Scene
-from harness.plugin.stack import Stack
 from harness.report.provenance import GuestFacts
 
 PROFILES: dict[str, Profile] = {kind.kind.value: kind for kind in (WINDOWS, REFERENCE_LOCAL)}
@@ -43,7 +43,7 @@ def recorded_guest(directory: Path, name: str) -> Guest:
     return Guest(name, profile, NOWHERE, session=ReplayedSession(conversation, known))
 
 
-class RecordedProvider:
+class RecordedProvider(Provider):
     """Hands out a recorded guest; its tests share one conversation."""
 
     one_test_each = False

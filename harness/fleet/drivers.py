@@ -4,12 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, did_you_mean
 from harness.host.directories import home, private_directory
 from harness.minifilter.build import BuiltDriver, build_drivers
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import find_packages
-from harness.plugin.wording import did_you_mean
 
 PROBE = "fltprobe"
 

@@ -12,27 +12,27 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import GuestError
+from harness.fleet.provider import Opened, Provider
+from harness.fleet.scene import Scene
+from harness.fleet.settings import Settings
+from harness.fleet.stack import Stack
 from harness.guest import GuestKind, GuestState, LocalGuest
 from harness.guest.registration import SERVICES
 from harness.machine.watchdog import watchdog
-from harness.plugin.options import Settings
-from harness.plugin.provider import Opened, kernel_options
-from harness.plugin.scene import Scene
-from harness.plugin.stack import Stack
 from harness.report.provenance import GuestFacts
 
 LOG = "daemon.log"
 REGISTRY = "registry.json"  # the daemon's own, below C:
 
 
-class LocalProvider:
+class LocalProvider(Provider):
     """Starts daemons, and makes those clean again that come back whole."""
 
     name = "reference-local"
     one_test_each = False  # deploying a stack takes longer than most tests
 
     def __init__(self, settings: Settings) -> None:
-        self._kernel = kernel_options(settings)
+        self._kernel = settings.kernel
         self._resting: list[tuple[LocalGuest, contextlib.ExitStack]] = []
 
     @cached_property

@@ -2,21 +2,20 @@
 
 from collections.abc import Callable, Mapping
 
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, did_you_mean
+from harness.fleet.provider import Provider
+from harness.fleet.settings import FILE_SYSTEM_MARK, Settings
 from harness.guest import GuestKind
-from harness.plugin.options import FILE_SYSTEM_MARK, Settings
-from harness.plugin.provider import Provider
-from harness.plugin.wording import did_you_mean
 
 
 def _local(settings: Settings) -> Provider:
-    from harness.plugin.local_guest import LocalProvider
+    from harness.fleet.local_guest import LocalProvider
 
     return LocalProvider(settings)
 
 
 def _reference(settings: Settings) -> Provider:
-    from harness.plugin.reference_guest import ReferenceProvider
+    from harness.fleet.reference_guest import ReferenceProvider
 
     return ReferenceProvider(settings)
 
@@ -40,7 +39,7 @@ def require_guest(name: str, settings: Settings) -> None:
             hint="--guest windows-…, or --guest reference-local to try it",
         )
     if settings.replay is not None:
-        from harness.plugin.recorded_guest import recorded_guests
+        from harness.fleet.recorded_guest import recorded_guests
 
         if name not in recorded_guests(settings.replay):
             raise ConfigurationError(
@@ -50,9 +49,9 @@ def require_guest(name: str, settings: Settings) -> None:
         return
     if name in PROVIDERS:
         return
+    from harness.fleet.windows_guest import windows_images
     from harness.guest.data_disk import parse_file_system
     from harness.image.windows.recipe import windows_images as known_images
-    from harness.plugin.windows_guest import windows_images
 
     image, mark, system = name.partition(FILE_SYSTEM_MARK)
     if mark:
@@ -77,11 +76,11 @@ def provider_for(name: str, settings: Settings) -> Provider:
     """The provider of a guest's name."""
     require_guest(name, settings)
     if settings.replay is not None:
-        from harness.plugin.recorded_guest import RecordedProvider
+        from harness.fleet.recorded_guest import RecordedProvider
 
         return RecordedProvider(name, settings.replay)
     if name in PROVIDERS:
         return PROVIDERS[name](settings)
-    from harness.plugin.windows_guest import WindowsProvider
+    from harness.fleet.windows_guest import WindowsProvider
 
     return WindowsProvider(name, settings)

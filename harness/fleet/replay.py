@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness.fleet.drivers import Drivers
+from harness.fleet.scene import Scene
+from harness.fleet.stack import Stack, StackPlan
 from harness.guest import Guest
 from harness.guest.probe import run_probe
 from harness.guest.registration import DriverOptions
 from harness.guest.stack import parse_stack, place
 from harness.minifilter.recording import Recording, differences, observe
-from harness.plugin.drivers import PROBE, Drivers
-from harness.plugin.stack import Stack, StackPlan
 
 
 def replay(recording: Recording, guest: Guest, drivers: Drivers) -> list[str]:
@@ -17,7 +18,8 @@ def replay(recording: Recording, guest: Guest, drivers: Drivers) -> list[str]:
     entries = tuple(place(parse_stack(recording.stack)))
     options = {label: _options(given) for label, given in recording.options.items()}
     plan = StackPlan(entries, options, {})
-    Stack(guest).deploy(plan, drivers.build([*plan.drivers, PROBE]))
+    scene = Scene.of(plan, drivers)
+    Stack(guest).deploy(plan, scene.built)
     found: list[str] = []
     for number, recorded in enumerate(recording.io, start=1):
         _, result = run_probe(guest, recorded.script)

@@ -6,8 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import harness
-from harness.errors import ConfigurationError
-from harness.plugin.wording import did_you_mean
+from harness.errors import ConfigurationError, did_you_mean
 
 LIST = Path(harness.__file__).parent / "reference" / "windows" / "mutants" / "mutants.json"
 

@@ -1,0 +1,62 @@
+"""What a user has named is held against what there is, before any guest starts."""
+
+import tempfile
+from pathlib import Path
+
+from harness.errors import ConfigurationError
+from harness.fleet.settings import DEFAULT_GUEST, Settings
+
+
+def require_known(chosen: Settings) -> None:
+    """Raise ConfigurationError if a setting names what there is not. A default is no setting, and costs nothing."""
+    if chosen.guests != (DEFAULT_GUEST,) or chosen.record is not None:
+        from harness.fleet.providers import require_guest
+
+        for name in chosen.guests:
+            require_guest(name, chosen)
+    if chosen.verifier != "off" or chosen.filesystems:
+        _require_windows(chosen)
+    if chosen.accelerator is not None:
+        from harness.host.accelerator import parse_choice
+
+        parse_choice(chosen.accelerator)
+    if chosen.mutants:
+        from harness.fleet.mutants import require_mutants
+
+        require_mutants(chosen.mutants)
+    if chosen.drivers or chosen.replacements:
+        from harness.fleet.drivers import Drivers
+
+        drivers = Drivers(chosen.drivers)
+        for name in [*chosen.replacements, *chosen.replacements.values()]:
+            drivers.require(name)
+
+
+def _require_windows(chosen: Settings) -> None:
+    """Raise ConfigurationError if what only Windows has is asked of reference guests alone."""
+    from harness.guest.data_disk import parse_file_system
+    from harness.guest.verifier import parse_level
+
+    parse_level(chosen.verifier)
+    for system in chosen.filesystems:
+        parse_file_system(system)
+    if all(name.startswith(DEFAULT_GUEST) for name in chosen.guests):
+        raise ConfigurationError(
+            "--verifier and --filesystem are for Windows guests",
+            details=("the reference kernel's own verifier is always on, and it models one file system",),
+            hint="--guest windows-…; fltlab image list",
+        )
+
+
+def require_usable(directory: Path) -> None:
+    """Raise ConfigurationError if a run directory cannot be made there."""
+    nearest = next(path for path in (directory, *directory.parents) if path.exists())
+    if not nearest.is_dir():
+        raise ConfigurationError(f"{directory} cannot be the directory of a run: {nearest} is a file")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".fltlab-", dir=nearest):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"{directory} cannot be the directory of a run", details=(str(error),), hint="--out DIR says where else"
+        ) from error

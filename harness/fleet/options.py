@@ -1,0 +1,61 @@
+"""The options of a run: the same for `fltlab run` and for plain `pytest suites/`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as pytest and the command line both declare it."""
+
+    flag: str
+    help: str
+    metavar: str | None = None
+    repeatable: bool = False
+    kind: type = str
+
+    @property
+    def name(self) -> str:
+        """The name its value has in Python."""
+        return "fltlab_" + self.flag.removeprefix("--").replace("-", "_")
+
+
+GUEST = Option(
+    "--guest",
+    "guest to run on: reference (QEMU), reference-local (a local process), or the name of a Windows image; "
+    "several times for several guests (default: reference)",
+    "NAME",
+    repeatable=True,
+)
+ACCEL = Option("--accel", "QEMU's accelerator: kvm or tcg (default: the best that really runs a guest)", "NAME")
+OUT = Option("--out", "directory of this run's files (default: runs/<time>-<id>)", "DIR")
+SEED = Option("--seed", "seed of the reference kernel's scheduler (default: 1)", "N", kind=int)
+DRIVERS = Option("--drivers", "directory of further drivers, each with its driver.yaml", "DIR", repeatable=True)
+MUTANT = Option("--mutant", "break of the contract to build into the reference kernel", "NAME", repeatable=True)
+REPLACE = Option(
+    "--replace", "have another driver take the place of NAME in every stack", "NAME=DRIVER", repeatable=True
+)
+IMAGE_DIR = Option("--image-dir", "directory of guest images (default: the user's data directory)", "DIR")
+
+RESUME = Option(
+    "--resume", "finish an interrupted run: its directory, its id, or `last`; results that it has stand", "RUN"
+)
+
+FILESYSTEM = Option(
+    "--filesystem",
+    "file system of a Windows guest's data disk: ntfs, refs, exfat, fat32; several times for several (default: ntfs)",
+    "NAME",
+    repeatable=True,
+)
+VERIFIER = Option(
+    "--verifier",
+    "Driver Verifier of Windows guests: off, standard, filter, special-pool, low-resources (default: off)",
+    "LEVEL",
+)
+PAUSE = Option("--pause-on-failure", "stop at the first failure, its guest paused for a debugger", kind=bool)
+RECORD = Option("--record", "keep what is said to the guests in a new directory, for `fltlab replay`", "DIR")
+REPLAY = Option("--replay", "have a recording of --record answer, and no guest (see `fltlab replay`)", "DIR")
+
+OPTIONS = (
+    *(GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME),
+    *(FILESYSTEM, VERIFIER, PAUSE, RECORD, REPLAY),
+)

@@ -1,0 +1,70 @@
+"""What a user has chosen for a run: its guests and how they are started, its drivers, its seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from harness.guest import KernelOptions
+
+DEFAULT_GUEST = "reference"
+FILE_SYSTEM_MARK = "+"
+"""In a guest's name, before the file system of its data disk, where that is not the default: `windows-…+refs`."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose."""
+
+    guests: tuple[str, ...] = (DEFAULT_GUEST,)
+    accelerator: str | None = None
+    out: Path | None = None
+    seed: int = 1
+    drivers: tuple[Path, ...] = ()
+    replacements: Mapping[str, str] = field(default_factory=dict)
+    mutants: tuple[str, ...] = ()
+    image_directory: Path | None = None
+    verifier: str = "off"
+    filesystems: tuple[str, ...] = ()
+    pause_on_failure: bool = False
+    record: Path | None = None
+    replay: Path | None = None
+
+    @property
+    def kernel(self) -> "KernelOptions":
+        """How the reference kernel is started."""
+        from harness.guest import KernelOptions  # not for every pytest run on the machine
+
+        return KernelOptions(seed=self.seed, mutants=self.mutants)
+
+    def as_options(self) -> dict[str, object]:
+        """Plain data for run.json; options left at their default are left out."""
+        given: dict[str, object] = {"guest": list(self.guests), "seed": self.seed}
+        given |= {"accel": self.accelerator} if self.accelerator else {}
+        given |= {"drivers": [str(path) for path in self.drivers]} if self.drivers else {}
+        given |= {"replace": dict(self.replacements)} if self.replacements else {}
+        given |= {"mutant": list(self.mutants)} if self.mutants else {}
+        given |= {"verifier": self.verifier} if self.verifier != "off" else {}
+        given |= {"filesystem": list(self.filesystems)} if self.filesystems else {}
+        return given
+
+
+def guest_matrix(guests: Sequence[str], filesystems: Sequence[str]) -> tuple[str, ...]:
+    """Every guest with every file system; the reference kernel has but one, and is there once."""
+    names = (
+        [guest] if guest.startswith(DEFAULT_GUEST) else [f"{guest}{FILE_SYSTEM_MARK}{system}" for system in filesystems]
+        for guest in guests
+    )
+    flat = [name for of_guest, guest in zip(names, guests, strict=True) for name in of_guest or [guest]]
+    return tuple(dict.fromkeys(flat))
+
+
+def parse_replacement(given: str) -> tuple[str, str]:
+    """`NAME=DRIVER` as a pair; ConfigurationError for anything else."""
+    name, separator, driver = given.partition("=")
+    if not (name and separator and driver):
+        raise ConfigurationError(f"--replace takes NAME=DRIVER, not {given!r}")
+    return name, driver
