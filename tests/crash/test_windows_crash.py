@@ -24,6 +24,7 @@ from harness.machine.deadlines import Deadline, Deadlines
 from harness.machine.disks import DiskImage, Format
 from harness.machine.machine import Machine
 from harness.machine.qmp import Event
+from harness.report.records import SectionKind
 from tests.crash.dumps import SyntheticDump
 
 BUGCHECK = Event(
@@ -349,7 +350,7 @@ def test_the_test_that_ran_fails_with_the_dump_in_junit_and_the_next_has_another
     assert failure is not None
     assert failure.get("message") == "bug check FLTMGR_FILE_SYSTEM (0xF5) with fltlab-completion loaded"
     assert failure.text is not None
-    assert "the dump of windows-scripted" in failure.text
+    assert SectionKind.DUMP in failure.text
     assert "bitmap kernel dump of Windows build 26100" in failure.text
     assert after.find("failure") is None
     assert len((pytester.path / "opened").read_text()) == 2
