@@ -14,6 +14,7 @@ from harness.reference.windows.fltmgr.attachment import volume_mounted
 from harness.reference.windows.fltmgr.filter_manager import FilterManager
 from harness.reference.windows.fs.filesystem import FileSystem
 from harness.reference.windows.fs.ntfs_driver import NtfsDriver
+from harness.reference.windows.fsrtl.file_locks import FileLocks
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
 from harness.reference.windows.ntos.executive import Executive
@@ -32,12 +33,16 @@ load_exports()
 
 
 class Kernel(Executive):
-    """A whole machine; without `volumes` there is none that files could be opened on."""
+    """A whole machine; without `volumes` there is none that files could be opened on.
+
+    `volumes` are directories of the host by their DOS names, `disks` images that a file system must be loaded for.
+    """
 
     def __init__(
         self,
         *,
         volumes: Mapping[str, Path] | None = None,
+        disks: Mapping[str, Path] | None = None,
         seed: int = 0,
         processors: int = 2,
         mutants: Iterable[str] = (),
@@ -53,12 +58,16 @@ class Kernel(Executive):
         self.drivers.on_remove.append(lambda driver: report_callbacks(self, driver.name, driver.image))
         self.io = IoManager(self)
         self.flt = FilterManager(self)
+        self.file_locks = FileLocks()
+        """The FILE_LOCKs of file systems that are loaded as drivers."""
         self.programs = Programs(self, self.io)
         self.pager = partial(page_fault, self, self.io.views)
         self.ntfs = NtfsDriver(self)
         self.volumes: list[Volume] = [
             self.io.add_volume(name, FileSystem(root, self.system_time)) for name, root in (volumes or {}).items()
         ]
+        for name, image in (disks or {}).items():
+            self.io.add_disk(name, image)
         self.run(self._start(), "system start")
 
     def system_time(self) -> int:

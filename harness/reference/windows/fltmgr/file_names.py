@@ -62,6 +62,8 @@ def _make(k: "Kernel", volume: "Volume", name: str, form: int, driver: str | Non
 
 def _spelling(volume: "Volume", name: str) -> str:
     """The name with the spelling of the directories, as far as they exist."""
+    if volume.file_system is None:
+        return name  # of a file system that is loaded as a driver: as it was opened
     store = volume.file_system.store
     components = name.lstrip("\\").split("\\")
     at, spelled = store.root, []

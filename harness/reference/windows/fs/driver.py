@@ -89,6 +89,7 @@ class FileSystemDriver:
     def __init__(self, kernel: "Kernel", volume: "Volume") -> None:
         self.kernel = kernel
         self.volume = volume
+        assert volume.file_system is not None
         self.files = volume.file_system
         self.files.watch = lambda change: notify_requests.changed(self, change)
         self.files.sections = section_requests.StreamSections(self)

@@ -57,7 +57,7 @@ class NtfsDriver:
         memory, io = self._kernel.memory, self._io
         vpb = Vpb(memory, memory.read_u64(io.irps.current(irp) + 8))
         volume = next((item for item in io.volumes if item.disk_device == vpb.real_device), None)
-        if volume is None:
+        if volume is None or volume.file_system is None:
             return (yield from self._complete(irp, NtStatus.UNRECOGNIZED_VOLUME, 0))
         device = io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM)
         device.view.stack_size = DeviceObject(memory, volume.disk_device).stack_size + 1

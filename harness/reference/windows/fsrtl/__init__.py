@@ -1,1 +1,1 @@
-"""fsrtl: what file systems share: wildcards, oplocks, directory notification; each package knows no file system."""
+"""fsrtl: what file systems share: wildcards, locks, oplocks, notification; each package knows no file system."""

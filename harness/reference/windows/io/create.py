@@ -85,10 +85,14 @@ def open_on_volume(
     """
     if parameters.refusal:
         return parameters.refusal, 0, None
+    if not volume.device:
+        status: int = yield from k.io.file_systems.mount(volume.disk_device)
+        if not nt_success(status):
+            return status, 0, None
     file = k.io.make_file_object(volume, name, parameters.file_flags)
     request, blocks = _create_request(k, file, parameters)
     request.generated = send is not None
-    status: int = yield from k.io.issue(request, send)
+    status = yield from k.io.issue(request, send)
     for block in blocks:
         k.io.heap.free(block)
     if not nt_success(status) or file.flags & FileObjectFlags.FILE_OPEN_CANCELLED:

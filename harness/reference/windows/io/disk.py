@@ -1,13 +1,18 @@
 """The disk driver: reads and writes take their time, and are completed by the DPC of an interrupt.
 
-The bytes of a volume over a directory of the host are in the host's files: to it the disk adds time and interrupt.
+The bytes of a volume over a directory of the host are in the host's files: to it the disk adds time and interrupt. A
+disk that has an image, a file of the host, moves sectors: file systems that are loaded as drivers live on such disks.
 """
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus
+from harness.reference.windows.io.constants import SECTOR_SIZE
 from harness.reference.windows.io.native_drivers import NativeDriver
-from harness.reference.windows.io.request import Code
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.mm.mdl import MDL_MAPPED_TO_SYSTEM_VA, Mdl
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -21,6 +26,8 @@ class DiskDriver:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
+        self._images: dict[int, Path] = {}
+        """By device."""
         self.driver = NativeDriver(
             kernel,
             r"\Driver\Disk",
@@ -34,6 +41,10 @@ class DiskDriver:
             },
         )
 
+    def attach_image(self, device: int, image: Path) -> None:
+        """Give a disk its sectors."""
+        self._images[device] = image
+
     def _succeed(self, device: int, irp: int) -> Code:
         del device
         yield from self._kernel.io.complete(irp, NtStatus.SUCCESS, 0)
@@ -41,16 +52,47 @@ class DiskDriver:
 
     def _transfer(self, device: int, irp: int) -> Code:
         """Start a transfer; its interrupt comes on any processor."""
-        del device
         kernel = self._kernel
+        request = kernel.io.irps.request_of(irp)
         kernel.io.irps.mark_pending(irp)
         processor = kernel.random.choice(kernel.processors)
         ticks = kernel.random.randint(*_TICKS)
         length = kernel.memory.read_u32(kernel.io.irps.current(irp) + 8)
 
         def interrupt() -> None:
-            kernel.queue_dpc(lambda: kernel.io.complete(irp, NtStatus.SUCCESS, length), processor)
+            status = self._move(device, request, length)
+            kernel.queue_dpc(lambda: kernel.io.complete(irp, status, 0 if status else length), processor)
 
         kernel.timer(ticks, interrupt)
         yield from ()
         return int(NtStatus.PENDING)
+
+    def _move(self, device: int, request: Request, length: int) -> NtStatus:
+        """Move the sectors of a transfer between the image and memory; how it ended."""
+        image = self._images.get(device)
+        if image is None or length == 0:
+            return NtStatus.SUCCESS
+        memory, at = self._kernel.memory, self._kernel.io.irps.current(request.irp) + 8
+        offset = memory.read_u64(at + 16)
+        buffer = self._buffer(request.irp)
+        if offset % SECTOR_SIZE or length % SECTOR_SIZE or not buffer:
+            return NtStatus.INVALID_PARAMETER
+        try:
+            with image.open("r+b", buffering=0) as file:
+                if offset + length > os.fstat(file.fileno()).st_size:
+                    return NtStatus.INVALID_PARAMETER
+                if request.major == IrpMajor.READ:
+                    memory.write(buffer, os.pread(file.fileno(), length, offset))
+                else:
+                    os.pwrite(file.fileno(), memory.read(buffer, length), offset)
+        except OSError:
+            return NtStatus.IO_DEVICE_ERROR
+        return NtStatus.SUCCESS
+
+    def _buffer(self, irp: int) -> int:
+        """Where the bytes of a transfer are: behind its MDL, or in its system buffer."""
+        buffers = self._kernel.io.irps.buffers(irp)
+        if not buffers.mdl:
+            return buffers.system or buffers.user
+        mdl = Mdl(self._kernel.memory, buffers.mdl)
+        return mdl.mapped_system_va if mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA else mdl.virtual_address

@@ -5,6 +5,7 @@ requests and `issue` them here.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
@@ -94,6 +95,13 @@ class IoManager:
     def add_volume(self, dos_name: str, file_system: "FileSystem") -> Volume:
         """A disk with a volume over a directory of the host; it is mounted at its first use."""
         volume = Volume(self.kernel, len(self.volumes) + 1, dos_name, file_system)
+        self.volumes.append(volume)
+        return volume
+
+    def add_disk(self, dos_name: str, image: Path) -> Volume:
+        """A disk whose sectors are a file of the host, for whichever file system recognises it at its first use."""
+        volume = Volume(self.kernel, len(self.volumes) + 1, dos_name, None)
+        self.disk.attach_image(volume.disk_device, image)
         self.volumes.append(volume)
         return volume
 

@@ -21,7 +21,7 @@ class Volume:
 
     driver: "FileSystemDriver"
 
-    def __init__(self, kernel: "Kernel", number: int, dos_name: str, file_system: "FileSystem") -> None:
+    def __init__(self, kernel: "Kernel", number: int, dos_name: str, file_system: "FileSystem | None") -> None:
         self.number = number
         self.dos_name = dos_name
         self.device_name = rf"\Device\HarddiskVolume{number}"

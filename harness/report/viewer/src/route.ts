@@ -46,11 +46,10 @@ export function parse(hash: string): Route {
 /** A link to a route: only what is not at its default is in it. */
 export function link(route: Partial<Route>): string {
   const parts: string[] = [];
-  for (const key of Object.keys(EMPTY) as (keyof Route)[]) {
-    const value = route[key];
+  for (const [key, value] of Object.entries(route)) {
     if (!value || (key === "view" && (value === "overview" || (value === "tests" && route.test)))) continue;
     // Brackets, colons and slashes of a test's name may stand in a fragment as they are.
-    parts.push(`${key}=${encodeURIComponent(String(value)).replace(/%(2F|3A|5B|5D|2C)/g, decodeURIComponent)}`);
+    parts.push(`${key}=${encodeURIComponent(String(value).toWellFormed()).replace(/%(2F|3A|5B|5D|2C)/g, decodeURIComponent)}`);
   }
   return `#${parts.join("&")}`;
 }

@@ -15,7 +15,6 @@ export function Tests({ report, route }: { report: Report; route: Route }) {
   return (
     <div class={`split ${chosen ? "chosen" : ""}`}>
       <section class="list" aria-label="tests">
-        {!chosen && <h1 class="visually-hidden">Tests</h1>}
         <Filters report={report} route={route} found={found.length} />
         <List report={report} route={route} found={found} changes={changes} />
       </section>
