@@ -6,21 +6,13 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 
 if TYPE_CHECKING:
-    from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
-
-
-def _volume_of_device(k: "Kernel", device: int) -> "Volume | None":
-    for volume in k.io.volumes:
-        if device in (volume.disk_device, volume.device):
-            return volume
-    return None
 
 
 @export(NTOSKRNL, "IoVolumeDeviceToDosName", "RtlVolumeDeviceToDosName", max_irql=Irql.APC)
 def io_volume_device_to_dos_name(k: "Kernel", device: int, out: int) -> int:
     """IoVolumeDeviceToDosName: the caller frees the buffer with ExFreePool."""
-    volume = _volume_of_device(k, device)
+    volume = k.io.volume_of_device(device)
     if volume is None:
         return NtStatus.INVALID_PARAMETER
     text = volume.dos_name.encode("utf-16-le")
@@ -31,18 +23,18 @@ def io_volume_device_to_dos_name(k: "Kernel", device: int, out: int) -> int:
     return NtStatus.SUCCESS
 
 
-@export(NTOSKRNL, "IoGetRelatedDeviceObject", "IoGetBaseFileSystemDeviceObject", max_irql=Irql.DISPATCH)
+@export(NTOSKRNL, "IoGetRelatedDeviceObject", max_irql=Irql.DISPATCH)
 def io_get_related_device_object(k: "Kernel", file_object: int) -> int:
-    """IoGetRelatedDeviceObject."""
+    """IoGetRelatedDeviceObject: the top of the stack that the file object's requests go to."""
     file = k.io.file_at(file_object)
-    return file.volume.device if file is not None else 0
+    return k.io.device_of(file) if file is not None else 0
 
 
-@export(NTOSKRNL, "IoGetAttachedDevice", "IoGetDeviceAttachmentBaseRef", max_irql=Irql.DISPATCH)
-def io_get_attached_device(k: "Kernel", device: int) -> int:
-    """IoGetAttachedDevice: nothing is attached above the file system but the filter manager."""
-    volume = _volume_of_device(k, device)
-    return volume.device if volume is not None else device
+@export(NTOSKRNL, "IoGetBaseFileSystemDeviceObject", max_irql=Irql.DISPATCH)
+def io_get_base_file_system_device_object(k: "Kernel", file_object: int) -> int:
+    """IoGetBaseFileSystemDeviceObject: the file system's own device."""
+    file = k.io.file_at(file_object)
+    return list(k.io.devices.downwards(k.io.device_of(file)))[-1] if file is not None else 0
 
 
 @export(NTOSKRNL, "FsRtlIsPagingFile", max_irql=Irql.APC)

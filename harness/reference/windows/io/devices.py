@@ -32,6 +32,8 @@ class Device:
         self.extension_size = size
         self.name = name
         self.deleted = False
+        self.owner: str | None = None
+        """The driver from outside that made it."""
 
     def __repr__(self) -> str:
         return f"<Device {self.name or hex(self.address)}>"

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 Native = Callable[..., Code]
 """Code of ours behind a guest address: a generator function of guest words."""
 Finish = Callable[[Request, int, int], None]
-_ASSOCIATED = 0x8
+_ASSOCIATED, _DEALLOCATE_BUFFER, _INPUT_OPERATION = 0x8, 0x20, 0x40
+_ERROR = 3
 _LOCATION = IoStackLocation.SIZE
 _DRIVER_OBJECT, _MAJOR_FUNCTION = 0x08, 0x70
 
@@ -166,6 +167,7 @@ class Dispatcher:
                 driver=record.owner if record is not None else None,
             )
         self._kernel.io.free_mdls(irp)
+        self._give_back_buffer(irp, flags, status, information)
         if record.issuer is not None:
             issuer = record.issuer
             self._irps.free(irp)
@@ -178,6 +180,16 @@ class Dispatcher:
         self._irps.free(irp)
         if event:
             self._kernel.io.set_event(event)
+
+    def _give_back_buffer(self, irp: int, flags: int, status: int, information: int) -> None:
+        """What came back in a system buffer that was allocated for the IRP goes to the caller's buffer."""
+        memory, pool = self._memory, self._kernel.pool
+        buffer = memory.read_u64(irp + 0x18)
+        if not flags & _DEALLOCATE_BUFFER or pool.block_at(buffer) is None:
+            return
+        if flags & _INPUT_OPERATION and information and status >> 30 != _ERROR:
+            memory.write(memory.read_u64(irp + 0x70), memory.read(buffer, information))
+        pool.free(buffer)
 
     def _associated(self, irp: int) -> Code:
         """An associated IRP is over; the last one completes its master."""

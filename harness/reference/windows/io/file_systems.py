@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
 from harness.reference.windows.io.constants import IrpFlags, Minor
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.structures.device_objects import VPB_MOUNTED, DeviceObject, Vpb
+from harness.reference.windows.structures.device_objects import VPB_MOUNTED, DeviceObject, DeviceObjectExtension, Vpb
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -68,6 +68,8 @@ class FileSystems:
             status = yield from io.issue(request, partial(io.send_to, io.devices.top(control)))
             if nt_success(status):
                 vpb.flags |= VPB_MOUNTED
+                mounted = DeviceObject(memory, vpb.device_object)
+                DeviceObjectExtension(memory, mounted.device_object_extension).vpb = vpb.address
                 return status
             if status != NtStatus.UNRECOGNIZED_VOLUME:
                 return status

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
+from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
 from harness.reference.windows.io.devices import DeviceTable
@@ -67,10 +68,15 @@ class IoManager:
             "IopInvalidDeviceRequest", self.invalid_device_request, 2
         )
         self.disk = DiskDriver(kernel)
+        self.catch_routine = self.dispatcher.add_native("IopCatch", self._catch, 3)
+        """A completion routine that gives the IRP back to who waits for it."""
+        self._caught: dict[int, Event] = {}
         self.volumes: list[Volume] = []
         self.views = Views(kernel)
         self.streams: dict[int, Stream] = {}
         """Standard handles of programs, by handle."""
+        self.driver_extensions: dict[tuple[int, int], int] = {}
+        """Blocks of IoAllocateDriverObjectExtension, by driver object and identification."""
         self.pending: dict[Request, None] = {}
         """Sent and not finished, in the order of sending."""
         self.on_file_object_gone: list[Callable[[FileObject], None]] = []
@@ -241,6 +247,17 @@ class IoManager:
         if not request.irp or request.cancelled:
             return False
         return (yield from self.dispatcher.cancel(request.irp))
+
+    def caught(self, done: Event) -> int:
+        """The context with which `catch_routine` sets an event."""
+        self._caught[id(done)] = done
+        return id(done)
+
+    def _catch(self, device: int, irp: int, context: int) -> Code:
+        del device, irp
+        yield from ()
+        self.kernel.signal(self._caught.pop(context))
+        return int(NtStatus.MORE_PROCESSING_REQUIRED)
 
     def invalid_device_request(self, device: int, irp: int) -> Code:
         """What fills MajorFunction of a new DRIVER_OBJECT."""

@@ -41,6 +41,7 @@ from harness.reference.windows.ntos.ke.processor_control import make_processor
 from harness.reference.windows.ntos.ke.shared_data import DataExports, SharedData
 from harness.reference.windows.ntos.ke.spin_locks import SpinLocks
 from harness.reference.windows.ntos.ke.timers import KernelTimers
+from harness.reference.windows.ntos.ob.namespace import Namespace
 from harness.reference.windows.ntos.ob.objects import Handle, Object, ObjectManager
 from harness.reference.windows.ntos.ps.process_table import ProcessTable
 from harness.reference.windows.policy import Policy
@@ -124,6 +125,7 @@ class Executive(Supervisor):
         self.timers = KernelTimers(self.memory, self.clock, self.scheduler, self.blame, self.bug_checks, self.verifier)
         self.workers = WorkerQueues(self.scheduler, self.processes, self.bug_checks)
         self.objects = ObjectManager(self.scheduler, self.workers, self.blame)
+        self.namespace = Namespace()
         self.processes.on_thread_end.append(self.objects.forget_held)
         self.kernel_mutexes: set[int] = set()
         """KMUTEXes that were initialized, by address."""

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
-from harness.reference.windows.ntos.cm.registry import Key, Registry, Value, ValueType
+from harness.reference.windows.ntos.cm.key_handles import key_of, open_key, relative_key
+from harness.reference.windows.ntos.cm.registry import Key, Value, ValueType
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
-from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 
 if TYPE_CHECKING:
@@ -18,16 +18,6 @@ _BASIC, _FULL, _PARTIAL = 0, 1, 2
 _PARTIAL_ALIGN64 = 4
 _KEY_BASIC, _KEY_NODE, _KEY_FULL, _KEY_NAME = 0, 1, 2, 3
 _REG_LINK = 6
-
-
-def open_key(k: "Kernel", key: Key, *, kernel: bool) -> int:
-    """A handle to a registry key."""
-    return k.objects.open(Object("Key", key, references=0), kernel=kernel)
-
-
-def _key_of(k: "Kernel", handle: int) -> Key | None:
-    found = k.objects.lookup(handle)
-    return found.object.body if found is not None and isinstance(found.object.body, Key) else None
 
 
 def _named_key(k: "Kernel", attributes_at: int, *, create: bool) -> tuple[Key | None, bool, int]:
@@ -41,7 +31,7 @@ def _named_key(k: "Kernel", attributes_at: int, *, create: bool) -> tuple[Key | 
         if known is None and create and name.upper().startswith("\\REGISTRY\\"):
             return k.registry.make(name), kernel, _CREATED_NEW_KEY
         return known, kernel, _OPENED_EXISTING_KEY
-    key = _key_of(k, root)
+    key = key_of(k, root)
     disposition = _OPENED_EXISTING_KEY
     for part in (part for part in name.split("\\") if part):
         if key is None:
@@ -135,7 +125,7 @@ def _value_information(value: Value, kind: int) -> tuple[bytes, int] | None:
 def zw_query_value_key(
     k: "Kernel", handle: int, name: int, kind: U32, buffer: int, length: U32, result_length: int
 ) -> int:
-    key = _key_of(k, handle)
+    key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
     value = key.value(k.memory.read_unicode_string(name))
@@ -151,7 +141,7 @@ def zw_query_value_key(
 def zw_enumerate_value_key(
     k: "Kernel", handle: int, index: U32, kind: U32, buffer: int, length: U32, result_length: int
 ) -> int:
-    key = _key_of(k, handle)
+    key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
     values = list(key.values.values())
@@ -183,7 +173,7 @@ def _key_information(key: Key, kind: int) -> tuple[bytes, int] | None:
 
 @export(NTOSKRNL, "ZwQueryKey", max_irql=Irql.PASSIVE)
 def zw_query_key(k: "Kernel", handle: int, kind: U32, buffer: int, length: U32, result_length: int) -> int:
-    key = _key_of(k, handle)
+    key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
     information = _key_information(key, kind)
@@ -196,7 +186,7 @@ def zw_query_key(k: "Kernel", handle: int, kind: U32, buffer: int, length: U32, 
 def zw_enumerate_key(
     k: "Kernel", handle: int, index: U32, kind: U32, buffer: int, length: U32, result_length: int
 ) -> int:
-    key = _key_of(k, handle)
+    key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
     keys = list(key.keys.values())
@@ -218,7 +208,7 @@ def _set(key: Key, name: str, kind: int, data: bytes) -> int:
 @export(NTOSKRNL, "ZwSetValueKey", max_irql=Irql.PASSIVE)
 def zw_set_value_key(k: "Kernel", handle: int, name: int, title: U32, kind: U32, data: int, size: U32) -> int:
     del title
-    key = _key_of(k, handle)
+    key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
     return _set(key, k.memory.read_unicode_string(name), kind, k.memory.read(data, size) if size else b"")
@@ -226,7 +216,7 @@ def zw_set_value_key(k: "Kernel", handle: int, name: int, title: U32, kind: U32,
 
 @export(NTOSKRNL, "ZwDeleteValueKey", max_irql=Irql.PASSIVE)
 def zw_delete_value_key(k: "Kernel", handle: int, name: int) -> int:
-    key = _key_of(k, handle)
+    key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
     gone = key.values.pop(k.memory.read_unicode_string(name).lower(), None)
@@ -235,7 +225,7 @@ def zw_delete_value_key(k: "Kernel", handle: int, name: int) -> int:
 
 @export(NTOSKRNL, "ZwDeleteKey", max_irql=Irql.PASSIVE)
 def zw_delete_key(k: "Kernel", handle: int) -> int:
-    key = _key_of(k, handle)
+    key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
     return 0 if k.registry.remove(key) else int(NtStatus.CANNOT_DELETE)
@@ -243,47 +233,27 @@ def zw_delete_key(k: "Kernel", handle: int) -> int:
 
 @export(NTOSKRNL, "ZwFlushKey", max_irql=Irql.PASSIVE)
 def zw_flush_key(k: "Kernel", handle: int) -> int:
-    return 0 if _key_of(k, handle) is not None else int(NtStatus.INVALID_HANDLE)
+    return 0 if key_of(k, handle) is not None else int(NtStatus.INVALID_HANDLE)
 
 
 # -- Rtl helpers
 
-_ROOTS = {
-    0: "",
-    1: Registry.SERVICES,
-    2: r"\REGISTRY\MACHINE\SYSTEM\CurrentControlSet\Control",
-    3: r"\REGISTRY\MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion",
-}
-_RELATIVE_TO_HANDLE = 0x40000000
-_OPTIONAL_FLAGS = 0xC0000000
-
-
-def _relative_key(k: "Kernel", relative_to: int, path: int, *, create: bool) -> Key | None:
-    if relative_to & _RELATIVE_TO_HANDLE:
-        return _key_of(k, path)
-    root = _ROOTS.get(relative_to & ~_OPTIONAL_FLAGS)
-    if root is None:
-        return None
-    name = k.memory.read_wide(path) if path else ""
-    full = f"{root}\\{name}" if root else name
-    return k.registry.make(full) if create else k.registry.find(full)
-
 
 @export(NTOSKRNL, "RtlCheckRegistryKey", max_irql=Irql.PASSIVE)
 def rtl_check_registry_key(k: "Kernel", relative_to: U32, path: int) -> int:
-    return 0 if _relative_key(k, relative_to, path, create=False) else int(NtStatus.OBJECT_NAME_NOT_FOUND)
+    return 0 if relative_key(k, relative_to, path, create=False) else int(NtStatus.OBJECT_NAME_NOT_FOUND)
 
 
 @export(NTOSKRNL, "RtlCreateRegistryKey", max_irql=Irql.PASSIVE)
 def rtl_create_registry_key(k: "Kernel", relative_to: U32, path: int) -> int:
-    return 0 if _relative_key(k, relative_to, path, create=True) else int(NtStatus.OBJECT_NAME_NOT_FOUND)
+    return 0 if relative_key(k, relative_to, path, create=True) else int(NtStatus.OBJECT_NAME_NOT_FOUND)
 
 
 @export(NTOSKRNL, "RtlWriteRegistryValue", max_irql=Irql.PASSIVE)
 def rtl_write_registry_value(
     k: "Kernel", relative_to: U32, path: int, name: int, kind: U32, data: int, size: U32
 ) -> int:
-    key = _relative_key(k, relative_to, path, create=True)
+    key = relative_key(k, relative_to, path, create=True)
     if key is None:
         return int(NtStatus.OBJECT_NAME_NOT_FOUND)
     return _set(key, k.memory.read_wide(name), kind, k.memory.read(data, size) if size else b"")
@@ -291,6 +261,6 @@ def rtl_write_registry_value(
 
 @export(NTOSKRNL, "RtlDeleteRegistryValue", max_irql=Irql.PASSIVE)
 def rtl_delete_registry_value(k: "Kernel", relative_to: U32, path: int, name: int) -> int:
-    key = _relative_key(k, relative_to, path, create=False)
+    key = relative_key(k, relative_to, path, create=False)
     gone = key.values.pop(k.memory.read_wide(name).lower(), None) if key is not None else None
     return 0 if gone is not None else int(NtStatus.OBJECT_NAME_NOT_FOUND)

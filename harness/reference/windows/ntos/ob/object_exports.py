@@ -56,7 +56,7 @@ def ob_reference_object_by_handle(
         return int(NtStatus.INVALID_HANDLE)
     if not _is_type(k, item, type_address):
         return int(NtStatus.OBJECT_TYPE_MISMATCH)
-    k.objects.reference(item)
+    k.objects.take(item)
     k.memory.write_u64(object_pointer, item.address)
     if information:
         k.memory.write(information, (0).to_bytes(4, "little") + access.to_bytes(4, "little"))
@@ -69,13 +69,13 @@ def ob_reference_object_by_pointer(k: "Kernel", address: int, access: U32, type_
     item = _object_at(k, address, "ObReferenceObjectByPointer")
     if not _is_type(k, item, type_address):
         return int(NtStatus.OBJECT_TYPE_MISMATCH)
-    k.objects.reference(item)
+    k.objects.take(item)
     return 0
 
 
 @export(NTOSKRNL, "ObfReferenceObject", "ObReferenceObject", "ObfReferenceObjectWithTag", max_irql=Irql.DISPATCH)
 def obf_reference_object(k: "Kernel", address: int) -> int:
-    return k.objects.reference(_object_at(k, address, "ObfReferenceObject"))
+    return k.objects.take(_object_at(k, address, "ObfReferenceObject"))
 
 
 @export(
@@ -89,7 +89,7 @@ def obf_dereference_object(k: "Kernel", address: int) -> int:
             BugCheck.REFERENCE_BY_POINTER, 0, address, 0, item.references,
             message=f"a {item.type} object at {address:#x} is dereferenced more often than referenced",
         )  # fmt: skip
-    return k.objects.dereference(item)
+    return k.objects.give_back(item)
 
 
 @export(NTOSKRNL, "ObOpenObjectByPointer", max_irql=Irql.PASSIVE)

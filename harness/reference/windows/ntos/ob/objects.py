@@ -64,6 +64,7 @@ class ObjectManager:
         self._next_user = count(0x40, 4)
         self._next_kernel = count(KERNEL_HANDLE + 0x100, 4)
         self._by_address: dict[int, Object] = {}
+        self._owed: dict[tuple[str, Object], int] = {}
         self._held: dict[Thread, list[Object]] = {}
 
     def register(self, item: Object) -> Object:
@@ -113,6 +114,31 @@ class ObjectManager:
             yield from item.closing(item)
         yield from self.release(item)
         return True
+
+    def take(self, item: Object) -> int:
+        """A driver takes a reference, which it owes back; the new count."""
+        driver = self._blame.current().driver
+        if driver is not None:
+            key = (driver, item)
+            self._owed[key] = self._owed.get(key, 0) + 1
+        return self.reference(item)
+
+    def give_back(self, item: Object) -> int:
+        """A driver drops a reference; the new count."""
+        driver = self._blame.current().driver
+        key = next(
+            (key for key in self._owed if key[1] is item and key[0] == driver),
+            next((key for key in self._owed if key[1] is item), None),
+        )
+        if key is not None:
+            self._owed[key] -= 1
+            if not self._owed[key]:
+                del self._owed[key]
+        return self.dereference(item)
+
+    def owed_by(self, driver: str) -> list[tuple[Object, int]]:
+        """The references that a driver has taken and not given back."""
+        return [(item, count) for (name, item), count in self._owed.items() if name == driver]
 
     @staticmethod
     def reference(item: Object) -> int:

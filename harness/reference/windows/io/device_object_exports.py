@@ -1,0 +1,155 @@
+"""The exports for device objects: making, naming, stacking, finding and deleting them."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import Irql, NtStatus
+from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.windows.io.constants import DeviceFlags
+from harness.reference.windows.io.devices import Device
+from harness.reference.windows.structures.device_objects import DeviceObject, DeviceObjectExtension, Vpb
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+
+@export(NTOSKRNL, "IoCreateDevice", max_irql=Irql.APC)
+def io_create_device(
+    k: "Kernel", driver: int, extension: U32, name: int, kind: U32, characteristics: U32, exclusive: bool, out: int
+) -> int:
+    """IoCreateDevice."""
+    path = k.memory.read_unicode_string(name) if name else ""
+    if path and k.namespace.find(path) is not None:
+        return NtStatus.OBJECT_NAME_COLLISION
+    flags = DeviceFlags.DEVICE_INITIALIZING
+    if path:
+        flags |= DeviceFlags.DEVICE_HAS_NAME
+    if exclusive:
+        flags |= DeviceFlags.EXCLUSIVE
+    device = k.io.devices.create(driver, kind, extension=extension, flags=int(flags), name=path)
+    device.view.characteristics = characteristics
+    device.owner = k.blame.current().driver
+    if path and not k.namespace.insert(path, device.object):
+        k.io.devices.delete(device)
+        return NtStatus.OBJECT_PATH_NOT_FOUND
+    k.memory.write_u64(out, device.address)
+    return NtStatus.SUCCESS
+
+
+@export(NTOSKRNL, "IoDeleteDevice", max_irql=Irql.APC)
+def io_delete_device(k: "Kernel", address: int) -> None:
+    """IoDeleteDevice."""
+    device = k.io.devices.at(address)
+    if device is None:
+        k.verifier.report(None, k.blame.current().driver, f"IoDeleteDevice was given {address:#x}, which is no device")
+        return
+    if device.view.attached_device:
+        k.verifier.report(
+            None, k.blame.current().driver, f"IoDeleteDevice: {device!r} is deleted while another is attached to it"
+        )
+    if device.name:
+        k.namespace.remove(device.name)
+    k.io.devices.delete(device)
+
+
+# -- stacks
+
+
+@export(NTOSKRNL, "IoAttachDeviceToDeviceStack", max_irql=Irql.DISPATCH)
+def io_attach_device_to_device_stack(k: "Kernel", source: int, target: int) -> int:
+    """IoAttachDeviceToDeviceStack: the device that ours is attached to."""
+    device = k.io.devices.at(source)
+    return k.io.devices.attach(device, target) if device is not None else 0
+
+
+@export(NTOSKRNL, "IoAttachDeviceToDeviceStackSafe", max_irql=Irql.DISPATCH)
+def io_attach_device_to_device_stack_safe(k: "Kernel", source: int, target: int, out: int) -> int:
+    """IoAttachDeviceToDeviceStackSafe: the driver knows the device below before any IRP can come."""
+    device = k.io.devices.at(source)
+    if device is None:
+        return NtStatus.NO_SUCH_DEVICE
+    k.memory.write_u64(out, k.io.devices.top(target))
+    k.io.devices.attach(device, target)
+    return NtStatus.SUCCESS
+
+
+@export(NTOSKRNL, "IoDetachDevice", max_irql=Irql.DISPATCH)
+def io_detach_device(k: "Kernel", below: int) -> None:
+    """IoDetachDevice: `below` is the device that the caller's is attached to."""
+    k.io.devices.detach(below)
+
+
+def _referenced(k: "Kernel", address: int) -> int:
+    device = k.io.devices.at(address)
+    if device is None:
+        return 0
+    k.objects.take(device.object)
+    return address
+
+
+@export(NTOSKRNL, "IoGetAttachedDevice", max_irql=Irql.DISPATCH)
+def io_get_attached_device(k: "Kernel", device: int) -> int:
+    """IoGetAttachedDevice: the top of the stack, without a reference."""
+    return k.io.devices.top(device)
+
+
+@export(NTOSKRNL, "IoGetAttachedDeviceReference", max_irql=Irql.DISPATCH)
+def io_get_attached_device_reference(k: "Kernel", device: int) -> int:
+    """IoGetAttachedDeviceReference."""
+    return _referenced(k, k.io.devices.top(device))
+
+
+@export(NTOSKRNL, "IoGetLowerDeviceObject", max_irql=Irql.DISPATCH)
+def io_get_lower_device_object(k: "Kernel", device: int) -> int:
+    """IoGetLowerDeviceObject: with a reference for the caller, or NULL."""
+    return _referenced(k, k.io.devices.below(device))
+
+
+@export(NTOSKRNL, "IoGetDeviceAttachmentBaseRef", max_irql=Irql.DISPATCH)
+def io_get_device_attachment_base_ref(k: "Kernel", device: int) -> int:
+    """IoGetDeviceAttachmentBaseRef: the lowest device of the stack."""
+    return _referenced(k, list(k.io.devices.downwards(device))[-1])
+
+
+@export(NTOSKRNL, "IoGetDiskDeviceObject", max_irql=Irql.APC)
+def io_get_disk_device_object(k: "Kernel", device: int, out: int) -> int:
+    """IoGetDiskDeviceObject: the storage device below a file system's volume device."""
+    extension = DeviceObjectExtension(k.memory, DeviceObject(k.memory, device).device_object_extension)
+    if not extension.vpb:
+        return NtStatus.INVALID_PARAMETER
+    k.memory.write_u64(out, _referenced(k, Vpb(k.memory, extension.vpb).real_device))
+    return NtStatus.SUCCESS
+
+
+@export(NTOSKRNL, "IoEnumerateDeviceObjectList", max_irql=Irql.PASSIVE)
+def io_enumerate_device_object_list(k: "Kernel", driver: int, out: int, size: U32, count_out: int) -> int:
+    """IoEnumerateDeviceObjectList: each with a reference for the caller."""
+    found: list[Device] = k.io.devices.of_driver(driver)
+    k.memory.write_u32(count_out, len(found))
+    if size < 8 * len(found):
+        return NtStatus.BUFFER_TOO_SMALL
+    for index, device in enumerate(found):
+        k.memory.write_u64(out + 8 * index, _referenced(k, device.address))
+    return NtStatus.SUCCESS
+
+
+# -- names
+
+
+@export(NTOSKRNL, "IoCreateSymbolicLink", "IoCreateUnprotectedSymbolicLink", max_irql=Irql.PASSIVE)
+def io_create_symbolic_link(k: "Kernel", link: int, target: int) -> int:
+    """IoCreateSymbolicLink."""
+    name = k.memory.read_unicode_string(link)
+    if k.namespace.find(name) is not None:
+        return NtStatus.OBJECT_NAME_COLLISION
+    if not k.namespace.link(name, k.memory.read_unicode_string(target)):
+        return NtStatus.OBJECT_PATH_NOT_FOUND
+    k.namespace.made_by[name.lower()] = k.blame.current().driver
+    return NtStatus.SUCCESS
+
+
+@export(NTOSKRNL, "IoDeleteSymbolicLink", max_irql=Irql.PASSIVE)
+def io_delete_symbolic_link(k: "Kernel", link: int) -> int:
+    """IoDeleteSymbolicLink."""
+    name = k.memory.read_unicode_string(link)
+    k.namespace.made_by.pop(name.lower(), None)
+    return NtStatus.SUCCESS if k.namespace.remove(name) else NtStatus.OBJECT_NAME_NOT_FOUND
