@@ -24,10 +24,9 @@ static const struct {
     PCWSTR Word;
     ULONG Option;
 } Words[] = {
-    {L"pend-reads", LEGACY_PEND_READS},
-    {L"resend-reads", LEGACY_RESEND_READS},
-    {L"complete-reads", LEGACY_COMPLETE_READS},
-    {L"no-fast-io", LEGACY_NO_FAST_IO},
+    {L"pend-reads", LEGACY_PEND_READS},         {L"resend-reads", LEGACY_RESEND_READS},
+    {L"complete-reads", LEGACY_COMPLETE_READS}, {L"no-fast-io", LEGACY_NO_FAST_IO},
+    {L"watch-reads", LEGACY_WATCH_READS},
 };
 
 /* One word of the REG_MULTI_SZ Parameters\Options. */

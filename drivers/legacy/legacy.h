@@ -17,6 +17,7 @@
 #define LEGACY_RESEND_READS 0x2   /* "resend-reads": when they come back, sent down once more */
 #define LEGACY_COMPLETE_READS 0x4 /* "complete-reads": completed here, with STATUS_ACCESS_DENIED */
 #define LEGACY_NO_FAST_IO 0x8     /* "no-fast-io": every fast I/O routine answers FALSE */
+#define LEGACY_WATCH_READS 0x10   /* "watch-reads": passed down with a completion routine */
 
 typedef struct _LEGACY_EXTENSION {
     PDEVICE_OBJECT Below; /* what our device is attached to */

@@ -50,12 +50,12 @@ Complete(PIRP Irp, NTSTATUS Status)
 }
 
 /* Send a read down. Resend tells our completion routine whether it is to be sent once more. */
-static void
+static NTSTATUS
 SendDown(PDEVICE_OBJECT Device, PIRP Irp, BOOLEAN Resend)
 {
     IoCopyCurrentIrpStackLocationToNext(Irp);
     IoSetCompletionRoutine(Irp, ReadCompleted, (PVOID)(ULONG_PTR)Resend, TRUE, TRUE, TRUE);
-    IoCallDriver(LegacyBelow(Device), Irp);
+    return IoCallDriver(LegacyBelow(Device), Irp);
 }
 
 /* Have a system worker thread go on with a read. */
@@ -104,7 +104,9 @@ ReadCompleted(PDEVICE_OBJECT Device, PIRP Irp, PVOID Resend)
     if (Resend != NULL && NT_SUCCESS(Queue(Device, Irp, SendAgain))) {
         return STATUS_MORE_PROCESSING_REQUIRED;
     }
-    /* Every read that has this routine was marked pending before it was sent. */
+    if (Irp->PendingReturned) {
+        IoMarkIrpPending(Irp);
+    }
     return STATUS_CONTINUE_COMPLETION;
 }
 
@@ -114,7 +116,7 @@ LegacyRead(PDEVICE_OBJECT Device, PIRP Irp)
     ULONG Length = IoGetCurrentIrpStackLocation(Irp)->Parameters.Read.Length;
     NTSTATUS Status;
 
-    if (LegacyOptions == 0 || (Irp->Flags & IRP_PAGING_IO) != 0 || IoGetTopLevelIrp() != NULL) {
+    if ((Irp->Flags & IRP_PAGING_IO) != 0 || IoGetTopLevelIrp() != NULL) {
         return LegacyPassDown(Device, Irp);
     }
     LegacyPrint("read", Irp);
@@ -122,7 +124,7 @@ LegacyRead(PDEVICE_OBJECT Device, PIRP Irp)
         return Complete(Irp, STATUS_ACCESS_DENIED);
     }
     if ((LegacyOptions & (LEGACY_PEND_READS | LEGACY_RESEND_READS)) == 0) {
-        return LegacyPassDown(Device, Irp);
+        return LegacyOptions & LEGACY_WATCH_READS ? SendDown(Device, Irp, FALSE) : LegacyPassDown(Device, Irp);
     }
     Status = LockBuffer(Irp, Length);
     if (!NT_SUCCESS(Status)) {

@@ -1,7 +1,7 @@
 """A legacy filter in the same device stack as minifilters: above them, between them, below them.
 
-To the minifilters it is part of what is above or beneath the filter manager; to it, they are one device. Where it stands
-between them, the filter manager has a frame on each side of it, and each frame has callback data of its own.
+To the minifilters it is part of what is above or beneath the filter manager; to it, they are one device. Where it
+stands between them, the filter manager has a frame on each side of it, and each frame has callback data of its own.
 """
 
 import pytest

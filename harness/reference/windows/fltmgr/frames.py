@@ -102,16 +102,25 @@ class Frames:
     def _covered(self, frame: Frame) -> bool:
         """Whether something is attached above a frame."""
         memory = self._kernel.memory
-        return any(DeviceObject(memory, item.address).attached_device for item in frame.devices.values())
+        return any(
+            DeviceObject(memory, item.address).attached_device for item in self._devices.values() if item.frame is frame
+        )
+
+    def filter_gone(self) -> None:
+        """A filter has unregistered: frames that are empty and have nothing above them are taken off the stacks."""
+        while len(self.frames) > 1:
+            top = self.frames[-1]
+            if self._covered(top) or any(item.frame is top for item in self._manager.filters.values()):
+                return
+            self.frames.pop()
+            for device in [item for item in self._devices.values() if item.frame is top]:
+                del self._devices[device.address]
+                self._io.devices.detach(device.below)
+                self._io.devices.delete(self._io.devices.by_address[device.address])
 
     def device_of(self, instance: "Instance") -> FrameDevice:
         """The device at which an instance's operations arrive."""
         return instance.frame.devices[instance.volume]
-
-    def is_bottom_of_frame(self, instance: "Instance") -> bool:
-        """Whether no other instance is below in the same frame."""
-        below = [item for item in instance.volume.instances if item.frame is instance.frame]
-        return below[-1] is instance
 
     # -- attaching
 

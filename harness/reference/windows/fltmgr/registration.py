@@ -129,4 +129,5 @@ def unregister(k: "Kernel", found: Filter) -> Code:
         k.verifier.report(None, found.name, f"unregistered with {found.references - 1} references not released")
     del k.flt.filters[found.address]
     k.flt.heap.free(found.address)
+    k.flt.frames.filter_gone()
     k.trace.add(f"FltUnregisterFilter {found.name}")
