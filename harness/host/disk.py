@@ -10,6 +10,8 @@ from harness.errors import HostError
 
 MIB = 1 << 20
 CHUNK = 4 * MIB
+LEAST_FILES = 64
+"""How many files more must fit on a disk before anything large is begun."""
 
 
 def free_mib(path: Path) -> int:
@@ -20,9 +22,34 @@ def free_mib(path: Path) -> int:
     return shutil.disk_usage(existing).free // MIB
 
 
+def free_files(path: Path) -> int | None:
+    """Return how many more files can be made below `path`; None where its file system has no such limit."""
+    existing = path
+    while not existing.exists():
+        existing = existing.parent
+    status = os.statvfs(existing)
+    return status.f_favail if status.f_files else None
+
+
+def why_not_written(error: OSError, path: Path) -> tuple[tuple[str, ...], str]:
+    """What there is to say of a file below `path` that could not be written, and what to do about it."""
+    if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        return (str(error),), f"see to it that {path} can be written"
+    files = free_files(path)
+    if files is not None and files < LEAST_FILES:
+        return (str(error), f"{path} takes {files} more files, however small (inodes)"), "remove files"
+    return (str(error), f"{path} has {free_mib(path)} MiB left"), "make room"
+
+
 def require_room(path: Path, mib: int, purpose: str) -> None:
-    """Raise HostError unless `mib` MiB can be written below `path`."""
-    free = free_mib(path)
+    """Raise HostError unless `mib` MiB can be written below `path`, and a few files made."""
+    free, files = free_mib(path), free_files(path)
+    if files is not None and files < LEAST_FILES:
+        raise HostError(
+            f"not enough room on the disk to {purpose}",
+            details=(f"{path} takes {files} more files, however small (inodes); {LEAST_FILES} are needed",),
+            hint="remove files, or set FLTLAB_HOME to a directory on another disk",
+        )
     if free < mib:
         raise HostError(
             f"not enough room on the disk to {purpose}",

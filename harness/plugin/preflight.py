@@ -11,7 +11,9 @@ import pytest
 
 from harness.errors import ConfigurationError, FltLabError, GuestError, HostError
 from harness.fleet.choices import require_known, require_usable
+from harness.fleet.options import RESUME
 from harness.plugin.options import settings
+from harness.report.run_directory import require_ours
 
 
 @pytest.hookimpl(trylast=True)
@@ -24,7 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
         require_known(chosen)
         if chosen.pause_on_failure and getattr(config.option, "numprocesses", None):
             raise ConfigurationError("--pause-on-failure does not go with -n: a worker has no terminal")
-        if chosen.out is not None:
+        if chosen.out is not None and config.getoption(RESUME.name) is None:
+            require_ours(chosen.out)
             require_usable(chosen.out)
     except FltLabError as error:
         raise pytest.UsageError(str(error)) from error

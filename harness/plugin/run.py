@@ -6,6 +6,7 @@ guest leaves nothing behind. Workers of pytest-xdist are told the name.
 
 import contextlib
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from functools import cached_property
@@ -17,11 +18,11 @@ import pytest
 from harness.errors import ConfigurationError, ExitCode, HostError
 from harness.fleet.options import RESUME
 from harness.fleet.settings import Settings
-from harness.host.disk import free_mib
+from harness.host.disk import why_not_written
 from harness.plugin.options import settings
-from harness.report.provenance import FILE_NAME as RUN_JSON
 from harness.report.provenance import new_run_id
 from harness.report.resume import UnfinishedRun, find_run, read_unfinished
+from harness.report.run_directory import RunDirectory
 from harness.text import file_name
 
 RUN = pytest.StashKey["Run"]()
@@ -54,7 +55,7 @@ class Run:
         self.arguments = tuple(map(str, config.invocation_params.args))
         self.started_in = config.invocation_params.dir
         self.settings: Settings = settings(config)
-        self._prepared = False
+        self._taken: RunDirectory | None = None
         self.broken: HostError | None = None
         self._default = Path(config.invocation_params.dir) / "runs" / run_id
 
@@ -69,24 +70,25 @@ class Run:
     def directory(self) -> Path:
         """The run's directory, made on first use. What an earlier run left in `--out DIR` is replaced."""
         self.prepare()
-        self.path.mkdir(parents=True, exist_ok=True)
         return self.path
 
     def prepare(self) -> None:
-        """Remove, once, what must not be there when the run begins; before any worker puts something there."""
-        if self._prepared or self.is_worker:
+        """Take the directory, once, before any worker puts something there; end pytest if it is not ours to have."""
+        if self._taken is not None or self.is_worker:
             return
-        self._prepared = True
-        path = self.path
+        try:
+            with self.storing():
+                self._taken = RunDirectory.take(self.path, keep=self.unfinished is not None)
+        except ConfigurationError as error:
+            pytest.exit(str(error), ExitCode.USAGE)
         if self.unfinished is not None:
             self._forget_what_is_run_again(self.unfinished)
-        elif path.is_dir() and any(path.iterdir()):
-            if not (path / RUN_JSON).is_file():
-                raise ConfigurationError(
-                    f"--out {path} is not empty, and holds no earlier run that could be replaced",
-                    hint="an empty or a new directory",
-                )
-            shutil.rmtree(path)
+
+    def release(self) -> None:
+        """Let others have the directory."""
+        if self._taken is not None:
+            self._taken.release()
+            self._taken = None
 
     def test_folder(self, nodeid: str) -> Path:
         """The folder of one test's files, made on first use."""
@@ -114,10 +116,11 @@ class Run:
         try:
             yield
         except OSError as error:
+            details, remedy = why_not_written(error, self.path)
             self.broken = HostError(
                 "the files of the run cannot be written, so it ends here",
-                details=(str(error), f"{self.path} has {free_mib(self.path)} MiB left; results so far are kept there"),
-                hint=f"make room, then: fltlab run --resume {self.path}",
+                details=(*details, f"results so far are kept in {self.path}"),
+                hint=f"{remedy}, then: {shlex.join(['fltlab', 'run', '--resume', str(self.path)])}",
             )
             pytest.exit(str(self.broken), ExitCode.HOST)
 
@@ -143,6 +146,21 @@ def pytest_configure(config: pytest.Config) -> None:
             config, unfinished.provenance.id if unfinished else new_run_id(), is_worker=False, unfinished=unfinished
         )
     config.stash[RUN] = run
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Take the run's directory before the first test, if there is one whose result goes there."""
+    from harness.plugin.facts import is_ours  # a plugin of its own: pytest loads it, and wants to be the first
+
+    if any(map(is_ours, session.items)) and not session.config.option.collectonly:
+        session.config.stash[RUN].prepare()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let others have the directory."""
+    if RUN in config.stash:
+        config.stash[RUN].release()
 
 
 def _unfinished(config: pytest.Config) -> UnfinishedRun | None:
