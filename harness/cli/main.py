@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from harness.cli.outlet import outlive_readers
 from harness.errors import ExitCode, FltLabError, HostError
 
 # In the order in which --help shows them. A module is imported only when its command is used, or for --help.
@@ -33,6 +34,8 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; see `harness.errors.ExitCode`."""
+    if arguments is None:
+        outlive_readers()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result = _app(words[0] if words else None)(args=words, prog_name="fltlab")

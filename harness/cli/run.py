@@ -79,6 +79,8 @@ def run(
 class _Watcher:
     """Tells Ctrl-C from a run that stopped by itself: pytest has one exit code for both."""
 
+    fltlab_run_command = True  # harness/plugin/facts.py
+
     def __init__(self) -> None:
         self.interrupted = False
 

@@ -34,9 +34,7 @@ def paused(guest: Guest, symbols: Sequence[Path]) -> list[str]:
 
 
 def wait_for_enter() -> None:
-    """Wait for Enter at the terminal; where there is none, there is nobody to wait for."""
-    if not sys.__stdin__ or not sys.__stdin__.isatty():
-        return
+    """Wait for Enter at the terminal. Not on standard input: while tests run, that is one of pytest's own."""
     with TERMINAL.open(encoding="utf-8") as terminal:
         sys.stdout.write("Enter ends the guest and the run\n")
         sys.stdout.flush()

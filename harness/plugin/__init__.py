@@ -19,5 +19,6 @@ pytest_plugins = [
     "harness.plugin.fixtures",
     "harness.plugin.resume",
     "harness.plugin.signals",
+    "harness.plugin.workers",
     "harness.plugin.safe_reports",
 ]

@@ -14,6 +14,8 @@ import pytest
 from harness.report.records import Witness
 
 RULE_PROPERTY = "rule"
+OF_COMMAND = "fltlab_run_command"
+"""What the plugin has that `fltlab run` gives to pytest."""
 LEASE_FIXTURE = (
     "fltlab_lease"  # what `guest` and `lab` stand on, so that a `lab` of somebody else is not taken for ours
 )
@@ -38,8 +40,18 @@ FACTS = pytest.StashKey[ItemFacts]()
 
 
 def is_ours(item: pytest.Item) -> bool:
-    """Whether a test belongs to a run's record: it names a rule or asks for a guest."""
+    """Whether a test belongs to a run's record: it names a rule, asks for a guest, or `fltlab run` runs it."""
+    if is_of_command(item.config):
+        return True
     return item.get_closest_marker("rule") is not None or LEASE_FIXTURE in getattr(item, "fixturenames", ())
+
+
+def is_of_command(config: pytest.Config) -> bool:
+    """Whether `fltlab run` has started pytest: then everything that is run belongs to its record."""
+    told: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if told is not None:
+        return bool(told.get(OF_COMMAND))
+    return any(getattr(plugin, OF_COMMAND, False) for plugin in config.pluginmanager.get_plugins())
 
 
 def suite_of(path: Path, root: Path) -> str:

@@ -4,14 +4,17 @@ QEMU ends with the process that started it, so the run waits: for Enter at the t
 """
 
 import sys
+from collections.abc import Sequence
 
 import pytest
 
-from harness.errors import FltLabError
+from harness.errors import ConfigurationError, FltLabError
 from harness.fleet.drivers import symbol_directories
 from harness.fleet.settings import Settings
 from harness.guest import Guest
-from harness.guest.debug import paused, wait_for_enter
+from harness.guest.debug import TERMINAL, paused, wait_for_enter
+
+LOCAL = "reference-local"
 
 
 def pause(item: pytest.Item, guest: Guest, settings: Settings) -> None:
@@ -27,3 +30,20 @@ def pause(item: pytest.Item, guest: Guest, settings: Settings) -> None:
         sys.stdout.write("\n" + "\n".join([f"{guest.name} is paused after {item.nodeid}", *lines]) + "\n")
         sys.stdout.flush()
         wait_for_enter()
+
+
+def require_pausable(guests: Sequence[str]) -> None:
+    """ConfigurationError unless every guest is a machine that can be paused, and there is somebody to look at it."""
+    local = [name for name in guests if name == LOCAL]
+    if local:
+        raise ConfigurationError(
+            f"--pause-on-failure cannot pause {LOCAL}",
+            details=("it is a process of this machine, and no machine of QEMU with a gdb stub",),
+            hint="--guest reference",
+        )
+    try:
+        TERMINAL.open(encoding="utf-8").close()
+    except OSError as error:
+        raise ConfigurationError(
+            "--pause-on-failure waits for Enter, and there is no terminal", details=(str(error),), hint="a terminal"
+        ) from error

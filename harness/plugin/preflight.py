@@ -26,6 +26,10 @@ def pytest_configure(config: pytest.Config) -> None:
         require_known(chosen)
         if chosen.pause_on_failure and getattr(config.option, "numprocesses", None):
             raise ConfigurationError("--pause-on-failure does not go with -n: a worker has no terminal")
+        if chosen.pause_on_failure:
+            from harness.plugin.pause import require_pausable
+
+            require_pausable(chosen.guests)
         if chosen.out is not None and config.getoption(RESUME.name) is None:
             require_ours(chosen.out)
             require_usable(chosen.out)

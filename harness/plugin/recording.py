@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.errors import ExitCode
+from harness.plugin.facts import is_of_command, is_ours, suite_of
 from harness.plugin.outcomes import exit_code_of, outcome_of
 from harness.plugin.run import RUN, Run
 from harness.report.cause import cause_of
@@ -21,20 +22,25 @@ from harness.report.summary import Summary
 from harness.report.write import write_reports
 
 RECORDER = "fltlab-recorder"
+COLLECTION = "collection"
+"""The name, among the tests of a file, of what kept it from being collected."""
+PHASES = frozenset({"setup", "call", "teardown"})
+"""The phases of a test; pytest-xdist makes a report of none of them for a test under which its worker has died."""
 SEVERITY = (Outcome.PASSED, Outcome.SKIPPED, Outcome.NOT_WITNESSED, Outcome.ERROR, Outcome.FAILED)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Record in the process that sees every report: not in a worker of pytest-xdist."""
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Recorder(config.stash[RUN]), RECORDER)
+        config.pluginmanager.register(Recorder(config.stash[RUN], config), RECORDER)
 
 
 class Recorder:
     """Collects the reports of each test's phases into one record."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, config: pytest.Config) -> None:
         self.run = run
+        self.config = config
         self.records: list[TestRecord] = []
         self.exit_codes: set[ExitCode] = set()
         self.wrong_use = False
@@ -45,6 +51,8 @@ class Recorder:
         self._ended = False
         """Whether an error ended the run that every further test would have met."""
         self._journal: Journal | None = None
+        self._uncollected: dict[str, str] = {}
+        """What could not be collected, by its node id, and what pytest says of it."""
         self._phases: dict[str, list[pytest.TestReport]] = {}
         self._begun = time.monotonic()
         if run.unfinished is not None:
@@ -61,6 +69,10 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take one phase of a test; with the last one the test goes into the journal."""
+        if report.when not in PHASES and (self._journal is not None or is_of_command(self.config)):
+            self._phases.pop(report.nodeid, None)
+            self.exit_codes.add(ExitCode.HOST)
+            self._record_error(report.nodeid, f"its worker ended: {report.longreprtext.strip()}", report.longreprtext)
         if "fltlab" not in report.__dict__:
             return
         self._phases.setdefault(report.nodeid, []).append(report)
@@ -70,16 +82,35 @@ class Recorder:
             with self.run.storing():
                 self._record(self._phases.pop(report.nodeid))
 
+    def _record_error(self, nodeid: str, message: str, details: str) -> None:
+        """Write down what ended in an error before, or without, any phase of a test."""
+        path, _, name = nodeid.partition("::")
+        lines = message.splitlines() or ["error"]
+        record = TestRecord(
+            nodeid=nodeid,
+            outcome=Outcome.ERROR,
+            seconds=0.0,
+            suite=suite_of(self.config.rootpath / path, self.config.rootpath),
+            name=name or COLLECTION,
+            message=lines[0],
+            sections=(Section(SectionKind.FAILURE, details),),
+            blame=Blame.OTHER,
+            cause=lines[0],
+        )
+        with self.run.storing():
+            self._append(record, {})
+
     def _record(self, phases: list[pytest.TestReport]) -> None:
-        record = record_of(phases)
-        facts = phases[-1].__dict__["fltlab"]
+        self._append(record_of(phases), phases[-1].__dict__["fltlab"]["guest_facts"])
+
+    def _append(self, record: TestRecord, guest_facts: dict[str, Any]) -> None:
         if self._journal is None:
             self._journal = Journal(self.run.directory)
         known = self.provenance or self._begin()
         self._changed |= {name for name, sha256 in record.drivers.items() if known.drivers.get(name, sha256) != sha256}
         self.provenance = known.with_drivers(record.drivers)
-        if facts["guest_facts"]:
-            self.provenance = self.provenance.with_guest(GuestFacts(**facts["guest_facts"]))
+        if guest_facts:
+            self.provenance = self.provenance.with_guest(GuestFacts(**guest_facts))
         if self.provenance != known:
             write_run_json(self.run.directory, self.provenance, None)
         self.records.append(record)
@@ -100,14 +131,21 @@ class Recorder:
         return provenance
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note that a mark was wrong: pytest-xdist would call that a failed test."""
+        """Note what could not be collected, and wrong marks: pytest-xdist would call those failed tests."""
         self.wrong_use |= bool(report.__dict__.get("fltlab_wrong_use"))
+        if report.failed:
+            self._uncollected[report.nodeid] = report.longreprtext
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports, and let the exit code say whose fault it was."""
         if self.wrong_use:
             session.exitstatus = ExitCode.USAGE
+        if self._uncollected and (self._journal is not None or _has_ours(session)):
+            self.exit_codes.add(ExitCode.USAGE)
+            for nodeid, text in self._uncollected.items():
+                last = next((line for line in reversed(text.splitlines()) if line.strip()), "it cannot be collected")
+                self._record_error(nodeid, last.removeprefix("E").strip(), text)
         if self._journal is None or self.provenance is None:
             return
         self._journal.close()
@@ -122,9 +160,10 @@ class Recorder:
             and ExitCode.FAILED in self.exit_codes
         ):
             session.exitstatus = worst(self.exit_codes)
+        self._ended |= bool(session.shouldstop)
         if self._ended and exitstatus == pytest.ExitCode.INTERRUPTED:
             session.exitstatus = worst(self.exit_codes)
-        self._interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+        self._interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not self._uncollected
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -197,6 +236,10 @@ def worst(codes: set[ExitCode]) -> ExitCode:
         if code in codes:
             return code
     return ExitCode.FAILED
+
+
+def _has_ours(session: pytest.Session) -> bool:
+    return is_of_command(session.config) or any(map(is_ours, session.items))
 
 
 def _blame(report: pytest.TestReport, outcome: Outcome) -> dict[str, Any]:

@@ -178,5 +178,8 @@ def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist which run it belongs to."""
     run: Run = node.config.stash[RUN]
     run.prepare()
+    from harness.plugin.facts import OF_COMMAND, is_of_command
+
     node.workerinput[WORKER_KEY] = run.id
+    node.workerinput[OF_COMMAND] = is_of_command(node.config)
     node.workerinput[FINISHED_KEY] = json.dumps(sorted(run.finished))
