@@ -150,7 +150,11 @@ class Host:
     def instances(self) -> dict[str, Any]:
         """The attached instances, highest altitude first."""
         self._check_open_to_use()
-        return {"instances": [_instance(item) for volume in self._system.io.volumes for item in volume.instances]}
+        return {
+            "instances": [
+                _instance(item) for volume in self._system.io.volumes for item in self._system.flt.on(volume).instances
+            ]
+        }
 
     def volumes(self) -> dict[str, Any]:
         """The mounted volumes."""

@@ -21,6 +21,7 @@ from harness.reference.windows.ntos.executive import Executive
 from harness.reference.windows.ntos.kd.debug_output import report_callbacks
 from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
+from harness.reference.windows.ntos.mm.sections import Views
 from harness.reference.windows.user.program import Programs
 from harness.reference.windows.user.view_faults import page_fault
 
@@ -56,12 +57,13 @@ class Kernel(Executive):
         self.processes.on_thread_end.append(partial(abandon_mutexes, self))
         self.drivers.on_remove.append(lambda driver: self.timers.report_leaks(driver.name, driver.image))
         self.drivers.on_remove.append(lambda driver: report_callbacks(self, driver.name, driver.image))
-        self.io = IoManager(self)
+        self.io = IoManager(self, self.drivers)
+        self.views = self.io.views = Views(self)
         self.flt = FilterManager(self)
         self.file_locks = FileLocks()
         """The FILE_LOCKs of file systems that are loaded as drivers."""
-        self.programs = Programs(self, self.io)
-        self.pager = partial(page_fault, self, self.io.views)
+        self.programs = Programs(self, self.io, self.views)
+        self.pager = partial(page_fault, self, self.views)
         self.ntfs = NtfsDriver(self)
         self.volumes: list[Volume] = [
             self.io.add_volume(name, FileSystem(root, self.system_time)) for name, root in (volumes or {}).items()

@@ -277,7 +277,7 @@ class CacheMap:
     def _in_use(self) -> bool:
         if self.sections or self.views or self.image_references or self._loading:
             return True
-        files = self._driver.volume.files
+        files = self._kernel.io.files.get(self._driver.volume, ())
         return any(
             file.caches and not file.cleaned_up and file.opened and file.opened.stream is self.stream for file in files
         )

@@ -123,17 +123,18 @@ def attach(k: "Kernel", found: Filter, volume: "Volume", name: str, altitude: st
         place = Altitude.parse(altitude)
     except ValueError:
         return int(NtStatus.INVALID_PARAMETER), None
-    if any(instance.filter is found and instance.name.lower() == name.lower() for instance in volume.instances):
+    there = k.flt.on(volume).instances
+    if any(instance.filter is found and instance.name.lower() == name.lower() for instance in there):
         return int(NtStatus.FLT_INSTANCE_NAME_COLLISION), None
-    if any(instance.altitude == place for instance in volume.instances):
+    if any(instance.altitude == place for instance in there):
         return int(NtStatus.FLT_INSTANCE_ALTITUDE_COLLISION), None
     instance = Instance(found, volume, name, place, altitude, k.flt.heap.allocate(0x40), found.frame)
     k.flt.instances[instance.address] = instance
-    volume.instances.append(instance)
+    there.append(instance)
     if k.mutant("altitudes-compared-as-text"):
-        volume.instances.sort(key=lambda item: str(item.altitude), reverse=True)
+        there.sort(key=lambda item: str(item.altitude), reverse=True)
     else:
-        volume.instances.sort(key=lambda item: item.altitude, reverse=True)
+        there.sort(key=lambda item: item.altitude, reverse=True)
     status = int(NtStatus.SUCCESS)
     if found.registration.setup:
         related = make_related(k, instance)
@@ -158,7 +159,7 @@ def make_related(k: "Kernel", instance: Instance) -> int:
     k.memory.write(
         related,
         RELATED_OBJECTS.pack(
-            RELATED_OBJECTS_SIZE, 0, instance.filter.address, instance.volume.filter_address, instance.address, 0, 0
+            RELATED_OBJECTS_SIZE, 0, instance.filter.address, k.flt.on(instance.volume).address, instance.address, 0, 0
         ),
     )
     return related
@@ -166,7 +167,7 @@ def make_related(k: "Kernel", instance: Instance) -> int:
 
 def _remove(k: "Kernel", instance: Instance) -> None:
     instance.state = InstanceState.GONE
-    instance.volume.instances.remove(instance)
+    k.flt.on(instance.volume).instances.remove(instance)
     del k.flt.instances[instance.address]
     k.flt.heap.free(instance.address)
 

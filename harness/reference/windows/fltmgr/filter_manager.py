@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Never
 
 from harness.nt import BugCheck, IrpMajor
+from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
 from harness.reference.windows.fltmgr.filters import Callbacks, Filter, Instance
 from harness.reference.windows.fltmgr.frames import Frame, Frames
 from harness.reference.windows.fltmgr.operation import Operation
@@ -33,6 +34,7 @@ class FilterManager:
         """By the address of FLT_INSTANCE."""
         self.operations: dict[int, Operation] = {}
         """By the address of FLT_CALLBACK_DATA."""
+        self._volumes: dict[Volume, FilterVolume] = {}
         self.contexts: dict[int, Context] = {}
         self.work_items: dict[int, WorkItem] = {}
         self.ports: dict[str, ServerPort] = {}
@@ -61,10 +63,17 @@ class FilterManager:
             self._bad_object(address, "instance")
         return found
 
+    def on(self, volume: "Volume") -> FilterVolume:
+        """What is kept of a volume."""
+        found = self._volumes.get(volume)
+        if found is None:
+            found = self._volumes[volume] = FilterVolume(volume, self.heap.allocate(0x40))
+        return found
+
     def volume_at(self, address: int) -> "Volume":
         """The volume a driver names; a wrong pointer is a bug check."""
         for volume in self.kernel.io.volumes:
-            if volume.filter_address == address:
+            if self.on(volume).address == address:
                 return volume
         self._bad_object(address, "volume")
 
@@ -98,7 +107,7 @@ class FilterManager:
         """The instances of a frame on a volume that registered for a request: those below one, if that is given."""
         found: list[tuple[Instance, Callbacks]] = []
         seen_initiator = below is None
-        for instance in volume.instances:
+        for instance in self.on(volume).instances:
             if instance.frame is not frame:
                 continue
             if not seen_initiator:

@@ -56,7 +56,7 @@ class Frames:
         self._engine = engine
         self._io = kernel.io
         self.driver = NativeDriver(
-            kernel,
+            self._io,
             r"\FileSystem\FltMgr",
             dict.fromkeys(range(MAJOR_FUNCTIONS), self._dispatch),
             fast_io=self._fast_io,
@@ -195,7 +195,7 @@ class Frames:
         at = self._devices[device]
         instances = self._interested(at, request)
         if not instances:
-            return (yield from fast_io(self._kernel, at.below, request))
+            return (yield from fast_io(self._io, at.below, request))
         yield from self._engine.send(request, instances, at)
         return request.status != NtStatus.FLT_DISALLOW_FAST_IO
 

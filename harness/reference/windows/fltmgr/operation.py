@@ -192,7 +192,7 @@ class Operation:
                 RELATED_OBJECTS_SIZE,
                 0,
                 instance.filter.address,
-                instance.volume.filter_address,
+                self.manager.on(instance.volume).address,
                 instance.address,
                 int.from_bytes(block[8:16], "little"),
                 0,

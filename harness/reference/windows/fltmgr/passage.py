@@ -215,10 +215,10 @@ class PassageEngine:
         if operation.pass_on is not None:
             yield from operation.pass_on()
         elif request.kind is OperationClass.FAST_IO:
-            if not (yield from fast_io(self.kernel, operation.at.below, request)):
+            if not (yield from fast_io(self.kernel.io, operation.at.below, request)):
                 request.status, request.information = int(NtStatus.FLT_DISALLOW_FAST_IO), 0
         else:
-            yield from fs_filter(self.kernel, operation.at.below, request)
+            yield from fs_filter(self.kernel.io, operation.at.below, request)
         yield from self._back(operation, request.status, request.information)
 
     def _irp_completed(self, device: int, irp: int, data: int) -> Code:

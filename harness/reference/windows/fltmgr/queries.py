@@ -150,19 +150,19 @@ def flt_get_volume_from_name(k: "Kernel", filter_: int, name: int, out: int) -> 
     """FltGetVolumeFromName: with a reference for the caller."""
     k.flt.filter_at(filter_)
     volume = k.io.volume_named(k.memory.read_unicode_string(name))
-    k.memory.write_u64(out, volume.filter_address if volume is not None else 0)
+    k.memory.write_u64(out, k.flt.on(volume).address if volume is not None else 0)
     if volume is None:
         return NtStatus.FLT_VOLUME_NOT_FOUND
-    volume.filter_references += 1
+    k.flt.on(volume).references += 1
     return NtStatus.SUCCESS
 
 
 @export(FLTMGR, "FltGetVolumeFromInstance", max_irql=Irql.APC)
 def flt_get_volume_from_instance(k: "Kernel", instance: int, out: int) -> int:
     """FltGetVolumeFromInstance: with a reference for the caller."""
-    volume = k.flt.instance_at(instance).volume
-    volume.filter_references += 1
-    k.memory.write_u64(out, volume.filter_address)
+    volume = k.flt.on(k.flt.instance_at(instance).volume)
+    volume.references += 1
+    k.memory.write_u64(out, volume.address)
     return NtStatus.SUCCESS
 
 
@@ -173,8 +173,9 @@ def flt_get_volume_from_file_object(k: "Kernel", filter_: int, file_object: int,
     file = k.io.file_at(file_object)
     if file is None:
         return NtStatus.INVALID_PARAMETER
-    file.volume.filter_references += 1
-    k.memory.write_u64(out, file.volume.filter_address)
+    volume = k.flt.on(file.volume)
+    volume.references += 1
+    k.memory.write_u64(out, volume.address)
     return NtStatus.SUCCESS
 
 
@@ -222,7 +223,7 @@ def flt_get_lower_instance(k: "Kernel", instance: int, out: int) -> int:
 
 def _neighbour(k: "Kernel", instance: int, step: int, out: int) -> int:
     found = k.flt.instance_at(instance)
-    stack = found.volume.instances
+    stack = k.flt.on(found.volume).instances
     index = stack.index(found) + step
     k.memory.write_u64(out, 0)
     if not 0 <= index < len(stack):
@@ -234,7 +235,7 @@ def _neighbour(k: "Kernel", instance: int, step: int, out: int) -> int:
 
 def _object_at(k: "Kernel", address: int) -> Any:
     found: Filter | Instance | None = k.flt.filters.get(address) or k.flt.instances.get(address)
-    return found if found is not None else k.flt.volume_at(address)
+    return found if found is not None else k.flt.on(k.flt.volume_at(address))
 
 
 @export(FLTMGR, "FltObjectReference", max_irql=Irql.APC)
@@ -248,7 +249,7 @@ def flt_object_reference(k: "Kernel", flt_object: int) -> int:
     if isinstance(found, Filter | Instance):
         found.references += 1
     else:
-        found.filter_references += 1
+        found.references += 1
     return NtStatus.SUCCESS
 
 
@@ -261,7 +262,7 @@ def flt_object_dereference(k: "Kernel", flt_object: int) -> None:
         if found.references < 1:
             k.verifier.report(None, k.blame.current().driver, f"dereferenced {found!r} once too often")
     else:
-        found.filter_references -= 1
+        found.references -= 1
 
 
 @export(FLTMGR, "FltAttachVolume", max_irql=Irql.PASSIVE)

@@ -33,7 +33,7 @@ class NtfsDriver:
         self._kernel = kernel
         self._io = kernel.io
         self.driver = NativeDriver(
-            kernel,
+            self._io,
             r"\FileSystem\Ntfs",
             dict.fromkeys(range(MAJOR_FUNCTIONS), self._dispatch),
             fast_io=self._fast_io,

@@ -108,5 +108,7 @@ def dismount(driver: "FileSystemDriver", file: "FileObject") -> int:
         return int(NtStatus.INVALID_PARAMETER)
     if driver.locked_by is not None and driver.locked_by is not file:
         return int(NtStatus.ACCESS_DENIED)
-    driver.dismounted.update(other for other in driver.volume.files if other.opened is not None)
+    driver.dismounted.update(
+        other for other in driver.kernel.io.files.get(driver.volume, ()) if other.opened is not None
+    )
     return int(NtStatus.SUCCESS)

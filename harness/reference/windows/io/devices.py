@@ -15,7 +15,7 @@ from harness.reference.windows.structures.device_objects import (
 )
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 OBJECT_TYPE = "IoDeviceObjectType"
 _ATTACHED, _EXTENSION, _ATTACHED_TO = 0x18, 0x138, 0x30
@@ -42,7 +42,7 @@ class Device:
 class DeviceTable:
     """The device objects of a kernel."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self._memory = kernel.memory
         self.by_address: dict[int, Device] = {}

@@ -15,7 +15,7 @@ from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.mm.mdl import MDL_MAPPED_TO_SYSTEM_VA, Mdl
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
 
 _TICKS = (200, 2000)
 """How long a transfer takes: 20 to 200 microseconds, in 100 ns."""
@@ -24,12 +24,12 @@ _TICKS = (200, 2000)
 class DiskDriver:
     r"""\Driver\Disk."""
 
-    def __init__(self, kernel: "Kernel") -> None:
-        self._kernel = kernel
+    def __init__(self, io: "IoManager") -> None:
+        self._io = io
         self._images: dict[int, Path] = {}
         """By device."""
         self.driver = NativeDriver(
-            kernel,
+            io,
             r"\Driver\Disk",
             {
                 IrpMajor.READ: self._transfer,
@@ -47,21 +47,21 @@ class DiskDriver:
 
     def _succeed(self, device: int, irp: int) -> Code:
         del device
-        yield from self._kernel.io.complete(irp, NtStatus.SUCCESS, 0)
+        yield from self._io.complete(irp, NtStatus.SUCCESS, 0)
         return int(NtStatus.SUCCESS)
 
     def _transfer(self, device: int, irp: int) -> Code:
         """Start a transfer; its interrupt comes on any processor."""
-        kernel = self._kernel
-        request = kernel.io.irps.request_of(irp)
-        kernel.io.irps.mark_pending(irp)
+        io, kernel = self._io, self._io.kernel
+        request = io.irps.request_of(irp)
+        io.irps.mark_pending(irp)
         processor = kernel.random.choice(kernel.processors)
         ticks = kernel.random.randint(*_TICKS)
-        length = kernel.memory.read_u32(kernel.io.irps.current(irp) + 8)
+        length = kernel.memory.read_u32(io.irps.current(irp) + 8)
 
         def interrupt() -> None:
             status = self._move(device, request, length)
-            kernel.queue_dpc(lambda: kernel.io.complete(irp, status, 0 if status else length), processor)
+            kernel.queue_dpc(lambda: io.complete(irp, status, 0 if status else length), processor)
 
         kernel.timer(ticks, interrupt)
         yield from ()
@@ -72,7 +72,7 @@ class DiskDriver:
         image = self._images.get(device)
         if image is None or length == 0:
             return NtStatus.SUCCESS
-        memory, at = self._kernel.memory, self._kernel.io.irps.current(request.irp) + 8
+        memory, at = self._io.kernel.memory, self._io.irps.current(request.irp) + 8
         offset = memory.read_u64(at + 16)
         buffer = self._buffer(request.irp)
         if offset % SECTOR_SIZE or length % SECTOR_SIZE or not buffer:
@@ -91,8 +91,8 @@ class DiskDriver:
 
     def _buffer(self, irp: int) -> int:
         """Where the bytes of a transfer are: behind its MDL, or in its system buffer."""
-        buffers = self._kernel.io.irps.buffers(irp)
+        buffers = self._io.irps.buffers(irp)
         if not buffers.mdl:
             return buffers.system or buffers.user
-        mdl = Mdl(self._kernel.memory, buffers.mdl)
+        mdl = Mdl(self._io.kernel.memory, buffers.mdl)
         return mdl.mapped_system_va if mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA else mdl.virtual_address

@@ -11,6 +11,8 @@ from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.io.irps import Irps
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.ke.dispatcher_states import set_event
+from harness.reference.windows.ntos.mm.mdl import release_mdls
 from harness.reference.windows.structures.irp import (
     IO_TYPE_IRP,
     SL_INVOKE_ON_CANCEL,
@@ -22,7 +24,7 @@ from harness.reference.windows.structures.irp import (
 )
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 Native = Callable[..., Code]
 """Code of ours behind a guest address: a generator function of guest words."""
@@ -36,7 +38,7 @@ _DRIVER_OBJECT, _MAJOR_FUNCTION = 0x08, 0x70
 class Dispatcher:
     """Moves IRPs between the drivers of a stack."""
 
-    def __init__(self, kernel: "Kernel", irps: Irps, finish: Finish) -> None:
+    def __init__(self, kernel: "Executive", irps: Irps, finish: Finish) -> None:
         self._kernel = kernel
         self._memory = kernel.memory
         self._irps = irps
@@ -44,6 +46,7 @@ class Dispatcher:
         self.native: dict[int, Native] = {}
         """By guest address."""
         self.cancel_lock = kernel.heap.allocate(8)
+        irps.release_cancel_lock = self.release_cancel_lock
 
     def add_native(self, name: str, function: Native, parameters: int) -> int:
         """Give code of ours a guest address."""
@@ -166,7 +169,7 @@ class Dispatcher:
                 " who allocates an IRP returns STATUS_MORE_PROCESSING_REQUIRED",
                 driver=record.owner if record is not None else None,
             )
-        self._kernel.io.free_mdls(irp)
+        release_mdls(self._kernel, irp)
         self._give_back_buffer(irp, flags, status, information)
         if record.issuer is not None:
             issuer = record.issuer
@@ -179,7 +182,7 @@ class Dispatcher:
         event = memory.read_u64(irp + 0x50)
         self._irps.free(irp)
         if event:
-            self._kernel.io.set_event(event)
+            set_event(self._kernel, event)
 
     def _give_back_buffer(self, irp: int, flags: int, status: int, information: int) -> None:
         """What came back in a system buffer that was allocated for the IRP goes to the caller's buffer."""
@@ -195,7 +198,7 @@ class Dispatcher:
         """An associated IRP is over; the last one completes its master."""
         memory = self._memory
         master = memory.read_u64(irp + 0x18)
-        self._kernel.io.free_mdls(irp)
+        release_mdls(self._kernel, irp)
         self._irps.free(irp)
         left = memory.read_i32(master + 0x18) - 1
         memory.write_u32(master + 0x18, left)

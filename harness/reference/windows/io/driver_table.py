@@ -16,7 +16,7 @@ from harness.reference.windows.structures.device_objects import (
 )
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +37,7 @@ class Driver:
 class DriverTable:
     """The loaded drivers."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self.loaded: dict[str, Driver] = {}
         """By lower-case name."""

@@ -25,7 +25,8 @@ from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.structures.fast_io_tables import FastIoDispatch
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.ntos.executive import Executive
 
 _IO_STATUS = Struct("<I4xQ")
 _SCRATCH = 0x30
@@ -40,7 +41,7 @@ Parsed = tuple[IrpMajor, int, bytes, int]
 class Arguments:
     """The arguments of a call that is being made; numbers that are passed by address are in `scratch`."""
 
-    def __init__(self, k: "Kernel", request: Request, device: int) -> None:
+    def __init__(self, k: "Executive", request: Request, device: int) -> None:
         self.k = k
         self.request = request
         self.device = device
@@ -63,14 +64,15 @@ class FastRoutine:
     arguments: int
     iosb: int
     make: Callable[[Arguments], tuple[int, ...]]
-    parse: Callable[["Kernel", tuple[int, ...]], Parsed]
+    parse: Callable[["Executive", tuple[int, ...]], Parsed]
 
-    def for_guests(self, k: "Kernel", fast_io: Callable[[int, Request], Code]) -> Callable[..., Code]:
+    def for_guests(self, io: "IoManager", fast_io: Callable[[int, Request], Code]) -> Callable[..., Code]:
         """The routine as a driver from outside calls it."""
+        k = io.kernel
 
         def call(*words: int) -> Code:
             major, minor, parameters, flags = self.parse(k, words)
-            file = k.io.file_at(words[0]) if self.key[0] != IrpMajor.NETWORK_QUERY_OPEN else k.io.file_of_irp(words[0])
+            file = io.file_at(words[0]) if self.key[0] != IrpMajor.NETWORK_QUERY_OPEN else io.file_of_irp(words[0])
             request = Request(
                 OperationClass.FAST_IO,
                 major,
@@ -79,13 +81,13 @@ class FastRoutine:
                 minor=minor,
                 parameters=parameters,
                 operation_flags=flags,
-                mode=k.io.previous_mode(),
+                mode=io.previous_mode(),
             )
             done = yield from fast_io(words[-1], request)
             if done and self.iosb >= 0:
                 k.memory.pack(_IO_STATUS, words[self.iosb], request.status, request.information)
             elif done:
-                k.io.irps.set_io_status(words[0], request.status, request.information)
+                io.irps.set_io_status(words[0], request.status, request.information)
             return int(bool(done))
 
         return call
@@ -96,7 +98,7 @@ def _check(a: Arguments) -> tuple[int, ...]:
     return a.file, a.number(_OFFSET, offset), length, 1, key, read, a.scratch, a.device
 
 
-def _parse_check(k: "Kernel", w: tuple[int, ...]) -> Parsed:
+def _parse_check(k: "Executive", w: tuple[int, ...]) -> Parsed:
     packed = CHECK_IF_POSSIBLE.pack(k.memory.read_i64(w[1]), w[2] & 0xFFFF_FFFF, w[4] & 0xFFFF_FFFF, w[5] & 1)
     return IrpMajor.FAST_IO_CHECK_IF_POSSIBLE, 0, packed, 0
 
@@ -106,8 +108,8 @@ def _transfer(a: Arguments) -> tuple[int, ...]:
     return a.file, a.number(_OFFSET, t.offset), t.length, 1, t.key, t.buffer, a.scratch, a.device
 
 
-def _parse_transfer(major: IrpMajor) -> Callable[["Kernel", tuple[int, ...]], Parsed]:
-    def parse(k: "Kernel", w: tuple[int, ...]) -> Parsed:
+def _parse_transfer(major: IrpMajor) -> Callable[["Executive", tuple[int, ...]], Parsed]:
+    def parse(k: "Executive", w: tuple[int, ...]) -> Parsed:
         packed = Transfer(w[2] & 0xFFFF_FFFF, w[4] & 0xFFFF_FFFF, k.memory.read_i64(w[1]), w[5], 0).pack()
         return major, 0, packed, 0
 
@@ -119,8 +121,8 @@ def _query(a: Arguments) -> tuple[int, ...]:
     return a.file, 1, buffer, a.scratch, a.device
 
 
-def _parse_query(kind: FileInformationClass, length: int) -> Callable[["Kernel", tuple[int, ...]], Parsed]:
-    def parse(k: "Kernel", w: tuple[int, ...]) -> Parsed:
+def _parse_query(kind: FileInformationClass, length: int) -> Callable[["Executive", tuple[int, ...]], Parsed]:
+    def parse(k: "Executive", w: tuple[int, ...]) -> Parsed:
         del k
         return IrpMajor.QUERY_INFORMATION, 0, INFORMATION.pack(length, int(kind), w[2]), 0
 
@@ -132,7 +134,7 @@ def _lock(a: Arguments) -> tuple[int, ...]:
     return a.file, a.number(_OFFSET, offset), length_at, process, key, fail, exclusive, a.scratch, a.device
 
 
-def _parse_lock(k: "Kernel", w: tuple[int, ...]) -> Parsed:
+def _parse_lock(k: "Executive", w: tuple[int, ...]) -> Parsed:
     fail, exclusive = w[5] & 1, w[6] & 1
     packed = LOCK.pack(w[2], w[4] & 0xFFFF_FFFF, k.memory.read_i64(w[1]), w[3], fail, exclusive)
     return IrpMajor.LOCK_CONTROL, Minor.LOCK, packed, fail | exclusive << 1
@@ -143,7 +145,7 @@ def _unlock(a: Arguments) -> tuple[int, ...]:
     return a.file, a.number(_OFFSET, offset), length_at, process, key, a.scratch, a.device
 
 
-def _parse_unlock(k: "Kernel", w: tuple[int, ...]) -> Parsed:
+def _parse_unlock(k: "Executive", w: tuple[int, ...]) -> Parsed:
     packed = LOCK.pack(w[2], w[4] & 0xFFFF_FFFF, k.memory.read_i64(w[1]), w[3], 0, 0)
     return IrpMajor.LOCK_CONTROL, Minor.UNLOCK_SINGLE, packed, 0
 
@@ -153,7 +155,7 @@ def _unlock_all(a: Arguments) -> tuple[int, ...]:
     return a.file, process, a.scratch, a.device
 
 
-def _parse_unlock_all(k: "Kernel", w: tuple[int, ...]) -> Parsed:
+def _parse_unlock_all(k: "Executive", w: tuple[int, ...]) -> Parsed:
     del k
     return IrpMajor.LOCK_CONTROL, Minor.UNLOCK_ALL, LOCK.pack(0, 0, 0, w[1], 0, 0), 0
 
@@ -163,7 +165,7 @@ def _unlock_by_key(a: Arguments) -> tuple[int, ...]:
     return a.file, process, key, a.scratch, a.device
 
 
-def _parse_unlock_by_key(k: "Kernel", w: tuple[int, ...]) -> Parsed:
+def _parse_unlock_by_key(k: "Executive", w: tuple[int, ...]) -> Parsed:
     del k
     packed = LOCK.pack(0, w[2] & 0xFFFF_FFFF, 0, w[1], 0, 0)
     return IrpMajor.LOCK_CONTROL, Minor.UNLOCK_ALL_BY_KEY, packed, 0
@@ -174,7 +176,7 @@ def _control(a: Arguments) -> tuple[int, ...]:
     return a.file, 1, c.first, c.input_length, c.second, c.output_length, c.code, a.scratch, a.device
 
 
-def _parse_control(k: "Kernel", w: tuple[int, ...]) -> Parsed:
+def _parse_control(k: "Executive", w: tuple[int, ...]) -> Parsed:
     del k
     packed = Control(w[5] & 0xFFFF_FFFF, w[3] & 0xFFFF_FFFF, w[6] & 0xFFFF_FFFF, w[2], w[4], 0).pack()
     return IrpMajor.DEVICE_CONTROL, 0, packed, 0
@@ -185,7 +187,7 @@ def _query_open(a: Arguments) -> tuple[int, ...]:
     return irp, buffer, a.device
 
 
-def _parse_query_open(k: "Kernel", w: tuple[int, ...]) -> Parsed:
+def _parse_query_open(k: "Executive", w: tuple[int, ...]) -> Parsed:
     del k
     return IrpMajor.NETWORK_QUERY_OPEN, 0, NETWORK_QUERY_OPEN.pack(w[0], w[1]), 0
 
@@ -250,10 +252,11 @@ def routine_for(request: Request) -> FastRoutine | None:
     return _BY_KEY.get((major, request.minor if major == IrpMajor.LOCK_CONTROL else _ANY))
 
 
-def fast_io(k: "Kernel", device: int, request: Request) -> Code:
+def fast_io(io: "IoManager", device: int, request: Request) -> Code:
     """Ask a device's fast I/O table; whether it was done, with status and Information in the request then."""
+    k = io.kernel
     driver = k.memory.read_u64(device + 0x08)
-    native = k.io.native_drivers.get(driver)
+    native = io.native_drivers.get(driver)
     if native is not None:
         return bool(native.fast_io is not None and (yield from native.fast_io(device, request)))
     routine, table = routine_for(request), k.memory.read_u64(driver + 0x50)
@@ -268,7 +271,7 @@ def fast_io(k: "Kernel", device: int, request: Request) -> Code:
         if routine.iosb >= 0:
             status, information = k.memory.unpack(_IO_STATUS, arguments.scratch)
         else:
-            status, information = k.io.irps.io_status(NETWORK_QUERY_OPEN.unpack_from(request.parameters)[0])
+            status, information = io.irps.io_status(NETWORK_QUERY_OPEN.unpack_from(request.parameters)[0])
         request.status, request.information = status, information
     k.heap.free(arguments.scratch)
     return bool(done)

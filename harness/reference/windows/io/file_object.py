@@ -9,16 +9,27 @@ from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.structures.file_objects import IO_TYPE_FILE, FileObjectView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.windows.fs.opens import OpenFile
     from harness.reference.windows.io.guarded_heap import GuardedHeap
     from harness.reference.windows.io.volumes import Volume
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 
 class FileObject:
     """A file object. `address` is its FILE_OBJECT; its fields are only there."""
 
-    def __init__(self, kernel: "Kernel", heap: "GuardedHeap", volume: "Volume", name: str, flags: int) -> None:
+    def __init__(
+        self,
+        kernel: "Executive",
+        heap: "GuardedHeap",
+        volume: "Volume",
+        name: str,
+        flags: int,
+        closing: "Callable[[FileObject], KernelCode]",
+    ) -> None:
         self._kernel = kernel
         self._heap = heap
         self.volume = volume
@@ -52,7 +63,7 @@ class FileObject:
         self.name_cached = False
         """A filter has asked for its name."""
         self.object: Object = kernel.objects.register(
-            Object("IoFileObjectType", self, self.address, deleting=lambda _: kernel.io.close(self))
+            Object("IoFileObjectType", self, self.address, deleting=lambda _: closing(self))
         )
         self.event = GuestEvent(kernel.memory, view.address_of(FileObjectView.event), f"file object {name}")
 
@@ -103,3 +114,9 @@ class FileObject:
 
     def __repr__(self) -> str:
         return f"<FileObject {self.volume.dos_name}{self.name} {self.address:#x}>"
+
+
+def file_at(executive: "Executive", address: int) -> FileObject | None:
+    """The file object at a guest address."""
+    item = executive.objects.at(address)
+    return item.body if item is not None and isinstance(item.body, FileObject) else None

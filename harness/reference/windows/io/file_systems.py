@@ -11,7 +11,7 @@ from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.structures.device_objects import VPB_MOUNTED, DeviceObject, DeviceObjectExtension, Vpb
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
 
 Notify = Callable[[int, bool], Code]
 """Told of a file system's control device, and whether it has come."""
@@ -21,8 +21,8 @@ _MOUNT = Struct("<QQ")
 class FileSystems:
     """IoRegisterFileSystem, IoRegisterFsRegistrationChange and mounting."""
 
-    def __init__(self, kernel: "Kernel") -> None:
-        self._kernel = kernel
+    def __init__(self, io: "IoManager") -> None:
+        self._io = io
         self.registered: list[int] = []
         """Control devices of file systems, the last registered first: so they are asked."""
         self.notify: dict[tuple[int, int], Notify] = {}
@@ -48,8 +48,8 @@ class FileSystems:
 
     def mount(self, disk: int) -> Code:
         """Ask every registered file system for the volume on a storage device; NTSTATUS."""
-        kernel = self._kernel
-        memory, io = kernel.memory, kernel.io
+        io, kernel = self._io, self._io.kernel
+        memory = kernel.memory
         kind = DeviceObject(memory, disk).device_type
         vpb = Vpb(memory, DeviceObject(memory, disk).vpb)
         status = int(NtStatus.UNRECOGNIZED_VOLUME)

@@ -11,7 +11,7 @@ from harness.reference.windows.structures.device_objects import DriverExtension
 from harness.reference.windows.structures.fast_io_tables import FsFilterCallbackData, FsFilterCallbacks
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
 
 _C = FsFilterCallbacks
 _PRE: dict[int, Field] = {
@@ -26,22 +26,22 @@ _PRE: dict[int, Field] = {
 _SKIPPED = int(NtStatus.FSFILTER_OP_COMPLETED_SUCCESSFULLY)
 
 
-def fs_filter(k: "Kernel", device: int, request: Request) -> Code:
+def fs_filter(io: "IoManager", device: int, request: Request) -> Code:
     """Send an FSFilter operation to `device` and those below; its status, which the request has too."""
-    yield from _pass(k, list(k.io.devices.downwards(device)), request)
+    yield from _pass(io, list(io.devices.downwards(device)), request)
     return request.status
 
 
-def _pass(k: "Kernel", devices: list[int], request: Request) -> Code:
+def _pass(io: "IoManager", devices: list[int], request: Request) -> Code:
     """The rest of the way: the next device that has callbacks."""
-    memory = k.memory
+    memory = io.kernel.memory
     while devices:
         device, devices = devices[0], devices[1:]
         driver = memory.read_u64(device + 0x08)
-        native = k.io.native_drivers.get(driver)
+        native = io.native_drivers.get(driver)
         if native is not None:
             if native.fs_filter is not None:
-                yield from native.fs_filter(device, request, partial(_pass, k, devices, request))
+                yield from native.fs_filter(device, request, partial(_pass, io, devices, request))
                 return
             continue
         table = memory.read_u64(memory.read_u64(driver + 0x30) + DriverExtension.FS_FILTER_CALLBACKS)
@@ -49,15 +49,15 @@ def _pass(k: "Kernel", devices: list[int], request: Request) -> Code:
         if table and field is not None and memory.read_u32(table) >= field.offset + 16:
             pre, post = memory.read_u64(table + field.offset), memory.read_u64(table + field.offset + 8)
             if pre or post:
-                yield from _call(k, device, pre, post, devices, request)
+                yield from _call(io, device, pre, post, devices, request)
                 return
     request.status = int(NtStatus.FLT_DISALLOW_FAST_IO if request.major == IrpMajor.QUERY_OPEN else NtStatus.SUCCESS)
 
 
-def _call(k: "Kernel", device: int, pre: int, post: int, below: list[int], request: Request) -> Code:
+def _call(io: "IoManager", device: int, pre: int, post: int, below: list[int], request: Request) -> Code:
     """A driver from outside: its callback before, the devices below, its callback after."""
-    memory = k.memory
-    address = k.heap.allocate(FsFilterCallbackData.SIZE + 8)
+    memory = io.kernel.memory
+    address = io.kernel.heap.allocate(FsFilterCallbackData.SIZE + 8)
     context = address + FsFilterCallbackData.SIZE
     data = FsFilterCallbackData(memory, address)
     data.size_of_fs_filter_callback_data, data.operation = FsFilterCallbackData.SIZE, request.major
@@ -70,7 +70,7 @@ def _call(k: "Kernel", device: int, pre: int, post: int, below: list[int], reque
     if status == _SKIPPED or status & 0x8000_0000:
         request.status = status if status != _SKIPPED else 0
     else:
-        yield from _pass(k, below, request)
+        yield from _pass(io, below, request)
     if post:
         yield Call(post, address, request.status, memory.read_u64(context))
-    k.heap.free(address)
+    io.kernel.heap.free(address)

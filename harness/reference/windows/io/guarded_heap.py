@@ -20,7 +20,7 @@ class GuardedHeap:
     """Blocks that end at the end of a page, with an unmapped page behind each."""
 
     def __init__(self, memory: "Memory", base: int) -> None:
-        self._memory = memory
+        self.memory = memory
         self._base = base
         self._next = base
         self._blocks: dict[int, tuple[int, int]] = {}
@@ -33,10 +33,10 @@ class GuardedHeap:
         self._next += pages + PAGE_SIZE
         if self._next - self._base > _ADDRESSES_BEFORE_REUSE:
             self._next = self._base
-        while self._memory.is_mapped(start):
+        while self.memory.is_mapped(start):
             start = self._next
             self._next += pages + PAGE_SIZE
-        self._memory.map(start, pages)
+        self.memory.map(start, pages)
         address = start + pages - ((size + 15) & ~15)
         self._blocks[address] = (start, pages)
         return address
@@ -44,7 +44,7 @@ class GuardedHeap:
     def free(self, address: int) -> None:
         """Unmap a block."""
         start, pages = self._blocks.pop(address)
-        self._memory.unmap(start, pages)
+        self.memory.unmap(start, pages)
 
     def __contains__(self, address: int) -> bool:
         return address in self._blocks

@@ -16,23 +16,23 @@ from harness.reference.windows.io.devices import DeviceTable
 from harness.reference.windows.io.disk import DiskDriver
 from harness.reference.windows.io.dispatching import Dispatcher
 from harness.reference.windows.io.fast_io import fast_io
-from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.io.file_object import FileObject, file_at
 from harness.reference.windows.io.file_systems import FileSystems
 from harness.reference.windows.io.fs_filter_callbacks import fs_filter
 from harness.reference.windows.io.guarded_heap import IO_OBJECTS, GuardedHeap
 from harness.reference.windows.io.irps import Irps
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.user_memory import UserMemory
 from harness.reference.windows.io.volumes import Volume
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
-from harness.reference.windows.ntos.mm.mdl import release_mdl
-from harness.reference.windows.ntos.mm.sections import Views
 from harness.reference.windows.ntos.ob.objects import Handle, Object
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem
+    from harness.reference.windows.io.driver_table import DriverTable
     from harness.reference.windows.io.native_drivers import NativeDriver
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 PORT_TYPE = "FilterConnectionPort"
 """Object type of a user's handle to a communication port."""
@@ -44,17 +44,17 @@ Send = Callable[[Request], Code]
 class Stream(Protocol):
     """What a standard handle leads to."""
 
-    def read(self, k: "Kernel", buffer: int, length: int, iosb: int) -> Code:
+    def read(self, k: "Executive", buffer: int, length: int, iosb: int) -> Code:
         """NtReadFile."""
 
-    def write(self, k: "Kernel", buffer: int, length: int, iosb: int) -> Code:
+    def write(self, k: "Executive", buffer: int, length: int, iosb: int) -> Code:
         """NtWriteFile."""
 
 
 class IoManager:
     """Devices, volumes and requests of one kernel."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive", drivers: "DriverTable") -> None:
         self.kernel = kernel
         self.heap = GuardedHeap(kernel.memory, IO_OBJECTS)
         self.native_drivers: dict[int, NativeDriver] = {}
@@ -62,17 +62,19 @@ class IoManager:
         self.devices = DeviceTable(kernel)
         self.irps = Irps(kernel)
         self.dispatcher = Dispatcher(kernel, self.irps, self.finish)
-        self.file_systems = FileSystems(kernel)
-        kernel.io = self  # the drivers below are made with it
-        kernel.drivers.invalid_device_request = self.dispatcher.add_native(
+        self.file_systems = FileSystems(self)
+        drivers.invalid_device_request = self.dispatcher.add_native(
             "IopInvalidDeviceRequest", self.invalid_device_request, 2
         )
-        self.disk = DiskDriver(kernel)
+        self.disk = DiskDriver(self)
         self.catch_routine = self.dispatcher.add_native("IopCatch", self._catch, 3)
         """A completion routine that gives the IRP back to who waits for it."""
         self._caught: dict[int, Event] = {}
         self.volumes: list[Volume] = []
-        self.views = Views(kernel)
+        self.files: dict[Volume, set[FileObject]] = {}
+        """File objects that are not closed, by volume."""
+        self.views: UserMemory
+        """Set by the kernel, whose memory manager maps files."""
         self.streams: dict[int, Stream] = {}
         """Standard handles of programs, by handle."""
         self.driver_extensions: dict[tuple[int, int], int] = {}
@@ -100,14 +102,17 @@ class IoManager:
 
     def add_volume(self, dos_name: str, file_system: "FileSystem") -> Volume:
         """A disk with a volume over a directory of the host; it is mounted at its first use."""
-        volume = Volume(self.kernel, len(self.volumes) + 1, dos_name, file_system)
-        self.volumes.append(volume)
-        return volume
+        return self._add_volume(dos_name, file_system)
 
     def add_disk(self, dos_name: str, image: Path) -> Volume:
         """A disk whose sectors are a file of the host, for whichever file system recognises it at its first use."""
-        volume = Volume(self.kernel, len(self.volumes) + 1, dos_name, None)
+        volume = self._add_volume(dos_name, None)
         self.disk.attach_image(volume.disk_device, image)
+        return volume
+
+    def _add_volume(self, dos_name: str, file_system: "FileSystem | None") -> Volume:
+        number, disk_driver = len(self.volumes) + 1, self.disk.driver.object.address
+        volume = Volume(self.devices, self.heap, disk_driver, number, dos_name, file_system)
         self.volumes.append(volume)
         return volume
 
@@ -139,14 +144,13 @@ class IoManager:
 
     def make_file_object(self, volume: Volume, name: str, flags: int) -> FileObject:
         """A file object for a create that is about to be sent."""
-        file = FileObject(self.kernel, self.heap, volume, name, flags)
-        volume.files.add(file)
+        file = FileObject(self.kernel, self.heap, volume, name, flags, self.close)
+        self.files.setdefault(volume, set()).add(file)
         return file
 
     def file_at(self, address: int) -> FileObject | None:
         """The file object at a guest address."""
-        item = self.kernel.objects.at(address)
-        return item.body if item is not None and isinstance(item.body, FileObject) else None
+        return file_at(self.kernel, address)
 
     def file_of_irp(self, irp: int) -> FileObject | None:
         """The file object of an IRP's current stack location."""
@@ -154,7 +158,7 @@ class IoManager:
 
     def close(self, file: FileObject) -> Code:
         """The last reference to a file object is gone: IRP_MJ_CLOSE, if it was ever opened, and no file object."""
-        file.volume.files.discard(file)
+        self.files[file.volume].discard(file)
         if file.is_open:
             request = Request(
                 OperationClass.IRP,
@@ -207,10 +211,10 @@ class IoManager:
             irp = self.irps.build(request, self.kernel.memory.read_u8(device + 0x4C), device)
             yield from self.dispatcher.call_driver(device, irp)
         elif request.kind is OperationClass.FAST_IO:
-            done = yield from fast_io(self.kernel, device, request)
+            done = yield from fast_io(self, device, request)
             self.finish(request, request.status if done else NtStatus.FLT_DISALLOW_FAST_IO, request.information)
         else:
-            yield from fs_filter(self.kernel, device, request)
+            yield from fs_filter(self, device, request)
             self.finish(request, request.status, request.information)
 
     def issue(self, request: Request, send: Send | None = None) -> Code:
@@ -268,14 +272,6 @@ class IoManager:
     def release_cancel_lock(self, irql: int) -> None:
         """IoReleaseCancelSpinLock."""
         self.dispatcher.release_cancel_lock(irql)
-
-    def free_mdls(self, irp: int) -> None:
-        """What the end of an IRP takes: the MDLs that drivers have put into it are unlocked and freed."""
-        at = self.kernel.memory.read_u64(irp + 0x08)
-        while at and self.kernel.pool.block_at(at) is not None:
-            following = self.kernel.memory.read_u64(at)
-            release_mdl(self.kernel, at)
-            at = following
 
     def set_event(self, address: int) -> None:
         """Signal an event in guest memory."""

@@ -4,7 +4,7 @@ Freed IRPs keep their memory for a while, filled with a pattern that is no addre
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, IrpMajor, OperationClass
 from harness.reference.windows.io import stack_parameters
 from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
+from harness.reference.windows.io.file_object import file_at as file_object_at
 from harness.reference.windows.io.request import CancelRoutine, Request
 from harness.reference.windows.io.stack_parameters import Buffers
 from harness.reference.windows.structures.irp import (
@@ -24,7 +25,7 @@ from harness.reference.windows.structures.irp import (
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.file_object import FileObject
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 HEADER = Struct("<HH4xQI4xQ16xI4xQBBBBBBBBQQqQQQ32xQQ16xQQ8x")
 """An IRP from Type to the end, without its lists."""
@@ -59,11 +60,13 @@ class IrpRecord:
 class Irps:
     """The IRPs that are allocated."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self._memory = kernel.memory
         self.live: dict[int, IrpRecord] = {}
         self._freed: deque[int] = deque()
+        self.release_cancel_lock: Callable[[int], None]
+        """IoReleaseCancelSpinLock; the dispatcher's."""
         self.cancel_routine = kernel.exports.add_routine("IopCancelRoutine", self._called_by_guest, 2)
         """The guest address that stands for cancel routines of the kernel's own."""
 
@@ -222,7 +225,7 @@ class Irps:
         request = Request(
             OperationClass.IRP,
             major,
-            kernel.io.file_at(file_at) if file_at else None,
+            file_object_at(kernel, file_at) if file_at else None,
             thread,
             minor=minor,
             parameters=stack_parameters.pack(
@@ -267,7 +270,7 @@ class Irps:
         if record is None or record.cancel is None:
             return 0
         (request, routine), record.cancel = record.cancel, None
-        self._kernel.io.release_cancel_lock(self._memory.read_u8(irp + 0x45))
+        self.release_cancel_lock(self._memory.read_u8(irp + 0x45))
         return routine(request)
 
 

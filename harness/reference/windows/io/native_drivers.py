@@ -15,7 +15,7 @@ from harness.reference.windows.structures.device_objects import (
 from harness.reference.windows.structures.fast_io_tables import FastIoDispatch
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
 
 Dispatch = Callable[[int, int], Code]
 """A dispatch routine: device and IRP; the NTSTATUS."""
@@ -31,14 +31,15 @@ class NativeDriver:
 
     def __init__(
         self,
-        kernel: "Kernel",
+        io: "IoManager",
         path: str,
         dispatch: Mapping[int, Dispatch],
         *,
         fast_io: FastIo | None = None,
         fs_filter: FsFilter | None = None,
     ) -> None:
-        self._kernel = kernel
+        self._io = io
+        kernel = io.kernel
         memory, heap = kernel.memory, kernel.heap
         self.name = path
         self.object = DriverObject(memory, heap.allocate(DriverObject.SIZE))
@@ -57,10 +58,10 @@ class NativeDriver:
         self.fs_filter = fs_filter
         if fast_io is not None:
             view.fast_io_dispatch = self._make_table(fast_io)
-        kernel.io.native_drivers[view.address] = self
+        io.native_drivers[view.address] = self
 
     def _set_dispatch(self, dispatch: Mapping[int, Dispatch]) -> None:
-        io, memory = self._kernel.io, self._kernel.memory
+        io, memory = self._io, self._io.kernel.memory
         addresses: dict[Dispatch, int] = {}
         for major in range(MAJOR_FUNCTIONS):
             routine = dispatch.get(major, io.invalid_device_request)
@@ -70,12 +71,13 @@ class NativeDriver:
 
     def _make_table(self, fast_io: FastIo) -> int:
         """The FAST_IO_DISPATCH that drivers above call through."""
-        memory = self._kernel.memory
-        table = FastIoDispatch(memory, self._kernel.heap.allocate(FastIoDispatch.SIZE))
+        kernel = self._io.kernel
+        memory = kernel.memory
+        table = FastIoDispatch(memory, kernel.heap.allocate(FastIoDispatch.SIZE))
         table.size_of_fast_io_dispatch = FastIoDispatch.SIZE
         for routine in ROUTINES:
-            address = self._kernel.exports.add_routine(
-                f"{self.name} {routine.name}", routine.for_guests(self._kernel, fast_io), routine.arguments
+            address = kernel.exports.add_routine(
+                f"{self.name} {routine.name}", routine.for_guests(self._io, fast_io), routine.arguments
             )
             memory.write_u64(table.address + routine.field.offset, address)
         return table.address

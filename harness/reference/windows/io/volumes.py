@@ -3,15 +3,13 @@ r"""Volumes: a storage device with its VPB, and once it is mounted the file syst
 from typing import TYPE_CHECKING
 
 from harness.reference.windows.io.constants import FILE_DEVICE_DISK, SECTOR_SIZE, DeviceFlags
-from harness.reference.windows.structures.device_objects import IO_TYPE_VPB, DeviceObject, Vpb
+from harness.reference.windows.structures.device_objects import IO_TYPE_VPB, Vpb
 
 if TYPE_CHECKING:
-    from harness.reference.windows.fltmgr.contexts import Context
-    from harness.reference.windows.fltmgr.filters import Instance
     from harness.reference.windows.fs.driver import FileSystemDriver
     from harness.reference.windows.fs.filesystem import FileSystem
-    from harness.reference.windows.io.file_object import FileObject
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.devices import DeviceTable
+    from harness.reference.windows.io.guarded_heap import GuardedHeap
 
 VPB_SIZE = Vpb.SIZE
 
@@ -21,7 +19,15 @@ class Volume:
 
     driver: "FileSystemDriver"
 
-    def __init__(self, kernel: "Kernel", number: int, dos_name: str, file_system: "FileSystem | None") -> None:
+    def __init__(
+        self,
+        devices: "DeviceTable",
+        heap: "GuardedHeap",
+        disk_driver: int,
+        number: int,
+        dos_name: str,
+        file_system: "FileSystem | None",
+    ) -> None:
         self.number = number
         self.dos_name = dos_name
         self.device_name = rf"\Device\HarddiskVolume{number}"
@@ -29,9 +35,8 @@ class Volume:
         self.file_system = file_system
         self.serial = 0xF17A_0000 + number
         self.label = "fltlab" if dos_name != "C:" else "System"
-        io, memory = kernel.io, kernel.memory
-        self.disk = io.devices.create(
-            io.disk.driver.object.address,
+        self.disk = devices.create(
+            disk_driver,
             FILE_DEVICE_DISK,
             flags=int(DeviceFlags.DIRECT_IO | DeviceFlags.DEVICE_HAS_NAME),
             name=self.device_name,
@@ -39,17 +44,10 @@ class Volume:
         self.disk_device = self.disk.address
         self.device = 0
         """The file system's device, once the volume is mounted."""
-        self.vpb = io.heap.allocate(Vpb.SIZE)
-        vpb = Vpb(memory, self.vpb)
+        self.vpb = heap.allocate(Vpb.SIZE)
+        vpb = Vpb(heap.memory, self.vpb)
         vpb.type, vpb.size, vpb.real_device = IO_TYPE_VPB, Vpb.SIZE, self.disk_device
-        DeviceObject(memory, self.disk_device).vpb = self.vpb
-        self.filter_address = io.heap.allocate(0x40)
-        """PFLT_VOLUME."""
-        self.instances: list[Instance] = []
-        """Highest altitude first."""
-        self.files: set[FileObject] = set()
-        self.filter_contexts: dict[tuple[int, int], Context] = {}
-        self.filter_references = 1
+        self.disk.view.vpb = self.vpb
 
     @property
     def sector_size(self) -> int:

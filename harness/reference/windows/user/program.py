@@ -21,6 +21,7 @@ from harness.reference.windows.user.streams import InputPipe, OutputPipe
 if TYPE_CHECKING:
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.ntos.executive import Executive
+    from harness.reference.windows.ntos.mm.sections import Views
 
 _USER_MODE = 1
 
@@ -44,9 +45,10 @@ class Program:
 class Programs:
     """The programs of one kernel."""
 
-    def __init__(self, executive: "Executive", io: "IoManager") -> None:
+    def __init__(self, executive: "Executive", io: "IoManager", views: "Views") -> None:
         self._executive = executive
         self._io = io
+        self._views = views
         self.space = UserSpace(executive.memory)
         self.running: dict[Process, Program] = {}
 
@@ -65,7 +67,7 @@ class Programs:
         region = self.space.allocate("block", peb_size(path, command_line))
         peb = make_peb(k.memory, region, path, command_line)
         peb.image_base = image.base
-        program = Program(process, image, peb, OutputPipe(self._io.views), Event(f"the end of {name}"), [region])
+        program = Program(process, image, peb, OutputPipe(self._views), Event(f"the end of {name}"), [region])
         self.running[process] = program
         peb.standard_input = self._open_pipe(process, InputPipe(stdin))
         peb.standard_output = peb.standard_error = self._open_pipe(process, program.output)
@@ -188,8 +190,8 @@ class Programs:
         process = program.process
         for handle in k.objects.handles_of(process.id):
             yield from k.objects.close_handle(handle.value)
-        for view in self._io.views.of_process(process):
-            yield from self._io.views.unmap(view)
+        for view in self._views.of_process(process):
+            yield from self._views.unmap(view)
         yield from process_notify.process_ended(k, process)
         for region in program.regions:
             region.free()

@@ -51,7 +51,7 @@ def create_section_service(
         file = file_of(k, file_handle, _READ_ACCESS)
         if protection & _WRITABLE:
             file_of(k, file_handle, _WRITE_ACCESS)
-    status, item = yield from create_section(k, file, size, protection)
+    status, item = yield from create_section(k, k.io, file, size, protection)
     if item is not None:
         k.memory.write_u64(out, k.objects.open(item, kernel=mode == 0, access=access))
         k.objects.dereference(item)
@@ -98,7 +98,7 @@ def map_view_of_section(
         return int(NtStatus.SECTION_PROTECTION)
     if protection == PAGE_WRITECOPY:
         return int(NtStatus.NOT_SUPPORTED)
-    view = k.io.views.map(section, k.current.process, offset, size, writable=writable)
+    view = k.views.map(section, k.current.process, offset, size, writable=writable)
     k.memory.write_u64(base_at, view.base)
     k.memory.write_u64(size_at, view.size)
     if offset_at:
@@ -110,8 +110,8 @@ def map_view_of_section(
 def unmap_view_of_section(k: "Kernel", mode: int, process: int, base: int) -> Code:
     """NtUnmapViewOfSection."""
     del mode
-    view = k.io.views.at(base)
+    view = k.views.at(base)
     if process != CURRENT_PROCESS or view is None or view.process is not k.current.process:
         return int(NtStatus.NOT_MAPPED_VIEW)
-    yield from k.io.views.unmap(view)
+    yield from k.views.unmap(view)
     return int(NtStatus.SUCCESS)

@@ -7,8 +7,8 @@ from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.structures import IoStatusBlock
 
 if TYPE_CHECKING:
+    from harness.reference.windows.io.user_memory import UserMemory
     from harness.reference.windows.ntos.executive import Executive
-    from harness.reference.windows.ntos.mm.sections import Views
 
 TYPE = "NamedPipe"
 """Object type of a standard handle."""
@@ -46,7 +46,7 @@ class InputPipe:
 class OutputPipe:
     """The write end of a pipe; `data` is what was written."""
 
-    def __init__(self, views: "Views") -> None:
+    def __init__(self, views: "UserMemory") -> None:
         self._views = views
         self.data = bytearray()
 

@@ -112,3 +112,12 @@ def release_mdl(k: "Executive", at: int) -> None:
     elif mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
         unmap_pages(k, mdl.mapped_system_va, at)
     k.pool.free(at, None)
+
+
+def release_mdls(executive: "Executive", irp: int) -> None:
+    """What the end of an IRP takes: the MDLs that drivers have put into it are unlocked and freed."""
+    at = executive.memory.read_u64(irp + 0x08)
+    while at and executive.pool.block_at(at) is not None:
+        following = executive.memory.read_u64(at)
+        release_mdl(executive, at)
+        at = following

@@ -16,7 +16,8 @@ from harness.reference.windows.ntos.ob.objects import Object
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Process
     from harness.reference.windows.io.file_object import FileObject
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.ntos.executive import Executive
 
 USER_VIEWS = 0x0000_0300_0000_0000
 PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY = 0x02, 0x04, 0x08
@@ -53,14 +54,14 @@ class View:
 # -- making sections
 
 
-def create_section(k: "Kernel", file: "FileObject | None", size: int, protection: int) -> Code:
+def create_section(k: "Executive", io: "IoManager", file: "FileObject | None", size: int, protection: int) -> Code:
     """NtCreateSection; (NTSTATUS, section object or None)."""
     if file is None:
         section = Section(size, protection, None)
         return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section)
     if file.opened is None or file.opened.stream.directory:
         return int(NtStatus.INVALID_FILE_FOR_SECTION), None
-    status = yield from _synchronize(k, file, protection)
+    status = yield from _synchronize(k, io, file, protection)
     if status & 0x8000_0000:
         return status, None
     stream, driver = file.opened.stream, file.volume.driver
@@ -68,7 +69,7 @@ def create_section(k: "Kernel", file: "FileObject | None", size: int, protection
     if size > end and protection & _WRITABLE:
         driver.files.resize(stream, size)
         end = size
-    yield from _release(k, file)
+    yield from _release(k, io, file)
     if not end or size > end:
         return int(NtStatus.MAPPED_FILE_SIZE_ZERO if not end else NtStatus.SECTION_TOO_BIG), None
     cache = driver.caches.get(stream)
@@ -84,7 +85,7 @@ def _section_gone(cache: CacheMap) -> None:
     cache.last_cleanup(cache.file)
 
 
-def _synchronize(k: "Kernel", file: "FileObject", protection: int) -> Code:
+def _synchronize(k: "Executive", io: "IoManager", file: "FileObject", protection: int) -> Code:
     """FSFilter: acquire for section synchronization. A failure fails the section."""
     request = Request(
         OperationClass.FS_FILTER,
@@ -93,14 +94,14 @@ def _synchronize(k: "Kernel", file: "FileObject", protection: int) -> Code:
         k.current,
         parameters=SECTION.pack(int(SyncType.CREATE_SECTION), protection, 0, 0, 0),
     )
-    status: int = yield from k.io.issue(request)
+    status: int = yield from io.issue(request)
     if status in (NtStatus.FILE_LOCKED_WITH_ONLY_READERS, NtStatus.FILE_LOCKED_WITH_WRITERS):
         return int(NtStatus.SUCCESS)
     return status
 
 
-def _release(k: "Kernel", file: "FileObject") -> Code:
-    yield from k.io.issue(
+def _release(k: "Executive", io: "IoManager", file: "FileObject") -> Code:
+    yield from io.issue(
         Request(OperationClass.FS_FILTER, IrpMajor.RELEASE_FOR_SECTION_SYNCHRONIZATION, file, k.current)
     )
 
@@ -111,7 +112,7 @@ def _release(k: "Kernel", file: "FileObject") -> Code:
 class Views:
     """All mapped views, and access to memory that may be in one of them."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
         self._views: list[View] = []
         self._next = USER_VIEWS
