@@ -49,8 +49,11 @@ class Kernel(Executive):
         mutants: Iterable[str] = (),
         policy: Mapping[str, str] | None = None,
         memory_mib: int = 192,
+        leaves: bool = True,
     ) -> None:
-        super().__init__(seed=seed, processors=processors, mutants=mutants, policy=policy, memory_mib=memory_mib)
+        super().__init__(
+            seed=seed, processors=processors, mutants=mutants, policy=policy, memory_mib=memory_mib, leaves=leaves
+        )
         self.drivers = DriverTable(self)
         self.services: dict[str, Service] = {}
         """Minifilters that are registered, by lower-case name of their service: what FilterLoad can load."""

@@ -16,6 +16,7 @@ from unicorn.unicorn_const import (
     UC_CTL_IO_WRITE,
     UC_CTL_TB_FLUSH,
     UC_CTL_TLB_FLUSH,
+    UC_HOOK_BLOCK,
     UC_HOOK_INSN,
     UC_HOOK_INSN_INVALID,
     UC_HOOK_INTR,
@@ -23,6 +24,7 @@ from unicorn.unicorn_const import (
     UC_PROT_ALL,
 )
 from unicorn.x86_const import (
+    UC_CPU_X86_BROADWELL,
     UC_X86_INS_CPUID,
     UC_X86_INS_RDTSC,
     UC_X86_INS_RDTSCP,
@@ -72,7 +74,13 @@ _WRITABLE = len(_BATCH) - 2
 _BATCH_LAYOUT = Struct("<17Q32Q2Q")
 
 _CR0_PE_MP_ET_NE_WP_PG = 0x80010033
-_CR4_PAE_PGE_OSFXSR_OSXMMEXCPT = 0x6A0
+_CR4_PAE_PGE_OSFXSR_OSXMMEXCPT_SMAP = 0x2006A0
+_ACCESS = 1 << 18
+"""EFLAGS.AC: whether pageable memory may be touched.
+
+Its pages, like those of user mode, are marked as the user's. With CR4.SMAP they are then out of reach as long as AC is
+clear, without a change of any page-table entry; clearing and setting it costs nothing.
+"""
 _EFER = 0xC0000080
 _EFER_SCE_LME_LMA_NXE = 0xD01
 
@@ -86,6 +94,7 @@ _FLUSH_TLB = UC_CTL_IO_WRITE << 30 | UC_CTL_TLB_FLUSH
 _Engine = ctypes.c_void_p
 _VOID_HOOK = ctypes.CFUNCTYPE(None, _Engine, ctypes.c_void_p)
 _INTERRUPT_HOOK = ctypes.CFUNCTYPE(None, _Engine, ctypes.c_uint32, ctypes.c_void_p)
+_BLOCK_HOOK = ctypes.CFUNCTYPE(None, _Engine, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 _SKIP_HOOK = ctypes.CFUNCTYPE(ctypes.c_uint32, _Engine, ctypes.c_void_p)
 _BOOL_HOOK = ctypes.CFUNCTYPE(ctypes.c_bool, _Engine, ctypes.c_void_p)
 
@@ -115,6 +124,9 @@ class Hooks(Protocol):
     def on_invalid_instruction(self) -> None:
         """An instruction that does not exist, or that we do not have."""
 
+    def on_pageable_code(self, address: int) -> None:
+        """Code that `watch_code` was told of is about to run."""
+
     def on_time_stamp(self) -> int:
         """`rdtsc` and `rdtscp`: the counter."""
 
@@ -128,9 +140,10 @@ class Emulator:
     def __init__(self, tables: PageTables) -> None:
         self._tables = tables
         self.uc = _unicorn.Uc(UC_ARCH_X86, UC_MODE_64)
+        self.uc.ctl_set_cpu_model(UC_CPU_X86_BROADWELL)  # the first with SMAP
         self.uc.mem_map_ptr(PHYSICAL_BASE, tables.size, UC_PROT_ALL, tables.host_address)
         self.uc.reg_write(UC_X86_REG_CR3, tables.root)
-        self.uc.reg_write(UC_X86_REG_CR4, _CR4_PAE_PGE_OSFXSR_OSXMMEXCPT)
+        self.uc.reg_write(UC_X86_REG_CR4, _CR4_PAE_PGE_OSFXSR_OSXMMEXCPT_SMAP)
         self.uc.msr_write(_EFER, _EFER_SCE_LME_LMA_NXE)
         self.uc.reg_write(UC_X86_REG_CR0, _CR0_PE_MP_ET_NE_WP_PG)
         self._handle = self.uc._uch  # noqa: SLF001 - the binding has no other way to its hot functions
@@ -199,7 +212,17 @@ class Emulator:
         self._hook(UC_HOOK_INSN, _SKIP_HOOK(time_stamp_and_processor), UC_X86_INS_RDTSCP)
         self._hook(UC_HOOK_INSN, _SKIP_HOOK(cpuid), UC_X86_INS_CPUID)
 
-    def _hook(self, kind: int, callback: Any, *arguments: int) -> None:
+    def watch_code(self, begin: int, end: int) -> None:
+        """Have `on_pageable_code` called for every block that runs in [begin, end)."""
+        hooks = self.hooks
+        assert hooks is not None
+
+        def block(_engine: int, address: int, _size: int, _data: int) -> None:
+            hooks.on_pageable_code(address)
+
+        self._hook(UC_HOOK_BLOCK, _BLOCK_HOOK(block), begin=begin, end=end - 1)
+
+    def _hook(self, kind: int, callback: Any, *arguments: int, begin: int = 1, end: int = 0) -> None:
         handle = _unicorn.uc_hook_h()
         status = _unicorn.uclib.uc_hook_add(
             self._handle,
@@ -207,8 +230,8 @@ class Emulator:
             kind,
             callback,
             ctypes.c_void_p(0),
-            ctypes.c_uint64(1),
-            ctypes.c_uint64(0),
+            ctypes.c_uint64(begin),
+            ctypes.c_uint64(end),
             *(ctypes.c_int(argument) for argument in arguments),
         )
         if status:
@@ -257,13 +280,14 @@ class Emulator:
         self._read_batch(self._handle, self._numbers, self._pointers, len(_BATCH))
         values = _BATCH_LAYOUT.unpack(self._values)
         vectors = [values[at] | values[at + 1] << 64 for at in range(17, 49, 2)]
-        return MachineState([*values[:16], values[49], values[16]], vectors, values[50])
+        return MachineState([*values[:16], values[49], values[16] & ~_ACCESS], vectors, values[50])
 
-    def load(self, registers: Sequence[int], vectors: Sequence[int]) -> None:
-        """Set all registers but rip, which is given to `run`."""
+    def load(self, registers: Sequence[int], vectors: Sequence[int], *, pageable: bool) -> None:
+        """Set all registers but rip, which is given to `run`, and whether pageable memory may be touched."""
         halves = [half for value in vectors for half in (value & _M64, value >> 64)]
         general = [value & _M64 for value in registers[:16]]
-        _BATCH_LAYOUT.pack_into(self._values, 0, *general, registers[EFLAGS] & 0xFFFF_FFFF, *halves, 0, 0)
+        flags = registers[EFLAGS] & 0xFFFF_FFFF & ~_ACCESS | (_ACCESS if pageable else 0)
+        _BATCH_LAYOUT.pack_into(self._values, 0, *general, flags, *halves, 0, 0)
         self._write_batch(self._handle, self._numbers, self._pointers, _WRITABLE)
 
     def write_register(self, index: int, value: int) -> None:
@@ -273,6 +297,11 @@ class Emulator:
     def set_carry(self) -> None:
         """Set the carry flag: what `rdrand` does when it succeeded."""
         self.uc.reg_write(UC_X86_REG_EFLAGS, self.uc.reg_read(UC_X86_REG_EFLAGS) | 1)
+
+    def allow_pageable(self, allowed: bool) -> None:
+        """Set whether the code that runs now may touch pageable memory."""
+        flags = self._read(UC_X86_REG_EFLAGS) & 0xFFFF_FFFF
+        self._write(UC_X86_REG_EFLAGS, flags | _ACCESS if allowed else flags & ~_ACCESS)
 
     def read_register(self, index: int) -> int:
         """One general register."""

@@ -9,7 +9,18 @@ from struct import Struct
 from types import GeneratorType
 from typing import TYPE_CHECKING
 
-from harness.reference.machine.cpu.code import INDEX, RESULT, RETURN_INDEX, STACK_POINTER
+from harness.nt import Irql
+from harness.reference.machine.cpu.code import (
+    BUDGET,
+    GOLDEN_RATIO,
+    INDEX,
+    MIXED,
+    MULTIPLIER,
+    RESULT,
+    RETURN_INDEX,
+    STACK_POINTER,
+    WANTED,
+)
 from harness.reference.machine.cpu.emulator import Emulator
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.binding import MissingExport
@@ -27,16 +38,17 @@ if TYPE_CHECKING:
     from harness.reference.machine.scheduler.timers import Clock
     from harness.reference.machine.supervisor import Supervisor
 
-_HEAD = Struct("<QI")  # rsp, index
+_HEAD = Struct("<QQq")  # rsp, index, budget
 _U64 = Struct("<Q")
 _M64 = (1 << 64) - 1
 _STACK_ARGUMENTS = 0x28
-NANOSECONDS_PER_CALL = 100
+_PAGE_FAULT = 14
+_I64 = Struct("<q")
 
-assert INDEX == STACK_POINTER + 8
+assert (INDEX, BUDGET) == (STACK_POINTER + 8, STACK_POINTER + 16)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Returned:
     """A guest function that Python called has returned."""
 
@@ -44,7 +56,7 @@ class Returned:
     stack_pointer: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Suspended:
     """An export is kernel code that may block."""
 
@@ -53,7 +65,7 @@ class Suspended:
     export: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Interrupted:
     """An export has finished, but the processor is wanted for something else."""
 
@@ -61,7 +73,7 @@ class Interrupted:
     stack_pointer: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Raised:
     """An export raised a structured exception in its caller."""
 
@@ -70,14 +82,18 @@ class Raised:
     export: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Faulted:
-    """An instruction faulted; `Emulator.recover` gives the registers."""
+    """An instruction faulted; `Emulator.recover` gives the registers.
+
+    `execution` is the address of pageable code that was about to run where it may not, else None.
+    """
 
     vector: int
+    execution: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Failed:
     """The kernel itself raised."""
 
@@ -107,8 +123,8 @@ class Traps:
         """Also what exports get as their first argument."""
         self._tables = memory.tables
         self._ram = memory.ram
-        memory.map(CALL_PAGE, PAGE_SIZE)
         (self.page,) = memory.frames(CALL_PAGE, PAGE_SIZE)
+        _U64.pack_into(self._ram, self.page + MULTIPLIER, GOLDEN_RATIO)
         self._table = exports.table
         self._clock = clock
         self.event: GuestEvent | None = None
@@ -121,10 +137,8 @@ class Traps:
         self.attention = False
         """The processor is wanted: leave the guest after the current export."""
         self.until_preemption = 1 << 60
-        """Import calls until the next seeded preemption."""
         self.calls = 0
-        self.mixed = 0
-        """A running hash over all import calls: part of the trace's digest."""
+        """Import calls that came to Python."""
         emulator.set_hooks(self)
 
     def select(self, processor: "Processor") -> None:
@@ -132,19 +146,39 @@ class Traps:
         self._irql_offset = processor.irql_offset
         self._processor_number = processor.number
 
+    # -- the call page
+
+    @property
+    def until_preemption(self) -> int:
+        """Import calls until the next seeded preemption."""
+        budget: int = _I64.unpack_from(self._ram, self.page + BUDGET)[0]
+        return budget
+
+    @until_preemption.setter
+    def until_preemption(self, calls: int) -> None:
+        _I64.pack_into(self._ram, self.page + BUDGET, calls)
+
+    @property
+    def mixed(self) -> int:
+        """A running hash over all import calls: part of the trace's digest."""
+        mixed: int = _U64.unpack_from(self._ram, self.page + MIXED)[0]
+        return mixed
+
+    def want(self, wanted: bool) -> None:
+        """Whether somebody waits for the processor to fall below DISPATCH_LEVEL: then no leaf may lower its IRQL."""
+        self._ram[self.page + WANTED] = wanted
+
     # -- import calls
 
     def on_call(self, engine: int, data: int) -> None:
         """The hook itself: everything in it is on the hot path."""
         del engine, data
-        stack_pointer, index = _HEAD.unpack_from(self._ram, self.page + STACK_POINTER)
+        stack_pointer, index, budget = _HEAD.unpack_from(self._ram, self.page + STACK_POINTER)
         if index == RETURN_INDEX:
             self._stop(Returned(_U64.unpack_from(self._ram, self.page)[0], stack_pointer))
             return
         entry = self._table[index]
         self.calls += 1
-        self._clock.nanoseconds += NANOSECONDS_PER_CALL
-        self.mixed = hash((self.mixed, index, stack_pointer))
         self.stack_pointer = stack_pointer
         self.export = entry
         try:
@@ -163,8 +197,7 @@ class Traps:
                 self._stop(Suspended(result, stack_pointer, entry.name))
                 return
             value = result & _M64 if isinstance(result, int) else 0
-            self.until_preemption -= 1
-            if self.attention or self.until_preemption <= 0:
+            if self.attention or budget <= 0:
                 self._stop(Interrupted(value, stack_pointer))
                 return
             _U64.pack_into(self._ram, self.page + RESULT, value)
@@ -204,7 +237,9 @@ class Traps:
         if vector & 0xF0 == READ_IRQL:
             self._emulator.write_register(vector & 15, self._ram[self._irql_offset])
         elif vector & 0xF0 == WRITE_IRQL:
-            self._supervisor.set_irql(self._emulator.read_register(vector & 15) & 15)
+            irql = self._emulator.read_register(vector & 15) & 15
+            self._supervisor.set_irql(irql)
+            self._emulator.allow_pageable(irql < Irql.DISPATCH)
             if self._tables.dirty:
                 self._emulator.flush_tlb()
         elif vector & 0xF0 == RANDOM:
@@ -219,6 +254,12 @@ class Traps:
     def _fault(self, vector: int) -> None:
         self.event = Faulted(vector)
         self._emulator.stop()
+
+    def on_pageable_code(self, address: int) -> None:
+        """Code in a pageable section is about to run."""
+        if self._ram[self._irql_offset] >= Irql.DISPATCH and self._memory.is_pageable(address):
+            self.event = Faulted(_PAGE_FAULT, address)
+            self._emulator.stop()
 
     def on_time_stamp(self) -> int:
         return self._clock.stamp()

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from harness.reference.machine.cpu.code import (
-    CODE_EXPORTS,
-    CODE_FOR_USERS,
-    enter_thunk,
-    import_stub,
-    resume_thunk,
-    return_thunk,
-)
+from harness.reference.machine.cpu.code import enter_thunk, import_stub, resume_thunk, return_thunk, trap
 from harness.reference.machine.loader.export_lists import is_known
 from harness.reference.machine.loader.exports import HAL, NTDLL, NTOSKRNL, Export, find_export
-from harness.reference.machine.memory.layout import KERNEL_DATA, KERNEL_STUBS, KERNEL_STUBS_SIZE, PAGE_SIZE
+from harness.reference.machine.loader.leaves import LeafCode
+from harness.reference.machine.memory.layout import (
+    KERNEL_DATA,
+    KERNEL_STUBS,
+    KERNEL_STUBS_SIZE,
+    LEAVES,
+    PAGE_SIZE,
+    TRAP,
+    page_align,
+)
 
 if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
@@ -46,8 +48,11 @@ class GuardThunks:
 class ExportBinder:
     """Binds names to stubs, and stub indices to exports."""
 
-    def __init__(self, memory: "Memory") -> None:
+    def __init__(self, memory: "Memory", leaves: LeafCode) -> None:
         self._memory = memory
+        self._leaves = leaves
+        memory.map(LEAVES, page_align(len(leaves.code)), writable=False, executable=True)
+        memory.patch(LEAVES, leaves.code)
         self._stubs = KERNEL_STUBS
         self._mapped = KERNEL_STUBS
         self._data_next = KERNEL_DATA
@@ -56,9 +61,12 @@ class ExportBinder:
         """By stub index; 0 is the return thunk."""
         self._addresses: dict[tuple[str, str], int] = {}
         self._names: dict[int, str] = {}
-        self.enter = self._add_code(enter_thunk(), "enter")
+        first = self._add_code(trap(), "trap")
+        assert first == TRAP
+        self.enter = tuple(self._add_code(enter_thunk(pageable=can), "enter") for can in (False, True))
+        """How guest code is entered that may not, and that may, touch pageable memory; likewise `resume`."""
         self.leave = self._add_code(return_thunk(), "return")
-        self.resume = self._add_code(resume_thunk(), "resume")
+        self.resume = tuple(self._add_code(resume_thunk(pageable=can), "resume") for can in (False, True))
         self.guard_thunks = GuardThunks(self._add_code(_CF_CHECK, "guard check"), self._add_code(_CF_DISPATCH, "guard"))
 
     def _add_code(self, code: bytes, name: str) -> int:
@@ -121,16 +129,16 @@ class ExportBinder:
         return (
             (module, name) in self._addresses
             or find_export(module, name) is not None
-            or (module == NTOSKRNL and name in CODE_EXPORTS)
+            or (module == NTOSKRNL and name in self._leaves.entries)
         )
 
     def _make(self, module: str, name: str) -> int | None:
-        if module == HAL:
-            # The HAL is part of ntoskrnl.exe since Windows 10 2004; its names are found there.
-            if find_export(HAL, name) is None and (name in CODE_EXPORTS or find_export(NTOSKRNL, name) is not None):
-                return self.resolve(NTOSKRNL, name)
-        elif name in CODE_EXPORTS and (module == NTOSKRNL or (module == NTDLL and name in CODE_FOR_USERS)):
-            return self._add_code(CODE_EXPORTS[name], name)
+        # The HAL is part of ntoskrnl.exe since Windows 10 2004; its names are found there.
+        if module == HAL and find_export(HAL, name) is None and self.is_implemented(NTOSKRNL, name):
+            return self.resolve(NTOSKRNL, name)
+        leaf, counted = self._leaves.entries.get(name, (None, False))
+        if leaf is not None and not counted and (module == NTOSKRNL or (module == NTDLL and _for_users(name))):
+            return LEAVES + leaf
         export: Export | MissingExport | None = find_export(module, name)
         if export is None:
             if not is_known(module, name):
@@ -138,10 +146,24 @@ class ExportBinder:
             export = MissingExport(module, name)
         index = len(self.table)
         self.table.append(export)
-        return self._add_code(import_stub(index), name)
+        target = LEAVES + leaf if leaf is not None and isinstance(export, Export) else TRAP
+        return self._add_code(import_stub(index, target), name)
+
+    def in_counted_leaf(self, address: int) -> bool:
+        """Whether an address is in the code of a leaf that Python implements as well."""
+        if not LEAVES <= address < LEAVES + len(self._leaves.code):
+            return False
+        offset = address - LEAVES
+        before = [entry for entry in self._leaves.entries.values() if entry[0] <= offset]
+        return max(before)[1] if before else False
 
     def name_at(self, address: int) -> str | None:
-        """Which stub an address is in."""
+        """Which stub or leaf an address is in."""
+        if LEAVES <= address < LEAVES + len(self._leaves.code):
+            offset = address - LEAVES
+            return max(
+                ((at, name) for name, (at, _) in self._leaves.entries.items() if at <= offset), default=(0, None)
+            )[1]
         if not KERNEL_STUBS <= address < self._stubs:
             return None
         for start in range(address & ~(_STUB_ALIGNMENT - 1), KERNEL_STUBS - 1, -_STUB_ALIGNMENT):
@@ -152,3 +174,8 @@ class ExportBinder:
     def bound(self) -> Iterator[Export | MissingExport]:
         """Every export that some image imports (and Python implements or nobody does)."""
         yield from (entry for entry in self.table if entry is not None)
+
+
+def _for_users(name: str) -> bool:
+    """Whether ntdll.dll exports a plain leaf as well."""
+    return "mem" in name.lower() or name == "__chkstk"

@@ -1,6 +1,6 @@
 """Loading of PE images: relocation, imports, protections, what Windows fills in, and the way out again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
@@ -53,7 +53,17 @@ class Loader:
     then. Drivers never do, so that calls into unloaded code can be named.
     """
 
-    def __init__(self, memory: "Memory", images: "ImageTable", exports: "ExportBinder", *, pageable: bool) -> None:
+    def __init__(
+        self,
+        memory: "Memory",
+        images: "ImageTable",
+        exports: "ExportBinder",
+        *,
+        pageable: bool,
+        watch: Callable[[int, int], None],
+    ) -> None:
+        """`watch` is told of the ranges of pageable code; it sees to it that none runs at raised IRQL."""
+        self._watch = watch
         self._memory = memory
         self._images = images
         self._exports = exports
@@ -164,7 +174,7 @@ class Loader:
             content[patch.address : patch.address + len(patch.code)] = patch.code
 
     def _map(self, image: Image, content: bytearray, frames: Mapping[int, Sequence[int]] = _NO_FRAMES) -> None:
-        """Headers read-only, each section as it asks for; PAGE sections go away at raised IRQL."""
+        """Headers read-only, each section as it asks for. Code in PAGE sections is watched: not at raised IRQL."""
         memory = self._memory
         pageable = self._pageable and not image.user
         content.extend(bytes(image.size - len(content)))
@@ -181,6 +191,8 @@ class Loader:
                 pageable=pageable and section.pageable,
                 frames=frames.get(start),
             )
+            if pageable and section.pageable and section.executable:
+                self._watch(start, start + page_align(section.size))
             for offset in range(0, page_align(section.size), PAGE_SIZE):
                 page = section.address + offset
                 memory.patch_page(image.base + page, content[page : page + PAGE_SIZE])

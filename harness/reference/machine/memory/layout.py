@@ -20,8 +20,12 @@ USER_TEBS = 0x0000_00F0_0000_0000
 
 USER_SHARED_DATA = 0xFFFF_F780_0000_0000
 KERNEL_STUBS = 0xFFFF_F800_0000_0000
-"""Code of our own: entry and return thunks, import stubs, exports written as machine code."""
+"""Code of our own: entry and return thunks, import stubs."""
 KERNEL_STUBS_SIZE = 0x40000
+TRAP = KERNEL_STUBS
+"""Where every import stub goes on to (cpu/code.py)."""
+LEAVES = 0xFFFF_F800_0800_0000
+"""Exports written as machine code."""
 KERNEL_DATA = 0xFFFF_F800_1000_0000
 """Data exports."""
 CALL_PAGE = 0xFFFF_F800_2000_0000

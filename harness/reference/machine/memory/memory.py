@@ -4,12 +4,14 @@ Reads and writes go to the RAM block directly. A touch of memory that is not map
 IRQL, or a write to read-only memory raises `PageFault`.
 """
 
+import mmap
 from collections.abc import Iterable
 from struct import Struct
 from typing import Any
 
+from harness.nt import Irql
 from harness.reference.machine.cpu.exceptions import PageFault
-from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, PAGED_POOL, page_align
+from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
 from harness.reference.machine.memory.pagetables import PageTables
 
 _U8 = Struct("<B")
@@ -25,16 +27,16 @@ _OFFSET = PAGE_SIZE - 1
 class _Pages(dict[int, int]):
     """Page number to offset into RAM. Pageable pages are kept apart and found only while they may be touched."""
 
-    def __init__(self, pageable: dict[int, int]) -> None:
+    def __init__(self, pageable: dict[int, int], ram: mmap.mmap) -> None:
         super().__init__()
         self.pageable = pageable
-        self.resident = True
+        self.ram = ram
+        self.irql_at = -1
 
     def __missing__(self, page: int) -> int:
-        if self.resident:
-            offset = self.pageable.get(page)
-            if offset is not None:
-                return offset
+        offset = self.pageable.get(page)
+        if offset is not None and self.ram[self.irql_at] < Irql.DISPATCH:
+            return offset
         raise PageFault(page << PAGE_SHIFT)
 
 
@@ -46,10 +48,10 @@ class Memory:
         self.ram = tables.ram
         self._pageable_readable: dict[int, int] = {}
         self._pageable_writable: dict[int, int] = {}
-        self._readable = _Pages(self._pageable_readable)
-        self._writable = _Pages(self._pageable_writable)
-        self._image_pages: set[int] = set()
-        """Pageable pages outside of paged pool: their entries are toggled one by one."""
+        self._readable = _Pages(self._pageable_readable, self.ram)
+        self._writable = _Pages(self._pageable_writable, self.ram)
+        self.irql_at = -1
+        """Where the current processor's IRQL is in `ram`: from DISPATCH_LEVEL on pageable memory is out of reach."""
 
     # -- mapping
 
@@ -70,17 +72,19 @@ class Memory:
             if page in self._readable or page in self._pageable_readable:
                 raise ValueError(f"{page << PAGE_SHIFT:#x} is mapped already")
             frame = self.tables.allocate_frame() if supply is None else next(supply)
-            self.tables.set(page << PAGE_SHIFT, frame, writable=writable, executable=executable, user=user)
+            self.tables.set(
+                page << PAGE_SHIFT, frame, writable=writable, executable=executable, user=user, pageable=pageable
+            )
             self._enter(page, frame, writable=writable, pageable=pageable)
+
+    def select_processor(self, irql_at: int) -> None:
+        """Go on as the processor whose IRQL is at this place of `ram`."""
+        self.irql_at = self._readable.irql_at = self._writable.irql_at = irql_at
 
     def _enter(self, page: int, frame: int, *, writable: bool, pageable: bool) -> None:
         (self._pageable_readable if pageable else self._readable)[page] = frame
         if writable:
             (self._pageable_writable if pageable else self._writable)[page] = frame
-        if pageable and page >> (39 - PAGE_SHIFT) != PAGED_POOL >> 39:
-            self._image_pages.add(page)
-            if not self._readable.resident:
-                self.tables.set_present(page << PAGE_SHIFT, present=False)
 
     def _leave(self, page: int) -> int:
         """Forget a page; its frame."""
@@ -88,7 +92,6 @@ class Memory:
         if frame is None:
             frame = self._pageable_readable.pop(page)
             self._pageable_writable.pop(page, None)
-            self._image_pages.discard(page)
         else:
             self._writable.pop(page, None)
         return frame
@@ -106,7 +109,9 @@ class Memory:
         """Change the protection of mapped pages."""
         for page in range(address >> PAGE_SHIFT, (address + size + _OFFSET) >> PAGE_SHIFT):
             frame = self._leave(page)
-            self.tables.set(page << PAGE_SHIFT, frame, writable=writable, executable=executable, user=user)
+            self.tables.set(
+                page << PAGE_SHIFT, frame, writable=writable, executable=executable, user=user, pageable=pageable
+            )
             self._enter(page, frame, writable=writable, pageable=pageable)
 
     def unmap(self, address: int, size: int, *, keep_frames: bool = False) -> None:
@@ -136,15 +141,6 @@ class Memory:
     def is_pageable(self, address: int) -> bool:
         """Whether an address is in pageable memory."""
         return address >> PAGE_SHIFT in self._pageable_readable
-
-    def set_resident(self, resident: bool) -> None:
-        """Give or take pageable memory: at DISPATCH_LEVEL and above nobody may touch it."""
-        if self._readable.resident is resident:
-            return
-        self._readable.resident = self._writable.resident = resident
-        for page in self._image_pages:
-            self.tables.set_present(page << PAGE_SHIFT, present=resident)
-        self.tables.set_region_present(PAGED_POOL, present=resident)
 
     # -- bytes
 

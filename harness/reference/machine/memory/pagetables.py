@@ -6,7 +6,6 @@ write protection. RAM is one `mmap`: Python reads and writes guest memory withou
 
 import ctypes
 import mmap
-from collections.abc import Callable
 from struct import Struct
 
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE
@@ -90,13 +89,15 @@ class PageTables:
                 table = child
         return table + 8 * (address >> PAGE_SHIFT & 511)
 
-    def set(self, address: int, frame: int, *, writable: bool, executable: bool, user: bool) -> None:
+    def set(
+        self, address: int, frame: int, *, writable: bool, executable: bool, user: bool, pageable: bool = False
+    ) -> None:
         """Map the page at `address` to `frame`."""
         value = (frame + PHYSICAL_BASE) | PRESENT | ACCESSED_DIRTY
         if writable:
             value |= WRITABLE
-        if user:
-            value |= USER
+        if user or pageable:
+            value |= USER  # out of reach where EFLAGS.AC is clear (cpu/emulator.py)
         if not executable:
             value |= NO_EXECUTE
         offset = self.entry(address)
@@ -108,22 +109,3 @@ class PageTables:
         """Unmap the page at `address`."""
         _U64.pack_into(self.ram, self.entry(address), 0)
         self.dirty = True
-
-    def set_present(self, address: int, *, present: bool) -> None:
-        """Make one mapped page present or not, keeping the rest of its entry."""
-        offset = self.entry(address)
-        byte = self.ram[offset]
-        self.ram[offset] = byte | PRESENT if present else byte & ~PRESENT
-        self.dirty |= not present  # no processor caches what is not there
-
-    def set_region_present(self, address: int, *, present: bool) -> None:
-        """Make a whole 512 GiB region present or not; False if nothing was ever mapped there."""
-        if (3, address >> 39) not in self._tables:
-            return
-        offset = self._root + 8 * (address >> 39 & 511)
-        byte = self.ram[offset]
-        self.ram[offset] = byte | PRESENT if present else byte & ~PRESENT
-        self.dirty |= not present
-
-
-FlushTlb = Callable[[], None]

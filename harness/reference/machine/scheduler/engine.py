@@ -8,12 +8,13 @@ from enum import Enum
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+from harness.nt import Irql
 from harness.reference.machine.cpu.code import ENTER, ENTER_STACK_POINTER, RESULT
 from harness.reference.machine.cpu.emulator import RIP, RSP, Emulator, MachineState
 from harness.reference.machine.cpu.exceptions import GuestException, PageFault
 from harness.reference.machine.cpu.seh.unwind import Registers
 from harness.reference.machine.cpu.traps import Faulted, GuestEvent, Interrupted, Raised, Returned, Suspended, Traps
-from harness.reference.machine.memory.layout import is_user
+from harness.reference.machine.memory.layout import TRAP, is_user
 from harness.reference.machine.scheduler.processor import Spin as SpinState
 from harness.reference.machine.scheduler.requests import Call, Delay, EndThread, Resume, Spin, Throw, Wait, Yield
 from harness.reference.machine.scheduler.thread import Execution, Frame, ResumeAt, ReturnTo
@@ -72,6 +73,7 @@ class Engine:
         self._seh = seh
         self._ram = memory.ram
         self._page = traps.page
+        self._exports = exports
         self._enter, self._leave, self._resume = exports.enter, exports.leave, exports.resume
         self._owner: Execution | None = None
         """Whose registers the processor holds."""
@@ -197,7 +199,9 @@ class Engine:
     def _raise_at_call(self, execution: Execution, exception: GuestException, stack_pointer: int, export: str) -> None:
         """Raise in the guest code that called the export now running."""
         if isinstance(exception, PageFault):
+            self._traps.stack_pointer = stack_pointer  # it is the caller's pointer
             self._supervisor.check_pointer(exception, export)
+            self._traps.stack_pointer = 0
         registers = self._seh.registers_at_call(stack_pointer)
         self._push_exception(execution, registers, exception.status, exception.parameters)
 
@@ -230,7 +234,12 @@ class Engine:
             raise self._supervisor.stack_overflow(stack_pointer) from None
         _ENTER.pack_into(self._ram, self._page + ENTER, *first, stack_pointer - 8, function)
         self._take_registers(execution)
-        return self._run_guest(execution, self._enter, user=user)
+        return self._run_guest(execution, self._enter[self._may_page], user=user)
+
+    @property
+    def _may_page(self) -> bool:
+        """Whether pageable memory may be touched now."""
+        return self._processor.irql < Irql.DISPATCH
 
     @staticmethod
     def _stack_for_call(execution: Execution, *, user: bool) -> int:
@@ -247,18 +256,19 @@ class Engine:
         execution.continuation = None
         self._take_registers(execution)
         if isinstance(continuation, ResumeAt):
+            self._emulator.allow_pageable(self._may_page)
             return self._run_guest(execution, continuation.address, user=is_user(continuation.address))
         stack_pointer = continuation.stack_pointer
         _U64.pack_into(self._ram, self._page + RESULT, continuation.value)
         address = self._memory.read_u64(stack_pointer)
         _RETURN.pack_into(self._ram, self._page + ENTER_STACK_POINTER, stack_pointer + 8, address)
-        return self._run_guest(execution, self._resume, user=is_user(address))
+        return self._run_guest(execution, self._resume[self._may_page], user=is_user(address))
 
     def _resume_at(self, execution: Execution, request: Resume) -> Outcome | None:
         """Continue with given registers, leaving all frames above them: the end of exception handling."""
         self._take_registers(execution)
         self._unwind_frames(execution, request.registers[RSP])
-        self._emulator.load(request.registers, request.vectors)
+        self._emulator.load(request.registers, request.vectors, pageable=self._may_page)
         return self._run_guest(execution, request.address, user=is_user(request.address))
 
     def _unwind_frames(self, execution: Execution, stack_pointer: int) -> None:
@@ -316,6 +326,12 @@ class Engine:
             return None
         if isinstance(event, Faulted):
             state = self._emulator.recover()
+            if event.execution is not None:
+                state.general[RIP] = state.fault_address = event.execution
+            elif self._exports.in_counted_leaf(state.general[RIP]):
+                # It has changed nothing yet: what it was called for is Python's to do, and to judge.
+                self._emulator.load(state.general, state.vectors, pageable=self._may_page)
+                return self._run_guest(execution, TRAP, user=False)
             if event.vector == _PAGE_FAULT:
                 code = self._supervisor.page_in(state.fault_address)
                 if code is not None:

@@ -107,14 +107,15 @@ class Scheduler:
         self.current_processor = processor
         traps = self.traps
         traps.select(processor)
+        self._memory.select_processor(processor.irql_offset)
         if processor.dpc is None:
             if processor.dpcs and processor.irql < Irql.DISPATCH:
                 self._start_dpc(processor)
             elif processor.thread is None:
                 self._dispatch(processor)
         processor.show_thread()
-        self._memory.set_resident(processor.irql < Irql.DISPATCH)
         traps.attention = False
+        traps.want(bool(processor.dpcs or self._ready_count))
         self._draw_preemption()
         execution = processor.execution
         assert execution is not None
@@ -181,6 +182,7 @@ class Scheduler:
         else:
             queue.append(thread)
         self._ready_count += 1
+        self.traps.want(True)
         running = self.current_processor.thread
         if running is not None and thread.priority > running.priority:
             self.traps.attention = True
@@ -259,6 +261,7 @@ class Scheduler:
             processor.dpcs.appendleft(dpc)
         else:
             processor.dpcs.append(dpc)
+        self.traps.want(True)
         self.traps.attention = True
 
     def _start_dpc(self, processor: Processor) -> None:

@@ -4,11 +4,14 @@ The clock counts nanoseconds, so that every reading of the time stamp counter is
 """
 
 import heapq
+import mmap
 from collections.abc import Callable
 from itertools import count
+from struct import Struct
 
 NANOSECONDS_PER_TICK = 100
 """The unit of timeouts and of QueryPerformanceCounter: 100 ns."""
+_U64 = Struct("<Q")
 
 
 class Timer:
@@ -33,22 +36,34 @@ class Timer:
 
 
 class Clock:
-    """Virtual time and its timers."""
+    """Virtual time and its timers. The time itself is 8 bytes of RAM: guest code moves it with every import call."""
 
-    def __init__(self) -> None:
-        self.nanoseconds = 0
+    def __init__(self, ram: mmap.mmap, offset: int) -> None:
+        self._ram = ram
+        self._offset = offset
         self._heap: list[tuple[int, int, Timer]] = []
         self._order = count()
 
     @property
+    def nanoseconds(self) -> int:
+        value: int = _U64.unpack_from(self._ram, self._offset)[0]
+        return value
+
+    @nanoseconds.setter
+    def nanoseconds(self, value: int) -> None:
+        _U64.pack_into(self._ram, self._offset, value)
+
+    @property
     def now(self) -> int:
         """In 100 ns."""
-        return self.nanoseconds // NANOSECONDS_PER_TICK
+        ticks: int = _U64.unpack_from(self._ram, self._offset)[0] // NANOSECONDS_PER_TICK
+        return ticks
 
     def stamp(self) -> int:
         """The time stamp counter: strictly increasing from one reading to the next."""
-        self.nanoseconds += 1
-        return self.nanoseconds
+        value = self.nanoseconds + 1
+        self.nanoseconds = value
+        return value
 
     def add(self, after: int, function: Callable[[], None], period: int = 0) -> Timer:
         """Call `function` in `after` * 100 ns, and every `period` * 100 ns after that."""

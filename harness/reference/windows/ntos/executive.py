@@ -11,6 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Never
 
 from harness.nt import BugCheck, Irql
+from harness.reference.machine.cpu.code import NANOSECONDS
 from harness.reference.machine.cpu.emulator import Emulator
 from harness.reference.machine.cpu.seh.dispatch import ExceptionDispatcher
 from harness.reference.machine.cpu.traps import Traps
@@ -19,7 +20,7 @@ from harness.reference.machine.loader.binding import ExportBinder
 from harness.reference.machine.loader.images import Image, ImageTable
 from harness.reference.machine.loader.loader import Loader
 from harness.reference.machine.memory.heap import KernelStacks, SystemHeap
-from harness.reference.machine.memory.layout import SYSTEM_MAPPINGS, is_user
+from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE, SYSTEM_MAPPINGS, is_user
 from harness.reference.machine.memory.memory import Memory
 from harness.reference.machine.memory.pagetables import PageTables
 from harness.reference.machine.scheduler.dispatcher import Dispatcher, Event
@@ -31,6 +32,7 @@ from harness.reference.machine.scheduler.timers import Clock, Timer
 from harness.reference.machine.stop import MachineStop
 from harness.reference.machine.supervisor import Supervisor
 from harness.reference.machine.trace import Trace
+from harness.reference.windows.leaves import LEAVES
 from harness.reference.windows.mutants import known_mutants
 from harness.reference.windows.ntos.cm.registry import Registry
 from harness.reference.windows.ntos.ex.lock_table import LockTable
@@ -69,30 +71,40 @@ class Executive(Supervisor):
         mutants: Iterable[str] = (),
         policy: Mapping[str, str] | None = None,
         memory_mib: int = 192,
+        leaves: bool = True,
     ) -> None:
+        """`leaves=False` calls the Python function of every export that has one: slower, and otherwise the same."""
         self.seed = seed
         self.random = Random(seed)
         self.mutants = known_mutants(mutants)
         self.policy = Policy(policy)
-        self.clock = Clock()
         self.stop: MachineStop | None = None
         """How the machine ended; once set, every use raises it again."""
         self.log: list[str] = []
         """What drivers printed with DbgPrint."""
-        self.verifier = Verifier(lambda: self.clock.now, lambda: self.irql)
-
         self.memory = Memory(PageTables(memory_mib << 20))
+        self.memory.map(CALL_PAGE, PAGE_SIZE)
+        (call_page,) = self.memory.frames(CALL_PAGE, PAGE_SIZE)
+        self.clock = Clock(self.memory.ram, call_page + NANOSECONDS)
+        self.verifier = Verifier(lambda: self.clock.now, lambda: self.irql)
+        self.emulator = Emulator(self.memory.tables)
         self.images = ImageTable()
         self.pool = Pool(self.memory, self.images.describe)
         self.heap = SystemHeap(self.memory)
         self.stacks = KernelStacks(self.memory)
         self.shared_data = SharedData(self.memory, processors)
-        self.exports = ExportBinder(self.memory)
+        self.exports = ExportBinder(self.memory, LEAVES if leaves else LEAVES.without_counted())
         self.blame = Blame(self.memory, self.images, self.pool, self.exports, self._running)
         self.bug_checks = BugChecks(self.images, self.blame)
         self.faults = Faults(self.memory, self.images, self.blame, self.bug_checks, lambda: self.irql)
         pageable = self.policy["pageable"] == "enforce"
-        self.loader = Loader(self.memory, self.images, self.exports, pageable=pageable)
+        self.loader = Loader(
+            self.memory,
+            self.images,
+            self.exports,
+            pageable=pageable,
+            watch=self.emulator.watch_code,
+        )
         self.registry = Registry()
 
         self.processors = [make_processor(self.memory, number) for number in range(processors)]
@@ -106,7 +118,6 @@ class Executive(Supervisor):
             self,
             preemption=self.policy["preemption"] == "seeded",
         )
-        self.emulator = Emulator(self.memory.tables)
         self.traps = Traps(self.memory, self.emulator, self.exports, self.clock, self.random, self)
         self.seh = ExceptionDispatcher(
             self.memory, self.emulator, self.images, self.exports, lambda: self.engine.current_execution, self
@@ -117,6 +128,7 @@ class Executive(Supervisor):
         self.scheduler.engine = self.engine
         self.scheduler.traps = self.traps
         self.traps.select(self.processor)
+        self.memory.select_processor(self.processor.irql_offset)
         for processor in self.processors:
             processor.idle_thread = self.processes.make_idle_thread(processor)
             processor.show_thread()
@@ -236,7 +248,8 @@ class Executive(Supervisor):
         processor = self.processor
         before, processor.irql = processor.irql, irql
         if (before < Irql.DISPATCH) is not (irql < Irql.DISPATCH):
-            self.memory.set_resident(irql < Irql.DISPATCH)
+            if self.traps.stack_pointer:
+                self.emulator.allow_pageable(irql < Irql.DISPATCH)
             if irql < Irql.DISPATCH:
                 self.scheduler.irql_lowered(processor)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 QUEUED_LOCK_OFFSET, QUEUED_OLD_IRQL_OFFSET = 8, 16
 """In a KLOCK_QUEUE_HANDLE: LockQueue.Lock and OldIrql."""
+SYNCH_LEVEL = 12
 
 
 @export(NTOSKRNL, "KfRaiseIrql", "KeRaiseIrql")
@@ -26,7 +27,7 @@ def ke_raise_irql_to_dpc_level(k: "Kernel") -> int:
 
 @export(NTOSKRNL, "KeRaiseIrqlToSynchLevel")
 def ke_raise_irql_to_synch_level(k: "Kernel") -> int:
-    return k.raise_irql(12)
+    return k.raise_irql(SYNCH_LEVEL)
 
 
 @export(NTOSKRNL, "KeLowerIrql", "KfLowerIrql")

@@ -16,6 +16,10 @@ class KPCR:
     PRCB = 0x180
     IDLE_THREAD = 0x198
     NUMBER = 0x1A4
+    HELD = 0x7F8
+    """How many spin locks the processor holds (4 bytes); from HELD_LOCKS on, which: lock, and return address."""
+    HELD_LOCKS = 0x800
+    HELD_MOST = 96
 
 
 class KTHREAD:
@@ -30,6 +34,8 @@ class KTHREAD:
     PROCESS_ID = 0x478
     THREAD_ID = 0x480
     TOP_LEVEL_IRP = 0x500
+    SELF = 0x7F8
+    """Its own address: how a leaf sees that it was given a thread."""
 
 
 class EPROCESS:

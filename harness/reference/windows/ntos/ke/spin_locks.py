@@ -1,25 +1,24 @@
-"""Spin locks: the lock word is in guest memory; who holds it is kept here, to tell a deadlock from contention."""
+"""Spin locks: the lock word and the list of what a processor holds are in guest memory, for leaves to work on as well.
 
-from dataclasses import dataclass
+Who holds a lock, and since where, tells a deadlock from contention.
+"""
+
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck
 from harness.reference.machine.scheduler.requests import KernelCode, Spin
+from harness.reference.windows.ntos.ke.offsets import KPCR
 
 if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.scheduler import Scheduler
-    from harness.reference.windows.verifier.blame import Blame, Location
+    from harness.reference.windows.verifier.blame import Blame
     from harness.reference.windows.verifier.bug_checks import BugChecks
 
-
-@dataclass(slots=True, eq=False)
-class Holder:
-    """Who holds a spin lock, and since where. One is made at every acquire; words are made of it when needed."""
-
-    processor: "Processor"
-    since: "Location"
+_COUNT = Struct("<I")
+_HELD = Struct("<QQ")
 
 
 class SpinLocks:
@@ -30,7 +29,6 @@ class SpinLocks:
         self._scheduler = scheduler
         self._blame = blame
         self._bug_checks = bug_checks
-        self._holders: dict[int, Holder] = {}
 
     def acquire(self, lock: int, answer: int) -> int | KernelCode:
         """Take a lock, or spin for it; `answer` is what the export returns then."""
@@ -47,9 +45,24 @@ class SpinLocks:
         self._take(lock)
         return True
 
+    def held_on(self, processor: "Processor") -> list[tuple[int, int]]:
+        """The locks that a processor holds, oldest first: each with the return address of who took it."""
+        count: int = self._memory.unpack(_COUNT, processor.control + KPCR.HELD)[0]
+        first = processor.control + KPCR.HELD_LOCKS
+        return [self._memory.unpack(_HELD, first + _HELD.size * index) for index in range(count)]
+
+    def _set_held(self, processor: "Processor", held: list[tuple[int, int]]) -> None:
+        for index, entry in enumerate(held):
+            self._memory.pack(_HELD, processor.control + KPCR.HELD_LOCKS + _HELD.size * index, *entry)
+        self._memory.pack(_COUNT, processor.control + KPCR.HELD, len(held))
+
     def _take(self, lock: int) -> None:
+        processor = self._scheduler.current_processor
+        held = self.held_on(processor)
+        if len(held) == KPCR.HELD_MOST:
+            raise OverflowError(f"a processor holds more than {KPCR.HELD_MOST} spin locks")
         self._memory.write_u64(lock, 1)
-        self._holders[lock] = Holder(self._scheduler.current_processor, self._blame.current())
+        self._set_held(processor, [*held, (lock, self._blame.current().address)])
 
     def _spin(self, lock: int, answer: int) -> KernelCode:
         memory = self._memory
@@ -58,30 +71,36 @@ class SpinLocks:
         self._take(lock)
         return answer
 
+    def _holder(self, lock: int) -> "tuple[Processor, str] | None":
+        """Who holds a lock, and since where."""
+        for processor in self._scheduler.processors:
+            for held, since in self.held_on(processor):
+                if held == lock:
+                    return processor, self._blame.describe_address(since)
+        return None
+
     def _check_deadlock(self, lock: int) -> None:
-        holder = self._holders.get(lock)
-        if holder is not None and holder.processor is self._scheduler.current_processor:
+        holder = self._holder(lock)
+        if holder is not None and holder[0] is self._scheduler.current_processor:
             raise self._bug_checks.stop(
                 BugCheck.SPIN_LOCK_ALREADY_OWNED,
                 lock,
                 message=f"the spin lock at {lock:#x} is acquired on a processor that holds it already"
-                f" (since {holder.since.location})",
+                f" (since {holder[1]})",
             )
 
     def _describe(self, lock: int) -> str:
-        holder = self._holders.get(lock)
-        held = f", held by processor {holder.processor.number} since {holder.since.location}" if holder else ""
+        holder = self._holder(lock)
+        held = f", held by processor {holder[0].number} since {holder[1]}" if holder is not None else ""
         return f"the spin lock at {lock:#x}{held}"
 
     def release(self, lock: int) -> None:
-        """Release a lock."""
-        holder = self._holders.pop(lock, None)
+        """Release a lock, whichever processor has taken it."""
+        holder = self._holder(lock)
         if holder is None or not self._memory.read_u64(lock):
             raise self._bug_checks.stop(
                 BugCheck.SPIN_LOCK_NOT_OWNED, lock, message=f"the spin lock at {lock:#x} is released but was not held"
             )
+        processor = holder[0]
+        self._set_held(processor, [entry for entry in self.held_on(processor) if entry[0] != lock])
         self._memory.write_u64(lock, 0)
-
-    def held_on(self, processor: "Processor") -> list[int]:
-        """Locks held on a processor."""
-        return [lock for lock, holder in self._holders.items() if holder.processor is processor]

@@ -77,6 +77,7 @@ class ProcessTable:
         memory.write_u64(kthread + KTHREAD.PROCESS, process.eprocess)
         memory.write_u64(kthread + KTHREAD.PROCESS_ID, process.id)
         memory.write_u64(kthread + KTHREAD.THREAD_ID, number)
+        memory.write_u64(kthread + KTHREAD.SELF, kthread)
         DispatcherHeader(memory, kthread).type = THREAD
         thread = Thread(number, name, process, kthread, priority)
         self.threads[kthread] = thread

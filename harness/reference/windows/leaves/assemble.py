@@ -1,0 +1,100 @@
+"""Makes blob.py of leaves.S: `python -m harness.reference.windows.leaves.assemble`.
+
+The assembler is clang's. Where there is none, as in a guest, nothing is lost: blob.py is under version control, and a
+test holds it against its source.
+"""
+
+import shutil
+import struct
+import subprocess
+import tempfile
+import textwrap
+from pathlib import Path
+
+from harness.reference.machine.cpu import code
+from harness.reference.machine.memory.layout import CALL_PAGE, TRAP
+from harness.reference.windows.ntos.ke import irql, shared_data
+from harness.reference.windows.ntos.ke.offsets import KPCR, KTHREAD
+
+SOURCE = Path(__file__).with_name("leaves.S")
+BLOB = Path(__file__).with_name("blob.py")
+CONSTANTS = {
+    "CALL_PAGE": CALL_PAGE,
+    "TRAP": TRAP,
+    "CALL_BUDGET": code.BUDGET,
+    "CALL_MIXED": code.MIXED,
+    "CALL_MULTIPLIER": code.MULTIPLIER,
+    "CALL_NANOSECONDS": code.NANOSECONDS,
+    "CALL_WANTED": code.WANTED,
+    "NANOSECONDS_PER_CALL": code.NANOSECONDS_PER_CALL,
+    "KPCR_IRQL": KPCR.IRQL,
+    "KPCR_NUMBER": KPCR.NUMBER,
+    "KPCR_CURRENT_THREAD": KPCR.CURRENT_THREAD,
+    "KPCR_HELD": KPCR.HELD,
+    "KPCR_HELD_LOCKS": KPCR.HELD_LOCKS,
+    "HELD_MOST": KPCR.HELD_MOST,
+    "KTHREAD_SELF": KTHREAD.SELF,
+    "KTHREAD_PROCESS": KTHREAD.PROCESS,
+    "KTHREAD_PROCESS_ID": KTHREAD.PROCESS_ID,
+    "KTHREAD_THREAD_ID": KTHREAD.THREAD_ID,
+    "QUEUED_LOCK": irql.QUEUED_LOCK_OFFSET,
+    "QUEUED_OLD_IRQL": irql.QUEUED_OLD_IRQL_OFFSET,
+    "SYNCH_LEVEL": irql.SYNCH_LEVEL,
+    "PERFORMANCE_FREQUENCY": shared_data.PERFORMANCE_FREQUENCY,
+}
+_HEADER = '''"""The leaves as machine code: assemble.py makes this file of leaves.S."""
+
+'''
+
+
+def assemble() -> tuple[bytes, dict[str, tuple[int, bool]]]:
+    """Assemble leaves.S: its code, and by name the offset of each leaf and whether it is counted."""
+    with tempfile.TemporaryDirectory(prefix="fltlab-leaves-") as name:
+        folder = Path(name)
+        defines = [f"-D{constant}={value:#x}" for constant, value in CONSTANTS.items()]
+        target = ["--target=x86_64-unknown-none-elf", "-x", "assembler-with-cpp", "-c", "-o", "leaves.o"]
+        _run(folder, _tool("clang"), *target, *defines, str(SOURCE))
+        sections = []
+        for section in (".text", ".leaves"):
+            _run(folder, _tool("llvm-objcopy"), "-O", "binary", f"--only-section={section}", "leaves.o", "out.bin")
+            sections.append((folder / "out.bin").read_bytes())
+    return sections[0], dict(_entries(sections[1]))
+
+
+def _entries(table: bytes) -> list[tuple[str, tuple[int, bool]]]:
+    entries = []
+    at = 0
+    while at < len(table):
+        end = table.index(0, at)
+        counted, offset = struct.unpack_from("<BI", table, end + 1)
+        entries.append((table[at:end].decode(), (offset, bool(counted))))
+        at = end + 6
+    return entries
+
+
+def text() -> str:
+    """The text of blob.py."""
+    machine_code, entries = assemble()
+    lines = [_HEADER + "LEAVES = {"]
+    lines += [f'    "{name}": ({offset}, {counted}),' for name, (offset, counted) in entries.items()]
+    lines += ['}\n"""By name: the offset of the code, and whether the leaf is counted."""', "CODE = ("]
+    lines += [f'    "{line}"' for line in textwrap.wrap(machine_code.hex(), 112)]
+    return "\n".join([*lines, ")", ""])
+
+
+def _tool(name: str) -> str:
+    for candidate in (f"{name}-19", f"{name}-20", f"{name}-21", f"{name}-22", name):
+        found = shutil.which(candidate)
+        if found is not None:
+            return found
+    raise SystemExit(f"the leaves cannot be assembled: {name} is not installed (apt install clang-19 llvm-19)")
+
+
+def _run(folder: Path, *command: str) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"the leaves cannot be assembled: {command[0]} says\n{done.stderr}")
+
+
+if __name__ == "__main__":
+    BLOB.write_text(text(), encoding="ascii")
