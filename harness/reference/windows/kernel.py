@@ -67,7 +67,7 @@ class Kernel(Executive):
         """The FILE_LOCKs of file systems that are loaded as drivers."""
         self.programs = Programs(self, self.io, self.views)
         self.pager = partial(page_fault, self, self.views)
-        self.ntfs = NtfsDriver(self)
+        self.ntfs = NtfsDriver(self, self.io)
         self.volumes: list[Volume] = [
             self.io.add_volume(name, FileSystem(root, self.system_time)) for name, root in (volumes or {}).items()
         ]

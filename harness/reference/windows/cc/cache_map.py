@@ -168,7 +168,7 @@ class CacheMap:
         buffer = self._window
         self._window += size + PAGE_SIZE
         memory.map(buffer, size, frames=frames)
-        mdl = make_mdl(kernel, kernel.io.heap, buffer, size)
+        mdl = make_mdl(kernel, self._driver.io.heap, buffer, size)
         flags = _PAGING | (int(IrpFlags.SYNCHRONOUS_PAGING_IO) if synchronous else 0)
         request = Request(
             OperationClass.IRP,
@@ -179,9 +179,9 @@ class CacheMap:
             irp_flags=flags,
             synchronous=synchronous,
         )
-        status: int = yield from kernel.io.at_apc_level(kernel.io.issue(request))
+        status: int = yield from self._driver.io.at_apc_level(self._driver.io.issue(request))
         memory.unmap(buffer, size, keep_frames=True)
-        kernel.io.heap.free(mdl)
+        self._driver.io.heap.free(mdl)
         return status
 
     # -- dirty pages
@@ -229,7 +229,7 @@ class CacheMap:
 
     def _fs_filter(self, major: IrpMajor) -> Code:
         request = Request(OperationClass.FS_FILTER, major, self.file, self._kernel.current)
-        yield from self._kernel.io.issue(request)
+        yield from self._driver.io.issue(request)
 
     def _write_dirty(self, offset: int, length: int, *, synchronous: bool) -> Code:
         """Write runs of dirty pages."""
@@ -277,7 +277,7 @@ class CacheMap:
     def _in_use(self) -> bool:
         if self.sections or self.views or self.image_references or self._loading:
             return True
-        files = self._kernel.io.files.get(self._driver.volume, ())
+        files = self._driver.io.files.get(self._driver.volume, ())
         return any(
             file.caches and not file.cleaned_up and file.opened and file.opened.stream is self.stream for file in files
         )

@@ -12,11 +12,12 @@ from harness.reference.windows.io.guarded_heap import FILTER_OBJECTS, GuardedHea
 from harness.reference.windows.io.request import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from harness.reference.windows.fltmgr.contexts import Context
     from harness.reference.windows.fltmgr.file_names import NameInformation
     from harness.reference.windows.fltmgr.ports import ClientPort, ServerPort
     from harness.reference.windows.fltmgr.work_items import WorkItem
-    from harness.reference.windows.fs.inode import Stream
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
@@ -46,6 +47,7 @@ class FilterManager:
         self.engine = PassageEngine(self)
         self.frames = Frames(self, self.engine)
         kernel.io.on_file_object_gone.append(self.file_object_gone)
+        kernel.io.on_stream_gone.append(self.stream_gone)
 
     # -- finding
 
@@ -157,14 +159,13 @@ class FilterManager:
 
         object_gone(self, id(file))
 
-    def stream_gone(self, volume: "Volume", stream: "Stream") -> None:
+    def stream_gone(self, stream: "Hashable", file: "Hashable | None") -> None:
         """The last file object of a stream is closed: its contexts go, and with the file's last stream the file's."""
         from harness.reference.windows.fltmgr.contexts import object_gone
 
-        del volume
         object_gone(self, id(stream))
-        if stream.inode.opens == 0:
-            object_gone(self, id(stream.inode))
+        if file is not None:
+            object_gone(self, id(file))
 
     # -- what is left undone
 

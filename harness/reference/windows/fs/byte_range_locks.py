@@ -79,7 +79,7 @@ class LockTable:
             if self.admits(wanted):
                 self.waiting.remove((request, wanted))
                 self.locks.append(wanted)
-                driver.kernel.io.complete_later(request, NtStatus.SUCCESS, 0)
+                driver.io.complete_later(request, NtStatus.SUCCESS, 0)
 
 
 def control(driver: "FileSystemDriver", request: Request) -> Code:
@@ -126,6 +126,6 @@ def control(driver: "FileSystemDriver", request: Request) -> Code:
 
 def _cancel(driver: "FileSystemDriver", table: LockTable, request: Request) -> Code:
     table.waiting = [(waiting, lock) for waiting, lock in table.waiting if waiting is not request]
-    driver.kernel.io.complete_later(request, NtStatus.CANCELLED, 0)
+    driver.io.complete_later(request, NtStatus.CANCELLED, 0)
     yield from ()
     return

@@ -64,9 +64,7 @@ def file_system_control(driver: "FileSystemDriver", request: Request) -> Code:
         return int(NtStatus.INVALID_DEVICE_REQUEST), 0
     if file.opened is None and code not in _EITHER:
         return int(NtStatus.INVALID_PARAMETER), 0
-    data = (
-        yield from driver.kernel.io.views.read(source, parameters.input_length) if parameters.input_length else _none()
-    )
+    data = yield from driver.io.views.read(source, parameters.input_length) if parameters.input_length else _none()
     if code == SET_ZERO_DATA and file.opened is not None:
         event = driver.state(file.opened.stream).oplock.check(Does.WRITE, file, file)
         if event is not None:
@@ -89,10 +87,10 @@ def _output(driver: "FileSystemDriver", target: int, room: int, data: bytes, cod
         if not unit or room < least:
             return int(NtStatus.BUFFER_TOO_SMALL), 0
         data = data[: room // unit * unit]
-        yield from driver.kernel.io.views.write(target, data)
+        yield from driver.io.views.write(target, data)
         return int(NtStatus.BUFFER_OVERFLOW), len(data)
     if data:
-        yield from driver.kernel.io.views.write(target, data)
+        yield from driver.io.views.write(target, data)
     return int(NtStatus.SUCCESS), len(data)
 
 

@@ -123,7 +123,7 @@ def query(driver: "FileSystemDriver", request: Request) -> Code:
     data, status = _page(driver, opened, kind, length, single=single)
     if not data:
         return int(NtStatus.NO_SUCH_FILE if first else NtStatus.NO_MORE_FILES), 0
-    yield from driver.kernel.io.views.write(buffer, data)
+    yield from driver.io.views.write(buffer, data)
     return status, len(data)
 
 

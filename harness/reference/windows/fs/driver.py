@@ -4,7 +4,7 @@ Parameters are read from the request as the lowest filter left them. A handler a
 where the request is kept and completed later (a lock that is waited for, a directory that is watched).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus
@@ -12,87 +12,40 @@ from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.cc.cache_map import CacheMap
-from harness.reference.windows.fs import (
-    byte_range_locks,
-    control,
-    directory,
-    ea_and_security,
-    information,
-    lifetime,
-    notify_requests,
-    section_requests,
-    set_information,
-    transfer,
-    volume_information,
-)
 from harness.reference.windows.fs.errors import Reparse, VolumeError
 from harness.reference.windows.fs.names import length
 from harness.reference.windows.fs.stream_state import StreamState
 from harness.reference.windows.fsrtl.notify import NotifyList
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS
-from harness.reference.windows.io.constants import Minor
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.structures.irp import Irp
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.inode import Stream
     from harness.reference.windows.io.file_object import FileObject
+    from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.io.volumes import Volume
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 Answer = tuple[int, int] | None
 Handler = Callable[["FileSystemDriver", Request], Code]
 
 
-def _directory_control(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_DIRECTORY_CONTROL."""
-    if request.minor == Minor.NOTIFY_CHANGE_DIRECTORY:
-        return (yield from notify_requests.notify(driver, request))
-    return (yield from directory.query(driver, request))
-
-
-_HANDLERS: dict[int, Handler] = {
-    IrpMajor.CREATE: lifetime.create,
-    IrpMajor.CLEANUP: lifetime.cleanup,
-    IrpMajor.CLOSE: lifetime.close,
-    IrpMajor.READ: transfer.read,
-    IrpMajor.WRITE: transfer.write,
-    IrpMajor.FLUSH_BUFFERS: transfer.flush,
-    IrpMajor.QUERY_INFORMATION: information.query,
-    IrpMajor.SET_INFORMATION: set_information.set_,
-    IrpMajor.QUERY_VOLUME_INFORMATION: volume_information.query,
-    IrpMajor.SET_VOLUME_INFORMATION: volume_information.set_,
-    IrpMajor.NETWORK_QUERY_OPEN: information.network_query_open,
-    IrpMajor.QUERY_OPEN: information.query_open,
-    IrpMajor.DIRECTORY_CONTROL: _directory_control,
-    IrpMajor.FILE_SYSTEM_CONTROL: control.file_system_control,
-    IrpMajor.DEVICE_CONTROL: control.device_control,
-    IrpMajor.LOCK_CONTROL: byte_range_locks.control,
-    IrpMajor.QUERY_EA: ea_and_security.query_ea,
-    IrpMajor.SET_EA: ea_and_security.set_ea,
-    IrpMajor.QUERY_SECURITY: ea_and_security.query_security,
-    IrpMajor.SET_SECURITY: ea_and_security.set_security,
-    IrpMajor.ACQUIRE_FOR_SECTION_SYNCHRONIZATION: section_requests.acquire_for_section,
-    IrpMajor.RELEASE_FOR_SECTION_SYNCHRONIZATION: section_requests.release,
-    IrpMajor.ACQUIRE_FOR_MOD_WRITE: section_requests.release,
-    IrpMajor.RELEASE_FOR_MOD_WRITE: section_requests.release,
-    IrpMajor.ACQUIRE_FOR_CC_FLUSH: section_requests.release,
-    IrpMajor.RELEASE_FOR_CC_FLUSH: section_requests.release,
-    IrpMajor.FAST_IO_CHECK_IF_POSSIBLE: transfer.check_if_possible,
-}
 _AFTER_DISMOUNT = frozenset({IrpMajor.CREATE, IrpMajor.CLEANUP, IrpMajor.CLOSE})
 
 
 class FileSystemDriver:
     """The file system of one volume."""
 
-    def __init__(self, kernel: "Kernel", volume: "Volume") -> None:
+    def __init__(
+        self, kernel: "Executive", io: "IoManager", volume: "Volume", handlers: "Mapping[int, Handler]"
+    ) -> None:
         self.kernel = kernel
+        self.io = io
         self.volume = volume
+        self._handlers = handlers
         assert volume.file_system is not None
         self.files = volume.file_system
-        self.files.watch = lambda change: notify_requests.changed(self, change)
-        self.files.sections = section_requests.StreamSections(self)
         self.caches: dict[Stream, CacheMap] = {}
         self.created = self.files.store.now()
         """VolumeCreationTime."""
@@ -107,7 +60,7 @@ class FileSystemDriver:
 
     def dispatch(self, request: Request) -> Code:
         """Do a request."""
-        handler = _HANDLERS.get(request.major)
+        handler = self._handlers.get(request.major)
         if handler is None:
             return int(NtStatus.INVALID_DEVICE_REQUEST), 0
         if self.dismounted and request.file in self.dismounted and request.major not in _AFTER_DISMOUNT:
@@ -141,7 +94,7 @@ class FileSystemDriver:
         """What the driver keeps for a stream while somebody has it open."""
         state = self._states.get(stream)
         if state is None:
-            state = self._states[stream] = StreamState(self.kernel, stream)
+            state = self._states[stream] = StreamState(self.kernel, self.io.heap, stream)
         return state
 
     def known_state(self, stream: "Stream") -> StreamState | None:
@@ -152,7 +105,8 @@ class FileSystemDriver:
         """The last file object of a stream is closed: what was kept for it goes, and the contexts on it."""
         state = self._states.pop(stream, None)
         if state is not None:
-            self.kernel.flt.stream_gone(self.volume, stream)
+            for function in self.io.on_stream_gone:
+                function(stream, stream.inode if stream.inode.opens == 0 else None)
             state.free()
 
     def wait_for_break(self, stream: "Stream", event: Event, reason: str) -> Code:
@@ -175,7 +129,7 @@ class FileSystemDriver:
             yield from self.wait_for_break(stream, event, reason)
             answer = yield from self.dispatch(request)
             if answer is not None:
-                self.kernel.io.complete_later(request, *answer)
+                self.io.complete_later(request, *answer)
 
         self.kernel.queue_worker(later())
         return None

@@ -31,7 +31,7 @@ def query_ea(driver: "FileSystemDriver", request: Request) -> Code:
     eas = extended_attributes.of(opened.inode)
     restart = bool(request.operation_flags & StackFlags.RESTART_SCAN)
     if list_at and list_length:
-        names = extended_attributes.parse_names((yield from driver.kernel.io.views.read(list_at, list_length)))
+        names = extended_attributes.parse_names((yield from driver.io.views.read(list_at, list_length)))
         have = {ea.name: ea for ea in eas}
         eas = [have.get(name, Ea(name, b"")) for name in names]
         opened.ea_index = 0
@@ -53,7 +53,7 @@ def query_ea(driver: "FileSystemDriver", request: Request) -> Code:
         return int(NtStatus.BUFFER_TOO_SMALL), 0
     if not list_at:
         opened.ea_index += count
-    yield from driver.kernel.io.views.write(buffer, data)
+    yield from driver.io.views.write(buffer, data)
     whole = single or count == len(eas)
     return int(NtStatus.SUCCESS if whole else NtStatus.BUFFER_OVERFLOW), len(data)
 
@@ -62,7 +62,7 @@ def set_ea(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_SET_EA."""
     opened = _open_of(request)
     length, buffer, _ = SET_EA.unpack_from(request.parameters)
-    data = yield from driver.kernel.io.views.read(buffer, length)
+    data = yield from driver.io.views.read(buffer, length)
     driver.files.set_eas(opened, data)
     return int(NtStatus.SUCCESS), 0
 
@@ -74,7 +74,7 @@ def query_security(driver: "FileSystemDriver", request: Request) -> Code:
     data = security.selected(driver.files.descriptor_data(opened.inode), what)
     if length < len(data):
         return int(NtStatus.BUFFER_OVERFLOW), len(data)
-    yield from driver.kernel.io.views.write(buffer, data)
+    yield from driver.io.views.write(buffer, data)
     return int(NtStatus.SUCCESS), len(data)
 
 

@@ -187,7 +187,7 @@ def answer(driver: "FileSystemDriver", buffer: int, length: int, data: bytes, *,
     if length < (len(data) if minimum is None else minimum):
         return int(NtStatus.INFO_LENGTH_MISMATCH), 0
     fits = data[:length]
-    yield from driver.kernel.io.views.write(buffer, fits)
+    yield from driver.io.views.write(buffer, fits)
     return int(NtStatus.SUCCESS if len(fits) == len(data) else NtStatus.BUFFER_OVERFLOW), len(fits)
 
 
@@ -204,7 +204,7 @@ def _streams(driver: "FileSystemDriver", opened: OpenFile, buffer: int, length: 
     data, whole = chain(entries, length, 8)
     if entries and not data:
         return int(NtStatus.BUFFER_OVERFLOW), 0
-    yield from driver.kernel.io.views.write(buffer, data)
+    yield from driver.io.views.write(buffer, data)
     return int(NtStatus.SUCCESS if whole else NtStatus.BUFFER_OVERFLOW), len(data)
 
 
@@ -237,7 +237,7 @@ def _hard_links(driver: "FileSystemDriver", opened: OpenFile, buffer: int, lengt
     while 8 + len(chain(fits, 1 << 30, 8)[0]) > length:
         fits = fits[:-1]
     data = Struct("<II").pack(needed, len(fits)) + chain(fits, length, 8)[0]
-    yield from driver.kernel.io.views.write(buffer, data)
+    yield from driver.io.views.write(buffer, data)
     return int(NtStatus.SUCCESS if len(fits) == len(entries) else NtStatus.BUFFER_OVERFLOW), len(data)
 
 
@@ -248,7 +248,7 @@ def _facts_by_name(driver: "FileSystemDriver", request: Request) -> FileFacts:
     """What an open for attributes would find; it is not opened, so nobody else has a say."""
     assert request.file is not None
     related = request.file.view.related_file_object
-    above = driver.kernel.io.file_at(related) if related else None
+    above = driver.io.file_at(related) if related else None
     asked = Asked(
         request.file.name,
         0x80,
@@ -266,7 +266,7 @@ def network_query_open(driver: "FileSystemDriver", request: Request) -> Code:
     """NetworkQueryOpen: open, query and close in one."""
     _, buffer = NETWORK_QUERY_OPEN.unpack_from(request.parameters)
     data = network_open(_facts_by_name(driver, request))
-    yield from driver.kernel.io.views.write(buffer, data)
+    yield from driver.io.views.write(buffer, data)
     return int(NtStatus.SUCCESS), len(data)
 
 

@@ -59,7 +59,7 @@ def _asked(driver: "FileSystemDriver", request: Request, parameters: Create) -> 
     above: OpenFile | None = None
     options = parameters.options & 0x00FF_FFFF
     if related:
-        other = driver.kernel.io.file_at(related)
+        other = driver.io.file_at(related)
         above = other.opened if other is not None else None
         if above is None and not options & CreateOptions.OPEN_BY_FILE_ID:
             raise VolumeError(NtStatus.INVALID_PARAMETER)

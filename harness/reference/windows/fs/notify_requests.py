@@ -40,7 +40,7 @@ def notify(driver: "FileSystemDriver", request: Request) -> Code:
 
     def cancel(request: Request) -> Code:
         if driver.notify.cancel(file, waiting):
-            driver.kernel.io.complete_later(request, NtStatus.CANCELLED, 0)
+            driver.io.complete_later(request, NtStatus.CANCELLED, 0)
         yield from ()
         return
 
@@ -51,8 +51,8 @@ def notify(driver: "FileSystemDriver", request: Request) -> Code:
 
 def _finish(driver: "FileSystemDriver", request: Request, buffer: int, status: int, data: bytes) -> Code:
     if data:
-        yield from driver.kernel.io.views.write(buffer, data)
-    driver.kernel.io.complete_later(request, status, len(data))
+        yield from driver.io.views.write(buffer, data)
+    driver.io.complete_later(request, status, len(data))
 
 
 def changed(driver: "FileSystemDriver", change: Change) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.nt import IrpMajor, NtStatus
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.fs.dispatch_table import make_driver
 from harness.reference.windows.fs.driver import FileSystemDriver
 from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, IrpFlags, Minor
 from harness.reference.windows.io.native_drivers import NativeDriver, Pass
@@ -17,7 +18,9 @@ from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.structures.device_objects import MAJOR_FUNCTIONS, DeviceObject, Vpb
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.io.volumes import Volume
+    from harness.reference.windows.ntos.executive import Executive
 
 _TRANSFERS = frozenset({IrpMajor.READ, IrpMajor.WRITE})
 _WAITS_FOR_DISK = 0.15
@@ -29,9 +32,9 @@ _POSTED, _SYNCHRONOUS_POSTED = 0.3, 0.05
 class NtfsDriver:
     """The driver, with its control device and a device for every mounted volume."""
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, kernel: "Executive", io: "IoManager") -> None:
         self._kernel = kernel
-        self._io = kernel.io
+        self._io = io
         self.driver = NativeDriver(
             self._io,
             r"\FileSystem\Ntfs",
@@ -45,6 +48,10 @@ class NtfsDriver:
         self._results: dict[int, tuple[int, int, Event | None]] = {}
         """What transfers on the disk are completed with, by IRP, and who waits for them."""
         self._transferred = self._io.dispatcher.add_native("Ntfs transfer", self._transfer_completed, 3)
+
+    def driver_of(self, volume: "Volume") -> FileSystemDriver | None:
+        """The file system of a volume; None if it is not mounted by this driver."""
+        return self._volumes.get(volume.device)
 
     def start(self) -> Code:
         """IoRegisterFileSystem."""
@@ -65,8 +72,7 @@ class NtfsDriver:
         vpb.device_object = device.address
         vpb.serial_number = volume.serial
         volume.device = device.address
-        volume.driver = FileSystemDriver(self._kernel, volume)
-        self._volumes[device.address] = volume.driver
+        self._volumes[device.address] = make_driver(self._kernel, io, volume)
         return (yield from self._complete(irp, NtStatus.SUCCESS, 0))
 
     # -- IRPs

@@ -70,7 +70,7 @@ def _request_cache(driver: "FileSystemDriver", request: Request, parameters: Con
     assert file.opened is not None
     if parameters.input_length < _INPUT.size or parameters.output_length < _OUTPUT_SIZE:
         return int(NtStatus.BUFFER_TOO_SMALL), 0
-    version, length, wanted, flags = _INPUT.unpack((yield from driver.kernel.io.views.read(source, _INPUT.size)))
+    version, length, wanted, flags = _INPUT.unpack((yield from driver.io.views.read(source, _INPUT.size)))
     if version != 1 or length < _INPUT.size or bool(flags & _FLAG_REQUEST) is bool(flags & _FLAG_ACK):
         return int(NtStatus.INVALID_PARAMETER), 0
     level = Cache(wanted & 7)
@@ -112,11 +112,11 @@ def _completion(driver: "FileSystemDriver", request: Request, target: int) -> Co
         if output:
             driver.kernel.queue_worker(_give(driver, request, status, target, output))
         else:
-            driver.kernel.io.complete_later(request, status, information)
+            driver.io.complete_later(request, status, information)
 
     return complete
 
 
 def _give(driver: "FileSystemDriver", request: Request, status: int, target: int, output: bytes) -> Code:
-    yield from driver.kernel.io.views.write(target, output)
-    driver.kernel.io.complete_later(request, status, len(output))
+    yield from driver.io.views.write(target, output)
+    driver.io.complete_later(request, status, len(output))

@@ -37,7 +37,7 @@ def set_(driver: "FileSystemDriver", request: Request) -> Code:
         raise VolumeError(NtStatus.INVALID_PARAMETER)
     opened = file.opened
     length, kind, parent, _, buffer = SET_INFORMATION.unpack_from(request.parameters)
-    data = yield from driver.kernel.io.views.read(buffer, length)
+    data = yield from driver.io.views.read(buffer, length)
     if opened.inode.gone:
         raise VolumeError(NtStatus.FILE_DELETED)
     does = Does.WRITE if kind in _SIZES else Does.RENAME if kind in _RENAMES | _LINKS | _DISPOSITIONS else None
@@ -137,7 +137,7 @@ def _named(
 def _target(driver: "FileSystemDriver", opened: OpenFile, root: int, text: str, parent: int) -> tuple[Inode, str]:
     """The directory and the name that a rename leads to."""
     if parent:
-        other = driver.kernel.io.file_at(parent)
+        other = driver.io.file_at(parent)
         if other is None or other.opened is None or other.volume is not driver.volume:
             raise VolumeError(NtStatus.NOT_SAME_DEVICE if other is not None else NtStatus.INVALID_PARAMETER)
         return other.opened.inode, text.rstrip("\\").rpartition("\\")[2]
@@ -147,7 +147,7 @@ def _target(driver: "FileSystemDriver", opened: OpenFile, root: int, text: str, 
         if opened.link is None:
             raise VolumeError(NtStatus.INVALID_PARAMETER)
         return opened.link.parent, text
-    found = driver.kernel.io.volume_of(text)
+    found = driver.io.volume_of(text)
     if found is None:
         raise VolumeError(NtStatus.OBJECT_PATH_NOT_FOUND)
     if found[0] is not driver.volume:
@@ -157,7 +157,7 @@ def _target(driver: "FileSystemDriver", opened: OpenFile, root: int, text: str, 
 
 def _below_root(driver: "FileSystemDriver", root: int, text: str) -> tuple[Inode, str]:
     found = driver.kernel.objects.lookup(root)
-    other = driver.kernel.io.file_at(found.object.address) if found is not None else None
+    other = driver.io.file_at(found.object.address) if found is not None else None
     if other is None:
         raise VolumeError(NtStatus.INVALID_HANDLE)
     if other.volume is not driver.volume:

@@ -8,7 +8,8 @@ from harness.reference.windows.fsrtl.oplocks import Oplock
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.inode import Stream
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.guarded_heap import GuardedHeap
+    from harness.reference.windows.ntos.executive import Executive
 
 _HEADER = Struct("<HhBBBBQQqqq")
 """FSRTL_COMMON_FCB_HEADER."""
@@ -28,13 +29,14 @@ DATA_SECTION, SHARED_CACHE_MAP, IMAGE_SECTION = 0x00, 0x08, 0x10
 class StreamState:
     """FsContext of a stream's file objects (FSRTL_ADVANCED_FCB_HEADER), and what hangs on the stream."""
 
-    def __init__(self, kernel: "Kernel", stream: "Stream") -> None:
+    def __init__(self, kernel: "Executive", heap: "GuardedHeap", stream: "Stream") -> None:
         self._kernel = kernel
+        self._heap = heap
         self.stream = stream
         self.oplock = Oplock(kernel.signal)
         self.locks = LockTable()
-        self.address = kernel.io.heap.allocate(HEADER_SIZE)
-        self.section_pointers = kernel.io.heap.allocate(SECTION_POINTERS_SIZE)
+        self.address = heap.allocate(HEADER_SIZE)
+        self.section_pointers = heap.allocate(SECTION_POINTERS_SIZE)
         memory = kernel.memory
         kind = _INDEX if stream.directory else _DATA_STREAM
         memory.write(
@@ -58,5 +60,5 @@ class StreamState:
 
     def free(self) -> None:
         """The stream is closed."""
-        self._kernel.io.heap.free(self.address)
-        self._kernel.io.heap.free(self.section_pointers)
+        self._heap.free(self.address)
+        self._heap.free(self.section_pointers)

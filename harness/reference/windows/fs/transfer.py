@@ -51,7 +51,7 @@ def read(driver: "FileSystemDriver", request: Request) -> Code:
         cache = initialize_cache(driver, stream, file)
         data = yield from cache.read(transfer.offset, length)
     # Paging reads fill whole pages: what lies behind the end of the file is zero.
-    yield from driver.kernel.io.views.write(transfer.buffer, data.ljust(transfer.length, b"\0") if paging else data)
+    yield from driver.io.views.write(transfer.buffer, data.ljust(transfer.length, b"\0") if paging else data)
     _move_position(file, transfer.offset, len(data), paging=paging)
     return int(NtStatus.SUCCESS), len(data)
 
@@ -71,7 +71,7 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
     offset = driver.files.size(stream) if transfer.offset == WRITE_TO_END_OF_FILE else transfer.offset
     if not transfer.length:
         return int(NtStatus.SUCCESS), 0
-    data = yield from driver.kernel.io.views.read(transfer.buffer, transfer.length)
+    data = yield from driver.io.views.read(transfer.buffer, transfer.length)
     if paging:
         driver.files.write(stream, offset, data, paging=True)
         return int(NtStatus.SUCCESS), transfer.length

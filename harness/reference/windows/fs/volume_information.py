@@ -83,7 +83,7 @@ def volume_object_id(driver: "FileSystemDriver") -> bytes:
 def set_(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_SET_VOLUME_INFORMATION: the label."""
     length, kind, buffer = INFORMATION.unpack_from(request.parameters)
-    data = yield from driver.kernel.io.views.read(buffer, length)
+    data = yield from driver.io.views.read(buffer, length)
     if kind != FsInformationClass.LABEL:
         return int(NtStatus.INVALID_PARAMETER), 0
     size = int.from_bytes(data[:4], "little")

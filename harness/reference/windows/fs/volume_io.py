@@ -53,7 +53,7 @@ def read(driver: "FileSystemDriver", request: Request) -> Code:
     length = min(transfer.length, end - transfer.offset)
     first = transfer.offset // SECTOR_SIZE
     data = b"".join(_sector(driver, number) for number in range(first, first + length // SECTOR_SIZE))
-    yield from driver.kernel.io.views.write(transfer.buffer, data)
+    yield from driver.io.views.write(transfer.buffer, data)
     return int(NtStatus.SUCCESS), len(data)
 
 
@@ -73,7 +73,7 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
         return int(NtStatus.ACCESS_DENIED), 0
     if transfer.offset + transfer.length > total_sectors(driver) * SECTOR_SIZE:
         return int(NtStatus.INVALID_PARAMETER), 0
-    data = yield from driver.kernel.io.views.read(transfer.buffer, transfer.length)
+    data = yield from driver.io.views.read(transfer.buffer, transfer.length)
     first = transfer.offset // SECTOR_SIZE
     for index in range(transfer.length // SECTOR_SIZE):
         driver.sectors[first + index] = data[index * SECTOR_SIZE : (index + 1) * SECTOR_SIZE]
@@ -108,7 +108,5 @@ def dismount(driver: "FileSystemDriver", file: "FileObject") -> int:
         return int(NtStatus.INVALID_PARAMETER)
     if driver.locked_by is not None and driver.locked_by is not file:
         return int(NtStatus.ACCESS_DENIED)
-    driver.dismounted.update(
-        other for other in driver.kernel.io.files.get(driver.volume, ()) if other.opened is not None
-    )
+    driver.dismounted.update(other for other in driver.io.files.get(driver.volume, ()) if other.opened is not None)
     return int(NtStatus.SUCCESS)

@@ -4,7 +4,7 @@ What drivers and programs ask for is in create.py, transfer_services.py and the 
 requests and `issue` them here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -83,6 +83,8 @@ class IoManager:
         """Sent and not finished, in the order of sending."""
         self.on_file_object_gone: list[Callable[[FileObject], None]] = []
         """Called when a file object has been closed."""
+        self.on_stream_gone: list[Callable[[Hashable, Hashable | None], None]] = []
+        """Called when a stream's last file object has been closed, with the file if that was its last stream."""
         for kind in ("IoFileObjectType", PORT_TYPE):
             kernel.close_hooks[kind] = self._close_handle
         kernel.object_names["IoFileObjectType"] = self._name_of

@@ -6,7 +6,6 @@ from harness.reference.windows.io.constants import FILE_DEVICE_DISK, SECTOR_SIZE
 from harness.reference.windows.structures.device_objects import IO_TYPE_VPB, Vpb
 
 if TYPE_CHECKING:
-    from harness.reference.windows.fs.driver import FileSystemDriver
     from harness.reference.windows.fs.filesystem import FileSystem
     from harness.reference.windows.io.devices import DeviceTable
     from harness.reference.windows.io.guarded_heap import GuardedHeap
@@ -16,8 +15,6 @@ VPB_SIZE = Vpb.SIZE
 
 class Volume:
     """A volume."""
-
-    driver: "FileSystemDriver"
 
     def __init__(
         self,

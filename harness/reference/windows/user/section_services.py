@@ -51,7 +51,8 @@ def create_section_service(
         file = file_of(k, file_handle, _READ_ACCESS)
         if protection & _WRITABLE:
             file_of(k, file_handle, _WRITE_ACCESS)
-    status, item = yield from create_section(k, k.io, file, size, protection)
+    driver = k.ntfs.driver_of(file.volume) if file is not None else None
+    status, item = yield from create_section(k, k.io, driver, file, size, protection)
     if item is not None:
         k.memory.write_u64(out, k.objects.open(item, kernel=mode == 0, access=access))
         k.objects.dereference(item)

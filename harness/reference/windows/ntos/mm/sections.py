@@ -15,6 +15,7 @@ from harness.reference.windows.ntos.ob.objects import Object
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Process
+    from harness.reference.windows.fs.driver import FileSystemDriver
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.ntos.executive import Executive
@@ -54,17 +55,24 @@ class View:
 # -- making sections
 
 
-def create_section(k: "Executive", io: "IoManager", file: "FileObject | None", size: int, protection: int) -> Code:
+def create_section(
+    k: "Executive",
+    io: "IoManager",
+    driver: "FileSystemDriver | None",
+    file: "FileObject | None",
+    size: int,
+    protection: int,
+) -> Code:
     """NtCreateSection; (NTSTATUS, section object or None)."""
     if file is None:
         section = Section(size, protection, None)
         return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section)
-    if file.opened is None or file.opened.stream.directory:
+    if driver is None or file.opened is None or file.opened.stream.directory:
         return int(NtStatus.INVALID_FILE_FOR_SECTION), None
     status = yield from _synchronize(k, io, file, protection)
     if status & 0x8000_0000:
         return status, None
-    stream, driver = file.opened.stream, file.volume.driver
+    stream = file.opened.stream
     end = driver.files.size(stream)
     if size > end and protection & _WRITABLE:
         driver.files.resize(stream, size)
