@@ -16,10 +16,14 @@ from harness.errors import ExitCode
 from harness.fleet.provider import Provider
 from harness.fleet.providers import kind_of, provider_for
 from harness.fleet.settings import Settings
-from harness.guest import Guest
+from harness.guest import Guest, GuestKind
+from harness.guest import state_checks as _state_checks  # noqa: F401 - registers its checks
 from harness.guest.conversation import begin, recording, seal
+from harness.guest.driver_checks import check_drivers
+from harness.guest.large_files_check import check_large_files
 from harness.guest.minifilter_check import check_minifilter
 from harness.guest.prints_check import check_prints
+from harness.guest.restart_check import check_restart
 from harness.guest.selftest import Expectation, Finding, self_test
 
 
@@ -75,6 +79,7 @@ def _findings(provider: Provider, trial: Iterator[Finding], folder: Path) -> Ite
     """The self-test, and after it the trial of forks."""
     with provider.open(folder / "guest", None) as opened:
         yield from replayed_checks(opened.guest, provider.expectation)
+        yield from check_large_files(opened.guest, folder)
         yield from opened.guest.last_checks(folder / "crash")
     yield from trial
 
@@ -83,7 +88,10 @@ def replayed_checks(guest: Guest, expected: Expectation) -> Iterator[Finding]:
     """All checks that need nothing but a guest's answers."""
     yield from self_test(guest, expected)
     yield check_minifilter(guest)
+    yield from check_drivers(guest)
     yield check_prints(guest)
+    if guest.kind is GuestKind.WINDOWS:
+        yield check_restart(guest)
 
 
 def print_table(console: Console, findings: list[Finding], *, raw: bool) -> None:

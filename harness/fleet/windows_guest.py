@@ -31,6 +31,7 @@ from harness.guest.inf import build_number
 from harness.guest.payload import PayloadDrive
 from harness.guest.restart import restart, wait_for_another_boot
 from harness.guest.selftest import Expectation, Finding
+from harness.guest.signature import signer
 from harness.guest.stack import PlacedEntry
 from harness.guest.verifier import Level, apply
 from harness.guest.waking import NewIdentity, wake
@@ -93,6 +94,8 @@ class WindowsProvider(Provider):
         image = self._image
         details = {key: str(image.facts[key]) for key in ("edition", "build", "expires") if image.facts.get(key)}
         booted = {"started": "cold" if self.no_forks else "as forks"}
+        if signer(self.name):
+            booted["drivers are signed"] = f"by the guest itself: {signer(self.name)}"
         if self._no_sftp:
             booted["no SFTP"] = self._no_sftp
         return GuestFacts(
@@ -147,8 +150,9 @@ class WindowsProvider(Provider):
         return Expectation(
             build=int(str(build_number)) if build_number is not None else None,
             renamed=tuple(load_recipe(image.name).release.builds) if image.name in known_images() else (),
-            test_signing=not secure_boot,
+            test_signing=bool(image.facts.get("test_signing", not secure_boot)),
             secure_boot=secure_boot,
+            language=str(image.facts["language"]) if image.facts.get("language") else None,
         )
 
     def try_forks(self, directory: Path, forks: int = FORKS) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from harness.guest.selftest import Finding
 from harness.guest.stack import parse_stack, place
 from harness.minifilter.build import SUPPORT, build_drivers
 from harness.minifilter.probe import ProbeResult
-from harness.nt import IrpMajor, NtStatus
+from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 
 CHECK = "a minifilter"
 LABEL = "selftest"
@@ -23,6 +23,11 @@ open   f {VOLUME}\fltlab-selftest.bin access=rw disposition=overwrite-if options
 write  f offset=0 length=4096 fill=0x5A
 read   f offset=0 length=4096
 close  f
+open   c {VOLUME}\fltlab-selftest.bin access=rw disposition=open-if
+write  c offset=0 length=4096 fill=0x5A
+read   c offset=0 length=4096
+read   c offset=0 length=4096
+close  c
 """
 MAJORS = (IrpMajor.CREATE, IrpMajor.WRITE, IrpMajor.READ, IrpMajor.CLEANUP)
 """What the script must show to the minifilter, before and after."""
@@ -46,7 +51,15 @@ def check_minifilter(guest: Guest) -> Finding:
     except FltLabError as error:
         return Finding(CHECK, "-", error.message, tuple(error.details), error.hint or "")
     raw = (*(f"| {row}" for row in instances), *map(str, result.steps), answer[:2000])
-    return Finding(CHECK, f"loaded, attached, {len(result.events)} events, removed", _difference(result), raw)
+    measured = f"loaded, attached, {len(result.events)} events, removed; {_witnessed(result)}"
+    return Finding(CHECK, measured, _difference(result), raw)
+
+
+def _witnessed(result: ProbeResult) -> str:
+    """What may happen and need not, and whether it did: tests that wait for it are red where it never does."""
+    fast = any(event.operation_class is OperationClass.FAST_IO for event in result.events)
+    high = any(event.is_post and event.irql >= Irql.DISPATCH for event in result.events)
+    return f"fast I/O {'seen' if fast else 'not seen'}, a post at DISPATCH_LEVEL {'seen' if high else 'not seen'}"
 
 
 def _difference(result: ProbeResult) -> str:

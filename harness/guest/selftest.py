@@ -7,8 +7,9 @@ check keeps the raw text that it judged.
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.errors import FltLabError
 from harness.guest.command import CommandResult
@@ -34,6 +35,7 @@ class Expectation:
     test_signing: bool | None = None
     secure_boot: bool | None = None
     file_system: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,14 @@ class Finding:
 
 
 @dataclass
-class _Checks:
+class Checks:
     """Runs checks on one guest."""
 
     guest: Guest
     expected: Expectation
     commands: list[CommandResult] = field(default_factory=list)
+    state: Mapping[str, Any] | None = None
+    """What `state_checks` has asked; None before."""
 
     def run(self, command: str, stdin: bytes | None = None) -> CommandResult:
         result = self.guest.run(command, stdin)
@@ -69,7 +73,7 @@ class _Checks:
         return Finding(check, measured, difference, raw, hint if difference else "")
 
 
-Check = Callable[[_Checks], Finding]
+Check = Callable[[Checks], Finding]
 CHECKS: list[tuple[str, Check, frozenset[GuestKind]]] = []
 EVERY = frozenset(GuestKind)
 WINDOWS = frozenset({GuestKind.WINDOWS})
@@ -87,12 +91,15 @@ def check(title: str, kinds: frozenset[GuestKind] = EVERY) -> Callable[[Check], 
 
 def self_test(guest: Guest, expected: Expectation) -> Iterator[Finding]:
     """Make every check that the guest's kind has, one after the other; what a check raises is its difference."""
+    state: Mapping[str, Any] | None = None
     for title, function, kinds in CHECKS:
         if guest.kind not in kinds:
             continue
-        checks = _Checks(guest, expected)
+        checks = Checks(guest, expected, state=state)
         try:
-            yield function(checks)
+            finding = function(checks)
+            state = checks.state
+            yield finding
         except FltLabError as error:
             yield Finding(title, "-", error.message, (*error.details, *checks.finding(title, "").raw), error.hint or "")
 
@@ -106,7 +113,7 @@ def _unlikely(size: int) -> bytes:
 
 
 @check("WinRM")
-def _winrm(checks: _Checks) -> Finding:
+def _winrm(checks: Checks) -> Finding:
     begin = time.monotonic()
     printed = checks.run("ver").output.strip()
     milliseconds = (time.monotonic() - begin) * 1000
@@ -121,7 +128,7 @@ def _winrm(checks: _Checks) -> Finding:
 
 
 @check("standard input")
-def _standard_input(checks: _Checks) -> Finding:
+def _standard_input(checks: Checks) -> Finding:
     content = _unlikely(70_000)
     checks.guest.put(content, r"C:\fltlab\selftest.bin")
     returned = checks.guest.get(r"C:\fltlab\selftest.bin")
@@ -130,20 +137,25 @@ def _standard_input(checks: _Checks) -> Finding:
 
 
 @check("privileges")
-def _privileges(checks: _Checks) -> Finding:
-    printed = checks.run("whoami.exe /priv").output
+def _privileges(checks: Checks) -> Finding:
+    csv = " /fo csv /nh" if checks.guest.kind is GuestKind.WINDOWS else ""
+    printed = checks.run(f"whoami.exe /priv{csv}").output
+    # The words for enabled and disabled are translated; one privilege is enabled in every token.
+    states = dict(re.findall(r'^\W*(Se\w+Privilege)\b.*?([^\s",]+)"?\s*$', printed, re.MULTILINE))
     needed = ("SeLoadDriverPrivilege", "SeRestorePrivilege", "SeShutdownPrivilege")
-    missing = [name for name in needed if name not in printed]
+    missing = [name for name in needed if name not in states]
+    enabled = states.get("SeChangeNotifyPrivilege")
+    known = [f"{name}{'' if enabled in {None, states[name]} else ' (disabled)'}" for name in needed if name in states]
     return checks.finding(
         "privileges",
-        ", ".join(name for name in needed if name in printed) or "none of those that are needed",
+        ", ".join(known) or "none of those that are needed",
         f"the user lacks {', '.join(missing)}" if missing else "",
         "the user must be an administrator, with LocalAccountTokenFilterPolicy = 1 (docs/windows.md)",
     )
 
 
 @check("identity and clock")
-def _clock(checks: _Checks) -> Finding:
+def _clock(checks: Checks) -> Finding:
     first, now = checks.guest.identity(), checks.guest.host_time()
     second = checks.guest.identity()
     off = first.time - now
@@ -169,7 +181,7 @@ def _unlike(on: bool, wanted: bool | None) -> str:
 
 
 @check("test signing", WINDOWS)
-def _test_signing(checks: _Checks) -> Finding:
+def _test_signing(checks: Checks) -> Finding:
     options = boot_options(checks.run('bcdedit.exe /enum "{current}"').output)
     on = is_yes(options.get("testsigning", "No"))
     return checks.finding(
@@ -181,7 +193,7 @@ def _test_signing(checks: _Checks) -> Finding:
 
 
 @check("Secure Boot", WINDOWS)
-def _secure_boot(checks: _Checks) -> Finding:
+def _secure_boot(checks: Checks) -> Finding:
     printed = checks.run(powershell("try { Confirm-SecureBootUEFI } catch { Write-Output $_.FullyQualifiedErrorId }"))
     on = printed.output.strip() == "True"
     return checks.finding(
@@ -193,7 +205,7 @@ def _secure_boot(checks: _Checks) -> Finding:
 
 
 @check("virtualization-based security", WINDOWS)
-def _vbs(checks: _Checks) -> Finding:
+def _vbs(checks: Checks) -> Finding:
     script = (
         "(Get-CimInstance -Namespace root/Microsoft/Windows/DeviceGuard -ClassName Win32_DeviceGuard)"
         ".VirtualizationBasedSecurityStatus"
@@ -208,7 +220,7 @@ def _vbs(checks: _Checks) -> Finding:
 
 
 @check("fltmc tables")
-def _fltmc_tables(checks: _Checks) -> Finding:
+def _fltmc_tables(checks: Checks) -> Finding:
     filters = parse_filters(checks.run("fltmc.exe filters").output)
     instances = parse_instances(checks.run("fltmc.exe instances").output)
     checks.run("fltmc.exe volumes")
@@ -222,7 +234,7 @@ def _fltmc_tables(checks: _Checks) -> Finding:
 
 
 @check("fltmc failures")
-def _fltmc_failures(checks: _Checks) -> Finding:
+def _fltmc_failures(checks: Checks) -> Finding:
     result = checks.run(f"fltmc.exe load {NOBODY}")
     failure = parse_failure(result.output + result.errors)
     measured = f"exit code {result.exit_code}, {f'0x{failure.code:08x}' if failure else 'no code in the text'}"
@@ -231,7 +243,7 @@ def _fltmc_failures(checks: _Checks) -> Finding:
 
 
 @check("registry and services")
-def _registry(checks: _Checks) -> Finding:
+def _registry(checks: Checks) -> Finding:
     key = rf"HKLM\SYSTEM\CurrentControlSet\Services\{NOBODY}"
     wrote = checks.run(rf'reg.exe add "{key}\Parameters" /v Operations /t REG_MULTI_SZ /d "create pre\0read" /f')
     read = checks.run(rf'reg.exe query "{key}\Parameters" /v Operations')
@@ -248,7 +260,7 @@ def _registry(checks: _Checks) -> Finding:
 
 
 @check("data volume")
-def _volume(checks: _Checks) -> Finding:
+def _volume(checks: Checks) -> Finding:
     if checks.guest.kind is not GuestKind.WINDOWS:
         printed = checks.run("fltmc.exe volumes").output
         return checks.finding("data volume", "V:", "" if "V:" in printed else "fltmc volumes does not list V:")
@@ -264,7 +276,7 @@ def _volume(checks: _Checks) -> Finding:
 
 
 @check("crash dumps", WINDOWS)
-def _crash_dumps(checks: _Checks) -> Finding:
+def _crash_dumps(checks: Checks) -> Finding:
     printed = checks.run(r'reg.exe query "HKLM\SYSTEM\CurrentControlSet\Control\CrashControl"').output
     values = dict(re.findall(r"^\s+(\w+)\s+REG_DWORD\s+0x([0-9a-f]+)", printed, re.MULTILINE))
     enabled, nmi = int(values.get("CrashDumpEnabled", "0"), 16), int(values.get("NMICrashDump", "0"), 16)
@@ -277,7 +289,7 @@ def _crash_dumps(checks: _Checks) -> Finding:
 
 
 @check("transfer")
-def _transfer(checks: _Checks) -> Finding:
+def _transfer(checks: Checks) -> Finding:
     content = _unlikely(MIB)
     begin = time.monotonic()
     checks.guest.put(content, r"C:\fltlab\selftest.bin")

@@ -38,6 +38,15 @@ class InstanceRow:
 
 
 @dataclass(frozen=True)
+class VolumeRow:
+    """A line of `fltmc volumes`. A volume without a drive letter, such as the redirector's, has no DOS name."""
+
+    dos_name: str
+    volume: str
+    file_system: str
+
+
+@dataclass(frozen=True)
 class Failure:
     """`Load failed with error: 0x801f0013`, and the message below it."""
 
@@ -71,6 +80,11 @@ def parse_filters(text: str) -> list[FilterRow]:
 def parse_instances(text: str) -> list[InstanceRow]:
     """The rows of `fltmc instances`. GuestError if there is no table, or if it ends in a failure."""
     return [InstanceRow(*cells[:5]) for cells in _table(text, "fltmc instances", 5)]
+
+
+def parse_volumes(text: str) -> list[VolumeRow]:
+    """The rows of `fltmc volumes`. GuestError if there is no table, or if it ends in a failure."""
+    return [VolumeRow(*cells[:3]) for cells in _table(text, "fltmc volumes", 3)]
 
 
 def _table(text: str, command: str, columns: int) -> Iterator[list[str]]:

@@ -337,6 +337,7 @@ class Builder:
             "language": self.recipe.language,
             "mode": self.plan.mode.value if self.plan.source is Source.ISO else "import",
             "source": {"name": self.prepared.source.name, "sha256": fingerprint.of_file(self.prepared.source)},
+            "test_signing": self.recipe.provisioning.test_signing,
             "winrm": self.recipe.provisioning.winrm.value,
             "certificate": state.certificate,
             "openssh": self.recipe.provisioning.openssh.value,
