@@ -71,7 +71,6 @@ class NtfsDriver:
         device.view.vpb = 0
         vpb.device_object = device.address
         vpb.serial_number = volume.serial
-        volume.device = device.address
         self._volumes[device.address] = make_driver(self._kernel, io, volume)
         return (yield from self._complete(irp, NtStatus.SUCCESS, 0))
 

@@ -39,12 +39,15 @@ class Volume:
             name=self.device_name,
         )
         self.disk_device = self.disk.address
-        self.device = 0
-        """The file system's device, once the volume is mounted."""
         self.vpb = heap.allocate(Vpb.SIZE)
-        vpb = Vpb(heap.memory, self.vpb)
+        self._parameters = vpb = Vpb(heap.memory, self.vpb)
         vpb.type, vpb.size, vpb.real_device = IO_TYPE_VPB, Vpb.SIZE, self.disk_device
         self.disk.view.vpb = self.vpb
+
+    @property
+    def device(self) -> int:
+        """The file system's device, once the volume is mounted; 0 before."""
+        return self._parameters.device_object
 
     @property
     def sector_size(self) -> int:

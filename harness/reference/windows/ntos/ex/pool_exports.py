@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _PAGED_POOL_BIT = 1
 _RAISE_IF_FAILURE = 0x10
+_ZERO_ALLOCATION = 0x400
+"""POOL_ZERO_ALLOCATION: what the kit's inline ExAllocatePoolZero asks older exports for."""
 _FLAG_UNINITIALIZED, _FLAG_RAISE, _FLAG_PAGED = 0x02, 0x20, 0x100
 _POOL_FLAG_NON_PAGED = 0x40 | 0x80
 
@@ -19,7 +21,12 @@ _POOL_FLAG_NON_PAGED = 0x40 | 0x80
 @export(NTOSKRNL, "ExAllocatePoolWithTag", max_irql=Irql.DISPATCH)
 def ex_allocate_pool_with_tag(k: "Kernel", kind: U32, size: int, tag: U32) -> int:
     return allocate(
-        k, size, tag, paged=bool(kind & _PAGED_POOL_BIT), zero=False, raise_on_failure=bool(kind & _RAISE_IF_FAILURE)
+        k,
+        size,
+        tag,
+        paged=bool(kind & _PAGED_POOL_BIT),
+        zero=bool(kind & _ZERO_ALLOCATION),
+        raise_on_failure=bool(kind & _RAISE_IF_FAILURE),
     )
 
 
@@ -41,7 +48,8 @@ def ex_allocate_pool_with_tag_priority(k: "Kernel", kind: U32, size: int, tag: U
 
 @export(NTOSKRNL, "ExAllocatePoolWithQuotaTag", max_irql=Irql.DISPATCH)
 def ex_allocate_pool_with_quota_tag(k: "Kernel", kind: U32, size: int, tag: U32) -> int:
-    return allocate(k, size, tag, paged=bool(kind & _PAGED_POOL_BIT), zero=False, raise_on_failure=not kind & 8)
+    zero = bool(kind & _ZERO_ALLOCATION)
+    return allocate(k, size, tag, paged=bool(kind & _PAGED_POOL_BIT), zero=zero, raise_on_failure=not kind & 8)
 
 
 @export(NTOSKRNL, "ExAllocatePool2", max_irql=Irql.DISPATCH)

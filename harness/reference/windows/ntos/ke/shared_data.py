@@ -85,6 +85,22 @@ OBJECT_TYPES = (
 )
 
 
+_FAT, _HPFS, _NTFS, _WILD, _OLE = 1, 2, 4, 8, 16
+LEGAL_ANSI_CHARACTERS = bytes(
+    0
+    if code < 0x20 or chr(code) in "/\\:"
+    else _WILD | _OLE
+    if chr(code) in '"*<>?'
+    else _OLE
+    if chr(code) == "|"
+    else _HPFS | _NTFS | _OLE
+    if chr(code) in " +,;=[]."
+    else _FAT | _HPFS | _NTFS | _OLE
+    for code in range(128)
+)
+"""FsRtlLegalAnsiCharacterArray: in which file systems a character may stand in a name, and which are wild."""
+
+
 class DataExports:
     """The exported variables of ntoskrnl.exe."""
 
@@ -112,6 +128,9 @@ class DataExports:
         self._number("NlsAnsiCodePage", 1252, 2)
         self._number("NlsOemCodePage", 437, 2)
         self._pointer("SeExports", heap.allocate(0x200))
+        legal = heap.allocate(len(LEGAL_ANSI_CHARACTERS))
+        memory.write(legal, LEGAL_ANSI_CHARACTERS)
+        self._pointer("FsRtlLegalAnsiCharacterArray", legal)
         self._pointer("FltMgrSecurityDescriptor", 0, module=FLTMGR)
 
     def _pointer(self, name: str, value: int, *, module: str = NTOSKRNL) -> None:
