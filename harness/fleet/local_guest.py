@@ -16,7 +16,7 @@ from harness.fleet.provider import Opened, Provider
 from harness.fleet.scene import Scene
 from harness.fleet.settings import Settings
 from harness.fleet.stack import Stack
-from harness.guest import GuestKind, GuestState, LocalGuest
+from harness.guest import Guest, GuestKind, GuestState, LocalGuest
 from harness.guest.registration import SERVICES
 from harness.machine.watchdog import watchdog
 from harness.report.provenance import GuestFacts
@@ -52,6 +52,11 @@ class LocalProvider(Provider):
                 directory.mkdir(parents=True, exist_ok=True)
                 (directory / LOG).write_bytes((guest.folder / LOG).read_bytes())
                 scoped.close()
+
+    def next_test(self, guest: Guest) -> None:
+        """Empty V:, so that a test finds nothing of those before it, as in a guest of its own."""
+        assert isinstance(guest, LocalGuest)
+        _empty(guest.volume)
 
     def close(self) -> None:
         """End the daemons that are left."""

@@ -74,6 +74,7 @@ class GuestPool:
         if name in self._leases:
             lease, _ = self._leases[name]
             if lease.is_good_for(scope):
+                lease.provider.next_test(lease.guest)
                 return lease
             self.end(name)
         provider = self.provider(name)

@@ -48,6 +48,10 @@ class Provider(ABC):
     def close(self) -> None:
         """End what it has kept for the next guest; no guest of it is open any more."""
 
+    def next_test(self, guest: Guest) -> None:
+        """Another test gets a guest that one has had already: what that one left on V: goes, where it can."""
+        del guest
+
     # -- what `fltlab image verify` asks
 
     @property

@@ -65,16 +65,17 @@ def flt_reissue_synchronous_io(k: "Kernel", instance: int, data: int) -> Code:
     if file is not None and file.flags & FileObjectFlags.FILE_OPEN_CANCELLED:
         operation.set_io_status(int(NtStatus.CANCELLED), 0)
         return
-    _, _, _, _, _, target, _, parameters = PARAMETER_BLOCK.unpack(operation.read_parameters())
+    # As the callback data says now: what the filter has changed since the operation came counts (reissued from post).
+    irp_flags, major, minor, flags, _, target, _, parameters = PARAMETER_BLOCK.unpack(operation.read_parameters())
     request = Request(
         original.kind,
-        original.major,
+        major,
         k.io.file_at(target) if target else None,
         original.thread,
         parameters=parameters,
-        minor=original.minor,
-        irp_flags=original.irp_flags,
-        operation_flags=original.operation_flags,
+        minor=minor,
+        irp_flags=irp_flags,
+        operation_flags=flags,
         mode=original.mode,
     )
     request.system_buffer = original.system_buffer

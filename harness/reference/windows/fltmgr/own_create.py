@@ -7,13 +7,18 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.windows.fltmgr.callback_data import IO_STATUS
 from harness.reference.windows.fltmgr.cancelled_opens import cancel_open
-from harness.reference.windows.fs.security import map_access
+from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
-from harness.reference.windows.io.file_services import path_of
+from harness.reference.windows.io.object_names import name_of
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.structures import ObjectAttributes
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
+
+_STACK_FLAGS = 0x05
+"""IO_FORCE_ACCESS_CHECK and IO_OPEN_TARGET_DIRECTORY have the values of their SL_ flags."""
 
 
 # -- create and close
@@ -33,6 +38,9 @@ def _create(
     share: int,
     disposition: int,
     options: int,
+    ea: int,
+    ea_length: int,
+    flags: int,
 ) -> Code:
     """FltCreateFile and FltCreateFileEx: below an instance, or from the top of the stack (IO-03)."""
     k.flt.filter_at(filter_)
@@ -44,8 +52,15 @@ def _create(
         options=options,
         attributes=file_attributes,
         allocation=k.memory.read_i64(allocation_at) if allocation_at else 0,
+        eas=k.memory.read(ea, ea_length) if ea_length else b"",
+        descriptor=read_descriptor(k.memory, ObjectAttributes(k.memory, attributes).security_descriptor),
+        stack_flags=flags & _STACK_FLAGS,
     )
-    status, information, file = yield from open_file(k, path_of(k, attributes), parameters, send)
+    try:
+        name = name_of(k, attributes)
+    except VolumeError as error:
+        return int(error.status)
+    status, information, file = yield from open_file(k, name, parameters, send)
     k.memory.write(iosb, IO_STATUS.pack(status, information))
     if object_out:
         k.memory.write_u64(object_out, 0)
@@ -54,7 +69,7 @@ def _create(
     if object_out:
         k.objects.reference(file.object)
         k.memory.write_u64(object_out, file.address)
-    k.memory.write_u64(handle_out, make_handle(k, file, kernel=True, access=map_access(access)))
+    k.memory.write_u64(handle_out, make_handle(k, file, kernel=True, access=file.access))
     return status
 
 
@@ -77,10 +92,9 @@ def flt_create_file(
     flags: U32,
 ) -> Code:
     """FltCreateFile."""
-    del ea, ea_length, flags
     return _create(
         k, filter_, instance, handle_out, 0, access, attributes, iosb, allocation_at, file_attributes, share,
-        disposition, options,
+        disposition, options, ea, ea_length, flags,
     )  # fmt: skip
 
 
@@ -104,10 +118,9 @@ def flt_create_file_ex(
     flags: U32,
 ) -> Code:
     """FltCreateFileEx."""
-    del ea, ea_length, flags
     return _create(
         k, filter_, instance, handle_out, object_out, access, attributes, iosb, allocation_at, file_attributes, share,
-        disposition, options,
+        disposition, options, ea, ea_length, flags,
     )  # fmt: skip
 
 
@@ -132,10 +145,10 @@ def flt_create_file_ex2(
     context: int,
 ) -> Code:
     """FltCreateFileEx2: the driver create context is not used."""
-    del ea, ea_length, flags, context
+    del context
     return _create(
         k, filter_, instance, handle_out, object_out, access, attributes, iosb, allocation_at, file_attributes, share,
-        disposition, options,
+        disposition, options, ea, ea_length, flags,
     )  # fmt: skip
 
 

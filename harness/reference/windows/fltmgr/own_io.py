@@ -13,6 +13,7 @@ from harness.reference.windows.io.constants import IrpFlags, Minor
 from harness.reference.windows.io.create import OpenParameters, open_file
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.io_manager import Send
+from harness.reference.windows.io.object_names import ObjectName
 from harness.reference.windows.io.parameters import DIRECTORY, INFORMATION, SET_INFORMATION, Control, Transfer
 from harness.reference.windows.io.request import Code, Request
 
@@ -214,7 +215,7 @@ def flt_query_volume_information(k: "Kernel", instance: int, iosb: int, out: int
     """FltQueryVolumeInformation: by a handle to the volume, opened below the caller."""
     found = k.flt.instance_at(instance)
     options = OpenParameters(access=0x0010_0080, options=0x20)
-    status, _, file = yield from open_file(k, found.volume.device_name, options, _below(k, found))
+    status, _, file = yield from open_file(k, ObjectName(found.volume.device_name), options, _below(k, found))
     if file is None:
         return status
     packed = INFORMATION.pack(length, kind, out)

@@ -6,8 +6,8 @@ from harness.nt import NtStatus
 from harness.reference.windows.fs import extended_attributes, security
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.extended_attributes import Ea
-from harness.reference.windows.fs.lifetime import read_descriptor
 from harness.reference.windows.fs.opens import OpenFile
+from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import StackFlags
 from harness.reference.windows.io.parameters import QUERY_EA, QUERY_SECURITY, SET_EA, SET_SECURITY
 from harness.reference.windows.io.request import Code, Request
@@ -83,5 +83,5 @@ def set_security(driver: "FileSystemDriver", request: Request) -> Code:
     yield from ()
     opened = _open_of(request)
     what, address = SET_SECURITY.unpack_from(request.parameters)
-    driver.files.set_security(opened, what, read_descriptor(driver, address))
+    driver.files.set_security(opened, what, read_descriptor(driver.kernel.memory, address))
     return int(NtStatus.SUCCESS), 0

@@ -72,9 +72,13 @@ class HostPlace:
             with host_errors(NtStatus.FILE_DELETED):
                 path = self._path()
                 try:
-                    self._descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+                    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
                 except PermissionError:
-                    self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+                    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+                if host_id(os.fstat(descriptor)) != self.identity:  # another program has put another file there
+                    os.close(descriptor)
+                    raise VolumeError(NtStatus.FILE_DELETED)
+                self._descriptor = descriptor
         return self._descriptor
 
     def status(self) -> os.stat_result:

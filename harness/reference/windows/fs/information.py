@@ -11,7 +11,7 @@ from harness.reference.windows.fs.filesystem import FileFacts
 from harness.reference.windows.fs.finding import find
 from harness.reference.windows.fs.lifetime import subject_of
 from harness.reference.windows.fs.opens import Asked, Disposition, OpenFile
-from harness.reference.windows.io.constants import FileInformationClass, FileObjectFlags
+from harness.reference.windows.io.constants import FileInformationClass
 from harness.reference.windows.io.parameters import INFORMATION, NETWORK_QUERY_OPEN, QUERY_OPEN
 from harness.reference.windows.io.request import Code, Request
 
@@ -25,12 +25,6 @@ _NETWORK_OPEN = Struct("<qqqqqqI4x")
 _STAT = Struct("<QqqqqqqIIII")
 _STAT_LX = Struct("<IIIIII4x")
 _COMPRESSION = Struct("<qHBBB3x")
-_MODES = (
-    (FileObjectFlags.WRITE_THROUGH, 0x02),
-    (FileObjectFlags.SEQUENTIAL_ONLY, 0x04),
-    (FileObjectFlags.NO_INTERMEDIATE_BUFFERING, 0x08),
-    (FileObjectFlags.DELETE_ON_CLOSE, 0x1000),
-)
 
 
 def basic(facts: FileFacts) -> bytes:
@@ -82,14 +76,6 @@ def _stat(facts: FileFacts, access: int) -> bytes:
     )
 
 
-def mode(file: "FileObject") -> int:
-    """FILE_MODE_INFORMATION of a file object."""
-    value = sum(bit for flag, bit in _MODES if file.flags & flag)
-    if file.flags & FileObjectFlags.SYNCHRONOUS_IO:
-        value |= 0x10 if file.flags & FileObjectFlags.ALERTABLE_IO else 0x20
-    return value
-
-
 def _all(file: "FileObject", facts: FileFacts) -> bytes:
     return (
         basic(facts)
@@ -97,7 +83,7 @@ def _all(file: "FileObject", facts: FileFacts) -> bytes:
         + Struct("<q").pack(facts.index)
         + Struct("<II").pack(facts.ea_size, file.access)
         + Struct("<q").pack(file.view.current_byte_offset)
-        + Struct("<II").pack(mode(file), 0)
+        + Struct("<II").pack(file.mode, 0)
         + name(_path(file))
     )
 
@@ -121,7 +107,7 @@ _CLASSES: dict[int, _Make] = {
     FileInformationClass.EA: lambda _, facts: Struct("<I").pack(facts.ea_size),
     FileInformationClass.ACCESS: lambda file, _: Struct("<I").pack(file.access),
     FileInformationClass.POSITION: lambda file, _: Struct("<q").pack(file.view.current_byte_offset),
-    FileInformationClass.MODE: lambda file, _: Struct("<I").pack(mode(file)),
+    FileInformationClass.MODE: lambda file, _: Struct("<I").pack(file.mode),
     FileInformationClass.ALIGNMENT: lambda file, _: bytes(4),
     FileInformationClass.NAME: lambda file, _: name(_path(file)),
     FileInformationClass.NORMALIZED_NAME: lambda file, _: name(_path(file)),

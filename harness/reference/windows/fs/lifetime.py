@@ -19,13 +19,16 @@ from harness.reference.windows.fs.opens import (
 )
 from harness.reference.windows.fs.security import (
     ADMINISTRATOR_SUBJECT,
+    FILE_ALL_ACCESS,
     KERNEL_SUBJECT,
+    MAXIMUM_ALLOWED,
     SYSTEM_SUBJECT,
     Subject,
     map_access,
 )
 from harness.reference.windows.fs.sharing import WRITES, Access
 from harness.reference.windows.fsrtl.oplocks import Does
+from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import KERNEL_MODE, CreateOption, FileObjectFlags, StackFlags
 from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.request import Code, Request
@@ -74,26 +77,12 @@ def _asked(driver: "FileSystemDriver", request: Request, parameters: Create) -> 
         attributes=parameters.attributes,
         allocation=parameters.allocation,
         eas=memory.read(parameters.ea_buffer, parameters.ea_length) if parameters.ea_length else b"",
-        descriptor=read_descriptor(driver, given) if given else b"",
+        descriptor=read_descriptor(memory, given),
         related=above,
         case_sensitive=bool(request.operation_flags & StackFlags.CASE_SENSITIVE),
         target_directory=bool(request.operation_flags & StackFlags.OPEN_TARGET_DIRECTORY),
         subject=subject_of(driver, request),
     )
-
-
-def read_descriptor(driver: "FileSystemDriver", address: int) -> bytes:
-    """A self-relative security descriptor in guest memory."""
-    memory = driver.kernel.memory
-    head = memory.read(address, 20)
-    end = 20
-    for at in range(4, 20, 4):
-        offset = int.from_bytes(head[at : at + 4], "little")
-        if offset and at < 12:
-            end = max(end, offset + 8 + 4 * memory.read_u8(address + offset + 1))
-        elif offset:
-            end = max(end, offset + memory.read_u16(address + offset + 2))
-    return memory.read(address, end)
 
 
 def create(driver: "FileSystemDriver", request: Request) -> Code:
@@ -130,7 +119,7 @@ def _open_volume(driver: "FileSystemDriver", file: "FileObject", asked: Asked) -
     if asked.disposition not in (1, 3):
         raise VolumeError(NtStatus.ACCESS_DENIED)
     file.add_flags(int(FileObjectFlags.VOLUME_OPEN))
-    file.access = asked.access
+    file.access = asked.access | FILE_ALL_ACCESS if asked.access & MAXIMUM_ALLOWED else asked.access
     return int(NtStatus.SUCCESS), int(CreateResult.OPENED)
 
 

@@ -159,6 +159,8 @@ def commit(files: "FileSystem", asked: Asked, found: Found) -> OpenFile:
     assert stream is not None
     if asked.allocation > 0 and not stream.directory and found.result is not CreateResult.OPENED:
         stream.reserved = -(-asked.allocation // CLUSTER) * CLUSTER
+    if stream.data is not None:
+        stream.data.hold()
     entry = ShareEntry(found.access, asked.share)
     stream.sharing.add(entry)
     stream.opens += 1

@@ -84,6 +84,7 @@ class StackFlags(IntFlag):
     EXCLUSIVE_LOCK = 0x02
     WATCH_TREE = 0x01
     OPEN_TARGET_DIRECTORY = 0x04
+    INDEX_SPECIFIED = 0x04
     CASE_SENSITIVE = 0x80
 
 

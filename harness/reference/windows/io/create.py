@@ -5,11 +5,14 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
+from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.security import map_access
 from harness.reference.windows.io.constants import CreateOption, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.io_manager import Send
+from harness.reference.windows.io.object_names import ObjectName, resolve
 from harness.reference.windows.io.parameters import Create
+from harness.reference.windows.io.reparse import MOST_REPARSES, take_auxiliary, target_of
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 _SECURITY_CONTEXT = Struct("<QQII")
 _ACCESS_STATE = Struct("<QBBBBIIII")
 _ACCESS_STATE_SIZE = 0xA8
+_SECURITY_DESCRIPTOR = 0x40
+"""Offset of SecurityDescriptor in ACCESS_STATE."""
+_VALID_ATTRIBUTES = 0x0000_7FB7
 _FLAGS_OF_OPTION = (
     (CreateOption.SYNCHRONOUS_IO_ALERT, FileObjectFlags.SYNCHRONOUS_IO | FileObjectFlags.ALERTABLE_IO),
     (CreateOption.SYNCHRONOUS_IO_NONALERT, FileObjectFlags.SYNCHRONOUS_IO),
@@ -41,6 +47,11 @@ class OpenParameters:
     attributes: int = 0
     allocation: int = 0
     mode: int = 0
+    eas: bytes = b""
+    descriptor: bytes = b""
+    """A self-relative security descriptor for a new file."""
+    stack_flags: int = 0
+    """SL_*: StackFlags of the create."""
 
     @property
     def file_flags(self) -> int:
@@ -58,6 +69,7 @@ class OpenParameters:
         synchronous = self.options & (CreateOption.SYNCHRONOUS_IO_ALERT | CreateOption.SYNCHRONOUS_IO_NONALERT)
         wrong = (
             self.disposition > 5
+            or self.attributes & ~_VALID_ATTRIBUTES
             or self.share & ~7
             or (directory and self.options & CreateOption.NON_DIRECTORY_FILE)
             or (directory and self.disposition not in (1, 2, 3))
@@ -68,36 +80,61 @@ class OpenParameters:
         return int(NtStatus.INVALID_PARAMETER) if wrong else 0
 
 
-def open_file(k: "Kernel", path: str, parameters: OpenParameters, send: Send | None = None) -> Code:
-    r"""Open \??\V:\a.txt; (NTSTATUS, Information, file object or None)."""
-    found = k.io.volume_of(path)
-    if found is None:
-        return int(NtStatus.OBJECT_PATH_NOT_FOUND), 0, None
-    return (yield from open_on_volume(k, *found, parameters, send))
+def open_file(k: "Kernel", name: ObjectName, parameters: OpenParameters, send: Send | None = None) -> Code:
+    """Open a file; (NTSTATUS, Information, file object or None). The caller owns a reference.
 
-
-def open_on_volume(
-    k: "Kernel", volume: "Volume", name: str, parameters: OpenParameters, send: Send | None = None
-) -> Code:
-    """Open a name on a volume; (NTSTATUS, Information, file object or None). The caller owns a reference.
-
-    A minifilter's own create goes where it `send`s it, and is marked as generated.
+    A create that is completed with STATUS_REPARSE is done again, from the top of the stack, by the name it leads to. A
+    minifilter's own create goes where it `send`s it, and is marked as generated.
     """
     if parameters.refusal:
         return parameters.refusal, 0, None
+    first: Volume | None = None
+    for _ in range(MOST_REPARSES):
+        try:
+            volume, rest = resolve(k, name)
+        except VolumeError as error:
+            return int(error.status), 0, None
+        if send is not None and first not in (None, volume):
+            return int(NtStatus.MOUNT_POINT_NOT_RESOLVED), 0, None
+        first = volume
+        outcome = yield from _open_once(k, volume, rest, name.root, parameters, send)
+        if isinstance(outcome, tuple):
+            return outcome
+        name = outcome
+    return int(NtStatus.REPARSE_POINT_NOT_RESOLVED), 0, None
+
+
+def _open_once(
+    k: "Kernel", volume: "Volume", name: str, root: FileObject | None, parameters: OpenParameters, send: Send | None
+) -> Code:
+    """One create: (NTSTATUS, Information, file object or None), or the name to open instead."""
     if not volume.device:
-        status: int = yield from k.io.file_systems.mount(volume.disk_device)
-        if not nt_success(status):
-            return status, 0, None
+        mounted: int = yield from k.io.file_systems.mount(volume.disk_device)
+        if not nt_success(mounted):
+            return mounted, 0, None
     file = k.io.make_file_object(volume, name, parameters.file_flags)
+    file.access = map_access(parameters.access)
+    if root is not None:
+        k.objects.reference(root.object)
+        file.view.related_file_object = root.address
     request, blocks = _create_request(k, file, parameters)
     request.generated = send is not None
-    status = yield from k.io.issue(request, send)
+    status: int = yield from k.io.issue(request, send)
     for block in blocks:
         k.io.heap.free(block)
-    if not nt_success(status) or file.flags & FileObjectFlags.FILE_OPEN_CANCELLED:
+    data = take_auxiliary(k, request.auxiliary)
+    instead: ObjectName | None = None
+    if status == NtStatus.REPARSE:
+        try:
+            instead = target_of(k, file, request.information, data)
+        except VolumeError as error:
+            status = int(error.status)
+    if root is not None:
+        file.view.related_file_object = 0
+        k.objects.dereference(root.object)
+    if instead is not None or not nt_success(status) or file.flags & FileObjectFlags.FILE_OPEN_CANCELLED:
         _abandon(k, file)
-        return status, request.information, None
+        return instead if instead is not None else (status, request.information, None)
     file.add_flags(int(FileObjectFlags.FILE_OPEN))
     file.is_open = True
     return status, request.information, file
@@ -109,13 +146,16 @@ def _create_request(k: "Kernel", file: FileObject, parameters: OpenParameters) -
     access = map_access(parameters.access)
     memory.write(access_state, _ACCESS_STATE.pack(0, 1, 0, 0, 0, 0, access, 0, parameters.access & 0xFFFF_FFFF))
     memory.write(context, _SECURITY_CONTEXT.pack(0, access_state, access, parameters.options))
+    blocks = [access_state, context]
+    ea_buffer = _copy(k, parameters.eas, blocks)
+    memory.write_u64(access_state + _SECURITY_DESCRIPTOR, _copy(k, parameters.descriptor, blocks))
     packed = Create(
         context,
         parameters.options & 0x00FF_FFFF | parameters.disposition << 24,
         parameters.attributes & 0xFFFF,
         parameters.share & 0xFFFF,
-        0,
-        0,
+        len(parameters.eas),
+        ea_buffer,
         parameters.allocation,
     ).pack()
     request = Request(
@@ -125,9 +165,20 @@ def _create_request(k: "Kernel", file: FileObject, parameters: OpenParameters) -
         k.current,
         parameters=packed,
         irp_flags=int(IrpFlags.CREATE_OPERATION | IrpFlags.SYNCHRONOUS_API | IrpFlags.DEFER_IO_COMPLETION),
+        operation_flags=parameters.stack_flags,
         mode=parameters.mode,
     )
-    return request, [access_state, context]
+    return request, blocks
+
+
+def _copy(k: "Kernel", data: bytes, blocks: list[int]) -> int:
+    """Bytes that a create takes along, in a block of their own; 0 for none."""
+    if not data:
+        return 0
+    block = k.io.heap.allocate(len(data))
+    k.memory.write(block, data)
+    blocks.append(block)
+    return block
 
 
 def _abandon(k: "Kernel", file: FileObject) -> None:

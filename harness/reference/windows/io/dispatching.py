@@ -173,6 +173,7 @@ class Dispatcher:
         self._give_back_buffer(irp, flags, status, information)
         if record.issuer is not None:
             issuer = record.issuer
+            issuer.auxiliary = memory.read_u64(irp + 0xA0)
             self._irps.free(irp)
             issuer.irp, issuer.cancellation = 0, None
             self._finish(issuer, status, information)

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
 
 
+_MODES = (
+    (FileObjectFlags.WRITE_THROUGH, 0x02),
+    (FileObjectFlags.SEQUENTIAL_ONLY, 0x04),
+    (FileObjectFlags.NO_INTERMEDIATE_BUFFERING, 0x08),
+    (FileObjectFlags.DELETE_ON_CLOSE, 0x1000),
+)
+
+
 class FileObject:
     """A file object. `address` is its FILE_OBJECT; its fields are only there."""
 
@@ -102,6 +110,14 @@ class FileObject:
     @property
     def non_cached(self) -> bool:
         return bool(self.flags & FileObjectFlags.NO_INTERMEDIATE_BUFFERING)
+
+    @property
+    def mode(self) -> int:
+        """FILE_MODE_INFORMATION."""
+        value = sum(bit for flag, bit in _MODES if self.flags & flag)
+        if self.synchronous:
+            value |= 0x10 if self.flags & FileObjectFlags.ALERTABLE_IO else 0x20
+        return value
 
     @property
     def final_component(self) -> str:

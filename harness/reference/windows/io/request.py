@@ -72,6 +72,8 @@ class Request:
         self.finished = False
         self._done: Event | None = None
         self.completions: list[Completion] = []
+        self.auxiliary = 0
+        """AuxiliaryBuffer of the IRP at its end, for who issued it to free: the data of a reparse point."""
         self.iosb = 0
         """The caller's IO_STATUS_BLOCK, by which it may cancel the request."""
         self.owner: FileObject | None = None

@@ -1,0 +1,83 @@
+"""NtQueryDirectoryFile and NtNotifyChangeDirectoryFile."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, NtStatus, OperationClass
+from harness.reference.machine.loader.exports import U8, U32
+from harness.reference.windows.fs.changes import VALID_NOTIFY
+from harness.reference.windows.io.constants import Minor, StackFlags
+from harness.reference.windows.io.parameters import DIRECTORY, NOTIFY
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.system_services import Caller, event_of_handle, file_of, probe, send_irp, service
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+
+@service("QueryDirectoryFile")
+def query_directory_file(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    event: int,
+    apc: int,
+    apc_context: int,
+    iosb: int,
+    buffer: int,
+    length: U32,
+    kind: U32,
+    single: U8,
+    pattern: int,
+    restart: U8,
+) -> Code:
+    """NtQueryDirectoryFile."""
+    del apc, apc_context
+    file = file_of(k, handle, 0x1)
+    probe(mode, buffer, length)
+    flags = (StackFlags.RESTART_SCAN if restart else 0) | (StackFlags.RETURN_SINGLE_ENTRY if single else 0)
+    request = Request(
+        OperationClass.IRP,
+        IrpMajor.DIRECTORY_CONTROL,
+        file,
+        k.current,
+        minor=Minor.QUERY_DIRECTORY,
+        parameters=DIRECTORY.pack(length, pattern, kind, 0, buffer, 0),
+        operation_flags=int(flags),
+        mode=mode,
+        synchronous=file.synchronous,
+    )
+    return (yield from send_irp(Caller(k, mode, event_of_handle(k, event), iosb), file, request))
+
+
+@service("NotifyChangeDirectoryFile")
+def notify_change_directory_file(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    event: int,
+    apc: int,
+    apc_context: int,
+    iosb: int,
+    buffer: int,
+    length: U32,
+    what: U32,
+    tree: U8,
+) -> Code:
+    """NtNotifyChangeDirectoryFile."""
+    del apc, apc_context
+    if not what or what & ~VALID_NOTIFY:
+        return int(NtStatus.INVALID_PARAMETER)
+    file = file_of(k, handle, 0x1)
+    probe(mode, buffer, length)
+    request = Request(
+        OperationClass.IRP,
+        IrpMajor.DIRECTORY_CONTROL,
+        file,
+        k.current,
+        minor=Minor.NOTIFY_CHANGE_DIRECTORY,
+        parameters=NOTIFY.pack(length, what, 0, 0, buffer, 0),
+        operation_flags=int(StackFlags.WATCH_TREE) if tree else 0,
+        mode=mode,
+        synchronous=file.synchronous,
+    )
+    return (yield from send_irp(Caller(k, mode, event_of_handle(k, event), iosb), file, request))

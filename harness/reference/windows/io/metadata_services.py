@@ -1,0 +1,157 @@
+"""Extended attributes, security descriptors and the volume's label, as services."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
+from harness.reference.machine.loader.exports import U8, U32
+from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.io import information_rules as rules
+from harness.reference.windows.io.captured import read_descriptor
+from harness.reference.windows.io.constants import USER_MODE, IrpFlags, StackFlags
+from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.io.parameters import INFORMATION, QUERY_EA, QUERY_SECURITY, SET_EA, SET_SECURITY
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.system_services import Caller, file_of, probe, service
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_BUFFERED = int(IrpFlags.SYNCHRONOUS_API | IrpFlags.BUFFERED_IO | IrpFlags.DEALLOCATE_BUFFER)
+_READ_EA, _WRITE_EA = 0x8, 0x10
+_READ_CONTROL, _WRITE_DAC, _WRITE_OWNER, _SYSTEM_SECURITY = 0x2_0000, 0x4_0000, 0x8_0000, 0x0100_0000
+_OWNER, _GROUP, _DACL, _SACL = 1, 2, 4, 8
+
+
+def _send(k: "Kernel", file: FileObject, mode: int, major: IrpMajor, parameters: bytes, flags: int = 0) -> Code:
+    """An IRP that the caller waits for; the request."""
+    request = Request(
+        OperationClass.IRP,
+        major,
+        file,
+        k.current,
+        parameters=parameters,
+        irp_flags=_BUFFERED,
+        operation_flags=flags,
+        mode=mode,
+    )
+    request.system_buffer = True
+    yield from k.io.issue(request)
+    return request
+
+
+@service("SetVolumeInformationFile")
+def set_volume_information_file(
+    k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: U32, kind: U32
+) -> Code:
+    """NtSetVolumeInformationFile."""
+    access = rules.check_set_volume(kind, length)
+    probe(mode, source, length)
+    file = file_of(k, handle, access if mode == USER_MODE else 0)
+    data = yield from k.io.views.read(source, length)
+    buffer = k.io.heap.allocate(length)
+    k.memory.write(buffer, data)
+    request = yield from _send(k, file, mode, IrpMajor.SET_VOLUME_INFORMATION, INFORMATION.pack(length, kind, buffer))
+    k.io.heap.free(buffer)
+    Caller(k, mode, None, iosb).report(request.status, request.information)
+    return request.status
+
+
+@service("QueryEaFile")
+def query_ea_file(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    iosb: int,
+    out: int,
+    length: U32,
+    single: U8,
+    names: int,
+    names_length: U32,
+    index_at: int,
+    restart: U8,
+) -> Code:
+    """NtQueryEaFile."""
+    probe(mode, out, length)
+    file = file_of(k, handle, _READ_EA if mode == USER_MODE else 0)
+    wanted = (yield from k.io.views.read(names, names_length)) if names and names_length else b""
+    buffer, list_at = k.io.heap.allocate(max(length, 1)), k.io.heap.allocate(max(len(wanted), 1))
+    k.memory.write(list_at, wanted)
+    flags = (StackFlags.RESTART_SCAN if restart else 0) | (StackFlags.RETURN_SINGLE_ENTRY if single else 0)
+    index = k.memory.read_u32(index_at) if index_at else 0
+    packed = QUERY_EA.pack(length, list_at if wanted else 0, len(wanted), index, buffer, 0)
+    request = yield from _send(
+        k, file, mode, IrpMajor.QUERY_EA, packed, int(flags) | (StackFlags.INDEX_SPECIFIED if index_at else 0)
+    )
+    data = k.memory.read(buffer, min(request.information, length))
+    k.io.heap.free(buffer)
+    k.io.heap.free(list_at)
+    if nt_success(request.status) or request.status == NtStatus.BUFFER_OVERFLOW:
+        yield from k.io.views.write(out, data)
+    Caller(k, mode, None, iosb).report(request.status, request.information)
+    return request.status
+
+
+@service("SetEaFile")
+def set_ea_file(k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: U32) -> Code:
+    """NtSetEaFile."""
+    probe(mode, source, length)
+    file = file_of(k, handle, _WRITE_EA if mode == USER_MODE else 0)
+    data = yield from k.io.views.read(source, length) if length else _nothing()
+    buffer = k.io.heap.allocate(max(length, 1))
+    k.memory.write(buffer, data)
+    request = yield from _send(k, file, mode, IrpMajor.SET_EA, SET_EA.pack(length, buffer, 0))
+    k.io.heap.free(buffer)
+    Caller(k, mode, None, iosb).report(request.status, request.information)
+    return request.status
+
+
+def _nothing() -> Code:
+    yield from ()
+    return b""
+
+
+def _check_rights(k: "Kernel", mode: int, handle: int, rights: int) -> FileObject:
+    """The file of a handle that has all of some rights."""
+    file = file_of(k, handle)
+    found = k.objects.lookup(handle)
+    if mode == USER_MODE and found is not None and rights & ~found.access:
+        raise VolumeError(NtStatus.ACCESS_DENIED)
+    return file
+
+
+@service("QuerySecurityObject")
+def query_security_object(k: "Kernel", mode: int, handle: int, what: U32, out: int, length: U32, needed: int) -> Code:
+    """NtQuerySecurityObject of a file."""
+    rights = (_READ_CONTROL if what & (_OWNER | _GROUP | _DACL) else 0) | (_SYSTEM_SECURITY if what & _SACL else 0)
+    probe(mode, out, length)
+    file = _check_rights(k, mode, handle, rights)
+    buffer = k.io.heap.allocate(max(length, 1))
+    packed = QUERY_SECURITY.pack(what, length, buffer, 0)
+    request = yield from _send(k, file, mode, IrpMajor.QUERY_SECURITY, packed)
+    data = k.memory.read(buffer, min(request.information, length))
+    k.io.heap.free(buffer)
+    k.memory.write_u32(needed, request.information)
+    if request.status == NtStatus.BUFFER_OVERFLOW:
+        return int(NtStatus.BUFFER_TOO_SMALL)
+    if nt_success(request.status):
+        yield from k.io.views.write(out, data)
+    return request.status
+
+
+@service("SetSecurityObject")
+def set_security_object(k: "Kernel", mode: int, handle: int, what: U32, descriptor: int) -> Code:
+    """NtSetSecurityObject of a file."""
+    rights = (
+        (_WRITE_OWNER if what & (_OWNER | _GROUP) else 0)
+        | (_WRITE_DAC if what & _DACL else 0)
+        | (_SYSTEM_SECURITY if what & _SACL else 0)
+    )
+    file = _check_rights(k, mode, handle, rights)
+    data = read_descriptor(k.memory, descriptor)
+    if not data:
+        return int(NtStatus.ACCESS_VIOLATION)
+    buffer = k.io.heap.allocate(len(data))
+    k.memory.write(buffer, data)
+    request = yield from _send(k, file, mode, IrpMajor.SET_SECURITY, SET_SECURITY.pack(what, buffer))
+    k.io.heap.free(buffer)
+    return request.status
