@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.checkout import checkout
 from harness.contract import Area, Rule, load_catalogue, load_guards, rule_coverage
 from harness.errors import ConfigurationError, did_you_mean
+from harness.shipped import SUITES
 
 
 def contract(
@@ -26,7 +26,7 @@ def contract(
             f"there is no rule {rule!r} in the contract{did_you_mean(rule.upper(), catalogue.ids)}"
         )
     rules = [catalogue[rule.upper()]] if rule else list(catalogue.select(area=area, core=True if core else None))
-    coverage = rule_coverage(checkout() / "suites")
+    coverage = rule_coverage(SUITES)
     guards = {guard.rule: guard for guard in load_guards()}
     entries = [
         {

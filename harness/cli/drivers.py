@@ -10,6 +10,7 @@ from rich.table import Table
 
 from harness.errors import ExitCode
 from harness.fleet.drivers import Drivers
+from harness.fleet.settings import driver_directories
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.check import Severity, check_image
 from harness.minifilter.imports import SUPPORT
@@ -42,7 +43,7 @@ def list_drivers(further: Further = None, as_json: AsJson = False) -> None:
 @group.command("build")
 def build(names: Names = None, further: Further = None, as_json: AsJson = False) -> None:
     """Compile, link and sign drivers; what has not changed is left as it is."""
-    built = Drivers([path.resolve() for path in further or ()]).build(
+    built = Drivers(driver_directories(further or (), Path.cwd())).build(
         names or [package.name for package in _packages(further)]
     )
     if as_json:
@@ -62,7 +63,7 @@ def check(
     known = {package.name: package for package in _packages(further)}
     files = [Path(word) for word in what or () if word not in known and word.endswith((".sys", ".exe"))]
     named = [word for word in what or known if Path(word) not in files]
-    built = Drivers([path.resolve() for path in further or ()]).build(named)
+    built = Drivers(driver_directories(further or (), Path.cwd())).build(named)
     found = {str(path): check_image(path, ours=False) for path in files}
     for driver in built.values():
         ours = driver.package.directory.is_relative_to(SUPPORT)
@@ -83,7 +84,11 @@ def check(
 
 
 def _packages(further: list[Path] | None) -> list[DriverPackage]:
-    return [package for root in (SUPPORT, *(further or ())) for package in find_packages(root).values()]
+    return [
+        package
+        for root in (SUPPORT, *driver_directories(further or (), Path.cwd()))
+        for package in find_packages(root).values()
+    ]
 
 
 def _as_json(driver: BuiltDriver) -> dict[str, str | None]:

@@ -14,7 +14,7 @@ from harness.fleet.drivers import Drivers, symbol_directories
 from harness.fleet.provider import Opened
 from harness.fleet.providers import provider_for
 from harness.fleet.scene import Scene
-from harness.fleet.settings import Settings
+from harness.fleet.settings import Settings, driver_directories
 from harness.fleet.stack import StackPlan
 from harness.guest.debug import paused, wait_for_enter
 
@@ -53,7 +53,7 @@ def debug(name: Name, stack: StackOption = "", drivers: DriversOption = None) ->
 
 
 def _settings(name: str, drivers: list[Path] | None) -> Settings:
-    return Settings((name,), drivers=tuple(path.resolve() for path in drivers or ()))
+    return Settings((name,), drivers=driver_directories(drivers or (), Path.cwd()))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ COMMANDS = {
     "crash": "harness.cli.crash",
     "contract": "harness.cli.contract",
     "mutants": "harness.cli.mutants",
+    "new-driver": "harness.cli.new_driver",
     "new-suite": "harness.cli.new_suite",
     "drivers": "harness.cli.drivers",
     "image": "harness.cli.image",

@@ -11,12 +11,12 @@ import pytest
 import typer
 from rich.console import Console
 
-from harness.cli.checkout import checkout
 from harness.cli.verify import print_table, replayed_checks
 from harness.errors import ConfigurationError, ExitCode
 from harness.fleet.recorded_guest import load, recorded_guest, recorded_guests
 from harness.guest.conversation import opened
 from harness.guest.selftest import Expectation, Finding
+from harness.shipped import SHIPPED
 
 CONTEXT = {"ignore_unknown_options": True}
 
@@ -81,9 +81,9 @@ def _run(directory: Path, facts: Any, words: list[str]) -> ExitCode:
 def _here(word: str) -> str:
     """A path of the recording's checkout in this one."""
     file, separator, test = word.partition("::")
-    if word.startswith("-") or Path(file).exists() or not (checkout() / file).exists():
+    if word.startswith("-") or Path(file).exists() or not (SHIPPED / file).exists():
         return word
-    return f"{checkout() / file}{separator}{test}"
+    return f"{SHIPPED / file}{separator}{test}"
 
 
 def register(app: typer.Typer) -> None:

@@ -1,6 +1,7 @@
 """`fltlab run`: the suites, on one guest or several. What it does is pytest with fltlab's plugin."""
 
 import difflib
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Annotated
 import pytest
 import typer
 
-from harness.cli.checkout import checkout
-from harness.errors import ConfigurationError, ExitCode
+from harness.errors import ConfigurationError, ExitCode, did_you_mean
 from harness.fleet import options
 from harness.report.resume import find_run, read_unfinished
+from harness.shipped import IS_CHECKOUT, SHIPPED, SUITES
 
 CONTEXT = {"ignore_unknown_options": True}
 # Options of pytest whose value is a word of its own: that word is no suite.
@@ -71,6 +72,8 @@ def run(
         arguments = [*_flags(given), *for_pytest, *(suites or [str(_all_suites())])]
         arguments += ["-k", expression] if expression else []
     arguments += ["-n", workers, "--dist", "loadfile"] if workers else []
+    if not IS_CHECKOUT:  # pytest's root may be the installed package, and its cache belongs to whoever runs it here
+        arguments += ["-o", f"cache_dir={Path('.pytest_cache').absolute()}"]
     watcher = _Watcher()
     code = pytest.main(arguments, plugins=[watcher])
     raise typer.Exit(_exit_code(code, interrupted=watcher.interrupted))
@@ -125,9 +128,12 @@ def _split(words: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def _all_suites() -> Path:
-    """The suites of this directory, or else fltlab's own."""
+    """The suites of this directory, or else, and said, fltlab's own."""
     own = Path("suites")
-    return own if own.is_dir() else checkout() / "suites"
+    if own.is_dir():
+        return own
+    typer.echo(f"there is no suites/ here: these are fltlab's own, {SUITES}", err=True)
+    return SUITES
 
 
 def _path(word: str) -> str:
@@ -135,15 +141,20 @@ def _path(word: str) -> str:
     file, separator, test = word.partition("::")
     if Path(file).exists():
         return word
-    folder = _all_suites()
-    if (folder / file).exists():
-        return f"{folder / file}{separator}{test}"
-    known = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("_"))
-    near = difflib.get_close_matches(file, known, n=1, cutoff=0.5)
+    # As a name of this directory's suites, of fltlab's own, or as fltlab's own tests are called in reports.
+    for folder in (Path("suites"), SUITES, SHIPPED):
+        if (folder / file).exists():
+            return f"{folder / file}{separator}{test}"
+    suites = {folder: _suites_in(folder) for folder in dict.fromkeys(map(Path.resolve, (Path("suites"), SUITES)))}
     raise ConfigurationError(
-        f"there is no suite or path {file!r}{f'; did you mean {near[0]!r}?' if near else ''}",
-        details=(f"suites in {folder}: {', '.join(known)}",),
+        f"there is no suite or path {file!r}{did_you_mean(file, itertools.chain.from_iterable(suites.values()))}",
+        details=tuple(f"suites in {folder}: {', '.join(names)}" for folder, names in suites.items() if names),
     )
+
+
+def _suites_in(folder: Path) -> list[str]:
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path.name for path in found if path.is_dir() and not path.name.startswith(("_", ".")))
 
 
 def _exit_code(code: int, *, interrupted: bool) -> ExitCode:

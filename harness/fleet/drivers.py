@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ConfigurationError, did_you_mean
-from harness.host.directories import home, private_directory
+from harness.host.directories import home, own_builds, private_directory
 from harness.minifilter.build import BuiltDriver, build_drivers
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import find_packages
@@ -55,7 +55,7 @@ class Drivers:
 def output_of(root: Path) -> Path:
     """Where the drivers of a directory are built: for our own build/drivers, for a user's below fltlab's home."""
     if root == SUPPORT:
-        return SUPPORT.parent / "build" / "drivers"
+        return own_builds()
     key = hashlib.sha256(str(root).encode()).hexdigest()[:16]
     return private_directory(builds_of_users()) / key
 

@@ -29,7 +29,9 @@ GUEST = Option(
 ACCEL = Option("--accel", "QEMU's accelerator: kvm or tcg (default: the best that really runs a guest)", "NAME")
 OUT = Option("--out", "directory of this run's files (default: runs/<time>-<id>)", "DIR")
 SEED = Option("--seed", "seed of the reference kernel's scheduler (default: 1)", "N", kind=int)
-DRIVERS = Option("--drivers", "directory of further drivers, each with its driver.yaml", "DIR", repeatable=True)
+DRIVERS = Option(
+    "--drivers", "directory of further drivers, each with its driver.yaml (default: ./drivers)", "DIR", repeatable=True
+)
 MUTANT = Option("--mutant", "break of the contract to build into the reference kernel", "NAME", repeatable=True)
 REPLACE = Option(
     "--replace", "have another driver take the place of NAME in every stack", "NAME=DRIVER", repeatable=True

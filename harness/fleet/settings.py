@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigurationError
+from harness.shipped import DRIVERS
 
 if TYPE_CHECKING:
     from harness.guest import KernelOptions
@@ -60,6 +61,14 @@ def guest_matrix(guests: Sequence[str], filesystems: Sequence[str]) -> tuple[str
     )
     flat = [name for of_guest, guest in zip(names, guests, strict=True) for name in of_guest or [guest]]
     return tuple(dict.fromkeys(flat))
+
+
+def driver_directories(given: Sequence[str | Path], directory: Path) -> tuple[Path, ...]:
+    """The directories of further drivers: those given, seen from `directory`; else its own `drivers`, if it has any."""
+    if given:
+        return tuple(Path(directory, one).resolve() for one in given)
+    own = Path(directory, "drivers").resolve()
+    return (own,) if own != DRIVERS and any(own.glob("**/driver.yaml")) else ()
 
 
 def parse_replacement(given: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from harness.guest.guest import Guest
 from harness.guest.probe import PROGRAM, run_probe
 from harness.guest.selftest import Finding
 from harness.guest.stack import parse_stack, place
+from harness.host.directories import own_builds
 from harness.minifilter.build import SUPPORT, build_drivers
 from harness.minifilter.probe import ProbeResult
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
@@ -36,7 +37,7 @@ MAJORS = (IrpMajor.CREATE, IrpMajor.WRITE, IrpMajor.READ, IrpMajor.CLEANUP)
 def check_minifilter(guest: Guest) -> Finding:
     """Deploy `observer` alone, do I/O, and remove it; what goes wrong on the way is the difference."""
     try:
-        built = build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", ["observer", "fltprobe"])
+        built = build_drivers(SUPPORT, own_builds(), ["observer", "fltprobe"])
         (entry,) = place(parse_stack(f"observer@{LABEL}"))
         files = {PROGRAM: built["fltprobe"].sys.read_bytes()}
         deployment = Deployment(guest, [DriverUnderTest(entry, built["observer"])], files)

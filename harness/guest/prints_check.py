@@ -10,6 +10,7 @@ from harness.guest.guest import Guest
 from harness.guest.probe import PROGRAM, run_probe
 from harness.guest.selftest import Finding
 from harness.guest.stack import parse_stack, place
+from harness.host.directories import own_builds
 from harness.minifilter.build import SUPPORT, build_drivers
 from harness.minifilter.prints import Print
 from harness.minifilter.probe import ProbeResult
@@ -25,7 +26,7 @@ ERROR = f"fltlab: error of fltlab-{LABEL}"
 def check_prints(guest: Guest) -> Finding:
     """Deploy `observer` alone, have it print two known lines, and remove it; what did not come is the difference."""
     try:
-        built = build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", ["observer", "fltprobe"])
+        built = build_drivers(SUPPORT, own_builds(), ["observer", "fltprobe"])
         (entry,) = place(parse_stack(f"observer@{LABEL}"))
         files = {PROGRAM: built["fltprobe"].sys.read_bytes()}
         deployment = Deployment(guest, [DriverUnderTest(entry, built["observer"])], files)

@@ -3,12 +3,14 @@
 `FLTLAB_HOME` overrides the user's data directory; everything below it belongs to one user and is private to them.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
 import platformdirs
 
 from harness.errors import HostError
+from harness.shipped import IS_CHECKOUT, SHIPPED
 
 HOME_VARIABLE = "FLTLAB_HOME"
 
@@ -17,6 +19,14 @@ def home() -> Path:
     """Return the directory that holds everything fltlab keeps between runs; it need not exist yet."""
     override = os.environ.get(HOME_VARIABLE)
     return Path(override).expanduser().absolute() if override else Path(platformdirs.user_data_dir("fltlab"))
+
+
+def own_builds() -> Path:
+    """Return where fltlab's own drivers are built: in the checkout, or below `home` where it is installed."""
+    if IS_CHECKOUT:
+        return SHIPPED / "build" / "drivers"
+    key = hashlib.sha256(str(SHIPPED).encode()).hexdigest()[:16]
+    return private_directory(home() / "own-builds") / key
 
 
 def private_directory(path: Path) -> Path:

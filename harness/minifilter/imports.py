@@ -4,9 +4,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from harness.errors import ConfigurationError
+from harness.shipped import DRIVERS
 
 # fltkernel.h, the import lists and what the test minifilters share: part of fltlab, also for users' own drivers.
-SUPPORT = Path(__file__).resolve().parents[2] / "drivers"
+SUPPORT = DRIVERS
 INCLUDE = SUPPORT / "include"
 
 

@@ -7,7 +7,7 @@ import pytest
 from harness.errors import ConfigurationError
 from harness.fleet import options
 from harness.fleet.options import OPTIONS, Option
-from harness.fleet.settings import DEFAULT_GUEST, Settings, guest_matrix, parse_replacement
+from harness.fleet.settings import DEFAULT_GUEST, Settings, driver_directories, guest_matrix, parse_replacement
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -29,7 +29,7 @@ def settings(config: pytest.Config) -> Settings:
         accelerator=config.getoption(options.ACCEL.name),
         out=path(options.OUT),
         seed=config.getoption(options.SEED.name) or 1,
-        drivers=tuple(Path(config.invocation_params.dir, one).resolve() for one in given(options.DRIVERS)),
+        drivers=driver_directories(given(options.DRIVERS), config.invocation_params.dir),
         replacements=replacements,
         mutants=tuple(given(options.MUTANT)),
         image_directory=path(options.IMAGE_DIR),

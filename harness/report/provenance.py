@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.report.summary import Summary
+from harness.shipped import IS_CHECKOUT, SHIPPED
 
 FILE_NAME = "run.json"
 MODEL_NOTICE = "verdict of the reference kernel, an executable model of the documented contract; not of Windows"
@@ -137,7 +138,7 @@ def read_run_json(directory: Path) -> Provenance:
 def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     versions |= {name: version(name) for name in ("fltlab", "pytest", "pywinrm", "paramiko", "unicorn")}
-    commit = _commit(Path(__file__).resolve().parents[2])
+    commit = _commit(SHIPPED) if IS_CHECKOUT else ""
     return versions | ({"commit": commit} if commit else {})
 
 

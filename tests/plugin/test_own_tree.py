@@ -108,3 +108,54 @@ def test_a_driver_that_does_the_wrong_thing_fails_its_suite_with_a_timeline(tree
     timeline = ran.stdout[ran.stdout.index("callback timeline") :]
     assert "CREATE plan.secret" in timeline
     assert "below" in timeline
+
+
+def test_drivers_of_the_tree_are_found_by_themselves_and_fltlabs_own_suites_are_there_too(tree: Path, run: Run):
+    ran = run(*FLTLAB, "run", "guard", "io", "--guest", "reference-local", "--out", "run", "-p", "no:cacheprovider")
+
+    assert ran.returncode == ExitCode.PASSED, ran.stdout + ran.stderr
+    assert {record.suite for record in read_journal(tree / "run")} == {"guard", "io"}
+
+
+def test_a_new_driver_and_its_new_suite_pass(tmp_path: Path):
+    def there(*words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([*FLTLAB, *words], cwd=tmp_path, text=True, capture_output=True, check=False)
+
+    assert there("new-driver", "my-driver").returncode == ExitCode.PASSED
+    suite = there("new-suite", "mine", "--driver", "my-driver")
+    assert suite.returncode == ExitCode.PASSED, suite.stderr
+    ran = there("run", "mine", "--guest", "reference-local", "--out", "run", "-p", "no:cacheprovider")
+
+    assert ran.returncode == ExitCode.PASSED, ran.stdout + ran.stderr
+    assert outcomes(tmp_path) == {Outcome.PASSED}
+
+
+def test_a_suite_for_a_driver_that_nobody_has_is_not_written(tree: Path, run: Run):
+    ran = run(*FLTLAB, "new-suite", "mine", "--driver", "guart")
+
+    assert ran.returncode == ExitCode.USAGE
+    assert "did you mean 'guard'?" in ran.stderr
+    assert not (tree / "suites" / "mine").exists()
+
+
+@pytest.mark.parametrize("name", ["last", "run"])
+def test_a_report_is_made_again_by_the_runs_name(tree: Path, run: Run, name: str):
+    run(*FLTLAB, "run", "io", "--guest", "reference-local", "--out", "runs/run", "-p", "no:cacheprovider")
+    (tree / "runs" / "run" / "report.html").unlink()
+
+    ran = run(*FLTLAB, "report", name)
+
+    assert ran.returncode == ExitCode.PASSED, ran.stderr
+    assert (tree / "runs" / "run" / "report.html").is_file()
+
+
+def test_where_there_are_no_suites_fltlabs_own_are_not_started_silently(tmp_path: Path):
+    ran = subprocess.run(
+        [*FLTLAB, "run", "--guest", "reference-local", "--collect-only", "-q"],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+    assert "there is no suites/ here" in ran.stderr

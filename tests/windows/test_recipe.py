@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from harness.errors import ConfigurationError
-from harness.image.windows.recipe import IMAGES, WinRmMode, load_recipe, windows_images
+from harness.image.windows.recipe import WinRmMode, load_recipe, windows_images
+from harness.shipped import IMAGES
 
 
 def test_there_is_a_recipe_for_each_supported_release() -> None:

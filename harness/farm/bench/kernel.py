@@ -18,6 +18,7 @@ from typing import Any
 from harness.errors import HostError
 from harness.farm.bench.figures import Series
 from harness.host.command import run_program, tail
+from harness.host.directories import own_builds
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 
 NAMES = ("fltbench", "passthrough", "names")
@@ -52,7 +53,7 @@ FIGURES: Mapping[str, Figure] = {
 
 def measure_kernel(runs: int, against: Path | None, tell: Callable[[str], None]) -> Iterator[Series]:
     """Measure `runs` times; with another checkout of fltlab in turn with it, as `against.…`."""
-    built = build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", NAMES)
+    built = build_drivers(SUPPORT, own_builds(), NAMES)
     sides: dict[str, list[Mapping[str, float]]] = {"": []}
     if against is not None:
         sides["against."] = []

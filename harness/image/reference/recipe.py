@@ -6,10 +6,10 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import harness
 from harness.errors import ConfigurationError
+from harness.shipped import IMAGES
 
-DEFAULT_DIRECTORY = Path(harness.__file__).parent.parent / "vm-images" / "reference"
+DEFAULT_DIRECTORY = IMAGES / "reference"
 
 
 class Modules(BaseModel):

@@ -12,7 +12,8 @@ from harness.image.windows.foreign_disk import ForeignDisk, look_at_disk
 from harness.image.windows.media import Media, check_digest, read_media
 from harness.image.windows.plan import Extras, Plan, Source, build_inputs
 from harness.image.windows.product_key import read_product_key
-from harness.image.windows.recipe import IMAGES, InstallMode, load_recipe
+from harness.image.windows.recipe import InstallMode, load_recipe
+from harness.shipped import IMAGES
 
 PLACEHOLDER = "Placeholder-0-is-not-used"
 """What stands for the password where nothing is built: in a dry run, and where the inputs are only compared."""

@@ -8,11 +8,10 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import harness
 from harness.errors import ConfigurationError
 from harness.guest.words import LANGUAGES
+from harness.shipped import IMAGES
 
-IMAGES = Path(harness.__file__).parent.parent / "vm-images"
 COMMON = IMAGES / "common" / "windows"
 DEFAULTS = COMMON / "defaults.yaml"
 
