@@ -1,9 +1,19 @@
 """The kernel's own trace: what happened, in order, and one hash over all of it (same seed, same hash)."""
 
+import marshal
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+
+from harness.reference.machine.probes import Part
+
+_BATCH = 256
+_MARSHAL_VERSION = 2
+"""The last one that does not depend on which objects are the same."""
+_NANOSECONDS_PER_TICK = 100
+
+_Record = tuple[int, int, tuple[Part, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,28 +26,43 @@ class TraceEntry:
 
 
 class Trace:
-    """Keeps the last `keep` entries, and a hash of all of them and of all import calls."""
+    """Keeps the last `keep` entries, and a hash of all of them and of all import calls.
+
+    An entry is kept as it came, in parts; it becomes text when somebody reads it.
+    """
 
     def __init__(
-        self, now: Callable[[], int], current: Callable[[], int], calls: Callable[[], int], keep: int = 4096
+        self, nanoseconds: Callable[[], int], current: Callable[[], int], calls: Callable[[], int], keep: int = 4096
     ) -> None:
-        self.entries: deque[TraceEntry] = deque(maxlen=keep)
-        self.count = 0
+        self._kept: deque[_Record] = deque(maxlen=keep)
+        self._unhashed: list[_Record] = []
         self._hash = blake2b(digest_size=16)
-        self._now = now
+        self._nanoseconds = nanoseconds
         self._current = current
         self._calls = calls
 
-    def add(self, what: str) -> None:
-        """Record `what` at the present virtual time, for the current thread."""
-        entry = TraceEntry(self._now(), self._current(), what)
-        self.entries.append(entry)
-        self.count += 1
-        self._hash.update(f"{entry.time} {entry.thread} {what}\n".encode())
+    def add(self, parts: tuple[Part, ...]) -> None:
+        """Record what happened at the present virtual time, for the current thread."""
+        record = (self._nanoseconds() // _NANOSECONDS_PER_TICK, self._current(), parts)
+        self._kept.append(record)
+        self._unhashed.append(record)
+        if len(self._unhashed) == _BATCH:
+            self._hash.update(marshal.dumps(self._unhashed, _MARSHAL_VERSION))
+            self._unhashed.clear()
+
+    @property
+    def entries(self) -> list[TraceEntry]:
+        """The last entries, in order."""
+        return [TraceEntry(time, thread, " ".join(map(_text, parts))) for time, thread, parts in self._kept]
 
     @property
     def digest(self) -> str:
         """Hash over all entries and import calls so far."""
         final = self._hash.copy()
-        final.update(f"{self._calls()} {self._now()}".encode())
+        final.update(marshal.dumps(self._unhashed, _MARSHAL_VERSION))
+        final.update(f"{self._calls()} {self._nanoseconds() // _NANOSECONDS_PER_TICK}".encode())
         return final.hexdigest()
+
+
+def _text(part: Part) -> str:
+    return part if isinstance(part, str) else f"{part:#x}"

@@ -88,7 +88,7 @@ class Host:
             "seed": k.seed,
             "findings": [finding.as_json() for finding in k.verifier.findings],
             "log": k.log[-LAST_LINES:],
-            "trace": [f"{entry.time} {entry.thread} {entry.what}" for entry in list(k.trace.entries)[-LAST_LINES:]],
+            "trace": [f"{entry.time} {entry.thread} {entry.what}" for entry in k.trace.entries[-LAST_LINES:]],
         }
 
     # -- operations

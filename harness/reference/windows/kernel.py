@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.reference.machine.choices import Draw
 from harness.reference.windows.exports import load_exports
 from harness.reference.windows.fltmgr.attachment import volume_mounted
 from harness.reference.windows.fltmgr.filter_manager import FilterManager
@@ -50,9 +51,16 @@ class Kernel(Executive):
         policy: Mapping[str, str] | None = None,
         memory_mib: int = 192,
         leaves: bool = True,
+        replay: Iterable[Draw] = (),
     ) -> None:
         super().__init__(
-            seed=seed, processors=processors, mutants=mutants, policy=policy, memory_mib=memory_mib, leaves=leaves
+            seed=seed,
+            processors=processors,
+            mutants=mutants,
+            policy=policy,
+            memory_mib=memory_mib,
+            leaves=leaves,
+            replay=replay,
         )
         self.drivers = DriverTable(self)
         self.services: dict[str, Service] = {}

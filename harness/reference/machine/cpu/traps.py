@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from harness.reference.machine.loader.binding import ExportBinder
     from harness.reference.machine.memory.memory import Memory
+    from harness.reference.machine.probes import Probes
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.machine.scheduler.timers import Clock
@@ -114,11 +115,14 @@ class Traps:
         exports: "ExportBinder",
         clock: "Clock",
         random: "Random",
+        probes: "Probes",
         supervisor: "Supervisor",
     ) -> None:
         self._memory = memory
         self._emulator = emulator
         self._random = random
+        """The guest's own: rdrand."""
+        self._probes = probes
         self._supervisor = supervisor
         """Also what exports get as their first argument."""
         self._tables = memory.tables
@@ -181,6 +185,7 @@ class Traps:
         self.calls += 1
         self.stack_pointer = stack_pointer
         self.export = entry
+        self._probes.called(entry, stack_pointer)
         try:
             if self._ram[self._irql_offset] > entry.max_irql:
                 self._supervisor.above_irql(entry)

@@ -7,7 +7,6 @@ its processor. Time passes a little with every import call, and jumps to the nex
 
 from collections import deque
 from collections.abc import Callable
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from harness.nt import Irql, NtStatus
@@ -24,12 +23,15 @@ from harness.reference.machine.stop import HangKind, HangStop, Waiter
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from harness.reference.machine.choices import Choices
     from harness.reference.machine.memory.heap import KernelStacks
     from harness.reference.machine.memory.memory import Memory
+    from harness.reference.machine.probes import Probes
     from harness.reference.machine.supervisor import Supervisor
 
 _PRIORITIES = 32
 _MEAN_CALLS_BETWEEN_PREEMPTIONS = 40
+_MOST_CALLS_BETWEEN_PREEMPTIONS = 1024
 
 
 class Scheduler:
@@ -44,7 +46,8 @@ class Scheduler:
         stacks: "KernelStacks",
         processors: list[Processor],
         clock: Clock,
-        random: Random,
+        choices: "Choices",
+        probes: "Probes",
         supervisor: "Supervisor",
         *,
         preemption: bool,
@@ -54,7 +57,8 @@ class Scheduler:
         self._supervisor = supervisor
         self.processors = processors
         self._clock = clock
-        self._random = random
+        self._choices = choices
+        self._probes = probes
         self._ready: list[deque[Thread]] = [deque() for _ in range(_PRIORITIES)]
         self._ready_count = 0
         self._waiters: dict[Hashable, list[Thread]] = {}
@@ -89,7 +93,9 @@ class Scheduler:
         candidates = [processor for processor in self.processors if self._can_run(processor)]
         if not candidates:
             return False
-        processor = candidates[0] if len(candidates) == 1 else self._random.choice(candidates)
+        processor = (
+            candidates[0] if len(candidates) == 1 else candidates[self._choices.one_of("processor", len(candidates))]
+        )
         self._run_on(processor)
         return True
 
@@ -120,13 +126,16 @@ class Scheduler:
         execution = processor.execution
         assert execution is not None
         self._supervisor.before_run()
+        self._probes.switched(processor, execution)
         outcome = self.engine.run(processor, execution)
         self._clock.nanoseconds += 500
         self._after(processor, execution, outcome)
 
     def _draw_preemption(self) -> None:
         if self._preempt:
-            self.traps.until_preemption = 1 + int(self._random.expovariate(1 / _MEAN_CALLS_BETWEEN_PREEMPTIONS))
+            self.traps.until_preemption = self._choices.distance(
+                "preemption", _MEAN_CALLS_BETWEEN_PREEMPTIONS, _MOST_CALLS_BETWEEN_PREEMPTIONS
+            )
 
     def _after(self, processor: Processor, execution: Execution, outcome: Outcome) -> None:
         if execution is processor.dpc:

@@ -149,7 +149,7 @@ def attach(k: "Kernel", found: Filter, volume: "Volume", name: str, altitude: st
             return status, None
     instance.state = InstanceState.ATTACHED
     found.instances.append(instance)
-    k.trace.add(f"attach {found.name} at {altitude} to {volume.dos_name}")
+    k.probes.happened((f"attach {found.name} at {altitude} to {volume.dos_name}",))
     return (status if nt_success(status) else int(NtStatus.SUCCESS)), instance
 
 
@@ -208,7 +208,7 @@ def tear_down(k: "Kernel", instance: Instance, reason: int) -> Code:
         return
     found, registration = instance.filter, instance.filter.registration
     instance.state = InstanceState.TEARING_DOWN
-    k.trace.add(f"teardown of {found.name} at {instance.altitude_text} starts")
+    k.probes.happened((f"teardown of {found.name} at {instance.altitude_text} starts",))
     related = make_related(k, instance)
     if registration.teardown_start:
         yield Call(registration.teardown_start, related, reason)
@@ -221,7 +221,7 @@ def tear_down(k: "Kernel", instance: Instance, reason: int) -> Code:
     found.instances.remove(instance)
     _remove(k, instance)
     k.signal(instance.gone)
-    k.trace.add(f"teardown of {found.name} at {instance.altitude_text} is complete")
+    k.probes.happened((f"teardown of {found.name} at {instance.altitude_text} is complete",))
 
 
 def _wait_until_idle(k: "Kernel", instance: Instance) -> Code:

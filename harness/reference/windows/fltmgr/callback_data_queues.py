@@ -133,7 +133,7 @@ def _cancelled(k: "Kernel", operation: Operation) -> Code:
     if held:
         yield from _release(view, irql)
     if operation.finished and operation.final_status != NtStatus.CANCELLED:
-        k.trace.add(f"{operation.describe()} was cancelled and completed with {operation.final_status:#010x}")
+        k.probes.happened((f"{operation.describe()} was cancelled and completed with {operation.final_status:#010x}",))
 
 
 @export(FLTMGR, "FltCbdqRemoveIo", max_irql=Irql.DISPATCH)

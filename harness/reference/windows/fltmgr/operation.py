@@ -95,6 +95,8 @@ class Operation:
     ) -> None:
         self.manager = manager
         self.request = request
+        self.label = request.describe()
+        """What it is, as it came: for the trace."""
         self.instances = instances
         self.at = at
         """The device it has come to."""

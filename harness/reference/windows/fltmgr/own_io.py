@@ -119,7 +119,7 @@ def _call_back_later(k: "Kernel", request: Request, callback: int, context: int)
         k.flt.heap.free(iopb)
         k.flt.heap.free(data)
 
-    if k.random.random() < 0.5:
+    if k.choices.chance("own-completion-in-dpc", 0.5):
         k.queue_dpc(code)
     else:
         k.queue_worker(code())

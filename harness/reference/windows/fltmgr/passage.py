@@ -414,4 +414,4 @@ class PassageEngine:
 
     def trace(self, operation: Operation, what: str, instance: "Instance | None") -> None:
         where = f"{instance.filter.name}@{instance.altitude_text}: " if instance is not None else ""
-        self.kernel.trace.add(f"{operation.data:#x} {operation.describe()} {where}{what}")
+        self.kernel.probes.happened((operation.data, operation.label, f"{where}{what}"))

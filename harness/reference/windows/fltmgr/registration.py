@@ -52,7 +52,7 @@ def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out:
     )
     k.flt.filters[found.address] = found
     k.memory.write_u64(filter_out, found.address)
-    k.trace.add(f"FltRegisterFilter {name}")
+    k.probes.happened((f"FltRegisterFilter {name}",))
     return int(NtStatus.SUCCESS)
 
 
@@ -98,7 +98,7 @@ def flt_start_filtering(k: "Kernel", filter_: int) -> Code:
     if found.unloading:
         return int(NtStatus.FLT_DELETING_OBJECT)
     found.started = True
-    k.trace.add(f"FltStartFiltering {found.name}")
+    k.probes.happened((f"FltStartFiltering {found.name}",))
     yield from attachment.attach_automatically(k, found)
     return int(NtStatus.SUCCESS)
 
@@ -130,4 +130,4 @@ def unregister(k: "Kernel", found: Filter) -> Code:
     del k.flt.filters[found.address]
     k.flt.heap.free(found.address)
     k.flt.frames.filter_gone()
-    k.trace.add(f"FltUnregisterFilter {found.name}")
+    k.probes.happened((f"FltUnregisterFilter {found.name}",))

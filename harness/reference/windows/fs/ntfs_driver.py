@@ -98,7 +98,7 @@ class NtfsDriver:
             return (yield from self._complete(irp, status, information))
         if request.irp_flags & (IrpFlags.NOCACHE | IrpFlags.PAGING_IO):
             return (yield from self._transfer(volume, request, status, information))
-        if self._kernel.random.random() < (_SYNCHRONOUS_POSTED if request.synchronous else _POSTED):
+        if self._kernel.choices.chance("posted", _SYNCHRONOUS_POSTED if request.synchronous else _POSTED):
             self._io.irps.mark_pending(irp)
             self._kernel.queue_worker(self._complete(irp, status, information))
             return int(NtStatus.PENDING)
@@ -107,7 +107,7 @@ class NtfsDriver:
     def _transfer(self, volume: FileSystemDriver, request: Request, status: int, information: int) -> Code:
         """Send the IRP on to the disk; it comes back in the disk's DPC."""
         io, irp = self._io, request.irp
-        waits = request.synchronous and self._kernel.random.random() < _WAITS_FOR_DISK
+        waits = request.synchronous and self._kernel.choices.chance("waits-for-disk", _WAITS_FOR_DISK)
         done = Event(f"the disk transfer of {request.describe()}") if waits else None
         self._results[irp] = status, information, done
         io.irps.copy_to_next(irp)

@@ -55,8 +55,8 @@ class DiskDriver:
         io, kernel = self._io, self._io.kernel
         request = io.irps.request_of(irp)
         io.irps.mark_pending(irp)
-        processor = kernel.random.choice(kernel.processors)
-        ticks = kernel.random.randint(*_TICKS)
+        processor = kernel.processors[kernel.choices.one_of("interrupt", len(kernel.processors))]
+        ticks = kernel.choices.between("disk-time", *_TICKS)
         length = kernel.memory.read_u32(io.irps.current(irp) + 8)
 
         def interrupt() -> None:

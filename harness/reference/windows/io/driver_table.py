@@ -68,9 +68,9 @@ class DriverTable:
         image = kernel.load_image(service, data)
         driver = self._make(service, image, key.replace("CurrentControlSet", "ControlSet001"))
         self.loaded[service.lower()] = driver
-        kernel.trace.add(f"load {service}")
+        kernel.probes.happened((f"load {service}",))
         status = (yield Call(image.entry_point, driver.object.address, driver.registry_path)) & 0xFFFF_FFFF
-        kernel.trace.add(f"DriverEntry of {service} returned {status:#010x}")
+        kernel.probes.happened((f"DriverEntry of {service} returned {status:#010x}",))
         kernel.verifier.check_irql(0, service, "DriverEntry")
         if nt_success(status):
             kernel.loader.discard(image)
@@ -139,4 +139,4 @@ class DriverTable:
         for buffer in driver.buffers:
             kernel.heap.free(buffer)
         kernel.heap.free(driver.object.address)
-        kernel.trace.add(f"unload {driver.name}")
+        kernel.probes.happened((f"unload {driver.name}",))

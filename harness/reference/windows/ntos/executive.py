@@ -11,6 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Never
 
 from harness.nt import BugCheck, Irql
+from harness.reference.machine.choices import Choices, Draw
 from harness.reference.machine.cpu.code import NANOSECONDS
 from harness.reference.machine.cpu.emulator import Emulator
 from harness.reference.machine.cpu.seh.dispatch import ExceptionDispatcher
@@ -23,6 +24,7 @@ from harness.reference.machine.memory.heap import KernelStacks, SystemHeap
 from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE, SYSTEM_MAPPINGS, is_user
 from harness.reference.machine.memory.memory import Memory
 from harness.reference.machine.memory.pagetables import PageTables
+from harness.reference.machine.probes import Probes
 from harness.reference.machine.scheduler.dispatcher import Dispatcher, Event
 from harness.reference.machine.scheduler.engine import Engine
 from harness.reference.machine.scheduler.processor import Processor, QueuedDpc
@@ -72,10 +74,17 @@ class Executive(Supervisor):
         policy: Mapping[str, str] | None = None,
         memory_mib: int = 192,
         leaves: bool = True,
+        replay: Iterable[Draw] = (),
     ) -> None:
-        """`leaves=False` calls the Python function of every export that has one: slower, and otherwise the same."""
+        """`leaves=False` calls the Python function of every export that has one: slower, and otherwise the same.
+
+        `replay` is the log of another kernel's `choices`: decisions are as there, and by the seed once it is used up.
+        """
         self.seed = seed
         self.random = Random(seed)
+        """The guest's own: rdrand, UUIDs, rand(). What may be decided freely is drawn from `choices`."""
+        self.choices = Choices(seed, replay)
+        self.probes = Probes()
         self.mutants = known_mutants(mutants)
         self.policy = Policy(policy)
         self.stop: MachineStop | None = None
@@ -86,7 +95,7 @@ class Executive(Supervisor):
         self.memory.map(CALL_PAGE, PAGE_SIZE)
         (call_page,) = self.memory.frames(CALL_PAGE, PAGE_SIZE)
         self.clock = Clock(self.memory.ram, call_page + NANOSECONDS)
-        self.verifier = Verifier(lambda: self.clock.now, lambda: self.irql)
+        self.verifier = Verifier(lambda: self.clock.now, lambda: self.irql, self.probes)
         self.emulator = Emulator(self.memory.tables)
         self.images = ImageTable()
         self.pool = Pool(self.memory, self.images.describe)
@@ -114,11 +123,12 @@ class Executive(Supervisor):
             self.stacks,
             self.processors,
             self.clock,
-            Random(self.random.getrandbits(64)),
+            self.choices,
+            self.probes,
             self,
             preemption=self.policy["preemption"] == "seeded",
         )
-        self.traps = Traps(self.memory, self.emulator, self.exports, self.clock, self.random, self)
+        self.traps = Traps(self.memory, self.emulator, self.exports, self.clock, self.random, self.probes, self)
         self.seh = ExceptionDispatcher(
             self.memory, self.emulator, self.images, self.exports, lambda: self.engine.current_execution, self
         )
@@ -164,7 +174,8 @@ class Executive(Supervisor):
             system_process=self.processes.system.eprocess,
             processors=processors,
         )
-        self.trace = Trace(lambda: self.clock.now, lambda: self.current.id, lambda: self.traps.mixed)
+        self.trace = Trace(lambda: self.clock.nanoseconds, lambda: self.current.id, lambda: self.traps.mixed)
+        self.probes.happened.connect(self.trace.add)
 
     # -- threads and time
 

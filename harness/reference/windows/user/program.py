@@ -71,7 +71,7 @@ class Programs:
         self.running[process] = program
         peb.standard_input = self._open_pipe(process, InputPipe(stdin))
         peb.standard_output = peb.standard_error = self._open_pipe(process, program.output)
-        k.trace.add(f"start {name}")
+        k.probes.happened((f"start {name}",))
         self.start_thread(program, image.entry_point, peb.address, first=True)
         return program
 
@@ -125,7 +125,7 @@ class Programs:
             status = (yield Call(routine, parameter)) & 0xFFFF_FFFF
         except GuestException as exception:
             # Nobody in the program handled it.
-            k.trace.add(f"unhandled exception {exception.status:#010x} in {program.image.name}")
+            k.probes.happened((f"unhandled exception {exception.status:#010x} in {program.image.name}",))
             status = yield from self.terminate(program, exception.status)
         yield from self.exit_thread(status)
 
@@ -198,5 +198,5 @@ class Programs:
         k.loader.unload(program.image)
         del self.running[process]
         k.processes.remove(process)
-        k.trace.add(f"end {program.image.name} {program.exit_status or 0:#x}")
+        k.probes.happened((f"end {program.image.name} {program.exit_status or 0:#x}",))
         k.signal(program.ended)

@@ -2,6 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.reference.machine.probes import Probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +24,17 @@ class Finding:
 class Verifier:
     """Collects findings in the order in which they were made."""
 
-    def __init__(self, now: Callable[[], int], irql: Callable[[], int]) -> None:
+    def __init__(self, now: Callable[[], int], irql: Callable[[], int], probes: "Probes") -> None:
         self.findings: list[Finding] = []
         self._now = now
         self._irql = irql
+        self._probes = probes
 
     def report(self, rule: str | None, driver: str | None, text: str) -> Finding:
         """Record a violation of `rule` by `driver`."""
         finding = Finding(rule, driver, text, self._now())
         self.findings.append(finding)
+        self._probes.found(rule, driver, text)
         return finding
 
     def check_irql(self, expected: int, driver: str | None, what: str, *, rule: str | None = None) -> bool:

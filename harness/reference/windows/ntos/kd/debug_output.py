@@ -44,7 +44,7 @@ def print_text(k: "Executive", text: str, component: int = DEFAULT, level: int =
     if not passes(component, level):
         return 0
     k.log.append(text)
-    k.trace.add(f"DbgPrint {text.rstrip()}")
+    k.probes.happened((f"DbgPrint {text.rstrip()}",))
     if not k.print_callbacks or k.processor.number in k.printing:
         return 0
     return _call_back(k, text.encode("latin-1", errors="replace")[:MAXIMUM_TEXT], component, level)

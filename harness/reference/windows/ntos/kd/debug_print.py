@@ -60,7 +60,7 @@ def user_dbg_print_ex(k: "Kernel", component: U32, level: U32, template: int, ar
 
 def _log(k: "Kernel", text: str) -> None:
     k.log.append(text)
-    k.trace.add(f"DbgPrint {text.rstrip()}")
+    k.probes.happened((f"DbgPrint {text.rstrip()}",))
 
 
 @export(NTOSKRNL, "DbgSetDebugPrintCallback", max_irql=Irql.APC)

@@ -1,0 +1,101 @@
+"""Choices: every decision of a run that is free, in one log of typed draws, recorded and replayable.
+
+Whoever may decide freely (which processor goes on, when a thread is preempted, how long the disk takes, where a
+completion comes) draws here and nowhere else, so that the log *is* the schedule: given again, it gives the same run.
+The guest's own randomness (`rdrand`, UUIDs, rand()) is no choice and comes from a generator of its own; a log can be
+changed without changing what the guest rolls.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One decision: what was decided, how many possibilities there were, and which was taken (from 0)."""
+
+    kind: str
+    options: int
+    taken: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.options} {self.taken}"
+
+    @classmethod
+    def parse(cls, line: str) -> "Draw":
+        """A line as `str` writes it; ValueError says what is wrong with it."""
+        words = line.split()
+        try:
+            kind, options, taken = words[0], int(words[1]), int(words[2])
+        except (IndexError, ValueError):
+            raise ValueError(f"a draw is KIND OPTIONS TAKEN, not {line!r}") from None
+        if len(words) > 3 or not 0 <= taken < options:
+            raise ValueError(f"a draw takes one of its options, counted from 0, not {line!r}")
+        return cls(kind, options, taken)
+
+
+class ReplayError(Exception):
+    """A run asks for another decision than the log has at this place: it is the log of something else."""
+
+    def __init__(self, number: int, asked: str, options: int, logged: Draw) -> None:
+        super().__init__(
+            f"draw {number} of the log is {logged.kind} among {logged.options}, but the run decides {asked} among"
+            f" {options}: the log is of another run (other drivers, suites, policy, or fltlab)"
+        )
+
+
+class Choices:
+    """Draws decisions by a seed, or as a log has them, and beyond its end by the seed."""
+
+    def __init__(self, seed: int, replayed: Iterable[Draw] = ()) -> None:
+        self._random = Random(f"choices of {seed}")
+        self._replayed = tuple(replayed)
+        self._kinds: list[str] = []
+        self._codes: dict[str, int] = {}
+        self._log = (array("B"), array("Q"), array("Q"))
+        """Kinds (as indices), options and what was taken, one after the other: a run draws hundreds of thousands."""
+
+    def __len__(self) -> int:
+        return len(self._log[0])
+
+    def __iter__(self) -> Iterator[Draw]:
+        """All draws so far, in order."""
+        for code, options, taken in zip(*self._log, strict=True):
+            yield Draw(self._kinds[code], options, taken)
+
+    # -- the types of draws
+
+    def one_of(self, kind: str, options: int) -> int:
+        """One of so many equal possibilities, from 0."""
+        return self._draw(kind, options, lambda: self._random.randrange(options)) if options > 1 else 0
+
+    def chance(self, kind: str, probability: float) -> bool:
+        """Yes or no."""
+        return bool(self._draw(kind, 2, lambda: int(self._random.random() < probability)))
+
+    def between(self, kind: str, least: int, most: int) -> int:
+        """A number of a range, both ends included."""
+        return least + self.one_of(kind, most - least + 1)
+
+    def distance(self, kind: str, mean: int, most: int) -> int:
+        """How many steps until something happens by chance: 1 to `most`, on average about `mean`."""
+        return 1 + self._draw(kind, most, lambda: min(int(self._random.expovariate(1 / mean)), most - 1))
+
+    def _draw(self, kind: str, options: int, decide: Callable[[], int]) -> int:
+        number = len(self)
+        if number < len(self._replayed):
+            logged = self._replayed[number]
+            if (logged.kind, logged.options) != (kind, options):
+                raise ReplayError(number, kind, options, logged)
+            taken = logged.taken
+        else:
+            taken = decide()
+        code = self._codes.get(kind)
+        if code is None:
+            code = self._codes[kind] = len(self._kinds)
+            self._kinds.append(kind)
+        for column, value in zip(self._log, (code, options, taken), strict=True):
+            column.append(value)
+        return taken
