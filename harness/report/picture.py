@@ -31,11 +31,10 @@ class Texts:
 
     def place(self, text: str) -> int:
         """Where a text, made safe, is in the table."""
-        text = safe_line(text)
         place = self._places.get(text)
         if place is None:
             place = self._places[text] = len(self.table)
-            self.table.append(text)
+            self.table.append(safe_line(text))
         return place
 
 
@@ -142,13 +141,15 @@ def _operation(operation: wire.Operation, texts: Texts) -> list[Any]:
 def _callbacks(
     callbacks: Sequence[wire.Callback], lanes: Sequence[str], microseconds: Callable[[int, int], float], texts: Texts
 ) -> dict[str, list[Any]]:
-    """One column for each fact; `kind` says how the viewer joins it: see `_kind`."""
+    """One column for each fact; texts are places in the table."""
     place = {label: number for number, label in enumerate(lanes)}
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    known: dict[tuple[object, ...], tuple[int, ...]] = {}
     for item in callbacks:
-        event = event_of(item)
-        (row,) = rows([event], 0)
-        kind = STEP_NAMES.get(event.phase, "")
+        key = _alike(item)
+        words = known.get(key)
+        if words is None:
+            words = known[key] = _words(item, texts)
         values = (
             item.id,
             item.io,
@@ -158,15 +159,9 @@ def _callbacks(
             item.thread,
             item.process,
             item.irql,
-            texts.place(kind),
-            texts.place(row.callback),
-            texts.place(describe(event)) if item.operation else 0,
-            texts.place(row.irql),
-            texts.place(row.returned),
-            texts.place("" if row.io_status == "-" else row.io_status),
             item.information,
-            _turns(kind, event.returned),
             _details(item, texts),
+            *words,
         )
         for name, value in zip(_COLUMNS, values, strict=True):
             columns[name].append(value)
@@ -174,9 +169,40 @@ def _callbacks(
 
 
 _COLUMNS = (
-    *("id", "io", "operation", "lane", "time", "thread", "process", "level", "step", "callback", "title", "irql"),
-    *("returned", "status", "information", "turns", "details"),
+    *("id", "io", "operation", "lane", "time", "thread", "process", "level", "information", "details"),
+    *("step", "callback", "title", "irql", "returned", "status", "turns"),
 )
+
+
+def _alike(item: wire.Callback) -> tuple[object, ...]:
+    """What two callbacks have alike that are told in the same words."""
+    about = (item.major, item.operation_class, item.name, item.length, item.offset, item.irp_flags, item.flags)
+    return (
+        item.phase,
+        item.returned,
+        item.status,
+        item.irql,
+        item.detail,
+        item.post_flags,
+        bool(item.operation),
+        *about,
+    )
+
+
+def _words(item: wire.Callback, texts: Texts) -> tuple[int, ...]:
+    """A callback in words, the last seven columns: its step of the path, what it was, what it is about, and so on."""
+    event = event_of(item)
+    (row,) = rows([event], 0)
+    step = STEP_NAMES.get(event.phase, "")
+    return (
+        texts.place(step),
+        texts.place(row.callback),
+        texts.place(describe(event)) if item.operation else 0,
+        texts.place(row.irql),
+        texts.place(row.returned),
+        texts.place("" if row.io_status == "-" else row.io_status),
+        _turns(step, event.returned),
+    )
 
 
 def _turns(kind: str, returned: object) -> int:

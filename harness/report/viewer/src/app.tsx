@@ -32,10 +32,10 @@ export function App({ report }: { report: Report }) {
   }, [place]);
   return (
     <>
-      <a class="skip" href={`${location.hash || "#"}`} onClick={(event) => skip(event, main.current)}>
-        skip to the content
-      </a>
       <header class="top">
+        <button type="button" class="skip" onClick={() => main.current?.focus()}>
+          skip to the content
+        </button>
         <div class="title">
           <strong>fltlab</strong>
           <span class="quiet"> run {report.run.id}</span>
@@ -73,11 +73,6 @@ export function App({ report }: { report: Report }) {
       </footer>
     </>
   );
-}
-
-function skip(event: Event, main: HTMLElement | null) {
-  event.preventDefault();
-  main?.focus();
 }
 
 function Theme() {

@@ -1,6 +1,7 @@
 // What happened, first: the outcome in one sentence, what went wrong and where, what changed, what it says of the contract.
 import { type Outcome, OUTCOME_WORDS, type Report, type Trouble, VERDICTS, changeOf, pastOf, plural, seconds } from "./data";
 import { Glyph, Link, RuleLink, day, tone } from "./parts";
+import { Name } from "./tests";
 
 const SHOWN = 6;
 const ORDER: Outcome[] = ["failed", "error", "not_witnessed", "skipped", "passed"];
@@ -23,9 +24,12 @@ export function Overview({ report }: { report: Report }) {
         <section>
           <h2>What went wrong</h2>
           <ol class="troubles">
-            {[...report.troubles].sort((a, b) => b.tests.length - a.tests.length).map((trouble) => (
-              <TroubleCard key={trouble.tests[0]} report={report} trouble={trouble} />
-            ))}
+            {report.troubles
+              .map((trouble, place) => ({ trouble, number: place + 1 }))
+              .sort((a, b) => b.trouble.tests.length - a.trouble.tests.length)
+              .map(({ trouble, number }) => (
+                <TroubleCard key={number} report={report} trouble={trouble} number={number} />
+              ))}
           </ol>
         </section>
       )}
@@ -79,9 +83,10 @@ function Bar({ report }: { report: Report }) {
   );
 }
 
-function TroubleCard({ report, trouble }: { report: Report; trouble: Trouble }) {
+function TroubleCard({ report, trouble, number }: { report: Report; trouble: Trouble; number: number }) {
   const first = report.tests[trouble.tests[0]];
-  const rules = trouble.rules.length ? trouble.rules : trouble.blame === "assertion" ? first.rules : [];
+  const common = first.rules.filter((rule) => trouble.tests.every((test) => report.tests[test].rules.includes(rule)));
+  const rules = trouble.rules.length ? trouble.rules : trouble.blame === "assertion" ? common : [];
   return (
     <li class={`card ${tone(first.outcome)}`}>
       <p class="message">
@@ -98,16 +103,18 @@ function TroubleCard({ report, trouble }: { report: Report; trouble: Trouble }) 
       })}
       <p class="where">
         <span class="quiet">{plural(trouble.tests.length, "test")}: </span>
-        {trouble.tests.slice(0, SHOWN).map((number, place) => (
-          <span key={number}>
+        {trouble.tests.slice(0, SHOWN).map((test, place) => (
+          <span key={test}>
             {place > 0 && ", "}
-            <Link to={{ test: report.tests[number].nodeid }}>{report.tests[number].name}</Link>
+            <Link to={{ test: report.tests[test].nodeid }}>
+              <Name name={report.tests[test].name} />
+            </Link>
           </span>
         ))}
         {trouble.tests.length > SHOWN && (
           <>
             {" and "}
-            <Link to={{ view: "tests", outcome: first.outcome, q: "" }}>{trouble.tests.length - SHOWN} more</Link>
+            <Link to={{ view: "tests", trouble: String(number) }}>{trouble.tests.length - SHOWN} more</Link>
           </>
         )}
       </p>
@@ -116,18 +123,17 @@ function TroubleCard({ report, trouble }: { report: Report; trouble: Trouble }) 
   );
 }
 
-/** Whether this is new, as far as the former runs tell. */
+/** Whether this is new, as far as the run before tells. */
 function since(report: Report, trouble: Trouble): string {
   if (!report.former.length) return "";
   const bad = (outcome: string) => outcome === "failed" || outcome === "error";
-  let runs = 0;
-  for (const [place] of report.former.entries()) {
-    const then = trouble.tests.map((number) => pastOf(report, number)[place]).filter((past) => past !== null);
-    if (!then.some((past) => bad(past![0]))) break;
-    runs++;
-  }
-  if (runs) return `these tests went wrong in the ${runs === 1 ? "run" : `${runs} runs`} before too`;
-  return `new since the run ${report.former[0].id}`;
+  const wrong = trouble.tests.filter((test) => {
+    const before = pastOf(report, test)[0];
+    return before && bad(before[0]);
+  }).length;
+  if (!wrong) return `new since the run ${report.former[0].id}`;
+  const how = wrong === trouble.tests.length ? (wrong === 1 ? "it" : "all of them") : `${wrong} of them`;
+  return `${how} went wrong in the run before too`;
 }
 
 function Changes({ report }: { report: Report }) {

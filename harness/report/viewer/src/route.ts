@@ -13,6 +13,8 @@ export interface Route {
   rule: string;
   verdict: string;
   change: string;
+  /** The number of a trouble: only the tests in which it showed. */
+  trouble: string;
 }
 
 const EMPTY: Route = {
@@ -27,13 +29,14 @@ const EMPTY: Route = {
   rule: "",
   verdict: "",
   change: "",
+  trouble: "",
 };
 const VIEWS = ["overview", "tests", "contract", "run"];
 
 export function parse(hash: string): Route {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const route: Route = { ...EMPTY };
-  for (const key of ["test", "q", "outcome", "suite", "guest", "rule", "verdict", "change"] as const) {
+  for (const key of ["test", "q", "outcome", "suite", "guest", "rule", "verdict", "change", "trouble"] as const) {
     route[key] = given.get(key) ?? "";
   }
   route.op = Number(given.get("op")) || 0;
@@ -46,10 +49,11 @@ export function parse(hash: string): Route {
 /** A link to a route: only what is not at its default is in it. */
 export function link(route: Partial<Route>): string {
   const parts: string[] = [];
-  for (const [key, value] of Object.entries(route)) {
+  for (const key of Object.keys(EMPTY) as (keyof Route)[]) {
+    const value = route[key];
     if (!value || (key === "view" && (value === "overview" || (value === "tests" && route.test)))) continue;
     // Brackets, colons and slashes of a test's name may stand in a fragment as they are.
-    parts.push(`${key}=${encodeURIComponent(String(value).toWellFormed()).replace(/%(2F|3A|5B|5D|2C)/g, decodeURIComponent)}`);
+    parts.push(`${key}=${encodeURIComponent(String(value)).replace(/%(2F|3A|5B|5D|2C)/g, decodeURIComponent)}`);
   }
   return `#${parts.join("&")}`;
 }

@@ -15,11 +15,11 @@ export function TestView({ report, number, route }: { report: Report; number: nu
     if (!test.trace) return;
     unpack<Picture>(`trace-${number}`).then(setPicture, (error) => setProblem(String(error)));
   }, [number]);
-  const { q, outcome, suite, guest, change } = route;
+  const { q, outcome, suite, guest, change, trouble } = route;
   return (
     <article class="test">
       <p class="back">
-        <a href={link({ view: "tests", q, outcome, suite, guest, change })}>← all tests</a>
+        <a href={link({ view: "tests", q, outcome, suite, guest, change, trouble })}>← all tests</a>
       </p>
       <h1>
         <Name name={test.name} />
@@ -37,6 +37,7 @@ export function TestView({ report, number, route }: { report: Report; number: nu
         </p>
       ))}
       {picture?.marks.map((mark, place) => mark.must.length > 0 && <Paths key={place} mark={mark} />)}
+      <Where test={test} />
       <Again test={test} />
       {test.trace && !picture && !problem && <p class="quiet">reading the trace …</p>}
       {problem && <p class="tone-error">The trace in this page cannot be read: {problem}</p>}
@@ -48,7 +49,7 @@ export function TestView({ report, number, route }: { report: Report; number: nu
       )}
       <Rules report={report} test={test} />
       {test.sections
-        .filter((section) => !["again", "what the documentation says", ...(picture ? ["callback timeline"] : [])].includes(section.kind))
+        .filter((section) => !["again", "where that is", "what the documentation says", ...(picture ? ["callback timeline"] : [])].includes(section.kind))
         .map((section, place) => (
           <Told key={place} section={section} open={place === 0} />
         ))}
@@ -62,6 +63,17 @@ export function TestView({ report, number, route }: { report: Report; number: nu
         )}
       </p>
     </article>
+  );
+}
+
+/** The lines of the driver's source that the message names by address. */
+function Where({ test }: { test: Test }) {
+  const where = test.sections.find((section) => section.kind === "where that is")?.text;
+  if (!where) return null;
+  return (
+    <pre class="where" tabIndex={0} aria-label="where that is in the driver">
+      {where}
+    </pre>
   );
 }
 
@@ -140,7 +152,7 @@ function Rules({ report, test }: { report: Report; test: Test }) {
 
 function Told({ section, open }: { section: Section; open: boolean }) {
   return (
-    <details class="told" open={open || section.kind === "where that is"}>
+    <details class="told" open={open}>
       <summary>
         <h2>{section.title || section.kind}</h2>
       </summary>

@@ -10,11 +10,12 @@ const PAGE = 200;
 export function Tests({ report, route }: { report: Report; route: Route }) {
   const number = report.tests.findIndex((test) => test.nodeid === route.test);
   const changes = useMemo(() => report.tests.map((_, n) => changeOf(report, n)), [report]);
-  const found = useMemo(() => select(report, route, changes), [report, route.q, route.outcome, route.suite, route.guest, route.change]);
+  const found = useMemo(() => select(report, route, changes), [report, route.q, route.outcome, route.suite, route.guest, route.change, route.trouble]);
   const chosen = number >= 0 || route.test !== "";
   return (
     <div class={`split ${chosen ? "chosen" : ""}`}>
       <section class="list" aria-label="tests">
+        {!chosen && <h1 class="visually-hidden">Tests</h1>}
         <Filters report={report} route={route} found={found.length} />
         <List report={report} route={route} found={found} changes={changes} />
       </section>
@@ -41,11 +42,13 @@ function select(report: Report, route: Route, changes: Change[]): number[] {
   const words = route.q.toLowerCase().split(/\s+/).filter(Boolean);
   const outcomes = route.outcome ? route.outcome.split(",") : [];
   const found: number[] = [];
+  const trouble = route.trouble ? (report.troubles[Number(route.trouble) - 1]?.tests ?? []) : null;
   report.tests.forEach((test, number) => {
     if (outcomes.length && !outcomes.includes(test.outcome)) return;
     if (route.suite && test.suite !== route.suite) return;
     if (route.guest && test.guest !== route.guest) return;
     if (route.change && changes[number] !== route.change) return;
+    if (trouble && !trouble.includes(number)) return;
     if (words.length) {
       const text = [test.nodeid, test.guest, test.message, ...test.rules, ...test.violated, ...test.stack].join(" ").toLowerCase();
       if (!words.every((word) => text.includes(word))) return;
@@ -60,7 +63,7 @@ function Filters({ report, route, found }: { report: Report; route: Route; found
   const guests = [...new Set(report.tests.map((test) => test.guest))].filter(Boolean);
   const outcomes = route.outcome ? route.outcome.split(",") : [];
   const change = (more: Partial<Route>) => go({ ...kept(route), view: "tests", ...more }, true);
-  const any = route.q || route.outcome || route.suite || route.guest || route.change;
+  const any = route.q || route.outcome || route.suite || route.guest || route.change || route.trouble;
   return (
     <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
       <input
@@ -121,7 +124,7 @@ function Filters({ report, route, found }: { report: Report; route: Route; found
           <>
             {" of "}
             {report.tests.length} ·{" "}
-            <button type="button" class="plain" onClick={() => change({ q: "", outcome: "", suite: "", guest: "", change: "" })}>
+            <button type="button" class="plain" onClick={() => change({ q: "", outcome: "", suite: "", guest: "", change: "", trouble: "" })}>
               show all
             </button>
           </>
@@ -133,8 +136,8 @@ function Filters({ report, route, found }: { report: Report; route: Route; found
 
 /** The filters of a route, and the test that is open. */
 function kept(route: Route): Partial<Route> {
-  const { q, outcome, suite, guest, change, test } = route;
-  return { q, outcome, suite, guest, change, test };
+  const { q, outcome, suite, guest, change, trouble, test } = route;
+  return { q, outcome, suite, guest, change, trouble, test };
 }
 
 function List({ report, route, found, changes }: { report: Report; route: Route; found: number[]; changes: Change[] }) {
@@ -204,10 +207,9 @@ function grouped(report: Report, found: number[]): [string, number[]][] {
 
 function Row({ test, route, change }: { test: Test; route: Route; change: Change }) {
   const current = test.nodeid === route.test;
-  const { q, outcome, suite, guest } = route;
   return (
     <li>
-      <a href={link({ q, outcome, suite, guest, change: route.change, test: test.nodeid })} aria-current={current ? "true" : undefined}>
+      <a href={link({ ...kept(route), test: test.nodeid })} aria-current={current ? "true" : undefined}>
         <span class="visually-hidden">{OUTCOME_WORDS[test.outcome]}: </span>
         <Glyph word={test.outcome} />
         <span class="name">

@@ -14,7 +14,7 @@ interface Props {
 }
 
 export function Details({ model, place, chosen, choose }: Props) {
-  if (place < 0) return <p class="quiet hint">Choose a callback in the picture, or step through them with the arrow keys.</p>;
+  if (place < 0) return <p class="quiet hint step">Choose a callback in the picture, or step through them with the arrow keys.</p>;
   const facts: [string, string][] = [
     ["time", `${duration(model.time[place])}`],
     ["thread", `${model.threads[model.color[place]]} (process:thread)`],

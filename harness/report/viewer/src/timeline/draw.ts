@@ -84,7 +84,9 @@ interface Scene {
   at: Geometry;
   colors: Colors;
   x: (place: number) => number;
+  /** The width of a column, and the room that a callback in sight has on the average. */
   column: number;
+  room: number;
   chosen: number;
 }
 
@@ -105,7 +107,8 @@ export function draw(
   const from = Math.max(0, lowerBound(values, view.left - margin) - 1);
   const to = Math.min(model.length, lowerBound(values, view.left + at.width / view.zoom + margin) + 1);
   const column = view.scale === "order" ? view.zoom : 18;
-  const scene: Scene = { context, model, view, at, colors, x, column, chosen };
+  const room = to > from ? (x(to - 1) - x(from)) / (to - from) : 0;
+  const scene: Scene = { context, model, view, at, colors, x, column, room, chosen };
   context.clearRect(0, 0, at.width, at.height);
   context.lineCap = "round";
   context.lineJoin = "round";
@@ -114,7 +117,6 @@ export function draw(
   lanes(scene);
   levels(scene, from, to);
   axis(scene);
-  const room = to > from ? (x(to - 1) - x(from)) / (to - from) : 0;
   const chosenOp = chosen >= 0 ? model.op[chosen] : -1;
   const ops = to > from ? [...model.under(from, to - 1)] : [];
   const detailed = to - from <= 3000 && room >= 2.5;
@@ -158,7 +160,7 @@ function lanes({ context, at, colors }: Scene) {
 }
 
 /** The band of IRQLs: a step for each callback, and the picture tinted where it is above PASSIVE_LEVEL. */
-function levels({ context, model, at, colors, x }: Scene, from: number, to: number) {
+function levels({ context, model, at, colors, x, room }: Scene, from: number, to: number) {
   const y = (level: number) => at.irql + at.irqlHeight - 5 - Math.min(level, 2) * 13;
   context.strokeStyle = colors.line;
   context.lineWidth = 1;
@@ -168,14 +170,14 @@ function levels({ context, model, at, colors, x }: Scene, from: number, to: numb
     context.lineTo(at.width, Math.round(y(level)) + 0.5);
     context.stroke();
   }
-  let drawn = -9;
+  const drawn = [-9, -9, -9];
   for (let n = from; n < to; n++) {
-    const level = model.level[n];
+    const level = Math.min(2, model.level[n]);
     const here = x(n);
-    // In a crowd one bar a pixel is enough; the highest level wins because the bars lie on one another.
-    if (!level && here - drawn < 0.7) continue;
-    drawn = here;
-    const width = Math.max(1.5, Math.min(10, (n + 1 < model.length ? x(n + 1) - here : 10) - 2));
+    // In a crowd one bar a pixel and level is enough.
+    if (here - drawn[level] < 0.7) continue;
+    drawn[level] = here;
+    const width = Math.max(1.5, Math.min(10, (n + 1 < model.length ? x(n + 1) - here : room) - 2));
     context.fillStyle = level >= 2 ? colors.dispatch : level === 1 ? colors.apc : colors.quiet;
     context.fillRect(here - width / 2, y(level) - 2, width, 4 + Math.min(level, 2) * 13);
     if (level && width >= 4) {
@@ -237,8 +239,8 @@ export function duration(microseconds: number): string {
 }
 
 /** Where an operation enters and leaves the picture. */
-function doors({ view, x, column }: Scene, op: Op): [number, number] {
-  const side = view.scale === "order" ? column * 0.6 : 8;
+function doors({ view, x, column, room }: Scene, op: Op): [number, number] {
+  const side = view.scale === "order" ? column * 0.6 : Math.min(8, room * 2);
   return [x(op.first) - side, x(op.last) + side];
 }
 
@@ -418,7 +420,7 @@ function ticks(scene: Scene, from: number, to: number) {
     if (seen[key]) continue;
     seen[key] = 1;
     context.fillStyle = thread(scene, n);
-    context.fillRect(here - 0.75, at.lanes[model.lane[n]] - 9, 1.5, 18);
+    context.fillRect(here, Math.round(at.lanes[model.lane[n]]) - 9, 1, 18);
   }
 }
 

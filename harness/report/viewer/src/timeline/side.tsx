@@ -50,8 +50,8 @@ function Script({ model, current, choose }: { model: Model; current: number; cho
     <>
       {io.prepared > 0 && (
         <label class="check quiet">
-          <input type="checkbox" checked={prepared} onChange={(event) => setPrepared(event.currentTarget.checked)} /> also the {io.prepared} lines
-          that prepare it
+          <input type="checkbox" checked={prepared} onChange={(event) => setPrepared(event.currentTarget.checked)} /> also{" "}
+          {io.prepared === 1 ? "the line that prepares it" : `the ${io.prepared} lines that prepare it`}
         </label>
       )}
       <ol class="script" ref={box} tabIndex={0} aria-label="I/O script">

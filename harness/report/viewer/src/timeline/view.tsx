@@ -83,8 +83,8 @@ function Stage({ picture, ioNumber, route }: { picture: Picture; ioNumber: numbe
   );
 }
 
-function filters({ q, outcome, suite, guest, change }: Route): Partial<Route> {
-  return { q, outcome, suite, guest, change };
+function filters({ q, outcome, suite, guest, change, trouble }: Route): Partial<Route> {
+  return { q, outcome, suite, guest, change, trouble };
 }
 
 function startOf(model: Model, route: Route): number {
