@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, IrpMajor, NtStatus, PostopStatus, PreopStatus, is_error, status_name
 from harness.reference.machine.memory.layout import HIGHEST_USER_ADDRESS
+from harness.reference.windows.fltmgr.buffers import buffer_fields
 from harness.reference.windows.fltmgr.callback_data import PARAMETER_BLOCK
-from harness.reference.windows.fltmgr.parameter_exports import buffer_fields
-from harness.reference.windows.io.constants import Minor
+from harness.reference.windows.io.constants import FileObjectFlags, Minor
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.operation import Operation, Visit
@@ -239,6 +239,18 @@ def post_answer(
     if operation.status == NtStatus.FLT_DISALLOW_FAST_IO and operation.is_irp:
         kernel.verifier.report("PRE-COMP-06", driver, f"{operation.describe()}: post stored FLT_DISALLOW_FAST_IO")
     return PostopStatus.FINISHED_PROCESSING
+
+
+def failed_create(kernel: "Kernel", operation: "Operation", visit: "Visit") -> None:
+    """A filter is done with a create in post: one that it fails it has to undo below (POST-FAIL-02)."""
+    request = operation.request
+    if request.major != IrpMajor.CREATE or not is_error(operation.status) or is_error(visit.status_before):
+        return
+    if visit.status_before == NtStatus.REPARSE or request.file is None:
+        return
+    if not request.file.flags & FileObjectFlags.FILE_OPEN_CANCELLED:
+        text = f"failed with {status_name(operation.status)} in post without FltCancelFileOpen: it stays open below"
+        kernel.verifier.report("POST-FAIL-02", visit.instance.filter.name, f"{operation.describe()}: {text}")
 
 
 def drain_answer(kernel: "Kernel", operation: "Operation", visit: "Visit", answer: int) -> None:

@@ -8,6 +8,7 @@ from harness.reference.windows.fltmgr.filters import Callbacks, Filter, Instance
 from harness.reference.windows.fltmgr.frames import Frame, Frames
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.fltmgr.passage import PassageEngine
+from harness.reference.windows.fltmgr.references import References
 from harness.reference.windows.io.guarded_heap import FILTER_OBJECTS, GuardedHeap
 from harness.reference.windows.io.request import Request
 
@@ -44,6 +45,7 @@ class FilterManager:
         self.clients: dict[int, ClientPort] = {}
         self.next_message = 0
         self.irp_names: dict[int, int] = {}
+        self.references = References(kernel.blame)
         self.engine = PassageEngine(self)
         self.frames = Frames(self, self.engine)
         kernel.io.on_file_object_gone.append(self.file_object_gone)

@@ -114,7 +114,6 @@ class Filter:
     instances: "list[Instance]" = field(default_factory=list)
     ports: "list[ServerPort]" = field(default_factory=list)
     contexts: "list[Context]" = field(default_factory=list)
-    references: int = 1
     work: Rundown = field(default_factory=lambda: Rundown("the filter's queued work items"))
     names: int = 0
     """File name informations not yet released."""
@@ -144,7 +143,6 @@ class Instance:
     busy: Rundown = field(default_factory=lambda: Rundown("callbacks, pended operations and I/O of the instance"))
     pended: "list[Operation]" = field(default_factory=list)
     """Operations pended in pre or post and not resumed yet."""
-    references: int = 1
     gone: Event = field(default_factory=lambda: Event("the instance to be gone"))
 
     @property

@@ -63,6 +63,8 @@ class Visit:
     """The filter has put another buffer in."""
     swapped_mdl: int = 0
     retain_mdl: bool = False
+    status_before: int = 0
+    """What its post-operation callback was called with."""
 
 
 @dataclass(eq=False, slots=True)
@@ -127,6 +129,8 @@ class Operation:
         self.queue_context = 0
         self.unset_status = UNSET_STATUS if manager.kernel.policy["io-status-fill"] == "pattern" else 0
         self.locked_mdl = 0
+        self.swapped: list[Visit] = []
+        """The filters that have put another buffer in."""
         self.reported = False
         """Reported as never resumed."""
         self._memory = manager.kernel.memory

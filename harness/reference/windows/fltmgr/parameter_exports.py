@@ -5,29 +5,13 @@ from typing import TYPE_CHECKING
 from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import FLTMGR, export
+from harness.reference.windows.fltmgr.buffers import buffer_fields
 from harness.reference.windows.fltmgr.callback_data import CallbackData
-from harness.reference.windows.fltmgr.operation import Operation
-from harness.reference.windows.io.constants import Minor
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.mm.mdl import make_mdl
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
-
-_PARAMETERS = 24
-"""Parameters in FLT_IO_PARAMETER_BLOCK."""
-_BUFFERS: dict[tuple[int, int | None], tuple[int, int, int]] = {
-    (IrpMajor.READ, None): (24, 32, 0),
-    (IrpMajor.WRITE, None): (24, 32, 0),
-    (IrpMajor.DIRECTORY_CONTROL, int(Minor.QUERY_DIRECTORY)): (32, 40, 0),
-    (IrpMajor.DIRECTORY_CONTROL, int(Minor.NOTIFY_CHANGE_DIRECTORY)): (32, 40, 0),
-    (IrpMajor.QUERY_EA, None): (32, 40, 0),
-    (IrpMajor.SET_EA, None): (8, 16, 0),
-    (IrpMajor.QUERY_SECURITY, None): (16, 24, 8),
-    (IrpMajor.FILE_SYSTEM_CONTROL, None): (32, 40, 0),
-    (IrpMajor.DEVICE_CONTROL, None): (32, 40, 0),
-}
-"""Offsets in Parameters of buffer, MDL and length, by major and minor function."""
 
 
 @export(FLTMGR, "FltSetCallbackDataDirty", max_irql=Irql.DISPATCH)
@@ -46,16 +30,6 @@ def flt_clear_callback_data_dirty(k: "Kernel", data: int) -> None:
 def flt_is_callback_data_dirty(k: "Kernel", data: int) -> bool:
     """FltIsCallbackDataDirty."""
     return bool(CallbackData(k.memory, data).flags & CallbackDataFlags.DIRTY)
-
-
-def buffer_fields(operation: Operation) -> tuple[int, int, int] | None:
-    """Guest addresses of the operation's buffer, MDL and length parameters; None where there are none."""
-    request = operation.request
-    found = _BUFFERS.get((request.major, request.minor)) or _BUFFERS.get((request.major, None))
-    if found is None:
-        return None
-    base = operation.iopb + _PARAMETERS
-    return base + found[0], base + found[1], base + found[2]
 
 
 @export(FLTMGR, "FltDecodeParameters", max_irql=Irql.DISPATCH)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationClass, PostopStatus, PreopStatus
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, Wait
-from harness.reference.windows.fltmgr import checks
+from harness.reference.windows.fltmgr import buffers, checks
 from harness.reference.windows.fltmgr.operation import Node, Operation, Visit, VisitState
 from harness.reference.windows.io.fast_io import fast_io
 from harness.reference.windows.io.fs_filter_callbacks import fs_filter
@@ -242,6 +242,7 @@ class PassageEngine:
             return
         if operation.view.flags & CallbackDataFlags.DIRTY:
             checks.changed_parameters(self.kernel, operation, visit, now)
+            buffers.note_swap(operation, visit)
             if self.kernel.mutant("dirty-parameters-ignored"):
                 operation.write_parameters(visit.parameters)
         else:
@@ -337,6 +338,7 @@ class PassageEngine:
         operation.post = visit
         self.trace(operation, "post", visit.instance)
         irql, status = kernel.irql, operation.status
+        visit.status_before = status
         visit.instance.busy.enter()
         operation.running += 1
         self.enter_post()
@@ -359,6 +361,7 @@ class PassageEngine:
         if verdict is PostopStatus.DISALLOW_FSFILTER_IO:
             operation.set_io_status(NtStatus.FLT_DISALLOW_FAST_IO, 0)
         operation.post = None
+        checks.failed_create(kernel, operation, visit)
         if kernel.mutant("finished-ends-completion"):
             operation.nodes.clear()
         return GO_ON
@@ -372,6 +375,7 @@ class PassageEngine:
             self._unpend(operation, visit)
         visit.state = VisitState.RETURNED
         operation.post = None
+        checks.failed_create(self.kernel, operation, visit)
         self.trace(operation, "post resumed", visit.instance)
         operation.running += 1
         yield from self.ascend(operation)
@@ -386,6 +390,7 @@ class PassageEngine:
             information = 0 if information == operation._unset_information else information  # noqa: SLF001
         operation.finished = True
         operation.final_status = status
+        buffers.release_swapped(self.kernel, operation)
         operation.release()
         if request.kind is not OperationClass.IRP:
             request.status, request.information = status, information

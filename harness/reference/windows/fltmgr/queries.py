@@ -130,7 +130,7 @@ def flt_is_volume_writable(k: "Kernel", flt_object: int, out: int) -> int:
 def flt_get_disk_device_object(k: "Kernel", volume: int, out: int) -> int:
     """FltGetDiskDeviceObject: with a reference for the caller."""
     found = k.flt.volume_at(volume)
-    k.objects.reference(found.disk.object)
+    k.objects.take(found.disk.object)
     k.memory.write_u64(out, found.disk_device)
     return NtStatus.SUCCESS
 
@@ -140,7 +140,7 @@ def flt_get_device_object(k: "Kernel", volume: int, out: int) -> int:
     """FltGetDeviceObject: with a reference for the caller."""
     found = k.flt.volume_at(volume)
     device = k.io.devices.by_address[k.flt.frames.frames[0].devices[found].address]
-    k.objects.reference(device.object)
+    k.objects.take(device.object)
     k.memory.write_u64(out, device.address)
     return NtStatus.SUCCESS
 
@@ -153,7 +153,7 @@ def flt_get_volume_from_name(k: "Kernel", filter_: int, name: int, out: int) -> 
     k.memory.write_u64(out, k.flt.on(volume).address if volume is not None else 0)
     if volume is None:
         return NtStatus.FLT_VOLUME_NOT_FOUND
-    k.flt.on(volume).references += 1
+    k.flt.references.take(k.flt.on(volume))
     return NtStatus.SUCCESS
 
 
@@ -161,7 +161,7 @@ def flt_get_volume_from_name(k: "Kernel", filter_: int, name: int, out: int) -> 
 def flt_get_volume_from_instance(k: "Kernel", instance: int, out: int) -> int:
     """FltGetVolumeFromInstance: with a reference for the caller."""
     volume = k.flt.on(k.flt.instance_at(instance).volume)
-    volume.references += 1
+    k.flt.references.take(volume)
     k.memory.write_u64(out, volume.address)
     return NtStatus.SUCCESS
 
@@ -174,7 +174,7 @@ def flt_get_volume_from_file_object(k: "Kernel", filter_: int, file_object: int,
     if file is None:
         return NtStatus.INVALID_PARAMETER
     volume = k.flt.on(file.volume)
-    volume.references += 1
+    k.flt.references.take(volume)
     k.memory.write_u64(out, volume.address)
     return NtStatus.SUCCESS
 
@@ -186,7 +186,7 @@ def flt_get_volume_from_file_object(k: "Kernel", filter_: int, file_object: int,
 def flt_get_filter_from_instance(k: "Kernel", instance: int, out: int) -> int:
     """FltGetFilterFromInstance: with a reference for the caller."""
     found = k.flt.instance_at(instance).filter
-    found.references += 1
+    k.flt.references.take(found)
     k.memory.write_u64(out, found.address)
     return NtStatus.SUCCESS
 
@@ -197,7 +197,7 @@ def flt_get_filter_from_name(k: "Kernel", name: int, out: int) -> int:
     found = k.flt.filter_named(k.memory.read_unicode_string(name))
     if found is None:
         return NtStatus.FLT_FILTER_NOT_FOUND
-    found.references += 1
+    k.flt.references.take(found)
     k.memory.write_u64(out, found.address)
     return NtStatus.SUCCESS
 
@@ -228,7 +228,7 @@ def _neighbour(k: "Kernel", instance: int, step: int, out: int) -> int:
     k.memory.write_u64(out, 0)
     if not 0 <= index < len(stack):
         return NtStatus.NO_MORE_ENTRIES
-    stack[index].references += 1
+    k.flt.references.take(stack[index])
     k.memory.write_u64(out, stack[index].address)
     return NtStatus.SUCCESS
 
@@ -246,10 +246,7 @@ def flt_object_reference(k: "Kernel", flt_object: int) -> int:
         return NtStatus.FLT_DELETING_OBJECT
     if isinstance(found, Instance) and not found.attached:
         return NtStatus.FLT_DELETING_OBJECT
-    if isinstance(found, Filter | Instance):
-        found.references += 1
-    else:
-        found.references += 1
+    k.flt.references.take(found)
     return NtStatus.SUCCESS
 
 
@@ -257,12 +254,8 @@ def flt_object_reference(k: "Kernel", flt_object: int) -> int:
 def flt_object_dereference(k: "Kernel", flt_object: int) -> None:
     """FltObjectDereference."""
     found = _object_at(k, flt_object)
-    if isinstance(found, Filter | Instance):
-        found.references -= 1
-        if found.references < 1:
-            k.verifier.report(None, k.blame.current().driver, f"dereferenced {found!r} once too often")
-    else:
-        found.references -= 1
+    if not k.flt.references.give_back(found):
+        k.verifier.report(None, k.blame.current().driver, f"dereferenced {found!r} once too often")
 
 
 @export(FLTMGR, "FltAttachVolume", max_irql=Irql.PASSIVE)
@@ -289,7 +282,7 @@ def _give_instance(k: "Kernel", status: int, found: Filter, on: Any, name: str |
     if status & 0x8000_0000 == 0 and out:
         instance = attachment.find_instance(found, on, name)
         if instance is not None:
-            instance.references += 1
+            k.flt.references.take(instance)
             k.memory.write_u64(out, instance.address)
     return status
 

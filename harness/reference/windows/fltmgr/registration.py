@@ -125,8 +125,8 @@ def unregister(k: "Kernel", found: Filter) -> Code:
         k.verifier.report(
             "PEND-WI-06", found.name, f"{found.deferred_items + found.generic_items} work items were never freed"
         )
-    if found.references > 1:
-        k.verifier.report(None, found.name, f"unregistered with {found.references - 1} references not released")
+    for text in k.flt.references.settle(found):
+        k.verifier.report("UNL-04", found.name, text)
     del k.flt.filters[found.address]
     k.flt.heap.free(found.address)
     k.flt.frames.filter_gone()

@@ -129,6 +129,13 @@ class DriverTable:
             kernel.verifier.report(
                 None, driver.name, f"leak at unload: a handle to a {handle.object.type} was never closed"
             )
+        for item, count in kernel.objects.owed_by(driver.name):
+            kernel.verifier.report(
+                None,
+                driver.name,
+                f"leak at unload: {count} reference{'s' if count > 1 else ''} to a {item.type} at {item.address:#x}"
+                " never given back (ObDereferenceObject)",
+            )
         for thread in kernel.scheduler.threads.values():
             if driver.image.base <= thread.start < driver.image.end:
                 kernel.verifier.report(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MDL_MAPPED_TO_SYSTEM_VA = 0x0001
 MDL_PAGES_LOCKED = 0x0002
 MDL_SOURCE_IS_NONPAGED_POOL = 0x0004
+MDL_PARTIAL = 0x0010
 MDL_WRITE_OPERATION = 0x0080
 
 
@@ -31,7 +32,8 @@ class Mdl(MdlView):
     def initialize(self, address: int, length: int) -> None:
         """MmInitializeMdl."""
         self.next = 0
-        self.size = self.SIZE + 8 * ((address % PAGE_SIZE + length + PAGE_SIZE - 1) >> PAGE_SHIFT)
+        pages = (address % PAGE_SIZE + length + PAGE_SIZE - 1) >> PAGE_SHIFT
+        self.size = (self.SIZE + 8 * pages + 0x8000 & 0xFFFF) - 0x8000  # a CSHORT, whatever the length
         self.mdl_flags = 0
         self.start_va = address & -PAGE_SIZE
         self.byte_offset = address % PAGE_SIZE

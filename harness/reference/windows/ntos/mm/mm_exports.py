@@ -10,6 +10,7 @@ from harness.reference.windows.ntos.ex.driver_pool import free
 from harness.reference.windows.ntos.mm.mdl import (
     MDL_MAPPED_TO_SYSTEM_VA,
     MDL_PAGES_LOCKED,
+    MDL_PARTIAL,
     MDL_SOURCE_IS_NONPAGED_POOL,
     Mdl,
     allocate_mdl,
@@ -116,7 +117,7 @@ def mm_map_locked_pages(k: "Kernel", at: int, mode: U8) -> int:
 
 def _map_locked(k: "Kernel", at: int) -> int:
     mdl = Mdl(k.memory, at)
-    if not mdl.mdl_flags & (MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL):
+    if not mdl.mdl_flags & (MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL | MDL_PARTIAL):
         k.bugcheck(
             BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 0x81, at,
             message=f"the MDL at {at:#x} is mapped, but its pages are not locked",
@@ -140,7 +141,7 @@ def io_build_partial_mdl(k: "Kernel", source: int, target: int, address: int, le
     skip = (partial.start_va - original.start_va) >> PAGE_SHIFT
     frames = k.memory.read(source + Mdl.SIZE + 8 * skip, 8 * partial.pages)
     k.memory.write(target + Mdl.SIZE, frames)
-    partial.mdl_flags |= original.mdl_flags & (MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL)
+    partial.mdl_flags |= MDL_PARTIAL | original.mdl_flags & MDL_SOURCE_IS_NONPAGED_POOL
     if original.mdl_flags & (MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL):
         partial.mapped_system_va = original.mapped_system_va + address - original.virtual_address
     return 0

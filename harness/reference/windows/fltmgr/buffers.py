@@ -1,0 +1,61 @@
+"""The buffer parameters of an operation: where they are, and buffers that filters put in their place (BUF-01)."""
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor
+from harness.reference.windows.io.constants import Minor
+from harness.reference.windows.ntos.mm.mdl import release_mdl
+
+if TYPE_CHECKING:
+    from harness.reference.windows.fltmgr.operation import Operation, Visit
+    from harness.reference.windows.ntos.executive import Executive
+
+_U64 = Struct("<Q")
+_PARAMETERS = 24
+"""Parameters in FLT_IO_PARAMETER_BLOCK."""
+_BUFFERS: dict[tuple[int, int | None], tuple[int, int, int]] = {
+    (IrpMajor.READ, None): (24, 32, 0),
+    (IrpMajor.WRITE, None): (24, 32, 0),
+    (IrpMajor.DIRECTORY_CONTROL, int(Minor.QUERY_DIRECTORY)): (32, 40, 0),
+    (IrpMajor.DIRECTORY_CONTROL, int(Minor.NOTIFY_CHANGE_DIRECTORY)): (32, 40, 0),
+    (IrpMajor.QUERY_EA, None): (32, 40, 0),
+    (IrpMajor.SET_EA, None): (8, 16, 0),
+    (IrpMajor.QUERY_SECURITY, None): (16, 24, 8),
+    (IrpMajor.FILE_SYSTEM_CONTROL, None): (32, 40, 0),
+    (IrpMajor.DEVICE_CONTROL, None): (32, 40, 0),
+}
+"""Offsets in Parameters of buffer, MDL and length, by major and minor function."""
+
+
+def buffer_fields(operation: "Operation") -> tuple[int, int, int] | None:
+    """Guest addresses of the operation's buffer, MDL and length parameters; None where there are none."""
+    request = operation.request
+    found = _BUFFERS.get((request.major, request.minor)) or _BUFFERS.get((request.major, None))
+    if found is None:
+        return None
+    base = operation.iopb + _PARAMETERS
+    return base + found[0], base + found[1], base + found[2]
+
+
+def note_swap(operation: "Operation", visit: "Visit") -> None:
+    """Whether a filter has put another buffer in, and which MDL: that one is the filter manager's to free."""
+    fields = buffer_fields(operation)
+    if fields is None:
+        return
+    now, at = operation.read_parameters(), operation.iopb
+    buffer, mdl = fields[0] - at, fields[1] - at
+    if now[buffer : buffer + 8] == visit.parameters[buffer : buffer + 8]:
+        return
+    visit.swapped = True
+    if now[mdl : mdl + 8] != visit.parameters[mdl : mdl + 8]:
+        visit.swapped_mdl = _U64.unpack_from(now, mdl)[0]
+    operation.swapped.append(visit)
+
+
+def release_swapped(k: "Executive", operation: "Operation") -> None:
+    """The operation is over: the MDLs that filters have put in, and not retained, are freed."""
+    for visit in operation.swapped:
+        if visit.swapped_mdl and not visit.retain_mdl and k.pool.block_at(visit.swapped_mdl) is not None:
+            release_mdl(k, visit.swapped_mdl)
+    operation.swapped.clear()
