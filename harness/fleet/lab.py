@@ -15,6 +15,9 @@ from harness.minifilter.tracing import Asked, IoRun, Unanswered
 from harness.nt import nt_success
 from harness.report.records import Witness
 
+_STACK_VERBS = frozenset({"attach", "detach", "load", "unload"})
+"""Steps that change the stack, also where the minifilter itself records nothing of it."""
+
 
 class Lab:
     """The stack under test on a guest.
@@ -32,6 +35,8 @@ class Lab:
         witnesses: list[Witness],
     ) -> None:
         self.scripts: list[IoRun | Unanswered] = []
+        self._asked: list[str] = []
+        """The scripts, answered or not."""
         self._filters = {handle.label: handle for handle in filters}
         self._volume = volume
         self._run_probe = run_probe
@@ -64,6 +69,7 @@ class Lab:
             before += handle.script
         own = [line for line in (line.strip() for line in script.splitlines()) if line]
         text = "\n".join([*before, *own]) + "\n"
+        self._asked.append(text)
         asked, since = Asked(text, len(before), datetime.now(UTC).isoformat(timespec="milliseconds")), time.monotonic()
         try:
             _, result = self._run_probe(text)
@@ -99,7 +105,10 @@ class Lab:
     @property
     def has_changed_stack(self) -> bool:
         """Whether a minifilter of the stack was attached, detached, loaded or unloaded meanwhile."""
-        return any(io.trace.lifecycle(label) for io in self.history for label in self._filters)
+        words = (line.split(maxsplit=1)[0] for asked in self._asked for line in asked.splitlines() if line)
+        return any(word in _STACK_VERBS for word in words) or any(
+            io.trace.lifecycle(label) for io in self.history for label in self._filters
+        )
 
     def witness(self, condition: object, text: str) -> None:
         """Say that the contract *permits* what `text` says, and whether it occurred.

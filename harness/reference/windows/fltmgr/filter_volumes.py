@@ -18,4 +18,3 @@ class FilterVolume:
     instances: "list[Instance]" = field(default_factory=list)
     """Highest altitude first."""
     contexts: "dict[tuple[int, int], Context]" = field(default_factory=dict)
-    references: int = 1

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Union
 
 if TYPE_CHECKING:
+    from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
     from harness.reference.windows.fltmgr.filters import Filter, Instance
-    from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.verifier.blame import Blame
 
-Referenced = Union["Filter", "Instance", "Volume"]
+Referenced = Union["Filter", "Instance", "FilterVolume"]
 
 
 class References:
