@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from harness.errors import GuestError
+from harness.errors import FltLabError, GuestError
 from harness.fleet.provider import Opened, Provider
 from harness.fleet.scene import Scene
 from harness.fleet.settings import Settings
@@ -22,6 +22,7 @@ from harness.machine.watchdog import watchdog
 from harness.report.provenance import GuestFacts
 
 LOG = "daemon.log"
+LOG_LIMIT = 16 << 20
 REGISTRY = "registry.json"  # the daemon's own, below C:
 
 
@@ -42,15 +43,14 @@ class LocalProvider(Provider):
     @contextlib.contextmanager
     def open(self, directory: Path, scene: Scene | None) -> Iterator[Opened]:
         del scene
-        guest, scoped = self._renewed() or self._started()
+        guest, scoped = self._renewed() or self._started(directory)
         try:
             yield Opened(guest, Stack(guest))
         finally:
             if guest.state is GuestState.READY:
                 self._resting.append((guest, scoped))
             else:
-                directory.mkdir(parents=True, exist_ok=True)
-                (directory / LOG).write_bytes((guest.folder / LOG).read_bytes())
+                _keep_log(guest.folder, directory)
                 scoped.close()
 
     def next_test(self, guest: Guest) -> None:
@@ -63,14 +63,18 @@ class LocalProvider(Provider):
         while self._resting:
             self._resting.pop()[1].close()
 
-    def _started(self) -> tuple[LocalGuest, contextlib.ExitStack]:
+    def _started(self, directory: Path) -> tuple[LocalGuest, contextlib.ExitStack]:
         with contextlib.ExitStack() as scoped:
             # Its drives and its log are scratch; what a failure needs of them is copied while it runs.
             folder = Path(scoped.enter_context(tempfile.TemporaryDirectory(prefix="fltlab-local-")))
             scoped.enter_context(watchdog().scratching(folder))
-            guest = LocalGuest(folder, self.name, self._kernel)
-            scoped.callback(guest.close)
-            guest.kernel_status()  # its kernel starts with the first question
+            try:
+                guest = LocalGuest(folder, self.name, self._kernel)
+                scoped.callback(guest.close)
+                guest.kernel_status()  # its kernel starts with the first question
+            except FltLabError as error:
+                error.hint = f"its log: {_keep_log(folder, directory)}"
+                raise
             return guest, scoped.pop_all()
 
     def _renewed(self) -> tuple[LocalGuest, contextlib.ExitStack] | None:
@@ -87,6 +91,14 @@ class LocalProvider(Provider):
             else:
                 return guest, scoped
         return None
+
+
+def _keep_log(folder: Path, directory: Path) -> Path:
+    """Keep what the daemon printed in the guest's own directory, as far as anybody may still want it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (folder / LOG).open("rb") as log:
+        (directory / LOG).write_bytes(log.read(LOG_LIMIT))
+    return directory / LOG
 
 
 def _empty(drive: Path) -> None:

@@ -1,18 +1,33 @@
-"""Connections that another thread can break: a request to a guest that has just died need not wait for its answer."""
+"""Connections that another thread can break, and on which nothing lasts for ever or is of any size.
+
+A request to a guest that has just died need not wait for its answer. Nor does one to a guest that sends a byte a
+second, `100 Continue` without end, or an answer that would fill the memory.
+"""
 
 import contextlib
+import http.client
 import socket
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool
-from urllib3.connection import HTTPConnection
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+ANSWER_LIMIT = 8 << 20
+"""Bytes of one answer at most; Windows is asked for 512,000, of which base64 and headers make less than double."""
+_CHUNK = 1 << 16
+
+
+class UnboundedAnswerError(requests.exceptions.RequestException):
+    """An answer was larger than any answer of WinRM, or packed so that it could be."""
 
 
 class BreakableAdapter(HTTPAdapter):
-    """Plain HTTP connections of one session; `break_all` ends them, and those still to come."""
+    """Connections of one session; `break_all` ends them, and those still to come."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,12 +48,64 @@ class BreakableAdapter(HTTPAdapter):
         class Pool(HTTPConnectionPool):
             ConnectionCls = Connection
 
-        self.poolmanager.pool_classes_by_scheme = {**self.poolmanager.pool_classes_by_scheme, "http": Pool}
+        class SecureConnection(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                adapter._opened(self.sock)
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = SecureConnection
+
+        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": SecurePool}
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        """Send a request; the content of its answer is bounded."""
+        request.headers["Accept-Encoding"] = "identity"
+        response = super().send(request, **options)
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise UnboundedAnswerError(f"an answer packed as {response.headers['Content-Encoding'][:40]!r}")
+        pieces = response.iter_content
+
+        def bounded(chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
+            del chunk_size
+            taken = 0
+            for piece in pieces(_CHUNK, decode_unicode):
+                taken += len(piece)
+                if taken > ANSWER_LIMIT:
+                    raise UnboundedAnswerError(f"an answer of more than {ANSWER_LIMIT} bytes")
+                yield piece
+
+        response.iter_content = bounded  # type: ignore[method-assign]
+        return response
+
+    @contextlib.contextmanager
+    def ending_after(self, seconds: float) -> Iterator[None]:
+        """Have what is asked inside end in so many seconds, whatever comes meanwhile: with requests' Timeout."""
+        passed = threading.Event()
+
+        def end() -> None:
+            passed.set()
+            self._shut_all_down()
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except (requests.exceptions.RequestException, OSError, http.client.HTTPException, ValueError) as error:
+            if passed.is_set():
+                raise requests.exceptions.ReadTimeout(f"no whole answer in {seconds:.0f} s") from error
+            raise
+        finally:
+            timer.cancel()
 
     def break_all(self) -> None:
         """Shut every connection down: whoever waits for an answer gets an error now. From any thread."""
+        self._broken = True
+        self._shut_all_down()
+
+    def _shut_all_down(self) -> None:
         with self._lock:
-            self._broken = True
             for open_socket in list(self._sockets):
                 _shut_down(open_socket)
 

@@ -23,11 +23,15 @@ from harness.guest.kernel import KernelOptions
 from harness.guest.profiles import REFERENCE_LOCAL
 from harness.host.command import tail
 from harness.host.directories import private_directory, write_private
+from harness.host.memory import limit_memory
 from harness.machine.deadlines import Deadlines, Wait
 from harness.machine.machine import Machine
 from harness.machine.watchdog import kill_group, watchdog
 
 USER = "fltlab"
+MEMORY_MIB = 6144
+"""What the daemon, and each kernel that it starts, may have of addresses."""
+LINE_LIMIT = 4096
 
 
 class DaemonProcess:
@@ -47,6 +51,7 @@ class DaemonProcess:
                 env={**os.environ, "PYTHONPATH": str(root)},
                 start_new_session=True,
             )
+        limit_memory(self._process.pid, MEMORY_MIB)
         watchdog().watch(self._process.pid)
         self._first_cause: FltLabError | None = None
 
@@ -59,10 +64,15 @@ class DaemonProcess:
         """Wait for the daemon to say on which port it answers."""
         assert self._process.stdout is not None
         deadline = Deadlines().begin(Wait.DAEMON_START)
-        readable, _, _ = select.select([self._process.stdout], [], [], deadline.remaining)
-        if not readable:
-            raise deadline.error(self.describe())
-        line = self._process.stdout.readline()
+        line = b""
+        while not line.endswith(b"\n") and len(line) < LINE_LIMIT:
+            readable, _, _ = select.select([self._process.stdout], [], [], deadline.remaining)
+            if not readable:
+                raise deadline.error(self.describe())
+            more = os.read(self._process.stdout.fileno(), LINE_LIMIT)
+            if not more:
+                break
+            line += more
         try:
             return int(json.loads(line)["port"])
         except (ValueError, KeyError, TypeError) as error:

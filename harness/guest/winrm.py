@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Self
 from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -27,6 +28,7 @@ from harness.guest.connections import BreakableAdapter
 from harness.guest.conversation import recorder
 from harness.guest.endpoint import Authentication, Endpoint
 from harness.guest.errors import (
+    CommandFailed,
     CommandTimeout,
     ConnectionLost,
     CredentialsRefused,
@@ -41,6 +43,8 @@ from harness.machine.deadlines import Deadline, Deadlines, Wait
 ENVELOPE = 500 * 1024
 """MaxEnvelopeSizekb of a Windows that nobody has configured."""
 STDIN_CHUNK = (ENVELOPE - 8 * 1024) // 4 * 3
+OUTPUT_LIMIT = 256 << 20
+"""Bytes that one command may print."""
 IDLE_SECONDS = 60
 """http.sys drops a connection that was idle for two minutes; one older than this is not used again."""
 KEPT_COMMANDS = 10
@@ -48,6 +52,21 @@ KEPT_COMMANDS = 10
 
 _SHELL_GONE = frozenset({2150858843, 2150858752, 2150859082, 2150859084})
 # UNEXPECTED_SELECTORS, RESOURCE_NOT_FOUND, SHELL_ALREADY_CLOSED, SHELL_INVALID_SHELL_HANDLE (wsmerror.h)
+
+
+_NO_WINRM = (
+    WinRMTransportError,
+    WinRMError,
+    ParseError,
+    ExpatError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    StopIteration,
+)
+"""What pywinrm makes of an answer that is none of WinRM."""
 
 
 class _Protocol(Protocol):
@@ -148,7 +167,7 @@ class WinRmSession:
         Connections that keys of NTLM belong to are left alone: there an answer that does not come is waited for.
         """
         self._broken = True
-        if self._adapter is not None:
+        if self._adapter is not None and self.endpoint.authentication is Authentication.BASIC:
             self._adapter.break_all()
 
     # -- one command
@@ -195,6 +214,13 @@ class WinRmSession:
                 continue
             out += stdout
             err += stderr
+            if len(out) + len(err) > OUTPUT_LIMIT:
+                self._terminate(command_id)
+                raise CommandFailed(
+                    f"a command on {self.name} printed more than {OUTPUT_LIMIT >> 20} MiB",
+                    details=(f"command: {shorten(command)}", f"it begins: {bytes(out[:200])!r}"),
+                    hint="files of this size go over SFTP or on a CD",
+                )
             if not done and deadline.expired:
                 raise _late(deadline, bytes(out), bytes(err))
         return CommandResult(command, exit_code & 0xFFFFFFFF, bytes(out), bytes(err))
@@ -225,7 +251,8 @@ class WinRmSession:
         protocol.operation_timeout_sec = wait
         protocol.transport.read_timeout_sec = wait + self._grace
         try:
-            with self.exchanges.noting(purpose):
+            assert self._adapter is not None
+            with self.exchanges.noting(purpose), self._adapter.ending_after(wait + 2 * self._grace):
                 answer = getattr(protocol, method)(*arguments, **options)
         except WinRMOperationTimeoutError:
             self._used = time.monotonic()
@@ -242,7 +269,7 @@ class WinRmSession:
         except requests.exceptions.RequestException as error:
             self._drop_connection()
             raise self._lost(purpose, deadline, error) from error
-        except (WinRMTransportError, WinRMError, ParseError, ValueError, StopIteration) as error:
+        except _NO_WINRM as error:
             self._drop_connection()
             raise ConnectionLost(
                 f"{self.name} did not answer as WinRM does when asked to {purpose}",
@@ -267,11 +294,11 @@ class WinRmSession:
                 operation_timeout_sec=self._hold,
                 proxy=None,
             )
-            if end.authentication is Authentication.BASIC:
-                self._adapter = BreakableAdapter()
-                self._protocol.transport.build_session().mount("http://", self._adapter)
-                if self._broken:
-                    self._adapter.break_all()
+            self._adapter = BreakableAdapter()
+            for scheme in ("http://", "https://"):
+                self._protocol.transport.build_session().mount(scheme, self._adapter)
+            if self._broken and end.authentication is Authentication.BASIC:
+                self._adapter.break_all()
         return self._protocol
 
     def _drop_connection(self) -> None:
@@ -281,17 +308,22 @@ class WinRmSession:
             self._protocol = None
 
     def _fault(self, purpose: str, error: Any) -> WinRmFault:
-        code, subcode = int(error.wsman_fault_code or 0), str(error.fault_subcode or error.fault_code or "")
+        told, reason = str(error.wsman_fault_code or 0), str(error.reason or "").strip()
+        code = int(told) & 0xFFFFFFFF if told.isdecimal() and len(told) < len(str(1 << 64)) else 0
+        subcode = str(error.fault_subcode or error.fault_code or "")
         kind = ShellGone if code in _SHELL_GONE else WinRmFault
         return kind(
             f"{self.name} refused to {purpose}",
             code=code,
             subcode=subcode,
-            details=(f"at {self.endpoint}", f"fault {subcode} {code} (0x{code:08X}): {error.reason.strip()}"),
+            details=(
+                f"at {self.endpoint}",
+                f"fault {subcode} {code} (0x{code:08X}): {reason}",
+            ),
         )
 
     def _lost(self, purpose: str, deadline: Deadline, error: requests.exceptions.RequestException) -> Exception:
-        where, what = f"at {self.endpoint}", f"last seen: {_innermost(error)}"
+        where, what = f"at {self.endpoint}", f"last seen: {shorten(_innermost(error))}"
         if _never_connected(error):
             return Unreachable(
                 f"{self.name} cannot be reached over WinRM",

@@ -1,6 +1,8 @@
 """How much memory and how many processors guests may have: this machine's, within this process's control group."""
 
+import contextlib
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,3 +63,9 @@ def _cgroup_limit(proc: Path, root: Path) -> tuple[int | None, int]:
                 tightest = (int(text), int(used_file.read_text(encoding="ascii")))
         path = path.parent
     return tightest
+
+
+def limit_memory(pid: int, mib: int) -> None:
+    """Let a process, and those that it starts from now on, have no more than so many MiB of addresses each."""
+    with contextlib.suppress(ProcessLookupError):  # it has ended already; who waits for it will say so
+        resource.prlimit(pid, resource.RLIMIT_AS, (mib << 20, mib << 20))

@@ -26,7 +26,7 @@ while IFS=' ' read -r verb what; do
 } ;;
     esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 printf %s "$directories" | while IFS= read -r directory; do rm -rf -- "$directory"; done
 """
 
@@ -36,6 +36,11 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._groups: set[str] = set()
+        self._directories: set[str] = set()
+        self._start()
+
+    def _start(self) -> None:
         read, self._write = os.pipe2(os.O_CLOEXEC)
         try:
             # A session of its own: a Ctrl-C in the terminal is for us, and we end everything in order.
@@ -78,8 +83,23 @@ class Watchdog:
     def _order(self, verb: str, what: str) -> None:
         if "\n" in what:
             raise ValueError(f"a path with a line break cannot be watched: {what!r}")
+        known, adds = {
+            "watch": (self._groups, True),
+            "release": (self._groups, False),
+            "scratch": (self._directories, True),
+            "keep": (self._directories, False),
+        }[verb]
         with self._lock:
-            os.write(self._write, f"{verb} {what}\n".encode())
+            (known.add if adds else known.discard)(what)
+            try:
+                os.write(self._write, f"{verb} {what}\n".encode())
+            except BrokenPipeError:  # somebody has ended it: another one takes over what it had to watch
+                os.close(self._write)
+                self.process.wait()
+                self._start()
+                orders = [f"watch {group}" for group in self._groups]
+                orders += [f"scratch {directory}" for directory in self._directories]
+                os.write(self._write, "".join(f"{order}\n" for order in orders).encode())
 
 
 _lock = threading.Lock()

@@ -3,6 +3,7 @@
 pytest by itself dies of them at once. What SIGKILL leaves behind is cleaned up by harness/machine/watchdog.py.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Generator
@@ -11,9 +12,14 @@ from typing import NoReturn
 
 import pytest
 
+from harness.errors import ExitCode
 from harness.plugin.facts import is_ours
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+PATIENCE = 60.0
+"""Seconds that a run has to end in order."""
+
+_ending = threading.Event()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -31,6 +37,16 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    """End in order; at once with the second signal, or when the order takes too long: the watchdog puts away the rest.
+
+    A test may swallow the exception, or wait where none comes through.
+    """
+    if _ending.is_set():
+        os._exit(ExitCode.INTERRUPTED)
+    _ending.set()
+    last = threading.Timer(PATIENCE, os._exit, [int(ExitCode.INTERRUPTED)])
+    last.daemon = True
+    last.start()
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 

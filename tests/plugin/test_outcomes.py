@@ -161,7 +161,7 @@ def test_a_directory_that_holds_something_else_is_left_alone(run, pytester: pyte
 
     assert result.ret != 0
     assert (pytester.path / "run" / "thesis.txt").read_text() == "years of work"
-    assert "not empty" in result.stdout.str() + result.stderr.str()
+    assert "nothing was touched" in result.stdout.str() + result.stderr.str()
 
 
 def test_two_orders_of_callbacks_that_differ_are_both_shown_whole(run):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.reference.guestd.configuration import Configuration
-from harness.reference.guestd.kernel_process import KernelProcess, Nursery
+from harness.reference.guestd.kernel_process import KernelGone, KernelProcess, Nursery
 from harness.reference.guestd.paths import BadPath, Drives
 from harness.reference.guestd.registry import NoSuchKey, Registry
 
@@ -32,8 +32,17 @@ class Guest:
         """The reference kernel, started when first asked for. One that has died stays dead until `restart_kernel`."""
         with self._lock:
             if self._kernel is None:
-                self._kernel = KernelProcess(self._nursery, self.drives.root("V"), self._options)
+                self._kernel = self._started()
             return self._kernel
+
+    def _started(self) -> KernelProcess:
+        """A new kernel; where the process that starts kernels has died, from another one."""
+        try:
+            return KernelProcess(self._nursery, self.drives.root("V"), self._options)
+        except KernelGone:
+            self._nursery.stop()
+            self._nursery = Nursery()
+            return KernelProcess(self._nursery, self.drives.root("V"), self._options)
 
     def restart_kernel(self, options: Sequence[str]) -> None:
         """Start the kernel anew with these options, loaded with nothing: what a reboot is on Windows."""

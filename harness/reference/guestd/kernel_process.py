@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,13 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 STDERR_LINES = 200
+UNKNOWN_CODE = -1
 END_SECONDS = 5.0
+START_SECONDS = 60.0
+"""How long the nursery may take to fork."""
+LINE_LIMIT = 64 << 20
+"""Characters of one answer of a kernel at most: whatever else it prints must not fill the daemon's memory."""
+ERROR_LIMIT = 4096
 
 
 class KernelError(Exception):
@@ -61,6 +68,7 @@ class Nursery:
         self._asking = threading.Lock()
         self._started: SimpleQueue[int | None] = SimpleQueue()
         self._exits: dict[int, SimpleQueue[int]] = {}
+        self._gone = threading.Event()
         self._reader = threading.Thread(target=self._read, name="nursery", daemon=True)
         self._reader.start()
 
@@ -70,12 +78,12 @@ class Nursery:
             try:
                 message = json.dumps({"arguments": list(arguments)}).encode()
                 socket.send_fds(self._control, [message], list(streams))
-                child = self._started.get() if self._reader.is_alive() else None
-            except OSError as error:
+                child = self._started.get(timeout=START_SECONDS) if self._reader.is_alive() else None
+            except (OSError, Empty) as error:
                 raise KernelGone(f"the process that starts kernels is gone: {error}") from error
             if child is None:
                 raise KernelGone("the process that starts kernels is gone")
-            return Child(child, self._exits[child])
+            return Child(child, self._exits[child], self._gone)
 
     def stop(self) -> None:
         """End the process; kernels are not ended by that."""
@@ -95,22 +103,29 @@ class Nursery:
                     self._started.put(told["started"])
                 else:
                     self._exits[told["ended"]].put(told["code"])
+        self._gone.set()
         self._started.put(None)
 
 
 class Child:
     """A forked kernel's process, which is not ours to wait for."""
 
-    def __init__(self, pid: int, exits: "SimpleQueue[int]") -> None:
+    def __init__(self, pid: int, exits: "SimpleQueue[int]", orphaned: threading.Event) -> None:
         self.pid = pid
+        self._orphaned = orphaned
         self._exits = exits
         self._code: int | None = None
 
     def wait(self, timeout: float) -> int | None:
         """Its exit code; None if it has not ended in `timeout` seconds."""
-        if self._code is None:
+        end = time.monotonic() + timeout
+        while self._code is None:
             with contextlib.suppress(Empty):
-                self._code = self._exits.get(timeout=timeout) if timeout > 0 else self._exits.get_nowait()
+                self._code = self._exits.get_nowait() if timeout <= 0 else self._exits.get(timeout=min(timeout, 0.2))
+            if self._code is None and self._orphaned.is_set() and not Path(f"/proc/{self.pid}").exists():
+                self._code = UNKNOWN_CODE  # who could have told its exit code died before it
+            if time.monotonic() >= end:
+                break
         return self._code
 
     def kill(self) -> None:
@@ -131,7 +146,7 @@ class KernelProcess:
         for mode in ("w", "r", "r"):
             read, write = os.pipe()
             theirs.append(read if mode == "w" else write)
-            ours.append(open(write if mode == "w" else read, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - kept
+            ours.append(open(write if mode == "w" else read, mode, encoding="utf-8", errors="replace"))  # noqa: SIM115, PTH123 - kept
         self._stdin, self._stdout, self._stderr = ours
         try:
             self._child = nursery.fork(["--volume", str(volume), *options], theirs)
@@ -197,20 +212,21 @@ class KernelProcess:
                 stream.close()
 
     def _read_answers(self) -> None:
-        for line in self._stdout:
+        while line := self._stdout.readline(LINE_LIMIT):
             try:
                 answer = json.loads(line)
-            except ValueError:
-                self._errors.append(f"(on standard output) {line.rstrip()}")
+                number = answer["id"]
+            except (ValueError, TypeError, KeyError, RecursionError):
+                self._errors.append(f"(on standard output) {line[:ERROR_LIMIT].rstrip()}")
                 continue
-            waiter = self._waiting.get(answer.get("id"))
+            waiter = self._waiting.get(number) if isinstance(number, int) else None
             if waiter is not None:
                 waiter.put(answer)
         for waiter in list(self._waiting.values()):
             waiter.put(None)
 
     def _read_errors(self) -> None:
-        for line in self._stderr:
+        while line := self._stderr.readline(ERROR_LIMIT):
             self._errors.append(line.rstrip())
 
     def _obituary(self) -> str:
