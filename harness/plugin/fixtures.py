@@ -116,7 +116,9 @@ def fltlab_lease(
     request.node.stash[LEASE] = lease
     _expect_next(request.node, fltlab_pool, fltlab_scenes)
     yield lease
-    lease.spoiled |= request.node.stash.get(FAILED, False)
+    lease.spoiled |= (
+        request.node.stash.get(FAILED, False) or request.node.get_closest_marker("spoils_guest") is not None
+    )
 
 
 def _expect_next(item: pytest.Item, pool: "GuestPool", scenes: "Scenes") -> None:

@@ -2,6 +2,7 @@
 
 `rule("PRE-COMP-01", …)`           rules of the contract; an id the catalogue lacks stops the collection
 `stack("observer@above", …)`       minifilters from top to bottom, each `driver[@label][#altitude]`
+`spoils_guest("why")`              no other test gets the guest afterwards
 `driver_options("label", operations=[…], contexts=[…], options=[…])`   what the service's Parameters key says
 """
 
@@ -15,6 +16,7 @@ DRIVERS = pytest.StashKey[object]()  # harness.fleet.drivers.Drivers, whose impo
 MARKS = (
     "rule(*ids): rules of the contract that the test proves (`fltlab contract` lists them)",
     "stack(*minifilters): minifilters from top to bottom, each driver[@label][#altitude]",
+    "spoils_guest(why): what the test leaves in its guest is not to be met by another test",
     "driver_options(label, operations=, contexts=, options=, event_capacity=): registration of one minifilter",
 )
 RESERVED_LABELS = frozenset({"filter", "history", "io", "scripts", "trace", "witness"})  # attributes of `lab`

@@ -77,7 +77,7 @@ def test_completed_fast_io_is_finished(lab):
 
 @pytest.mark.rule("IRQL-03")
 def test_pre_callbacks_of_fast_io_and_fsfilter_operations_are_called_at_passive_level(lab):
-    lab.io(r"""
+    io = lab.io(r"""
         open        f V:\data.bin access=rw
         read        f offset=0 length=512
         read        f offset=1024 length=512
@@ -91,7 +91,13 @@ def test_pre_callbacks_of_fast_io_and_fsfilter_operations_are_called_at_passive_
         query-path  V:\data.bin
     """)
 
-    pres = [event for event in lab.trace.events if event.is_pre and event.operation_class != OperationClass.IRP]
+    pres = [
+        event
+        for event in lab.trace.events
+        if event.is_pre
+        and event.operation_class != OperationClass.IRP
+        and io.process_id in {event.process, event.requestor_process}
+    ]
     assert {event.irql for event in pres} <= {Irql.PASSIVE}
     seen = {event.operation_class for event in pres}
     lab.witness(OperationClass.FAST_IO in seen, "an operation came as fast I/O")

@@ -131,7 +131,10 @@ def test_a_deleted_file_is_gone_once_it_is_closed(lab, volume):
     """)
 
     assert io.step("set", "f").status == NtStatus.SUCCESS
-    assert io.step("query-path").status == NtStatus.OBJECT_NAME_NOT_FOUND
+    # Another process may have it open still, such as an indexer of Windows: then it is gone with that handle.
+    gone = io.step("query-path").status
+    assert gone in {NtStatus.OBJECT_NAME_NOT_FOUND, NtStatus.DELETE_PENDING}
+    lab.witness(gone == NtStatus.OBJECT_NAME_NOT_FOUND, "nobody else had the file open")
 
 
 def test_a_directory_lists_what_was_made_in_it(lab):
