@@ -214,7 +214,7 @@ class WindowsProvider(Provider):
             last = f" ({error.details[0]})" if error.details else ""
             self._given_up = (
                 f"{self._image_name} could not be forked: {error.message}{last}; "
-                f"fltlab image verify {self._image_name} --forks tries them again"
+                f"fltlab image verify {self._image_name} --forks tries them again{_pause_of(self._spec)}"
             )
             log.warning("%s; this guest and those after it are booted cold", self._given_up)
             return None
@@ -362,6 +362,13 @@ class VerifiedStack(Stack):
             names = driver_files(plan, built)
             apply(self._guest, self._level, names, self._build, lambda: self._again(self._guest))
         return super().deploy(plan, built)
+
+
+def _pause_of(spec: MachineSpec) -> str:
+    """What is known of a fork that stays silent: with Hyper-V's clock page Windows may stand still for minutes."""
+    if "hv-time" not in spec.processor.features:
+        return ""
+    return " (a Windows with hv-time that was frozen is known to stand still for some minutes when it is woken)"
 
 
 def driver_files(plan: StackPlan, built: Mapping[str, BuiltDriver]) -> list[str]:

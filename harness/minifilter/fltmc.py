@@ -119,21 +119,21 @@ def _spans(ruler: str) -> list[tuple[int, int]]:
 
 
 def _cells(line: str, spans: list[tuple[int, int]]) -> list[str]:
-    """Cut a line at its columns; a word that overflows its column moves the border, and is never cut in two."""
+    """Cut a line at its columns; a word that overflows its column is never cut, and moves what comes after it."""
     cells: list[str] = []
-    start = 0
+    start, moved = 0, 0
     for index in range(len(spans)):
         if index + 1 == len(spans):
             cells.append(line[start:].strip())
             break
-        end = spans[index][1]
+        border = spans[index][1] + moved
+        end = border
         while end < len(line) and end > start and line[end - 1] != " " and line[end] != " ":
             end += 1
-        following = spans[index + 1][0]
+        moved += end - border
+        following = spans[index + 1][0] + moved
         gap = line[end:following]
         # A right-aligned value may begin in the gap before its column: it belongs to the next one.
-        if gap.strip() and index + 1 < len(spans):
-            following = end
         cells.append(line[start : max(end, start)].strip())
-        start = min(max(end, start), following) if gap.strip() else max(following, end)
+        start = max(end, start) if gap.strip() else max(following, end)
     return cells

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import GuestError
-from harness.minifilter.fltmc import Failure, FilterRow, InstanceRow, parse_failure, parse_filters, parse_instances
+from harness.minifilter.fltmc import (
+    Failure,
+    FilterRow,
+    InstanceRow,
+    VolumeRow,
+    parse_failure,
+    parse_filters,
+    parse_instances,
+    parse_volumes,
+)
 
 FILTERS = """
 Filter Name                     Num Instances    Altitude    Frame
@@ -85,3 +94,40 @@ names = st.text(st.characters(codec="ascii", categories=("L", "N"), include_char
 def test_whatever_is_printed_in_columns_comes_back(name: str, count: int, altitude: str) -> None:
     text = FILTERS + f"{name:<30}  {count:>9}       {altitude:<13}  0\n"
     assert parse_filters(text)[-1] == FilterRow(name, count, altitude, "0")
+
+
+LONG = "370000.1234567890123"
+
+
+@pytest.mark.parametrize("instance", ["theirs", "Their Top Instance"])
+@pytest.mark.parametrize("volume", ["V:", "", r"\Device\HarddiskVolumeShadowCopy12345678"])
+def test_an_altitude_that_overflows_its_column_is_whole_and_pushes_nothing_aside(volume: str, instance: str) -> None:
+    row = f"{'theirs':<20}  {volume:<37}  {LONG:>12}     {instance:<22}  {'0':^5}   00000003"
+
+    parsed = parse_instances(INSTANCES + row)[-1]
+
+    assert (parsed.filter, parsed.volume, parsed.altitude, parsed.instance) == ("theirs", volume, LONG, instance)
+
+
+@pytest.mark.parametrize("count", ["5", "12345", ""])
+def test_an_altitude_that_overflows_leaves_the_count_and_the_frame_alone(count: str) -> None:
+    row = f"{'theirs':<30}  {count:>9}       {LONG:<12}   0"
+
+    assert parse_filters(FILTERS + row)[-1] == FilterRow("theirs", int(count) if count else None, LONG, "0")
+
+
+VOLUMES = r"""
+Dos Name                        Volume Name                              FileSystem   Status
+------------------------------  ---------------------------------------  ----------  --------
+                                \Device\Mup                              Remote
+C:                              \Device\HarddiskVolume3                  NTFS
+V:                              \Device\HarddiskVolume5                  ReFS        Detached
+"""
+
+
+def test_volumes_have_a_device_and_perhaps_a_letter() -> None:
+    assert parse_volumes(VOLUMES) == [
+        VolumeRow("", r"\Device\Mup", "Remote"),
+        VolumeRow("C:", r"\Device\HarddiskVolume3", "NTFS"),
+        VolumeRow("V:", r"\Device\HarddiskVolume5", "ReFS"),
+    ]

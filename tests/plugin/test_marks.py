@@ -65,3 +65,28 @@ def test_a_wrong_mark_in_a_worker_of_xdist_stops_the_run_as_well(pytester: pytes
 
     assert result.ret == ExitCode.USAGE
     assert "there is no rule 'NO-99'" in result.stdout.str()
+
+
+def test_a_guest_that_a_test_spoils_is_nobody_elses_afterwards(pytester: pytest.Pytester):
+    pytester.makepyfile(
+        r"""
+        import pytest
+        from harness.guest.errors import CommandFailed
+
+        LEFT = r"C:\fltlab\left.txt"
+
+        @pytest.mark.spoils_guest("it leaves a file")
+        def test_one(guest):
+            guest.put(b"left", LEFT)
+
+        def test_two(guest):
+            with pytest.raises(CommandFailed):
+                guest.get(LEFT)
+            guest.put(b"left", LEFT)
+
+        def test_three(guest):
+            assert guest.get(LEFT) == b"left"
+        """
+    )
+
+    pytester.runpytest("--strict-markers", "--guest", "reference-local", "-p", "no:randomly").assert_outcomes(passed=3)

@@ -34,6 +34,8 @@ from harness.image.store import Image, ImageStore
 from harness.image.windows import fork_record
 from harness.image.windows.recipe import load_recipe
 from harness.machine.machine import Machine
+from harness.machine.parts import Board, Processor
+from harness.machine.spec import MachineSpec
 from harness.machine.templates import ColdBoot
 from harness.machine.tpm import TpmDevice
 from tests.guest.test_windows_provider import BUILT, PLAN
@@ -230,7 +232,7 @@ def test_the_trial_is_part_of_the_table_and_of_the_exit_code(
     wrong: str, code: ExitCode, rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     provider = rig.provider()
-    opened = SimpleNamespace(guest=SimpleNamespace(last_checks=lambda directory: iter(())))
+    opened = SimpleNamespace(guest=SimpleNamespace(cd=None, ssh=None, last_checks=lambda directory: iter(())))
     monkeypatch.setattr(provider, "open", lambda directory, scene: contextlib.nullcontext(opened))
     monkeypatch.setattr(provider, "try_forks", lambda directory: iter([Finding("fork 1 of 10", "0.2 s", wrong)]))
     monkeypatch.setattr(verify, "provider_for", lambda name, settings: provider)
@@ -247,3 +249,10 @@ def test_the_trial_is_about_one_image(capsys: pytest.CaptureFixture[str]):
     assert main(["image", "verify", "--forks"]) == ExitCode.USAGE
 
     assert "name it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("features", "told"), [(("hv-time", "hv-relaxed"), True), ((), False)])
+def test_the_pause_of_a_woken_windows_is_told_where_it_is_known(features: tuple[str, ...], told: bool):
+    spec = MachineSpec(Board(64), Processor(Accelerator.KVM, features=features))
+
+    assert ("stand still for some minutes" in windows_guest._pause_of(spec)) is told
