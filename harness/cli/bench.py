@@ -137,6 +137,23 @@ def kernel(
         _print(figures)
 
 
+@app.command("cli")
+def cli(
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="How often everything is measured.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure the small commands, from start to end; medians."""
+    from harness.farm.bench.commands import measure_cli
+    from harness.farm.bench.figures import Figures
+    from harness.host.memory import processors
+
+    figures = Figures(tuple(measure_cli(runs)), (), {"processors": str(processors()), "runs": str(runs)})
+    if as_json:
+        typer.echo(json.dumps(figures.as_json(), indent=2))
+    else:
+        _print(figures)
+
+
 @app.command("soak")
 def soak(
     forks: Annotated[int, typer.Option("--forks", metavar="N", min=1, help="Forks in a row.")] = 500,

@@ -61,21 +61,29 @@ def _show(rule: Rule, coverage: dict[str, list[str]], breaks: object) -> None:
 
 
 def _table(rules: list[Rule], coverage: dict[str, list[str]], guarded: frozenset[str]) -> None:
+    rows = [
+        (
+            rule.id,
+            rule.kind,
+            "core" if rule.core else "",
+            str(len(coverage.get(rule.id, [])) or ""),
+            "yes" if rule.id in guarded else "",
+            rule.statement,
+        )
+        for rule in rules
+    ]
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a line has room for a part of the sentence; a file or a program wants all of it
+        for row in (("rule", "kind", "core", "tests", "guarded", "what the documentation says"), *rows):
+            typer.echo("{:14} {:10} {:4} {:5} {:7} {}".format(*row))
+        return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0), expand=True)
     for heading, width in (("rule", 14), ("kind", 10), ("core", 4), ("tests", 5), ("guarded", 7)):
         table.add_column(heading, no_wrap=True, min_width=width)
     table.add_column("what the documentation says", overflow="ellipsis", no_wrap=True, ratio=1)
-    for rule in rules:
-        tests = len(coverage.get(rule.id, []))
-        table.add_row(
-            rule.id,
-            rule.kind,
-            "core" if rule.core else "",
-            str(tests) if tests else "",
-            "yes" if rule.id in guarded else "",
-            rule.statement,
-        )
-    Console(highlight=False).print(table)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
 
 
 def register(app: typer.Typer) -> None:

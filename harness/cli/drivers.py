@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,10 +11,11 @@ from rich.table import Table
 from harness.errors import ExitCode
 from harness.fleet.drivers import Drivers
 from harness.fleet.settings import driver_directories
-from harness.minifilter.build import BuiltDriver
-from harness.minifilter.check import Severity, check_image
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import DriverPackage, find_packages
+
+if TYPE_CHECKING:
+    from harness.minifilter.build import BuiltDriver
 
 group = typer.Typer(help="Build, list and check drivers.", no_args_is_help=True)
 
@@ -60,6 +61,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check images: x64, native, imports that exist, relocations, checksum, hardening, PDB."""
+    from harness.minifilter.check import Severity, check_image
+
     known = {package.name: package for package in _packages(further)}
     files = [Path(word) for word in what or () if word not in known and word.endswith((".sys", ".exe"))]
     named = [word for word in what or known if Path(word) not in files]
@@ -91,7 +94,7 @@ def _packages(further: list[Path] | None) -> list[DriverPackage]:
     ]
 
 
-def _as_json(driver: BuiltDriver) -> dict[str, str | None]:
+def _as_json(driver: "BuiltDriver") -> dict[str, str | None]:
     return {
         "name": driver.name,
         "file": str(driver.sys),

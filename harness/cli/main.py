@@ -12,25 +12,31 @@ from rich.text import Text
 from harness.cli.outlet import outlive_readers
 from harness.errors import ExitCode, FltLabError, HostError
 
-# In the order in which --help shows them. A module is imported only when its command is used, or for --help.
+# What --help says of each command, in its order: a module is imported only when its command is used.
 COMMANDS = {
-    "run": "harness.cli.run",
-    "report": "harness.cli.report",
-    "compare": "harness.cli.compare",
-    "crash": "harness.cli.crash",
-    "contract": "harness.cli.contract",
-    "mutants": "harness.cli.mutants",
-    "new-driver": "harness.cli.new_driver",
-    "new-suite": "harness.cli.new_suite",
-    "drivers": "harness.cli.drivers",
-    "image": "harness.cli.image",
-    "guest": "harness.cli.guest",
-    "replay": "harness.cli.replay",
-    "doctor": "harness.cli.doctor",
-    "bench": "harness.cli.bench",
-    "test": "harness.cli.test",
-    "version": "harness.cli.version",
+    "run": "Run suites on guests, and keep what came out in runs/<time>-<id>/. Other "
+    "options go to pytest: -x, --pdb, ….",
+    "report": "Write junit.xml and report.html of a run again, also of one that was killed, and print its tables.",
+    "open": "Open the report of a run in the browser.",
+    "compare": "Show where two guests disagree. Exit code 1 if a test passed on one and failed on the other.",
+    "crash": "Print the bug check of a dump, what its parameters mean, and the driver it points at (a guess).",
+    "contract": "Show the rules: what the documentation says, which tests are about it, which break turns them red.",
+    "explain": "Say what one rule of the contract means, which tests are about it, and how it is broken on purpose.",
+    "mutants": "List the mutants of the reference kernel: what each breaks, and which rules' tests it turns red.",
+    "new-driver": "Write drivers/NAME/: a minifilter that builds, loads and lets every create pass.",
+    "new-suite": "Write suites/NAME/test_NAME.py: one test that runs as it is.",
+    "drivers": "Build, list and check drivers.",
+    "image": "Build, import, list, verify and remove images of guests.",
+    "guest": "Start one guest: run a command in it, or look at it with a debugger.",
+    "replay": "Run the host's side of a recorded self-test or run against what the guest answered then.",
+    "doctor": "Look at everything fltlab needs of this machine: programs, accelerator, memory, "
+    "disk, images, templates.",
+    "bench": "Measure guests on this machine.",
+    "test": "Check and test fltlab itself: ruff, mypy, clang-format, then pytest (arguments are handed to pytest).",
+    "version": "Print the version of fltlab and of what it stands on.",
 }
+MODULES = {"open": "harness.cli.open_report"}
+"""Of the commands whose module is not called as they are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +67,7 @@ def _told(error: FltLabError) -> int:
 
 
 def _app(command: str | None) -> typer.Typer:
-    """The application: with one command where it is known which, else with all of them."""
+    """The application: with one command where it is known which, else with what --help says of all of them."""
     app = typer.Typer(
         name="fltlab",
         no_args_is_help=True,
@@ -70,9 +76,17 @@ def _app(command: str | None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     )
     app.callback()(_fltlab)
-    for module in [COMMANDS[command]] if command in COMMANDS else COMMANDS.values():
+    if command is not None and command in COMMANDS:
+        module = MODULES.get(command, f"harness.cli.{command.replace('-', '_')}")
         importlib.import_module(module).register(app)
+    else:
+        for name, summary in COMMANDS.items():
+            app.command(name, help=summary)(_never_called)
     return app
+
+
+def _never_called() -> None:
+    """Stands for a command in --help."""
 
 
 def _fltlab() -> None:

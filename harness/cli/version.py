@@ -6,7 +6,6 @@ from importlib.metadata import version as installed_version
 from typing import Annotated
 
 import typer
-from rich import print as rich_print
 
 
 def version(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -20,7 +19,7 @@ def version(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:
-        rich_print("\n".join(f"{name:8} {value}" for name, value in facts.items()))
+        typer.echo("\n".join(f"{name:8} {value}" for name, value in facts.items()))
 
 
 def register(app: typer.Typer) -> None:

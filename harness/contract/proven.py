@@ -41,7 +41,8 @@ class Guard(BaseModel):
 def load_guards() -> tuple[Guard, ...]:
     """Every guard of the shipped registry."""
     text = files("harness.contract").joinpath("proven.yaml").read_text(encoding="utf-8")
-    return tuple(Guard.model_validate(entry) for entry in yaml.safe_load(text) or ())
+    entries = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    return tuple(Guard.model_validate(entry) for entry in entries or ())
 
 
 @cache

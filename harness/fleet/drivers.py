@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import ConfigurationError, did_you_mean
 from harness.host.directories import home, own_builds, private_directory
-from harness.minifilter.build import BuiltDriver, build_drivers
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import find_packages
+
+if TYPE_CHECKING:
+    from harness.minifilter.build import BuiltDriver
 
 PROBE = "fltprobe"
 
@@ -40,10 +43,12 @@ class Drivers:
                 hint="fltlab drivers list; --drivers DIR adds a directory",
             )
 
-    def build(self, names: Sequence[str]) -> dict[str, BuiltDriver]:
+    def build(self, names: Sequence[str]) -> "dict[str, BuiltDriver]":
         """The named drivers, built; a driver that no directory has is the user's mistake."""
         for name in names:
             self.require(name)
+        from harness.minifilter.build import build_drivers  # whose imports a list of drivers need not wait for
+
         missing = [name for name in dict.fromkeys(names) if name not in self._built]
         for root in self._roots:
             of_this_root = [name for name in missing if self._root_of[name] == root]
