@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from harness.report.records import Section, SectionKind
 from tests.report.synthetic import RECORDS, write_report
 
 CHROMIUM = shutil.which("chromium")
@@ -28,6 +29,7 @@ VIEWS = {
     "an operation held": f"#test={HELD}",
 }
 Open = Callable[..., Page]
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,26 @@ def test_search_and_filters_narrow_the_list_and_are_in_the_address(open_page: Op
     expect(rows).to_have_count(1)
     page.get_by_role("button", name="show all").click()
     expect(rows).to_have_count(6)
+
+
+def test_a_trouble_leads_to_all_tests_in_which_it_showed(open_page: Open, tmp_path: Path):
+    wrong = [replace(RECORDS[1], nodeid=f"{RECORDS[1].nodeid}[{n}]", name=f"test_{n}") for n in range(9)]
+    page = open_page(path=write_report(tmp_path, [*RECORDS, *wrong]))
+
+    expect(page.locator(".troubles > li").first).to_contain_text("10 tests")
+    page.get_by_role("link", name="4 more").click()
+
+    expect(page.locator(".rows a")).to_have_count(10)
+    assert fragment(page) == "#view=tests&trouble=1"
+
+
+def test_the_drivers_source_stands_below_the_message_that_names_an_address(open_page: Open, tmp_path: Path):
+    where = Section(SectionKind.WHERE, "guard+0x5033  GuardPreCreate [guard.c:61]")
+    record = replace(RECORDS[1], sections=(*RECORDS[1].sections, where))
+
+    page = open_page(f"#test={WRONG}", path=write_report(tmp_path, [record]))
+
+    expect(page.get_by_label("where that is in the driver")).to_have_text(where.text)
 
 
 def test_the_list_is_walked_with_the_arrow_keys(open_page: Open):

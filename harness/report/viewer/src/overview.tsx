@@ -165,7 +165,12 @@ function Changes({ report }: { report: Report }) {
                 {change !== "new" && (
                   <span class="quiet">
                     {": "}
-                    {groups.get(change)!.slice(0, 3).map((number) => report.tests[number].name).join(", ")}
+                    {groups.get(change)!.slice(0, 3).map((test, place) => (
+                      <span key={test}>
+                        {place > 0 && ", "}
+                        <Name name={report.tests[test].name} />
+                      </span>
+                    ))}
                     {groups.get(change)!.length > 3 && ", …"}
                   </span>
                 )}

@@ -1,6 +1,6 @@
 // Everything that is known of one callback, and its operation as a table: the picture for those who read.
 import { useState } from "preact/hooks";
-import { duration } from "./draw";
+import { duration } from "./geometry";
 import type { Model } from "./model";
 
 const ROWS = 60;

@@ -1,94 +1,9 @@
 // Draws what is in sight of a timeline on a canvas. Only that is looked at: the whole may have any length.
+import { blame, expected } from "./blame";
+import { type View } from "./camera";
+import { type Geometry, duration } from "./geometry";
 import { type Model, type Op, lowerBound } from "./model";
-
-export interface View {
-  /** Whether a place on the picture is a callback's turn or its time. */
-  scale: "order" | "time";
-  /** What is at the left edge, in columns or microseconds, and how many pixels one of them takes. */
-  left: number;
-  zoom: number;
-}
-
-export interface Colors {
-  text: string;
-  quiet: string;
-  line: string;
-  band: string;
-  background: string;
-  soft: string;
-  bad: string;
-  must: string;
-  accent: string;
-  apc: string;
-  dispatch: string;
-  threads: string[];
-}
-
-export interface Geometry {
-  width: number;
-  height: number;
-  axis: number;
-  /** The requester's lane: its top, its rows and where operations enter and leave it. */
-  requester: number;
-  rowHeight: number;
-  door: number;
-  /** The middle of each filter's lane, and of the file system's. */
-  lanes: number[];
-  laneHeight: number;
-  fileSystem: number;
-  prints: number;
-  irql: number;
-  irqlHeight: number;
-}
-
-const LEVELS = ["PASSIVE", "APC", "DISPATCH"];
-
-export function layOut(model: Model, width: number, compact: boolean): Geometry {
-  const rowHeight = 20;
-  const laneHeight = compact ? 44 : 54;
-  const axis = 20;
-  const requester = axis + 6;
-  const door = requester + model.rows * rowHeight + 6;
-  let at = door + 8;
-  const lanes = model.picture.lanes.map(() => {
-    const middle = at + laneHeight / 2;
-    at += laneHeight;
-    return middle;
-  });
-  const fileSystem = at + 18;
-  at += 36;
-  const prints = model.prints.length ? at + 12 : 0;
-  if (prints) at += 24;
-  const irqlHeight = 38;
-  const irql = at + 6;
-  return { width, height: irql + irqlHeight + 6, axis, requester, rowHeight, door, lanes, laneHeight, fileSystem, prints, irql, irqlHeight };
-}
-
-/** Where a callback stands in the unit of the view. */
-export function unit(model: Model, view: View, place: number): number {
-  return view.scale === "order" ? model.position[place] : model.time[place];
-}
-
-export function extent(model: Model, view: View): [number, number] {
-  if (view.scale === "order") return [0, model.end];
-  if (!model.length) return [0, 1];
-  const [first, last] = [model.time[0], model.time[model.length - 1]];
-  const margin = Math.max(1, (last - first) * 0.03);
-  return [first - margin, last + margin];
-}
-
-interface Scene {
-  context: CanvasRenderingContext2D;
-  model: Model;
-  view: View;
-  at: Geometry;
-  colors: Colors;
-  x: (place: number) => number;
-  /** The width of a column, and the room that a callback in sight has on the average. */
-  column: number;
-  room: number;
-  chosen: number;
-}
+import { type Colors, type Scene, doors, shape } from "./scene";
 
 /** Draw everything in sight; `chosen` is the callback that is looked at, -1 for none, `hovered` the one under the pointer. */
 export function draw(
@@ -188,10 +103,6 @@ function levels({ context, model, at, colors, x, room }: Scene, from: number, to
   }
 }
 
-export function levelLabels(at: Geometry): [number, string][] {
-  return LEVELS.map((word, level) => [at.irql + at.irqlHeight - 5 - level * 13, word]);
-}
-
 function axis({ context, model, view, at, colors, x }: Scene) {
   context.fillStyle = colors.quiet;
   context.strokeStyle = colors.line;
@@ -229,19 +140,6 @@ function axis({ context, model, view, at, colors, x }: Scene) {
 function nice(step: number): number {
   const power = 10 ** Math.floor(Math.log10(step));
   return [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= step) ?? step;
-}
-
-export function duration(microseconds: number): string {
-  const size = Math.abs(microseconds);
-  if (size >= 1e6) return `${(microseconds / 1e6).toFixed(3)} s`;
-  if (size >= 1e4) return `${(microseconds / 1e3).toFixed(2)} ms`;
-  return `${Number(microseconds.toFixed(1))} µs`;
-}
-
-/** Where an operation enters and leaves the picture. */
-function doors({ view, x, column, room }: Scene, op: Op): [number, number] {
-  const side = view.scale === "order" ? column * 0.6 : Math.min(8, room * 2);
-  return [x(op.first) - side, x(op.last) + side];
 }
 
 /** The operations as bars in the requester's lane. */
@@ -385,30 +283,6 @@ function marker(scene: Scene, place: number, strength: number, room: number) {
   context.globalAlpha = 1;
 }
 
-function shape(context: CanvasRenderingContext2D, step: string, x: number, y: number, size: number) {
-  context.beginPath();
-  if (step === "pre") {
-    context.moveTo(x - size, y - size * 0.8);
-    context.lineTo(x + size, y - size * 0.8);
-    context.lineTo(x, y + size);
-    context.closePath();
-  } else if (step === "post" || step === "safe-post") {
-    context.moveTo(x - size, y + size * 0.8);
-    context.lineTo(x + size, y + size * 0.8);
-    context.lineTo(x, y - size);
-    context.closePath();
-  } else if (step === "resume" || step === "resume-post") {
-    context.moveTo(x - size * 0.8, y - size);
-    context.lineTo(x + size, y);
-    context.lineTo(x - size * 0.8, y + size);
-    context.closePath();
-  } else if (step === "cancel") {
-    context.rect(x - size * 0.8, y - size * 0.8, size * 1.6, size * 1.6);
-  } else {
-    context.arc(x, y, size * 0.6, 0, 2 * Math.PI);
-  }
-}
-
 /** A crowd: one tick for each pixel of a lane in which there is something. */
 function ticks(scene: Scene, from: number, to: number) {
   const { context, model, at, x } = scene;
@@ -421,96 +295,6 @@ function ticks(scene: Scene, from: number, to: number) {
     seen[key] = 1;
     context.fillStyle = thread(scene, n);
     context.fillRect(here, Math.round(at.lanes[model.lane[n]]) - 9, 1, 18);
-  }
-}
-
-/** The path that a test asserts, from where the operation leaves it: hollow marks joined by a dashed line. */
-function expected(scene: Scene, from: number, to: number) {
-  const { context, model, at, colors, x, column } = scene;
-  for (const mark of model.marks) {
-    const op = model.ops[mark.op];
-    if (!op || !mark.must.length || op.last < from || op.first > to) continue;
-    const steps = op.events.filter((place) => model.text("step", place));
-    let alike = 0;
-    while (alike < mark.must.length && mark.must[alike] === mark.came[alike]) alike++;
-    const lastX = steps.length ? x(steps[steps.length - 1]) : x(op.first);
-    const placeOf = (n: number) => (n < steps.length ? x(steps[n]) : lastX + (n - steps.length + 1) * Math.max(14, column));
-    const lane = (name: string) => at.lanes[model.picture.lanes.findIndex((item) => item.label === name.slice(0, name.lastIndexOf(".")))];
-    let [fromX, fromY] = alike ? [placeOf(alike - 1), lane(mark.must[alike - 1])] : [doors(scene, op)[0], at.door];
-    let wasUp = alike > 0 && mark.must[alike - 1].includes("post");
-    context.strokeStyle = colors.must;
-    context.fillStyle = colors.must;
-    context.lineWidth = 1.8;
-    const line = (nextX: number, nextY: number) => {
-      context.setLineDash([5, 4]);
-      context.beginPath();
-      context.moveTo(fromX, fromY);
-      context.lineTo(nextX, nextY);
-      context.stroke();
-      context.setLineDash([]);
-      [fromX, fromY] = [nextX, nextY];
-    };
-    for (let n = alike; n < mark.must.length; n++) {
-      const y = lane(mark.must[n]);
-      if (y === undefined) continue;
-      // Beside what came, where both stand in one lane.
-      const shift = n < steps.length && at.lanes[model.lane[steps[n]]] === y ? 7 : 0;
-      const here = placeOf(n) + shift;
-      const up = mark.must[n].includes("post");
-      if (up && !wasUp && n > 0 && turnsBelow(mark.must, n)) line((fromX + here) / 2, at.fileSystem);
-      line(here, y);
-      wasUp = up;
-      context.lineWidth = 2;
-      context.save();
-      context.fillStyle = colors.background;
-      shape(context, mark.must[n].slice(mark.must[n].lastIndexOf(".") + 1), here, y, 6.5);
-      context.fill();
-      context.stroke();
-      context.restore();
-      if (n === alike) label(context, "must come", here, y - 16, colors.must, colors.background);
-    }
-  }
-}
-
-/** Whether a path reaches the file system before its step `n`: the filter that turns it upwards has a post of its own. */
-function turnsBelow(must: string[], n: number): boolean {
-  const filter = (step: string) => step.slice(0, step.lastIndexOf("."));
-  return filter(must[n - 1]) === filter(must[n]);
-}
-
-function label(context: CanvasRenderingContext2D, words: string, x: number, y: number, color: string, background: string) {
-  context.font = "600 11px system-ui, sans-serif";
-  context.textAlign = "center";
-  const width = context.measureText(words).width + 8;
-  context.fillStyle = background;
-  context.globalAlpha = 0.9;
-  context.fillRect(x - width / 2, y - 8, width, 15);
-  context.globalAlpha = 1;
-  context.fillStyle = color;
-  context.fillText(words, x, y);
-  context.font = "12px system-ui, sans-serif";
-  context.textAlign = "left";
-}
-
-/** What is to blame: a line through the whole picture, and a ring. */
-function blame({ context, model, at, colors, x }: Scene) {
-  for (const mark of model.marks) {
-    const here = x(mark.event);
-    if (here < -20 || here > at.width + 20) continue;
-    const y = at.lanes[model.lane[mark.event]];
-    context.strokeStyle = colors.bad;
-    context.lineWidth = 1.2;
-    context.setLineDash([2, 4]);
-    context.beginPath();
-    context.moveTo(here, at.door);
-    context.lineTo(here, at.irql + at.irqlHeight);
-    context.stroke();
-    context.setLineDash([]);
-    context.lineWidth = 2.5;
-    context.beginPath();
-    context.arc(here, y, 11, 0, 2 * Math.PI);
-    context.stroke();
-    label(context, mark.must.length ? "came" : mark.verdict, here, y + 21, colors.bad, colors.background);
   }
 }
 

@@ -1,7 +1,7 @@
 // Beside the picture: the I/O script, whose step that caused what is looked at is marked, and all operations in a list.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Step } from "../data";
-import { duration } from "./draw";
+import { duration } from "./geometry";
 import type { Model } from "./model";
 
 const PAGE = 150;
