@@ -41,6 +41,9 @@ def run(
     filesystem: Annotated[
         list[str] | None, typer.Option("--filesystem", metavar="NAME", help=options.FILESYSTEM.help)
     ] = None,
+    file_system_driver: Annotated[
+        str | None, typer.Option("--file-system-driver", metavar="SYS=IMAGE", help=options.FILE_SYSTEM_DRIVER.help)
+    ] = None,
     verifier: Annotated[str | None, typer.Option("--verifier", metavar="LEVEL", help=options.VERIFIER.help)] = None,
     record: Annotated[str | None, typer.Option("--record", metavar="DIR", help=options.RECORD.help)] = None,
     pause: Annotated[bool, typer.Option("--pause-on-failure", help=options.PAUSE.help)] = False,
@@ -58,6 +61,7 @@ def run(
         options.MUTANT: mutant,
         options.IMAGE_DIR: image_dir,
         options.FILESYSTEM: filesystem,
+        options.FILE_SYSTEM_DRIVER: file_system_driver,
         options.VERIFIER: verifier,
         options.PAUSE: pause or None,
         options.RECORD: record,

@@ -48,6 +48,11 @@ FILESYSTEM = Option(
     "NAME",
     repeatable=True,
 )
+FILE_SYSTEM_DRIVER = Option(
+    "--file-system-driver",
+    "on reference-local: the .sys of a file system and the image of a disk with it, which V: is then",
+    "SYS=IMAGE",
+)
 VERIFIER = Option(
     "--verifier",
     "Driver Verifier of Windows guests: off, standard, filter, special-pool, low-resources (default: off)",
@@ -59,5 +64,5 @@ REPLAY = Option("--replay", "have a recording of --record answer, and no guest (
 
 OPTIONS = (
     *(GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME),
-    *(FILESYSTEM, VERIFIER, PAUSE, RECORD, REPLAY),
+    *(FILESYSTEM, FILE_SYSTEM_DRIVER, VERIFIER, PAUSE, RECORD, REPLAY),
 )

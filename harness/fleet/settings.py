@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from harness.guest import KernelOptions
 
 DEFAULT_GUEST = "reference"
+LOCAL_GUEST = "reference-local"
 FILE_SYSTEM_MARK = "+"
 """In a guest's name, before the file system of its data disk, where that is not the default: `windows-…+refs`."""
 
@@ -30,6 +31,7 @@ class Settings:
     image_directory: Path | None = None
     verifier: str = "off"
     filesystems: tuple[str, ...] = ()
+    file_system_driver: tuple[Path, Path] | None = None
     pause_on_failure: bool = False
     record: Path | None = None
     replay: Path | None = None
@@ -39,7 +41,7 @@ class Settings:
         """How the reference kernel is started."""
         from harness.guest import KernelOptions  # not for every pytest run on the machine
 
-        return KernelOptions(seed=self.seed, mutants=self.mutants)
+        return KernelOptions(seed=self.seed, mutants=self.mutants, file_system=self.file_system_driver)
 
     def as_options(self) -> dict[str, object]:
         """Plain data for run.json; options left at their default are left out."""
@@ -50,6 +52,8 @@ class Settings:
         given |= {"mutant": list(self.mutants)} if self.mutants else {}
         given |= {"verifier": self.verifier} if self.verifier != "off" else {}
         given |= {"filesystem": list(self.filesystems)} if self.filesystems else {}
+        if self.file_system_driver is not None:
+            given["file-system-driver"] = "=".join(map(str, self.file_system_driver))
         return given
 
 
@@ -69,6 +73,22 @@ def driver_directories(given: Sequence[str | Path], directory: Path) -> tuple[Pa
         return tuple(Path(directory, one).resolve() for one in given)
     own = Path(directory, "drivers").resolve()
     return (own,) if own != DRIVERS and any(own.glob("**/driver.yaml")) else ()
+
+
+def parse_file_system_driver(given: str, guests: Sequence[str], base: Path) -> tuple[Path, Path]:
+    """`SYS=IMAGE`; ConfigurationError where a file is not there, or a guest is not on this machine itself."""
+    driver, separator, image = given.partition("=")
+    if not (driver and separator and image):
+        raise ConfigurationError(f"--file-system-driver takes SYS=IMAGE, not {given!r}")
+    found = (base / driver).resolve(), (base / image).resolve()
+    for path in found:
+        if not path.is_file():
+            raise ConfigurationError(f"--file-system-driver: there is no file {path}")
+    if any(guest != LOCAL_GUEST for guest in guests):
+        raise ConfigurationError(
+            "--file-system-driver works on reference-local only", hint=f"give --guest {LOCAL_GUEST}"
+        )
+    return found
 
 
 def parse_replacement(given: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """How the reference kernel of a guest is started."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -10,6 +11,8 @@ class KernelOptions:
     seed: int = 1
     mutants: tuple[str, ...] = ()
     policies: tuple[tuple[str, str], ...] = ()
+    file_system: tuple[Path, Path] | None = None
+    """A file-system driver and the image of a disk, for volume V:; on this machine only."""
 
     def words(self) -> list[str]:
         """The options as words of a command line."""
@@ -18,4 +21,7 @@ class KernelOptions:
             words += ["--mutant", mutant]
         for name, choice in self.policies:
             words += ["--policy", f"{name}={choice}"]
+        if self.file_system is not None:
+            driver, image = self.file_system
+            words += ["--file-system", str(driver), "--disk", str(image)]
         return words

@@ -7,7 +7,14 @@ import pytest
 from harness.errors import ConfigurationError
 from harness.fleet import options
 from harness.fleet.options import OPTIONS, Option
-from harness.fleet.settings import DEFAULT_GUEST, Settings, driver_directories, guest_matrix, parse_replacement
+from harness.fleet.settings import (
+    DEFAULT_GUEST,
+    Settings,
+    driver_directories,
+    guest_matrix,
+    parse_file_system_driver,
+    parse_replacement,
+)
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -22,6 +29,9 @@ def settings(config: pytest.Config) -> Settings:
 
     try:
         replacements = dict(map(parse_replacement, given(options.REPLACE)))
+        chosen = config.getoption(options.FILE_SYSTEM_DRIVER.name)
+        base = Path(config.invocation_params.dir)
+        driver = parse_file_system_driver(chosen, given(options.GUEST) or [DEFAULT_GUEST], base) if chosen else None
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from error
     return Settings(
@@ -35,6 +45,7 @@ def settings(config: pytest.Config) -> Settings:
         image_directory=path(options.IMAGE_DIR),
         verifier=config.getoption(options.VERIFIER.name) or "off",
         filesystems=tuple(given(options.FILESYSTEM)),
+        file_system_driver=driver,
         pause_on_failure=bool(config.getoption(options.PAUSE.name)),
         record=path(options.RECORD),
         replay=path(options.REPLAY),

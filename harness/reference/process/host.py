@@ -10,11 +10,13 @@ Started as `python -m harness.reference.process.host --volume DIR`; it ends with
 import argparse
 import base64
 import json
+import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import IO, Any, NoReturn, TextIO
 
 from harness.nt import BugCheck, NtStatus, bugcheck_name, status_name
 from harness.reference.machine.loader.loader import LoadError
@@ -314,12 +316,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--processors", type=int, default=2)
     parser.add_argument("--mutant", action="append", default=[])
     parser.add_argument("--policy", action="append", type=_policy, default=[])
+    parser.add_argument("--file-system", type=Path, help="the .sys of a file system that V: is mounted by")
+    parser.add_argument("--disk", type=Path, help="the image of a disk with that file system; a copy of it is used")
     options = parser.parse_args(arguments)
     if not options.volume.is_dir():
         parser.error(f"{options.volume} is no directory")
+    if (options.file_system is None) is not (options.disk is None):
+        parser.error("--file-system and --disk go together")
+    image = _copy(options.disk) if options.disk is not None else None
     try:
         system = Kernel(
-            volumes={VOLUME_NAME: options.volume},
+            volumes={VOLUME_NAME: options.volume} if image is None else {},
+            disks={VOLUME_NAME: image} if image is not None else {},
             seed=options.seed,
             processors=options.processors,
             mutants=options.mutant,
@@ -327,7 +335,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     except ValueError as error:
         parser.error(str(error))
+    if image is not None:
+        _mount(system, options.file_system)
     serve(Host(system), sys.stdin, sys.stdout)
+
+
+def _copy(image: Path) -> Path:
+    """A copy of a disk that nobody else sees, and that goes with this process."""
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+    with image.open("rb") as source:
+        shutil.copyfileobj(source, copy)
+    copy.flush()
+    _KEPT.append(copy)
+    return Path(f"/proc/self/fd/{copy.fileno()}")
+
+
+_KEPT: list[IO[bytes]] = []
+
+
+def _mount(system: Kernel, driver: Path) -> None:
+    """Load a file system's driver and have it mount V:; ends the process with what is wrong if it does not."""
+    status = system.run(system.drivers.load(driver.stem, driver.read_bytes()), f"load {driver.stem}")
+    if not status & 0x8000_0000:
+        status = system.run(system.io.file_systems.mount(system.io.volumes[0].disk_device), f"mount {VOLUME_NAME}")
+    if status & 0x8000_0000:
+        sys.exit(f"{driver.name} does not mount the disk: {status:#010x}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
 
 FILES = {"data.bin": b"Z" * 8192, "hello.txt": b"hello, world"}
-SECTOR, ENTRIES, SLOT = 512, 32, 0x10000
+SECTOR, ENTRIES, SLOT = 512, 32, 0x80000
 SUPERBLOCK = Struct("<II32s")
 ENTRY = Struct("<qqIHH96s8x")
 MAGIC = 0x5346424C
@@ -119,3 +119,10 @@ def bench(boot: Callable[..., Bench]) -> Bench:
 @pytest.fixture
 def files_on_disk(bench: Bench) -> Callable[[], dict[str, bytes]]:
     return lambda: read_image(bench.image)
+
+
+@pytest.fixture(scope="session")
+def empty_image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("image") / "disk.img"
+    make_image(path, {})
+    return path.read_bytes()

@@ -9,8 +9,11 @@ from harness.reference.windows.fltmgr.contexts import Context, Table, context_at
 from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
+    from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.kernel import Kernel
 
+_SUPPORTS_FILTER_CONTEXTS = 0x02
+"""FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS."""
 Place = tuple[Table, tuple[int, int], str]
 """The table, the key in it, and the filter's name."""
 
@@ -63,11 +66,23 @@ def _file_place(k: "Kernel", instance: int, file_object: int, kind: ContextType)
     """The place of a context on a file object, stream or file; or the NTSTATUS that says why there is none (CTX-04)."""
     found = k.flt.instance_at(instance)
     file = k.io.file_at(file_object)
-    if file is None or file.opened is None:
+    if file is None:
         return int(NtStatus.NOT_SUPPORTED)
+    if file.opened is None:
+        stream = _stream_of_driver(k, file)
+        if not stream or kind is ContextType.FILE:
+            return int(NtStatus.NOT_SUPPORTED)
+        owner = id(file) if kind is ContextType.STREAM_HANDLE else stream
+        return found.contexts, (int(kind), owner), found.filter.name
     of_file = {ContextType.STREAM_HANDLE: id(file), ContextType.FILE: id(file.opened.inode)}
     owner = of_file.get(kind, id(file.opened.stream))
     return found.contexts, (int(kind), owner), found.filter.name
+
+
+def _stream_of_driver(k: "Kernel", file: "FileObject") -> int:
+    """Where a file system that is loaded as a driver keeps the contexts of a stream: in its FCB's advanced header."""
+    header = file.view.fs_context
+    return header if header and k.memory.read_u8(header + 6) & _SUPPORTS_FILTER_CONTEXTS else 0
 
 
 # -- set, get, delete
@@ -173,7 +188,9 @@ def _export_file_kind(name: str, kind: ContextType) -> None:
     @export(FLTMGR, f"FltSupports{name}Contexts")
     def supports(k: "Kernel", file_object: int) -> bool:
         file = k.io.file_at(file_object)
-        return file is not None and file.opened is not None
+        if file is None:
+            return False
+        return file.opened is not None or (kind is not ContextType.FILE and bool(_stream_of_driver(k, file)))
 
 
 _export_file_kind("File", ContextType.FILE)

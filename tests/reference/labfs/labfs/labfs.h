@@ -1,8 +1,8 @@
 /*
  * labfs.h: a small file system driver.
  *
- * On the disk: sector 0 is the superblock, sectors 1 to 8 are a table of 32 entries, and each entry has a slot of 64 KiB
- * for its data. There is one directory, the root. Files that are read or written through the cache are kept whole in
+ * On the disk: sector 0 is the superblock, sectors 1 to 8 are a table of 32 entries, and each entry has a slot of half a
+ * MiB for its data. There is one directory, the root. Files that are read or written through the cache are kept whole in
  * memory while they are open; non-cached I/O is sent to the disk, and comes back when the disk's DPC completes it.
  */
 
@@ -21,7 +21,7 @@
 #define TABLE_SECTOR 1UL
 #define TABLE_SIZE (ENTRIES * ENTRY_SIZE)
 #define FIRST_SLOT (TABLE_SECTOR + TABLE_SIZE / SECTOR)
-#define SLOT_SIZE 0x10000UL
+#define SLOT_SIZE 0x80000UL
 #define NAME_LENGTH 48UL
 
 #define FSRTL_NODE_VCB ((CSHORT)0x4C01)
