@@ -13,6 +13,7 @@ from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.filesystem import FileSystem
 from harness.reference.windows.fs.opens import Asked, Disposition, OpenFile
 from harness.reference.windows.fs.security import FILE_ALL_ACCESS, KERNEL_SUBJECT, Subject
+from tests.fltprobe.conftest import bench, built, make_bench  # noqa: F401 - fixtures
 
 ALL = 7
 

@@ -1,0 +1,279 @@
+"""What I/O scripts see of the file system and of what the I/O manager answers before any filter does."""
+
+import pytest
+
+from harness.minifilter.events import Phase
+from harness.nt import IrpMajor, status_name
+from tests.fltprobe.conftest import Bench
+
+
+def play(bench: Bench, text: str):
+    """Run lines of the form `step => STATUS`; a line without an arrow may end as it likes."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    steps = [line.partition("=>") for line in lines]
+    result = bench("\n".join(step for step, _, _ in steps))
+    by_line = {(done.line, done.verb): status_name(done.status).partition(" ")[2] for done in result.steps}
+    seen = [(step, by_line[number, step.split()[0]]) for number, (step, arrow, _) in enumerate(steps, 1) if arrow]
+    assert seen == [(step, status.strip()) for step, arrow, status in steps if arrow]
+    return result
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("\\??\\", "OBJECT_NAME_INVALID"),
+        ("\\\\?\\", "OBJECT_NAME_INVALID"),
+        ("\\DosDevices\\", "OBJECT_NAME_INVALID"),
+        ("\\??", "OBJECT_TYPE_MISMATCH"),
+        ("\\??\\Q:", "OBJECT_NAME_NOT_FOUND"),
+        ("\\??\\Q:\\a", "OBJECT_PATH_NOT_FOUND"),
+        ("\\Nowhere\\a", "OBJECT_PATH_NOT_FOUND"),
+    ],
+)
+def test_a_name_that_no_device_has_is_refused_by_the_object_manager(bench: Bench, path: str, status: str) -> None:
+    play(bench, f"open f {path} => {status}\nquery-path {path} => {status}")
+
+
+def test_end_of_file_mapped_views_and_deletion(bench: Bench) -> None:
+    result = play(
+        bench,
+        r"""
+        open f V:\a disposition=create access=rw,delete => SUCCESS
+        write f offset=0 length=100 fill=0x41 => SUCCESS
+        set f class=end-of-file value=10 => SUCCESS
+        set f class=end-of-file value=8192 => SUCCESS
+        read f offset=0 length=64 => SUCCESS
+        section s f protect=read => SUCCESS
+        set f class=disposition value=1 => CANNOT_DELETE
+        map v s protect=read => SUCCESS
+        close-section s => SUCCESS
+        set f class=end-of-file value=0 => USER_MAPPED_FILE
+        set f class=allocation value=4096 => USER_MAPPED_FILE
+        query f class=standard => SUCCESS
+        open g V:\a disposition=overwrite access=rw => USER_MAPPED_FILE
+        set f class=disposition value=1 => CANNOT_DELETE
+        unmap v => SUCCESS
+        set f class=disposition value=1 => SUCCESS
+        query-path V:\a => DELETE_PENDING
+        open g V:\a => DELETE_PENDING
+        close f => SUCCESS
+        query-path V:\a => OBJECT_NAME_NOT_FOUND
+        """,
+    )
+    assert result.step("read").data == b"A" * 10 + bytes(54)
+    assert int.from_bytes(result.step("query").data[8:16], "little") == 8192
+
+
+def test_the_view_of_a_deleted_file_is_not_its_successors(bench: Bench) -> None:
+    result = play(
+        bench,
+        r"""
+        open f V:\a disposition=create access=rw,delete options=delete-on-close => SUCCESS
+        write f offset=0 length=4096 fill=0x11 => SUCCESS
+        section s f => SUCCESS
+        map v s => SUCCESS
+        close f => SUCCESS
+        open h V:\a disposition=create access=rw => SUCCESS
+        write h offset=0 length=4096 fill=0x77 => SUCCESS
+        poke v offset=0 length=64 fill=0xEE => SUCCESS
+        peek v offset=0 length=64 => SUCCESS
+        unmap v => SUCCESS
+        close-section s => SUCCESS
+        sleep 6000
+        read h offset=0 length=64 => SUCCESS
+        """,
+    )
+    assert result.step("peek").data == b"\xee" * 64
+    assert result.step("read").data == b"\x77" * 64
+    assert (bench.volume / "a").read_bytes()[:4] == b"\x77" * 4
+
+
+def test_rights_are_checked_above_all_filters(bench: Bench) -> None:
+    bench.load("observer")
+    result = play(
+        bench,
+        r"""
+        filter observer
+        open f V:\a disposition=create access=0x1 => SUCCESS
+        set f class=basic value=1 => ACCESS_DENIED
+        set f class=end-of-file value=1 => ACCESS_DENIED
+        set f class=allocation value=1 => ACCESS_DENIED
+        set f class=disposition value=1 => ACCESS_DENIED
+        set f class=rename path=V:\b => ACCESS_DENIED
+        query f class=basic => ACCESS_DENIED
+        query f class=attribute-tag => ACCESS_DENIED
+        query f class=network-open => ACCESS_DENIED
+        query f class=access => SUCCESS
+        query f class=mode => SUCCESS
+        query f class=alignment => SUCCESS
+        query f class=position => SUCCESS
+        open d V:\ access=list options=directory,overlapped => SUCCESS
+        notify d filter=0 => INVALID_PARAMETER
+        notify d filter=0x1000 => INVALID_PARAMETER
+        """,
+    )
+    majors = {event.major for event in result.events}
+    assert not majors & {IrpMajor.QUERY_INFORMATION, IrpMajor.SET_INFORMATION, IrpMajor.DIRECTORY_CONTROL}
+
+
+def test_a_rename_opens_the_directory_that_it_leads_to(bench: Bench) -> None:
+    bench.load("observer")
+    result = play(
+        bench,
+        r"""
+        open d V:\there disposition=create options=directory access=list => SUCCESS
+        open f V:\a disposition=create access=rw,delete => SUCCESS
+        filter observer
+        set f class=rename path=V:\there\b => SUCCESS
+        set f class=rename path=V:\nowhere\b => OBJECT_PATH_NOT_FOUND
+        query f class=name => SUCCESS
+        """,
+    )
+    majors = [event.major for event in result.events if event.phase is Phase.PRE]
+    assert majors.count(IrpMajor.CREATE) == 2
+    assert majors.count(IrpMajor.SET_INFORMATION) == 1
+    assert majors.count(IrpMajor.CLEANUP) == 1
+    assert result.step("query").data[4:] == r"\there\b".encode("utf-16-le")
+
+
+def test_dos_wildcards_in_native_queries(bench: Bench) -> None:
+    (bench.volume / "d").mkdir()
+    for name in ("n", "n.t"):
+        (bench.volume / "d" / name).touch()
+    patterns = {"*.*": [".", "..", "n.t"], "<": ["n"], "<.": [".", ".."], "n.<": ["n.t"], "N": ["n"]}
+    for pattern, expected in patterns.items():
+        result = bench(f"open d V:\\d access=list options=directory\ndirectory d pattern={pattern}\n")
+        assert names(result.step("directory").data) == expected, pattern
+
+
+def names(data: bytes) -> list[str]:
+    found, at = [], 0
+    while True:
+        step, length = int.from_bytes(data[at : at + 4], "little"), int.from_bytes(data[at + 8 : at + 12], "little")
+        found.append(data[at + 12 : at + 12 + length].decode("utf-16-le"))
+        if not step:
+            return found
+        at += step
+
+
+def test_notifications_are_for_what_was_asked(bench: Bench) -> None:
+    result = play(
+        bench,
+        r"""
+        open d V:\ access=list options=directory,overlapped => SUCCESS
+        notify d filter=0x8 async=size => PENDING
+        open f V:\a.txt access=rw disposition=create => SUCCESS
+        wait size timeout=500 => TIMEOUT
+        write f offset=0 length=8192 => SUCCESS
+        flush f => SUCCESS
+        wait size timeout=500 => SUCCESS
+        notify d filter=0x1 async=name => PENDING
+        close d => SUCCESS
+        wait name timeout=500 => NOTIFY_CLEANUP
+        """,
+    )
+    assert result.all("wait")[1].data[4:8] == b"\3\0\0\0"
+
+
+def test_an_oplock_is_broken_by_another_open_and_a_holder_that_says_nothing_loses_it(bench: Bench) -> None:
+    result = play(
+        bench,
+        r"""
+        open f V:\a access=rw options=overlapped disposition=create => SUCCESS
+        fsctl f code=0x90000 async=level1 => PENDING
+        fsctl f code=0x9000C => INVALID_OPLOCK_PROTOCOL
+        spawn other open g V:\a access=read
+        wait level1 timeout=2000 => SUCCESS
+        wait other timeout=100 => TIMEOUT
+        fsctl f code=0x9000C async=level2 => PENDING
+        wait other timeout=100 => SUCCESS
+        write g offset=0 length=10 => ACCESS_DENIED
+        open h V:\a access=write => SUCCESS
+        write h offset=0 length=10 => SUCCESS
+        wait level2 timeout=100 => SUCCESS
+        fsctl f code=0x90000 => OPLOCK_NOT_GRANTED
+        """,
+    )
+    waits = result.all("wait")
+    assert (waits[0].information, waits[3].information) == (7, 8)
+
+
+def test_the_volume_itself(bench: Bench) -> None:
+    result = play(
+        bench,
+        r"""
+        open v V: access=rw options=noncached => SUCCESS
+        read v offset=0 length=512 => SUCCESS
+        read v offset=1 length=512 => INVALID_PARAMETER
+        write v offset=0 length=512 => ACCESS_DENIED
+        open f V:\a disposition=create => SUCCESS
+        fsctl v code=0x90018 => ACCESS_DENIED
+        close f => SUCCESS
+        fsctl v code=0x90018 => SUCCESS
+        open f V:\a => ACCESS_DENIED
+        write v offset=512 length=512 fill=7 => SUCCESS
+        read v offset=512 length=512 => SUCCESS
+        fsctl v code=0x9001C => SUCCESS
+        fsctl v code=0x9001C => NOT_LOCKED
+        query v class=basic => INVALID_PARAMETER
+        query-volume v class=volume => SUCCESS
+        """,
+    )
+    reads = result.all("read")
+    assert reads[0].data[3:7] == b"NTFS"
+    assert reads[2].data == b"\7" * 64
+    volume = result.step("query-volume").data
+    assert int.from_bytes(volume[:8], "little") > 0
+    assert volume[16] == 1
+
+
+def test_after_a_dismount_old_handles_lead_nowhere(bench: Bench) -> None:
+    play(
+        bench,
+        r"""
+        open f V:\a disposition=create access=rw => SUCCESS
+        open v V: access=rw => SUCCESS
+        fsctl v code=0x90020 => SUCCESS
+        query f class=standard => VOLUME_DISMOUNTED
+        close f => SUCCESS
+        open f V:\a access=rw => SUCCESS
+        query f class=standard => SUCCESS
+        """,
+    )
+
+
+def test_byte_ranges(bench: Bench) -> None:
+    play(
+        bench,
+        r"""
+        open f V:\a disposition=create access=rw => SUCCESS
+        open g V:\a access=rw => SUCCESS
+        write f offset=0 length=100 => SUCCESS
+        lock f offset=0 length=10 => SUCCESS
+        lock g offset=5 length=10 => LOCK_NOT_GRANTED
+        read g offset=0 length=5 => FILE_LOCK_CONFLICT
+        write f offset=0 length=5 => SUCCESS
+        unlock f offset=0 length=5 => RANGE_NOT_LOCKED
+        unlock f offset=0 length=10 => SUCCESS
+        lock g offset=0 length=10 shared => SUCCESS
+        write g offset=0 length=5 => FILE_LOCK_CONFLICT
+        read f offset=0 length=5 => SUCCESS
+        lock f offset=0xffffffffffffffff length=10 => INVALID_LOCK_RANGE
+        """,
+    )
+
+
+def test_everything_that_maximum_allowed_gives(bench: Bench) -> None:
+    result = play(
+        bench,
+        r"""
+        open f V:\a disposition=create access=0x2000000 => SUCCESS
+        write f offset=0 length=10 => SUCCESS
+        set f class=basic value=1 => SUCCESS
+        close f => SUCCESS
+        open f V:\a access=0x2000000 => SUCCESS
+        write f offset=0 length=10 => ACCESS_DENIED
+        query f class=access => SUCCESS
+        """,
+    )
+    assert int.from_bytes(result.step("query").data, "little") & 0x6 == 0
