@@ -4,6 +4,7 @@ Whatever is not resident is fetched by a paging read, whatever is dirty is writt
 through the whole stack of minifilters, as the memory manager's and cache manager's requests do.
 """
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
@@ -29,6 +30,9 @@ LAZY_WRITE_TICKS = 10_000_000
 TEARDOWN_TICKS = 20_000_000
 """Two seconds between the last cleanup and the end of the cache map: then comes the close."""
 _CLUSTER_PAGES = 16
+_SHARED_CACHE_MAP = Struct("<HHIq")
+"""NodeTypeCode, NodeByteSize, OpenCount, FileSize."""
+_SHARED_CACHE_MAP_SIZE, _CONTROL_AREA_SIZE = 0x200, 0x80
 _PAGING = int(IrpFlags.NOCACHE | IrpFlags.PAGING_IO)
 
 
@@ -55,15 +59,42 @@ class CacheMap:
         """Image sections, and views of them."""
         self._lazy_writer_due = False
         self._window = _WINDOWS
-        driver.state(stream).show_section(DATA_SECTION, driver.state(stream).section_pointers | 1)
+        self.extent = 0
+        """How far the sections reach that are mapped or open, in bytes."""
+        self.shared_map = driver.io.heap.allocate(_SHARED_CACHE_MAP_SIZE)
+        """SHARED_CACHE_MAP, as far as drivers look into it: CcGetFileSizePointer."""
+        self.control_area = driver.io.heap.allocate(_CONTROL_AREA_SIZE)
+        self.show_size()
+        driver.state(stream).show_section(DATA_SECTION, self.control_area)
 
     # -- who uses it
 
     def cached_by(self, file: "FileObject") -> None:
         """A file object reads or writes through the cache."""
         del file
-        state = self._driver.state(self.stream)
-        state.show_section(SHARED_CACHE_MAP, state.section_pointers | 2)
+        self._driver.state(self.stream).show_section(SHARED_CACHE_MAP, self.shared_map)
+
+    def show_size(self) -> None:
+        """Bring FileSize in the SHARED_CACHE_MAP up to date."""
+        size = self.stream.data.size() if self.stream.data is not None else 0
+        self._memory.write(self.shared_map, _SHARED_CACHE_MAP.pack(0x2FF, _SHARED_CACHE_MAP_SIZE, 1, size))
+
+    def hold_section(self, size: int) -> None:
+        """A section is made."""
+        if not self.user_references:
+            self.extent = 0
+        self.extent = max(self.extent, size)
+        self.sections += 1
+
+    @property
+    def writable_references(self) -> bool:
+        """MmDoesFileHaveUserWritableReferences: whether a view can write."""
+        return any(view.writable for view in self.views)
+
+    def is_dirty(self) -> int:
+        """How many pages are not written yet."""
+        self.note_mapped_writes()
+        return len(self.dirty)
 
     @property
     def user_references(self) -> int:
@@ -76,7 +107,7 @@ class CacheMap:
             return False
         if not self.user_references:
             return True
-        return page_align(size) >= page_align(self._driver.files.size(self.stream))
+        return page_align(size) >= page_align(self.extent)
 
     # -- cached reads and writes
 
@@ -266,6 +297,18 @@ class CacheMap:
             if not self.views:
                 self._memory.tables.free_frame(self.pages.pop(page))
                 self._mapped_clean.pop(page, None)
+        self.show_size()
+
+    def purge_range(self, offset: int, length: int) -> bool:
+        """CcPurgeCacheSection: drop pages, dirty ones too. False, and nothing done, while a view shows the file."""
+        if self.user_references or self._loading:
+            return False
+        last = (offset + length - 1) >> PAGE_SHIFT
+        for page in [page for page in self.pages if offset >> PAGE_SHIFT <= page <= last]:
+            self.dirty.discard(page)
+            self._mapped_clean.pop(page, None)
+            self._memory.tables.free_frame(self.pages.pop(page))
+        return True
 
     # -- the end
 
@@ -292,6 +335,8 @@ class CacheMap:
         state = self._driver.state(self.stream)
         state.show_section(DATA_SECTION, 0)
         state.show_section(SHARED_CACHE_MAP, 0)
+        self._driver.io.heap.free(self.shared_map)
+        self._driver.io.heap.free(self.control_area)
         for frame in self.pages.values():
             self._memory.tables.free_frame(frame)
         self.pages.clear()

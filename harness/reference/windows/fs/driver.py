@@ -101,6 +101,10 @@ class FileSystemDriver:
         """The same, if there is any."""
         return self._states.get(stream)
 
+    def stream_of(self, section_pointers: int) -> "Stream | None":
+        """The stream whose SECTION_OBJECT_POINTERS these are."""
+        return next((s for s, state in self._states.items() if state.section_pointers == section_pointers), None)
+
     def forget(self, stream: "Stream") -> None:
         """The last file object of a stream is closed: what was kept for it goes, and the contexts on it."""
         state = self._states.pop(stream, None)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fs import deletions
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.finding import find
@@ -43,6 +44,8 @@ _ACCESS_STATE = 8
 _SECURITY_DESCRIPTOR = 0x40
 """Offset of SecurityDescriptor in ACCESS_STATE."""
 _FORCE_ACCESS_CHECK = 0x01
+_FREE_CALLBACK = 0x20
+"""Offset of FreeCallback in FSRTL_PER_STREAM_CONTEXT."""
 _OPLOCK_FREE_RIGHTS = Access.READ_ATTRIBUTES | Access.WRITE_ATTRIBUTES | Access.SYNCHRONIZE
 """An open for no more than these breaks no oplock."""
 
@@ -188,22 +191,19 @@ def cleanup(driver: "FileSystemDriver", request: Request) -> Code:
 
 def close(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_CLOSE."""
-    yield from ()
     file = request.file
     assert file is not None
     driver.dismounted.discard(file)
-    if file.opened is not None:
-        release(driver, file)
-    return int(NtStatus.SUCCESS), 0
-
-
-def release(driver: "FileSystemDriver", file: "FileObject") -> None:
-    """The file system's part of a file object goes; also of one whose create was failed above it."""
     opened = file.opened
-    assert opened is not None
+    if opened is None:
+        return int(NtStatus.SUCCESS), 0
     if not opened.cleaned_up:
         deletions.cleanup(driver.files, opened)
+    if opened.stream.opens == 1:
+        for context in driver.state(opened.stream).take_contexts():
+            yield Call(driver.kernel.memory.read_u64(context + _FREE_CALLBACK), context)
     driver.files.close(opened)
     file.opened = None
     if opened.stream.opens == 0:
         driver.forget(opened.stream)
+    return int(NtStatus.SUCCESS), 0

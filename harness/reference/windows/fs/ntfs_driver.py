@@ -53,6 +53,10 @@ class NtfsDriver:
         """The file system of a volume; None if it is not mounted by this driver."""
         return self._volumes.get(volume.device)
 
+    def volumes(self) -> list[FileSystemDriver]:
+        """What is mounted."""
+        return list(self._volumes.values())
+
     def start(self) -> Code:
         """IoRegisterFileSystem."""
         yield from self._io.file_systems.register(self.control.address)

@@ -58,6 +58,17 @@ class StreamState:
         """Set a field of the stream's SECTION_OBJECT_POINTERS."""
         self._kernel.memory.write_u64(self.section_pointers + field, value)
 
+    def take_contexts(self) -> list[int]:
+        """FsRtlTeardownPerStreamContexts: the FSRTL_PER_STREAM_CONTEXTs that filters have left, off their list."""
+        memory, head = self._kernel.memory, self.address + _FILTER_CONTEXTS
+        found, at = [], memory.read_u64(head)
+        while at != head:
+            found.append(at)
+            at = memory.read_u64(at)
+        memory.write_u64(head, head)
+        memory.write_u64(head + 8, head)
+        return found
+
     def free(self) -> None:
         """The stream is closed."""
         self._heap.free(self.address)

@@ -62,6 +62,8 @@ class FileObject:
         self.access: int = 0
         self.is_open = False
         """A create has succeeded with it, as the I/O manager sees it: its end is told by cleanup and close."""
+        self.filter_contexts: list[int] = []
+        """FSRTL_PER_FILEOBJECT_CONTEXTs."""
         self.cleaned_up = False
         self.closed = False
         self.caches = False

@@ -83,7 +83,7 @@ def create_section(
     cache = driver.caches.get(stream)
     if cache is None:
         cache = driver.caches[stream] = CacheMap(driver, stream, file)
-    cache.sections += 1
+    cache.hold_section(size or end)
     section = Section(size or end, protection, cache)
     return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section, on_delete=lambda _: _section_gone(cache))
 

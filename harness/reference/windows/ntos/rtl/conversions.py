@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
-from harness.reference.windows.fsrtl.expressions import is_name_in_expression
-from harness.reference.windows.ntos.rtl.text import allocate_buffer, encode, from_ansi, set_string, to_ansi, upcase
+from harness.reference.windows.ntos.rtl.text import allocate_buffer, encode, from_ansi, set_string, to_ansi
 from harness.reference.windows.ntos.structures import UnicodeString
 
 if TYPE_CHECKING:
@@ -156,17 +155,3 @@ def rtl_guid_from_string(k: "Kernel", source: int, guid: int) -> int:
     raw = bytes.fromhex(digits)
     k.memory.write(guid, raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:])
     return 0
-
-
-@export(NTOSKRNL, "FsRtlIsNameInExpression", max_irql=Irql.APC)
-def fs_rtl_is_name_in_expression(k: "Kernel", expression: int, name: int, insensitive: bool, upcase_table: int) -> bool:
-    del upcase_table
-    pattern, text = k.memory.read_unicode_string(expression), k.memory.read_unicode_string(name)
-    if insensitive:
-        text = upcase(text)
-    return is_name_in_expression(pattern, text)
-
-
-@export(NTOSKRNL, "FsRtlDoesNameContainWildCards", max_irql=Irql.APC)
-def fs_rtl_does_name_contain_wild_cards(k: "Kernel", name: int) -> bool:
-    return any(character in '*?<>"' for character in k.memory.read_unicode_string(name))
