@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from harness.reference.machine.probes import Part
+from harness.reference.machine.scheduler.timers import Clock
 
 _BATCH = 256
 _MARSHAL_VERSION = 2
 """The last one that does not depend on which objects are the same."""
-_NANOSECONDS_PER_TICK = 100
 
 _Record = tuple[int, int, tuple[Part, ...]]
 
@@ -31,19 +31,17 @@ class Trace:
     An entry is kept as it came, in parts; it becomes text when somebody reads it.
     """
 
-    def __init__(
-        self, nanoseconds: Callable[[], int], current: Callable[[], int], calls: Callable[[], int], keep: int = 4096
-    ) -> None:
+    def __init__(self, clock: Clock, current: Callable[[], int], calls: Callable[[], int], keep: int = 4096) -> None:
         self._kept: deque[_Record] = deque(maxlen=keep)
         self._unhashed: list[_Record] = []
         self._hash = blake2b(digest_size=16)
-        self._nanoseconds = nanoseconds
+        self._clock = clock
         self._current = current
         self._calls = calls
 
     def add(self, parts: tuple[Part, ...]) -> None:
         """Record what happened at the present virtual time, for the current thread."""
-        record = (self._nanoseconds() // _NANOSECONDS_PER_TICK, self._current(), parts)
+        record = (self._clock.now, self._current(), parts)
         self._kept.append(record)
         self._unhashed.append(record)
         if len(self._unhashed) == _BATCH:
@@ -60,7 +58,7 @@ class Trace:
         """Hash over all entries and import calls so far."""
         final = self._hash.copy()
         final.update(marshal.dumps(self._unhashed, _MARSHAL_VERSION))
-        final.update(f"{self._calls()} {self._nanoseconds() // _NANOSECONDS_PER_TICK}".encode())
+        final.update(f"{self._calls()} {self._clock.now}".encode())
         return final.hexdigest()
 
 

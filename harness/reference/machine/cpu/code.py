@@ -27,6 +27,8 @@ NANOSECONDS_PER_CALL = 100
 
 RETURN_INDEX = 0
 """The index by which a guest function called from Python says that it has returned."""
+NO_INDEX = 0xFF
+"""What the lowest byte of the index is set to before guest code runs."""
 
 _LOAD_R10 = b"\x49\xba" + pack("<Q", CALL_PAGE)  # mov r10, CALL_PAGE
 _LOAD_RESULT = b"\x48\xa1" + pack("<Q", CALL_PAGE + RESULT)  # mov rax, [CALL_PAGE + RESULT]
@@ -98,8 +100,7 @@ def return_thunk() -> bytes:
         + b"\x49\x89\x62\x20"  # mov [r10+20h], rsp
         + b"\x41\xc7\x42\x28"
         + pack("<I", RETURN_INDEX)
-        + _SYSCALL
-        + b"\xf4"  # hlt: never reached
+        + b"\xf4"  # hlt: the processor stops by itself, without a hook
     )
 
 

@@ -188,10 +188,15 @@ class Emulator:
             hooks.on_invalid_instruction()
             return True
 
+        low, high = ctypes.c_uint64(), ctypes.c_uint64()
+        halves = (ctypes.c_int32 * 2)(UC_X86_REG_RAX, UC_X86_REG_RDX)
+        places = (ctypes.c_void_p * 2)(ctypes.addressof(low), ctypes.addressof(high))
+        write, handle = self._write_batch, self._handle
+
         def time_stamp(_engine: int, _data: int) -> int:
             value = hooks.on_time_stamp()
-            self.write_register(RAX, value & 0xFFFF_FFFF)
-            self.write_register(RDX, value >> 32)
+            low.value, high.value = value & 0xFFFF_FFFF, value >> 32
+            write(handle, halves, places, 2)
             return 1
 
         def time_stamp_and_processor(_engine: int, _data: int) -> int:

@@ -16,6 +16,7 @@ from harness.reference.machine.cpu.code import (
     INDEX,
     MIXED,
     MULTIPLIER,
+    NO_INDEX,
     RESULT,
     RETURN_INDEX,
     STACK_POINTER,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _HEAD = Struct("<QQq")  # rsp, index, budget
 _U64 = Struct("<Q")
 _M64 = (1 << 64) - 1
+_RETURNED = Struct("<Q24xQ")  # rax, rsp
 _STACK_ARGUMENTS = 0x28
 _PAGE_FAULT = 14
 _I64 = Struct("<q")
@@ -129,6 +131,7 @@ class Traps:
         self._ram = memory.ram
         (self.page,) = memory.frames(CALL_PAGE, PAGE_SIZE)
         _U64.pack_into(self._ram, self.page + MULTIPLIER, GOLDEN_RATIO)
+        self._index = self.page + INDEX
         self._table = exports.table
         self._clock = clock
         self.event: GuestEvent | None = None
@@ -178,9 +181,6 @@ class Traps:
         """The hook itself: everything in it is on the hot path."""
         del engine, data
         stack_pointer, index, budget = _HEAD.unpack_from(self._ram, self.page + STACK_POINTER)
-        if index == RETURN_INDEX:
-            self._stop(Returned(_U64.unpack_from(self._ram, self.page)[0], stack_pointer))
-            return
         entry = self._table[index]
         self.calls += 1
         self.stack_pointer = stack_pointer
@@ -210,6 +210,18 @@ class Traps:
                 self._emulator.flush_tlb()
         finally:
             self.stack_pointer = 0
+
+    def run(self, address: int, count: int = 0) -> GuestEvent | None:
+        """Run guest code until it wants something; None if nothing of the guest's has stopped it, or not yet."""
+        self.event = None
+        self._ram[self._index] = NO_INDEX
+        self._emulator.run(address, count)
+        return self._event_or_return()
+
+    def _event_or_return(self) -> GuestEvent | None:
+        if self.event is None and self._ram[self._index] == RETURN_INDEX:
+            return Returned(*_RETURNED.unpack_from(self._ram, self.page))
+        return self.event
 
     def _invoke(self, entry: Export | MissingExport, stack_pointer: int) -> object:
         if isinstance(entry, MissingExport):

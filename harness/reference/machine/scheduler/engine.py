@@ -35,6 +35,7 @@ _RETURN = Struct("<QQ")
 _U64 = Struct("<Q")
 _M64 = (1 << 64) - 1
 _SHADOW_SPACE = 0x20
+_DISPATCH_LEVEL = int(Irql.DISPATCH)
 _PAGE_FAULT = 14
 RUNAWAY_INSTRUCTIONS = 50_000_000
 """How much guest code may run, once it has drawn attention by its duration, without calling the kernel."""
@@ -222,14 +223,13 @@ class Engine:
         function, arguments = request.function, request.args
         user = is_user(function)
         frame.user_call = user
-        room = _SHADOW_SPACE + 8 * max(len(arguments) - 4, 0)
-        stack_pointer = (self._stack_for_call(execution, user=user) - 0x80 - room) & ~15
-        first = [argument & _M64 for argument in arguments[:4]]
-        first += [0] * (4 - len(first))
+        rest = arguments[4:]
+        stack_pointer = (self._stack_for_call(execution, user=user) - 0x80 - _SHADOW_SPACE - 8 * len(rest)) & ~15
+        first = [argument & _M64 for argument in (*arguments, 0, 0, 0, 0)[:4]]
         try:
-            self._memory.write(stack_pointer - 8, _U64.pack(self._leave))
-            for index, argument in enumerate(arguments[4:]):
-                self._memory.write(stack_pointer + _SHADOW_SPACE + 8 * index, _U64.pack(argument & _M64))
+            self._memory.write_u64(stack_pointer - 8, self._leave)
+            for index, argument in enumerate(rest):
+                self._memory.write_u64(stack_pointer + _SHADOW_SPACE + 8 * index, argument & _M64)
         except GuestException:
             raise self._supervisor.stack_overflow(stack_pointer) from None
         _ENTER.pack_into(self._ram, self._page + ENTER, *first, stack_pointer - 8, function)
@@ -239,7 +239,7 @@ class Engine:
     @property
     def _may_page(self) -> bool:
         """Whether pageable memory may be touched now."""
-        return self._processor.irql < Irql.DISPATCH
+        return self._ram[self._processor.irql_offset] < _DISPATCH_LEVEL
 
     @staticmethod
     def _stack_for_call(execution: Execution, *, user: bool) -> int:
@@ -303,9 +303,10 @@ class Engine:
         if user and thread is not None and thread.terminating and execution is thread.execution:
             return self._end(execution, thread.exit_status)
         self._emulator.set_gs(execution.teb if user else self._processor.control)
-        traps.event = None
-        self._emulator.run(address)
-        event: GuestEvent | None = traps.event
+        event = traps.run(address)
+        if type(event) is Returned:
+            execution.send = event.value
+            return None
         if event is None:
             return self._stalled(execution)
         return self._take(execution, event)
@@ -365,10 +366,7 @@ class Engine:
         """The watchdog stopped guest code that had not called for a while. Let it go on, but count."""
         emulator = self._emulator
         emulator.flush_code()
-        self._traps.event = None
-        address = emulator.instruction_pointer
-        emulator.run(address, RUNAWAY_INSTRUCTIONS)
-        event: GuestEvent | None = self._traps.event
+        event = self._traps.run(emulator.instruction_pointer, RUNAWAY_INSTRUCTIONS)
         if event is not None:
             return self._take(execution, event)
         address = emulator.instruction_pointer

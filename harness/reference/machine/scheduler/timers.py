@@ -61,8 +61,8 @@ class Clock:
 
     def stamp(self) -> int:
         """The time stamp counter: strictly increasing from one reading to the next."""
-        value = self.nanoseconds + 1
-        self.nanoseconds = value
+        value: int = _U64.unpack_from(self._ram, self._offset)[0] + 1
+        _U64.pack_into(self._ram, self._offset, value)
         return value
 
     def add(self, after: int, function: Callable[[], None], period: int = 0) -> Timer:

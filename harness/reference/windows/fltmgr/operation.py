@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import CallbackDataFlags, OperationClass
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 _IOPB = 0x60
 _VISITS = 0xB0
 _VISIT_STRIDE = 0x40
+_STATUS = CallbackData.status.offset
+_U32 = Struct("<I")
+_IO_STATUS = Struct("<I4xQ")
+_M64 = (1 << 64) - 1
+assert CallbackData.flags.offset == 0
+assert CallbackData.information.offset == _STATUS + 8
 assert CALLBACK_DATA_SIZE <= _IOPB
 assert _IOPB + PARAMETER_BLOCK_SIZE <= _VISITS
 assert RELATED_OBJECTS_SIZE + 8 <= _VISIT_STRIDE
@@ -136,6 +143,9 @@ class Operation:
         self._memory = manager.kernel.memory
         self.data = manager.heap.allocate(_VISITS + _VISIT_STRIDE * len(instances))
         self.iopb = self.data + _IOPB
+        self._ram = self._memory.ram
+        self._at = manager.heap.place(self.data)
+        """Where the block is in RAM: it is on one page."""
         self.view = CallbackData(self._memory, self.data)
         flags = int(request.kind)
         if manager.kernel.mutant("two-classes-at-once"):
@@ -180,10 +190,12 @@ class Operation:
 
     def read_parameters(self) -> bytes:
         """The parameter block as it is now."""
-        return self._memory.read(self.iopb, PARAMETER_BLOCK_SIZE)
+        at = self._at + _IOPB
+        return self._ram[at : at + PARAMETER_BLOCK_SIZE]
 
     def write_parameters(self, block: bytes) -> None:
-        self._memory.write(self.iopb, block)
+        at = self._at + _IOPB
+        self._ram[at : at + PARAMETER_BLOCK_SIZE] = block
 
     def make_visit(self, index: int) -> Visit:
         """The next filter's turn: its related objects and its context slot."""
@@ -192,23 +204,23 @@ class Operation:
         block[16:24] = instance.address.to_bytes(8, "little")
         parameters = bytes(block)
         related = self.data + _VISITS + _VISIT_STRIDE * index
-        self._memory.write(
-            related,
-            RELATED_OBJECTS.pack(
-                RELATED_OBJECTS_SIZE,
-                0,
-                instance.filter.address,
-                self.manager.on(instance.volume).address,
-                instance.address,
-                int.from_bytes(block[8:16], "little"),
-                0,
-            ),
+        RELATED_OBJECTS.pack_into(
+            self._ram,
+            self._at + _VISITS + _VISIT_STRIDE * index,
+            RELATED_OBJECTS_SIZE,
+            0,
+            instance.filter.address,
+            self.manager.on(instance.volume).address,
+            instance.address,
+            int.from_bytes(block[8:16], "little"),
+            0,
         )
         return Visit(instance, callbacks, related, related + RELATED_OBJECTS_SIZE, parameters)
 
     @property
     def status(self) -> int:
-        return self.view.status
+        status: int = _U32.unpack_from(self._ram, self._at + _STATUS)[0]
+        return status
 
     @property
     def information(self) -> int:
@@ -216,15 +228,15 @@ class Operation:
 
     def set_io_status(self, status: int, information: int) -> None:
         """Store IoStatus."""
-        self.view.status = status & 0xFFFF_FFFF
-        self.view.information = information
+        _IO_STATUS.pack_into(self._ram, self._at + _STATUS, status & 0xFFFF_FFFF, information & _M64)
 
     def clear_io_status(self) -> None:
         """IoStatus as a filter on the way down finds it."""
         self.set_io_status(self.unset_status, self._unset_information)
 
     def set_flags(self, *, add: int = 0, remove: int = 0) -> None:
-        self.view.flags = (self.view.flags | add) & ~remove
+        flags = _U32.unpack_from(self._ram, self._at)[0]
+        _U32.pack_into(self._ram, self._at, (flags | add) & ~remove)
 
     def take_back_parameters(self) -> None:
         """Give the request what the last filter left: that is what the file system gets (PARM-01)."""

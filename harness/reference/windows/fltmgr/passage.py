@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _SYNTHETIC = PreopStatus.SUCCESS_WITH_CALLBACK
+_DIRTY, _POST_OPERATION = int(CallbackDataFlags.DIRTY), int(CallbackDataFlags.POST_OPERATION)
 GO_ON, STOPPED = True, False
 
 
@@ -90,7 +91,7 @@ class PassageEngine:
         """Make one pre-operation callback and act on what it returns; whether the operation goes on from here."""
         kernel, memory = self.kernel, self.kernel.memory
         operation.write_parameters(visit.parameters)
-        operation.set_flags(remove=int(CallbackDataFlags.DIRTY))
+        operation.set_flags(remove=_DIRTY)
         operation.visit = visit
         self.trace(operation, "pre", visit.instance)
         if kernel.mutant("shown-below-during-pre"):
@@ -240,7 +241,7 @@ class PassageEngine:
         now = operation.read_parameters()
         if now == visit.parameters:
             return
-        if operation.view.flags & CallbackDataFlags.DIRTY:
+        if operation.view.flags & _DIRTY:
             checks.changed_parameters(self.kernel, operation, visit, now)
             buffers.note_swap(operation, visit)
             if self.kernel.mutant("dirty-parameters-ignored"):
@@ -253,7 +254,7 @@ class PassageEngine:
                     f"changed the parameters of {operation.describe()} without FltSetCallbackDataDirty: ignored",
                 )
             operation.write_parameters(visit.parameters)
-        operation.set_flags(remove=int(CallbackDataFlags.DIRTY))
+        operation.set_flags(remove=_DIRTY)
 
     def _irql_for_pre(self, operation: Operation) -> int | None:
         """The IRQL to go back to, where this callback is deliberately called at another one."""
@@ -326,7 +327,7 @@ class PassageEngine:
             pass
         else:
             operation.write_parameters(visit.parameters)
-        operation.set_flags(add=int(CallbackDataFlags.POST_OPERATION), remove=int(CallbackDataFlags.DIRTY))
+        operation.set_flags(add=_POST_OPERATION, remove=_DIRTY)
         if kernel.mutant("post-above-dispatch"):
             old_irql: int | None = kernel.raise_irql(Irql.DISPATCH + 1)
         elif (kernel.mutant("synchronized-post-at-dispatch") and node.ready is not None) or (

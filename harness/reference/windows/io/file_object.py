@@ -25,6 +25,9 @@ _MODES = (
     (FileObjectFlags.DELETE_ON_CLOSE, 0x1000),
 )
 
+_SYNCHRONOUS_IO = int(FileObjectFlags.SYNCHRONOUS_IO)
+_NO_INTERMEDIATE_BUFFERING = int(FileObjectFlags.NO_INTERMEDIATE_BUFFERING)
+
 
 class FileObject:
     """A file object. `address` is its FILE_OBJECT; its fields are only there."""
@@ -107,11 +110,11 @@ class FileObject:
     @property
     def synchronous(self) -> bool:
         """Whether the I/O manager serialises its operations and waits for them."""
-        return bool(self.flags & FileObjectFlags.SYNCHRONOUS_IO)
+        return bool(self.flags & _SYNCHRONOUS_IO)
 
     @property
     def non_cached(self) -> bool:
-        return bool(self.flags & FileObjectFlags.NO_INTERMEDIATE_BUFFERING)
+        return bool(self.flags & _NO_INTERMEDIATE_BUFFERING)
 
     @property
     def mode(self) -> int:

@@ -41,6 +41,13 @@ class GuardedHeap:
         self._blocks[address] = (start, pages)
         return address
 
+    def place(self, address: int) -> int:
+        """Where a block that fits on a page is in RAM, for whoever owns it: it stays there until it is freed."""
+        start, pages = self._blocks[address]
+        assert pages == PAGE_SIZE
+        (frame,) = self.memory.frames(start, pages)
+        return frame + address % PAGE_SIZE
+
     def free(self, address: int) -> None:
         """Unmap a block."""
         start, pages = self._blocks.pop(address)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.io.file_object import FileObject
 
+_NAMES = {int(major): major.name for major in IrpMajor}
 Code = Generator[Any, Any, Any]
 Completion = Callable[["Request"], None]
 CancelRoutine = Callable[["Request"], Code]
@@ -82,10 +83,7 @@ class Request:
     @property
     def name(self) -> str:
         """READ, ACQUIRE_FOR_SECTION_SYNCHRONIZATION, ..."""
-        try:
-            return IrpMajor(self.major).name
-        except ValueError:
-            return f"IRP_MJ 0x{self.major:02X}"
+        return _NAMES.get(self.major) or f"IRP_MJ 0x{self.major:02X}"
 
     @property
     def done(self) -> Event:

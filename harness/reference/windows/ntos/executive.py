@@ -174,7 +174,7 @@ class Executive(Supervisor):
             system_process=self.processes.system.eprocess,
             processors=processors,
         )
-        self.trace = Trace(lambda: self.clock.nanoseconds, lambda: self.current.id, lambda: self.traps.mixed)
+        self.trace = Trace(self.clock, lambda: self.scheduler.current_processor.current.id, lambda: self.traps.mixed)
         self.probes.happened.connect(self.trace.add)
 
     # -- threads and time
@@ -192,7 +192,7 @@ class Executive(Supervisor):
     @property
     def irql(self) -> int:
         """IRQL of the current processor."""
-        return self.processor.irql
+        return self.memory.ram[self.memory.irql_at]
 
     @property
     def now(self) -> int:
