@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.minifilter.metadata import _import_on_linux, _package_directory
+from harness.minifilter.metadata import _import_on_linux, package_directory
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.windows.structures import device_objects, fast_io_tables, file_objects, irp, mdl
 
@@ -61,7 +61,7 @@ def describe(directory: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def metadata() -> dict[str, Any]:
-    directory = _package_directory()
+    directory = package_directory()
     assert directory is not None, "the metadata comes with fltlab's `dev` extra"
     done = subprocess.run(
         [sys.executable, "-m", "tests.reference.io.test_structures", str(directory)],

@@ -156,6 +156,7 @@ def completion(kernel: "Kernel", operation: "Operation", visit: "Visit") -> None
         return
     if status == NtStatus.PENDING:
         report("PRE-COMP-05", "completed the operation with STATUS_PENDING")
+        operation.completed_pending = driver
     if status == NtStatus.FLT_DISALLOW_FAST_IO:
         report("PRE-COMP-06", "completed the operation with STATUS_FLT_DISALLOW_FAST_IO")
     if operation.request.major in _CANNOT_FAIL:

@@ -136,6 +136,8 @@ class Operation:
         self.queue_context = 0
         self.unset_status = UNSET_STATUS if manager.kernel.policy["io-status-fill"] == "pattern" else 0
         self.locked_mdl = 0
+        self.completed_pending: str | None = None
+        """The filter that has completed it with STATUS_PENDING."""
         self.swapped: list[Visit] = []
         """The filters that have put another buffer in."""
         self.reported = False

@@ -7,7 +7,7 @@ every create) waits inside `_keep_thread` until completion has come up to it.
 
 from typing import TYPE_CHECKING
 
-from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationClass, PostopStatus, PreopStatus
+from harness.nt import BugCheck, CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationClass, PostopStatus, PreopStatus
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fltmgr import buffers, checks
@@ -389,6 +389,14 @@ class PassageEngine:
         status, information = operation.status, operation.information
         if operation.unset_status and status == operation.unset_status:
             information = 0 if information == operation._unset_information else information  # noqa: SLF001
+        if status == NtStatus.PENDING and operation.is_irp:
+            self.kernel.bugcheck(
+                BugCheck.DRIVER_VERIFIER_IOMANAGER_VIOLATION,
+                6,
+                message=f"{operation.describe()}: IofCompleteRequest with STATUS_PENDING in Irp->IoStatus.Status",
+                rule="PRE-COMP-05",
+                driver=operation.completed_pending,
+            )
         operation.finished = True
         operation.final_status = status
         buffers.release_swapped(self.kernel, operation)

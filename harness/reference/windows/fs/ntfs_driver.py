@@ -7,7 +7,7 @@ system thread that the request was posted to, or the caller's thread.
 
 from typing import TYPE_CHECKING
 
-from harness.nt import IrpMajor, NtStatus
+from harness.nt import IrpMajor, Irql, NtStatus
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fs.dispatch_table import make_driver
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
 
 _TRANSFERS = frozenset({IrpMajor.READ, IrpMajor.WRITE})
-_WAITS_FOR_DISK = 0.15
+_WAITS_FOR_DISK = 0.03
 """How often a synchronous request waits for its disk transfer in its own thread."""
 _POSTED, _SYNCHRONOUS_POSTED = 0.3, 0.05
 """How often a cached transfer finds the file's resource taken and goes on in a system thread."""
@@ -111,7 +111,8 @@ class NtfsDriver:
     def _transfer(self, volume: FileSystemDriver, request: Request, status: int, information: int) -> Code:
         """Send the IRP on to the disk; it comes back in the disk's DPC."""
         io, irp = self._io, request.irp
-        waits = request.synchronous and self._kernel.choices.chance("waits-for-disk", _WAITS_FOR_DISK)
+        may_wait = request.synchronous and self._kernel.irql < Irql.DISPATCH
+        waits = may_wait and self._kernel.choices.chance("waits-for-disk", _WAITS_FOR_DISK)
         done = Event(f"the disk transfer of {request.describe()}") if waits else None
         self._results[irp] = status, information, done
         io.irps.copy_to_next(irp)
