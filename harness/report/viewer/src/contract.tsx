@@ -1,7 +1,7 @@
 // The contract: every rule, what this run says of it on each guest, and in which suite.
 import { Fragment } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Report, type Rule, VERDICTS, type Verdict, plural } from "./data";
+import { type Report, type Rule, VERDICTS, type Verdict, add, plural } from "./data";
 import { Glyph, Link, OutcomeWord, VerdictWord, tone } from "./parts";
 import { type Route, go } from "./route";
 import { Name } from "./tests";
@@ -126,7 +126,7 @@ function grouped(report: Report, rules: Rule[]): [string, Rule[]][] {
   for (const rule of rules) {
     if (bad(rule)) continue;
     const area = rule.area || "not in the catalogue";
-    groups.set(area, [...(groups.get(area) ?? []), rule]);
+    add(groups, area, rule);
   }
   return [...groups];
 }

@@ -1,5 +1,5 @@
 // What happened, first: the outcome in one sentence, what went wrong and where, what changed, what it says of the contract.
-import { type Outcome, OUTCOME_WORDS, type Report, type Trouble, VERDICTS, changeOf, pastOf, plural, seconds } from "./data";
+import { type Outcome, OUTCOME_WORDS, type Report, type Trouble, VERDICTS, add, changeOf, pastOf, plural, seconds } from "./data";
 import { Glyph, Link, RuleLink, day, tone } from "./parts";
 import { Name } from "./tests";
 
@@ -141,7 +141,7 @@ function Changes({ report }: { report: Report }) {
   const groups = new Map<string, number[]>();
   report.tests.forEach((_, number) => {
     const change = changeOf(report, number);
-    if (change) groups.set(change, [...(groups.get(change) ?? []), number]);
+    if (change) add(groups, change, number);
   });
   const before = report.former[0];
   return (

@@ -1,6 +1,6 @@
 // The list of tests with its filters, and beside it the test that is looked at.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Change, OUTCOMES, OUTCOME_WORDS, type Report, type Test, changeOf, plural, seconds } from "./data";
+import { type Change, OUTCOMES, OUTCOME_WORDS, type Report, type Test, add, changeOf, plural, seconds } from "./data";
 import { Glyph, tone } from "./parts";
 import { type Route, go, link } from "./route";
 import { TestView } from "./test";
@@ -42,13 +42,13 @@ function select(report: Report, route: Route, changes: Change[]): number[] {
   const words = route.q.toLowerCase().split(/\s+/).filter(Boolean);
   const outcomes = route.outcome ? route.outcome.split(",") : [];
   const found: number[] = [];
-  const trouble = route.trouble ? (report.troubles[Number(route.trouble) - 1]?.tests ?? []) : null;
+  const trouble = route.trouble ? new Set(report.troubles[Number(route.trouble) - 1]?.tests) : null;
   report.tests.forEach((test, number) => {
     if (outcomes.length && !outcomes.includes(test.outcome)) return;
     if (route.suite && test.suite !== route.suite) return;
     if (route.guest && test.guest !== route.guest) return;
     if (route.change && changes[number] !== route.change) return;
-    if (trouble && !trouble.includes(number)) return;
+    if (trouble && !trouble.has(number)) return;
     if (words.length) {
       const text = [test.nodeid, test.guest, test.message, ...test.rules, ...test.violated, ...test.stack].join(" ").toLowerCase();
       if (!words.every((word) => text.includes(word))) return;
@@ -200,7 +200,7 @@ function grouped(report: Report, found: number[]): [string, number[]][] {
   const rest = found.filter((number) => !bad(report.tests[number]));
   for (const number of rest.sort((a, b) => report.tests[a].suite.localeCompare(report.tests[b].suite) || a - b)) {
     const suite = report.tests[number].suite;
-    groups.set(suite, [...(groups.get(suite) ?? []), number]);
+    add(groups, suite, number);
   }
   return [...groups];
 }
