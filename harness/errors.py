@@ -93,11 +93,20 @@ class DriverError(FltLabError):
 
 
 class TestError(FltLabError):
-    """An assertion of a suite does not hold."""
+    """An assertion of a suite does not hold.
+
+    `about` is what it is about, for whoever shows where that is: an operation of a trace.
+    """
 
     __test__ = False
     exit_code = ExitCode.FAILED
     is_failure = True
+
+    def __init__(
+        self, message: str, *, details: tuple[str, ...] = (), hint: str | None = None, about: object = None
+    ) -> None:
+        super().__init__(message, details=details, hint=hint)
+        self.about = about
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

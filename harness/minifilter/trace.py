@@ -141,6 +141,7 @@ class FilterView:
                 f"{self.label} recorded {len(found)} events '{STEP_NAMES[phase]}' of {describe(self.operation.first)}, "
                 "not one",
                 details=tuple(render([self.operation])),
+                about=self.operation,
             )
         return found[0]
 

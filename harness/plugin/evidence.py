@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 import pytest
 
-from harness.errors import DriverError
+from harness.errors import DriverError, TestError
 from harness.fleet.lab import Lab
+from harness.minifilter.trace import Operation
 from harness.minifilter.tracing import IoRun, TraceWriter, Unanswered
 from harness.plugin.comparison import EXPECTED, PathExpectation, where_they_part
 from harness.plugin.facts import FACTS, ItemFacts
@@ -87,6 +88,9 @@ def _marks(
     writer = item.stash[WRITER]
     if path is not None:
         yield _path_mark(facts, writer, path)
+    if isinstance(error, TestError) and isinstance(error.about, Operation):
+        numbers = writer.numbers_of(error.about.events[-1])
+        yield Mark("failed", error.message, facts.rules[0] if len(facts.rules) == 1 else "", "", *numbers)
     if isinstance(error, DriverError) and error.findings:
         labels = {service: label for label, service in _services(item).items()}
         events = history[-1].trace.events if history else ()

@@ -175,6 +175,7 @@ def test_a_callback_that_did_not_happen_is_told_with_the_timeline(seen: Recorder
 
     assert "above recorded 0 events 'resume' of READ data.bin" in str(raised.value)
     assert "0xC0000022 ACCESS_DENIED" in str(raised.value)
+    assert getattr(raised.value.about, "path", None) == ["above.pre", "above.post"]
 
 
 @pytest.mark.parametrize("times", [0, 2])

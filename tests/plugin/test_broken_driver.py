@@ -114,6 +114,19 @@ def test_a_path_that_was_not_taken_is_marked_in_the_trace_where_the_two_part(tmp
     assert mark.came == ("above.pre", "completion.pre", "completion.post", "above.post")
 
 
+def test_a_callback_that_is_missing_is_marked_at_the_last_one_of_its_operation(tmp_path: Path):
+    test = ROOT / "suites/pending/test_pending.py::test_cleanup_may_be_pended"
+
+    run(tmp_path, str(test), "--mutant", "with-callback-post-skipped")
+
+    (record,) = read_journal(tmp_path / "run")
+    trace = read_trace(tmp_path / "run" / str(record.folder) / TRACE)
+    (mark,) = trace.marks
+    of_it = [item.id for item in trace.callbacks if item.operation == mark.operation]
+    assert (mark.verdict, mark.text) == ("failed", record.message)
+    assert mark.callback == max(of_it)
+
+
 def test_what_the_kernel_found_is_marked_at_the_drivers_last_callback(tmp_path: Path):
     test = ROOT / "suites/pending/test_obligations.py"
 
