@@ -38,7 +38,7 @@ static const PROBE_GRAMMAR Grammar[] = {
     {"query-path", QueryPathVerb, 1, 1, "", ""},
     {"query-volume", QueryVolumeVerb, 1, 1, "+class", ""},
     {"directory", DirectoryVerb, 1, 1, "pattern", ""},
-    {"section", SectionVerb, 2, 2, "protect size", ""},
+    {"section", SectionVerb, 2, 2, "protect size", "image"},
     {"map", MapVerb, 2, 2, "protect length", ""},
     {"peek", PeekVerb, 1, 1, "+offset length", ""},
     {"poke", PokeVerb, 1, 1, "+offset length +fill", ""},

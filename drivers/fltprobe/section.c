@@ -23,7 +23,7 @@ Protection(const PROBE_LINE *Line)
     ScriptError(Line, "protect= is readwrite, read or writecopy, not", Text);
 }
 
-/* section <name> <file> [protect=] [size=] */
+/* section <name> <file> [protect=] [size=] [image] */
 void
 SectionVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
@@ -35,8 +35,8 @@ SectionVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     HANDLE Section = NULL;
 
     Size.QuadPart = (LONGLONG)Number(Line, "size", 0);
-    Step->Status =
-        NtCreateSection(&Section, Access, NULL, Size.QuadPart != 0 ? &Size : NULL, Protect, SEC_COMMIT, File->Handle);
+    Step->Status = NtCreateSection(&Section, Access, NULL, Size.QuadPart != 0 ? &Size : NULL, Protect,
+                                   Has(Line, "image") ? SEC_IMAGE : SEC_COMMIT, File->Handle);
     NewName(Line, NameSection, Name)->Handle = Step->Status >= 0 ? Section : NULL;
 }
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.minifilter.build import BuiltDriver
 from harness.minifilter.events import Phase
 from harness.nt import IrpMajor, status_name
 from tests.fltprobe.conftest import Bench
@@ -277,3 +278,54 @@ def test_everything_that_maximum_allowed_gives(bench: Bench) -> None:
         """,
     )
     assert int.from_bytes(result.step("query").data, "little") & 0x6 == 0
+
+
+def test_an_image_that_is_mapped_is_neither_written_nor_deleted(bench: Bench, built: dict[str, BuiltDriver]) -> None:
+    (bench.volume / "image.exe").write_bytes(built["fltprobe"].sys.read_bytes())
+    (bench.volume / "text.txt").write_bytes(b"no image at all")
+    result = play(
+        bench,
+        r"""
+        open f V:\image.exe access=read,execute,delete => SUCCESS
+        section s f protect=read image => SUCCESS
+        map v s protect=read => SUCCESS
+        close-section s => SUCCESS
+        peek v offset=0 length=2 => SUCCESS
+        peek v offset=4096 length=16 => SUCCESS
+        open w V:\image.exe access=rw => SHARING_VIOLATION
+        open r V:\image.exe access=read => SUCCESS
+        set f class=disposition value=1 => CANNOT_DELETE
+        open d V:\image.exe access=delete options=delete-on-close => CANNOT_DELETE
+        unmap v => SUCCESS
+        open w V:\image.exe access=rw => SUCCESS
+        open t V:\text.txt access=read,execute => SUCCESS
+        section n t protect=read image => INVALID_IMAGE_NOT_MZ
+        """,
+    )
+    assert result.all("peek")[0].data == b"MZ"
+
+
+def test_a_view_that_is_copied_on_write_never_changes_the_file(bench: Bench) -> None:
+    (bench.volume / "a").write_bytes(b"A" * 4096)
+    result = play(
+        bench,
+        r"""
+        open f V:\a access=read => SUCCESS
+        section s f protect=read => SUCCESS
+        map v s protect=writecopy => SUCCESS
+        poke v offset=0 length=4 fill=0x42 => SUCCESS
+        peek v offset=0 length=8 => SUCCESS
+        unmap v => SUCCESS
+        read f offset=0 length=8 => SUCCESS
+        """,
+    )
+    assert result.step("peek").data == b"BBBBAAAA"
+    assert result.step("read").data == b"A" * 8
+    assert (bench.volume / "a").read_bytes() == b"A" * 4096
+
+
+@pytest.mark.parametrize(
+    "options", ["directory,noncached", "directory,non-directory", "directory,random", "0x10"], ids=str
+)
+def test_options_that_do_not_go_together_are_refused(bench: Bench, options: str) -> None:
+    play(bench, f"open f V:\\ access=list options={options} => INVALID_PARAMETER")

@@ -173,7 +173,7 @@ def commit(files: "FileSystem", asked: Asked, found: Found) -> OpenFile:
 
 
 def _check_sections(files: "FileSystem", asked: Asked, found: Found, stream: Stream) -> None:
-    writes = found.access & WRITES & ~asked.access == 0 and found.access & WRITES
+    writes = asked.access & WRITES
     deletes = asked.options & CreateOptions.DELETE_ON_CLOSE
     if (writes or deletes) and not files.sections.flush_image(stream):
         raise VolumeError(NtStatus.CANNOT_DELETE if deletes else NtStatus.SHARING_VIOLATION)

@@ -25,6 +25,8 @@ _ACCESS_STATE_SIZE = 0xA8
 _SECURITY_DESCRIPTOR = 0x40
 """Offset of SecurityDescriptor in ACCESS_STATE."""
 _VALID_ATTRIBUTES = 0x0000_7FB7
+_OPTIONS_OF_DIRECTORIES = 0x00F3_F133
+"""Create options that may stand beside FILE_DIRECTORY_FILE."""
 _FLAGS_OF_OPTION = (
     (CreateOption.SYNCHRONOUS_IO_ALERT, FileObjectFlags.SYNCHRONOUS_IO | FileObjectFlags.ALERTABLE_IO),
     (CreateOption.SYNCHRONOUS_IO_NONALERT, FileObjectFlags.SYNCHRONOUS_IO),
@@ -73,6 +75,9 @@ class OpenParameters:
             or self.share & ~7
             or (directory and self.options & CreateOption.NON_DIRECTORY_FILE)
             or (directory and self.disposition not in (1, 2, 3))
+            or (directory and self.options & ~_OPTIONS_OF_DIRECTORIES & 0x00FF_FFFF)
+            or synchronous == CreateOption.SYNCHRONOUS_IO_ALERT | CreateOption.SYNCHRONOUS_IO_NONALERT
+            or self.allocation < 0
             or (synchronous and not self.access & 0x0010_0000 and not self.access & 0xF000_0000)
             or (self.options & CreateOption.DELETE_ON_CLOSE and not map_access(self.access) & 0x0001_0000)
             or (self.options & CreateOption.NO_INTERMEDIATE_BUFFERING and self.access & 0x4)

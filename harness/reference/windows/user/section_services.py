@@ -25,6 +25,7 @@ _WRITABLE = PAGE_READWRITE | PAGE_EXECUTE_READWRITE
 _PROTECTIONS = (PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE)
 _READ_ACCESS, _WRITE_ACCESS = 0x21, 0x2
 _GRANULARITY = 0x10000
+_SEC_IMAGE = 0x0100_0000
 
 
 @service("CreateSection")
@@ -39,20 +40,21 @@ def create_section_service(
     allocation: U32,
     file_handle: int,
 ) -> Code:
-    """NtCreateSection. Data sections only; an image section is refused."""
+    """NtCreateSection: data sections and image sections."""
     del attributes
     size = k.memory.read_u64(size_at) if size_at else 0
     if protection not in _PROTECTIONS or (not file_handle and not size):
         return int(NtStatus.INVALID_PARAMETER)
-    if allocation & 0x0100_0000:  # SEC_IMAGE
-        return int(NtStatus.NOT_SUPPORTED)
+    image = bool(allocation & _SEC_IMAGE)
+    if image and not file_handle:
+        return int(NtStatus.INVALID_FILE_FOR_SECTION)
     file = None
     if file_handle:
         file = file_of(k, file_handle, _READ_ACCESS)
-        if protection & _WRITABLE:
+        if protection & _WRITABLE and not image:
             file_of(k, file_handle, _WRITE_ACCESS)
     driver = k.ntfs.driver_of(file.volume) if file is not None else None
-    status, item = yield from create_section(k, k.io, driver, file, size, protection)
+    status, item = yield from create_section(k, k.io, driver, file, size, protection, image=image)
     if item is not None:
         k.memory.write_u64(out, k.objects.open(item, kernel=mode == 0, access=access))
         k.objects.dereference(item)
@@ -95,11 +97,10 @@ def map_view_of_section(
     if offset >= section.size or size > section.size - offset:
         return int(NtStatus.INVALID_VIEW_SIZE)
     writable = bool(protection & _WRITABLE)
-    if protection not in _PROTECTIONS or (writable and not section.protection & _WRITABLE):
+    private = protection == PAGE_WRITECOPY or section.image is not None
+    if protection not in _PROTECTIONS or (writable and not private and not section.protection & _WRITABLE):
         return int(NtStatus.SECTION_PROTECTION)
-    if protection == PAGE_WRITECOPY:
-        return int(NtStatus.NOT_SUPPORTED)
-    view = k.views.map(section, k.current.process, offset, size, writable=writable)
+    view = k.views.map(section, k.current.process, offset, size, writable=writable or private, private=private)
     k.memory.write_u64(base_at, view.base)
     k.memory.write_u64(size_at, view.size)
     if offset_at:

@@ -11,6 +11,7 @@ from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import SyncType
 from harness.reference.windows.io.parameters import SECTION
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.mm.image_layout import HEADER_ROOM, ImageLayout, parse_image
 from harness.reference.windows.ntos.ob.objects import Object
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Section:
     cache: CacheMap | None
     pages: dict[int, int] = field(default_factory=dict)
     """The pages of a section without a file."""
+    image: ImageLayout | None = None
+    """Of an image section (SEC_IMAGE)."""
 
 
 @dataclass(eq=False, slots=True)
@@ -47,6 +50,10 @@ class View:
     size: int
     offset: int
     writable: bool
+    private: bool = False
+    """Its pages are copies of its own: of an image, or copied on write."""
+    own: dict[int, int] = field(default_factory=dict)
+    """They, by address."""
 
     def contains(self, address: int) -> bool:
         return self.base <= address < self.base + self.size
@@ -62,6 +69,8 @@ def create_section(
     file: "FileObject | None",
     size: int,
     protection: int,
+    *,
+    image: bool = False,
 ) -> Code:
     """NtCreateSection; (NTSTATUS, section object or None)."""
     if file is None:
@@ -74,7 +83,7 @@ def create_section(
         return status, None
     stream = file.opened.stream
     end = driver.files.size(stream)
-    if size > end and protection & _WRITABLE:
+    if size > end and protection & _WRITABLE and not image:
         driver.files.resize(stream, size)
         end = size
     yield from _release(k, io, file)
@@ -83,9 +92,19 @@ def create_section(
     cache = driver.caches.get(stream)
     if cache is None:
         cache = driver.caches[stream] = CacheMap(driver, stream, file)
+    if image:
+        layout = parse_image((yield from cache.read(0, min(end, HEADER_ROOM))))
+        cache.image_references += 1
+        section = Section(layout.size, protection, cache, image=layout)
+        return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section, on_delete=lambda _: _image_gone(cache))
     cache.hold_section(size or end)
     section = Section(size or end, protection, cache)
     return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section, on_delete=lambda _: _section_gone(cache))
+
+
+def _image_gone(cache: CacheMap) -> None:
+    cache.image_references -= 1
+    cache.last_cleanup(cache.file)
 
 
 def _section_gone(cache: CacheMap) -> None:
@@ -125,14 +144,18 @@ class Views:
         self._views: list[View] = []
         self._next = USER_VIEWS
 
-    def map(self, section: Section, process: "Process", offset: int, size: int, *, writable: bool) -> View:
-        """Reserve a range for a view; its pages come at the first touch."""
+    def map(
+        self, section: Section, process: "Process", offset: int, size: int, *, writable: bool, private: bool = False
+    ) -> View:
+        """Reserve a range for a view; its pages come at the first touch, private ones as copies then."""
         size = page_align(size or section.size - offset)
         base = self._next
         self._next += (size + 0x1_0000 - 1 & ~0xFFFF) + 0x1_0000
-        view = View(section, process, base, size, offset, writable)
+        view = View(section, process, base, size, offset, writable, private)
         self._views.append(view)
-        if section.cache is not None:
+        if section.image is not None and section.cache is not None:
+            section.cache.image_references += 1
+        elif section.cache is not None:
             section.cache.views.append(view)
         return view
 
@@ -143,9 +166,13 @@ class Views:
         for address in range(view.base, view.base + view.size, PAGE_SIZE):
             if memory.is_mapped(address):
                 memory.unmap(address, PAGE_SIZE, keep_frames=True)
+        for frame in view.own.values():
+            memory.tables.free_frame(frame)
         cache = view.section.cache
-        if cache is not None:
-            if view.writable:
+        if cache is not None and view.section.image is not None:
+            _image_gone(cache)
+        elif cache is not None:
+            if view.writable and not view.private:
                 yield from cache.write_mapped()
             cache.views.remove(view)
             cache.last_cleanup(cache.file)
@@ -181,10 +208,23 @@ class Views:
             if page not in pages:
                 pages[page] = self._kernel.memory.tables.allocate_frame()
             return pages[page]
+        if view.private:
+            return (yield from self._own_frame(view, cache, offset))
         yield from cache.make_resident(offset, 1)
         if view.writable:
             cache.watch_mapped(page)
         return cache.pages[page]
+
+    def _own_frame(self, view: View, cache: CacheMap, offset: int) -> Code:
+        """A copy for the view alone."""
+        image = view.section.image
+        parts = image.parts_of_page(offset) if image is not None else [(0, offset, PAGE_SIZE)]
+        content = bytearray(PAGE_SIZE)
+        for within, place, length in parts:
+            content[within : within + length] = yield from cache.read(place, length)
+        frame = view.own[offset] = self._kernel.memory.tables.allocate_frame()
+        self._kernel.memory.ram[frame : frame + PAGE_SIZE] = content
+        return frame
 
     # -- access to memory that may have to be brought in
 
