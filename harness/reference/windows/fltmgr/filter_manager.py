@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from harness.reference.windows.fltmgr.contexts import Context
+    from harness.reference.windows.fltmgr.ecp_lists import Ecp, EcpList
     from harness.reference.windows.fltmgr.file_names import NameInformation
     from harness.reference.windows.fltmgr.ports import ClientPort, ServerPort
     from harness.reference.windows.fltmgr.work_items import WorkItem
@@ -43,6 +44,11 @@ class FilterManager:
         """Server ports by lower-case name."""
         self.names: dict[int, NameInformation] = {}
         self.clients: dict[int, ClientPort] = {}
+        self.own_data: dict[int, Instance] = {}
+        """Callback data that minifilters have made themselves, and for which of their instances."""
+        self.ecp_lists: dict[int, EcpList] = {}
+        self.ecps: dict[int, Ecp] = {}
+        """Extra create parameters that are in no list."""
         self.next_message = 0
         self.irp_names: dict[int, int] = {}
         self.references = References(kernel.blame)

@@ -59,6 +59,12 @@ class Request:
         self.irp_flags = irp_flags
         self.operation_flags = operation_flags
         self.mode = mode
+        self.ecp_list = 0
+        """The extra create parameters of a create: an ECP_LIST, 0 for none."""
+        self.priority = 2
+        """IO_PRIORITY_HINT: normal."""
+        self.activity: bytes | None = None
+        """The GUID of the activity it is part of."""
         self.synchronous = synchronous
         """Whether the issuer waits: the request is synchronous by its API, handle, or nature."""
         self.system_buffer = False

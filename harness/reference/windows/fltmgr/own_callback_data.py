@@ -1,0 +1,133 @@
+"""Callback data that a minifilter makes itself, and I/O by it: FltAllocateCallbackData, FltPerformSynchronousIo."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from harness.nt import CallbackDataFlags, Irql, NtStatus, OperationClass
+from harness.reference.machine.loader.exports import FLTMGR, U32, export
+from harness.reference.machine.scheduler.requests import Call
+from harness.reference.windows.fltmgr.callback_data import (
+    CALLBACK_DATA,
+    CALLBACK_DATA_SIZE,
+    IO_STATUS,
+    PARAMETER_BLOCK,
+    PARAMETER_BLOCK_SIZE,
+)
+from harness.reference.windows.io.constants import IrpFlags
+from harness.reference.windows.io.request import Code, Request
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_STATUS = 24
+"""Offset of IoStatus in FLT_CALLBACK_DATA."""
+_IOPB = CALLBACK_DATA_SIZE
+_SIZE = CALLBACK_DATA_SIZE + PARAMETER_BLOCK_SIZE
+
+
+@export(FLTMGR, "FltAllocateCallbackData", max_irql=Irql.APC)
+def flt_allocate_callback_data(k: "Kernel", instance: int, file_object: int, out: int) -> int:
+    """FltAllocateCallbackData: for an operation of the caller's own, IRP-based until it says otherwise."""
+    return flt_allocate_callback_data_ex(k, instance, file_object, 0, out)
+
+
+@export(FLTMGR, "FltAllocateCallbackDataEx", max_irql=Irql.APC)
+def flt_allocate_callback_data_ex(k: "Kernel", instance: int, file_object: int, flags: U32, out: int) -> int:
+    """FltAllocateCallbackDataEx."""
+    del flags
+    found = k.flt.instance_at(instance)
+    data = k.flt.heap.allocate(_SIZE)
+    k.flt.own_data[data] = found
+    _clear(k, data, instance, file_object)
+    k.memory.write_u64(out, data)
+    return int(NtStatus.SUCCESS)
+
+
+def _clear(k: "Kernel", data: int, instance: int, file_object: int) -> None:
+    flags = int(CallbackDataFlags.IRP_OPERATION | CallbackDataFlags.GENERATED_IO)
+    k.memory.write(data, CALLBACK_DATA.pack(flags, k.current.kthread, data + _IOPB, 0, 0, 0, 0))
+    k.memory.write(data + _IOPB, PARAMETER_BLOCK.pack(0, 0, 0, 0, 0, file_object, instance, bytes(48)))
+
+
+def _require_own(k: "Kernel", data: int) -> None:
+    """A callback data that was made by FltAllocateCallbackData; a bug check for any other."""
+    if data not in k.flt.own_data:
+        k.flt.operation_at(0 if data in k.flt.operations else data)
+
+
+@export(FLTMGR, "FltReuseCallbackData", max_irql=Irql.APC)
+def flt_reuse_callback_data(k: "Kernel", data: int) -> None:
+    """FltReuseCallbackData: as it was allocated, for the same instance and file."""
+    _require_own(k, data)
+    *_, file_object, instance, _ = PARAMETER_BLOCK.unpack(k.memory.read(data + _IOPB, PARAMETER_BLOCK_SIZE))
+    _clear(k, data, instance, file_object)
+
+
+@export(FLTMGR, "FltFreeCallbackData", max_irql=Irql.DISPATCH)
+def flt_free_callback_data(k: "Kernel", data: int) -> None:
+    """FltFreeCallbackData."""
+    _require_own(k, data)
+    del k.flt.own_data[data]
+    k.flt.heap.free(data)
+
+
+def _request(k: "Kernel", data: int) -> Request | None:
+    """The request that a callback data describes; None where its file object is none."""
+    block = PARAMETER_BLOCK.unpack(k.memory.read(data + _IOPB, PARAMETER_BLOCK_SIZE))
+    irp_flags, major, minor, operation_flags, _, file_object, _, parameters = block
+    file = k.io.file_at(file_object)
+    if file is None:
+        return None
+    request = Request(
+        OperationClass.IRP,
+        major,
+        file,
+        k.current,
+        parameters=parameters,
+        minor=minor,
+        irp_flags=irp_flags | int(IrpFlags.SYNCHRONOUS_API),
+        operation_flags=operation_flags,
+    )
+    request.generated = True
+    request.system_buffer = bool(k.memory.read_u32(data) & CallbackDataFlags.SYSTEM_BUFFER)
+    return request
+
+
+def _finished(k: "Kernel", data: int, request: Request) -> None:
+    k.memory.write(data + _STATUS, IO_STATUS.pack(request.status, request.information))
+
+
+@export(FLTMGR, "FltPerformSynchronousIo", max_irql=Irql.APC)
+def flt_perform_synchronous_io(k: "Kernel", data: int) -> Code:
+    """FltPerformSynchronousIo: sent below the instance, and waited for; what came of it is in IoStatus."""
+    _require_own(k, data)
+    request = _request(k, data)
+    if request is None:
+        k.memory.write(data + _STATUS, IO_STATUS.pack(int(NtStatus.INVALID_PARAMETER), 0))
+        return None
+    yield from k.io.issue(request, partial(k.flt.frames.send_below, k.flt.own_data[data]))
+    _finished(k, data, request)
+    return None
+
+
+@export(FLTMGR, "FltPerformAsynchronousIo", max_irql=Irql.APC)
+def flt_perform_asynchronous_io(k: "Kernel", data: int, callback: int, context: int) -> Code:
+    """FltPerformAsynchronousIo: `callback` is called when it is over, in an arbitrary thread."""
+    _require_own(k, data)
+    request = _request(k, data)
+    if request is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    request.synchronous = False
+    request.irp_flags &= ~int(IrpFlags.SYNCHRONOUS_API)
+
+    def over(done: Request) -> None:
+        _finished(k, data, done)
+        k.queue_worker(_call_back(callback, data, context))
+
+    request.completions.append(over)
+    yield from k.flt.frames.send_below(k.flt.own_data[data], request)
+    return int(NtStatus.PENDING)
+
+
+def _call_back(callback: int, data: int, context: int) -> Code:
+    yield Call(callback, data, context)

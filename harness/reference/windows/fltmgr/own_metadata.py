@@ -1,0 +1,239 @@
+"""I/O of a minifilter's own on extended attributes, security, reparse tags and volume information: below itself."""
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, Irql, NtStatus
+from harness.reference.machine.loader.exports import FLTMGR, U8, U16, U32, export
+from harness.reference.windows.fltmgr.own_requests import (
+    SYNCHRONOUS,
+    below,
+    control,
+    own_request,
+    parties,
+    query_directory,
+    transfer,
+)
+from harness.reference.windows.io.parameters import (
+    QUERY_EA,
+    QUERY_SECURITY,
+    SET_EA,
+    SET_SECURITY,
+)
+from harness.reference.windows.io.request import Code
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_FSCTL_SET_REPARSE_POINT, _FSCTL_DELETE_REPARSE_POINT = 0x000900A4, 0x000900AC
+_REPARSE_GUID_HEADER = Struct("<IHH16s")
+_REPARSE_HEADER = Struct("<IHH")
+
+
+@export(FLTMGR, "FltQueryEaFile", max_irql=Irql.PASSIVE)
+def flt_query_ea_file(
+    k: "Kernel",
+    instance: int,
+    file_object: int,
+    out: int,
+    length: U32,
+    single: U8,
+    names: int,
+    names_length: U32,
+    index_at: int,
+    restart: U8,
+    returned: int,
+) -> Code:
+    """FltQueryEaFile."""
+    found = parties(k, instance, file_object)
+    if found is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    index = k.memory.read_u32(index_at) if index_at else 0
+    packed = QUERY_EA.pack(length, names, names_length, index, out, 0)
+    request = own_request(k, IrpMajor.QUERY_EA, found[1], packed, irp_flags=SYNCHRONOUS)
+    request.operation_flags = (1 if restart else 0) | (2 if single else 0) | (4 if index_at else 0)
+    yield from k.io.issue(request, below(k, found[0]))
+    if returned:
+        k.memory.write_u32(returned, request.information)
+    return request.status
+
+
+@export(FLTMGR, "FltSetEaFile", max_irql=Irql.PASSIVE)
+def flt_set_ea_file(k: "Kernel", instance: int, file_object: int, source: int, length: U32) -> Code:
+    """FltSetEaFile."""
+    return _set(k, IrpMajor.SET_EA, instance, file_object, SET_EA.pack(length, source, 0))
+
+
+def _set(k: "Kernel", major: IrpMajor, instance: int, file_object: int, packed: bytes) -> Code:
+    found = parties(k, instance, file_object)
+    if found is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    request = own_request(k, major, found[1], packed, irp_flags=SYNCHRONOUS)
+    yield from k.io.issue(request, below(k, found[0]))
+    return request.status
+
+
+@export(FLTMGR, "FltQuerySecurityObject", max_irql=Irql.PASSIVE)
+def flt_query_security_object(
+    k: "Kernel", instance: int, file_object: int, wanted: U32, out: int, length: U32, needed: int
+) -> Code:
+    """FltQuerySecurityObject: STATUS_BUFFER_TOO_SMALL and how much is needed, where that is more."""
+    found = parties(k, instance, file_object)
+    if found is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    packed = QUERY_SECURITY.pack(wanted, length, out, 0)
+    request = own_request(k, IrpMajor.QUERY_SECURITY, found[1], packed, irp_flags=SYNCHRONOUS)
+    yield from k.io.issue(request, below(k, found[0]))
+    if needed:
+        k.memory.write_u32(needed, request.information)
+    overflow = request.status == NtStatus.BUFFER_OVERFLOW
+    return int(NtStatus.BUFFER_TOO_SMALL) if overflow else request.status
+
+
+@export(FLTMGR, "FltSetSecurityObject", max_irql=Irql.PASSIVE)
+def flt_set_security_object(k: "Kernel", instance: int, file_object: int, wanted: U32, descriptor: int) -> Code:
+    """FltSetSecurityObject."""
+    return _set(k, IrpMajor.SET_SECURITY, instance, file_object, SET_SECURITY.pack(wanted, descriptor))
+
+
+@export(FLTMGR, "FltFlushBuffers2", max_irql=Irql.PASSIVE)
+def flt_flush_buffers2(k: "Kernel", instance: int, file_object: int, kind: U32, data: int) -> Code:
+    """FltFlushBuffers2: `kind` is a FLT_FLUSH_TYPE, which is the minor function of the flush."""
+    del data
+    found = parties(k, instance, file_object)
+    if found is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    request = own_request(k, IrpMajor.FLUSH_BUFFERS, found[1], b"", minor=kind & 0xFF, irp_flags=SYNCHRONOUS)
+    yield from k.io.issue(request, below(k, found[0]))
+    return request.status
+
+
+@export(FLTMGR, "FltSetVolumeInformation", max_irql=Irql.PASSIVE)
+def flt_set_volume_information(k: "Kernel", instance: int, iosb: int, source: int, length: U32, kind: U32) -> Code:
+    """FltSetVolumeInformation: a label; everything else is refused by the file system."""
+    del iosb, source, length, kind
+    k.flt.instance_at(instance)
+    yield from ()
+    return int(NtStatus.INVALID_PARAMETER)
+
+
+@export(FLTMGR, "FltReadFileEx", max_irql=Irql.PASSIVE)
+def flt_read_file_ex(
+    k: "Kernel",
+    instance: int,
+    file_object: int,
+    offset_at: int,
+    length: U32,
+    buffer: int,
+    flags: U32,
+    count_out: int,
+    callback: int,
+    context: int,
+    key: int,
+    mdl: int,
+) -> Code:
+    """FltReadFileEx: with a key and an MDL in the place of the buffer."""
+    return transfer(
+        k, IrpMajor.READ, instance, file_object, offset_at, length, buffer, flags, count_out, callback, context,
+        key=k.memory.read_u32(key) if key else 0, mdl=mdl,
+    )  # fmt: skip
+
+
+@export(FLTMGR, "FltWriteFileEx", max_irql=Irql.PASSIVE)
+def flt_write_file_ex(
+    k: "Kernel",
+    instance: int,
+    file_object: int,
+    offset_at: int,
+    length: U32,
+    buffer: int,
+    flags: U32,
+    count_out: int,
+    callback: int,
+    context: int,
+    key: int,
+    mdl: int,
+) -> Code:
+    """FltWriteFileEx."""
+    return transfer(
+        k, IrpMajor.WRITE, instance, file_object, offset_at, length, buffer, flags, count_out, callback, context,
+        key=k.memory.read_u32(key) if key else 0, mdl=mdl,
+    )  # fmt: skip
+
+
+@export(FLTMGR, "FltQueryDirectoryFileEx", max_irql=Irql.PASSIVE)
+def flt_query_directory_file_ex(
+    k: "Kernel",
+    instance: int,
+    file_object: int,
+    out: int,
+    length: U32,
+    kind: U32,
+    flags: U32,
+    pattern: int,
+    returned: int,
+) -> Code:
+    """FltQueryDirectoryFileEx: `flags` are the SL_ flags of the request."""
+    return query_directory(k, instance, file_object, out, length, kind, flags & 0xFF, pattern, returned)
+
+
+# -- tags
+
+
+@export(FLTMGR, "FltTagFile", max_irql=Irql.PASSIVE)
+def flt_tag_file(k: "Kernel", instance: int, file_object: int, tag: U32, guid: int, data: int, length: U16) -> Code:
+    """FltTagFile: sets a reparse point, with a GUID where the tag is not Microsoft's."""
+    return (yield from _tag(k, instance, file_object, _FSCTL_SET_REPARSE_POINT, tag, guid, k.memory.read(data, length)))
+
+
+@export(FLTMGR, "FltTagFileEx", max_irql=Irql.PASSIVE)
+def flt_tag_file_ex(
+    k: "Kernel",
+    instance: int,
+    file_object: int,
+    tag: U32,
+    guid: int,
+    data: int,
+    length: U16,
+    existing_tag: U32,
+    existing_guid: int,
+    flags: U32,
+) -> Code:
+    """FltTagFileEx: the existing tag is the file system's to compare."""
+    del existing_tag, existing_guid, flags
+    return (yield from _tag(k, instance, file_object, _FSCTL_SET_REPARSE_POINT, tag, guid, k.memory.read(data, length)))
+
+
+@export(FLTMGR, "FltUntagFile", max_irql=Irql.PASSIVE)
+def flt_untag_file(k: "Kernel", instance: int, file_object: int, tag: U32, guid: int) -> Code:
+    """FltUntagFile: removes the reparse point of this tag."""
+    return (yield from _tag(k, instance, file_object, _FSCTL_DELETE_REPARSE_POINT, tag, guid, b""))
+
+
+def _tag(k: "Kernel", instance: int, file_object: int, code: int, tag: int, guid: int, data: bytes) -> Code:
+    if tag & 0x8000_0000 or not guid:
+        content = _REPARSE_HEADER.pack(tag, len(data), 0) + data
+    else:
+        content = _REPARSE_GUID_HEADER.pack(tag, len(data), 0, k.memory.read(guid, 16)) + data
+    buffer = k.flt.heap.allocate(len(content))
+    k.memory.write(buffer, content)
+    status: int = yield from control(
+        k, IrpMajor.FILE_SYSTEM_CONTROL, instance, file_object, code, buffer, len(content), 0, 0, 0
+    )
+    k.flt.heap.free(buffer)
+    return status
+
+
+@export(FLTMGR, "FltQueryQuotaInformationFile", max_irql=Irql.PASSIVE)
+def flt_query_quota_information_file(k: "Kernel", instance: int, file_object: int) -> Code:
+    """FltQueryQuotaInformationFile: the volume keeps no quotas, as NTFS where they are not enabled."""
+    yield from ()
+    return int(
+        NtStatus.INVALID_PARAMETER if parties(k, instance, file_object) is None else NtStatus.INVALID_DEVICE_REQUEST
+    )
+
+
+@export(FLTMGR, "FltSetQuotaInformationFile", max_irql=Irql.PASSIVE)
+def flt_set_quota_information_file(k: "Kernel", instance: int, file_object: int) -> Code:
+    """FltSetQuotaInformationFile: as above."""
+    return (yield from flt_query_quota_information_file(k, instance, file_object))

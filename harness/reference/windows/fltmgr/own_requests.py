@@ -1,0 +1,203 @@
+"""Requests that a minifilter starts itself: they go only to the instances below the initiating one (IO-01 to IO-04)."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, NtStatus, OperationClass
+from harness.reference.machine.scheduler.requests import Call
+from harness.reference.windows.fltmgr.callback_data import CALLBACK_DATA, PARAMETER_BLOCK
+from harness.reference.windows.fltmgr.filters import Instance
+from harness.reference.windows.io.constants import IrpFlags, Minor
+from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.io.io_manager import Send
+from harness.reference.windows.io.parameters import DIRECTORY, INFORMATION, Control, Transfer
+from harness.reference.windows.io.request import Code, Request
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_NON_CACHED, _PAGING, _KEEP_OFFSET, _SYNCHRONOUS_PAGING = 1, 2, 4, 8
+SYNCHRONOUS = int(IrpFlags.SYNCHRONOUS_API)
+
+
+def own_request(
+    k: "Kernel", major: IrpMajor, file: FileObject, parameters: bytes, *, minor: int = 0, irp_flags: int = 0
+) -> Request:
+    """A request that a minifilter makes: marked as generated."""
+    request = Request(
+        OperationClass.IRP, major, file, k.current, parameters=parameters, minor=minor, irp_flags=irp_flags
+    )
+    request.generated = not k.mutant("own-io-unmarked")
+    return request
+
+
+def parties(k: "Kernel", instance: int, file_object: int) -> tuple[Instance, FileObject] | None:
+    """The instance and the file that a call names; None where the file object is none."""
+    file = k.io.file_at(file_object)
+    return (k.flt.instance_at(instance), file) if file is not None else None
+
+
+def below(k: "Kernel", found: Instance) -> Send:
+    """Sends to what is below an instance."""
+    return partial(k.flt.frames.send_below, found)
+
+
+def buffered(k: "Kernel", found: Instance, file: FileObject, request: Request) -> Code:
+    """Send a request with a system buffer, and wait for it."""
+    request.system_buffer = True
+    yield from k.io.issue(request, below(k, found))
+    return request
+
+
+def transfer(
+    k: "Kernel",
+    major: IrpMajor,
+    instance: int,
+    file_object: int,
+    offset_at: int,
+    length: int,
+    buffer: int,
+    flags: int,
+    count_out: int,
+    callback: int,
+    context: int,
+    *,
+    key: int = 0,
+    mdl: int = 0,
+) -> Code:
+    """FltReadFile and FltWriteFile in all their forms: synchronous without a callback (IO-04)."""
+    pair = parties(k, instance, file_object)
+    if pair is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    found, file = pair
+    offset = k.memory.read_i64(offset_at) if offset_at else file.view.current_byte_offset
+    operation = IrpFlags.READ_OPERATION if major is IrpMajor.READ else IrpFlags.WRITE_OPERATION
+    irp_flags = int(operation) | (0 if callback else SYNCHRONOUS)
+    if flags & _NON_CACHED:
+        irp_flags |= IrpFlags.NOCACHE
+    if flags & _PAGING:
+        irp_flags |= IrpFlags.PAGING_IO | IrpFlags.NOCACHE
+    if flags & _SYNCHRONOUS_PAGING:
+        irp_flags |= IrpFlags.SYNCHRONOUS_PAGING_IO
+    request = own_request(
+        k, major, file, Transfer(length, key, offset, 0 if mdl else buffer, mdl).pack(), irp_flags=irp_flags
+    )
+    position = file.view.current_byte_offset
+
+    def restore(done: Request) -> None:
+        del done
+        file.view.current_byte_offset = position
+
+    if flags & _KEEP_OFFSET:
+        request.completions.append(restore)
+    if not callback:
+        status: int = yield from k.io.issue(request, below(k, found))
+        if count_out:
+            k.memory.write_u32(count_out, request.information)
+        return status
+    request.synchronous = False
+    request.completions.append(lambda done: _call_back_later(k, done, callback, context))
+    yield from below(k, found)(request)
+    return int(NtStatus.PENDING)
+
+
+def _call_back_later(k: "Kernel", request: Request, callback: int, context: int) -> None:
+    """The completed-asynchronous-I/O callback, with callback data of its own, in an arbitrary thread."""
+
+    def code() -> Code:
+        data, iopb = k.flt.heap.allocate(CALLBACK_DATA.size), k.flt.heap.allocate(PARAMETER_BLOCK.size)
+        file = request.file.address if request.file is not None else 0
+        k.memory.write(
+            data,
+            CALLBACK_DATA.pack(
+                int(request.kind) | 0x0009_0000, request.thread.kthread, iopb, request.status, request.information, 0, 0
+            ),
+        )
+        k.memory.write(
+            iopb,
+            PARAMETER_BLOCK.pack(request.irp_flags, request.major, request.minor, 0, 0, file, 0, request.parameters),
+        )
+        yield Call(callback, data, context)
+        k.flt.heap.free(iopb)
+        k.flt.heap.free(data)
+
+    if k.choices.chance("own-completion-in-dpc", 0.5):
+        k.queue_dpc(code)
+    else:
+        k.queue_worker(code())
+
+
+def query(
+    k: "Kernel", major: IrpMajor, instance: int, file_object: int, out: int, length: int, kind: int, returned: int
+) -> Code:
+    """IRP_MJ_QUERY_INFORMATION or IRP_MJ_QUERY_VOLUME_INFORMATION below an instance; NTSTATUS."""
+    pair = parties(k, instance, file_object)
+    if pair is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    packed = INFORMATION.pack(length, kind, out)
+    request = own_request(k, major, pair[1], packed, irp_flags=SYNCHRONOUS)
+    yield from buffered(k, *pair, request)
+    if returned:
+        k.memory.write_u32(returned, request.information)
+    return request.status
+
+
+def query_directory(
+    k: "Kernel",
+    instance: int,
+    file_object: int,
+    out: int,
+    length: int,
+    kind: int,
+    flags: int,
+    pattern: int,
+    returned: int,
+) -> Code:
+    """IRP_MN_QUERY_DIRECTORY below an instance; `flags` are its SL_ flags."""
+    found = parties(k, instance, file_object)
+    if found is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    packed = DIRECTORY.pack(length, pattern, kind, 0, out, 0)
+    request = own_request(
+        k, IrpMajor.DIRECTORY_CONTROL, found[1], packed, minor=Minor.QUERY_DIRECTORY, irp_flags=SYNCHRONOUS
+    )
+    request.operation_flags = flags
+    yield from k.io.issue(request, below(k, found[0]))
+    if returned:
+        k.memory.write_u32(returned, request.information)
+    return request.status
+
+
+def control(
+    k: "Kernel",
+    major: IrpMajor,
+    instance: int,
+    file_object: int,
+    code: int,
+    source: int,
+    source_length: int,
+    target: int,
+    target_length: int,
+    returned: int,
+) -> Code:
+    """IRP_MJ_FILE_SYSTEM_CONTROL or IRP_MJ_DEVICE_CONTROL below an instance; NTSTATUS."""
+    pair = parties(k, instance, file_object)
+    if pair is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    buffered = code & 3 == 0
+    first, system_buffer = source, 0
+    if buffered:
+        first = system_buffer = k.flt.heap.allocate(max(source_length, target_length, 1))
+        if source_length:
+            k.memory.write(system_buffer, k.memory.read(source, source_length))
+    packed = Control(target_length, source_length, code, first, 0 if buffered else target, 0).pack()
+    request = own_request(k, major, pair[1], packed, irp_flags=SYNCHRONOUS)
+    request.system_buffer = buffered
+    yield from k.io.issue(request, below(k, pair[0]))
+    if buffered:
+        if target and request.status >> 30 != 3:
+            k.memory.write(target, k.memory.read(system_buffer, min(request.information, target_length)))
+        k.flt.heap.free(system_buffer)
+    if returned:
+        k.memory.write_u32(returned, request.information)
+    return request.status
