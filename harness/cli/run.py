@@ -1,5 +1,6 @@
 """`fltlab run`: the suites, on one guest or several. What it does is pytest with fltlab's plugin."""
 
+import ast
 import difflib
 import itertools
 import os
@@ -30,7 +31,7 @@ def run(
     guest: Annotated[list[str] | None, typer.Option("--guest", metavar="NAME", help=options.GUEST.help)] = None,
     accel: Annotated[str | None, typer.Option("--accel", metavar="NAME", help=options.ACCEL.help)] = None,
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help=options.OUT.help)] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help=options.SEED.help)] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", metavar="N", help=options.SEED.help)] = None,
     drivers: Annotated[list[str] | None, typer.Option("--drivers", metavar="DIR", help=options.DRIVERS.help)] = None,
     replace: Annotated[
         list[str] | None, typer.Option("--replace", metavar="NAME=DRIVER", help=options.REPLACE.help)
@@ -79,8 +80,16 @@ def run(
     if not IS_CHECKOUT:  # pytest's root may be the installed package, and its cache belongs to whoever runs it here
         arguments += ["-o", f"cache_dir={Path('.pytest_cache').absolute()}"]
     watcher = _Watcher()
-    code = pytest.main(arguments, plugins=[watcher])
+    code = pytest.main(arguments, plugins=[watcher, _Name()])
     raise typer.Exit(_exit_code(code, interrupted=watcher.interrupted))
+
+
+class _Name:
+    """What usage messages call the command: pytest would name its own function."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_addoption(self, parser: pytest.Parser) -> None:
+        parser.prog = "fltlab run"
 
 
 class _Watcher:
@@ -144,16 +153,35 @@ def _path(word: str) -> str:
     """A suite or a path, perhaps with `::test`, as a path that pytest finds."""
     file, separator, test = word.partition("::")
     if Path(file).exists():
+        _require_test(Path(file), test)
         return word
     # As a name of this directory's suites, of fltlab's own, or as fltlab's own tests are called in reports.
     for folder in (Path("suites"), SUITES, SHIPPED):
         if (folder / file).exists():
+            _require_test(folder / file, test)
             return f"{folder / file}{separator}{test}"
     suites = {folder: _suites_in(folder) for folder in dict.fromkeys(map(Path.resolve, (Path("suites"), SUITES)))}
     raise ConfigurationError(
         f"there is no suite or path {file!r}{did_you_mean(file, itertools.chain.from_iterable(suites.values()))}",
         details=tuple(f"suites in {folder}: {', '.join(names)}" for folder, names in suites.items() if names),
     )
+
+
+def _require_test(file: Path, name: str) -> None:
+    """Raise ConfigurationError if a file has nothing of this name; what is in a class is pytest's to find."""
+    name = name.partition("[")[0]
+    if not name or "::" in name or file.suffix != ".py":
+        return
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except (SyntaxError, OSError):
+        return  # pytest shows where
+    known = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    tests = [found for found in known if found.lower().startswith("test")]
+    if tests and name not in known:
+        raise ConfigurationError(
+            f"{file} has no test {name!r}{did_you_mean(name, tests)}", details=(f"it has {len(tests)} tests",)
+        )
 
 
 def _suites_in(folder: Path) -> list[str]:

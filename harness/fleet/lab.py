@@ -1,7 +1,8 @@
 """`lab`: what a test of a suite works with. The stack of minifilters, the I/O, and what came of it."""
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ from harness.errors import ConfigurationError, FltLabError, GuestError, TestErro
 from harness.fleet.filters import FilterHandle
 from harness.fleet.volume import Volume
 from harness.minifilter.probe import ProbeResult
+from harness.minifilter.script import mistakes
 from harness.minifilter.timeline import render
 from harness.minifilter.trace import Trace
 from harness.minifilter.tracing import Asked, IoRun, Unanswered
@@ -17,6 +19,9 @@ from harness.report.records import Witness
 
 _STACK_VERBS = frozenset({"attach", "detach", "load", "unload"})
 """Steps that change the stack, also where the minifilter itself records nothing of it."""
+
+
+_PLACE = re.compile(r"line (?P<line>\d+): (?P<what>.*)", re.DOTALL)
 
 
 class Lab:
@@ -64,11 +69,12 @@ class Lab:
         has found a minifilter breaking a rule; TestError if the script could not be run to its end: a step was still
         outstanding at its deadline, a minifilter refused a rule, or a step names a file that could not be opened.
         """
+        _require_grammar(script)
         before = self._volume.take_steps()
         for handle in self._filters.values():
             before += handle.script
-        own = [line for line in (line.strip() for line in script.splitlines()) if line]
-        text = "\n".join([*before, *own]) + "\n"
+        own = {number: line.strip() for number, line in enumerate(script.splitlines(), start=1) if line.strip()}
+        text = "\n".join([*before, *own.values()]) + "\n"
         self._asked.append(text)
         asked, since = Asked(text, len(before), datetime.now(UTC).isoformat(timespec="milliseconds")), time.monotonic()
         try:
@@ -83,7 +89,7 @@ class Lab:
         trace = Trace.of(result, tuple(self._filters), since=own_steps[0].begin if own_steps else 0)
         self.scripts.append(IoRun(asked, result, trace))
         self._check_kernel()
-        _require_whole(result, trace, len(before))
+        _require_whole(result, trace, len(before), _in_own_words(result.error, before, own))
         return replace(
             result,
             steps=tuple(replace(step, line=step.line - len(before)) for step in own_steps),
@@ -118,18 +124,46 @@ class Lab:
         self._witnesses.append(Witness(text, seen=bool(condition)))
 
 
-def _require_whole(result: ProbeResult, trace: Trace, prepared: int) -> None:
-    """TestError unless the script ran to its end, and what it needed beforehand succeeded."""
+def _require_grammar(script: str) -> None:
+    """TestError, with the place, for a script that fltprobe would not take: nothing of it has been done then."""
+    found = mistakes(script)
+    if found:
+        first = found[0]
+        others = (f"line {other.line}, column {other.column}: {other.text}" for other in found[1:])
+        raise TestError(
+            f"the I/O script is wrong in line {first.line}, column {first.column}: {first.text}",
+            details=(*first.lines(), *others),
+            hint="docs/io-script.md has all steps",
+        )
+
+
+def _in_own_words(error: str | None, before: Sequence[str], own: Mapping[int, str]) -> str:
+    """What fltprobe says of a line, with the number that the line has in the test's own script."""
+    match = _PLACE.match(error or "")
+    if match is None:
+        return error or ""
+    index = int(match["line"]) - 1 - len(before)
+    if index < 0:
+        return f"{match['what']}\n  in: {before[index]}"
+    number, line = list(own.items())[index] if index < len(own) else (index + 1, "")
+    return f"line {number}: {match['what']}\n  in: {line}"
+
+
+def _require_whole(result: ProbeResult, trace: Trace, prepared: int, error: str) -> None:
+    """TestError unless the script ran to its end, and what it needed beforehand succeeded.
+
+    `error` is what fltprobe says of the script, in words of the test.
+    """
     unprepared = [step for step in result.steps if step.line <= prepared and not nt_success(step.status)]
     outstanding = [step for step in result.steps if step.outstanding]
     held = [
         f"{label} still holds {report.outstanding}" for label, report in result.filters.items() if report.outstanding
     ]
     lost = [f"{label} lost {report.dropped} events" for label, report in result.filters.items() if report.dropped]
-    if unprepared:
+    if error:
+        message = f"the I/O script stopped: {error}"
+    elif unprepared:
         message = f"the files of the test could not be made: {unprepared[0]}"
-    elif result.error:
-        message = f"the I/O script stopped: {result.error}"
     elif outstanding:
         message = f"the I/O did not finish in time: {outstanding[0]}"
     elif lost:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from harness.guest import KernelOptions
 
 DEFAULT_GUEST = "reference"
+DEFAULT_SEED = 1
 LOCAL_GUEST = "reference-local"
 FILE_SYSTEM_MARK = "+"
 """In a guest's name, before the file system of its data disk, where that is not the default: `windows-…+refs`."""
@@ -24,7 +25,7 @@ class Settings:
     guests: tuple[str, ...] = (DEFAULT_GUEST,)
     accelerator: str | None = None
     out: Path | None = None
-    seed: int = 1
+    seed: int = DEFAULT_SEED
     drivers: tuple[Path, ...] = ()
     replacements: Mapping[str, str] = field(default_factory=dict)
     mutants: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 from harness.errors import GuestError, TestError
 from harness.minifilter.events import Event, decode_events
 from harness.minifilter.prints import PrintReport, decode_prints
-from harness.nt import status_name
+from harness.nt import Status, status_name
 from harness.text import LINE_LIMIT, SafeText, read_json, safe_line
 
 VERSION = 1
@@ -118,7 +118,7 @@ def _step(step: Mapping[str, Any]) -> Step:
         line=int(step["line"]),
         verb=safe_line(step["verb"]),
         name=safe_line(step.get("name") or ""),
-        status=int(step["status"]) & 0xFFFFFFFF,
+        status=Status(int(step["status"]) & 0xFFFFFFFF),
         information=int(step.get("information") or 0),
         thread=int(step["thread_id"]),
         begin=int(step["begin"]),

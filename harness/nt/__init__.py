@@ -15,7 +15,7 @@ from harness.nt.flt import (
 )
 from harness.nt.irp import IRP_MJ_OPERATION_END, IrpMajor, OperationClass
 from harness.nt.irql import Irql
-from harness.nt.status import NtStatus, is_error, nt_success, status_name
+from harness.nt.status import NtStatus, Status, is_error, nt_success, status_name
 
 __all__ = [
     "IRP_MJ_OPERATION_END",
@@ -34,6 +34,7 @@ __all__ = [
     "PostopStatus",
     "PreopStatus",
     "RegistrationFlags",
+    "Status",
     "bugcheck_name",
     "is_error",
     "nt_success",

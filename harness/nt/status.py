@@ -186,6 +186,15 @@ def is_error(status: int) -> bool:
     return status >> 30 & 3 == 3
 
 
+class Status(int):
+    """An NTSTATUS as something returned it: a number that shows its name."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return status_name(self)
+
+
 def status_name(status: int) -> str:
     """`0xC0000022 ACCESS_DENIED`, or the bare number where we know no name."""
     value = status & 0xFFFFFFFF

@@ -9,6 +9,7 @@ from typing import TypeGuard
 import pytest
 
 from harness.minifilter.trace import CallbackPath
+from harness.nt.status import Status, status_name
 
 _CALLBACK = re.compile(r"[A-Za-z][\w-]*\.[a-z-]+")
 
@@ -26,7 +27,12 @@ EXPECTED = pytest.StashKey[PathExpectation]()
 
 
 def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
-    """Show `operation.path == [...]` in words; every other comparison is pytest's own."""
+    """Show `operation.path == [...]`, and statuses, in words; every other comparison is pytest's own."""
+    statuses = isinstance(left, Status) or isinstance(right, Status)
+    if op in {"==", "!="} and statuses and isinstance(left, int) and isinstance(right, int):
+        returned, wanted = (left, right) if isinstance(left, Status) else (right, left)
+        which = "must be" if op == "==" else "must not be"
+        return [f"status {status_name(returned)}, {which} {status_name(wanted)}"]
     if op != "==" or not _is_path(left) or not _is_path(right):
         return None
     came, must = (right, left) if isinstance(right, CallbackPath) else (left, right)

@@ -9,6 +9,7 @@ from harness.fleet import options
 from harness.fleet.options import OPTIONS, Option
 from harness.fleet.settings import (
     DEFAULT_GUEST,
+    DEFAULT_SEED,
     Settings,
     driver_directories,
     guest_matrix,
@@ -38,7 +39,7 @@ def settings(config: pytest.Config) -> Settings:
         guests=guest_matrix(given(options.GUEST) or [DEFAULT_GUEST], given(options.FILESYSTEM)),
         accelerator=config.getoption(options.ACCEL.name),
         out=path(options.OUT),
-        seed=config.getoption(options.SEED.name) or 1,
+        seed=_seed(config),
         drivers=driver_directories(given(options.DRIVERS), config.invocation_params.dir),
         replacements=replacements,
         mutants=tuple(given(options.MUTANT)),
@@ -52,6 +53,18 @@ def settings(config: pytest.Config) -> Settings:
     )
 
 
+def _seed(config: pytest.Config) -> int:
+    """The seed, from 0; two of them cannot both be meant."""
+    given = config.getoption(options.SEED.name)
+    if given is None:
+        return DEFAULT_SEED
+    if len(given) > 1:
+        raise pytest.UsageError(f"--seed is given {len(given)} times: {', '.join(map(str, given))}")
+    if given[0] < 0:
+        raise pytest.UsageError(f"--seed is a number from 0, not {given[0]}")
+    return int(given[0])
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options in a group of their own."""
     group = parser.getgroup("fltlab", "minifilter tests on a guest (fltlab)")
@@ -62,7 +75,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(
             option.flag,
             dest=option.name,
-            action="append" if option.repeatable else "store",
+            action="append" if option.repeatable or option is options.SEED else "store",
             type=option.kind,
             metavar=option.metavar,
             help=option.help,

@@ -32,6 +32,13 @@ def test_every_option_of_the_plugin_is_an_option_of_run(capsys: pytest.CaptureFi
     [
         (["rum"], "Did you mean 'run'?"),
         (["run", "completon"], "there is no suite or path 'completon'; did you mean 'completion'?"),
+        (
+            ["run", "io/test_own_io.py::test_what_a_filter_reads_itself"],
+            "has no test 'test_what_a_filter_reads_itself'; did you mean 'test_what_a_filter_reads_itself_is_shown",
+        ),
+        (["run", "--seed", "1", "--seed", "2"], "--seed is given 2 times: 1, 2"),
+        (["run", "--seed=-1"], "--seed is a number from 0, not -1"),
+        (["run", "--no-such-option-of-pytest"], "usage: fltlab run"),
         (["run", "--gest", "reference"], "there is no option --gest; did you mean --guest?"),
         (["contract", "PRE-COMP-99"], "there is no rule 'PRE-COMP-99' in the contract; did you mean 'PRE-COMP-"),
         (["drivers", "build", "obsever"], "there is no driver called 'obsever'; did you mean 'observer'?"),

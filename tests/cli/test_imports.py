@@ -32,7 +32,7 @@ def imported(*words: str) -> set[str]:
     ("words", "kept_out"),
     [
         (("--help",), ANY_FILE),
-        (("version",), ANY_FILE),
+        (("version",), (*HEAVY, "yaml")),
         (("contract",), HEAVY),
         (("explain", "PRE-COMP-01"), HEAVY),
         (("mutants",), HEAVY),

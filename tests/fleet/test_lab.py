@@ -136,7 +136,9 @@ def test_a_file_that_could_not_be_made_is_told(lab: Lab, volume: Volume, probe: 
 def test_a_script_that_stopped_is_a_failure_with_its_steps(lab: Lab, probe: Probe):
     probe.document["error"] = "line 3: the minifilter refuses this rule"
 
-    with pytest.raises(TestError, match="the I/O script stopped: line 3: the minifilter refuses") as raised:
+    with pytest.raises(
+        TestError, match="the I/O script stopped: line 1: the minifilter refuses this rule\n  in: flush f"
+    ) as raised:
         lab.io("flush f")
 
     assert "flush f" in str(raised.value)
@@ -167,3 +169,30 @@ def test_a_black_box_is_not_connected_to_and_takes_no_rules(volume: Volume, prob
 def test_a_trace_before_any_io_is_a_mistake_of_the_test(lab: Lab):
     with pytest.raises(ConfigurationError, match="before it has done any I/O"):
         _ = lab.trace
+
+
+def test_a_script_that_is_wrong_is_told_by_its_place_and_never_run(lab: Lab, probe: Probe):
+    with pytest.raises(TestError, match=r"wrong in line 3, column 11: read has no key 'ofset'") as told:
+        lab.io("\n  open f V:\\a\n  read f  ofset=0\n")
+
+    assert told.value.details == ("  read f  ofset=0", "          ^")
+    assert probe.scripts == []
+
+
+def test_what_fltprobe_says_of_a_line_has_the_number_that_the_line_has_in_the_test(
+    lab: Lab, probe: Probe, volume: Volume
+):
+    volume.file("data.bin", length=4096)
+    probe.document["error"] = f"line {len(volume._steps) + 3}: access= has no such word: raed"
+
+    with pytest.raises(TestError, match=r"stopped: line 3: access= has no such word: raed\n  in: open f"):
+        lab.io("\n\n  open f V:\\a access=raed\n")
+
+
+def test_a_status_shows_its_name(lab: Lab, probe: Probe):
+    probe.statuses["open f V:\\a"] = int(NtStatus.ACCESS_DENIED)
+
+    step = lab.io("open f V:\\a").step("open", "f")
+
+    assert step.status == NtStatus.ACCESS_DENIED
+    assert repr(step.status) == "0xC0000022 ACCESS_DENIED"

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.minifilter.imports import SUPPORT
+from harness.text import safe_line
 from tests.fltprobe.conftest import Bench
 
 DOCUMENTATION = SUPPORT.parent / "docs" / "io-script.md"
@@ -190,4 +191,4 @@ def test_numbers_are_read_to_the_last_digit(bench: Bench, number: int, hexadecim
 def test_any_name_comes_back_in_the_document(bench: Bench, name: str):
     result = bench(f'open "{name}" V:\\\n')
 
-    assert result.steps[0].name == name
+    assert result.steps[0].name == safe_line(name)

@@ -182,3 +182,18 @@ def test_two_orders_of_callbacks_that_differ_are_both_shown_whole(run):
             "E*must come: above.pre, above.post",
         ]
     )
+
+
+def test_a_status_that_is_not_the_one_asserted_is_shown_by_name(pytester: pytest.Pytester):
+    pytester.makepyfile(
+        """
+        from harness.nt import NtStatus, Status
+
+        def test_of_a_user():
+            assert Status(0xC0000022) == NtStatus.SUCCESS
+        """
+    )
+
+    ran = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+
+    assert "status 0xC0000022 ACCESS_DENIED, must be 0x00000000 SUCCESS" in ran.stdout.str()
