@@ -11,9 +11,13 @@ from harness.reference.windows.io.parameters import (
 )
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.system_services import Caller, event_of_handle, file_of, probe, send_irp, service
+from harness.reference.windows.ntos.mm.mdl import allocate_mdl, lock_pages
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
+
+
+_METHOD_BUFFERED, _METHOD_IN_DIRECT, _METHOD_OUT_DIRECT = range(3)
 
 
 # -- control codes
@@ -72,11 +76,18 @@ def device_io_control_file(
 
 
 def _control(caller: Caller, file: FileObject, major: IrpMajor, control: Control) -> Code:
-    """Send a control IRP, with a system buffer where the code's method is METHOD_BUFFERED."""
+    """Send a control IRP, with input and output as the method of the control code has them.
+
+    A copy of the input in a system buffer, but for METHOD_NEITHER; the output in the same buffer (METHOD_BUFFERED), by
+    an MDL of its locked pages (the direct ones), or where the caller wants it.
+    """
     k, mode = caller.k, caller.mode
     probe(mode, control.first, control.input_length)
     probe(mode, control.second, control.output_length)
-    buffered = control.code & 3 == 0
+    method = control.code & 3
+    buffered = method == _METHOD_BUFFERED
+    if method in (_METHOD_IN_DIRECT, _METHOD_OUT_DIRECT):
+        return (yield from _direct_control(caller, file, major, control))
     target, room = control.second, control.output_length
     system_buffer = 0
     if buffered:
@@ -103,6 +114,34 @@ def _control(caller: Caller, file: FileObject, major: IrpMajor, control: Control
 
     if buffered:
         request.completions.append(give_back)
+    return (yield from send_irp(caller, file, request))
+
+
+def _direct_control(caller: Caller, file: FileObject, major: IrpMajor, control: Control) -> Code:
+    """METHOD_IN_DIRECT and METHOD_OUT_DIRECT."""
+    k = caller.k
+    source, mdl = 0, 0
+    if control.input_length:
+        data = yield from k.io.views.read(control.first, control.input_length)
+        source = k.io.heap.allocate(control.input_length)
+        k.memory.write(source, data)
+    if control.output_length:
+        write = control.code & 3 == _METHOD_OUT_DIRECT
+        yield from k.io.views.touch(control.second, control.output_length, write=write)
+        mdl = allocate_mdl(k, control.second, control.output_length)
+        lock_pages(k, mdl, write=write)
+    request = Request(
+        OperationClass.IRP,
+        major,
+        file,
+        k.current,
+        parameters=control._replace(first=source, mdl=mdl).pack(),
+        mode=caller.mode,
+        synchronous=file.synchronous,
+    )
+    request.system_buffer = bool(source)
+    if source:
+        request.completions.append(lambda _: k.io.heap.free(source))
     return (yield from send_irp(caller, file, request))
 
 

@@ -5,11 +5,17 @@ from typing import TYPE_CHECKING
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 from harness.reference.windows.io.constants import DeviceFlags
+from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.devices import Device
+from harness.reference.windows.io.object_names import ObjectName
+from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.ob.namespace import NameRefused
 from harness.reference.windows.structures.device_objects import DeviceObject, DeviceObjectExtension, Vpb
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
+
+_NON_DIRECTORY_FILE = 0x40
 
 
 @export(NTOSKRNL, "IoCreateDevice", max_irql=Irql.APC)
@@ -143,8 +149,18 @@ def io_create_symbolic_link(k: "Kernel", link: int, target: int) -> int:
         return NtStatus.OBJECT_NAME_COLLISION
     if not k.namespace.link(name, k.memory.read_unicode_string(target)):
         return NtStatus.OBJECT_PATH_NOT_FOUND
-    k.namespace.made_by[name.lower()] = k.blame.current().driver
+    k.namespace.made_by[name.lower()] = k.blame.current().driver or _owner_of(k, k.memory.read_unicode_string(target))
     return NtStatus.SUCCESS
+
+
+def _owner_of(k: "Kernel", target: str) -> str | None:
+    """The driver of the device that a name leads to."""
+    try:
+        item, _ = k.namespace.resolve(target)
+    except NameRefused:
+        return None
+    driver = k.drivers.by_object(item.body.view.driver_object) if isinstance(item.body, Device) else None
+    return driver.name if driver is not None else None
 
 
 @export(NTOSKRNL, "IoDeleteSymbolicLink", max_irql=Irql.PASSIVE)
@@ -153,3 +169,18 @@ def io_delete_symbolic_link(k: "Kernel", link: int) -> int:
     name = k.memory.read_unicode_string(link)
     k.namespace.made_by.pop(name.lower(), None)
     return NtStatus.SUCCESS if k.namespace.remove(name) else NtStatus.OBJECT_NAME_NOT_FOUND
+
+
+@export(NTOSKRNL, "IoGetDeviceObjectPointer", max_irql=Irql.PASSIVE)
+def io_get_device_object_pointer(k: "Kernel", name: int, access: U32, file_out: int, device_out: int) -> Code:
+    """IoGetDeviceObjectPointer: the top of the stack, and a reference to the file object that keeps it."""
+    path = k.memory.read_unicode_string(name)
+    parameters = OpenParameters(access=access, options=_NON_DIRECTORY_FILE)
+    status, _, file = yield from open_file(k, ObjectName(path), parameters)
+    if file is None:
+        return status
+    k.objects.take(file.object)
+    k.memory.write_u64(file_out, file.address)
+    k.memory.write_u64(device_out, k.io.device_of(file))
+    yield from k.objects.close_handle(make_handle(k, file, kernel=True, access=access))
+    return int(NtStatus.SUCCESS)

@@ -11,12 +11,15 @@ from harness.reference.machine.scheduler.requests import Call, KernelCode, Reque
 from harness.reference.windows.structures.device_objects import (
     IO_TYPE_DRIVER,
     MAJOR_FUNCTIONS,
+    DeviceObject,
     DriverExtension,
     DriverObject,
 )
 
 if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
+
+_DEVICE_INITIALIZING = 0x80
 
 
 @dataclass(slots=True, eq=False)
@@ -74,6 +77,7 @@ class DriverTable:
         kernel.verifier.check_irql(0, service, "DriverEntry")
         if nt_success(status):
             kernel.loader.discard(image)
+            self._devices_initialized(driver)
         else:
             self.remove(driver)
         return int(status)
@@ -105,6 +109,14 @@ class DriverTable:
         path = kernel.heap.allocate(16)
         string(path, key)
         return Driver(service, image, item, path, key, [*buffers, path])
+
+    def _devices_initialized(self, driver: Driver) -> None:
+        """Devices that DriverEntry has made are initialized once it has returned."""
+        memory, at = self._kernel.memory, driver.object.device_object
+        while at:
+            device = DeviceObject(memory, at)
+            device.flags &= ~_DEVICE_INITIALIZING
+            at = device.next_device
 
     def unload(self, driver: Driver) -> KernelCode:
         """Call the driver's DriverUnload, if it has one, and remove it."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.io.buffered_io import describe_buffer
 from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
-from harness.reference.windows.io.devices import DeviceTable
+from harness.reference.windows.io.devices import Device, DeviceTable
 from harness.reference.windows.io.disk import DiskDriver
 from harness.reference.windows.io.dispatching import Dispatcher
 from harness.reference.windows.io.fast_io import fast_io
@@ -23,14 +24,14 @@ from harness.reference.windows.io.guarded_heap import IO_OBJECTS, GuardedHeap
 from harness.reference.windows.io.irps import Irps
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.user_memory import UserMemory
-from harness.reference.windows.io.volumes import Volume
+from harness.reference.windows.io.volumes import DeviceTarget, Volume
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.ob.objects import Handle, Object
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem
-    from harness.reference.windows.io.driver_table import DriverTable
+    from harness.reference.windows.io.driver_table import Driver, DriverTable
     from harness.reference.windows.io.native_drivers import NativeDriver
     from harness.reference.windows.ntos.executive import Executive
 
@@ -63,6 +64,7 @@ class IoManager:
         self.irps = Irps(kernel)
         self.dispatcher = Dispatcher(kernel, self.irps, self.finish)
         self.file_systems = FileSystems(self)
+        drivers.on_remove.append(self._report_devices)
         drivers.invalid_device_request = self.dispatcher.add_native(
             "IopInvalidDeviceRequest", self.invalid_device_request, 2
         )
@@ -77,6 +79,7 @@ class IoManager:
         """Set by the kernel, whose memory manager maps files."""
         self.streams: dict[int, Stream] = {}
         """Standard handles of programs, by handle."""
+        self._targets: dict[Device, DeviceTarget] = {}
         self.driver_extensions: dict[tuple[int, int], int] = {}
         """Blocks of IoAllocateDriverObjectExtension, by driver object and identification."""
         self.pending: dict[Request, None] = {}
@@ -116,7 +119,15 @@ class IoManager:
         number, disk_driver = len(self.volumes) + 1, self.disk.driver.object.address
         volume = Volume(self.devices, self.heap, disk_driver, number, dos_name, file_system)
         self.volumes.append(volume)
+        names = self.kernel.namespace
+        names.insert(volume.device_name, volume.disk.object)
+        for link in (rf"\??\{dos_name}", volume.guid_name):
+            names.link(link, volume.device_name)
         return volume
+
+    def target_of(self, device: Device) -> DeviceTarget:
+        """A device that a file object is to be opened on, and that is no volume."""
+        return self._targets.setdefault(device, DeviceTarget(device))
 
     def volume_of(self, path: str) -> tuple[Volume, str] | None:
         r"""The volume of an NT path such as \??\V:\a.txt, and the rest of the path."""
@@ -147,6 +158,8 @@ class IoManager:
     def make_file_object(self, volume: Volume, name: str, flags: int) -> FileObject:
         """A file object for a create that is about to be sent."""
         file = FileObject(self.kernel, self.heap, volume, name, flags, self.close)
+        self.kernel.objects.reference(volume.disk.object)
+        volume.disk.view.reference_count += 1
         self.files.setdefault(volume, set()).add(file)
         return file
 
@@ -171,6 +184,8 @@ class IoManager:
             )
             yield from self.issue(request)
         file.closed = True
+        file.volume.disk.view.reference_count -= 1
+        self.kernel.objects.dereference(file.volume.disk.object)
         for function in self.on_file_object_gone:
             function(file)
         self.kernel.objects.forget(file.object)
@@ -211,6 +226,7 @@ class IoManager:
         if request.kind is OperationClass.IRP:
             self.pending[request] = None
             irp = self.irps.build(request, self.kernel.memory.read_u8(device + 0x4C), device)
+            describe_buffer(self.kernel, request, irp, self.kernel.memory.read_u32(device + 0x30))
             yield from self.dispatcher.call_driver(device, irp)
         elif request.kind is OperationClass.FAST_IO:
             done = yield from fast_io(self, device, request)
@@ -264,6 +280,16 @@ class IoManager:
         yield from ()
         self.kernel.signal(self._caught.pop(context))
         return int(NtStatus.MORE_PROCESSING_REQUIRED)
+
+    def _report_devices(self, driver: "Driver") -> None:
+        """A driver goes: a device that it has not deleted would point into nothing."""
+        for device in self.devices.of_driver(driver.object.address):
+            text = f"leak at unload: {device!r} was never deleted (IoDeleteDevice)"
+            self.kernel.verifier.report(None, driver.name, text)
+        for name, owner in list(self.kernel.namespace.made_by.items()):
+            if owner == driver.name:
+                text = f"leak at unload: the symbolic link {name} was never deleted (IoDeleteSymbolicLink)"
+                self.kernel.verifier.report(None, driver.name, text)
 
     def invalid_device_request(self, device: int, irp: int) -> Code:
         """What fills MajorFunction of a new DRIVER_OBJECT."""

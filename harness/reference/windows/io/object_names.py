@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.io.constants import DeviceFlags
+from harness.reference.windows.io.devices import Device
 from harness.reference.windows.io.file_object import FileObject
+from harness.reference.windows.ntos.ob.namespace import NameRefused
 from harness.reference.windows.ntos.structures import ObjectAttributes
 
 if TYPE_CHECKING:
@@ -51,10 +54,29 @@ def resolve(k: "Kernel", name: ObjectName) -> tuple["Volume", str]:
     path = name.path
     if path.lower().startswith(_GLOBAL_ROOT + "\\"):
         path = path[len(_GLOBAL_ROOT) :]
-    found = k.io.volume_of(path)
+    found = k.io.volume_of(path) or _device_of(k, path)
     if found is None:
         raise VolumeError(_refusal(path))
     return found
+
+
+def _device_of(k: "Kernel", path: str) -> "tuple[Volume, str] | None":
+    """What a name that drivers have made leads to: one of their devices, or a volume by another name."""
+    try:
+        item, rest = k.namespace.resolve(path)
+    except NameRefused:
+        return None
+    if not isinstance(item.body, Device):
+        return None
+    device = item.body
+    volume = next((volume for volume in k.io.volumes if volume.disk is device), None)
+    if volume is not None:
+        return volume, rest
+    if device.view.flags & DeviceFlags.DEVICE_INITIALIZING:
+        raise VolumeError(NtStatus.NO_SUCH_DEVICE)
+    if device.view.flags & DeviceFlags.EXCLUSIVE and device.view.reference_count:
+        raise VolumeError(NtStatus.ACCESS_DENIED)
+    return k.io.target_of(device), rest
 
 
 def _refusal(path: str) -> NtStatus:

@@ -7,7 +7,7 @@ from harness.reference.windows.structures.device_objects import IO_TYPE_VPB, Vpb
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem
-    from harness.reference.windows.io.devices import DeviceTable
+    from harness.reference.windows.io.devices import Device, DeviceTable
     from harness.reference.windows.io.guarded_heap import GuardedHeap
 
 VPB_SIZE = Vpb.SIZE
@@ -55,3 +55,23 @@ class Volume:
 
     def __repr__(self) -> str:
         return f"<Volume {self.dos_name} {self.device_name}>"
+
+
+class DeviceTarget(Volume):
+    """A device of a driver that is no file system, as what a file object is opened on."""
+
+    def __init__(self, device: "Device") -> None:
+        self.number = self.serial = self.vpb = 0
+        self.dos_name = self.device_name = device.name
+        self.guid_name = self.label = ""
+        self.file_system = None
+        self.disk = device
+        self.disk_device = device.address
+
+    @property
+    def device(self) -> int:
+        """The device itself: there is nothing to mount."""
+        return self.disk_device
+
+    def __repr__(self) -> str:
+        return f"<DeviceTarget {self.device_name}>"
