@@ -10,6 +10,7 @@ Started as `python -m harness.reference.process.host --volume DIR`; it ends with
 import argparse
 import base64
 import json
+import resource
 import shutil
 import sys
 import tempfile
@@ -308,6 +309,12 @@ def _policy(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _allow_open_files() -> None:
+    """Every file that is open in the guest has a descriptor here: as many as the host lets us have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one kernel."""
     parser = _Parser(prog="harness.reference.process.host", description=__doc__)
@@ -319,6 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--file-system", type=Path, help="the .sys of a file system that V: is mounted by")
     parser.add_argument("--disk", type=Path, help="the image of a disk with that file system; a copy of it is used")
     options = parser.parse_args(arguments)
+    _allow_open_files()
     if not options.volume.is_dir():
         parser.error(f"{options.volume} is no directory")
     if (options.file_system is None) is not (options.disk is None):

@@ -196,6 +196,21 @@ def test_a_change_ends_the_request_that_waits_and_later_ones_are_kept() -> None:
     assert second == [(0, b"\0\0\0\0\2\0\0\0\2\0\0\0b\0")]
 
 
+def test_both_names_of_a_rename_are_told_at_once() -> None:
+    notify = NotifyList()
+    ended = watched(notify, "handle")
+    watch = notify.watches["handle"]
+    notify.report(watch, 4, 0x1, "a")
+    notify.settle("handle")
+    assert ended == []
+    notify.report(watch, 5, 0x1, "b")
+    notify.settle("handle")
+
+    ((status, data),) = ended
+    assert status == 0
+    assert [data[4], data[20]] == [4, 5]
+
+
 def test_what_does_not_fit_has_to_be_enumerated() -> None:
     notify = NotifyList()
     ended = watched(notify, "handle", length=4)

@@ -107,6 +107,9 @@ class HostPlace:
                 os.utime(self._path(), ns=(unix_time(access), unix_time(write)))
         self.touched()
 
+    def __del__(self) -> None:
+        self.release()
+
     def release(self) -> None:
         """Close the descriptor."""
         if self._descriptor is not None:

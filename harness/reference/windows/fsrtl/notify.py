@@ -12,6 +12,7 @@ from struct import Struct
 from harness.nt import NtStatus
 
 _RECORD = Struct("<III")
+_RENAMED_OLD_NAME = 4
 Complete = Callable[[int, bytes], None]
 """Ends a request with a status and FILE_NOTIFY_INFORMATION records."""
 
@@ -36,6 +37,8 @@ class Watch:
     waiting: deque[Waiting] = field(default_factory=deque)
     kept: list[bytes] = field(default_factory=list)
     overflowed: bool = False
+    later: bool = False
+    """The old name of a rename is kept until the new one is there: both are told at once."""
     delete_pending: bool = False
 
 
@@ -79,7 +82,7 @@ class NotifyList:
             return
         if watch.delete_pending:
             watch.waiting.popleft().complete(int(NtStatus.DELETE_PENDING), b"")
-        elif watch.overflowed or watch.kept:
+        elif (watch.overflowed or watch.kept) and not watch.later:
             self._tell(watch)
 
     def _tell(self, watch: Watch) -> None:
@@ -95,6 +98,7 @@ class NotifyList:
 
     def report(self, watch: Watch, action: int, what: int, name: str) -> None:
         """A change that concerns a watch, if it is of a kind that is watched for; `settle` tells of it."""
+        watch.later = action == _RENAMED_OLD_NAME and bool(what & watch.what)
         if not what & watch.what or watch.overflowed:
             return
         watch.kept.append(record(action, name))
