@@ -16,12 +16,11 @@ static const GUID OurEcp = {0x0BADF00D, 1, 2, {3, 4, 5, 6, 7, 8, 9, 10}};
     do {                                                                                                               \
         ULONG Answer = (ULONG)(Call);                                                                                  \
                                                                                                                        \
-        DbgPrint("asker " Name " %08x %I64u
-", Answer, (ULONG64)(Value));                                             \
+        DbgPrint("asker " Name " %08x %I64u\n", Answer, (ULONG64)(Value));                                             \
     } while (0)
 
-    static void
-    AskAboutObjects(PCFLT_RELATED_OBJECTS Objects)
+static void
+AskAboutObjects(PCFLT_RELATED_OBJECTS Objects)
 {
     PFLT_FILTER Filters[8];
     PFLT_INSTANCE Instances[8], Instance = NULL;
