@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigurationError, did_you_mean
+from harness.fleet.progress import say
 from harness.host.directories import home, own_builds, private_directory
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import find_packages
@@ -53,6 +54,8 @@ class Drivers:
         for root in self._roots:
             of_this_root = [name for name in missing if self._root_of[name] == root]
             if of_this_root:
+                if not output_of(root).is_dir():
+                    say(f"building the drivers of {root} (once; then only what has changed)")
                 self._built |= build_drivers(root, output_of(root), of_this_root)
         return {name: self._built[name] for name in names}
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import GuestError
+from harness.fleet.progress import say
 from harness.fleet.provider import Opened, Provider
 from harness.fleet.scene import Scene
 from harness.fleet.settings import Settings
@@ -97,7 +98,8 @@ class ReferenceProvider(Provider):
     @cached_property
     def _image(self) -> Image:
         root = self._settings.image_directory
-        return reference.build(store=ImageStore(root) if root else None)
+        store = ImageStore(root) if root else None
+        return reference.build(store=store, progress=lambda text: say(f"{text} (once on this machine)"))
 
     @cached_property
     def _payload(self) -> Payload:
@@ -109,6 +111,7 @@ class ReferenceProvider(Provider):
         first = GuestSecrets()
 
         def prepare(machine: Machine) -> Mapping[str, bytes]:
+            say("starting the reference guest (once for each version of fltlab: then it is forked)")
             wait_until_it_answers(machine, first, self._deadlines.begin(Wait.BOOT))
             return {SECRETS: first.to_bytes()}
 
@@ -124,6 +127,8 @@ class ReferenceProvider(Provider):
             frozen = GuestSecrets.from_bytes(secrets)
 
             def prepare(machine: Machine) -> Mapping[str, bytes]:
+                labels = ", ".join(entry.label for entry in scene.plan.entries) or "no minifilter"
+                say(f"deploying {labels} (once for these drivers: then its guest is forked)")
                 wait_for_answer(machine, WINRM_PORT, self._deadlines.begin(Wait.FORK))
                 with Guest(self.name, REFERENCE, endpoint(machine, frozen), machine) as guest:
                     self._restart_kernel(guest)

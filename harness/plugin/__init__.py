@@ -19,6 +19,7 @@ pytest_plugins = [
     "harness.plugin.fixtures",
     "harness.plugin.resume",
     "harness.plugin.signals",
+    "harness.plugin.waiting",
     "harness.plugin.workers",
     "harness.plugin.safe_reports",
 ]
