@@ -4,10 +4,12 @@ The WIMs are made by wimlib; nothing of Microsoft's is in them.
 """
 
 import io
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import pycdlib
 
@@ -71,6 +73,83 @@ def run_wimlib(*arguments: str) -> None:
     subprocess.run(["wimlib-imagex", *arguments], check=True, capture_output=True)
 
 
+CHUNK = 16 << 20
+_ZEROS = bytes(CHUNK)
+
+
+class Holed:
+    """Writes a file in which runs of zeros are holes: one of many gigabytes takes up next to nothing."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._longest = 0
+
+    def write(self, data: bytes) -> int:
+        if data == _ZEROS[: len(data)]:
+            self._file.seek(len(data), io.SEEK_CUR)
+        else:
+            self._file.write(data)
+        self._longest = max(self._longest, self._file.tell())
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._file.truncate(size)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def end(self) -> None:
+        """Give the file its length."""
+        self._file.truncate(self._longest)
+
+
+class HoledSource:
+    """Reads a file whose holes nobody need read."""
+
+    mode = "rb"
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._descriptor = file.fileno()
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        try:
+            data = os.lseek(self._descriptor, self._at, os.SEEK_DATA)
+        except OSError:  # nothing but a hole until the end
+            data = self._at + size
+        content = _ZEROS[:size] if data >= self._at + size else os.pread(self._descriptor, size, self._at)
+        self._at += len(content)
+        return content
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        assert whence == io.SEEK_SET
+        self._at = offset
+        return offset
+
+    def tell(self) -> int:
+        return self._at
+
+
+def enlarge_wim(path: Path, size: int) -> Path:
+    """Put what a WIM says of its images at the end of `size` bytes, as a large one has it; the rest is a hole."""
+    content = bytearray(path.read_bytes())
+    length = int.from_bytes(content[0x48 : 0x48 + 7], "little")
+    offset = int.from_bytes(content[0x50:0x58], "little")
+    described = content[offset : offset + length]
+    content[0x50:0x58] = (size - length).to_bytes(8, "little")
+    with path.open("wb") as file:
+        file.write(content)
+        file.seek(size - length)
+        file.write(described)
+    return path
+
+
 @dataclass(frozen=True)
 class FakeIso:
     """The files of a synthetic ISO beside the install image, and its two boot images."""
@@ -114,7 +193,11 @@ def make_iso(path: Path, install_image: Path | None, iso: FakeIso | None = None,
     with install_image.open("rb") if install_image else io.BytesIO() as file:
         if install_image is not None:
             directory_of(f"/sources/{name}")
-            made.add_fp(file, install_image.stat().st_size, udf_path=f"/sources/{name}")
-        made.write(str(path))
+            source = HoledSource(file) if isinstance(file, io.BufferedReader) else file
+            made.add_fp(source, install_image.stat().st_size, udf_path=f"/sources/{name}")
+        with path.open("wb") as out:
+            holed = Holed(out)
+            made.write_fp(holed, blocksize=CHUNK)
+            holed.end()
     made.close()
     return path
