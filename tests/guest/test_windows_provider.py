@@ -67,6 +67,19 @@ def test_a_guest_that_is_none_is_wrong_use(name, said, settings: Settings, image
         require_guest(name, settings)
 
 
+@pytest.mark.parametrize("facts", [{"test_signing": False, "language": "de-DE"}, {}])
+def test_the_self_test_expects_what_the_image_was_made_with(settings: Settings, facts: dict[str, object]):
+    machine = load_recipe(NAME).machine.model_dump(mode="json")
+    made = {"kind": "windows", "winrm": "basic", "build": 26100, "machine": machine, **facts}
+    ImageStore(settings.image_directory).get_or_build(NAME, "b" * 64, lambda directory: made)
+
+    expected = provider_for(NAME, settings).expectation
+
+    assert expected.test_signing is facts.get("test_signing", True)
+    assert expected.language == facts.get("language")
+    assert expected.build == 26100
+
+
 def test_reports_say_which_windows_gave_the_verdict(settings: Settings, image):
     facts = provider_for(f"{NAME}+refs", replace(settings, verifier="filter")).facts
 
