@@ -102,6 +102,51 @@ EXPORT ULONG EndWithFastMutex(void)
     return KeGetCurrentIrql();
 }
 
+static VOID ReleaseElsewhere(PVOID Owner)
+{
+    ExReleaseResourceForThreadLite(&Resource, (ERESOURCE_THREAD)Owner);
+}
+
+EXPORT ULONG HandedOver(ULONG Shared)
+{
+    PVOID Owner = (PVOID)((ULONG_PTR)&Mutex | 3);
+    ULONG Before, After;
+
+    if (Shared) {
+        ExAcquireResourceSharedLite(&Resource, TRUE);
+    } else {
+        ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    }
+    ExSetResourceOwnerPointer(&Resource, Owner);
+    Before = ExIsResourceAcquiredSharedLite(&Resource);
+    ReleaseElsewhere(Owner);
+    After = ExAcquireResourceExclusiveLite(&Resource, FALSE);
+    ExReleaseResourceLite(&Resource);
+    return Before * 10 + After;
+}
+
+EXPORT ULONG ReleasedByThreadAfterHandingOver(void)
+{
+    ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    ExSetResourceOwnerPointer(&Resource, (PVOID)((ULONG_PTR)&Mutex | 3));
+    ExReleaseResourceLite(&Resource);
+    return 1;
+}
+
+EXPORT ULONG ReleasedForNobody(void)
+{
+    ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    ExReleaseResourceForThreadLite(&Resource, (ERESOURCE_THREAD)&Mutex);
+    return 1;
+}
+
+EXPORT ULONG HandedToNothing(void)
+{
+    ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    ExSetResourceOwnerPointer(&Resource, &Mutex);
+    return 1;
+}
+
 EXPORT ULONG RunDown(void)
 {
     ULONG Before = ExAcquireRundownProtection(&Rundown), After;
@@ -122,6 +167,26 @@ def machine(load):
 
 def test_a_resource_counts_what_its_owner_acquires(machine):
     assert machine.call("Recursion") == 30
+
+
+@pytest.mark.parametrize("shared", [0, 1])
+def test_a_resource_handed_to_an_owner_pointer_is_released_by_that(machine, shared):
+    assert machine.call("HandedOver", shared) == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        ("ReleasedByThreadAfterHandingOver", "without owning it"),
+        ("ReleasedForNobody", "neither a thread nor an owner pointer"),
+        ("HandedToNothing", "two lowest bits set"),
+    ],
+)
+def test_a_resource_is_released_by_nobody_but_its_owner(machine, function, says):
+    with pytest.raises(BugCheckStop, match=says) as stop:
+        machine.call(function)
+
+    assert stop.value.driver == "test"
 
 
 def test_shared_owners_keep_an_exclusive_one_out_and_let_another_shared_one_in(machine):

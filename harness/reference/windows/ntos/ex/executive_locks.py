@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.machine.memory.layout import is_user
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
-from harness.reference.windows.ntos.ex.lock_table import RESOURCE, Eresource
+from harness.reference.windows.ntos.ex.lock_table import RESOURCE, Eresource, OwnerPointer
 from harness.reference.windows.ntos.ex.resources import (
     acquire_push_lock,
     acquire_resource,
@@ -22,6 +23,9 @@ from harness.reference.windows.ntos.ke.dispatcher_states import set_event
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.kernel import Kernel
+
+_OWNER_POINTER = 3
+"""The low bits by which an owner pointer is told from a thread."""
 
 # -- fast mutexes
 
@@ -219,8 +223,42 @@ def ex_release_resource_lite(k: "Kernel", resource: int) -> int:
 
 @export(NTOSKRNL, "ExReleaseResourceForThreadLite", max_irql=Irql.DISPATCH)
 def ex_release_resource_for_thread_lite(k: "Kernel", resource: int, thread: int) -> int:
-    release_resource(k, resource, k.processes.threads.get(thread, k.current))
+    owner = OwnerPointer(thread) if thread & _OWNER_POINTER == _OWNER_POINTER else k.processes.threads.get(thread)
+    if owner is None:
+        k.bugcheck(
+            BugCheck.RESOURCE_NOT_OWNED, resource, thread, 0, 3,
+            message=f"ExReleaseResourceForThreadLite was given {k.blame.describe_address(thread)}, which is neither a"
+            " thread nor an owner pointer (its two lowest bits would be set)",
+        )  # fmt: skip
+    release_resource(k, resource, owner)
     return 0
+
+
+@export(NTOSKRNL, "ExSetResourceOwnerPointer", max_irql=Irql.DISPATCH)
+def ex_set_resource_owner_pointer(k: "Kernel", resource: int, owner: int) -> None:
+    """What the current thread owns of a resource is the pointer's; only ExReleaseResourceForThreadLite releases it."""
+    _set_owner(k, resource, owner)
+
+
+@export(NTOSKRNL, "ExSetResourceOwnerPointerEx", max_irql=Irql.DISPATCH)
+def ex_set_resource_owner_pointer_ex(k: "Kernel", resource: int, owner: int, flags: U32) -> None:
+    """The same; with a flag the current thread is ready to take another."""
+    del flags
+    _set_owner(k, resource, owner)
+
+
+def _set_owner(k: "Kernel", resource: int, owner: int) -> None:
+    lock = resource_at(k, resource)
+    if owner & _OWNER_POINTER != _OWNER_POINTER or is_user(owner):
+        k.bugcheck(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, resource, owner,
+            message=f"an owner pointer is an address in system space with its two lowest bits set, not {owner:#x}",
+        )  # fmt: skip
+    if not k.locks.hand_over(lock, k.current, OwnerPointer(owner)):
+        k.bugcheck(
+            BugCheck.RESOURCE_NOT_OWNED, resource, k.current.kthread, 0, 3,
+            message=f"{k.current.describe()} hands the {lock.describe()} to an owner pointer without owning it",
+        )  # fmt: skip
 
 
 @export(NTOSKRNL, "ExConvertExclusiveToSharedLite", max_irql=Irql.DISPATCH)

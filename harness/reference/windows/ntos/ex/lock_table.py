@@ -35,6 +35,16 @@ class Eresource(Structure):
     OWNED_EXCLUSIVE = 0x80
 
 
+@dataclass(frozen=True)
+class OwnerPointer:
+    """An owner that is no thread: what ExSetResourceOwnerPointer hands a resource to."""
+
+    address: int
+
+    def describe(self) -> str:
+        return f"owner pointer {self.address:#x}"
+
+
 @dataclass(eq=False)
 class OwnedLock:
     """A lock that has one exclusive owner or several shared ones."""
@@ -43,9 +53,9 @@ class OwnedLock:
     kind: str
     recursive: bool
     driver: str | None
-    exclusive: "Thread | None" = None
+    exclusive: "Thread | OwnerPointer | None" = None
     depth: int = 0
-    shared: "dict[Thread, int]" = field(default_factory=dict)
+    shared: "dict[Thread | OwnerPointer, int]" = field(default_factory=dict)
     exclusive_waiters: int = 0
     shared_waiters: int = 0
 
@@ -56,7 +66,7 @@ class OwnedLock:
     def owned_by(self, thread: "Thread") -> bool:
         return self.exclusive is thread or thread in self.shared
 
-    def owners(self) -> "list[Thread]":
+    def owners(self) -> "list[Thread | OwnerPointer]":
         return [self.exclusive] if self.exclusive is not None else list(self.shared)
 
     def describe(self) -> str:
@@ -80,8 +90,7 @@ class LockRequest(Dispatcher):
 
     @property
     def owner(self) -> "Thread | None":
-        owners = self.lock.owners()
-        return owners[0] if owners else None
+        return next((owner for owner in self.lock.owners() if not isinstance(owner, OwnerPointer)), None)
 
     def signaled(self, thread: "Thread") -> bool:
         lock = self.lock
@@ -164,20 +173,31 @@ class LockTable:
             self._mirror(lock)
         return 1
 
-    def release(self, lock: OwnedLock, thread: "Thread") -> bool:
-        """Release one acquisition of `thread`; False if it holds none."""
-        if lock.exclusive is thread:
+    def release(self, lock: OwnedLock, owner: "Thread | OwnerPointer") -> bool:
+        """Release one acquisition of `owner`; False if it holds none."""
+        if lock.exclusive == owner:
             lock.depth -= 1
             if lock.depth == 0:
                 lock.exclusive = None
-        elif thread in lock.shared:
-            lock.shared[thread] -= 1
-            if lock.shared[thread] == 0:
-                del lock.shared[thread]
+        elif owner in lock.shared:
+            lock.shared[owner] -= 1
+            if lock.shared[owner] == 0:
+                del lock.shared[owner]
         else:
             return False
         self._mirror(lock)
         self._scheduler.signal_key(("lock", lock.address))
+        return True
+
+    def hand_over(self, lock: OwnedLock, thread: "Thread", owner: OwnerPointer) -> bool:
+        """All that `thread` has acquired is `owner`'s from now on; False if it holds nothing."""
+        if lock.exclusive is thread:
+            lock.exclusive = owner
+        elif thread in lock.shared:
+            lock.shared[owner] = lock.shared.get(owner, 0) + lock.shared.pop(thread)
+        else:
+            return False
+        self._mirror(lock)
         return True
 
     def downgrade(self, lock: OwnedLock) -> None:
@@ -215,7 +235,8 @@ class LockTable:
         view = Eresource(self._memory, lock.address)
         view.active_count = 0 if lock.free else 1
         view.flag = Eresource.OWNED_EXCLUSIVE if lock.exclusive is not None else 0
-        view.owner_thread = lock.exclusive.kthread if lock.exclusive is not None else 0
+        owner = lock.exclusive
+        view.owner_thread = 0 if owner is None else owner.address if isinstance(owner, OwnerPointer) else owner.kthread
         view.active_entries = len(lock.owners())
         view.shared_waiters = lock.shared_waiters
         view.exclusive_waiters = lock.exclusive_waiters

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.scheduler.requests import KernelCode
-from harness.reference.windows.ntos.ex.lock_table import PUSH_LOCK, RESOURCE, OwnedLock
+from harness.reference.windows.ntos.ex.lock_table import PUSH_LOCK, RESOURCE, OwnedLock, OwnerPointer
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
@@ -37,13 +37,14 @@ def acquire_resource(
     return k.locks.acquire(lock, exclusive=exclusive, wait=wait, starve=starve)
 
 
-def release_resource(k: "Executive", resource: int, thread: "Thread") -> None:
-    """Release an ERESOURCE; a bug check if the thread does not own it."""
+def release_resource(k: "Executive", resource: int, owner: "Thread | OwnerPointer") -> None:
+    """Release an ERESOURCE; a bug check if that is not its owner."""
     lock = resource_at(k, resource)
-    if not k.locks.release(lock, thread):
+    if not k.locks.release(lock, owner):
+        address = owner.address if isinstance(owner, OwnerPointer) else owner.kthread
         k.bugcheck(
-            BugCheck.RESOURCE_NOT_OWNED, resource, thread.kthread, 0, 3,
-            message=f"{thread.describe()} releases the {lock.describe()} without owning it",
+            BugCheck.RESOURCE_NOT_OWNED, resource, address, 0, 3,
+            message=f"{owner.describe()} releases the {lock.describe()} without owning it",
         )  # fmt: skip
 
 

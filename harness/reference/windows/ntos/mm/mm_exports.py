@@ -6,6 +6,7 @@ from harness.nt import BugCheck, Irql
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import FLTMGR, HAL, NTOSKRNL, U8, U32, export
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, is_user, page_align
+from harness.reference.machine.memory.pagetables import OutOfMemoryError
 from harness.reference.windows.ntos.ex.driver_pool import free
 from harness.reference.windows.ntos.mm.mdl import (
     MDL_MAPPED_TO_SYSTEM_VA,
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 def io_allocate_mdl(k: "Kernel", address: int, length: U32, secondary: bool, charge: bool, irp: int) -> int:
     del charge
     where = k.blame.current()
-    at = allocate_mdl(k, address, length, owner=where.driver, where=where.address)
+    try:
+        at = allocate_mdl(k, address, length, owner=where.driver, where=where.address)
+    except OutOfMemoryError:
+        return 0
     if irp:
         first = k.memory.read_u64(irp + 8)  # IRP.MdlAddress
         if not secondary or not first:
