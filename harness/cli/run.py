@@ -22,6 +22,10 @@ PYTEST_OPTIONS_WITH_A_VALUE = frozenset(
     {"-m", "-p", "-o", "-c", "-W", "-r", "--dist", "--junitxml", "--durations", "--maxfail", "--tb", "--rootdir"}
 )
 
+# Where Hypothesis is installed, its plugin imports all of it for a summary that no suite has asked for; @given itself
+# needs no plugin.
+_WITHOUT = ("-p", "no:hypothesispytest")
+
 
 def run(
     words: Annotated[
@@ -80,7 +84,7 @@ def run(
     if not IS_CHECKOUT:  # pytest's root may be the installed package, and its cache belongs to whoever runs it here
         arguments += ["-o", f"cache_dir={Path('.pytest_cache').absolute()}"]
     watcher = _Watcher()
-    code = pytest.main(arguments, plugins=[watcher, _Name()])
+    code = pytest.main([*_WITHOUT, *arguments], plugins=[watcher, _Name()])
     raise typer.Exit(_exit_code(code, interrupted=watcher.interrupted))
 
 
