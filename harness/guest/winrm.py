@@ -295,8 +295,10 @@ class WinRmSession:
                 proxy=None,
             )
             self._adapter = BreakableAdapter()
+            session = self._protocol.transport.build_session()
+            session.trust_env = False  # no proxy leads to a guest: the environment would be searched at every request
             for scheme in ("http://", "https://"):
-                self._protocol.transport.build_session().mount(scheme, self._adapter)
+                session.mount(scheme, self._adapter)
             if self._broken and end.authentication is Authentication.BASIC:
                 self._adapter.break_all()
         return self._protocol

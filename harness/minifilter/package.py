@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -105,13 +106,19 @@ class DriverPackage(BaseModel):
         return self.directory / relative
 
 
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Any:
+    """YAML as Python has it, not to be changed: a run reads the same descriptions again and again."""
+    return yaml.safe_load(text)
+
+
 def load_package(path: Path) -> DriverPackage:
     """Read one driver.yaml; a ConfigurationError names the file and everything that is wrong with it.
 
     Whether the files it names are there is not looked at: one unfinished driver must not stop work on the others.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read", details=(str(error),)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
