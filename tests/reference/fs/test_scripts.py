@@ -329,3 +329,31 @@ def test_a_view_that_is_copied_on_write_never_changes_the_file(bench: Bench) -> 
 )
 def test_options_that_do_not_go_together_are_refused(bench: Bench, options: str) -> None:
     play(bench, f"open f V:\\ access=list options={options} => INVALID_PARAMETER")
+
+
+def test_sections_ask_for_the_rights_of_file_and_handle(bench: Bench) -> None:
+    (bench.volume / "a").write_bytes(b"A" * 5000)
+    (bench.volume / "empty").touch()
+    play(
+        bench,
+        r"""
+        open r V:\a access=read => SUCCESS
+        section w r => ACCESS_DENIED
+        section s r protect=read => SUCCESS
+        section big r protect=read size=10000 => SECTION_TOO_BIG
+        map v s protect=readwrite => ACCESS_DENIED
+        map v2 s protect=read length=20000 => INVALID_VIEW_SIZE
+        map v3 s protect=read => SUCCESS
+        poke v3 offset=0 fill=1 => ACCESS_VIOLATION
+        open x V:\a access=attributes => SUCCESS
+        section n x protect=read => ACCESS_DENIED
+        open e V:\empty access=rw => SUCCESS
+        section z e => MAPPED_FILE_SIZE_ZERO
+        section g e size=5000 => SUCCESS
+        query e class=standard => SUCCESS
+        open d V:\ access=list options=directory => SUCCESS
+        section f d protect=read => INVALID_FILE_FOR_SECTION
+        query-path V: => INVALID_PARAMETER
+        """,
+    )
+    assert (bench.volume / "empty").stat().st_size == 5000

@@ -234,6 +234,8 @@ def _facts_by_name(driver: "FileSystemDriver", request: Request) -> FileFacts:
     """What an open for attributes would find; it is not opened, so nobody else has a say."""
     assert request.file is not None
     related = request.file.view.related_file_object
+    if not related and not request.file.name:
+        raise VolumeError(NtStatus.INVALID_PARAMETER)  # the volume itself
     above = driver.io.file_at(related) if related else None
     asked = Asked(
         request.file.name,

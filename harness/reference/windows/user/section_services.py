@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import NtStatus
 from harness.reference.machine.loader.exports import U32
 from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.io.constants import USER_MODE
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import file_of, service
 from harness.reference.windows.ntos.mm.sections import (
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 _WRITABLE = PAGE_READWRITE | PAGE_EXECUTE_READWRITE
 _PROTECTIONS = (PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE)
-_READ_ACCESS, _WRITE_ACCESS = 0x21, 0x2
+_READ_ACCESS, _EXECUTE_ACCESS, _WRITE_ACCESS = 0x1, 0x20, 0x2
 _GRANULARITY = 0x10000
 _SEC_IMAGE = 0x0100_0000
+_MAP_WRITE, _MAP_READ, _GENERIC_ALL = 0x2, 0x4, 0x1000_0000
 
 
 @service("CreateSection")
@@ -50,7 +52,7 @@ def create_section_service(
         return int(NtStatus.INVALID_FILE_FOR_SECTION)
     file = None
     if file_handle:
-        file = file_of(k, file_handle, _READ_ACCESS)
+        file = file_of(k, file_handle, _EXECUTE_ACCESS if image else _READ_ACCESS)
         if protection & _WRITABLE and not image:
             file_of(k, file_handle, _WRITE_ACCESS)
     driver = k.ntfs.driver_of(file.volume) if file is not None else None
@@ -61,12 +63,16 @@ def create_section_service(
     return status
 
 
-def _section_of(k: "Kernel", handle: int) -> Section:
+def _section_of(k: "Kernel", handle: int, mode: int, protection: int) -> Section:
+    """The section of a handle that may be mapped so."""
     found = k.objects.lookup(handle)
     if found is None:
         raise VolumeError(NtStatus.INVALID_HANDLE)
     if not isinstance(found.object.body, Section):
         raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+    needed = _MAP_READ | (_MAP_WRITE if protection & _WRITABLE else 0)
+    if mode == USER_MODE and needed & ~found.access and not found.access & _GENERIC_ALL:
+        raise VolumeError(NtStatus.ACCESS_DENIED)
     return found.object.body
 
 
@@ -86,8 +92,8 @@ def map_view_of_section(
     protection: U32,
 ) -> int:
     """NtMapViewOfSection into the calling process, where the system wants it."""
-    del mode, zero_bits, commit, inherit, allocation
-    section = _section_of(k, handle)
+    del zero_bits, commit, inherit, allocation
+    section = _section_of(k, handle, mode, protection)
     offset = k.memory.read_u64(offset_at) if offset_at else 0
     size = k.memory.read_u64(size_at)
     if process != CURRENT_PROCESS or k.memory.read_u64(base_at):
