@@ -159,3 +159,20 @@ def test_where_there_are_no_suites_fltlabs_own_are_not_started_silently(tmp_path
     )
 
     assert "there is no suites/ here" in ran.stderr
+
+
+def test_only_what_failed_last_is_run_again_if_that_is_asked_for(tmp_path: Path):
+    (tmp_path / "suites" / "mine").mkdir(parents=True)
+    (tmp_path / "suites" / "mine" / "test_mine.py").write_text(
+        "def test_good(): pass\ndef test_bad(): assert False\ndef test_worse(): assert False\n"
+    )
+
+    def there(*words: str) -> str:
+        command = [*FLTLAB, "run", "mine", "-v", *words]
+        return subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=False).stdout
+
+    assert "1 passed" in there()
+    again = there("--last-failed")
+    assert "2 failed" in again
+    assert "test_good" not in again
+    assert "test_worse" not in there("--stepwise", "--last-failed")
