@@ -229,6 +229,18 @@ EXPORT ULONG CompleteTwice(void)
     return 0;
 }
 
+EXPORT ULONG Keep(void)
+{
+    ObReferenceObject(Echo);
+    return Echo->ReferenceCount;
+}
+
+EXPORT ULONG GiveBack(void)
+{
+    ObDereferenceObject(Echo);
+    return Echo->ReferenceCount;
+}
+
 EXPORT ULONG Remove(void)
 {
     IoDeleteSymbolicLink(&Link);
@@ -300,6 +312,16 @@ def test_what_is_left_behind_is_told_at_the_unload(machine):
     findings = machine.unload()
     assert any(r"\Device\Echo> was never deleted" in text for text in findings)
     assert any("symbolic link" in text for text in findings)
+
+
+@pytest.mark.parametrize("given_back", [False, True])
+def test_a_reference_that_is_not_given_back_is_told_at_the_unload(machine, given_back):
+    machine.call("Keep")
+    if given_back:
+        machine.call("GiveBack")
+    machine.call("Remove")
+
+    assert any("reference to a IoDeviceObjectType" in text for text in machine.unload()) is not given_back
 
 
 def test_what_is_deleted_is_gone(machine):

@@ -66,7 +66,7 @@ def _file_place(k: "Kernel", instance: int, file_object: int, kind: ContextType)
     """The place of a context on a file object, stream or file; or the NTSTATUS that says why there is none (CTX-04)."""
     found = k.flt.instance_at(instance)
     file = k.io.file_at(file_object)
-    if file is None:
+    if file is None or file.closed:
         return int(NtStatus.NOT_SUPPORTED)
     if file.opened is None:
         stream = _stream_of_driver(k, file)
@@ -188,7 +188,7 @@ def _export_file_kind(name: str, kind: ContextType) -> None:
     @export(FLTMGR, f"FltSupports{name}Contexts")
     def supports(k: "Kernel", file_object: int) -> bool:
         file = k.io.file_at(file_object)
-        if file is None:
+        if file is None or file.closed:
             return False
         return file.opened is not None or (kind is not ContextType.FILE and bool(_stream_of_driver(k, file)))
 

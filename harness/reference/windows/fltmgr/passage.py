@@ -232,6 +232,8 @@ class PassageEngine:
 
     def _back(self, operation: Operation, status: int, information: int) -> Code:
         operation.below = False
+        if operation.request.major == IrpMajor.CLOSE and operation.request.file is not None:
+            operation.request.file.closed = True
         operation.set_io_status(status, information)
         self.trace(operation, f"completed 0x{status:08X}", None)
         yield from self.ascend(operation)
