@@ -144,7 +144,7 @@ class Host:
                     "name": item.name,
                     "instances": len(item.instances),
                     "altitude": _default_altitude(self._system, item),
-                    "frame": 0,
+                    "frame": item.frame.number,
                 }
                 for item in self._system.flt.filters.values()
             ]
@@ -264,7 +264,7 @@ def _instance(item: Instance) -> dict[str, Any]:
         "volume": item.volume.dos_name,
         "altitude": item.altitude_text,
         "instance": item.name,
-        "frame": 0,
+        "frame": item.frame.number,
         "features": 0,
     }
 
