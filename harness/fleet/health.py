@@ -5,13 +5,15 @@ such things with a bug check, which the guest itself turns into an error.
 """
 
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from harness.contract import load_catalogue
-from harness.errors import DriverError, GuestError
+from harness.errors import DriverError
 from harness.fleet.pool import Lease
-from harness.guest.crash import KernelStatus, parse_status
+from harness.guest.crash import parse_status
 from harness.machine.deadlines import Wait
+from harness.wire.kernel import Finding
 
 
 class KernelWatch:
@@ -34,40 +36,34 @@ class KernelWatch:
         if guest.findings == self._lease.findings:
             self._checked_after = guest.commands
             return
-        status = parse_status(guest.run(command, timeout=Wait.KERNEL_STATUS))
+        state = parse_status(guest.run(command, timeout=Wait.KERNEL_STATUS))
         self._checked_after = guest.commands
-        findings = _findings(status)
-        new, self._lease.findings = findings[self._lease.findings :], len(findings)
+        new, self._lease.findings = state.findings[self._lease.findings :], len(state.findings)
         if new:
             raise _error(new)
 
 
-def _findings(status: KernelStatus) -> list[dict[str, Any]]:
-    """What the verifier has found; GuestError if it is told in no way that can be read."""
-    found = status.facts.get("findings") or []
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise GuestError("the guest did not say in order what its verifier has found", details=(repr(found)[:400],))
-    return found
-
-
-def _error(findings: list[dict[str, Any]]) -> DriverError:
+def _error(findings: Sequence[Finding]) -> DriverError:
     first = findings[0]
-    rule = f"{first['rule']} violated: " if first.get("rule") else ""
+    rule = f"{first.rule} violated: " if first.rule else ""
     others = Counter(map(_line, findings[1:]))
     details = [f"also found: {line}{f' ({count} times)' if count > 1 else ''}" for line, count in others.items()]
     catalogue = load_catalogue()
-    if str(first.get("rule")) in catalogue:
-        known = catalogue[str(first["rule"])]
+    if first.rule and first.rule in catalogue:
+        known = catalogue[first.rule]
         details += [f"{known.id} says: {known.statement}", f"source: {known.source}"]
-    driver = first.get("driver") or "an undetermined driver"
     return DriverError(
-        f"{rule}{driver} {first.get('text')}",
+        f"{rule}{_driver(first)} {first.text}",
         details=tuple(details),
-        rules=tuple(dict.fromkeys(str(finding["rule"]) for finding in findings if finding.get("rule"))),
-        findings=tuple(findings),
+        rules=tuple(dict.fromkeys(finding.rule for finding in findings if finding.rule)),
+        findings=tuple(asdict(finding) for finding in findings),
     )
 
 
-def _line(finding: dict[str, Any]) -> str:
-    rule = f"{finding['rule']}: " if finding.get("rule") else ""
-    return f"{rule}{finding.get('driver') or 'an undetermined driver'} {finding.get('text')}"
+def _driver(finding: Finding) -> str:
+    return finding.driver or "an undetermined driver"
+
+
+def _line(finding: Finding) -> str:
+    rule = f"{finding.rule}: " if finding.rule else ""
+    return f"{rule}{_driver(finding)} {finding.text}"

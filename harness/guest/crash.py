@@ -5,79 +5,59 @@ undetermined). A missing export, a fault of the reference kernel itself, or its 
 guest.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.text import read_json
-
-MARK = "fltlab-kernel-stopped "
-"""How the daemon begins the line on standard error with which a command ends that the kernel did not survive."""
-
-FINDINGS = "fltlab-kernel-findings "
-"""How it begins the line with which a program ends that the kernel survived: how many findings its verifier has."""
+from harness.wire.codec import from_data
+from harness.wire.kernel import FINDINGS_MARK, STOPPED_MARK, KernelState, State, Stop, StopKind
 
 OUR_FAULTS = {
-    "missing-export": (
+    StopKind.MISSING_EXPORT: (
         "the reference kernel lacks a function that a driver needs",
         "fltlab kernel imports lists what it has; on Windows the driver may well load",
     ),
-    "kernel-fault": ("the reference kernel itself failed", "this is a fault of fltlab; its folder of the run has more"),
+    StopKind.KERNEL_FAULT: (
+        "the reference kernel itself failed",
+        "this is a fault of fltlab; its folder of the run has more",
+    ),
 }
 
 
-@dataclass(frozen=True)
-class KernelStatus:
-    """What the reference kernel, or the daemon for it, says of its state.
-
-    `state`: running, starting, bugcheck, hang, busy (it has not answered in time), gone (its process has ended).
-    `facts` is the rest of the document, as host.py gives it.
-    """
-
-    state: str
-    facts: Mapping[str, Any]
-
-    @property
-    def stop(self) -> Mapping[str, Any]:
-        """The facts of a bug check or a hang; empty if it is neither."""
-        found = self.facts.get(self.state)
-        return found if isinstance(found, Mapping) else {}
-
-
-def parse_status(result: CommandResult) -> KernelStatus:
-    """Read what `fltlab-kernel status --json` printed."""
+def parse_status(result: CommandResult) -> KernelState:
+    """Read what `fltlab-kernel status` printed."""
     try:
-        document = read_json(result.output)
-        return KernelStatus(str(document.pop("state")), document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GuestError("the guest did not say how its kernel is", details=result.describe()) from error
+        return from_data(KernelState, read_json(result.output))
+    except ValueError as error:
+        raise GuestError(
+            "the guest did not say how its kernel is", details=(f"{type(error).__name__}: {error}", *result.describe())
+        ) from error
 
 
-def stopped_kernel(result: CommandResult) -> KernelStatus | None:
+def stopped_kernel(result: CommandResult) -> KernelState | None:
     """The end of the kernel under this command, if that is what ended it."""
     for line in result.errors.splitlines():
-        if line.startswith(MARK):
+        if line.startswith(STOPPED_MARK):
             try:
-                document = read_json(line.removeprefix(MARK))
-                return KernelStatus(str(document.pop("state")), document)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                return KernelStatus("gone", {"message": line})
+                return from_data(KernelState, read_json(line.removeprefix(STOPPED_MARK)))
+            except ValueError:
+                return KernelState(State.GONE, line)
     return None
 
 
 def without_mark(result: CommandResult) -> CommandResult:
     """The same without that line, for messages: the error says what is in it."""
-    return _without(result, MARK)
+    return _without(result, STOPPED_MARK)
 
 
 def told_findings(result: CommandResult) -> tuple[CommandResult, int | None]:
     """The result without what the daemon added, and how many findings the kernel's verifier has; None if not told."""
-    told = [line.removeprefix(FINDINGS) for line in result.errors.splitlines() if line.startswith(FINDINGS)]
+    told = [line.removeprefix(FINDINGS_MARK) for line in result.errors.splitlines() if line.startswith(FINDINGS_MARK)]
     if not told:
         return result, None
-    return _without(result, FINDINGS), int(told[-1]) if told[-1].isdecimal() else None
+    return _without(result, FINDINGS_MARK), int(told[-1]) if told[-1].isdecimal() else None
 
 
 def _without(result: CommandResult, mark: str) -> CommandResult:
@@ -85,39 +65,20 @@ def _without(result: CommandResult, mark: str) -> CommandResult:
     return replace(result, stderr=b"".join(lines))
 
 
-def kernel_error(status: KernelStatus, drivers: Sequence[str], details: tuple[str, ...] = ()) -> FltLabError:
+def kernel_error(state: KernelState, drivers: Sequence[str], details: tuple[str, ...] = ()) -> FltLabError:
     """The error for a kernel that is not running any more; `drivers` are those under test that were loaded."""
-    try:
-        return _kernel_error(status, drivers, details)
-    except (ValueError, TypeError, AttributeError) as error:
-        return GuestError(
-            "the guest did not say in order how its kernel ended",
-            details=(f"{type(error).__name__}: {error}", f"state: {status.state}", *details),
-        )
-
-
-def _kernel_error(status: KernelStatus, drivers: Sequence[str], details: tuple[str, ...]) -> FltLabError:
-    stop = status.stop
-    facts = (*_facts(status), *details)
-    rules = (str(stop["rule"]),) if stop.get("rule") else ()
-    ours = OUR_FAULTS.get(str(stop.get("kind")))
-    if ours is not None:
-        return GuestError(f"{ours[0]}: {stop.get('message')}", details=facts, hint=ours[1])
-    if status.state == "bugcheck":
-        name = f"{stop.get('name')} (0x{int(stop.get('code') or 0):X})"
-        if drivers:
-            return DriverError(
-                f"bug check {name} in {_culprit(stop, drivers)}: {stop.get('message')}", details=facts, rules=rules
-            )
-        return GuestError(f"bug check {name} with no driver under test loaded: {stop.get('message')}", details=facts)
-    if status.state == "hang":
-        kind = str(stop.get("kind") or "hang")
-        if drivers:
-            return DriverError(
-                f"{kind} in {_culprit(stop, drivers)}: {stop.get('message')}", details=facts, rules=rules
-            )
-        return GuestError(f"{kind} with no driver under test loaded: {stop.get('message')}", details=facts)
-    if status.state == "busy":
+    facts = (*_facts(state), *details)
+    stop = state.stop
+    if stop is not None:
+        ours = OUR_FAULTS.get(stop.kind)
+        if ours is not None:
+            return GuestError(f"{ours[0]}: {stop.message}", details=facts, hint=ours[1])
+        what = f"bug check {stop.name} (0x{stop.code:X})" if stop.kind is StopKind.BUGCHECK else stop.kind.value
+        if not drivers:
+            return GuestError(f"{what} with no driver under test loaded: {stop.message}", details=facts)
+        rules = (stop.rule,) if stop.rule else ()
+        return DriverError(f"{what} in {_culprit(stop, drivers)}: {stop.message}", details=facts, rules=rules)
+    if state.state is State.BUSY:
         return GuestError("the reference kernel is still at work, and does not say with what end", details=facts)
     return GuestError(
         "the process of the reference kernel has ended",
@@ -126,26 +87,22 @@ def _kernel_error(status: KernelStatus, drivers: Sequence[str], details: tuple[s
     )
 
 
-def _culprit(stop: Mapping[str, Any], drivers: Sequence[str]) -> str:
-    named = stop.get("driver")
-    if named:
-        return f"driver {named}"
+def _culprit(stop: Stop, drivers: Sequence[str]) -> str:
+    if stop.driver:
+        return f"driver {stop.driver}"
     return f"an undetermined driver (loaded: {', '.join(drivers)})"
 
 
-def _facts(status: KernelStatus) -> tuple[str, ...]:
+def _facts(state: KernelState) -> tuple[str, ...]:
+    stop = state.stop
+    if stop is None:
+        return tuple(state.message.splitlines())
     lines: list[str] = []
-    stop = status.stop
-    if stop.get("rule"):
-        lines.append(f"rule: {stop['rule']}")
-    if stop.get("parameters"):
-        lines.append("parameters: " + ", ".join(f"0x{int(value):X}" for value in stop["parameters"]))
-    if stop.get("location"):
-        lines.append(f"at {stop['location']}")
-    lines += [
-        f"{waiter.get('name')} ({waiter.get('process')}:{waiter.get('thread')}) waits for {waiter.get('waits_for')}"
-        for waiter in stop.get("waiters") or ()
-    ]
-    if not stop and status.facts.get("message"):
-        lines += str(status.facts["message"]).splitlines()
+    if stop.rule:
+        lines.append(f"rule: {stop.rule}")
+    if stop.parameters:
+        lines.append("parameters: " + ", ".join(f"0x{value:X}" for value in stop.parameters))
+    if stop.location:
+        lines.append(f"at {stop.location}")
+    lines += [f"{one.name} ({one.process}:{one.thread}) waits for {one.waits_for}" for one in stop.waiters]
     return tuple(lines)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.guest.crash import (
-    KernelStatus,
     kernel_error,
     parse_status,
     stopped_kernel,
@@ -34,6 +33,8 @@ from harness.guest.state import GuestState, only_in
 from harness.guest.transfer import file_sha256, pack, require_copied, verify
 from harness.guest.winrm import WinRmSession
 from harness.machine.deadlines import POLL_SECONDS, Deadline, Deadlines, Wait
+from harness.wire.codec import to_data
+from harness.wire.kernel import KernelState, State
 
 if TYPE_CHECKING:
     from harness.guest.payload import PayloadDrive
@@ -108,7 +109,7 @@ class Guest:
         self._state = GuestState.READY
         self._first_cause: FltLabError | None = None
         self._kernel_stopped = False
-        self._last_kernel: KernelStatus | None = None
+        self._last_kernel: KernelState | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -283,7 +284,7 @@ class Guest:
         self.succeed(" ".join([self.profile.kernel_restart, *words]), timeout=timeout)
         self.drivers_under_test = ()
 
-    def kernel_status(self) -> KernelStatus | None:
+    def kernel_status(self) -> KernelState | None:
         """How the reference kernel is; None for a guest that has none."""
         if self.profile.kernel_status is None:
             return None
@@ -305,7 +306,8 @@ class Guest:
             if self._first_cause is not None:
                 raise GuestError("the guest was lost before it could be asked", details=(self._first_cause.message,))
             status = parse_status(self._session.run(self.profile.kernel_status, timeout=Wait.KERNEL_STATUS))
-        return {"state": status.state, **status.facts}
+        data: dict[str, Any] = to_data(status)
+        return data
 
     # -- its end
 
@@ -333,7 +335,7 @@ class Guest:
             return death
         if isinstance(error, CommandTimeout) and self.profile.kernel_status is not None:
             status = self._kernel_status()
-            if status is not None and status.state != "running":
+            if status is not None and status.state is not State.RUNNING:
                 self._kernel_stopped = True
                 self._last_kernel = status
                 return kernel_error(status, self.drivers_under_test, (error.message, *error.details))
@@ -368,7 +370,7 @@ class Guest:
             time.sleep(POLL_SECONDS)
         return None
 
-    def _kernel_status(self) -> KernelStatus | None:
+    def _kernel_status(self) -> KernelState | None:
         assert self.profile.kernel_status is not None
         try:
             with WinRmSession(self.endpoint, self._session.name, self.deadlines) as session:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from harness.guest.guest import Guest
 from harness.machine.evidence import save_each
+from harness.wire.codec import decode
+from harness.wire.kernel import KernelState
 
 KERNEL = "kernel.json"
 _LAST_STEPS = 12
@@ -38,7 +40,5 @@ def last_steps(status: Path) -> list[str]:
     """What a reference kernel that has stopped did last, one thing each; empty for one that runs."""
     if not status.is_file():
         return []
-    document = json.loads(status.read_text(encoding="utf-8"))
-    if document.get("state") not in {"bugcheck", "hang"}:
-        return []
-    return list(map(str, document.get("trace", ())[-_LAST_STEPS:]))
+    state = decode(KernelState, status.read_text(encoding="utf-8"))
+    return list(state.trace[-_LAST_STEPS:]) if state.stop is not None else []

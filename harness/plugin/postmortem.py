@@ -6,7 +6,7 @@ the dump says. `missing.json` says what could not be had, and why.
 """
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ import pytest
 from harness.plugin.facts import FACTS
 from harness.plugin.run import RUN, Run
 from harness.report.records import SectionKind
+from harness.wire.codec import decode
+from harness.wire.kernel import KernelState
 from harness.wire.trace import FILE_NAME as TRACE
 from harness.wire.trace import Mark, Note, append
 
@@ -81,10 +83,8 @@ def _save(lease: "Lease | None", folder: Path, run_directory: Path) -> None:
 
 def _stop(status: Path) -> Mark | None:
     """What a reference kernel says of its bug check or hang, as a mark in the trace."""
-    document = json.loads(status.read_text(encoding="utf-8"))
-    state = document["state"]
-    stop = document.get(state)
-    if not isinstance(stop, Mapping):
+    state = decode(KernelState, status.read_text(encoding="utf-8"))
+    stop = state.stop
+    if stop is None:
         return None
-    rule = str(stop.get("rule") or "")
-    return Mark("violated" if rule else state, str(stop.get("message") or ""), rule, str(stop.get("driver") or ""))
+    return Mark("violated" if stop.rule else state.state.value, stop.message, stop.rule or "", stop.driver or "")

@@ -51,7 +51,7 @@ def test_a_restarted_kernel_has_the_options_it_was_given(guest: LocalGuest):
     status = guest.kernel_status()
 
     assert status is not None
-    assert (status.facts["seed"], status.facts["mutants"]) == (99, ["pre-not-called"])
+    assert (status.seed, status.mutants) == (99, ("pre-not-called",))
 
 
 def test_a_killed_kernel_is_told_and_winrm_still_answers(guest: LocalGuest):

@@ -43,7 +43,7 @@ def test_what_one_file_of_tests_left_behind_the_next_does_not_find(provider: Loc
         status = opened.guest.kernel_status()
         assert opened.guest.identity().boot_id == first.boot_id
         assert status is not None
-        assert (status.state, status.facts["seed"], status.facts["drivers"]) == ("running", 3, [])
+        assert (status.state, status.seed, status.drivers) == ("running", 3, ())
         for gone in (r"V:\left.txt", r"C:\fltlab\left.txt"):
             assert not opened.guest.run(f"cmd.exe /c type {gone}").ok
         assert not opened.guest.run(rf'reg.exe query "{SERVICES}\left"').ok

@@ -1,6 +1,5 @@
 """fltprobe as it is built, run by a reference kernel in this process: a script takes a few milliseconds."""
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.probe import ProbeResult, parse_probe
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
+from harness.wire import kernel as wire
 
 DRIVERS = [
     *("fltprobe", "observer", "passthrough", "completion", "pending", "synchronize", "fastio", "forgets-pended"),
@@ -38,7 +38,7 @@ class Bench:
         self.system = Kernel(volumes={"V:": folder}, seed=seed)
         self._host = Host(self.system)
         self._built = built
-        self._services: dict[str, dict[str, Any]] = {}
+        self._services: list[str] = []
 
     def register(self, driver: str, label: str | None = None, **numbers: int) -> str:
         """Register a service for a driver, with DWORDs among its parameters; later ones lie lower. Its name."""
@@ -53,27 +53,27 @@ class Bench:
             "Instances": {"key": instances},
             "Parameters": {"key": {"Instances": {"key": instances}, **parameters}},
         }
-        self._services[name] = {"image": str(self._built[driver].sys), "registry": registry}
-        self.ask("services", services=self._services)
+        self._services.append(name)
+        self.system.registry.load(f"{self.system.registry.SERVICES}\\{name}", registry)
+        self.system.service_images[name] = self._built[driver].sys
         return name
 
     def load(self, driver: str, label: str | None = None, **numbers: int) -> None:
         """Load a driver and attach it to V:."""
         name = self.register(driver, label, **numbers)
-        self.ask("load", service=name, **self._services[name])
-        self.ask("attach", service=name, volume="V:")
+        self.ask(wire.Load(name))
+        self.ask(wire.Attach(name, "V:"))
 
-    def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        answer = self._host.answer({"op": operation, **arguments})
-        assert answer["ok"], answer
-        return dict(answer["result"])
+    def ask(self, request: wire.Request) -> Any:
+        answer = self._host.answer(request)
+        assert not isinstance(answer, wire.Refused | wire.Stopped), answer
+        return answer
 
     def run(self, script: str | bytes) -> Run:
         """Run a script, whatever comes of it."""
         stdin = script.encode() if isinstance(script, str) else script
-        ended = self.ask("run", image=str(self._built["fltprobe"].sys), stdin=base64.b64encode(stdin).decode())
-        document = parse_probe(base64.b64decode(ended["stdout"]).decode())
-        return Run(ended["exit_code"], document, tuple(ended["remain"]))
+        ended = self.ask(wire.Run(str(self._built["fltprobe"].sys), (), stdin))
+        return Run(ended.exit_code, parse_probe(ended.stdout.decode()), ended.remain)
 
     def __call__(self, script: str) -> ProbeResult:
         """Run a script that has nothing wrong with it, to its end."""

@@ -79,7 +79,7 @@ def image():
 @pytest.fixture(scope="session")
 def agent(tmp_path_factory):
     root = tmp_path_factory.mktemp("agent") / "harness"
-    for package in ("", "nt", "reference", "reference/guestd"):
+    for package in ("", "nt", "wire", "reference", "reference/guestd"):
         (root / package).mkdir(parents=True, exist_ok=True)
         (root / package / "__init__.py").touch()
     shutil.copy(AGENT, root / "reference" / "guestd" / "__main__.py")

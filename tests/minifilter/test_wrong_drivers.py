@@ -1,10 +1,8 @@
 """Each driver of drivers/wrong breaks the one rule that it names, and the reference kernel says just that."""
 
-import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +12,7 @@ from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import Control, DriverPackage, find_packages
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
+from harness.wire import kernel as wire
 
 PACKAGES = {name: package for name, package in find_packages(SUPPORT).items() if package.violates}
 OPEN = "open f V:\\data.bin access=rw options=noncached\n"
@@ -90,11 +89,8 @@ def judge(built: dict[str, BuiltDriver], tmp_path: Path) -> Judge:
 
     def run(driver: str, script: str, seed: int = 0) -> list[tuple[str | None, str | None]]:
         (tmp_path / "data.bin").write_bytes(bytes(range(256)) * 8)
-        host = Host(Kernel(volumes={"V:": tmp_path}, seed=seed))
-
-        def ask(operation: str, **arguments: Any) -> dict[str, Any]:
-            return host.answer({"op": operation, **arguments})
-
+        system = Kernel(volumes={"V:": tmp_path}, seed=seed)
+        host = Host(system)
         for label, name, altitude in (("wrong", driver, "370050"), ("low", "pending", "370040")):
             instance = {"Altitude": {"type": "REG_SZ", "value": altitude}, "Flags": {"type": "REG_DWORD", "value": 1}}
             instances = {"DefaultInstance": {"type": "REG_SZ", "value": label}, label: {"key": instance}}
@@ -103,14 +99,15 @@ def judge(built: dict[str, BuiltDriver], tmp_path: Path) -> Judge:
                 values["Operations"] = {"type": "REG_MULTI_SZ", "value": ["read pre"]}
             registry = {"Parameters": {"key": {"Instances": {"key": instances}, **values}}}
             service = f"fltlab-{label}"
-            assert ask("load", service=service, image=str(built[name].sys), registry=registry)["ok"]
-            assert ask("attach", service=service, volume="V:")["ok"]
-        stdin = base64.b64encode(script.encode()).decode()
-        answer = ask("run", image=str(built["fltprobe"].sys), stdin=stdin)
-        found = answer if not answer["ok"] else ask("status")["result"]
-        broken = [(item["rule"], item["driver"]) for item in found["findings"]]
-        if "bugcheck" in answer:
-            broken.append((answer["bugcheck"]["rule"], answer["bugcheck"]["driver"]))
+            system.registry.load(f"{system.registry.SERVICES}\\{service}", registry)
+            system.service_images[service] = built[name].sys
+            assert isinstance(host.answer(wire.Load(service)), wire.Done)
+            assert isinstance(host.answer(wire.Attach(service, "V:")), wire.Attached)
+        answer = host.answer(wire.Run(str(built["fltprobe"].sys), (), script.encode()))
+        broken = [(item.rule, item.driver) for item in system.verifier.findings]
+        stop = answer.state.stop if isinstance(answer, wire.Stopped) else None
+        if stop is not None and stop.name:
+            broken.append((stop.rule, stop.driver))
         return broken
 
     return run

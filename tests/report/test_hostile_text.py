@@ -10,7 +10,7 @@ import yaml  # noqa: F401 (before pytester takes a picture of sys.modules: its C
 
 from harness.errors import GuestError
 from harness.guest.command import CommandResult
-from harness.guest.crash import KernelStatus, kernel_error, parse_status
+from harness.guest.crash import kernel_error, parse_status, stopped_kernel
 from harness.guest.identity import parse_identity
 from harness.minifilter.probe import parse_probe
 from harness.plugin.run import folder_name
@@ -158,9 +158,13 @@ def test_what_a_kernel_or_a_guest_says_of_itself_may_be_anything(output: str):
     ids=str,
 )
 def test_an_end_of_a_kernel_that_is_told_badly_is_an_error_of_the_guest(stop: dict[str, object]):
-    error = kernel_error(KernelStatus("bugcheck", {"bugcheck": stop}), ["passthrough"])
+    told = {"state": "bugcheck", "stop": {"kind": "bugcheck", "message": "gone", **stop}}
+    line = f"fltlab-kernel-stopped {json.dumps(told)}".encode()
 
-    assert isinstance(error, GuestError)
+    state = stopped_kernel(CommandResult("fltprobe", 1, b"", line))
+
+    assert state is not None
+    assert isinstance(kernel_error(state, ["passthrough"]), GuestError)
 
 
 SUITE = """

@@ -4,7 +4,6 @@ Each run is a kernel process of its own. `fltbench` does the I/O in it, in batch
 do not count; what counts is the CPU time that the process takes, so that other work on the host changes little.
 """
 
-import base64
 import json
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from harness.farm.bench.figures import Series
 from harness.host.command import run_program, tail
 from harness.host.directories import own_builds
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
+from harness.wire import kernel as wire
 
 NAMES = ("fltbench", "passthrough", "names")
 THREE = ("370030.1", "370030.2", "370030.3")
@@ -103,7 +103,7 @@ def _once(built: Mapping[str, BuiltDriver]) -> dict[str, float]:
         figures["reads_per_s_three"] = kernel.rate(program, "read")
         figures["pairs_per_s"] = len(THREE) * figures["reads_per_s_three"]
         for altitude in THREE:
-            kernel.ask("detach", service=f"passthrough{altitude[-1]}", volume="V:")
+            kernel.ask(wire.Detach(f"passthrough{altitude[-1]}", "V:"))
         kernel.load(built["names"].sys, "names", "370040")
         figures["creates_per_s_named"] = kernel.rate(program, "create")
         figures["kernel_mib"] = kernel.memory_mib
@@ -141,33 +141,38 @@ class _Kernel:
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
+        self._keys: list[wire.RegistryKey] = []
+        self._images: dict[str, str] = {}
 
-    def ask(self, operation: str, **arguments: object) -> dict[str, Any]:
-        """The result of one request; HostError if it is refused."""
+    def ask(self, request: wire.Request) -> Any:
+        """The answer to one request; HostError if it is refused."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps({"id": 1, "op": operation, **arguments}).encode() + b"\n")
+            self._process.stdin.write(wire.envelope(1, request).encode())
             self._process.stdin.flush()
         except BrokenPipeError as error:
             raise _Ended from error
         line = self._process.stdout.readline()
         if not line:
             raise _Ended
-        answer = json.loads(line)
-        if not answer["ok"]:
-            raise HostError(f"the kernel refused {operation!r} in the bench", details=(str(answer.get("message")),))
-        result: dict[str, Any] = answer["result"]
-        return result
+        _, answer = wire.opened(line)
+        if isinstance(answer, wire.Refused | wire.Stopped):
+            said = answer.message if isinstance(answer, wire.Refused) else answer.state.message
+            raise HostError(f"the kernel refused {type(request).__name__} in the bench", details=(said,))
+        return answer
 
     def load(self, image: Path, service: str, altitude: str) -> float:
         """Load a minifilter and attach it; seconds of CPU time."""
-        values = {"Altitude": {"type": "REG_SZ", "value": altitude}, "Flags": {"type": "REG_DWORD", "value": 1}}
-        instances = {"DefaultInstance": {"type": "REG_SZ", "value": service}, service: {"key": values}}
-        parameters = {"Parameters": {"key": {"Instances": {"key": instances}}}}
+        self._keys.append(_service_key(service, altitude))
+        self._images[service] = str(image)
+        below = wire.RegistryKey("Services", keys=tuple(self._keys))
+        for name in ("CurrentControlSet", "SYSTEM", "MACHINE"):
+            below = wire.RegistryKey(name, keys=(below,))
         before = self.seconds
-        self.ask("load", service=service, image=str(image), registry=parameters)
-        self.ask("attach", service=service, volume="V:")
+        self.ask(wire.SetRegistry(below, self._images))
+        self.ask(wire.Load(service))
+        self.ask(wire.Attach(service, "V:"))
         return self.seconds - before
 
     def rate(self, program: Path, verb: str) -> float:
@@ -175,10 +180,10 @@ class _Kernel:
         count = FIRST_BATCH
         while True:
             before = self.seconds
-            ended = self.ask("run", image=str(program), stdin=base64.b64encode(f"{verb} {count}".encode()).decode())
+            ended = self.ask(wire.Run(str(program), (), f"{verb} {count}".encode()))
             taken = self.seconds - before
-            if ended["exit_code"]:
-                code = f"{ended['exit_code'] & 0xFFFF_FFFF:#010x}"
+            if ended.exit_code:
+                code = f"{ended.exit_code & 0xFFFF_FFFF:#010x}"
                 raise HostError(f"fltbench failed in the bench: {verb} {count} ended with {code}")
             if taken >= ENOUGH_S:
                 return count / taken
@@ -196,3 +201,16 @@ class _Kernel:
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) / 1024
+
+
+def _service_key(service: str, altitude: str) -> wire.RegistryKey:
+    """The registry key of a service with one instance, which attaches when it is told to."""
+    number = wire.RegistryValue("Flags", "REG_DWORD", (1).to_bytes(4, "little"))
+    instance = wire.RegistryKey(service, (wire.RegistryValue("Altitude", "REG_SZ", _text(altitude)), number))
+    default = wire.RegistryValue("DefaultInstance", "REG_SZ", _text(service))
+    instances = wire.RegistryKey("Instances", (default,), (instance,))
+    return wire.RegistryKey(service, keys=(wire.RegistryKey("Parameters", keys=(instances,)),))
+
+
+def _text(value: str) -> bytes:
+    return (value + "\0").encode("utf-16-le")

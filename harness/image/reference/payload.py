@@ -1,4 +1,4 @@
-"""fltlab's own guest code: `harness.nt` and `harness.reference`, on their way into the guest.
+"""fltlab's own guest code: `harness.nt`, `harness.wire` and `harness.reference`, on their way into the guest.
 
 It travels in the initramfs before the image's own archive, so that a change in it costs no new image.
 """
@@ -20,8 +20,8 @@ from harness.image.reference.builder import INITRAMFS
 from harness.image.reference.cpio import Archive
 from harness.image.store import Image
 
-PACKAGES = ("nt", "reference")
-LAYOUT = 2
+PACKAGES = ("nt", "wire", "reference")
+LAYOUT = 3
 
 
 @dataclass(frozen=True)

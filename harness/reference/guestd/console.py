@@ -1,6 +1,5 @@
 """Runs a command line: each step of its chain by the table of commands, or as a program in the reference kernel."""
 
-import json
 import sys
 import traceback
 
@@ -8,9 +7,11 @@ from harness.reference.guestd.commands import batch, control, files, fltmc, reg,
 from harness.reference.guestd.commands.program import run_program
 from harness.reference.guestd.commands.table import COMMANDS, Invocation
 from harness.reference.guestd.guest import Guest
-from harness.reference.guestd.kernel_process import KernelBusy, KernelError, KernelGone
+from harness.reference.guestd.kernel_process import KernelBusy, KernelGone, KernelRefused, KernelStopped
 from harness.reference.guestd.shells import Cancelled, Command
 from harness.reference.guestd.words import BadCommandLine, chain, split
+from harness.wire import kernel as wire
+from harness.wire.codec import encode
 
 MODULES = (control, files, fltmc, reg, sc, system)
 """The families of commands; importing them fills the table."""
@@ -36,7 +37,10 @@ class Console:
             return 1
         except Cancelled:
             raise
-        except (KernelError, KernelGone, KernelBusy) as problem:
+        except KernelRefused as refused:
+            command.err(f"the reference kernel refused: {refused}\n")
+            return 1
+        except (KernelStopped, KernelGone, KernelBusy) as problem:
             command.err(describe(problem) + "\n")
             return KERNEL_STOPPED
         except Exception as error:  # noqa: BLE001 - the console keeps the traceback; the client is told, not killed
@@ -83,6 +87,6 @@ class Console:
         return code
 
 
-def describe(problem: KernelError | KernelGone | KernelBusy) -> str:
-    """One line with the kernel's state as JSON, which the harness reads (harness/guest/crash.py)."""
-    return "fltlab-kernel-stopped " + json.dumps(control.state_of(problem))
+def describe(problem: KernelStopped | KernelGone | KernelBusy) -> str:
+    """One line with the kernel's state, which the harness reads."""
+    return wire.STOPPED_MARK + encode(control.state_of(problem))

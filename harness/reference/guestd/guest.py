@@ -4,12 +4,12 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from harness.reference.guestd.configuration import Configuration
 from harness.reference.guestd.kernel_process import KernelGone, KernelProcess, Nursery
 from harness.reference.guestd.paths import BadPath, Drives
 from harness.reference.guestd.registry import NoSuchKey, Registry
+from harness.wire import kernel as wire
 
 SYSTEM_ROOT = "C:\\Windows"
 
@@ -26,6 +26,8 @@ class Guest:
         self._options: tuple[str, ...] = tuple(configuration.kernel)
         self._nursery = Nursery()
         self._kernel: KernelProcess | None = None
+        self._told: tuple[KernelProcess, int] | None = None
+        """Which kernel knows the registry, in which version."""
 
     @property
     def kernel(self) -> KernelProcess:
@@ -60,16 +62,31 @@ class Guest:
                 self._kernel = None
             self._nursery.stop()
 
-    def service_tree(self, service: str) -> dict[str, Any]:
-        """The key of a service as the kernel takes it. NoSuchKey if there is none."""
-        return self.registry.service(service).as_tree()
+    def ask_kernel(self, request: wire.Load | wire.Unload | wire.Run) -> wire.Done | wire.Ended:
+        """Ask the kernel for what drivers may use the registry in: they see it as it is now, and what they write stays.
 
-    def services(self) -> dict[str, Any]:
-        """Every service with an image, as the kernel is told of them."""
+        Everything that `KernelProcess.ask` raises.
+        """
+        with self._lock:
+            kernel = self.kernel
+            told = (kernel, self.registry.version)
+            if told != self._told:
+                kernel.ask(wire.SetRegistry(self.registry.as_message(), self._images()), wire.Done)
+                self._told = told
+        answer: wire.Done | wire.Ended
+        answer = kernel.ask(request, wire.Ended) if isinstance(request, wire.Run) else kernel.ask(request, wire.Done)
+        if answer.registry_changed:
+            with self._lock:
+                self.registry.take(kernel.ask(wire.GetRegistry(), wire.RegistryKey))
+                self._told = (kernel, self.registry.version)
+        return answer
+
+    def _images(self) -> dict[str, str]:
+        """The file of every service's image."""
         found = {}
-        for name, tree in self.registry.services().items():
+        for name in self.registry.services():
             with contextlib.suppress(NoSuchKey, BadPath):  # a key without an image is no driver's
-                found[name] = {"image": str(self.image_of(name)), "registry": tree}
+                found[name] = str(self.image_of(name))
         return found
 
     def image_of(self, service: str) -> Path:

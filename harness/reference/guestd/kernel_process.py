@@ -19,7 +19,12 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, Any
+from typing import IO, TypeVar
+
+from harness.wire import kernel as wire
+from harness.wire.codec import MalformedMessageError
+
+_Result = TypeVar("_Result")
 
 STDERR_LINES = 200
 UNKNOWN_CODE = -1
@@ -31,18 +36,20 @@ LINE_LIMIT = 64 << 20
 ERROR_LIMIT = 4096
 
 
-class KernelError(Exception):
-    """A request that the kernel answered with a failure; `answer` is its answer."""
+class KernelRefused(Exception):
+    """A request that the kernel refused with an NTSTATUS; it goes on."""
 
-    def __init__(self, answer: dict[str, Any]) -> None:
-        super().__init__(str(answer.get("message") or answer))
-        self.answer = answer
+    def __init__(self, refused: wire.Refused) -> None:
+        super().__init__(refused.message or f"NTSTATUS 0x{refused.ntstatus & 0xFFFFFFFF:08x}")
+        self.refused = refused
 
-    @property
-    def hresult(self) -> int | None:
-        """The HRESULT of a filter-manager call."""
-        value = self.answer.get("hresult")
-        return int(value) & 0xFFFFFFFF if value is not None else None
+
+class KernelStopped(Exception):
+    """The kernel has stopped: a bug check or a hang, now or before."""
+
+    def __init__(self, state: wire.KernelState) -> None:
+        super().__init__(state.message)
+        self.state = state
 
 
 class KernelGone(Exception):
@@ -158,7 +165,7 @@ class KernelProcess:
             for descriptor in theirs:
                 os.close(descriptor)
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, SimpleQueue[dict[str, Any] | None]] = {}
+        self._waiting: dict[int, SimpleQueue[wire.Answer | None]] = {}
         self._lock = threading.Lock()
         self._errors: deque[str] = deque(maxlen=STDERR_LINES)
         self._readers = [
@@ -172,17 +179,18 @@ class KernelProcess:
         """Whether the process runs."""
         return self._child.wait(0) is None
 
-    def request(self, operation: str, *, timeout: float | None = None, **arguments: Any) -> dict[str, Any]:
-        """Ask the kernel and return the result of its answer.
+    def ask(self, request: wire.Request, result: type[_Result], *, timeout: float | None = None) -> _Result:
+        """Ask the kernel; its answer, which is a `result`.
 
-        KernelError: it refused, bug checked or hangs. KernelGone: it died. KernelBusy: no answer in `timeout` seconds.
+        KernelRefused: it refused. KernelStopped: it bug checked or hangs. KernelGone: it died, or says what is no
+        message. KernelBusy: no answer in `timeout` seconds.
         """
-        answers: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        answers: SimpleQueue[wire.Answer | None] = SimpleQueue()
         with self._lock:
             number = next(self._numbers)
             self._waiting[number] = answers
             try:
-                self._stdin.write(json.dumps({"id": number, "op": operation, **arguments}) + "\n")
+                self._stdin.write(wire.envelope(number, request))
                 self._stdin.flush()
             except (OSError, ValueError) as error:
                 self._waiting.pop(number, None)
@@ -192,15 +200,20 @@ class KernelProcess:
         try:
             answer = answers.get(timeout=timeout)
         except Empty:
-            raise KernelBusy(f"the reference kernel has not answered {operation!r} within {timeout} s") from None
+            raise KernelBusy(
+                f"the reference kernel has not answered {type(request).__name__} within {timeout} s"
+            ) from None
         finally:
             self._waiting.pop(number, None)
         if answer is None:
             raise KernelGone(self._obituary())
-        if not answer.get("ok"):
-            raise KernelError(answer)
-        result = answer.get("result")
-        return result if isinstance(result, dict) else {"value": result}
+        if isinstance(answer, wire.Refused):
+            raise KernelRefused(answer)
+        if isinstance(answer, wire.Stopped):
+            raise KernelStopped(answer.state)
+        if not isinstance(answer, result):
+            raise KernelGone(f"the reference kernel answered {type(request).__name__} with {type(answer).__name__}")
+        return answer
 
     def stop(self) -> None:
         """End the process, however it is."""
@@ -214,12 +227,11 @@ class KernelProcess:
     def _read_answers(self) -> None:
         while line := self._stdout.readline(LINE_LIMIT):
             try:
-                answer = json.loads(line)
-                number = answer["id"]
-            except (ValueError, TypeError, KeyError, RecursionError):
-                self._errors.append(f"(on standard output) {line[:ERROR_LIMIT].rstrip()}")
+                number, answer = wire.opened(line)
+            except MalformedMessageError as error:
+                self._errors.append(f"(on standard output: {error}) {line[:ERROR_LIMIT].rstrip()}")
                 continue
-            waiter = self._waiting.get(number) if isinstance(number, int) else None
+            waiter = self._waiting.get(number)
             if waiter is not None:
                 waiter.put(answer)
         for waiter in list(self._waiting.values()):

@@ -1,17 +1,18 @@
 r"""The guest's registry: keys and values below HKLM, kept in one JSON file."""
 
-import json
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from harness.wire.codec import decode, encode
+from harness.wire.kernel import RegistryKey, RegistryValue
 
 ROOTS = {"HKLM": "HKEY_LOCAL_MACHINE", "HKEY_LOCAL_MACHINE": "HKEY_LOCAL_MACHINE"}
 SERVICES = r"HKLM\SYSTEM\CurrentControlSet\Services"
 TYPES = ("REG_SZ", "REG_EXPAND_SZ", "REG_MULTI_SZ", "REG_DWORD", "REG_QWORD", "REG_BINARY")
 
-Value = str | int | list[str]
+Value = str | int | list[str] | bytes
 
 
 class NoSuchKey(Exception):
@@ -37,22 +38,40 @@ class Key:
         except KeyError:
             raise NoSuchKey(name) from None
 
-    def as_tree(self) -> dict[str, Any]:
-        """The key as the reference kernel takes it: {name: {"type", "value"} | {"key": {...}}}."""
-        tree: dict[str, Any] = {name: {"type": kind, "value": value} for name, kind, value in self.values.values()}
-        tree.update({key.name: {"key": key.as_tree()} for key in self.keys.values()})
-        return tree
+    def as_message(self) -> RegistryKey:
+        """The key as the reference kernel takes it, and as it is kept."""
+        values = tuple(RegistryValue(name, kind, _encode(kind, value)) for name, kind, value in self.values.values())
+        return RegistryKey(self.name, values, tuple(key.as_message() for key in self.keys.values()))
 
     @classmethod
-    def from_tree(cls, name: str, tree: dict[str, Any]) -> "Key":
-        """The opposite of `as_tree`."""
-        key = cls(name)
-        for child, content in tree.items():
-            if "key" in content:
-                key.keys[child.casefold()] = cls.from_tree(child, content["key"])
-            else:
-                key.set(child, content["type"], content["value"])
+    def from_message(cls, message: RegistryKey) -> "Key":
+        """The opposite of `as_message`."""
+        key = cls(message.name)
+        for value in message.values:
+            key.set(value.name, value.type, _decode(value.type, value.data))
+        for child in message.keys:
+            key.keys[child.name.casefold()] = cls.from_message(child)
         return key
+
+
+def _encode(kind: str, value: Value) -> bytes:
+    """A value as the registry keeps it."""
+    if isinstance(value, list):
+        return ("".join(f"{item}\0" for item in value) + "\0").encode("utf-16-le")
+    if isinstance(value, int):
+        return value.to_bytes(8 if kind == "REG_QWORD" else 4, "little")
+    return value if isinstance(value, bytes) else (value + "\0").encode("utf-16-le")
+
+
+def _decode(kind: str, data: bytes) -> Value:
+    """A value as reg shows it; drivers may have stored data that does not fit its type."""
+    if kind in ("REG_SZ", "REG_EXPAND_SZ"):
+        return data.decode("utf-16-le", "replace").rstrip("\0")
+    if kind == "REG_MULTI_SZ":
+        return [part for part in data.decode("utf-16-le", "replace").split("\0") if part]
+    if kind in ("REG_DWORD", "REG_QWORD") and len(data) in (4, 8):
+        return int.from_bytes(data, "little")
+    return data
 
 
 class Registry:
@@ -63,7 +82,9 @@ class Registry:
         self._lock = threading.RLock()
         self._root = Key("HKEY_LOCAL_MACHINE")
         if path.exists():
-            self._root = Key.from_tree("HKEY_LOCAL_MACHINE", json.loads(path.read_text(encoding="utf-8")))
+            self._root = Key.from_message(decode(RegistryKey, path.read_text(encoding="utf-8")))
+        self.version = 0
+        """Counts changes."""
 
     def _parts(self, path: str) -> list[str]:
         parts = [part for part in path.replace("/", "\\").strip("\\").split("\\") if part]
@@ -117,14 +138,26 @@ class Registry:
         """The key of a service."""
         return self.key(f"{SERVICES}\\{name}")
 
-    def services(self) -> dict[str, dict[str, Any]]:
-        """Every key below that of the services, as the reference kernel takes it."""
+    def services(self) -> list[str]:
+        """The names of all services."""
         with self._lock:
-            return {key.name: key.as_tree() for key in self.key(SERVICES, create=True).keys.values()}
+            return [key.name for key in self.key(SERVICES, create=True).keys.values()]
+
+    def as_message(self) -> RegistryKey:
+        """All of it, for the reference kernel."""
+        with self._lock:
+            return self._root.as_message()
+
+    def take(self, message: RegistryKey) -> None:
+        """All of it, as drivers have left it."""
+        with self._lock:
+            self._root = Key.from_message(message)
+            self._save()
 
     def _save(self) -> None:
+        self.version += 1
         scratch = self._path.with_suffix(".new")
-        scratch.write_text(json.dumps(self._root.as_tree()), encoding="utf-8")
+        scratch.write_text(encode(self._root.as_message()), encoding="utf-8")
         os.replace(scratch, self._path)  # noqa: PTH105 - pathlib would do the same with one import more
 
 

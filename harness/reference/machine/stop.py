@@ -5,9 +5,8 @@ MachineStop
 └── …              what the system that runs on the machine adds (windows/verifier/stop.py)
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 
 class HangKind(StrEnum):
@@ -21,10 +20,6 @@ class HangKind(StrEnum):
 
 class MachineStop(Exception):
     """The machine cannot go on."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The facts, as plain data."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +46,3 @@ class HangStop(MachineStop):
         self.message = message
         self.waiters = waiters
         self.driver = driver
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "kind": str(self.kind),
-            "message": self.message,
-            "driver": self.driver,
-            "waiters": [asdict(waiter) for waiter in self.waiters],
-        }

@@ -1,33 +1,31 @@
-"""The process of a reference kernel: JSON lines on standard input and output, one answer to each request.
+"""The process of a reference kernel: messages (harness/wire/kernel.py) as lines of JSON on standard input and output.
 
-    {"id": 1, "op": "load", "service": "fltlab-above", "image": "/…/above.sys", "registry": {…}}
-    {"id": 1, "ok": true, "result": {}}
-
-A refusal carries `ntstatus` and `message`. Once the kernel has stopped, every answer carries `bugcheck` or `hang`.
+There is one answer to each request. A refusal carries an NTSTATUS; once the kernel has stopped, every answer says how.
 Started as `python -m harness.reference.process.host --volume DIR`; it ends with its standard input.
 """
 
 import argparse
-import base64
-import json
 import resource
 import shutil
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NoReturn, TextIO
 
 from harness.nt import BugCheck, NtStatus, bugcheck_name, status_name
 from harness.reference.machine.loader.loader import LoadError
-from harness.reference.machine.stop import MachineStop
+from harness.reference.machine.stop import HangStop, MachineStop
+from harness.reference.process import registry_copy
 from harness.reference.windows.fltmgr import attachment, filter_services
-from harness.reference.windows.fltmgr.filter_services import Service
 from harness.reference.windows.fltmgr.filters import Filter, Instance
 from harness.reference.windows.io.volumes import Volume
 from harness.reference.windows.kernel import Kernel
 from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
+from harness.wire import kernel as wire
+from harness.wire.codec import MalformedMessageError
 
 VOLUME_NAME = "V:"
 GRACE_TICKS = 10_000_000
@@ -49,142 +47,127 @@ class Host:
 
     def __init__(self, system: Kernel) -> None:
         self._system = system
-        self._operations: Mapping[str, Callable[..., dict[str, Any]]] = {
-            "load": self.load,
-            "unload": self.unload,
-            "attach": self.attach,
-            "detach": self.detach,
-            "filters": self.filters,
-            "drivers": self.drivers,
-            "instances": self.instances,
-            "volumes": self.volumes,
-            "services": self.services,
-            "run": self.run,
-            "status": self.status,
+        self._operations: Mapping[type, Callable[[Any], wire.Answer]] = {
+            wire.SetRegistry: self._set_registry,
+            wire.GetRegistry: self._get_registry,
+            wire.Load: self._load,
+            wire.Unload: self._unload,
+            wire.Attach: self._attach,
+            wire.Detach: self._detach,
+            wire.ListFilters: self._filters,
+            wire.ListDrivers: self._drivers,
+            wire.ListInstances: self._instances,
+            wire.ListVolumes: self._volumes,
+            wire.Run: self._run,
+            wire.Status: self._status,
+            wire.Shutdown: lambda _: wire.Done(),
         }
 
-    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what a request asks; its answer without the id."""
-        arguments = {key: value for key, value in request.items() if key not in ("id", "op")}
-        operation = self._operations.get(str(request.get("op")))
-        if operation is None:
-            return {"ok": False, "message": f"there is no operation {request.get('op')!r}"}
+    def answer(self, request: wire.Request) -> wire.Answer:
+        """Do what a request asks."""
         try:
-            return {"ok": True, "result": operation(**arguments)}
+            return self._operations[type(request)](request)
         except MachineStop as stop:
-            return self._stopped(stop)
+            return wire.Stopped(self._stopped(stop))
         except RefusedError as refused:
-            return {"ok": False, "ntstatus": refused.status, "message": str(refused)}
-        except (OSError, TypeError) as error:
-            return {"ok": False, "ntstatus": int(NtStatus.UNSUCCESSFUL), "message": f"{type(error).__name__}: {error}"}
+            return wire.Refused(refused.status, str(refused))
+        except (OSError, MalformedMessageError) as error:
+            return wire.Refused(int(NtStatus.UNSUCCESSFUL), f"{type(error).__name__}: {error}")
 
-    def _stopped(self, stop: MachineStop) -> dict[str, Any]:
-        kind = "bugcheck" if isinstance(stop, BugCheckStop) else "hang"
-        answer = {"ok": False, kind: stop.as_json(), "message": str(stop), **self._evidence()}
+    def _stopped(self, stop: MachineStop) -> wire.KernelState:
+        state = wire.State.BUGCHECK if isinstance(stop, BugCheckStop) else wire.State.HANG
+        trace: list[str] = []
         if isinstance(stop, BugCheckStop) and stop.kind is BugCheckKind.KERNEL_FAULT:
-            answer["traceback"] = traceback.format_exception(stop.__cause__ or stop)
-        return answer
+            trace = traceback.format_exception(stop.__cause__ or stop)
+        return replace(self._state(), state=state, message=str(stop), stop=stop_message(stop), traceback=tuple(trace))
 
-    def _evidence(self) -> dict[str, Any]:
+    def _state(self) -> wire.KernelState:
         k = self._system
-        return {
-            "seed": k.seed,
-            "findings": [finding.as_json() for finding in k.verifier.findings],
-            "log": k.log[-LAST_LINES:],
-            "trace": [f"{entry.time} {entry.thread} {entry.what}" for entry in k.trace.entries[-LAST_LINES:]],
-        }
+        return wire.KernelState(
+            wire.State.RUNNING,
+            seed=k.seed,
+            findings=tuple(wire.Finding(one.text, one.rule, one.driver, one.time) for one in k.verifier.findings),
+            log=tuple(k.log[-LAST_LINES:]),
+            trace=tuple(f"{entry.time} {entry.thread} {entry.what}" for entry in k.trace.entries[-LAST_LINES:]),
+            mutants=tuple(sorted(k.mutants)),
+            policy=k.policy.as_dict(),
+            processors=len(k.processors),
+            time=k.now,
+            digest=k.trace.digest,
+            drivers=tuple(driver.name for driver in k.drivers.loaded.values()),
+        )
 
     # -- operations
 
-    def load(self, service: str, image: str, registry: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Load the driver of a service: its image, a path of the host, and the content of its registry key."""
+    def _set_registry(self, told: wire.SetRegistry) -> wire.Done:
         k = self._system
-        path = Path(image)
-        k.services[service.lower()] = Service(service, path, registry or {})
+        registry_copy.take(k.registry.machine, told.machine)
+        k.registry.changed = False
+        k.service_images = {name.lower(): Path(path) for name, path in told.images.items()}
+        return wire.Done()
+
+    def _get_registry(self, _: wire.GetRegistry) -> wire.RegistryKey:
+        self._system.registry.changed = False
+        return registry_copy.tell(self._system.registry.machine)
+
+    def _load(self, asked: wire.Load) -> wire.Done:
+        k = self._system
         self._check_open_to_use()
-        status, message = k.run(filter_services.load(k, service, path.read_bytes(), registry or {}), f"load {service}")
+        status, message = k.run(filter_services.load(k, asked.service), f"load {asked.service}")
         return self._expect(status, message)
 
-    def unload(self, service: str, mandatory: bool = False) -> dict[str, Any]:
-        """Unload a minifilter; `mandatory` as when its service is stopped."""
+    def _unload(self, asked: wire.Unload) -> wire.Done:
         k = self._system
         self._check_open_to_use()
-        return self._expect(k.run(filter_services.unload(k, service, mandatory=mandatory), f"unload {service}"))
+        unloading = filter_services.unload(k, asked.service, mandatory=asked.mandatory)
+        return self._expect(k.run(unloading, f"unload {asked.service}"))
 
-    def attach(
-        self, service: str, volume: str, instance: str | None = None, altitude: str | None = None
-    ) -> dict[str, Any]:
-        """Attach an instance; the result names it."""
+    def _attach(self, asked: wire.Attach) -> wire.Attached:
         k = self._system
-        found, place = self._find(service, volume)
+        found, place = self._find(asked.service, asked.volume)
         before = set(found.instances)
-        self._expect(k.run(attachment.attach_manually(k, found, place, instance, altitude), f"attach {service}"))
-        return {"instance": next(item.name for item in found.instances if item not in before)}
+        attaching = attachment.attach_manually(k, found, place, asked.instance, asked.altitude)
+        self._expect(k.run(attaching, f"attach {asked.service}"))
+        return wire.Attached(next(item.name for item in found.instances if item not in before))
 
-    def detach(self, service: str, volume: str, instance: str | None = None) -> dict[str, Any]:
-        """Detach an instance."""
+    def _detach(self, asked: wire.Detach) -> wire.Done:
         k = self._system
-        found, place = self._find(service, volume)
-        item = attachment.find_instance(found, place, instance)
+        found, place = self._find(asked.service, asked.volume)
+        item = attachment.find_instance(found, place, asked.instance)
         if item is None:
             raise RefusedError(int(NtStatus.FLT_INSTANCE_NOT_FOUND))
-        return self._expect(k.run(attachment.detach_manually(k, item), f"detach {service}"))
+        return self._expect(k.run(attachment.detach_manually(k, item), f"detach {asked.service}"))
 
-    def drivers(self) -> dict[str, Any]:
-        """The services whose drivers are loaded, minifilters or not."""
+    def _drivers(self, _: wire.ListDrivers) -> wire.Drivers:
         self._check_open_to_use()
-        return {"drivers": [driver.name for driver in self._system.drivers.loaded.values()]}
+        return wire.Drivers(tuple(driver.name for driver in self._system.drivers.loaded.values()))
 
-    def filters(self) -> dict[str, Any]:
-        """The registered filters, as `fltmc filters` shows them."""
+    def _filters(self, _: wire.ListFilters) -> wire.Filters:
         self._check_open_to_use()
-        return {
-            "filters": [
-                {
-                    "name": item.name,
-                    "instances": len(item.instances),
-                    "altitude": _default_altitude(self._system, item),
-                    "frame": item.frame.number,
-                }
-                for item in self._system.flt.filters.values()
-            ]
-        }
+        k = self._system
+        return wire.Filters(
+            tuple(
+                wire.FilterFacts(item.name, len(item.instances), _default_altitude(k, item), item.frame.number)
+                for item in k.flt.filters.values()
+            )
+        )
 
-    def instances(self) -> dict[str, Any]:
-        """The attached instances, highest altitude first."""
+    def _instances(self, _: wire.ListInstances) -> wire.Instances:
         self._check_open_to_use()
-        return {
-            "instances": [
-                _instance(item) for volume in self._system.io.volumes for item in self._system.flt.on(volume).instances
-            ]
-        }
+        k = self._system
+        found = (item for volume in k.io.volumes for item in k.flt.on(volume).instances)
+        return wire.Instances(tuple(_instance(item) for item in found))
 
-    def volumes(self) -> dict[str, Any]:
-        """The mounted volumes."""
+    def _volumes(self, _: wire.ListVolumes) -> wire.Volumes:
         self._check_open_to_use()
-        return {
-            "volumes": [
-                {"dos_name": item.dos_name, "name": item.device_name, "file_system": "NTFS"}
-                for item in self._system.io.volumes
-            ]
-        }
+        found = self._system.io.volumes
+        return wire.Volumes(tuple(wire.VolumeFacts(item.dos_name, item.device_name, "NTFS") for item in found))
 
-    def services(self, services: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """Tell which services are registered: `{name: {"image": path, "registry": {…}}}`."""
-        self._system.services = {
-            name.lower(): Service(name, Path(item["image"]), item["registry"]) for name, item in services.items()
-        }
-        return {}
-
-    def run(self, image: str, args: Sequence[str] = (), stdin: str = "") -> dict[str, Any]:
-        """Run a program to its end; `exit_code`, `stdout` (base64), and the threads that `remain` in their I/O.
-
-        `findings` is how many the verifier has made so far, so that nobody needs to ask for them after every program.
-        """
+    def _run(self, asked: wire.Run) -> wire.Ended:
         k = self._system
         self._check_open_to_use()
         try:
-            program = k.programs.start(image, Path(image).read_bytes(), args, base64.b64decode(stdin))
+            program = k.programs.start(asked.image, Path(asked.image).read_bytes(), asked.args, asked.stdin)
         except LoadError as error:
             raise RefusedError(int(error.status), error.message) from error
         k.run_while(lambda: program.exit_status is None)
@@ -198,26 +181,15 @@ class Host:
             self._report_blocked()
         else:
             k.settle()
-        return {
-            "exit_code": program.exit_status,
-            "stdout": base64.b64encode(program.output.data).decode(),
-            "remain": remain,
-            "findings": len(k.verifier.findings),
-        }
+        assert program.exit_status is not None
+        output = bytes(program.output.data)
+        return wire.Ended(
+            program.exit_status, output, tuple(remain), len(k.verifier.findings), registry_changed=k.registry.changed
+        )
 
-    def status(self) -> dict[str, Any]:
-        """What the kernel is, and what its verifier has found."""
+    def _status(self, _: wire.Status) -> wire.KernelState:
         self._check_open_to_use()
-        k = self._system
-        return {
-            "mutants": sorted(k.mutants),
-            "policy": k.policy.as_dict(),
-            "processors": len(k.processors),
-            "time": k.now,
-            "digest": k.trace.digest,
-            "drivers": [driver.name for driver in k.drivers.loaded.values()],
-            **self._evidence(),
-        }
+        return self._state()
 
     # -- what they share
 
@@ -244,11 +216,10 @@ class Host:
             raise RefusedError(int(NtStatus.FLT_VOLUME_NOT_FOUND))
         return found, place
 
-    @staticmethod
-    def _expect(status: int, message: str = "") -> dict[str, Any]:
+    def _expect(self, status: int, message: str = "") -> wire.Done:
         if status & 0x8000_0000:
             raise RefusedError(status, message)
-        return {}
+        return wire.Done(registry_changed=self._system.registry.changed)
 
 
 def _default_altitude(k: Kernel, item: Filter) -> str:
@@ -258,42 +229,47 @@ def _default_altitude(k: Kernel, item: Filter) -> str:
     return listed[0].altitude if listed else ""
 
 
-def _instance(item: Instance) -> dict[str, Any]:
-    return {
-        "filter": item.filter.name,
-        "volume": item.volume.dos_name,
-        "altitude": item.altitude_text,
-        "instance": item.name,
-        "frame": item.frame.number,
-        "features": 0,
-    }
+def _instance(item: Instance) -> wire.InstanceFacts:
+    return wire.InstanceFacts(item.filter.name, item.volume.dos_name, item.altitude_text, item.name, item.frame.number)
 
 
-def fault(error: BaseException) -> dict[str, Any]:
+def stop_message(stop: MachineStop) -> wire.Stop:
+    """How the kernel ended, as a message."""
+    if isinstance(stop, BugCheckStop):
+        return wire.Stop(
+            wire.StopKind(stop.kind.value), stop.message, stop.driver, int(stop.code), bugcheck_name(stop.code),
+            stop.parameters, stop.rule, stop.location,
+        )  # fmt: skip
+    assert isinstance(stop, HangStop)
+    waiters = tuple(
+        wire.Waiter(one.thread, one.name, one.process, one.waits_for, one.owner, one.location) for one in stop.waiters
+    )
+    return wire.Stop(wire.StopKind(stop.kind.value), stop.message, stop.driver, waiters=waiters)
+
+
+def fault(error: BaseException) -> wire.Stopped:
     """The answer when this program itself has failed."""
-    code = BugCheck.FLTMGR_FILE_SYSTEM
     text = f"the reference kernel failed: {type(error).__name__}: {error}"
-    stop = {
-        "code": int(code), "name": bugcheck_name(code), "parameters": [0, 0, 0, 0], "driver": None, "message": text,
-        "rule": None, "kind": str(BugCheckKind.KERNEL_FAULT), "location": None,
-    }  # fmt: skip
-    return {"ok": False, "bugcheck": stop, "message": text, "traceback": traceback.format_exception(error)}
+    code = BugCheck.FLTMGR_FILE_SYSTEM
+    stop = wire.Stop(wire.StopKind.KERNEL_FAULT, text, None, int(code), bugcheck_name(code), (0, 0, 0, 0))
+    trace = tuple(traceback.format_exception(error))
+    return wire.Stopped(wire.KernelState(wire.State.BUGCHECK, text, stop, traceback=trace))
 
 
 def serve(host: Host, requests: TextIO, answers: TextIO) -> None:
     """Answer requests until there are no more, or one asks for the end."""
     for line in requests:
-        request = json.loads(line)
-        if request.get("op") == "shutdown":
-            answer: dict[str, Any] = {"ok": True, "result": {}}
-        else:
-            try:
-                answer = host.answer(request)
-            except Exception as error:  # noqa: BLE001 - whatever it is, who asked is told
-                answer = fault(error)
-        answers.write(json.dumps({"id": request.get("id"), **answer}) + "\n")
+        number, request = 0, None
+        try:
+            number, request = wire.opened_request(line)
+            answer = host.answer(request)
+        except MalformedMessageError as error:
+            answer = wire.Refused(int(NtStatus.INVALID_PARAMETER), f"this is no request: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, who asked is told
+            answer = fault(error)
+        answers.write(wire.envelope(number, answer))
         answers.flush()
-        if request.get("op") == "shutdown":
+        if isinstance(request, wire.Shutdown):
             return
 
 

@@ -28,7 +28,6 @@ from harness.reference.windows.user.view_faults import page_fault
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.requests import KernelCode
-    from harness.reference.windows.fltmgr.filter_services import Service
     from harness.reference.windows.io.volumes import Volume
 
 load_exports()
@@ -63,8 +62,8 @@ class Kernel(Executive):
             replay=replay,
         )
         self.drivers = DriverTable(self)
-        self.services: dict[str, Service] = {}
-        """Minifilters that are registered, by lower-case name of their service: what FilterLoad can load."""
+        self.service_images: dict[str, Path] = {}
+        """Files of the host that services' images are, by lower-case name; the rest is in the registry."""
         self.processes.on_thread_end.append(partial(abandon_mutexes, self))
         self.drivers.on_remove.append(lambda driver: self.timers.report_leaks(driver.name, driver.image))
         self.drivers.on_remove.append(lambda driver: report_callbacks(self, driver.name, driver.image))

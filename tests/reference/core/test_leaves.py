@@ -1,6 +1,5 @@
 """Exports as machine code: they are what their source says, and do what the Python functions of their names do."""
 
-import base64
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,8 @@ from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
 from harness.reference.windows.leaves import LEAVES, assemble, blob
 from harness.reference.windows.verifier.stop import BugCheckStop
+from harness.wire import kernel as wire
+from tests.reference.user.conftest import Machine as Hosted
 from tests.reference.user.conftest import service_key
 
 DRIVER = """
@@ -181,14 +182,12 @@ def test_io_through_minifilters_leaves_the_same_digest_with_leaves_and_without(s
         volume = tmp_path / f"volume-{leaves}"
         volume.mkdir()
         system = Kernel(volumes={"V:": volume}, seed=seed, leaves=leaves)
-        host = Host(system)
+        machine = Hosted(Host(system), system, volume)
         for name, altitude in (("passthrough", "370030"), ("observer", "370010")):
-            image, key = str(built[name].sys), service_key(name, altitude)
-            assert host.answer({"op": "load", "service": name, "image": image, "registry": key})["ok"]
-            assert host.answer({"op": "attach", "service": name, "volume": "V:"})["ok"]
+            machine.load(name, built[name].sys, service_key(name, altitude))
+            machine.ask(wire.Attach(name, "V:"))
         for script in (b"read 60", b"create 20"):
-            image = str(built["fltbench"].sys)
-            assert host.answer({"op": "run", "image": image, "stdin": base64.b64encode(script).decode()})["ok"]
+            machine.run(built["fltbench"].sys, script)
         digests.append((system.trace.digest, system.now, system.traps.calls))
 
     assert digests[0][:2] == digests[1][:2]

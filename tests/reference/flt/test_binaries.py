@@ -1,6 +1,5 @@
 """The reference kernel runs what is in the binary: it knows no driver by name, and a patched one behaves as patched."""
 
-from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from harness.nt import IrpMajor, NtStatus, OperationClass, PreopStatus
 from harness.reference.machine.loader.exports import FLTMGR, find_export
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
+from harness.wire import kernel as wire
 from tests.reference.user.conftest import Machine, service_key
 
 Built = dict[str, BuiltDriver]
@@ -46,8 +46,8 @@ def make_machine(folder: Path, **options: object) -> Machine:
 
 def load(machine: Machine, image: Path, label: str, altitude: str) -> None:
     name = f"fltlab-{label}"
-    machine.ask("load", service=name, image=str(image), registry=service_key(name, altitude))
-    machine.ask("attach", service=name, volume="V:")
+    machine.load(name, image, service_key(name, altitude))
+    machine.ask(wire.Attach(name, "V:"))
 
 
 def stack(machine: Machine, built: Built, middle: Path) -> None:
@@ -168,15 +168,17 @@ def test_a_call_of_what_the_model_lacks_is_a_bug_check_of_its_own_kind(built: Bu
     machine = make_machine(tmp_path)
     stack(machine, built, image)
 
-    answer = machine.host.answer(
-        {"op": "run", "image": str(built["fltprobe"].sys), "stdin": b64encode(PREPARE).decode()}
-    )
+    answer = machine.host.answer(wire.Run(str(built["fltprobe"].sys), (), PREPARE))
 
-    assert answer["bugcheck"]["kind"] == "missing-export"
-    assert missing_name(24).rstrip(b"\0").decode() in answer["bugcheck"]["message"]
-    assert answer["bugcheck"]["driver"] == "fltlab-middle"
-    again = machine.host.answer({"op": "filters"})
-    assert again["bugcheck"] == answer["bugcheck"]
+    assert isinstance(answer, wire.Stopped)
+    stop = answer.state.stop
+    assert stop is not None
+    assert stop.kind is wire.StopKind.MISSING_EXPORT
+    assert missing_name(24).rstrip(b"\0").decode() in stop.message
+    assert stop.driver == "fltlab-middle"
+    again = machine.host.answer(wire.ListFilters())
+    assert isinstance(again, wire.Stopped)
+    assert again.state.stop == stop
 
 
 def missing_name(length: int) -> bytes:

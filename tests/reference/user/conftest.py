@@ -1,6 +1,5 @@
 """Programs compiled from C in the tests, and a host of a reference kernel to run them in."""
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.toolchain import Compilation, find_toolchain
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
+from harness.wire import kernel as wire
 
 ROOT = Path(__file__).parents[3]
 PRELUDE = """
@@ -53,15 +53,25 @@ class Machine:
     system: Kernel
     volume: Path
 
-    def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """The result of an operation that succeeds."""
-        answer = self.host.answer({"op": operation, **arguments})
-        assert answer["ok"], answer
-        return dict(answer["result"])
+    def ask(self, request: wire.Request) -> Any:
+        """The answer to a request that succeeds."""
+        answer = self.host.answer(request)
+        assert not isinstance(answer, wire.Refused | wire.Stopped), answer
+        return answer
+
+    def register(self, service: str, image: Path, key: dict[str, Any]) -> None:
+        """Register a service, without loading it."""
+        self.system.registry.load(f"{self.system.registry.SERVICES}\\{service}", key)
+        self.system.service_images[service.lower()] = image
+
+    def load(self, service: str, image: Path, key: dict[str, Any]) -> None:
+        """Register a service and load its driver."""
+        self.register(service, image, key)
+        self.ask(wire.Load(service))
 
     def run(self, image: Path, stdin: bytes = b"", args: tuple[str, ...] = ()) -> Ended:
-        result = self.ask("run", image=str(image), args=args, stdin=base64.b64encode(stdin).decode())
-        return Ended(result["exit_code"], base64.b64decode(result["stdout"]), result["remain"])
+        ended = self.ask(wire.Run(str(image), args, stdin))
+        return Ended(ended.exit_code, ended.stdout, list(ended.remain))
 
 
 @pytest.fixture(scope="session")

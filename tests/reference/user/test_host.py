@@ -1,6 +1,5 @@
 """What the daemon asks of a reference kernel's process, with our own drivers and fltprobe."""
 
-import json
 import subprocess
 import sys
 from io import StringIO
@@ -13,6 +12,7 @@ from harness.minifilter.build import BuiltDriver
 from harness.minifilter.probe import parse_probe
 from harness.reference.process.host import Host, serve
 from harness.reference.windows.kernel import Kernel
+from harness.wire import kernel as wire
 from tests.reference.user.conftest import Machine, service_key
 
 Built = dict[str, BuiltDriver]
@@ -27,20 +27,20 @@ close f
 
 def load(machine: Machine, driver: BuiltDriver, label: str, altitude: str = "370010.5", **parameters: Any) -> None:
     name = f"fltlab-{label}"
-    machine.ask("load", service=name, image=str(driver.sys), registry=service_key(name, altitude, **parameters))
-    machine.ask("attach", service=name, volume="V:")
+    machine.load(name, driver.sys, service_key(name, altitude, **parameters))
+    machine.ask(wire.Attach(name, "V:"))
 
 
 def test_loaded_filters_instances_and_volumes_are_listed(machine: Machine, built: Built):
     load(machine, built["observer"], "low", "370010.5")
     load(machine, built["observer"], "high", "370020.5")
 
-    assert [(item["name"], item["instances"], item["altitude"]) for item in machine.ask("filters")["filters"]] == [
+    assert [(item.name, item.instances, item.altitude) for item in machine.ask(wire.ListFilters()).filters] == [
         ("fltlab-low", 1, "370010.5"),
         ("fltlab-high", 1, "370020.5"),
     ]
-    assert [item["instance"] for item in machine.ask("instances")["instances"]] == ["fltlab-high", "fltlab-low"]
-    assert machine.ask("volumes")["volumes"][0]["dos_name"] == "V:"
+    assert [item.instance for item in machine.ask(wire.ListInstances()).instances] == ["fltlab-high", "fltlab-low"]
+    assert machine.ask(wire.ListVolumes()).volumes[0].dos_name == "V:"
 
 
 def test_fltprobe_runs_and_the_file_is_on_the_volume(machine: Machine, built: Built):
@@ -57,11 +57,11 @@ def test_fltprobe_runs_and_the_file_is_on_the_volume(machine: Machine, built: Bu
 
 def test_what_a_detached_instance_is_not_shown_it_does_not_record(machine: Machine, built: Built):
     load(machine, built["observer"], "above")
-    machine.ask("detach", service="fltlab-above", volume="V:", instance="fltlab-above")
+    machine.ask(wire.Detach("fltlab-above", "V:", "fltlab-above"))
 
     result = parse_probe(machine.run(built["fltprobe"].sys, SCRIPT).output.decode())
 
-    assert machine.ask("instances")["instances"] == []
+    assert machine.ask(wire.ListInstances()).instances == ()
     assert not [event for event in result.filters["above"].events if not event.is_lifecycle]
 
 
@@ -70,54 +70,58 @@ def test_an_unloaded_filter_leaves_nothing_behind(machine: Machine, built: Built
     load(machine, built["passthrough"], "above", "370020.5")
     machine.run(built["fltprobe"].sys, SCRIPT)
 
-    machine.ask("unload", service="fltlab-above")
-    machine.ask("unload", service="fltlab-pending", mandatory=True)
+    machine.ask(wire.Unload("fltlab-above"))
+    machine.ask(wire.Unload("fltlab-pending", mandatory=True))
 
-    status = machine.ask("status")
-    assert (status["drivers"], status["findings"]) == ([], [])
-    assert machine.ask("filters")["filters"] == []
+    state = machine.ask(wire.Status())
+    assert (state.drivers, state.findings) == ((), ())
+    assert machine.ask(wire.ListFilters()).filters == ()
 
 
 @pytest.mark.parametrize(
-    ("operation", "arguments", "status"),
+    ("request_", "status"),
     [
-        ("unload", {"service": "nobody"}, 0xC01C0013),
-        ("attach", {"service": "nobody", "volume": "V:"}, 0xC01C0013),
-        ("attach", {"service": "fltlab-above", "volume": "X:"}, 0xC01C0014),
-        ("attach", {"service": "fltlab-above", "volume": "V:", "altitude": "370010.5", "instance": "two"}, 0xC01C0011),
-        ("attach", {"service": "fltlab-above", "volume": "V:"}, 0xC01C0012),
-        ("detach", {"service": "fltlab-above", "volume": "V:", "instance": "nobody"}, 0xC01C0015),
+        (wire.Unload("nobody"), 0xC01C0013),
+        (wire.Attach("nobody", "V:"), 0xC01C0013),
+        (wire.Attach("fltlab-above", "X:"), 0xC01C0014),
+        (wire.Attach("fltlab-above", "V:", "two", "370010.5"), 0xC01C0011),
+        (wire.Attach("fltlab-above", "V:"), 0xC01C0012),
+        (wire.Detach("fltlab-above", "V:", "nobody"), 0xC01C0015),
     ],
 )
 def test_what_the_filter_manager_refuses_has_its_status(
-    machine: Machine, built: Built, operation: str, arguments: dict[str, str], status: int
+    machine: Machine, built: Built, request_: wire.Request, status: int
 ):
     load(machine, built["observer"], "above")
 
-    answer = machine.host.answer({"op": operation, **arguments})
+    answer = machine.host.answer(request_)
 
-    assert (answer["ok"], answer.get("ntstatus")) == (False, status)
+    assert isinstance(answer, wire.Refused)
+    assert answer.ntstatus == status
 
 
 def test_a_driver_that_refuses_to_be_unloaded_stays(machine: Machine, built: Built):
     load(machine, built["observer"], "above", Options=["refuse-unload"])
 
-    answer = machine.host.answer({"op": "unload", "service": "fltlab-above"})
+    answer = machine.host.answer(wire.Unload("fltlab-above"))
 
-    assert not answer["ok"]
-    assert [item["name"] for item in machine.ask("filters")["filters"]] == ["fltlab-above"]
+    assert isinstance(answer, wire.Refused)
+    assert [item.name for item in machine.ask(wire.ListFilters()).filters] == ["fltlab-above"]
 
 
 def test_a_program_is_no_driver(machine: Machine, built: Built):
-    answer = machine.host.answer({"op": "load", "service": "probe", "image": str(built["fltprobe"].sys)})
+    machine.register("probe", built["fltprobe"].sys, {})
 
-    assert (answer["ok"], answer["ntstatus"]) == (False, 0xC000007B)
-    assert "it is a program" in answer["message"]
+    answer = machine.host.answer(wire.Load("probe"))
+
+    assert isinstance(answer, wire.Refused)
+    assert answer.ntstatus == 0xC000007B
+    assert "it is a program" in answer.message
 
 
 def test_a_registered_service_can_be_loaded_by_a_program(machine: Machine, built: Built):
     registry = service_key("fltlab-late", "370010.5")
-    machine.ask("services", services={"fltlab-late": {"image": str(built["observer"].sys), "registry": registry}})
+    machine.register("fltlab-late", built["observer"].sys, registry)
 
     result = parse_probe(
         machine.run(built["fltprobe"].sys, b"load fltlab-late\nfilter late\nattach late\n").output.decode()
@@ -143,8 +147,8 @@ def test_an_operation_that_is_never_resumed_keeps_its_process_and_is_reported(ma
 
     assert ended.exit_code == 4
     assert ended.remain
-    findings = machine.ask("status")["findings"]
-    assert [(item["rule"], item["driver"]) for item in findings] == [("PRE-PEND-02", "fltlab-pending")]
+    findings = machine.ask(wire.Status()).findings
+    assert [(item.rule, item.driver) for item in findings] == [("PRE-PEND-02", "fltlab-pending")]
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(built: Built, tmp_path: Path):
@@ -155,7 +159,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(built: Built,
         machine = Machine(Host(system), system, volume)
         load(machine, built["passthrough"], "above")
         machine.run(built["fltprobe"].sys, SCRIPT)
-        return str(machine.ask("status")["digest"])
+        return str(machine.ask(wire.Status()).digest)
 
     first, again, other = digest(5, "a"), digest(5, "b"), digest(6, "c")
 
@@ -166,33 +170,36 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(built: Built,
 # -- the lines
 
 
-def lines(system: Kernel, *requests: dict[str, Any]) -> list[dict[str, Any]]:
+def lines(system: Kernel, *requests: str) -> list[tuple[int, Any]]:
     answers = StringIO()
-    serve(Host(system), StringIO("".join(json.dumps(request) + "\n" for request in requests)), answers)
-    return [json.loads(line) for line in answers.getvalue().splitlines()]
+    serve(Host(system), StringIO("".join(requests)), answers)
+    return [wire.opened(line) for line in answers.getvalue().splitlines()]
 
 
 def test_every_request_has_one_answer_and_shutdown_ends_it(tmp_path: Path):
     answers = lines(
         Kernel(volumes={"V:": tmp_path}),
-        {"id": 1, "op": "status"},
-        {"id": 2, "op": "dance"},
-        {"id": 3, "op": "load"},
-        {"id": 4, "op": "shutdown"},
-        {"id": 5, "op": "status"},
+        wire.envelope(1, wire.Status()),
+        '{"version": 1, "id": 2, "is": "Dance", "body": {}}\n',
+        '{"version": 1, "id": 3, "is": "Load", "body": {}}\n',
+        wire.envelope(4, wire.Shutdown()),
+        wire.envelope(5, wire.Status()),
     )
 
-    assert [(answer["id"], answer["ok"]) for answer in answers] == [(1, True), (2, False), (3, False), (4, True)]
+    kinds = [type(answer) for _, answer in answers]
+    assert kinds == [wire.KernelState, wire.Refused, wire.Refused, wire.Done]
+    assert "Dance" in answers[1][1].message
+    assert "Load lacks service" in answers[2][1].message
 
 
 def test_a_fault_of_the_kernel_itself_says_so_and_has_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     system = Kernel(volumes={"V:": tmp_path})
     monkeypatch.setattr(system.flt, "filters", None)
 
-    (answer,) = lines(system, {"id": 1, "op": "filters"})
+    ((_, answer),) = lines(system, wire.envelope(1, wire.ListFilters()))
 
-    assert answer["bugcheck"]["kind"] == "kernel-fault"
-    assert "AttributeError" in "".join(answer["traceback"])
+    assert answer.state.stop.kind is wire.StopKind.KERNEL_FAULT
+    assert "AttributeError" in "".join(answer.state.traceback)
 
 
 @pytest.mark.parametrize(

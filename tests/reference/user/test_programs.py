@@ -1,5 +1,6 @@
 """Programs run as machine code, with threads, memory, files and views of their own."""
 
+from harness.wire import kernel as wire
 from tests.reference.user.conftest import Compile, Machine
 
 ACCESS_VIOLATION = 0xC0000005
@@ -177,8 +178,8 @@ def test_a_file_that_is_no_program_is_refused_by_name(machine: Machine, tmp_path
     image = tmp_path / "text.exe"
     image.write_bytes(b"this is no image")
 
-    answer = machine.host.answer({"op": "run", "image": str(image)})
+    answer = machine.host.answer(wire.Run(str(image)))
 
-    assert not answer["ok"]
-    assert answer["ntstatus"] == 0xC000007B
-    assert "text.exe" in answer["message"]
+    assert isinstance(answer, wire.Refused)
+    assert answer.ntstatus == 0xC000007B
+    assert "text.exe" in answer.message

@@ -9,7 +9,9 @@ import time
 
 from harness.reference.guestd import ssh
 from harness.reference.guestd.commands.table import Invocation, command
-from harness.reference.guestd.kernel_process import KernelBusy, KernelError, KernelGone
+from harness.reference.guestd.kernel_process import KernelBusy, KernelGone, KernelStopped
+from harness.wire import kernel as wire
+from harness.wire.codec import encode
 
 RNDADDENTROPY = 0x40085203
 RNDRESEEDCRNG = 0x5207
@@ -23,36 +25,32 @@ def kernel(call: Invocation) -> int:
     if words[:1] == ["restart"]:
         call.guest.restart_kernel(words[1:])
         try:
-            call.guest.kernel.request("status", timeout=60)
-        except (KernelError, KernelGone, KernelBusy) as problem:
+            call.guest.kernel.ask(wire.Status(), wire.KernelState, timeout=60)
+        except (KernelStopped, KernelGone, KernelBusy) as problem:
             call.err(str(problem))
             return 1
         return 0
     if words[:1] == ["status"]:
-        call.out(json.dumps(status(call)))
+        call.out(encode(status(call)))
         return 0
     call.err("usage: fltlab-kernel restart [--seed N] [--mutant NAME] [--policy K=V] | status")
     return 87
 
 
-def status(call: Invocation) -> dict[str, object]:
-    """The kernel's own word about itself, or why there is none: `state` is running, bugcheck, hang, busy or gone."""
+def status(call: Invocation) -> wire.KernelState:
+    """The kernel's own word about itself, or why there is none."""
     try:
-        return {"state": "running", **call.guest.kernel.request("status", timeout=STATUS_SECONDS)}
-    except (KernelError, KernelBusy, KernelGone) as problem:
+        return call.guest.kernel.ask(wire.Status(), wire.KernelState, timeout=STATUS_SECONDS)
+    except (KernelStopped, KernelBusy, KernelGone) as problem:
         return state_of(problem)
 
 
-def state_of(problem: KernelError | KernelBusy | KernelGone) -> dict[str, object]:
+def state_of(problem: KernelStopped | KernelBusy | KernelGone) -> wire.KernelState:
     """What a failed request says of the kernel."""
-    if isinstance(problem, KernelBusy):
-        return {"state": "busy", "message": str(problem)}
-    if isinstance(problem, KernelGone):
-        return {"state": "gone", "message": str(problem)}
-    for kind in ("bugcheck", "hang"):
-        if kind in problem.answer:
-            return {"state": kind, **problem.answer}
-    return {"state": "running", "message": str(problem)}
+    if isinstance(problem, KernelStopped):
+        return problem.state
+    state = wire.State.BUSY if isinstance(problem, KernelBusy) else wire.State.GONE
+    return wire.KernelState(state, str(problem))
 
 
 @command("fltlab-guest")

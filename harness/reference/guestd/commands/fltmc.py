@@ -1,12 +1,11 @@
 """fltmc: load, unload, attach and detach minifilters, and list filters, instances and volumes as Windows lists them."""
 
-from typing import Any
-
 from harness.nt.hresult import hresult_of_status, message_of
 from harness.reference.guestd.commands.table import Invocation, command
-from harness.reference.guestd.kernel_process import KernelError
+from harness.reference.guestd.kernel_process import KernelRefused
 from harness.reference.guestd.paths import BadPath
 from harness.reference.guestd.registry import NoSuchKey
+from harness.wire import kernel as wire
 
 
 class Refused(Exception):
@@ -17,16 +16,12 @@ class Refused(Exception):
         self.hresult = hresult
 
 
-def refusal(error: KernelError) -> Refused:
-    """The kernel's answer as fltmc reports it. What stopped the kernel for good is passed on as it is."""
-    if "bugcheck" in error.answer or "hang" in error.answer:
-        raise error
-    if error.hresult is not None:
-        return Refused(error.hresult)
-    status = int(error.answer.get("ntstatus") or 0xC0000001) & 0xFFFFFFFF
+def refusal(error: KernelRefused) -> Refused:
+    """The kernel's answer as fltmc reports it."""
+    status = error.refused.ntstatus & 0xFFFFFFFF
     hresult = hresult_of_status(status)
-    detail = str(error.answer.get("message") or "")
     known = message_of(hresult) or f"NTSTATUS 0x{status:08x}."
+    detail = error.refused.message
     return Refused(hresult, f"{known} ({detail})" if detail else known)
 
 
@@ -34,7 +29,6 @@ def load_service(call: Invocation, name: str) -> None:
     """Load a minifilter by its service; Refused says why not."""
     try:
         image = call.guest.image_of(name)
-        tree = call.guest.service_tree(name)
     except NoSuchKey:
         raise Refused(0x80070002) from None
     except BadPath as problem:
@@ -42,8 +36,8 @@ def load_service(call: Invocation, name: str) -> None:
     if not image.is_file():
         raise Refused(0x80070002)
     try:
-        call.guest.kernel.request("load", service=name, image=str(image), registry=tree)
-    except KernelError as error:
+        call.guest.ask_kernel(wire.Load(name))
+    except KernelRefused as error:
         raise refusal(error) from None
 
 
@@ -61,7 +55,7 @@ def fltmc(call: Invocation) -> int:
     except Refused as refused:
         call.out(f"\n{title} failed with error: 0x{refused.hresult:08x}\n{refused}\n")
         return 1
-    except KernelError as error:
+    except KernelRefused as error:
         settled = refusal(error)
         call.out(f"\n{title} failed with error: 0x{settled.hresult:08x}\n{settled}\n")
         return 1
@@ -76,7 +70,7 @@ def _load(call: Invocation, words: list[str]) -> None:
 
 
 def _unload(call: Invocation, words: list[str]) -> None:
-    call.guest.kernel.request("unload", service=words[0], mandatory=False)
+    call.guest.ask_kernel(wire.Unload(words[0]))
 
 
 def _options(words: list[str]) -> dict[str, str]:
@@ -89,29 +83,27 @@ def _options(words: list[str]) -> dict[str, str]:
 
 def _attach(call: Invocation, words: list[str]) -> None:
     options = _options(words[2:])
-    result = call.guest.kernel.request(
-        "attach", service=words[0], volume=words[1], instance=options.get("-i"), altitude=options.get("-a")
-    )
-    call.out(f"\nATTACH SUCCESS:  Instance Name = {result.get('instance')}, Volume = {words[1]}")
+    attach = wire.Attach(words[0], words[1], options.get("-i"), options.get("-a"))
+    attached = call.guest.kernel.ask(attach, wire.Attached)
+    call.out(f"\nATTACH SUCCESS:  Instance Name = {attached.instance}, Volume = {words[1]}")
 
 
 def _detach(call: Invocation, words: list[str]) -> None:
     instance = words[2] if len(words) > 2 and not words[2].startswith("-") else _options(words[2:]).get("-i")
-    call.guest.kernel.request("detach", service=words[0], volume=words[1], instance=instance)
+    call.guest.kernel.ask(wire.Detach(words[0], words[1], instance), wire.Done)
 
 
 def _filters(call: Invocation, words: list[str]) -> None:
     call.out("\nFilter Name                     Num Instances    Altitude    Frame")
     call.out("------------------------------  -------------  ------------  -----")
-    for item in call.guest.kernel.request("filters")["filters"]:
-        altitude = str(item.get("altitude") or "")
-        call.out(f"{item['name']:<30}  {item['instances']:>9}       {altitude:<13}  {item.get('frame', 0)}")
+    for item in call.guest.kernel.ask(wire.ListFilters(), wire.Filters).filters:
+        call.out(f"{item.name:<30}  {item.instances:>9}       {item.altitude:<13}  {item.frame}")
 
 
-def _instance_row(item: dict[str, Any]) -> str:
+def _instance_row(item: wire.InstanceFacts) -> str:
     return (
-        f"{item['filter']:<20}  {item.get('volume') or '':<37}  {item['altitude']:^12}  {item['instance']:<22}"
-        f"  {item.get('frame', 0):^5}   {item.get('features', 0):08x}  "
+        f"{item.filter:<20}  {item.volume:<37}  {item.altitude:^12}  {item.instance:<22}"
+        f"  {item.frame:^5}   {item.features:08x}  "
     )
 
 
@@ -125,20 +117,17 @@ def _instances(call: Invocation, words: list[str]) -> None:
         "--------------------  -------------------------------------  ------------  ----------------------  -----"
         "   --------  --------"
     )
-    for item in call.guest.kernel.request("instances")["instances"]:
-        wanted = (options.get("-f", item["filter"]), options.get("-v", item.get("volume") or ""))
-        if tuple(text.casefold() for text in wanted) == (
-            item["filter"].casefold(),
-            (item.get("volume") or "").casefold(),
-        ):
+    for item in call.guest.kernel.ask(wire.ListInstances(), wire.Instances).instances:
+        wanted = (options.get("-f", item.filter), options.get("-v", item.volume))
+        if tuple(text.casefold() for text in wanted) == (item.filter.casefold(), item.volume.casefold()):
             call.out(_instance_row(item))
 
 
 def _volumes(call: Invocation, words: list[str]) -> None:
     call.out("\nDos Name                        Volume Name                              FileSystem       Status")
     call.out("------------------------------  ---------------------------------------  ---------------  --------")
-    for item in call.guest.kernel.request("volumes")["volumes"]:
-        call.out(f"{item.get('dos_name') or '':<30}  {item['name']:<39}  {item.get('file_system', ''):<15}  ")
+    for item in call.guest.kernel.ask(wire.ListVolumes(), wire.Volumes).volumes:
+        call.out(f"{item.dos_name:<30}  {item.name:<39}  {item.file_system:<15}  ")
 
 
 OPERATIONS = {

@@ -1,10 +1,9 @@
 """Programs: any .exe of the guest runs in the reference kernel, as real user-mode code."""
 
-import base64
-
 from harness.reference.guestd.commands.table import Invocation
-from harness.reference.guestd.kernel_process import KernelError
+from harness.reference.guestd.kernel_process import KernelRefused
 from harness.reference.guestd.paths import BadPath
+from harness.wire import kernel as wire
 
 NOT_FOUND = 9009
 
@@ -29,16 +28,12 @@ def run_program(call: Invocation) -> int:
 def _run(call: Invocation, path: str) -> int:
     data = call.command.read_all()
     try:
-        call.guest.kernel.request("services", services=call.guest.services())
-        result = call.guest.kernel.request(
-            "run", image=path, args=list(call.words[1:]), stdin=base64.b64encode(data).decode()
-        )
-    except KernelError as error:
-        if "bugcheck" in error.answer or "hang" in error.answer:
-            raise
-        status = int(error.answer.get("ntstatus") or 0)
+        ended = call.guest.ask_kernel(wire.Run(path, tuple(call.words[1:]), data))
+    except KernelRefused as error:
+        status = error.refused.ntstatus & 0xFFFFFFFF
         call.err(f"{call.words[0]}: the program does not start: NTSTATUS 0x{status:08x} {error}")
         return 1
-    call.command.write("stdout", base64.b64decode(result["stdout"]))
-    call.err(f"fltlab-kernel-findings {result['findings']}")  # which the harness reads (harness/guest/crash.py)
-    return int(result["exit_code"])
+    assert isinstance(ended, wire.Ended)
+    call.command.write("stdout", ended.stdout)
+    call.err(f"{wire.FINDINGS_MARK}{ended.findings}")
+    return ended.exit_code

@@ -42,6 +42,8 @@ def _parse(kind: str, data: str) -> Value:
 def _shown(kind: str, value: Value) -> str:
     if isinstance(value, list):
         return "\\0".join(value)
+    if isinstance(value, bytes):
+        return value.hex().upper()
     return f"0x{value:x}" if isinstance(value, int) else value
 
 

@@ -3,8 +3,9 @@
 from harness.nt.hresult import WIN32_MESSAGES
 from harness.reference.guestd.commands import fltmc
 from harness.reference.guestd.commands.table import Invocation, command
-from harness.reference.guestd.kernel_process import KernelError
+from harness.reference.guestd.kernel_process import KernelRefused
 from harness.reference.guestd.registry import SERVICES, NoSuchKey, Value
+from harness.wire import kernel as wire
 
 TYPES = {"kernel": 1, "filesys": 2}
 STARTS = {"boot": 0, "system": 1, "auto": 2, "demand": 3, "disabled": 4}
@@ -82,20 +83,20 @@ def _delete(call: Invocation, name: str, options: dict[str, str]) -> int:
 
 
 def _state(call: Invocation, name: str) -> str:
-    loaded = call.guest.kernel.request("drivers")["drivers"]
+    loaded = call.guest.kernel.ask(wire.ListDrivers(), wire.Drivers).drivers
     running = name.casefold() in (service.casefold() for service in loaded)
     return "4  RUNNING" if running else "1  STOPPED"
 
 
 def _query(call: Invocation, name: str, options: dict[str, str]) -> int:
     try:
-        kind = call.guest.registry.service(name).get("Type")
+        kind = str(call.guest.registry.service(name).get("Type"))
     except NoSuchKey:
         call.out(f"[SC] EnumQueryServicesStatus:OpenService FAILED 1060:\n\n{WIN32_MESSAGES[1060]}\n")
         return 1060
     words = {1: "KERNEL_DRIVER", 2: "FILE_SYSTEM_DRIVER"}
     call.out(f"\nSERVICE_NAME: {name}")
-    call.out(f"        TYPE               : {kind}  {words.get(int(str(kind)), '')}")
+    call.out(f"        TYPE               : {kind}  {words.get(int(kind), '')}")
     call.out(f"        STATE              : {_state(call, name)}")
     call.out("        WIN32_EXIT_CODE    : 0  (0x0)")
     return 0
@@ -104,12 +105,12 @@ def _query(call: Invocation, name: str, options: dict[str, str]) -> int:
 def _qc(call: Invocation, name: str, options: dict[str, str]) -> int:
     try:
         key = call.guest.registry.service(name)
-        path = key.get("ImagePath")
+        kind, start, path = (str(key.get(value)) for value in ("Type", "Start", "ImagePath"))
     except NoSuchKey:
         return _failed(call, "OpenService", 1060)
     call.out(f"[SC] QueryServiceConfig SUCCESS\n\nSERVICE_NAME: {name}")
-    call.out(f"        TYPE               : {key.get('Type')}")
-    call.out(f"        START_TYPE         : {key.get('Start')}")
+    call.out(f"        TYPE               : {kind}")
+    call.out(f"        START_TYPE         : {start}")
     call.out(f"        BINARY_PATH_NAME   : {path}")
     return 0
 
@@ -129,8 +130,8 @@ def _stop(call: Invocation, name: str, options: dict[str, str]) -> int:
     if _state(call, name).startswith("1"):
         return _failed(call, "ControlService", 1062)
     try:
-        call.guest.kernel.request("unload", service=name, mandatory=True)
-    except KernelError as error:
+        call.guest.ask_kernel(wire.Unload(name, mandatory=True))
+    except KernelRefused as error:
         refused = fltmc.refusal(error)
         call.out(f"[SC] ControlService FAILED 1052:\n\n{refused}\n")
         return 1052

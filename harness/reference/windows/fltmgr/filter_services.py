@@ -1,9 +1,6 @@
 """Loading and unloading minifilters by their services: what FilterLoad, fltmc and the service controller ask for."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.nt import FilterUnloadFlags, NtStatus, RegistrationFlags
 from harness.reference.machine.loader.loader import LoadError
@@ -15,19 +12,13 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A registered service: what can be loaded by name."""
-
-    name: str
-    image: Path
-    registry: Mapping[str, Any]
-
-
-def load(k: "Kernel", service: str, data: bytes, registry: Mapping[str, Any]) -> Code:
-    """Load a driver; (NTSTATUS, why it was refused or "")."""
+def load(k: "Kernel", service: str) -> Code:
+    """Load the driver of a service that is registered; (NTSTATUS, why it was refused or "")."""
+    image = k.service_images.get(service.lower())
+    if image is None:
+        return int(NtStatus.OBJECT_NAME_NOT_FOUND), f"no service with an image is called {service}"
     try:
-        status = yield from k.drivers.load(service, data, registry)
+        status = yield from k.drivers.load(service, image.read_bytes())
     except LoadError as error:
         return int(error.status), error.message
     return int(status), "" if not status & 0x8000_0000 else f"DriverEntry of {service} returned {status:#010x}"

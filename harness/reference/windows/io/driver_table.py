@@ -59,7 +59,7 @@ class DriverTable:
     def load(
         self, service: str, data: bytes, registry: Mapping[str, Any] | None = None
     ) -> Generator[Request, Any, int]:
-        """Load a driver and run its DriverEntry; NTSTATUS. `registry` is the content of its service key.
+        """Load a driver and run its DriverEntry; NTSTATUS. `registry`, if given, replaces its service key's content.
 
         Raises LoadError if the image cannot be loaded. A driver whose DriverEntry fails is unloaded again.
         """
@@ -67,7 +67,9 @@ class DriverTable:
         if service.lower() in self.loaded:
             raise LoadError(NtStatus.IMAGE_ALREADY_LOADED, f"{service} is loaded already")
         key = f"{kernel.registry.SERVICES}\\{service}"
-        kernel.registry.load(key, registry or {})
+        if registry is not None:
+            kernel.registry.load(key, registry)
+        kernel.registry.make(key)
         image = kernel.load_image(service, data)
         driver = self._make(service, image, key.replace("CurrentControlSet", "ControlSet001"))
         self.loaded[service.lower()] = driver

@@ -109,12 +109,7 @@ def _in_system_thread(k: "Kernel", code: Code, what: str) -> Code:
 def filter_load(k: "Kernel", name: int) -> Code:
     """FilterLoad: a service that is registered."""
     service = k.memory.read_wide(name)
-    known = k.services.get(service.lower())
-    if known is None:
-        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
-    status, _ = yield from _in_system_thread(
-        k, filter_services.load(k, known.name, known.image.read_bytes(), known.registry), f"load {service}"
-    )
+    status, _ = yield from _in_system_thread(k, filter_services.load(k, service), f"load {service}")
     return int(status)
 
 

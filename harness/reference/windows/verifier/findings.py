@@ -17,9 +17,6 @@ class Finding:
     text: str
     time: int
 
-    def as_json(self) -> dict[str, object]:
-        return {"rule": self.rule, "driver": self.driver, "text": self.text, "time": self.time}
-
 
 class Verifier:
     """Collects findings in the order in which they were made."""

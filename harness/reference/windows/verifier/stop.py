@@ -1,7 +1,6 @@
 """A bug check, by which the system stops the machine: a driver broke a rule, called what is missing, or we failed."""
 
 from enum import StrEnum
-from typing import Any
 
 from harness.nt import BugCheck, bugcheck_name
 from harness.reference.machine.stop import MachineStop
@@ -37,15 +36,3 @@ class BugCheckStop(MachineStop):
         self.rule = rule
         self.kind = kind
         self.location = location
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "code": int(self.code),
-            "name": bugcheck_name(self.code),
-            "parameters": list(self.parameters),
-            "driver": self.driver,
-            "message": self.message,
-            "rule": self.rule,
-            "kind": str(self.kind),
-            "location": self.location,
-        }

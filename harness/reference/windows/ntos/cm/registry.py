@@ -73,7 +73,14 @@ class Registry:
 
     def __init__(self) -> None:
         self.root = Key("REGISTRY")
+        self.changed = False
+        """Drivers have changed something since somebody else last set it or looked."""
         self.make(self.SERVICES)
+
+    @property
+    def machine(self) -> Key:
+        r"""\REGISTRY\MACHINE."""
+        return self.root.make("MACHINE")
 
     @staticmethod
     def _parts(path: str) -> list[str]:

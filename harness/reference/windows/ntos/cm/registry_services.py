@@ -29,6 +29,7 @@ def _named_key(k: "Kernel", attributes_at: int, *, create: bool) -> tuple[Key | 
     if not root:
         known = k.registry.find(name)
         if known is None and create and name.upper().startswith("\\REGISTRY\\"):
+            k.registry.changed = True
             return k.registry.make(name), kernel, _CREATED_NEW_KEY
         return known, kernel, _OPENED_EXISTING_KEY
     key = key_of(k, root)
@@ -38,6 +39,7 @@ def _named_key(k: "Kernel", attributes_at: int, *, create: bool) -> tuple[Key | 
             break
         below = key.key(part)
         if below is None and create:
+            k.registry.changed = True
             below, disposition = key.make(part), _CREATED_NEW_KEY
         key = below
     return key, kernel, disposition
@@ -198,10 +200,11 @@ def zw_enumerate_key(
     return _answer(k, *information, buffer, length, result_length)
 
 
-def _set(key: Key, name: str, kind: int, data: bytes) -> int:
+def _set(k: "Kernel", key: Key, name: str, kind: int, data: bytes) -> int:
     if kind not in set(ValueType) or kind == _REG_LINK:
         return int(NtStatus.INVALID_PARAMETER)
     key.set(name, ValueType(kind), data)
+    k.registry.changed = True
     return 0
 
 
@@ -211,7 +214,7 @@ def zw_set_value_key(k: "Kernel", handle: int, name: int, title: U32, kind: U32,
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    return _set(key, k.memory.read_unicode_string(name), kind, k.memory.read(data, size) if size else b"")
+    return _set(k, key, k.memory.read_unicode_string(name), kind, k.memory.read(data, size) if size else b"")
 
 
 @export(NTOSKRNL, "ZwDeleteValueKey", max_irql=Irql.PASSIVE)
@@ -220,6 +223,7 @@ def zw_delete_value_key(k: "Kernel", handle: int, name: int) -> int:
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
     gone = key.values.pop(k.memory.read_unicode_string(name).lower(), None)
+    k.registry.changed |= gone is not None
     return 0 if gone is not None else int(NtStatus.OBJECT_NAME_NOT_FOUND)
 
 
@@ -228,7 +232,9 @@ def zw_delete_key(k: "Kernel", handle: int) -> int:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    return 0 if k.registry.remove(key) else int(NtStatus.CANNOT_DELETE)
+    removed = k.registry.remove(key)
+    k.registry.changed |= removed
+    return 0 if removed else int(NtStatus.CANNOT_DELETE)
 
 
 @export(NTOSKRNL, "ZwFlushKey", max_irql=Irql.PASSIVE)
@@ -256,11 +262,12 @@ def rtl_write_registry_value(
     key = relative_key(k, relative_to, path, create=True)
     if key is None:
         return int(NtStatus.OBJECT_NAME_NOT_FOUND)
-    return _set(key, k.memory.read_wide(name), kind, k.memory.read(data, size) if size else b"")
+    return _set(k, key, k.memory.read_wide(name), kind, k.memory.read(data, size) if size else b"")
 
 
 @export(NTOSKRNL, "RtlDeleteRegistryValue", max_irql=Irql.PASSIVE)
 def rtl_delete_registry_value(k: "Kernel", relative_to: U32, path: int, name: int) -> int:
     key = relative_key(k, relative_to, path, create=False)
     gone = key.values.pop(k.memory.read_wide(name).lower(), None) if key is not None else None
+    k.registry.changed |= gone is not None
     return 0 if gone is not None else int(NtStatus.OBJECT_NAME_NOT_FOUND)

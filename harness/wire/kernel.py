@@ -1,0 +1,385 @@
+"""What is said to a reference kernel's process, and what it says: requests, answers, and its state.
+
+Requests and answers are lines of JSON on the process's standard input and output, each in an envelope; the state is
+also what `fltlab-kernel status` prints, and what ends a command that the kernel did not survive.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from harness.wire.codec import MalformedMessageError, from_data, to_data
+
+VERSION = 1
+STOPPED_MARK = "fltlab-kernel-stopped "
+"""How the daemon begins the line on standard error with which a command ends that the kernel did not survive."""
+FINDINGS_MARK = "fltlab-kernel-findings "
+"""How it begins the line with which a program ends that the kernel survived: how many findings its verifier has."""
+
+
+# -- facts
+
+
+class StopKind(StrEnum):
+    """Why a kernel has stopped, and whose fault that is."""
+
+    BUGCHECK = "bugcheck"
+    MISSING_EXPORT = "missing-export"
+    KERNEL_FAULT = "kernel-fault"
+    HANG = "hang"
+    DEADLOCK = "deadlock"
+    RUNAWAY = "runaway"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """One thread that does not get on."""
+
+    thread: int
+    name: str
+    process: int
+    waits_for: str
+    owner: str | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """How a kernel ended. `code`, `name`, `parameters` and `rule` are a bug check's; `waiters` a hang's."""
+
+    kind: StopKind
+    message: str
+    driver: str | None = None
+    code: int = 0
+    name: str = ""
+    parameters: tuple[int, ...] = ()
+    rule: str | None = None
+    location: str | None = None
+    waiters: tuple[Waiter, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One violation: the rule of the catalogue, if it has one, the driver, and what happened, at a virtual time."""
+
+    text: str
+    rule: str | None = None
+    driver: str | None = None
+    time: int = 0
+
+
+class State(StrEnum):
+    """How a kernel is: `busy` has not answered in time, `gone` has no process any more."""
+
+    RUNNING = "running"
+    BUGCHECK = "bugcheck"
+    HANG = "hang"
+    BUSY = "busy"
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class KernelState:
+    """How a kernel is, what its verifier has found, and what it did last. `stop` is set for a bug check and a hang."""
+
+    state: State
+    message: str = ""
+    stop: Stop | None = None
+    seed: int = 0
+    findings: tuple[Finding, ...] = ()
+    log: tuple[str, ...] = ()
+    """The last lines that drivers printed."""
+    trace: tuple[str, ...] = ()
+    """The last things that happened."""
+    traceback: tuple[str, ...] = ()
+    """Of a fault of the kernel itself."""
+    mutants: tuple[str, ...] = ()
+    policy: Mapping[str, str] = field(default_factory=dict)
+    processors: int = 0
+    time: int = 0
+    digest: str = ""
+    drivers: tuple[str, ...] = ()
+
+
+# -- the registry
+
+
+@dataclass(frozen=True)
+class RegistryValue:
+    """A value: its name, its REG_ type, and its data as the registry keeps it."""
+
+    name: str
+    type: str
+    data: bytes = b""
+
+
+@dataclass(frozen=True)
+class RegistryKey:
+    """A key with everything below it."""
+
+    name: str
+    values: tuple[RegistryValue, ...] = ()
+    keys: "tuple[RegistryKey, ...]" = ()
+
+
+# -- requests
+
+
+@dataclass(frozen=True)
+class Done:
+    """A request was done; whether drivers have changed the registry since it was last told or asked for."""
+
+    registry_changed: bool = False
+
+
+@dataclass(frozen=True)
+class Attached:
+    """The instance that was attached."""
+
+    instance: str
+
+
+@dataclass(frozen=True)
+class FilterFacts:
+    """A filter, as `fltmc filters` shows it."""
+
+    name: str
+    instances: int
+    altitude: str
+    frame: int = 0
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The registered filters."""
+
+    filters: tuple[FilterFacts, ...] = ()
+
+
+@dataclass(frozen=True)
+class InstanceFacts:
+    """An instance, as `fltmc instances` shows it."""
+
+    filter: str
+    volume: str
+    altitude: str
+    instance: str
+    frame: int = 0
+    features: int = 0
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The attached instances, highest altitude first."""
+
+    instances: tuple[InstanceFacts, ...] = ()
+
+
+@dataclass(frozen=True)
+class VolumeFacts:
+    """A volume, as `fltmc volumes` shows it."""
+
+    dos_name: str
+    name: str
+    file_system: str
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """The mounted volumes."""
+
+    volumes: tuple[VolumeFacts, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """The services whose drivers are loaded, minifilters or not."""
+
+    drivers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A program has ended.
+
+    `remain` is what threads of it wait for that do not come back, `findings` how many the verifier has made so far.
+    """
+
+    exit_code: int
+    stdout: bytes = b""
+    remain: tuple[str, ...] = ()
+    findings: int = 0
+    registry_changed: bool = False
+
+
+@dataclass(frozen=True)
+class SetRegistry:
+    """The registry below HKLM as it is now, and the files of the host that services' images are, by service."""
+
+    machine: RegistryKey
+    images: Mapping[str, str] = field(default_factory=dict)
+    RESULT: ClassVar[type] = Done
+
+
+@dataclass(frozen=True)
+class GetRegistry:
+    """Ask for the registry as drivers have left it."""
+
+    RESULT: ClassVar[type] = RegistryKey
+
+
+@dataclass(frozen=True)
+class Load:
+    """Load the driver of a service."""
+
+    service: str
+    RESULT: ClassVar[type] = Done
+
+
+@dataclass(frozen=True)
+class Unload:
+    """Unload a minifilter; `mandatory` as when its service is stopped."""
+
+    service: str
+    mandatory: bool = False
+    RESULT: ClassVar[type] = Done
+
+
+@dataclass(frozen=True)
+class Attach:
+    """Attach an instance of a filter to a volume: by its name in the registry, or at an altitude."""
+
+    service: str
+    volume: str
+    instance: str | None = None
+    altitude: str | None = None
+    RESULT: ClassVar[type] = Attached
+
+
+@dataclass(frozen=True)
+class Detach:
+    """Detach an instance."""
+
+    service: str
+    volume: str
+    instance: str | None = None
+    RESULT: ClassVar[type] = Done
+
+
+@dataclass(frozen=True)
+class ListFilters:
+    """Ask for the filters."""
+
+    RESULT: ClassVar[type] = Filters
+
+
+@dataclass(frozen=True)
+class ListInstances:
+    """Ask for the instances."""
+
+    RESULT: ClassVar[type] = Instances
+
+
+@dataclass(frozen=True)
+class ListVolumes:
+    """Ask for the volumes."""
+
+    RESULT: ClassVar[type] = Volumes
+
+
+@dataclass(frozen=True)
+class ListDrivers:
+    """Ask for the loaded drivers."""
+
+    RESULT: ClassVar[type] = Drivers
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run a program, a file of the host, to its end."""
+
+    image: str
+    args: tuple[str, ...] = ()
+    stdin: bytes = b""
+    RESULT: ClassVar[type] = Ended
+
+
+@dataclass(frozen=True)
+class Status:
+    """Ask for the kernel's state."""
+
+    RESULT: ClassVar[type] = KernelState
+
+
+@dataclass(frozen=True)
+class Shutdown:
+    """End the process."""
+
+    RESULT: ClassVar[type] = Done
+
+
+Request = (
+    SetRegistry | GetRegistry | Load | Unload | Attach | Detach | ListFilters | ListInstances | ListVolumes
+    | ListDrivers | Run | Status | Shutdown
+)  # fmt: skip
+
+
+# -- answers
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A request was refused with an NTSTATUS; the kernel goes on."""
+
+    ntstatus: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The kernel has stopped, now or before."""
+
+    state: KernelState
+
+
+Answer = (
+    Done | Attached | Filters | Instances | Volumes | Drivers | Ended | KernelState | RegistryKey | Refused | Stopped
+)
+
+_TYPES: Mapping[str, Any] = {kind.__name__: kind for kind in (*Request.__args__, *Answer.__args__)}
+
+
+# -- envelopes
+
+
+def envelope(number: int, message: Request | Answer) -> str:
+    """A message on its way, as one line: the number ties an answer to its request."""
+    body = to_data(message)
+    return json.dumps({"version": VERSION, "id": number, "is": type(message).__name__, "body": body}) + "\n"
+
+
+def opened_request(line: str | bytes) -> tuple[int, Request]:
+    """The number and the request of a line. MalformedMessageError if it is none."""
+    number, message = opened(line)
+    if not isinstance(message, Request):
+        raise MalformedMessageError(f"{type(message).__name__} is no request")
+    return number, message
+
+
+def opened(line: str | bytes) -> tuple[int, Any]:
+    """The number and the message of a line. MalformedMessageError if it is none, or one of another version."""
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        raise MalformedMessageError(f"no JSON: {line[:200]!r}") from None
+    if not isinstance(data, dict) or not isinstance(data.get("id"), int):
+        raise MalformedMessageError(f"no envelope: {line[:200]!r}")
+    if data.get("version") != VERSION:
+        raise MalformedMessageError(f"version {data.get('version')!r} of the messages, and this side speaks {VERSION}")
+    kind = _TYPES.get(str(data.get("is")))
+    if kind is None:
+        raise MalformedMessageError(f"no message is called {data.get('is')!r}")
+    return int(data["id"]), from_data(kind, data.get("body"))
