@@ -6,6 +6,7 @@ import pytest
 
 from harness.minifilter.events import Phase
 from harness.nt import IrpMajor, NtStatus
+from harness.wire import kernel as wire
 from tests.fltprobe.conftest import Bench
 
 HOLD = "filter pending\nrule pending major=read do=pend mechanism=thread hold=yes\n"
@@ -45,7 +46,7 @@ def test_a_driver_that_never_resumes_costs_the_deadline_and_is_reported(
 
     assert (ran.exit_code, ran.result.step(verb).outstanding) == (4, True)
     assert ran.remain
-    assert [item["rule"] for item in bench.ask("status")["findings"]] == ["PRE-PEND-02"]
+    assert [item.rule for item in bench.ask(wire.Status()).findings] == ["PRE-PEND-02"]
 
 
 def test_the_deadline_is_for_each_step(bench: Bench):

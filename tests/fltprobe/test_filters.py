@@ -4,6 +4,7 @@ import pytest
 
 from harness.minifilter.events import Phase
 from harness.nt import IrpMajor, NtStatus, PreopStatus
+from harness.wire import kernel as wire
 from tests.fltprobe.conftest import Bench
 
 ACCESS_DENIED = int(NtStatus.ACCESS_DENIED)
@@ -197,4 +198,4 @@ def test_a_service_is_loaded_and_unloaded(bench: Bench, data: bytes):
     assert [step.status for step in result.all("load") + result.all("attach")] == [0, 0]
     assert [step.status for step in result.all("unload")] == [0, FLT_FILTER_NOT_FOUND]
     assert [event.phase for event in result.events if event.major is IrpMajor.READ] == [Phase.PRE, Phase.POST]
-    assert bench.ask("filters")["filters"] == []
+    assert bench.ask(wire.ListFilters()).filters == ()

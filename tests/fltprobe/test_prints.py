@@ -6,6 +6,7 @@ from harness.minifilter.prints import Print
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.trace import Trace
 from harness.nt import NtStatus
+from harness.wire import kernel as wire
 from tests.fltprobe.conftest import Bench
 
 PRINT = "filter above prints\ndebug-print above\n"
@@ -93,7 +94,7 @@ def test_callback_is_taken_off_when_the_driver_goes(bench: Bench):
     bench.load("observer", "above", CapturePrints=1)
     assert len(bench.system.print_callbacks) == 1
 
-    bench.ask("unload", service="fltlab-above")
+    bench.ask(wire.Unload("fltlab-above"))
 
     assert bench.system.print_callbacks == []
     assert bench.system.verifier.findings == []

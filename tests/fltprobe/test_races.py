@@ -7,6 +7,7 @@ import pytest
 
 from harness.minifilter.events import Mechanism, Phase
 from harness.nt import IrpMajor, NtStatus
+from harness.wire import kernel as wire
 from tests.fltprobe.conftest import Bench
 
 MakeBench = Callable[..., Bench]
@@ -38,7 +39,7 @@ def test_an_instance_can_go_after_resumes_that_overtook_the_callback(bench: Benc
     )
 
     assert [step.status for step in result.steps] == [0] * 5
-    assert bench.ask("status")["findings"] == []
+    assert bench.ask(wire.Status()).findings == ()
 
 
 def test_a_file_that_is_closed_while_an_operation_is_under_way_is_closed_after_it(bench: Bench):
@@ -141,10 +142,10 @@ def test_whatever_good_drivers_are_told_and_asked_they_break_no_rule(make_bench:
 
     ran = bench.run("\n".join([*script, *steps(choose, drivers)]))
     for driver in drivers:
-        bench.ask("unload", service=f"fltlab-{driver}")
+        bench.ask(wire.Unload(f"fltlab-{driver}"))
 
     assert (ran.exit_code, ran.result.error, ran.remain) == (0, None, ())
-    assert bench.ask("status")["findings"] == []
+    assert bench.ask(wire.Status()).findings == ()
 
 
 # -- what is held
@@ -213,9 +214,9 @@ def test_whatever_is_held_when_a_script_ends_comes_back(make_bench: MakeBench, s
     script.append("open d V:\\ options=directory,overlapped access=list")
 
     ran = bench.run("\n".join([*script, *held_steps(choose, drivers)]))
-    for loaded in bench.ask("filters")["filters"]:
-        bench.ask("unload", service=loaded["name"])
+    for loaded in bench.ask(wire.ListFilters()).filters:
+        bench.ask(wire.Unload(loaded.name))
 
     assert ran.exit_code in {0, 4}, ran.result.error
     assert ran.remain == ()
-    assert bench.ask("status")["findings"] == []
+    assert bench.ask(wire.Status()).findings == ()

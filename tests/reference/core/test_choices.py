@@ -1,6 +1,5 @@
 """Every free decision is in one log, and the log given again is the same run; the guest's own randomness is apart."""
 
-import base64
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from harness.minifilter.build import SUPPORT, build_drivers
 from harness.reference.machine.choices import Choices, Draw, ReplayError
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
+from harness.wire import kernel as wire
 
 SCRIPT = rb"""
 open f V:\data.bin access=rw disposition=overwrite-if options=noncached,overlapped
@@ -27,10 +27,9 @@ def run_script(folder: Path, **options: object) -> Kernel:
     built = build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", ["fltprobe"])
     folder.mkdir()
     kernel = Kernel(volumes={"V:": folder}, **options)  # type: ignore[arg-type]
-    stdin = base64.b64encode(SCRIPT).decode()
-    answer = Host(kernel).answer({"op": "run", "image": str(built["fltprobe"].sys), "stdin": stdin})
-    assert answer["ok"], answer
-    assert answer["result"]["exit_code"] == 0
+    answer = Host(kernel).answer(wire.Run(str(built["fltprobe"].sys), (), SCRIPT))
+    assert isinstance(answer, wire.Ended)
+    assert answer.exit_code == 0
     return kernel
 
 

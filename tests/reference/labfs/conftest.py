@@ -1,6 +1,5 @@
 """A machine whose volume W: is a disk with labfs on it (labfs/labfs.h has its layout), below the filter manager."""
 
-import base64
 from collections.abc import Callable
 from pathlib import Path
 from struct import Struct
@@ -13,6 +12,7 @@ from harness.minifilter.probe import ProbeResult, parse_probe
 from harness.minifilter.trace import Trace
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
+from harness.wire import kernel as wire
 
 FILES = {"data.bin": b"Z" * 8192, "hello.txt": b"hello, world"}
 SECTOR, ENTRIES, SLOT = 512, 32, 0x80000
@@ -55,7 +55,7 @@ class Bench:
         assert self.kernel.run(self.kernel.drivers.load("labfs", labfs), "load labfs") == 0
         self._host = Host(self.kernel)
         self._built = built
-        self._services: dict[str, dict[str, Any]] = {}
+        self._services: list[str] = []
 
     def load(self, driver: str, label: str) -> None:
         """Load a minifilter and attach it to W:, which is mounted then; later ones lie lower."""
@@ -70,23 +70,22 @@ class Bench:
             "Instances": {"key": instances},
             "Parameters": {"key": {"Instances": {"key": instances}}},
         }
-        self._services[name] = {"image": str(self._built[driver].sys), "registry": registry}
-        self.ask("services", services=self._services)
-        self.ask("load", service=name, **self._services[name])
-        self.ask("attach", service=name, volume="W:")
+        self._services.append(name)
+        self.kernel.registry.load(f"{self.kernel.registry.SERVICES}\\{name}", registry)
+        self.kernel.service_images[name] = self._built[driver].sys
+        self.ask(wire.Load(name))
+        self.ask(wire.Attach(name, "W:"))
 
-    def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        answer = self._host.answer({"op": operation, **arguments})
-        assert answer["ok"], answer
-        return dict(answer["result"])
+    def ask(self, request: wire.Request) -> Any:
+        answer = self._host.answer(request)
+        assert not isinstance(answer, wire.Refused | wire.Stopped), answer
+        return answer
 
     def __call__(self, script: str) -> ProbeResult:
         """Run a script, which connects to the minifilters first."""
         connect = "".join(f"filter {name.removeprefix('fltlab-')}\n" for name in self._services)
-        ended = self.ask(
-            "run", image=str(self._built["fltprobe"].sys), stdin=base64.b64encode((connect + script).encode()).decode()
-        )
-        return parse_probe(base64.b64decode(ended["stdout"]).decode())
+        ended = self.ask(wire.Run(str(self._built["fltprobe"].sys), (), (connect + script).encode()))
+        return parse_probe(ended.stdout.decode())
 
     def trace(self, result: ProbeResult) -> Trace:
         return Trace.of(result, [name.removeprefix("fltlab-") for name in self._services])
