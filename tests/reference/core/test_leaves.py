@@ -6,7 +6,7 @@ import pytest
 
 from harness.minifilter.build import SUPPORT, build_drivers
 from harness.reference.machine.loader.exports import FLTMGR, NTOSKRNL, find_export
-from harness.reference.process.host import Host
+from harness.reference.process.host import Host, stop_message
 from harness.reference.windows.kernel import Kernel
 from harness.reference.windows.leaves import LEAVES, assemble, blob
 from harness.reference.windows.verifier.stop import BugCheckStop
@@ -139,10 +139,10 @@ def test_a_misuse_is_judged_in_the_same_words_with_leaves_and_without(load, func
         machine.call("Nested", 1)
         with pytest.raises(BugCheckStop) as stop:
             machine.call(function)
-        stops.append((stop.value.as_json(), machine.kernel.trace.digest))
+        stops.append((stop_message(stop.value), machine.kernel.trace.digest))
 
     assert stops[0] == stops[1]
-    assert stops[0][0]["driver"] == "test"
+    assert stops[0][0].driver == "test"
 
 
 def test_a_driver_that_calls_leaves_only_is_preempted_at_the_same_calls(load):
