@@ -212,10 +212,7 @@ def flt_purge_file_name_information_cache(k: "Kernel", instance: int, file_objec
 @export(FLTMGR, "FltLoadFilter", max_irql=Irql.PASSIVE)
 def flt_load_filter(k: "Kernel", name: int) -> Code:
     """FltLoadFilter: the service of this name; needs SeLoadDriverPrivilege, which kernel code has."""
-    known = k.services.get(k.memory.read_unicode_string(name).lower())
-    if known is None:
-        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
-    status, _ = yield from filter_services.load(k, known.name, known.image.read_bytes(), known.registry)
+    status, _ = yield from filter_services.load(k, k.memory.read_unicode_string(name))
     return int(status)
 
 
