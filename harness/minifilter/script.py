@@ -1,7 +1,7 @@
 """The grammar of the I/O script, and what is wrong with a script: by line and column, before anything runs it.
 
-fltprobe holds every line against the same grammar (drivers/fltprobe/grammar.c); tests/minifilter/test_script.py holds
-the two against each other. What a key's value may be is fltprobe's to judge.
+fltprobe holds every line against the same grammar (drivers/fltprobe/grammar.c); tests/architecture holds the two
+against each other. What a key's value may be is fltprobe's to judge.
 """
 
 from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ GRAMMAR: Mapping[str, Verb] = {
     "query-path": _verb(1, 1),
     "query-volume": _verb(1, 1, "+class"),
     "directory": _verb(1, 1, "pattern"),
-    "section": _verb(2, 2, "protect size"),
+    "section": _verb(2, 2, "protect size", "image"),
     "map": _verb(2, 2, "protect length"),
     "peek": _verb(1, 1, "+offset length"),
     "poke": _verb(1, 1, "+offset length +fill"),
