@@ -46,12 +46,38 @@ class Finding:
 
 def check_image(path: Path, ours: bool, kind: PackageKind = PackageKind.DRIVER) -> list[Finding]:
     """Check one built or prebuilt image; an empty list means that nothing is wrong."""
+    if not path.is_file():
+        raise ConfigurationError(
+            f"{path} cannot be read",
+            details=("it is a directory" if path.is_dir() else "there is no such file",),
+            hint="name a .sys file",
+        )
     try:
         image = pefile.PE(str(path), fast_load=True)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read", details=(str(error),)) from error
-    except pefile.PEFormatError as error:
+    except (pefile.PEFormatError, *DAMAGED) as error:
         return [Finding("not-pe", f"{path.name} is not a Windows image: {error}")]
+    try:
+        return _findings(image, path, ours, kind)
+    except DAMAGED as error:
+        return [Finding("damaged", f"{path.name} is damaged: {type(error).__name__}: {error}")]
+
+
+DAMAGED = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+    RecursionError,
+    MemoryError,
+)
+"""What pefile, and those who read what it found, run into in an image whose parts lie about each other."""
+
+
+def _findings(image: Any, path: Path, ours: bool, kind: PackageKind) -> list[Finding]:
     with image:
         wrong_kind = [*_check_machine(image), *_check_subsystem(image, kind)]
         if wrong_kind:  # what follows would only repeat it in other words

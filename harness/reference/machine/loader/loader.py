@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - it is a class
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,7 @@ class Loader:
             self._bind(file, content, name)
             self._fill_in(file, content, base)
             self._patch(file, content, functions)
-        except InvalidImageError as problem:
+        except (InvalidImageError, StructError, IndexError, ValueError, OverflowError) as problem:
             raise LoadError(
                 NtStatus.INVALID_IMAGE_FORMAT, f"{name} is no image that can be loaded: {problem}"
             ) from None

@@ -27,6 +27,8 @@ SCN_READ = 0x40000000
 SCN_WRITE = 0x80000000
 
 SUBSYSTEM_NATIVE = 1
+_PAGE = 0x1000
+_MOST_SECTIONS = 96  # what the loader of Windows takes
 
 
 class InvalidImageError(Exception):
@@ -123,6 +125,22 @@ class PortableExecutable:
         self.sections = [self._section(table + index * _SECTION.size) for index in range(sections)]
         if not 0 < self.size <= 1 << 28 or self.section_alignment < 0x1000:
             raise InvalidImageError(f"unusable image size 0x{self.size:X} or alignment 0x{self.section_alignment:X}")
+        self._require_sound_sections()
+
+    def _require_sound_sections(self) -> None:
+        """Sections lie on pages of their own, in ascending order, above the headers; the entry point is code."""
+        if not self.sections or len(self.sections) > _MOST_SECTIONS:
+            raise InvalidImageError(f"it has {len(self.sections)} sections")
+        end = max(self.headers_size, 1)
+        for section in self.sections:
+            if section.address % _PAGE or section.size == 0:
+                raise InvalidImageError(f"section {section.name} has no page of its own, or no size")
+            if section.address < end:
+                raise InvalidImageError(f"section {section.name} lies over what is before it")
+            end = section.address + section.size
+        entry = self.entry_point
+        if entry and not any(s.executable and s.address <= entry < s.address + s.size for s in self.sections):
+            raise InvalidImageError(f"the entry point, RVA 0x{entry:X}, is in no code")
 
     def _section(self, offset: int) -> Section:
         name, virtual_size, address, raw_size, raw_offset, _, _, _, _, characteristics = _SECTION.unpack_from(
@@ -182,6 +200,8 @@ class PortableExecutable:
                     break
                 if value & _ORDINAL:
                     raise InvalidImageError(f"{library} is imported by ordinal {value & 0xFFFF}; names only are known")
+                if slots + 8 * entry + 8 > self.size:
+                    raise InvalidImageError(f"the imports from {library} lie outside of the image")
                 yield Import(library, self._string((value & 0x7FFF_FFFF) + 2), slots + 8 * entry)
             table += _IMPORT.size
 
@@ -226,6 +246,8 @@ class PortableExecutable:
         functions = [(begin, end, unwind) for begin, end, unwind in entries]
         if functions != sorted(functions):
             raise InvalidImageError("the function table is not sorted")
+        if any(not 0 < begin < end <= self.size or not 0 < unwind <= self.size - 4 for begin, end, unwind in functions):
+            raise InvalidImageError("the function table names what lies outside of the image")
         return functions
 
     def load_config(self) -> LoadConfig:

@@ -12,7 +12,7 @@ from typing import Any
 from harness.nt import Irql
 from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
-from harness.reference.machine.memory.pagetables import PageTables
+from harness.reference.machine.memory.pagetables import OutOfMemoryError, PageTables
 
 _U8 = Struct("<B")
 _U16 = Struct("<H")
@@ -68,6 +68,8 @@ class Memory:
     ) -> None:
         """Map zeroed pages over [address, address + size), or `frames` where given (a second mapping)."""
         supply = iter(frames) if frames is not None else None
+        if frames is None and page_align(size) > self.tables.available:
+            raise OutOfMemoryError(f"{size:#x} bytes are wanted, and {self.tables.available:#x} are left")
         for page in range(address >> PAGE_SHIFT, (address + page_align(size)) >> PAGE_SHIFT):
             if page in self._readable or page in self._pageable_readable:
                 raise ValueError(f"{page << PAGE_SHIFT:#x} is mapped already")

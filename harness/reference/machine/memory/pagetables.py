@@ -55,6 +55,11 @@ class PageTables:
         """Bytes of RAM in use, tables included."""
         return self._next - len(self._free) * PAGE_SIZE
 
+    @property
+    def available(self) -> int:
+        """Bytes of RAM that are not in use."""
+        return self.size - self.used
+
     def allocate_frame(self) -> int:
         """A zeroed page frame, as an offset into `ram`."""
         if self._free:

@@ -23,7 +23,7 @@ from harness.reference.machine.stop import HangKind, HangStop, MachineStop
 if TYPE_CHECKING:
     from harness.reference.machine.cpu.seh.dispatch import ExceptionDispatcher
     from harness.reference.machine.loader.binding import ExportBinder
-    from harness.reference.machine.loader.images import ImageTable
+    from harness.reference.machine.loader.images import Image, ImageTable
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
@@ -39,6 +39,11 @@ _DISPATCH_LEVEL = int(Irql.DISPATCH)
 _PAGE_FAULT = 14
 RUNAWAY_INSTRUCTIONS = 50_000_000
 """How much guest code may run, once it has drawn attention by its duration, without calling the kernel."""
+
+RUNAWAY_CALLS = 2_000_000
+"""How many calls of the kernel one operation, callback or routine may make without a wait."""
+_CALLS_OF_AN_EXCEPTION = 200
+"""As how many calls an exception counts, by the time that it takes."""
 
 
 class Outcome(Enum):
@@ -122,6 +127,7 @@ class Engine:
         except MachineStop:
             raise
         except Exception as error:
+            self._traps.stack_pointer = frame.stack_pointer  # who called is named
             raise self._supervisor.kernel_fault(error, frame.export) from error
         execution.send = None
         return self._do(execution, frame, request)
@@ -209,6 +215,7 @@ class Engine:
     def _push_exception(
         self, execution: Execution, registers: Registers, status: int, parameters: tuple[int, ...]
     ) -> None:
+        self.require_end(execution, _CALLS_OF_AN_EXCEPTION)
         try:
             code, fault, stack_pointer = self._seh.begin(registers, status, parameters)
         except PageFault as problem:
@@ -222,6 +229,8 @@ class Engine:
         """Run a guest function on this execution's stack."""
         function, arguments = request.function, request.args
         user = is_user(function)
+        if len(execution.frames) == 1:  # a routine of its own: of a thread, a work item, a DPC
+            execution.calls = 0
         frame.user_call = user
         rest = arguments[4:]
         stack_pointer = (self._stack_for_call(execution, user=user) - 0x80 - _SHADOW_SPACE - 8 * len(rest)) & ~15
@@ -312,6 +321,8 @@ class Engine:
         return self._take(execution, event)
 
     def _take(self, execution: Execution, event: GuestEvent) -> Outcome | None:
+        if isinstance(event, Suspended | Returned | Interrupted) and is_user(event.stack_pointer):
+            execution.calls = 0
         if isinstance(event, Returned):
             execution.send = event.value
             return None
@@ -362,6 +373,27 @@ class Engine:
 
     # -- code that does not come back
 
+    def require_end(self, execution: Execution, calls: int) -> None:
+        """Count calls of the kernel; HangStop if this code makes them again and again, and never waits or ends."""
+        execution.calls += calls
+        if execution.calls > RUNAWAY_CALLS:
+            location = self._supervisor.location_in(execution)
+            image = self._images.by_name(location.split("+")[0]) if location else self._caller()
+            where = location or (image.name if image is not None else "")
+            raise HangStop(
+                HangKind.RUNAWAY,
+                f"guest code{f' at {where}' if where else ''} runs for ever: it calls the kernel again and again,"
+                f" {RUNAWAY_CALLS:,} times without a wait",
+                driver=where.split("+")[0] or None,
+            )
+
+    def _caller(self) -> "Image | None":
+        """The image that the code which runs now was called from."""
+        try:
+            return self._images.at(self._memory.read_u64(self._emulator.recover().general[RSP]))
+        except GuestException:
+            return None
+
     def _stalled(self, execution: Execution) -> Outcome | None:
         """The watchdog stopped guest code that had not called for a while. Let it go on, but count."""
         emulator = self._emulator
@@ -374,7 +406,7 @@ class Engine:
         if self._scheduler.others_can_run(self._processor) and execution.stalls < 100:
             execution.continuation = ResumeAt(address)
             return Outcome.INTERRUPTED
-        image = self._images.at(address)
+        image = self._images.at(address) or self._caller()
         raise HangStop(
             HangKind.RUNAWAY,
             f"guest code at {self._images.describe(address)} runs for ever: more than {RUNAWAY_INSTRUCTIONS:,}"

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _PRIORITIES = 32
 _MEAN_CALLS_BETWEEN_PREEMPTIONS = 40
 _MOST_CALLS_BETWEEN_PREEMPTIONS = 1024
+_CALLS_BETWEEN_LOOKS = 1 << 16
+"""Where nothing is preempted, how often it is looked whether code comes back at all."""
 
 
 class Scheduler:
@@ -78,7 +80,9 @@ class Scheduler:
                 continue
             self._check_spinning()
             if deadline is not None and clock.now >= deadline:
-                raise HangStop(HangKind.DEADLINE, "the virtual deadline passed", self.waiting_threads())
+                waiters = self.waiting_threads()
+                driver = next((waiter.location.split("+")[0] for waiter in waiters if waiter.location), None)
+                raise HangStop(HangKind.DEADLINE, "what was asked for did not end in guest time", waiters, driver)
             if not clock.advance():
                 raise self._hang()
 
@@ -127,11 +131,17 @@ class Scheduler:
         assert execution is not None
         self._supervisor.before_run()
         self._probes.switched(processor, execution)
+        drawn = traps.until_preemption
         outcome = self.engine.run(processor, execution)
+        if outcome is Outcome.INTERRUPTED:
+            self.engine.require_end(execution, drawn - traps.until_preemption)
+        else:
+            execution.calls = 0
         self._clock.nanoseconds += 500
         self._after(processor, execution, outcome)
 
     def _draw_preemption(self) -> None:
+        self.traps.until_preemption = _CALLS_BETWEEN_LOOKS
         if self._preempt:
             self.traps.until_preemption = self._choices.distance(
                 "preemption", _MEAN_CALLS_BETWEEN_PREEMPTIONS, _MOST_CALLS_BETWEEN_PREEMPTIONS

@@ -84,6 +84,8 @@ class Execution:
         self.user_stack_top = 0
         self.teb = 0
         self.stalls = 0
+        self.calls = 0
+        """Calls of the kernel since it last waited, was called, or came from user mode."""
         self.finished = False
         self.result: Any = None
 

@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from harness.reference.machine.loader.exports import Export
     from harness.reference.machine.scheduler.requests import KernelCode
 
+LONGEST_REQUEST = 10 * 60 * 10_000_000
+"""Guest time, in 100 ns, that loading, attaching or any other request of the system may take."""
+
 
 class Executive(Supervisor):
     """A machine and the managers of ntoskrnl that need nothing but it."""
@@ -281,8 +284,8 @@ class Executive(Supervisor):
         self._run(lambda: not condition(), None)
 
     def run(self, code: "KernelCode", name: str = "system", *, process: Process | None = None) -> Any:
-        """Spawn a thread for `code` and run until it has ended; its result."""
-        return self.run_until(self.spawn(code, name, process=process))
+        """Spawn a thread for `code` and run until it has ended; its result. HangStop if it takes too long."""
+        return self.run_until(self.spawn(code, name, process=process), deadline=self.clock.now + LONGEST_REQUEST)
 
     def settle(self) -> None:
         """Run what can run without letting time jump to a timer."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql
+from harness.reference.machine.memory.pagetables import OutOfMemoryError
 from harness.reference.machine.stop import MachineStop
 from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
 
@@ -43,6 +44,13 @@ class BugChecks:
         """The kernel itself failed: a fault of ours, not of a driver."""
         if isinstance(error, MachineStop):
             return error
+        if isinstance(error, OutOfMemoryError):
+            where = self._blame.current().driver
+            return self.stop(
+                BugCheck.NO_PAGES_AVAILABLE,
+                message=f"{error}{f', in a call of {export}' if export else ''}",
+                kind=BugCheckKind.DRIVER if where else BugCheckKind.KERNEL_FAULT,
+            )
         return self.stop(
             BugCheck.FLTMGR_FILE_SYSTEM,
             message=f"the reference kernel failed{f' in {export}' if export else ''}: {type(error).__name__}: {error}",

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
 
 
+KERNEL_RESERVE = 16 << 20
+"""Bytes of RAM that no driver gets as pool: the kernel itself goes on when drivers have taken all the rest."""
+
+
 @cache
 def tag_text(tag: int) -> str:
     """A pool tag as text."""
@@ -27,6 +31,7 @@ def allocate(k: "Executive", size: int, tag: int, *, paged: bool, zero: bool, ra
             message=f"paged pool is allocated at IRQL {k.irql}",
         )  # fmt: skip
     try:
+        _leave_a_reserve(k, size)
         return k.pool.allocate(
             size,
             tag_text(tag),
@@ -39,6 +44,12 @@ def allocate(k: "Executive", size: int, tag: int, *, paged: bool, zero: bool, ra
         if raise_on_failure:
             raise GuestException(NtStatus.INSUFFICIENT_RESOURCES) from None
         return 0
+
+
+def _leave_a_reserve(k: "Executive", size: int) -> None:
+    left = k.memory.tables.available - KERNEL_RESERVE
+    if size > left:
+        raise OutOfMemoryError(f"{size:#x} bytes are wanted, and {left:#x} are left")
 
 
 def free(k: "Executive", address: int, tag: str | None) -> None:
