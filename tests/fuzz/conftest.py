@@ -1,4 +1,4 @@
-"""How much is tried: a little in every run of the tests, and as much as `fltlab bench soak --hostile` asks for."""
+"""How much is tried: a little in every run of the tests, FLTLAB_FUZZ_FACTOR times as much where that is set."""
 
 import json
 import os
