@@ -253,6 +253,7 @@ class WinRmSession:
         try:
             assert self._adapter is not None
             with self.exchanges.noting(purpose), self._adapter.ending_after(wait + 2 * self._grace):
+                self._secure(protocol)
                 answer = getattr(protocol, method)(*arguments, **options)
         except WinRMOperationTimeoutError:
             self._used = time.monotonic()
@@ -289,7 +290,7 @@ class WinRmSession:
                 password=end.password,
                 server_cert_validation="validate" if end.certificate else "ignore",
                 ca_trust_path=trusted,
-                message_encryption="auto" if end.authentication is Authentication.NTLM else "never",
+                message_encryption="never",  # until the connection is one of our adapter's: see _secure
                 read_timeout_sec=self._hold + self._grace,
                 operation_timeout_sec=self._hold,
                 proxy=None,
@@ -302,6 +303,13 @@ class WinRmSession:
             if self._broken and end.authentication is Authentication.BASIC:
                 self._adapter.break_all()
         return self._protocol
+
+    def _secure(self, protocol: _Protocol) -> None:
+        """Begin the encryption of messages, whose keys belong to a connection: where NTLM goes over plain HTTP."""
+        transport = protocol.transport
+        plain = self.endpoint.url.lower().startswith("http://")
+        if self.endpoint.authentication is Authentication.NTLM and plain and transport.encryption is None:
+            transport.setup_encryption(transport.build_session())
 
     def _drop_connection(self) -> None:
         """End the connection; the shell outlives it, but the keys of NTLM do not."""
