@@ -45,6 +45,15 @@ def default_altitude(k: "Kernel", service: str) -> Altitude:
     return Altitude.parse("0")
 
 
+def has_instances(k: "Kernel", name: str) -> bool:
+    """Whether a service key has an `Instances` key, in either layout; FltRegisterFilter fails without one."""
+    service = k.registry.find(f"{k.registry.SERVICES}\\{name}")
+    if service is None:
+        return False
+    parents = (service.key("Parameters"), service)
+    return any(parent is not None and parent.key("Instances") is not None for parent in parents)
+
+
 def _definitions(k: "Kernel", name: str) -> list[Definition]:
     service = k.registry.find(f"{k.registry.SERVICES}\\{name}")
     if service is None:

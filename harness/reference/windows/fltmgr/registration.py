@@ -34,6 +34,8 @@ def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out:
         return int(NtStatus.INVALID_PARAMETER)
     if k.flt.filter_named(name) is not None:
         return int(NtStatus.FLT_REGISTRATION_BUSY)
+    if not attachment.has_instances(k, name):
+        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
     found = Filter(
         name,
         k.flt.heap.allocate(0x40),
