@@ -1,6 +1,5 @@
 """Exports of the filter manager that no other driver of ours calls, each called from machine code (asker/asker.c)."""
 
-import base64
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from harness.minifilter.build import SUPPORT, build_drivers
 from harness.nt import NtStatus
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
+from harness.wire import kernel as wire
 
 OK = int(NtStatus.SUCCESS)
 ANSWERS = {
@@ -69,16 +69,17 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     system = Kernel(volumes={"V:": folder / "volume"}, seed=1)
     host = Host(system)
 
-    def ask(operation: str, **arguments: object) -> None:
-        answer = host.answer({"op": operation, **arguments})
-        assert answer["ok"], answer
+    def ask(request: wire.Request) -> None:
+        answer = host.answer(request)
+        assert not isinstance(answer, wire.Refused | wire.Stopped), answer
 
     instance = {"Altitude": {"type": "REG_SZ", "value": "370090"}, "Flags": {"type": "REG_DWORD", "value": 0}}
     instances = {"DefaultInstance": {"type": "REG_SZ", "value": "asker"}, "asker": {"key": instance}}
-    ask("load", service="asker", image=str(driver), registry={"Instances": {"key": instances}})
-    script = "open f V:\\ask.bin access=rw disposition=create\nclose f\n"
-    ask("run", image=str(probe), stdin=base64.b64encode(script.encode()).decode())
-    ask("unload", service="asker")
+    system.registry.load(f"{system.registry.SERVICES}\\asker", {"Instances": {"key": instances}})
+    system.service_images["asker"] = driver
+    ask(wire.Load("asker"))
+    ask(wire.Run(str(probe), (), b"open f V:\\ask.bin access=rw disposition=create\nclose f\n"))
+    ask(wire.Unload("asker"))
     return system
 
 
