@@ -69,7 +69,8 @@ def test_a_damaged_image_is_loaded_or_refused_with_a_sentence(
 
     assert loaded
     assert refused
-    assert kernel.run(kernel.drivers.load("whole", driver, None)) == 0
+    instances = {"DefaultInstance": {"type": "REG_SZ", "value": "whole"}, "whole": {"key": {}}}
+    assert kernel.run(kernel.drivers.load("whole", driver, {"Instances": {"key": instances}})) == 0
     tell |= {"loader mutations": loaded + refused, "refused": refused, "checked images with findings": found}
 
 

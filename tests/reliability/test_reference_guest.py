@@ -76,7 +76,7 @@ DEATHS = """
         guest.run("ver", timeout=1)
 
     def test_the_daemon_is_killed(guest, root):
-        root("for p in /proc/[0-9]*; do grep -q 'harness[.]reference.daemon' $p/cmdline && kill -9 ${p#/proc/}; done")
+        root("for p in /proc/[0-9]*; do grep -q 'harness[.]reference.guestd' $p/cmdline && kill -9 ${p#/proc/}; done")
         guest.run("ver")
 
     def test_the_guest_makes_no_progress(guest):

@@ -229,7 +229,7 @@ class KernelProcess:
             try:
                 number, answer = wire.opened(line)
             except MalformedMessageError as error:
-                self._errors.append(f"(on standard output: {error}) {line[:ERROR_LIMIT].rstrip()}")
+                self._errors.append(f"(on standard output: {error}) {line}"[:ERROR_LIMIT].rstrip())
                 continue
             waiter = self._waiting.get(number)
             if waiter is not None:
