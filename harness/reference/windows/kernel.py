@@ -1,7 +1,6 @@
 """The reference kernel: the executive with its I/O manager, filter manager, volumes and user-mode side.
 
-Only the modules that define exports (`@export`) take a `Kernel`; nobody imports them, they are found by walking the
-rooms (exports.py).
+The modules that define exports (`@export`) take a `Kernel`; they are found by walking the rooms (exports.py).
 """
 
 from collections.abc import Iterable, Mapping
