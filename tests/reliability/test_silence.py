@@ -8,7 +8,18 @@ import pytest
 
 from harness.errors import DriverError, GuestError
 from harness.guest import WINDOWS, Guest, LocalGuest
-from harness.guest.errors import ConnectionLost
+from harness.guest.errors import ConnectionLost, Unreachable
+from harness.machine.deadlines import Deadline
+
+
+def _until_stopped(pid: int) -> None:
+    """Wait for every thread of a process to stand: a signal takes its time on a busy machine."""
+
+    def stopped() -> tuple[bool | None, str]:
+        states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        return set(states) == {"T"} or None, f"its threads are {states}"
+
+    Deadline(20, "the daemon to stand").poll(stopped)
 
 
 def test_silence_under_a_driver_is_a_hang_in_an_undetermined_driver(tmp_path: Path):
@@ -16,6 +27,7 @@ def test_silence_under_a_driver_is_a_hang_in_an_undetermined_driver(tmp_path: Pa
         assert guest.run("ver").ok
         guest.drivers_under_test = ("first", "second")
         os.kill(local.pid, signal.SIGSTOP)
+        _until_stopped(local.pid)
 
         with pytest.raises(DriverError, match=r"hang in an undetermined driver \(loaded: first, second\)") as caught:
             guest.run("ver", timeout=1)
@@ -32,5 +44,6 @@ def test_a_connection_that_breaks_under_a_driver_is_the_transports_fault(tmp_pat
         with pytest.raises(GuestError) as caught:
             guest.run("ver", timeout=10)
 
-        assert isinstance(caught.value, ConnectionLost)
+        # Whether the end of the connection is seen while it is used, or before and a new one is refused.
+        assert isinstance(caught.value, ConnectionLost | Unreachable)
         assert not caught.value.is_failure
