@@ -108,15 +108,6 @@ def flt_flush_buffers2(k: "Kernel", instance: int, file_object: int, kind: U32, 
     return request.status
 
 
-@export(FLTMGR, "FltSetVolumeInformation", max_irql=Irql.PASSIVE)
-def flt_set_volume_information(k: "Kernel", instance: int, iosb: int, source: int, length: U32, kind: U32) -> Code:
-    """FltSetVolumeInformation: a label; everything else is refused by the file system."""
-    del iosb, source, length, kind
-    k.flt.instance_at(instance)
-    yield from ()
-    return int(NtStatus.INVALID_PARAMETER)
-
-
 @export(FLTMGR, "FltReadFileEx", max_irql=Irql.PASSIVE)
 def flt_read_file_ex(
     k: "Kernel",
