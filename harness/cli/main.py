@@ -16,6 +16,7 @@ from harness.errors import ExitCode, FltLabError, HostError
 COMMANDS = {
     "run": "Run suites on guests, and keep what came out in runs/<time>-<id>/. Other "
     "options go to pytest: -x, --pdb, ….",
+    "watch": "Run suites again whenever a file changes that they, or the drivers in their stacks, are made of.",
     "report": "Write junit.xml and report.html of a run again, also of one that was killed, and print its tables.",
     "open": "Open the report of a run in the browser.",
     "compare": "Show where two guests disagree. Exit code 1 if a test passed on one and failed on the other.",

@@ -71,14 +71,14 @@ def run(
         options.PAUSE: pause or None,
         options.RECORD: record,
     }
-    for_pytest, suites = _split(words or [])
+    for_pytest, suites = split_words(words or [])
     if resume is not None:
         arguments = [
             *_resumed(resume, [*_flags(given), *suites, *([f"-k {expression}"] if expression else [])]),
             *for_pytest,
         ]
     else:
-        arguments = [*_flags(given), *for_pytest, *(suites or [str(_all_suites())])]
+        arguments = [*_flags(given), *for_pytest, *(suites or [str(all_suites())])]
         arguments += ["-k", expression] if expression else []
     arguments += ["-n", workers, "--dist", "loadfile"] if workers else []
     if not IS_CHECKOUT:  # pytest's root may be the installed package, and its cache belongs to whoever runs it here
@@ -128,7 +128,7 @@ def _flags(given: dict[options.Option, object]) -> Iterator[str]:
                 yield option.flag if option.kind is bool else f"{option.flag}={one}"
 
 
-def _split(words: Iterable[str]) -> tuple[list[str], list[str]]:
+def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
     """What is for pytest, and the paths of what to run."""
     for_pytest: list[str] = []
     paths: list[str] = []
@@ -144,7 +144,7 @@ def _split(words: Iterable[str]) -> tuple[list[str], list[str]]:
     return for_pytest, paths
 
 
-def _all_suites() -> Path:
+def all_suites() -> Path:
     """The suites of this directory, or else, and said, fltlab's own."""
     own = Path("suites")
     if own.is_dir():
