@@ -47,9 +47,9 @@ def watch(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where each run is left.")] = OUT,
     once: Annotated[bool, typer.Option("--once", help="Run, wait for one change, run again, and end.")] = False,
 ) -> None:
-    """Run suites, and run again what a change of a suite or of a driver touches, until Ctrl-C.
+    """Run suites again whenever a file changes that they, or the drivers in their stacks, are made of.
 
-    On `reference-local` unless told otherwise, and always into one directory. Exit code: 0, or with --once the run's.
+    Until Ctrl-C, on `reference-local` unless told otherwise, and always into one directory. Exit code: 0, or with --once the run's.
     """
     for_pytest, paths = split_words(words or [])
     suites = [Path(path).absolute() for path in paths or [str(all_suites())]]
