@@ -49,7 +49,8 @@ def watch(
 ) -> None:
     """Run suites again whenever a file changes that they, or the drivers in their stacks, are made of.
 
-    Until Ctrl-C, on `reference-local` unless told otherwise, and always into one directory. Exit code: 0, or with --once the run's.
+    Until Ctrl-C, on `reference-local` unless told otherwise, and always into one directory. Exit code: 0, or with
+    --once the run's.
     """
     for_pytest, paths = split_words(words or [])
     suites = [Path(path).absolute() for path in paths or [str(all_suites())]]
