@@ -1,6 +1,7 @@
 """The command `fltlab`: finds the module of a command, and turns errors into messages and exit codes."""
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ COMMANDS = {
     "run": "Run suites on guests, and keep what came out in runs/<time>-<id>/. Other "
     "options go to pytest: -x, --pdb, ….",
     "watch": "Run suites again whenever a file changes that they, or the drivers in their stacks, are made of.",
+    "shell": "Type the steps of an I/O script one by one, and see what each minifilter of a stack is called with.",
     "report": "Write junit.xml and report.html of a run again, also of one that was killed, and print its tables.",
     "open": "Open the report of a run in the browser.",
     "compare": "Show where two guests disagree. Exit code 1 if a test passed on one and failed on the other.",
@@ -34,8 +36,11 @@ COMMANDS = {
     "disk, images, templates.",
     "bench": "Measure guests on this machine.",
     "test": "Check and test fltlab itself: ruff, mypy, clang-format, then pytest (arguments are handed to pytest).",
+    "completion": "Print what a shell needs to complete commands and options.",
     "version": "Print the version of fltlab and of what it stands on.",
 }
+COMPLETE = "_FLTLAB_COMPLETE"
+"""What a shell sets when it wants a line completed (`fltlab completion`); nothing else is done then."""
 MODULES = {"open": "harness.cli.open_report"}
 """Of the commands whose module is not called as they are."""
 
@@ -46,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outlive_readers()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        result = _app(words[0] if words else None)(args=words, prog_name="fltlab")
+        result = _app(words[0] if words else _half_typed())(args=words, prog_name="fltlab", complete_var=COMPLETE)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else ExitCode.PASSED if stop.code is None else ExitCode.HOST
     except FltLabError as error:
@@ -59,6 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return _told(HostError(f"fltlab itself failed: {type(error).__name__}", hint="please report this"))
     return result if isinstance(result, int) else ExitCode.PASSED
+
+
+def _half_typed() -> str | None:
+    """The command of the line that a shell wants completed, if that is what we are started for."""
+    if COMPLETE not in os.environ:
+        return None
+    from typer._completion_classes import completion_init
+
+    completion_init()
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return "".join(line.split()[1:2])
 
 
 def _told(error: FltLabError) -> int:

@@ -27,10 +27,20 @@ PYTEST_OPTIONS_WITH_A_VALUE = frozenset(
 _WITHOUT = ("-p", "no:hypothesispytest")
 
 
+def suites_like(incomplete: str) -> list[str]:
+    """The suites here and of fltlab whose names begin so, for a shell's completion."""
+    names = {name for folder in (Path("suites"), SUITES) for name in _suites_in(folder)}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
 def run(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SUITE | PATH | PYTEST OPTION]...", help="What to run (default: all suites)."),
+        typer.Argument(
+            metavar="[SUITE | PATH | PYTEST OPTION]...",
+            help="What to run (default: all suites).",
+            autocompletion=suites_like,
+        ),
     ] = None,
     guest: Annotated[list[str] | None, typer.Option("--guest", metavar="NAME", help=options.GUEST.help)] = None,
     accel: Annotated[str | None, typer.Option("--accel", metavar="NAME", help=options.ACCEL.help)] = None,
