@@ -11,11 +11,11 @@ from harness.fleet.filters import FilterHandle
 from harness.fleet.volume import Volume
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.script import mistakes
-from harness.minifilter.timeline import render
-from harness.minifilter.trace import Trace
-from harness.minifilter.tracing import Asked, IoRun, Unanswered
+from harness.minifilter.trace import SeenByKernel, Trace
+from harness.minifilter.tracing import Asked, IoRun, Unanswered, event_of
 from harness.nt import nt_success
 from harness.report.records import Witness
+from harness.wire.kernel import SeenCallbacks
 
 _STACK_VERBS = frozenset({"attach", "detach", "load", "unload"})
 """Steps that change the stack, also where the minifilter itself records nothing of it."""
@@ -38,7 +38,12 @@ class Lab:
         run_probe: Callable[[str], tuple[str, ProbeResult]],
         check_kernel: Callable[[], None],
         witnesses: list[Witness],
+        seen: Callable[[], SeenCallbacks] = SeenCallbacks,
     ) -> None:
+        """`seen` is what the kernel has seen of watched minifilters during the last script, if there is a way to know.
+
+        The rest is as a test has it: `run_probe` runs a script, `check_kernel` raises what the kernel has found.
+        """
         self.scripts: list[IoRun | Unanswered] = []
         self._asked: list[str] = []
         """The scripts, answered or not."""
@@ -47,6 +52,7 @@ class Lab:
         self._run_probe = run_probe
         self._check_kernel = check_kernel
         self._witnesses = witnesses
+        self._seen = seen
 
     def __getattr__(self, label: str) -> FilterHandle:
         if label.startswith("_"):
@@ -80,13 +86,15 @@ class Lab:
         try:
             _, result = self._run_probe(text)
         except FltLabError as error:
-            self.scripts.append(Unanswered(replace(asked, seconds=time.monotonic() - since), error.message))
+            asked = replace(asked, seconds=time.monotonic() - since)
+            self.scripts.append(Unanswered(asked, error.message, self._seen_by_kernel().events))
             if isinstance(error, GuestError):
                 self._check_kernel()  # what a minifilter has done says more than that fltprobe did not end well
             raise
         asked = replace(asked, seconds=round(time.monotonic() - since, 6))
         own_steps = [step for step in result.steps if step.line > len(before)]
-        trace = Trace.of(result, tuple(self._filters), since=own_steps[0].begin if own_steps else 0)
+        begin = own_steps[0].begin if own_steps else 0
+        trace = Trace.of(result, tuple(self._filters), since=begin, seen=self._seen_by_kernel())
         self.scripts.append(IoRun(asked, result, trace))
         self._check_kernel()
         _require_whole(result, trace, len(before), _in_own_words(result.error, before, own))
@@ -94,6 +102,14 @@ class Lab:
             result,
             steps=tuple(replace(step, line=step.line - len(before)) for step in own_steps),
         )
+
+    def _seen_by_kernel(self) -> SeenByKernel:
+        """What the kernel has seen of the minifilters of the stack that record nothing themselves."""
+        seen = self._seen()
+        label_of = {handle.service.casefold(): label for label, handle in self._filters.items()}
+        events = (event_of(item) for item in seen.callbacks if item.filter.casefold() in label_of)
+        named = (replace(event, filter=label_of[event.filter.casefold()]) for event in events)
+        return SeenByKernel(tuple(named), seen.lost)
 
     @property
     def history(self) -> list[IoRun]:
@@ -171,4 +187,4 @@ def _require_whole(result: ProbeResult, trace: Trace, prepared: int, error: str)
     else:
         return
     steps = [str(step) for step in result.steps if step.line > prepared]
-    raise TestError(message, details=(*steps, *held, *render(trace.operations, prints=trace.printed)))
+    raise TestError(message, details=(*steps, *held, *str(trace).splitlines()))

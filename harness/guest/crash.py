@@ -12,7 +12,16 @@ from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.text import read_json
 from harness.wire.codec import from_data
-from harness.wire.kernel import FINDINGS_MARK, STOPPED_MARK, KernelState, State, Stop, StopKind
+from harness.wire.kernel import (
+    CALLBACKS_MARK,
+    FINDINGS_MARK,
+    STOPPED_MARK,
+    KernelState,
+    SeenCallbacks,
+    State,
+    Stop,
+    StopKind,
+)
 
 OUR_FAULTS = {
     StopKind.MISSING_EXPORT: (
@@ -58,6 +67,18 @@ def told_findings(result: CommandResult) -> tuple[CommandResult, int | None]:
     if not told:
         return result, None
     return _without(result, FINDINGS_MARK), int(told[-1]) if told[-1].isdecimal() else None
+
+
+def told_callbacks(result: CommandResult) -> tuple[CommandResult, SeenCallbacks]:
+    """The result without what the daemon added, and what the kernel has seen of watched minifilters meanwhile."""
+    for line in result.errors.splitlines():
+        if line.startswith(CALLBACKS_MARK):
+            try:
+                seen = from_data(SeenCallbacks, read_json(line.removeprefix(CALLBACKS_MARK)))
+            except ValueError as error:
+                raise GuestError("the guest did not say what its kernel has seen", details=(str(error),)) from error
+            return _without(result, CALLBACKS_MARK), seen
+    return result, SeenCallbacks()
 
 
 def _without(result: CommandResult, mark: str) -> CommandResult:

@@ -54,6 +54,11 @@ class DriverUnderTest:
         """Whether it is a legacy filter: started by its service, and never attached by the filter manager."""
         return self.driver.package.filter is FilterKind.LEGACY
 
+    @property
+    def is_black_box(self) -> bool:
+        """Whether it is a minifilter that records nothing itself: the reference kernel is asked to."""
+        return not self.legacy and self.driver.package.control is Control.NONE
+
 
 def capturing(stack: Sequence[DriverUnderTest]) -> str | None:
     """The label of the one minifilter of a stack that captures what is printed with DbgPrint; None if none can.
@@ -109,6 +114,10 @@ class Deployment:
             self._run("trust", commands, certificates)
             self._install()
             commands, certificates = [], {}
+        watch = self._guest.profile.kernel_watch
+        if watch is not None:
+            watched = [item.entry for item in self.stack if item.is_black_box]
+            commands += [_Command(f"{watch} {word(entry.service)}", entry) for entry in watched]
         direct = [item for item in self.stack if not isinstance(item.entry, inf.InstalledEntry)]
         captures = capturing(self.stack)
         for item in direct:

@@ -13,6 +13,7 @@ from harness.guest.crash import (
     kernel_error,
     parse_status,
     stopped_kernel,
+    told_callbacks,
     told_findings,
     without_mark,
 )
@@ -34,7 +35,7 @@ from harness.guest.transfer import file_sha256, pack, require_copied, verify
 from harness.guest.winrm import WinRmSession
 from harness.machine.deadlines import POLL_SECONDS, Deadline, Deadlines, Wait
 from harness.wire.codec import to_data
-from harness.wire.kernel import KernelState, State
+from harness.wire.kernel import KernelState, SeenCallbacks, State
 
 if TYPE_CHECKING:
     from harness.guest.payload import PayloadDrive
@@ -102,6 +103,8 @@ class Guest:
         """How many it was asked to run."""
         self.findings: int | None = None
         """How many findings the verifier of its kernel has, if the last command told."""
+        self.seen = SeenCallbacks()
+        """What its kernel has seen of watched minifilters during the last command, also one that it stopped in."""
         self.deadlines = deadlines or (body.deadlines if isinstance(body, Mortal) else Deadlines())
         self._session = session or WinRmSession(endpoint, f"the guest {name!r}", self.deadlines)
         if isinstance(body, Mortal):
@@ -145,7 +148,7 @@ class Guest:
         Raises DriverError if the guest went down with a driver under test in it, GuestError if it is lost otherwise.
         """
         self.commands += 1
-        self.findings = None
+        self.findings, self.seen = None, SeenCallbacks()
         try:
             result = self._session.run(command, stdin, timeout)
         except (Unreachable, ConnectionLost, CredentialsRefused) as error:
@@ -158,12 +161,13 @@ class Guest:
         stopped = stopped_kernel(result)
         if stopped is not None:
             self._kernel_stopped = True
-            self._last_kernel = stopped
+            self._last_kernel, self.seen = stopped, stopped.seen
             raise self._broken(kernel_error(stopped, self.drivers_under_test, without_mark(result).describe()))
         death = self._death(0.0)
         if death is not None:  # what it answered nevertheless proves nothing
             raise self._broken(death)
         result, self.findings = told_findings(result)
+        result, self.seen = told_callbacks(result)
         return result
 
     def succeed(

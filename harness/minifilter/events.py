@@ -4,43 +4,31 @@
 """
 
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 
 from harness.errors import GuestError
 from harness.nt import IrpMajor, OperationClass, PostopStatus, PreopStatus
 from harness.text import SafeText, safe_line
+from harness.wire.trace import NOT_RETURNED, Phase
+
+__all__ = [
+    "EVENT_SIZE",
+    "FIELDS",
+    "ContextCall",
+    "Event",
+    "Field",
+    "Mechanism",
+    "Phase",
+    "decode_event",
+    "decode_events",
+]
 
 EVENT_SIZE = 192
 NAME_OFFSET = 128
 NAME_LENGTH = 32
-
-
-class Phase(IntEnum):
-    """FLTLAB_PHASE_*: where an event was recorded."""
-
-    PRE = 1
-    POST = 2
-    RESUME_PRE = 3
-    RESUME_POST = 4
-    WORK_ROUTINE = 5
-    SAFE_POST = 6
-    CANCEL = 7
-    GENERATED_IO = 8
-    CONTEXT = 9
-    INSTANCE_SETUP = 16
-    QUERY_TEARDOWN = 17
-    TEARDOWN_START = 18
-    TEARDOWN_COMPLETE = 19
-    UNLOAD = 20
-    CONTEXT_CLEANUP = 21
-
-    @property
-    def spelling(self) -> str:
-        """The lower-case, dashed spelling, e.g. "resume-pre"."""
-        return self.name.lower().replace("_", "-")
 
 
 class Mechanism(IntEnum):
@@ -118,6 +106,8 @@ class Event:
     """One recorded callback or step. `filter` is the label of the driver in its stack; numbers are as recorded.
 
     Addresses, identifiers and statuses are unsigned; `status` and, in lifecycle events, `returned` are NTSTATUS.
+    `by_kernel`: the minifilter records nothing itself, and the reference kernel has; `changed` is then what the
+    callback has changed, with what it was.
     """
 
     filter: str
@@ -150,6 +140,8 @@ class Event:
     requestor_mode: int
     operation_class: OperationClass | None
     name: SafeText
+    by_kernel: bool = False
+    changed: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def returned(self) -> PreopStatus | PostopStatus | int:
@@ -162,6 +154,11 @@ class Event:
         except ValueError:
             pass
         return self.returned_value
+
+    @property
+    def has_returned(self) -> bool:
+        """Whether the callback has come back; only the kernel sees one that has not."""
+        return not self.by_kernel or self.returned_value != NOT_RETURNED
 
     @property
     def is_pre(self) -> bool:

@@ -1,6 +1,6 @@
 """The callback timeline: what the minifilters recorded of operations, as a person reads it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from harness.nt import IrpMajor, Irql, PostopStatus, PreopStatus, status_name
 PRINTED = "DbgPrint"
 PRINTS_BEFORE = 40
 """How many of the prints before a test's own I/O are shown, the last ones."""
+_DECIMAL = frozenset({"offset", "length", "information", "key", "output_length", "input_length", "information_class"})
 HEADINGS = ("t/us", "thread", "filter", "callback", "irql", "returned", "IoStatus")
 
 
@@ -25,7 +26,8 @@ class HasEvents(Protocol):
 class Row:
     """One event in words; `microseconds` after the first event of the timeline.
 
-    A print has no filter of its own: `filter` is "DbgPrint", `text` what was printed.
+    A print has no filter of its own: `filter` is "DbgPrint", `text` what was printed. Else that is what the kernel
+    remarks about a callback that it has seen, and the minifilter not recorded.
     """
 
     microseconds: float
@@ -74,6 +76,7 @@ def rows(events: Sequence[Event], start: int, frequency: int = 10_000_000) -> li
             irql=Irql(event.irql).name if event.irql in Irql.__members__.values() else str(event.irql),
             returned=_returned(event),
             io_status=status_name(event.status) if event.phase is Phase.POST or _completes(event) else "-",
+            text=", ".join(_remarks(event)),
         )
         for event in events
     ]
@@ -148,7 +151,7 @@ def render(operations: Iterable[HasEvents], limit: int = 40, prints: Prints | No
             if block.title:
                 yield block.title
             for row in table:
-                yield f"{_line(row.cells, widths)}  {row.text}" if row.filter == PRINTED else _line(row.cells, widths)
+                yield f"{_line(row.cells, widths)}  {row.text}" if row.text else _line(row.cells, widths)
     if len(made) > limit:
         yield f"… and {len(made) - limit} more"
     yield from prints.notes
@@ -158,6 +161,26 @@ def first_count(operations: Sequence[HasEvents], prints: Prints) -> int:
     """The performance count that is a timeline's zero: the first event, or the first print where there is none."""
     counts = [operation.events[0].performance_count for operation in operations]
     return min(counts or [item.performance_count for item in (*prints.during, *prints.before)], default=0)
+
+
+def changes(changed: Mapping[str, int]) -> list[tuple[str, str]]:
+    """What a callback has changed, as names and what each was before."""
+    return [
+        (
+            name.replace("_", " "),
+            status_name(value) if name == "status" else f"0x{value:X}" if name not in _DECIMAL else str(value),
+        )
+        for name, value in changed.items()
+    ]
+
+
+def _remarks(event: Event) -> Iterator[str]:
+    """What is known of a callback because the kernel looked on."""
+    if not event.by_kernel:
+        return
+    yield "seen by the kernel"
+    if event.changed:
+        yield "changed " + ", ".join(f"{name} (was {was})" for name, was in changes(event.changed))
 
 
 def _print_row(item: Print, start: int, frequency: int) -> Row:
@@ -185,7 +208,9 @@ def _callback(event: Event) -> str:
 
 
 def _returned(event: Event) -> str:
-    if event.phase in {Phase.CONTEXT, Phase.GENERATED_IO}:
+    if not event.has_returned:
+        return "not yet"
+    if event.phase in {Phase.CONTEXT, Phase.GENERATED_IO} or (event.by_kernel and event.is_lifecycle):
         return status_name(event.returned_value)
     if isinstance(event.returned, PreopStatus | PostopStatus):
         return event.returned.name

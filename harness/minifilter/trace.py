@@ -5,7 +5,7 @@ minifilter, and used again for later operations; `group` tells these generations
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
@@ -147,29 +147,50 @@ class FilterView:
 
 
 @dataclass(frozen=True)
+class SeenByKernel:
+    """What the reference kernel has seen of minifilters that record nothing themselves, and how much it has lost."""
+
+    events: tuple[Event, ...] = ()
+    lost: int = 0
+
+
+@dataclass(frozen=True)
 class Trace:
     """All that the minifilters recorded during one I/O script. `labels` is the stack, top to bottom.
 
-    `printed` is what any driver printed with DbgPrint, if a minifilter of the stack captures it.
+    `printed` is what any driver printed with DbgPrint, if a minifilter of the stack captures it. `seen` are callbacks
+    of those that record nothing themselves: a reference kernel has seen them, and nobody does on Windows. So questions
+    are about `events`; `whole` is the trace with what was seen in it, and what is shown to people.
     """
 
     labels: tuple[str, ...]
     events: tuple[Event, ...]
     process: int
     printed: Prints = field(default_factory=Prints)
+    seen: tuple[Event, ...] = ()
 
     @classmethod
-    def of(cls, result: ProbeResult, labels: Sequence[str], *, since: int = 0) -> Self:
+    def of(
+        cls, result: ProbeResult, labels: Sequence[str], *, since: int = 0, seen: SeenByKernel | None = None
+    ) -> Self:
         """The trace of one run of fltprobe, in the order of time, without operations that began before `since`.
 
         `since` is a performance count. The close of a file that was prepared for the test may come late, when the
         minifilters' rings have been cleared already, one after the other.
         """
-        events = in_order(result.events)
-        early = {id(event) for old in group(labels, events) if old.begin < since for event in old.events}
         reports = ((label, report.prints) for label, report in result.filters.items() if report.prints is not None)
-        kept = tuple(event for event in events if id(event) not in early)
-        return cls(tuple(labels), kept, result.process_id, gather(reports, since))
+        kept = _begun(labels, result.events, since)
+        known = seen.events if seen is not None else ()
+        whole = _begun(labels, (*result.events, *known), since) if known else ()
+        by_kernel = tuple(event for event in whole if event.by_kernel)
+        return cls(tuple(labels), kept, result.process_id, gather(reports, since), by_kernel)
+
+    @cached_property
+    def whole(self) -> "Trace":
+        """The same with what only the kernel has seen: a black box has its callbacks among the others' in it."""
+        if not self.seen:
+            return self
+        return replace(self, events=tuple(in_order((*self.events, *self.seen))), seen=())
 
     @property
     def prints(self) -> tuple[Print, ...]:
@@ -230,7 +251,7 @@ class Trace:
             )
             raise TestError(
                 f"the minifilters recorded {len(found)} of {wanted}, not one",
-                details=tuple(render(found) if found else render(self.operations, prints=self.printed)),
+                details=tuple(render(found) if found else render(self.whole.operations, prints=self.printed)),
             )
         return found[0]
 
@@ -243,7 +264,14 @@ class Trace:
         return [event.phase.spelling for event in self.events if event.filter == label and event.is_lifecycle]
 
     def __str__(self) -> str:
-        return "\n".join(render(self.operations, prints=self.printed))
+        return "\n".join(render(self.whole.operations, prints=self.printed))
+
+
+def _begun(labels: Sequence[str], events: Iterable[Event], since: int) -> tuple[Event, ...]:
+    """Events in the order of time, without those of operations that began before `since`."""
+    ordered = in_order(events)
+    early = {id(event) for old in group(labels, ordered) if old.begin < since for event in old.events}
+    return tuple(event for event in ordered if id(event) not in early)
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
@@ -251,9 +279,14 @@ def in_order(events: Iterable[Event]) -> list[Event]:
     return sorted(events, key=_order)
 
 
-def _order(event: Event) -> tuple[int, int, str, int]:
-    """The order of time: Windows keeps its performance counter alike on all processors, the host their time stamps."""
-    return event.performance_count, event.time_stamp, event.filter, event.sequence
+def _order(event: Event) -> tuple[int, int, bool, str, int]:
+    """The order of time: Windows keeps its performance counter alike on all processors, the host their time stamps.
+
+    The kernel counts what it sees of all filters in one sequence, and takes no time for it: a minifilter that has read
+    the clock meanwhile came before.
+    """
+    filter_ = "" if event.by_kernel else event.filter
+    return event.performance_count, event.time_stamp, event.by_kernel, filter_, event.sequence
 
 
 def _processes(operation: Operation) -> set[int]:

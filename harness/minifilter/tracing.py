@@ -1,6 +1,6 @@
 """Between what fltprobe answered and the raw trace of a test (harness/wire/trace.py)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _OTHERWISE = frozenset({"returned_value", "phase_value", "major_value", "class_value", "name_length"})
 _RAW = tuple(item.name for item in FIELDS if item.name not in _OTHERWISE)
 """The members that an event and a callback have alike."""
+MINIFILTER, KERNEL = "minifilter", "kernel"
+"""Who has recorded a callback."""
 _PARAMETERS = ("offset", "length", "irp_flags", "flags")
 _PENDS = {Phase.PRE: PreopStatus.PENDING, Phase.POST: PostopStatus.MORE_PROCESSING_REQUIRED}
 _RESUMES = {Phase.PRE: Phase.RESUME_PRE, Phase.POST: Phase.RESUME_POST}
@@ -48,10 +50,11 @@ class IoRun:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """One I/O script that fltprobe gave no answer to, and why."""
+    """One I/O script that fltprobe gave no answer to, and why; `seen` is what the kernel has seen meanwhile."""
 
     asked: Asked
     error: str
+    seen: tuple[Event, ...] = ()
 
 
 class TraceWriter:
@@ -60,6 +63,8 @@ class TraceWriter:
     def __init__(self) -> None:
         self._operations = 0
         self._callbacks = 0
+        self._grouped: list[Operation] = []
+        """The operations of the script that is being written."""
         self._number_of: dict[int, tuple[int, int]] = {}  # by id(event): its operation and its callback
 
     def records(self, number: int, io: IoRun | Unanswered) -> Iterator[wire.Record]:
@@ -67,6 +72,7 @@ class TraceWriter:
         asked = wire.Io(number, **_members(io.asked))
         if isinstance(io, Unanswered):
             yield replace(asked, error=io.error)
+            yield from self._events(number, in_order(io.seen), {event.filter: None for event in io.seen})
             return
         result = io.result
         yield replace(
@@ -80,18 +86,27 @@ class TraceWriter:
             yield wire.Step(number, **{**_members(step), "data": step.data.hex()})
         for label, report in result.filters.items():
             yield wire.Ring(number, label, report.dropped, report.outstanding)
-        yield from self._events(number, io)
+        kept = {id(event) for event in io.trace.whole.events}
+        events = in_order((*result.events, *io.trace.seen))
+        yield from self._events(number, events, io.trace.labels, kept, result)
+        yield from self._prints(number, io.trace)
 
-    def _events(self, number: int, io: IoRun) -> Iterator[wire.Record]:
-        events = in_order(io.result.events)
-        operations = group(io.trace.labels, events)
+    def _events(
+        self,
+        number: int,
+        events: Sequence[Event],
+        labels: Iterable[str],
+        kept: Container[int] | None = None,
+        result: ProbeResult | None = None,
+    ) -> Iterator[wire.Record]:
+        """Events in the order of time; `kept` are the ids of those that came under the test's own steps, None: all."""
+        operations = self._grouped = group(tuple(labels), events)
         of = {id(event): operation for operation in operations for event in operation.events}
-        kept = {id(event) for event in io.trace.events}
         first = {id(operation): self._operations + place for place, operation in enumerate(operations, start=1)}
         self._operations += len(operations)
         for operation in operations:
-            prepares = id(operation.first) not in kept
-            step = None if prepares else _cause(operation, io.result)
+            prepares = kept is not None and id(operation.first) not in kept
+            step = None if prepares or result is None else _cause(operation, result)
             yield _operation(first[id(operation)], number, operation, step, prepares=prepares)
         before: dict[int, Event] = {}
         for event in events:
@@ -103,7 +118,6 @@ class TraceWriter:
             before[known] = event
         for operation in operations:
             yield from self._pended(operation)
-        yield from self._prints(number, io.trace, operations)
 
     def numbers_of(self, event: Event) -> tuple[int, int]:
         """The numbers of an event's operation and of its callback; zeros if it was not written."""
@@ -127,7 +141,8 @@ class TraceWriter:
             known, begin = self.numbers_of(event)
             yield wire.Pended(known, event.filter, begin, self.numbers_of(end)[1] if end else 0)
 
-    def _prints(self, number: int, trace: IoTrace, operations: Sequence[Operation]) -> Iterator[wire.Record]:
+    def _prints(self, number: int, trace: IoTrace) -> Iterator[wire.Record]:
+        operations = self._grouped
         printed = [(item, True) for item in trace.printed.before] + [(item, False) for item in trace.printed.during]
         for item, before in printed:
             place = under_way(operations, item)
@@ -140,7 +155,7 @@ class TraceWriter:
 def probe_result(trace: wire.Trace, io: wire.Io) -> ProbeResult:
     """What fltprobe answered to one script of a trace, without what drivers printed."""
     labels = [ring.filter for ring in trace.rings if ring.io == io.number]
-    callbacks = [item for item in trace.callbacks if item.io == io.number and item.source == "minifilter"]
+    callbacks = [item for item in trace.callbacks if item.io == io.number and item.source == MINIFILTER]
     rings = {ring.filter: ring for ring in trace.rings if ring.io == io.number}
     return ProbeResult(
         process_id=io.process,
@@ -174,13 +189,15 @@ def event_of(callback: wire.Callback) -> Event:
         operation_class=OperationClass(kind) if kind in (1, 2, 4) else None,
         returned_value=callback.returned,
         name=safe_line(callback.name),
+        by_kernel=callback.source == KERNEL,
+        changed=callback.changed if callback.source == KERNEL else {},
         **raw,
     )
 
 
 def _callback(number: int, io: int, operation: int, event: Event, before: Event | None) -> wire.Callback:
-    changed: Mapping[str, int] = {}
-    if before is not None:
+    changed = event.changed
+    if before is not None and not event.by_kernel:
         changed = {name: getattr(before, name) for name in _PARAMETERS if getattr(before, name) != getattr(event, name)}
     return wire.Callback(
         number,
@@ -192,6 +209,7 @@ def _callback(number: int, io: int, operation: int, event: Event, before: Event 
         operation_class=int(event.operation_class or 0),
         returned=event.returned_value,
         name=event.name,
+        source=KERNEL if event.by_kernel else MINIFILTER,
         changed=changed,
         **{name: getattr(event, name) for name in _RAW},
     )

@@ -164,7 +164,7 @@ def lab(
     def probe(script: str) -> "tuple[str, ProbeResult]":
         return run_probe(lease.guest, script)
 
-    lab = Lab(deployed.handles, volume, probe, watch.check, item.stash[FACTS].witnesses)
+    lab = Lab(deployed.handles, volume, probe, watch.check, item.stash[FACTS].witnesses, seen=lambda: lease.guest.seen)
     item.stash[LAB] = lab
     yield lab
     if lab.has_changed_stack:

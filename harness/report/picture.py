@@ -9,9 +9,9 @@ from enum import IntFlag
 from typing import Any
 
 from harness.minifilter.prints import Print
-from harness.minifilter.timeline import describe, rows
+from harness.minifilter.timeline import changes, describe, rows
 from harness.minifilter.trace import STEP_NAMES
-from harness.minifilter.tracing import event_of
+from harness.minifilter.tracing import KERNEL, event_of
 from harness.nt import CallbackDataFlags, IrpMajor, PostOperationFlags, PreopStatus, status_name
 from harness.text import safe_line
 from harness.wire import trace as wire
@@ -89,7 +89,9 @@ def _lanes(trace: wire.Trace, callbacks: Iterable[wire.Callback]) -> dict[str, d
     """The filters by their label, top to bottom; one that the stack does not name comes last."""
     lanes = {item.label: {"driver": item.driver, "altitude": item.altitude} for item in trace.minifilters}
     for item in callbacks:
-        lanes.setdefault(item.filter, {"driver": "", "altitude": ""})
+        lane = lanes.setdefault(item.filter, {"driver": "", "altitude": ""})
+        if item.source == KERNEL:
+            lane["seen_by"] = "the kernel"
     return lanes
 
 
@@ -217,10 +219,7 @@ def _details(item: wire.Callback, texts: Texts) -> list[int]:
     facts: list[tuple[str, str]] = []
     if item.length or item.offset:
         facts.append(("parameters", f"{item.length} bytes at {item.offset}"))
-    facts += [
-        (f"{name.replace('_', ' ')} before", f"0x{value:X}" if "flags" in name else str(value))
-        for name, value in item.changed.items()
-    ]
+    facts += [(f"{name} before", was) for name, was in changes(item.changed)]
     facts += _flags("data flags", CallbackDataFlags, item.flags)
     facts += _flags("IRP flags", _IRP_FLAGS, item.irp_flags)
     facts += _flags("post flags", PostOperationFlags, item.post_flags)
@@ -233,7 +232,7 @@ def _details(item: wire.Callback, texts: Texts) -> list[int]:
     facts += [(name, f"0x{value:X}") for name, value in addresses.items() if value]
     facts += [("requester", f"{item.requestor_process}:{item.requestor_thread}")] if item.requestor_process else []
     facts += [("rule of the test", str(item.rule_id))] if item.rule_id else []
-    facts += [("recorded by", "the kernel")] if item.source == "kernel" else []
+    facts += [("recorded by", "the kernel")] if item.source == KERNEL else []
     return [texts.place(text) for fact in facts for text in fact]
 
 

@@ -11,12 +11,15 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from harness.wire.codec import MalformedMessageError, from_data, to_data
+from harness.wire.trace import Callback
 
 VERSION = 1
 STOPPED_MARK = "fltlab-kernel-stopped "
 """How the daemon begins the line on standard error with which a command ends that the kernel did not survive."""
 FINDINGS_MARK = "fltlab-kernel-findings "
 """How it begins the line with which a program ends that the kernel survived: how many findings its verifier has."""
+CALLBACKS_MARK = "fltlab-kernel-callbacks "
+"""How it begins the line with what the kernel has seen of watched minifilters meanwhile (`SeenCallbacks`)."""
 
 
 # -- facts
@@ -71,6 +74,17 @@ class Finding:
     time: int = 0
 
 
+@dataclass(frozen=True)
+class SeenCallbacks:
+    """What the kernel has seen of the callbacks of watched minifilters while one program ran, and how many it lost.
+
+    `Callback.filter` is the service's name here, and the numbers that tie a callback to its trace are not yet given.
+    """
+
+    callbacks: tuple[Callback, ...] = ()
+    lost: int = 0
+
+
 class State(StrEnum):
     """How a kernel is: `busy` has not answered in time, `gone` has no process any more."""
 
@@ -102,6 +116,8 @@ class KernelState:
     time: int = 0
     digest: str = ""
     drivers: tuple[str, ...] = ()
+    seen: SeenCallbacks = SeenCallbacks()
+    """Of a kernel that has stopped: what watched minifilters did under the program that it stopped in."""
 
 
 # -- the registry
@@ -213,6 +229,7 @@ class Ended:
     remain: tuple[str, ...] = ()
     findings: int = 0
     registry_changed: bool = False
+    seen: SeenCallbacks = SeenCallbacks()
 
 
 @dataclass(frozen=True)
@@ -308,6 +325,14 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """Have the callbacks of these services' minifilters recorded, from the next program on."""
+
+    services: tuple[str, ...]
+    RESULT: ClassVar[type] = Done
+
+
+@dataclass(frozen=True)
 class Status:
     """Ask for the kernel's state."""
 
@@ -323,7 +348,7 @@ class Shutdown:
 
 Request = (
     SetRegistry | GetRegistry | Load | Unload | Attach | Detach | ListFilters | ListInstances | ListVolumes
-    | ListDrivers | Run | Status | Shutdown
+    | ListDrivers | Run | Watch | Status | Shutdown
 )  # fmt: skip
 
 

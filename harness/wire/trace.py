@@ -13,11 +13,41 @@ reference guest they count virtual time) and as time stamp counter.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 FILE_NAME = "trace.jsonl"
 VERSION = 1
+
+
+class Phase(IntEnum):
+    """FLTLAB_PHASE_*: where an event was recorded."""
+
+    PRE = 1
+    POST = 2
+    RESUME_PRE = 3
+    RESUME_POST = 4
+    WORK_ROUTINE = 5
+    SAFE_POST = 6
+    CANCEL = 7
+    GENERATED_IO = 8
+    CONTEXT = 9
+    INSTANCE_SETUP = 16
+    QUERY_TEARDOWN = 17
+    TEARDOWN_START = 18
+    TEARDOWN_COMPLETE = 19
+    UNLOAD = 20
+    CONTEXT_CLEANUP = 21
+
+    @property
+    def spelling(self) -> str:
+        """The lower-case, dashed spelling, e.g. "resume-pre"."""
+        return self.name.lower().replace("_", "-")
+
+
+NOT_RETURNED = 0xFFFF_FFFF
+"""What `Callback.returned` is as long as the callback has not returned; only the kernel sees one."""
 
 
 class NotATraceError(ValueError):
@@ -122,7 +152,8 @@ class Callback:
 
     `source` says who recorded it: the minifilter itself, or the `kernel` for one that cannot. `phase` is FLTLAB_PHASE_*
     and the other members are those of FLTLAB_EVENT (drivers/include/fltlab.h). `changed` names the parameters that are
-    not what the filter before was shown, with what they were.
+    not what the filter before was shown, with what they were; of one that the kernel recorded, what the filter itself
+    has changed, IoStatus included.
     """
 
     id: int

@@ -20,7 +20,8 @@ class Profile:
     to standard output. `identity` prints the JSON that `harness.guest.identity` reads. `forked` takes a fork's own
     identity on standard input (`harness.guest.waking`), `from_cd` says there what to copy from a CD
     (`harness.guest.payload`). `kernel_status` prints the state of the reference kernel, and `kernel_restart` starts it
-    anew; a Windows guest has none, its crashes are QEMU's events.
+    anew, `kernel_watch` has it record the callbacks of the service that is named behind it; a Windows guest has none,
+    its crashes are QEMU's events.
     """
 
     kind: GuestKind
@@ -30,6 +31,7 @@ class Profile:
     forked: str
     kernel_status: str | None
     kernel_restart: str | None
+    kernel_watch: str | None = None
     from_cd: str | None = None
     stack_folder: str = "C:\\fltlab"
 

@@ -12,5 +12,6 @@ REFERENCE = Profile(
     forked="fltlab-guest forked",
     kernel_status="fltlab-kernel status --json",
     kernel_restart="fltlab-kernel restart",
+    kernel_watch="fltlab-kernel watch",
 )
 REFERENCE_LOCAL = replace(REFERENCE, kind=GuestKind.REFERENCE_LOCAL)

@@ -59,6 +59,7 @@ class Host:
             wire.ListInstances: self._instances,
             wire.ListVolumes: self._volumes,
             wire.Run: self._run,
+            wire.Watch: self._watch,
             wire.Status: self._status,
             wire.Shutdown: lambda _: wire.Done(),
         }
@@ -79,7 +80,14 @@ class Host:
         trace: list[str] = []
         if isinstance(stop, BugCheckStop) and stop.kind is BugCheckKind.KERNEL_FAULT:
             trace = traceback.format_exception(stop.__cause__ or stop)
-        return replace(self._state(), state=state, message=str(stop), stop=stop_message(stop), traceback=tuple(trace))
+        return replace(
+            self._state(),
+            state=state,
+            message=str(stop),
+            stop=stop_message(stop),
+            traceback=tuple(trace),
+            seen=self._seen(),
+        )
 
     def _state(self) -> wire.KernelState:
         k = self._system
@@ -166,6 +174,7 @@ class Host:
     def _run(self, asked: wire.Run) -> wire.Ended:
         k = self._system
         self._check_open_to_use()
+        k.flt.recorder.begin()
         try:
             program = k.programs.start(asked.image, Path(asked.image).read_bytes(), asked.args, asked.stdin)
         except LoadError as error:
@@ -184,14 +193,28 @@ class Host:
         assert program.exit_status is not None
         output = bytes(program.output.data)
         return wire.Ended(
-            program.exit_status, output, tuple(remain), len(k.verifier.findings), registry_changed=k.registry.changed
+            program.exit_status,
+            output,
+            tuple(remain),
+            len(k.verifier.findings),
+            registry_changed=k.registry.changed,
+            seen=self._seen(),
         )
+
+    def _watch(self, asked: wire.Watch) -> wire.Done:
+        self._check_open_to_use()
+        self._system.flt.recorder.watch(asked.services)
+        return wire.Done()
 
     def _status(self, _: wire.Status) -> wire.KernelState:
         self._check_open_to_use()
         return self._state()
 
     # -- what they share
+
+    def _seen(self) -> wire.SeenCallbacks:
+        recorder = self._system.flt.recorder
+        return wire.SeenCallbacks(tuple(recorder.recorded()), recorder.lost)
 
     def _report_blocked(self) -> None:
         """Name the drivers that have a thread of the program and do not let it come back."""

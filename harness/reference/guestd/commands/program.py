@@ -4,6 +4,7 @@ from harness.reference.guestd.commands.table import Invocation
 from harness.reference.guestd.kernel_process import KernelRefused
 from harness.reference.guestd.paths import BadPath
 from harness.wire import kernel as wire
+from harness.wire.codec import encode
 
 NOT_FOUND = 9009
 
@@ -36,4 +37,6 @@ def _run(call: Invocation, path: str) -> int:
     assert isinstance(ended, wire.Ended)
     call.command.write("stdout", ended.stdout)
     call.err(f"{wire.FINDINGS_MARK}{ended.findings}")
+    if ended.seen.callbacks:
+        call.err(f"{wire.CALLBACKS_MARK}{encode(ended.seen)}")
     return ended.exit_code

@@ -11,6 +11,7 @@ from harness.reference.windows.fltmgr.draining import drain
 from harness.reference.windows.fltmgr.filters import Filter, Instance, InstanceState
 from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, FLT_FSTYPE_NTFS
 from harness.reference.windows.io.request import Code
+from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.volumes import Volume
@@ -152,6 +153,7 @@ def attach(k: "Kernel", found: Filter, volume: "Volume", name: str, altitude: st
         )
         k.flt.heap.free(related)
         status = answer & 0xFFFF_FFFF
+        k.flt.callbacks.lived(found, instance.address, Phase.INSTANCE_SETUP, status)
         if status & 0x8000_0000:
             yield from delete_instance_contexts(k, instance)
             _remove(k, instance)
@@ -203,6 +205,7 @@ def detach_manually(k: "Kernel", instance: Instance) -> Code:
     else:
         related = make_related(k, instance)
         answer = (yield Call(query, related, 0)) & 0xFFFF_FFFF
+        k.flt.callbacks.lived(instance.filter, instance.address, Phase.QUERY_TEARDOWN, answer)
         k.flt.heap.free(related)
         if answer & 0x8000_0000 and not k.mutant("teardown-veto-ignored"):
             return answer
@@ -221,10 +224,12 @@ def tear_down(k: "Kernel", instance: Instance, reason: int) -> Code:
     related = make_related(k, instance)
     if registration.teardown_start:
         yield Call(registration.teardown_start, related, reason)
+        k.flt.callbacks.lived(found, instance.address, Phase.TEARDOWN_START, 0)
     yield from drain(k.flt.engine, instance, k.flt.in_flight(instance))
     yield from _wait_until_idle(k, instance)
     if registration.teardown_complete:
         yield Call(registration.teardown_complete, related, reason)
+        k.flt.callbacks.lived(found, instance.address, Phase.TEARDOWN_COMPLETE, 0)
     k.flt.heap.free(related)
     yield from delete_instance_contexts(k, instance)
     found.instances.remove(instance)

@@ -8,10 +8,14 @@ from harness.reference.machine.scheduler.requests import Call, Yield
 from harness.reference.windows.fltmgr import checks
 from harness.reference.windows.fltmgr.operation import Node, Operation
 from harness.reference.windows.io.request import Code
+from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filters import Instance
     from harness.reference.windows.fltmgr.passage import PassageEngine
+
+_DRAINING = 1
+"""FLTFL_POST_OPERATION_DRAINING."""
 
 
 def drain(engine: "PassageEngine", instance: "Instance", operations: Iterable[Operation]) -> Code:
@@ -42,7 +46,10 @@ def _drain(engine: "PassageEngine", operation: Operation, node: Node) -> Code:
     if held is not None:
         kernel.objects.reference(held)
     if not kernel.mutant("not-drained"):
-        answer = yield Call(visit.callbacks.post, copy, visit.related, node.context, 1)
+        seen = engine.manager.callbacks
+        seen.entered(operation, visit, Phase.POST, node.context, _DRAINING)
+        answer = yield Call(visit.callbacks.post, copy, visit.related, node.context, _DRAINING)
+        seen.returned(operation, visit, Phase.POST, answer & 0xFFFF_FFFF, node.context)
         checks.drain_answer(kernel, operation, visit, answer & 0xFFFF_FFFF)
     if held is not None:
         yield from kernel.objects.release(held)

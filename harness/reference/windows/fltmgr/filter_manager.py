@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Never
 
 from harness.nt import BugCheck, IrpMajor
+from harness.reference.windows.fltmgr.callback_probes import CallbackProbes
+from harness.reference.windows.fltmgr.callback_recorder import CallbackRecorder
 from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
 from harness.reference.windows.fltmgr.filters import Callbacks, Filter, Instance
 from harness.reference.windows.fltmgr.frames import Frame, Frames
@@ -52,6 +54,8 @@ class FilterManager:
         self.next_message = 0
         self.irp_names: dict[int, int] = {}
         self.references = References(kernel.blame)
+        self.callbacks = CallbackProbes()
+        self.recorder = CallbackRecorder(self)
         self.engine = PassageEngine(self)
         self.frames = Frames(self, self.engine)
         kernel.io.on_file_object_gone.append(self.file_object_gone)

@@ -7,6 +7,7 @@ from harness.reference.machine.loader.loader import LoadError
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr import registration
 from harness.reference.windows.io.request import Code
+from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -44,6 +45,7 @@ def unload(k: "Kernel", service: str, *, mandatory: bool) -> Code:
         return int(NtStatus.FLT_DELETING_OBJECT)
     flags = int(FilterUnloadFlags.MANDATORY) if mandatory else 0
     answer = (yield Call(registered.unload, flags)) & 0xFFFF_FFFF
+    k.flt.callbacks.lived(found, 0, Phase.UNLOAD, answer)
     k.verifier.check_irql(0, found.name, "FilterUnloadCallback")
     gone = found.address not in k.flt.filters
     if answer & 0x8000_0000 and not mandatory and not gone and not k.mutant("unload-veto-ignored"):

@@ -16,6 +16,7 @@ from harness.reference.windows.io.fast_io import fast_io
 from harness.reference.windows.io.fs_filter_callbacks import fs_filter
 from harness.reference.windows.io.native_drivers import Pass
 from harness.reference.windows.io.request import Code, Request
+from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
@@ -101,9 +102,11 @@ class PassageEngine:
         visit.instance.busy.enter()
         operation.running += 1
         slot = 0 if kernel.mutant("no-context-slot") else visit.slot
+        self.manager.callbacks.entered(operation, visit, Phase.PRE, 0, 0)
         answer = (
             yield Call(visit.callbacks.pre, operation.data, visit.related, slot or visit.related + 0x38)
         ) & 0xFFFF_FFFF
+        self.manager.callbacks.returned(operation, visit, Phase.PRE, answer, memory.read_u64(slot) if slot else 0)
         operation.running -= 1
         self.manager.leave(visit.instance)
         checks.irql_unchanged(kernel, visit, irql, "pre")
@@ -291,6 +294,7 @@ class PassageEngine:
             return
         visit.overtaken = True
         self.trace(operation, f"resumed {status.name}", visit.instance)
+        self.manager.callbacks.resumed(operation, visit, Phase.RESUME_PRE, int(status), context)
         operation.running += 1
         if self.kernel.mutant("resume-context-lost"):
             context = 0
@@ -345,7 +349,9 @@ class PassageEngine:
         visit.instance.busy.enter()
         operation.running += 1
         self.enter_post()
+        self.manager.callbacks.entered(operation, visit, Phase.POST, node.context, 0)
         answer = (yield Call(visit.callbacks.post, operation.data, visit.related, node.context, 0)) & 0xFFFF_FFFF
+        self.manager.callbacks.returned(operation, visit, Phase.POST, answer, node.context)
         self.leave_post()
         operation.running -= 1
         checks.irql_unchanged(kernel, visit, irql, "post")
@@ -380,6 +386,7 @@ class PassageEngine:
         operation.post = None
         checks.failed_create(self.kernel, operation, visit)
         self.trace(operation, "post resumed", visit.instance)
+        self.manager.callbacks.resumed(operation, visit, Phase.RESUME_POST, int(PostopStatus.FINISHED_PROCESSING), 0)
         operation.running += 1
         yield from self.ascend(operation)
         operation.running -= 1

@@ -150,7 +150,8 @@ export interface Mark {
 
 export interface Picture {
   clock: string;
-  lanes: { label: string; driver: string; altitude: string }[];
+  /** `seen_by` says who has recorded its callbacks where that is not the minifilter itself. */
+  lanes: { label: string; driver: string; altitude: string; seen_by?: string }[];
   ios: Io[];
   /** id, io, step, major, name, requester's process and thread, paging, generated */
   operations: number[][];

@@ -199,7 +199,13 @@ function Lanes({ model, at }: { model: Model; at: Geometry }) {
       {model.picture.lanes.map((lane, place) => (
         <span key={lane.label} style={{ top: `${at.lanes[place]}px` }}>
           <b>{lane.label}</b>
-          {lane.altitude && <small>{lane.driver !== lane.label ? `${lane.driver} ` : ""}{lane.altitude}</small>}
+          {lane.altitude && (
+            <small>
+              {lane.driver !== lane.label ? `${lane.driver} ` : ""}
+              {lane.altitude}
+              {lane.seen_by && `, seen by ${lane.seen_by}`}
+            </small>
+          )}
         </span>
       ))}
       <span style={{ top: `${at.fileSystem}px` }}>file system</span>
