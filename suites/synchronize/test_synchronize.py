@@ -10,6 +10,10 @@ READ = r"""
     open  f V:\data.bin access=read options=noncached
     read  f offset=0 length=4096
 """
+BOTH = """
+    read   f offset=0 length=4096
+    write  f offset=0 length=4096 fill=0x11
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -22,27 +26,27 @@ def data(volume):
 def test_a_synchronized_operation_comes_back_to_its_thread(lab, major):
     lab.synchronize.when(major, name="data.bin").synchronize()
 
-    lab.io(r"""
-        open   f V:\data.bin access=rw options=noncached
-        read   f offset=0 length=4096
-        write  f offset=0 length=4096 fill=0x11
-    """)
+    # More than one, for a file system may complete now and then in the thread that asks.
+    lab.io("    open  f V:\\data.bin access=rw options=noncached\n" + BOTH * 4)
 
-    operation = lab.trace.only(major, name="data.bin")
-    own = operation.of("synchronize")
-    assert own.pre.returned == PreopStatus.SYNCHRONIZE
-    assert own.post.thread == own.pre.thread
-    assert own.post.irql <= Irql.APC
-    assert operation.path == [
-        "above.pre",
-        "synchronize.pre",
-        "below.pre",
-        "below.post",
-        "synchronize.post",
-        "above.post",
-    ]
+    operations = lab.trace.all(major, name="data.bin")
+    assert len(operations) == 4
+    for operation in operations:
+        own = operation.of("synchronize")
+        assert own.pre.returned == PreopStatus.SYNCHRONIZE
+        assert own.post.thread == own.pre.thread
+        assert own.post.irql <= Irql.APC
+        assert operation.path == [
+            "above.pre",
+            "synchronize.pre",
+            "below.pre",
+            "below.post",
+            "synchronize.post",
+            "above.post",
+        ]
     lab.witness(
-        operation.of("below").post.thread != own.pre.thread, "the operation was completed in another thread below"
+        any(operation.of("below").post.thread != operation.of("synchronize").pre.thread for operation in operations),
+        "an operation was completed in another thread below",
     )
 
 
@@ -84,6 +88,7 @@ def test_each_thread_finds_the_state_that_its_own_pre_left(lab, volume):
 
 
 @pytest.mark.rule("PRE-SYNC-04")
+@pytest.mark.disturbed_by("a callback that takes longer than 20 ms to return")
 @pytest.mark.stack("observer@above", "pending", "synchronize", "observer@below")
 def test_the_thread_of_the_pre_need_not_be_the_requesters(lab):
     # The resume comes late, since in a race with the return of PENDING the first thread might go on with it.

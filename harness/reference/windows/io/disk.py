@@ -12,6 +12,7 @@ from harness.nt import IrpMajor, NtStatus
 from harness.reference.windows.io.constants import SECTOR_SIZE
 from harness.reference.windows.io.native_drivers import NativeDriver
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.mm.mdl import MDL_MAPPED_TO_SYSTEM_VA, Mdl
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _TICKS = (200, 2000)
 """How long a transfer takes: 20 to 200 microseconds, in 100 ns."""
+_INSIDE_A_FILE_SYSTEM = 0.1
+"""How often the thread that the interrupt comes into is at work in a file system, and so has a top-level IRP."""
+_FSRTL_FAST_IO_TOP_LEVEL_IRP = 4
 
 
 class DiskDriver:
@@ -61,11 +65,21 @@ class DiskDriver:
 
         def interrupt() -> None:
             status = self._move(device, request, length)
-            kernel.queue_dpc(lambda: io.complete(irp, status, 0 if status else length), processor)
+            kernel.queue_dpc(lambda: self._complete(irp, status, 0 if status else length), processor)
 
         kernel.timer(ticks, interrupt)
         yield from ()
         return int(NtStatus.PENDING)
+
+    def _complete(self, irp: int, status: int, information: int) -> Code:
+        """Complete a transfer in its DPC. Whatever thread that has interrupted may have a top-level IRP of its own."""
+        kernel = self._io.kernel
+        slot = kernel.current.kthread + KTHREAD.TOP_LEVEL_IRP
+        own = kernel.memory.read_u64(slot)
+        if kernel.choices.chance("interrupts-file-system", _INSIDE_A_FILE_SYSTEM) and not own:
+            kernel.memory.write_u64(slot, _FSRTL_FAST_IO_TOP_LEVEL_IRP)
+        yield from self._io.complete(irp, status, information)
+        kernel.memory.write_u64(slot, own)
 
     def _move(self, device: int, request: Request, length: int) -> NtStatus:
         """Move the sectors of a transfer between the image and memory; how it ended."""
