@@ -149,12 +149,14 @@ def _inbox(checks: Checks) -> Finding:
 
 @check("fltmc volumes", WINDOWS)
 def _volumes(checks: Checks) -> Finding:
-    rows = parse_volumes(checks.run("fltmc.exe volumes").output)
+    answer = checks.run("fltmc.exe volumes")
+    rows = parse_volumes(answer.output)
     found = [row for row in rows if row.dos_name.upper() == "V:"]
-    measured = (
-        f"{len(rows)} volumes, V: is {found[0].volume} {found[0].file_system}" if found else f"{len(rows)} volumes"
-    )
+    where = f", V: is {found[0].volume} {found[0].file_system}" if found else ""
+    measured = f"exit code {answer.exit_code}, {len(rows)} volumes{where}"
     difference = "" if found and found[0].volume else "V: is not among them with its device"
+    if answer.exit_code and not difference:
+        difference = f"it lists them and ends with exit code {answer.exit_code}"
     return checks.finding("fltmc volumes", measured, difference, "please report the raw text")
 
 

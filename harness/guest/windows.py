@@ -191,9 +191,9 @@ class WindowsGuest(Guest):
 
     def last_checks(self, directory: Path) -> "Iterator[Finding]":
         """The way of a bug check, gone through on purpose."""
-        from harness.guest.crash_path import check_crash_path  # which looks at bodies of this module
+        from harness.guest.crash_path import check_crash  # which looks at bodies of this module
 
-        yield check_crash_path(self._windows, directory)
+        yield from check_crash(self._windows, directory)
 
 
 def bugcheck_of(event: Event) -> Explanation | None:

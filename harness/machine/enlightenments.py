@@ -54,11 +54,6 @@ class Enlightenments:
     features: tuple[str, ...]
     refused: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def reports_crashes(self) -> bool:
-        """Whether a Windows guest tells the host of a bugcheck by itself."""
-        return "hv-crash" in self.features
-
 
 def degrade(wanted: Sequence[str], starts: Starts) -> Enlightenments:
     """Return as many of the wanted features as QEMU starts with."""

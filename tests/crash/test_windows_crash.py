@@ -9,12 +9,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from harness.errors import DriverError, GuestError
 from harness.guest.command import CommandResult
-from harness.guest.crash_path import check_crash_path
+from harness.guest.crash_path import HV_CRASH, check_crash
 from harness.guest.dump import Crash, Symbols, read_crash
 from harness.guest.dump.harvest import harvest
 from harness.guest.endpoint import SshEndpoint
@@ -245,8 +247,9 @@ def test_a_guest_that_does_not_come_back_is_switched_off_and_its_disk_is_read(
 class NmiMachine(Machine):
     """A machine of which only what an NMI does is scripted."""
 
-    def __init__(self, told: list[Event]) -> None:
+    def __init__(self, told: list[Event], features: tuple[str, ...] = (HV_CRASH,)) -> None:
         self.name = "windows"
+        self.spec = cast("Any", SimpleNamespace(processor=SimpleNamespace(features=features)))
         self.deadlines = Deadlines()
         self.told: list[Event] = []
         self.to_come = told
@@ -262,26 +265,55 @@ class NmiMachine(Machine):
         return "scripted"
 
 
-def self_test_of_crash(tmp_path: Path, told: list[Event], code: int) -> Finding:
+def self_test_of_crash(
+    tmp_path: Path, told: list[Event], code: int, features: tuple[str, ...] = (HV_CRASH,)
+) -> tuple[Finding, Finding]:
     def dump(event: Event, folder: Path) -> Crash:
         return read_crash(SyntheticDump(code, (0, 0, 0, 0)).bitmap(folder / "MEMORY.DMP"), Symbols([]))
 
-    return check_crash_path(WindowsBody(NmiMachine(told), tuple, dump), tmp_path / "crash")
+    by_nmi, hv_crash = check_crash(WindowsBody(NmiMachine(told, features), tuple, dump), tmp_path / "crash")
+    return by_nmi, hv_crash
 
 
 @pytest.mark.parametrize("event", [BUGCHECK, RESET], ids=["with an event", "seen by its restart only"])
 def test_the_self_test_goes_the_way_of_a_bug_check(event: Event, tmp_path: Path):
-    found = self_test_of_crash(tmp_path, [event], 0x80)
+    found, _ = self_test_of_crash(tmp_path, [event], 0x80)
 
     assert found.ok
     assert found.measured == f"{event.name}, bitmap kernel dump, 2 modules"
 
 
 def test_the_self_test_tells_a_wrong_dump_and_a_guest_that_does_not_crash(tmp_path: Path, monkeypatch):
-    assert "the dump says NTFS_FILE_SYSTEM" in self_test_of_crash(tmp_path, [BUGCHECK], 0x24).difference
+    assert "the dump says NTFS_FILE_SYSTEM" in self_test_of_crash(tmp_path, [BUGCHECK], 0x24)[0].difference
 
     monkeypatch.setattr(Deadlines, "seconds", lambda *_: 0.0)
-    assert "Windows to bug check on an NMI" in self_test_of_crash(tmp_path, [], 0x80).difference
+    never, untold = self_test_of_crash(tmp_path, [], 0x80)
+    assert "Windows to bug check on an NMI" in never.difference
+    assert "nothing came of the NMI" in untold.difference
+
+
+NMI = Event(1, "GUEST_PANICKED", {"info": {"type": "hyper-v", "arg1": 0x80, "arg2": 0x4F4454, "arg3": 0}}, 0.0)
+LOADED = Event(1, "GUEST_CRASHLOADED", {"action": "run"}, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("event", "features", "measured", "difference"),
+    [
+        (NMI, (HV_CRASH,), "NMI_HARDWARE_FAILURE (0x80)", ""),
+        (BUGCHECK, (HV_CRASH,), "FLTMGR_FILE_SYSTEM", "not NMI_HARDWARE_FAILURE"),
+        (LOADED, (HV_CRASH,), "without the bug check's code", "does not say which bug check"),
+        (RESET, (), "this host does not offer hv-crash", ""),
+    ],
+    ids=["told", "another one", "an event without it", "under TCG"],
+)
+def test_the_self_test_says_whether_windows_names_its_bug_check_to_qemu(
+    event: Event, features: tuple[str, ...], measured: str, difference: str, tmp_path: Path
+):
+    _, found = self_test_of_crash(tmp_path, [event], 0x80, features)
+
+    assert measured in found.measured
+    assert (found.ok, difference in found.difference) == (not difference, True)
+    assert found.raw[0].startswith(f"QEMU: {event.name}")
 
 
 PROVIDER = '''

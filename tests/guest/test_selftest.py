@@ -146,6 +146,11 @@ def test_a_guest_that_is_as_expected_passes_every_check():
         ("fltmc volumes", {"fltmc.exe volumes": (0, VOLUMES.replace("V:", "W:"))}, "V: is not among them"),
         (
             "fltmc volumes",
+            {"fltmc.exe volumes": (5, VOLUMES)},
+            "it lists them and ends with exit code 5",
+        ),
+        (
+            "fltmc volumes",
             {"fltmc.exe volumes": (1, "Volume listing failed with error: 0x80070005")},
             "Access is denied",
         ),
