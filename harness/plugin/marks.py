@@ -3,6 +3,7 @@
 `rule("PRE-COMP-01", …)`           rules of the contract; an id the catalogue lacks stops the collection
 `stack("observer@above", …)`       minifilters from top to bottom, each `driver[@label][#altitude]`
 `spoils_guest("why")`              no other test gets the guest afterwards
+`disturbed_by("what")`             what of Windows may turn it red: there it is tried once more (second_attempt.py)
 `driver_options("label", operations=[…], contexts=[…], options=[…])`   what the service's Parameters key says
 """
 
@@ -17,6 +18,7 @@ MARKS = (
     "rule(*ids): rules of the contract that the test proves (`fltlab contract` lists them)",
     "stack(*minifilters): minifilters from top to bottom, each driver[@label][#altitude]",
     "spoils_guest(why): what the test leaves in its guest is not to be met by another test",
+    "disturbed_by(*what): what of Windows may turn the test red: there it is tried once more, in a fresh guest",
     "driver_options(label, operations=, contexts=, options=, event_capacity=): registration of one minifilter",
 )
 RESERVED_LABELS = frozenset({"filter", "history", "io", "scripts", "trace", "witness"})  # attributes of `lab`

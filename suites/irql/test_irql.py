@@ -50,6 +50,7 @@ def test_pre_callbacks_are_never_called_above_apc_level(lab):
 
 
 @pytest.mark.rule("IRQL-02")
+@pytest.mark.disturbed_by("a minifilter of Windows above that pends")
 @pytest.mark.parametrize("major", [IrpMajor.CREATE, IrpMajor.READ, IrpMajor.WRITE], ids=lambda major: major.spelling)
 def test_the_usual_pre_callback_is_called_at_passive_level_in_the_requesters_thread(lab, major):
     io = lab.io(r"""
@@ -84,6 +85,7 @@ def test_post_callbacks_are_never_called_above_dispatch_level(lab):
 
 
 @pytest.mark.rule("IRQL-06")
+@pytest.mark.disturbed_by("a minifilter of Windows above that pends")
 @pytest.mark.parametrize("disposition", ["open", "create", "overwrite-if"])
 def test_a_post_create_is_called_at_passive_level_in_the_thread_of_the_create(lab, disposition):
     name = f"{disposition}.bin" if disposition == "create" else "data.bin"
@@ -99,6 +101,7 @@ def test_a_post_create_is_called_at_passive_level_in_the_thread_of_the_create(la
 
 
 @pytest.mark.rule("IRQL-06")
+@pytest.mark.disturbed_by("a minifilter of Windows above that pends")
 @pytest.mark.stack("observer@above", "pending", "observer@below")
 def test_above_a_pended_create_the_post_still_comes_in_the_creating_thread(lab):
     lab.pending.when(IrpMajor.CREATE, name="data.bin").pend("thread", resume="with-callback")

@@ -19,6 +19,10 @@ everywhere = pytest.mark.parametrize(
     ],
 )
 
+others_may_open_it = pytest.mark.disturbed_by(
+    "another process that opens the file: what a legacy filter prints names none"
+)
+
 READ = r"""
     open  f V:\data.bin access=read options=noncached
     read  f offset=0 length=4096
@@ -36,6 +40,7 @@ def told(lab, what):
 
 
 @everywhere
+@others_may_open_it
 def test_io_passes_a_legacy_filter_and_minifilters(lab, place):
     io = lab.io(r"""
         open   f V:\data.bin access=rw
@@ -57,6 +62,7 @@ def test_io_passes_a_legacy_filter_and_minifilters(lab, place):
 
 @BETWEEN
 @pytest.mark.rule("ORD-01", "ORD-02")
+@others_may_open_it
 def test_altitudes_order_minifilters_across_a_legacy_filter(lab):
     lab.io(READ)
 
@@ -70,6 +76,7 @@ def test_altitudes_order_minifilters_across_a_legacy_filter(lab):
 @BELOW
 @pytest.mark.driver_options("legacy", options=["watch-reads"])
 @pytest.mark.rule("ORD-03")
+@others_may_open_it
 def test_a_legacy_filter_below_comes_after_all_pre_and_before_all_post_callbacks(lab):
     lab.io(READ)
 
@@ -82,6 +89,7 @@ def test_a_legacy_filter_below_comes_after_all_pre_and_before_all_post_callbacks
 
 @pytest.mark.stack("observer@above", "completion", "legacy")
 @pytest.mark.rule("PRE-COMP-01")
+@others_may_open_it
 def test_a_completed_operation_reaches_no_legacy_filter(lab):
     lab.completion.when(IrpMajor.READ, name="data.bin").complete(NtStatus.ACCESS_DENIED)
 
@@ -129,6 +137,7 @@ def test_below_a_legacy_filter_that_pends_the_pre_callback_runs_in_a_worker_thre
 
 @BETWEEN
 @pytest.mark.driver_options("legacy", options=["resend-reads"])
+@others_may_open_it
 def test_a_read_that_a_legacy_filter_sends_again_is_one_above_it_and_two_below(lab):
     io = lab.io(READ)
 

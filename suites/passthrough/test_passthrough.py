@@ -170,7 +170,7 @@ def test_any_status_but_pending_ends_the_filters_control_at_once(lab, label, ans
     io = lab.io(r"""
         open   f V:\data.bin access=read options=noncached
         spawn  reading read f offset=0 length=4096
-        wait   reading timeout=2000
+        wait   reading timeout=9000
     """)
 
     assert io.step("wait", "reading").status != NtStatus.TIMEOUT

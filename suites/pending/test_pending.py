@@ -189,6 +189,7 @@ def test_cleanup_may_be_pended(lab):
 
 
 @pytest.mark.rule("IRQL-04")
+@pytest.mark.disturbed_by("a callback that takes longer than 20 ms to return")
 @every_mechanism
 def test_below_a_pended_operation_the_pre_callback_runs_in_the_worker_thread(lab, mechanism):
     # The resume comes late, since in a race with the return of PENDING the first thread might go on with it.

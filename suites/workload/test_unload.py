@@ -12,6 +12,7 @@ DO_NOT_DETACH = 0x801F0010
 """The HRESULT for a minifilter without a FilterUnloadCallback."""
 
 
+@pytest.mark.disturbed_by("another process that has the file open, such as an indexer")
 @pytest.mark.stack("passthrough")
 def test_a_driver_that_is_unloaded_leaves_nothing_behind(lab, volume):
     volume.file("kept.bin", length=4096, fill=0x44)

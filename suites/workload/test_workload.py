@@ -8,6 +8,7 @@ import pytest
 from harness.nt import NtStatus
 
 pytestmark = pytest.mark.stack("passthrough")
+others_may_have_it_open = pytest.mark.disturbed_by("another process that has the file open, such as an indexer")
 
 SIZE = 4096
 
@@ -104,6 +105,7 @@ def test_a_lock_keeps_others_out_until_it_is_released(lab, volume):
     assert io.step("unlock", "a").status == NtStatus.SUCCESS
 
 
+@others_may_have_it_open
 def test_a_renamed_file_is_found_under_its_new_name_only(lab, volume):
     volume.file("before.txt", length=SIZE)
 
@@ -120,6 +122,7 @@ def test_a_renamed_file_is_found_under_its_new_name_only(lab, volume):
     assert io.step("open", "new").status == NtStatus.SUCCESS
 
 
+@others_may_have_it_open
 def test_a_deleted_file_is_gone_once_it_is_closed(lab, volume):
     volume.file("deleted.txt", length=SIZE)
 
@@ -151,6 +154,7 @@ def test_a_directory_lists_what_was_made_in_it(lab):
     assert io.step("directory", "e").status == NtStatus.NO_SUCH_FILE
 
 
+@others_may_have_it_open
 def test_sharing_and_access_are_still_checked(lab, volume):
     volume.file("shared.bin", length=SIZE)
 
