@@ -8,6 +8,7 @@ said. What a driver did, a bug check or what Driver Verifier reports, is no dist
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -25,7 +26,7 @@ MARK = "disturbed_by"
 WINDOWS = "windows"  # harness.guest.GuestKind.WINDOWS, whose import is not for every pytest run
 FIRST_ATTEMPT = "first-attempt"
 """The folder, below the test's, with what the first attempt left."""
-_OF_ONE_ATTEMPT = (FAILED, LAB, LEASE, WRITER, FACTS)
+_OF_ONE_ATTEMPT: tuple[pytest.StashKey[Any], ...] = (FAILED, LAB, LEASE, WRITER, FACTS)
 
 
 @pytest.hookimpl
