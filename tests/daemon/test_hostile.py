@@ -3,8 +3,10 @@
 import base64
 import json
 import os
+import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +22,7 @@ from harness.reference.guestd.authentication import Authenticator
 from harness.reference.guestd.configuration import Configuration
 from harness.reference.guestd.http import Connection, Request, Response, Server
 from harness.reference.guestd.shells import MAX_FINISHED, MAX_INPUT, Command, Shell
+from harness.reference.guestd.workers import KEPT
 from harness.reference.guestd.wsman import Service
 from tests.daemon.conftest import CREATE, SHELL, Raw
 
@@ -36,7 +39,11 @@ def server() -> Iterator[Server]:
             raise RuntimeError("the handler")
         return Response(200, request.body)
 
-    with Server("127.0.0.1", 0, handler) as server:
+    def gate(head: Request, connection: Connection) -> Response | None:
+        connection.is_known = connection.is_known or "x-stranger" not in head.headers
+        return Response(401, content_type="text/plain") if head.path == "/refused" else None
+
+    with Server("127.0.0.1", 0, gate, handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -156,6 +163,134 @@ def test_clients_that_hang_keep_nobody_from_the_daemon(daemon: LocalGuest):
             connection.close()
 
 
+def test_slow_strangers_lose_their_connections_to_who_comes_after_them(server: Server):
+    server.strangers_limit = 3
+    slow = [connect(server) for _ in range(10)]
+    try:
+        for connection in slow:
+            connection.sendall(b"POST / HTTP/1.1\r\nX-Stranger: yes\r\nX: a byte now and then")
+        with connect(server) as known:
+            known.sendall(post("/", "Content-Length: 1", body=b"x"))
+            assert b"200 OK" in known.recv(4096)
+            later = [connect(server) for _ in range(5)]
+            assert all(to_its_end(connection) == b"" for connection in slow[:8])
+            known.sendall(post("/", "Connection: close"))  # who is known keeps theirs
+            assert b"200 OK" in to_its_end(known)
+            for connection in later:
+                connection.close()
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_strangers_make_room_also_where_all_connections_are_taken(server: Server):
+    server.connection_limit = 2
+    with connect(server) as known, connect(server) as stranger:
+        known.sendall(post("/", "Content-Length: 1", body=b"x"))
+        assert b"200 OK" in known.recv(4096)
+        with connect(server) as third:
+            third.sendall(post("/", "Connection: close"))
+            assert b"200 OK" in to_its_end(third)
+        assert to_its_end(stranger) == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (post("/", "X-Stranger: 1", "Content-Length: 16385", "Expect: 100-continue"), b"413"),
+        (
+            post("/refused", "X-Stranger: 1", "Content-Length: 1000000", "Connection: close", body=bytes(1000000)),
+            b"401",
+        ),
+        (post("/refused", "X-Stranger: 1", "Content-Length: 1048577"), b"413"),
+        (post("/", "X-Stranger: 1", "Content-Length: 9", "Connection: close", body=b"who's that"[:9]), b"200"),
+    ],
+)
+def test_of_a_stranger_no_large_body_is_kept(
+    server: Server, data: bytes, status: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    kept: list[int] = []
+    answer = Server.answer
+    monkeypatch.setattr(
+        Server, "answer", lambda self, request, c: kept.append(len(request.body)) or answer(self, request, c)
+    )
+    with connect(server) as connection:
+        connection.sendall(data)
+        assert to_its_end(connection).split()[1] == status
+    assert kept == ([9] if status == b"200" else [])
+
+
+def test_a_gate_that_breaks_lets_nobody_in(capfd: pytest.CaptureFixture[str]):
+    def gate(_head: Request, _connection: Connection) -> Response | None:
+        raise RuntimeError("the gate")
+
+    def handler(_request: Request, _connection: Connection) -> Response:
+        return Response(200)
+
+    with Server("127.0.0.1", 0, gate, handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        for _ in range(20):
+            with connect(server) as connection:
+                connection.sendall(post("/"))
+                assert to_its_end(connection).startswith(b"HTTP/1.1 500")
+        server.shutdown()
+        thread.join()
+    told = capfd.readouterr().err
+    assert (told.count("Traceback"), told.count("the same for the")) == (1, 4)
+
+
+def test_who_is_nobody_learns_what_this_is_and_no_more(service: Service):
+    head = Request("POST", "/wsman", {"wsmanidentify": "unauthenticated"}, b"")
+    connection = Connection()
+    assert service.refuse(head, connection) is None
+    assert not connection.is_known
+    for body in (b"", b"<x/>", b"Command"):
+        assert service.handle(Request("POST", "/wsman", head.headers, body), connection).status == 401
+    refusal = service.refuse(Request("POST", "/wsman", {}, b""), connection)
+    assert refusal is not None
+    assert refusal.status == 401
+
+
+def test_the_thread_of_a_command_ends_with_it_whatever_it_waits_for(daemon: LocalGuest, raw: Raw):
+    def threads() -> int:
+        return len(list(Path(f"/proc/{daemon.pid}/task").iterdir()))
+
+    assert daemon.run("fltmc filters").ok  # its kernel runs
+    kernel = next(
+        int(status.parent.name)
+        for status in Path("/proc").glob("[0-9]*/cmdline")
+        if _is_kernel_of(daemon, int(status.parent.name))
+    )
+    shell = raw.open_shell()
+    os.kill(kernel, signal.SIGSTOP)
+    try:
+        before = threads()
+        commands = [raw.start(shell, "fltmc filters") for _ in range(30)]
+        assert threads() >= before + 30 - KEPT
+        for command in commands:
+            raw.signal(shell, command, "terminate")
+        end = time.monotonic() + SECONDS
+        while threads() > before + KEPT and time.monotonic() < end:
+            time.sleep(0.01)
+        assert threads() <= before + KEPT
+    finally:
+        os.kill(kernel, signal.SIGCONT)
+    assert daemon.run("fltmc filters").ok
+
+
+def _is_kernel_of(daemon: LocalGuest, pid: int) -> bool:
+    """Whether a process is the daemon's kernel: a child of its nursery, which is a child of it."""
+
+    def parent(of: int) -> int:
+        try:
+            return int(Path(f"/proc/{of}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return 0
+
+    return parent(parent(pid)) == daemon.pid
+
+
 # -- WS-Management
 
 
@@ -224,7 +359,9 @@ def ask(service: Service, action: str, body: str = "", shell: str = "") -> bytes
     )
     basic = base64.b64encode(b"fltlab:password").decode()
     request = Request("POST", "/wsman", {"authorization": f"Basic {basic}"}, envelope.encode())
-    return service.handle(request, Connection()).body
+    connection = Connection()
+    assert service.refuse(request, connection) is None
+    return service.handle(request, connection).body
 
 
 def value(answer: bytes, name: str) -> str:

@@ -54,7 +54,7 @@ class Played:
 @pytest.fixture
 def played() -> Iterator[Played]:
     played = Played()
-    with Server("127.0.0.1", 0, played.handle) as server:
+    with Server("127.0.0.1", 0, played.service.refuse, played.handle) as server:
         played.port = server.port
         played.connections = lambda: list(server._open)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

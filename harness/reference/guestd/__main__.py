@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     guest = Guest(configuration)
     service = Service(Authenticator(configuration), configuration.hostname, Console(guest).run)
     try:
-        server = Server(configuration.address, configuration.port, service.handle)
+        server = Server(configuration.address, configuration.port, service.refuse, service.handle)
     except OSError as error:
         print(f"fltlab daemon: {configuration.address} port {configuration.port}: {error.strerror}", file=sys.stderr)
         return EXIT_USAGE

@@ -47,7 +47,12 @@ class Authenticator:
         return Response(401, headers=[*offers, ("WWW-Authenticate", 'Basic realm="WSMAN"')])
 
     def check(self, request: Request, connection: Connection) -> Response | None:
-        """None if the request may be served, else what to answer."""
+        """None if the request may be served, else what to answer. Of the request only the head is looked at."""
+        refusal = self._check(request, connection)
+        connection.is_known = connection.is_known or refusal is None
+        return refusal
+
+    def _check(self, request: Request, connection: Connection) -> Response | None:
         if isinstance(connection.authentication, _Negotiation) and connection.authentication.complete:
             return None
         scheme, _, value = request.headers.get("authorization", "").partition(" ")

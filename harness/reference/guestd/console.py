@@ -1,14 +1,13 @@
 """Runs a command line: each step of its chain by the table of commands, or as a program in the reference kernel."""
 
-import sys
-import traceback
-
+from harness.reference.guestd.cancellation import Cancelled
 from harness.reference.guestd.commands import batch, control, files, fltmc, reg, sc, system
 from harness.reference.guestd.commands.program import run_program
 from harness.reference.guestd.commands.table import COMMANDS, Invocation
+from harness.reference.guestd.complaints import complain
 from harness.reference.guestd.guest import Guest
 from harness.reference.guestd.kernel_process import KernelBusy, KernelGone, KernelRefused, KernelStopped
-from harness.reference.guestd.shells import Cancelled, Command
+from harness.reference.guestd.shells import Command
 from harness.reference.guestd.words import BadCommandLine, chain, split
 from harness.wire import kernel as wire
 from harness.wire.codec import encode
@@ -44,7 +43,7 @@ class Console:
             command.err(describe(problem) + "\n")
             return KERNEL_STOPPED
         except Exception as error:  # noqa: BLE001 - the console keeps the traceback; the client is told, not killed
-            traceback.print_exc(file=sys.stderr)
+            complain()
             command.err(f"the guest daemon failed: {type(error).__name__}: {error}\n")
             return 1
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, TypeVar
 
+from harness.reference.guestd.cancellation import Cancelled, waking
 from harness.wire import kernel as wire
 from harness.wire.codec import MalformedMessageError
 
@@ -165,7 +166,7 @@ class KernelProcess:
             for descriptor in theirs:
                 os.close(descriptor)
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, SimpleQueue[wire.Answer | None]] = {}
+        self._waiting: dict[int, SimpleQueue[wire.Answer | Cancelled | None]] = {}
         self._lock = threading.Lock()
         self._errors: deque[str] = deque(maxlen=STDERR_LINES)
         self._readers = [
@@ -183,9 +184,10 @@ class KernelProcess:
         """Ask the kernel; its answer, which is a `result`.
 
         KernelRefused: it refused. KernelStopped: it bug checked or hangs. KernelGone: it died, or says what is no
-        message. KernelBusy: no answer in `timeout` seconds.
+        message. KernelBusy: no answer in `timeout` seconds. Cancelled: the client has given up on the command whose
+        thread asks; the kernel may be at work on it still.
         """
-        answers: SimpleQueue[wire.Answer | None] = SimpleQueue()
+        answers: SimpleQueue[wire.Answer | Cancelled | None] = SimpleQueue()
         with self._lock:
             number = next(self._numbers)
             self._waiting[number] = answers
@@ -198,13 +200,16 @@ class KernelProcess:
         if not self._readers[0].is_alive():
             answers.put(None)
         try:
-            answer = answers.get(timeout=timeout)
+            with waking(lambda: answers.put(Cancelled())):
+                answer = answers.get(timeout=timeout)
         except Empty:
             raise KernelBusy(
                 f"the reference kernel has not answered {type(request).__name__} within {timeout} s"
             ) from None
         finally:
             self._waiting.pop(number, None)
+        if isinstance(answer, Cancelled):
+            raise answer
         if answer is None:
             raise KernelGone(self._obituary())
         if isinstance(answer, wire.Refused):

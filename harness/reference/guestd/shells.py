@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.reference.guestd.cancellation import CURRENT, Cancellation, Cancelled
 from harness.reference.guestd.workers import workers
 
 CHUNK = 96 * 1024
@@ -15,10 +16,6 @@ MAX_OUTPUT = 64 * 1024 * 1024
 MAX_INPUT = 16 * 1024 * 1024
 MAX_FINISHED = 100
 """Commands of a shell that have ended and been read to their end, and that nobody has terminated."""
-
-
-class Cancelled(Exception):
-    """The client has sent ctrl-c or terminate."""
 
 
 class Command:
@@ -35,16 +32,20 @@ class Command:
         self._input_ended = False
         self._output = {"stdout": bytearray(), "stderr": bytearray()}
         self._cancelled = False
+        self._cancellation = Cancellation()
 
     def start(self) -> None:
         """Run it."""
         workers.run(self._main)
 
     def _main(self) -> None:
+        token = CURRENT.set(self._cancellation)
         try:
             code = self._run(self)
         except Cancelled:
             code = CONTROL_C_EXIT
+        finally:
+            CURRENT.reset(token)
         with self._changed:
             self.exit_code = code
             self._changed.notify_all()
@@ -118,6 +119,7 @@ class Command:
         with self._changed:
             self._cancelled = True
             self._changed.notify_all()
+        self._cancellation.ask()
 
     def drain(self, timeout: float) -> tuple[dict[str, bytes], bool] | None:
         """New output by stream, and whether the command is done and drained; None when time is up."""

@@ -1,12 +1,14 @@
-"""Threads that are kept: to start one costs an emulated guest as much as to answer a request."""
+"""Threads that are kept, a few: to start one costs an emulated guest as much as to answer a request."""
 
-import sys
 import threading
-import traceback
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from harness.reference.guestd.complaints import complain
+
 Task = Callable[[], object]
+KEPT = 8
+"""Threads without a task, at most: those beyond end with their tasks."""
 
 
 class Workers:
@@ -33,9 +35,11 @@ class Workers:
             try:
                 task()
             except Exception:  # noqa: BLE001 - a task that fails must not take the thread of the next one with it
-                traceback.print_exc(file=sys.stderr)
+                complain()
             del task  # and what it holds
             with self._lock:
+                if self._idle >= KEPT:
+                    return
                 self._idle += 1
 
 

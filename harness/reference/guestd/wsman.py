@@ -2,14 +2,13 @@
 
 import base64
 import binascii
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 from harness.reference.guestd.authentication import Authenticator, NotEncrypted, decrypt, encrypt
+from harness.reference.guestd.complaints import complain
 from harness.reference.guestd.http import Connection, Request, Response
 from harness.reference.guestd.shells import Command, Shell
 from harness.reference.guestd.soap import (
@@ -27,6 +26,8 @@ from harness.reference.guestd.soap import (
 
 MAX_ENVELOPE = 512 * 1024
 MAX_SHELLS = 100
+ASKS_WHAT_THIS_IS = "wsmanidentify"
+"""The header of who asks what this is, which everybody may."""
 MAX_TIMEOUT = 300.0
 """Seconds that an answer is held back at most, whatever the client asks for."""
 RESOURCE = f"{SHELL}/cmd"
@@ -51,17 +52,20 @@ class Service:
             f"{SHELL}/Signal": self._signal,
         }
 
-    def handle(self, request: Request, connection: Connection) -> Response:
-        """Answer one HTTP request."""
-        if not request.path.lower().startswith("/wsman"):
+    def refuse(self, head: Request, connection: Connection) -> Response | None:
+        """The answer to a request that is none of ours, or of who has not proved who they are: its body is not read."""
+        if not head.path.lower().startswith("/wsman"):
             return Response(404, content_type="text/plain")
-        if request.method != "POST":
+        if head.method != "POST":
             return Response(405, content_type="text/plain")
-        if "wsmanidentify" in request.headers and f"{IDENTITY}".encode() in request.body:
-            return Response(200, self._identify())
-        refusal = self._authenticator.check(request, connection)
-        if refusal is not None:
-            return refusal
+        return None if ASKS_WHAT_THIS_IS in head.headers else self._authenticator.check(head, connection)
+
+    def handle(self, request: Request, connection: Connection) -> Response:
+        """Answer one HTTP request that `refuse` has let in."""
+        if ASKS_WHAT_THIS_IS in request.headers:
+            return (
+                Response(200, self._identify()) if IDENTITY.encode() in request.body else self._authenticator.refuse()
+            )
         if not request.body:
             return Response(200)  # the last leg of a handshake
         try:
@@ -82,7 +86,7 @@ class Service:
         except Fault as fault:
             return Response(500, respond_fault(fault, message_id, self._hostname))
         except Exception as error:  # noqa: BLE001 - the client gets a fault, the console the traceback
-            traceback.print_exc(file=sys.stderr)
+            complain()
             internal = Fault(FaultKind.INTERNAL, type(error).__name__)
             return Response(500, respond_fault(internal, message_id, self._hostname))
 
