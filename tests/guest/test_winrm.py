@@ -166,11 +166,18 @@ def test_an_answer_that_is_not_winrms_is_told(played: Played, session: WinRmSess
 def test_a_connection_that_breaks_while_a_command_runs_is_lost_and_the_command_not_run_again(
     played: Played, session: WinRmSession
 ):
+    begun = threading.Event()
+
+    def run(command: Command) -> int:
+        begun.set()
+        return until_cancelled(command)
+
     def broken() -> None:
+        assert begun.wait(20)
         for connection in played.connections():
             connection.shutdown(socket.SHUT_RDWR)
 
-    played.run, played.breaks = until_cancelled, on("Receive", broken)
+    played.run, played.breaks = run, on("Receive", broken)
 
     with pytest.raises(ConnectionLost, match="broke when it was asked to receive output") as error:
         session.run("write the disk")
