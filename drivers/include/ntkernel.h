@@ -45,6 +45,7 @@ extern "C" {
 /* What came after mingw-w64's headers. */
 typedef ULONG64 POOL_FLAGS;
 #include "kitnames.h"
+#include "kitexports.h"
 #ifndef FLTLAB_NO_KIT_METADATA
 #include "kitmetadata.h"
 #endif

@@ -78,7 +78,8 @@ LINK = (
     "/debug:full",
     "/pdbsourcepath:.",
 )
-KERNEL_LINK = ("/driver", "/subsystem:native,10.0", "/section:INIT,ERD")
+KERNEL_LINK = ("/driver", "/subsystem:native,10.0", "/section:INIT,ERD", "/integritycheck")
+"""/integritycheck: process notify routines and object callbacks may only be in an image that asks for it."""
 PROGRAM_LINK = ("/subsystem:console,10.0",)
 
 

@@ -18,6 +18,12 @@ PRELUDE = """
 #define EXPORT __declspec(dllexport)
 #define TAG 'tseT'
 DRIVER_INITIALIZE DriverEntry;
+static ULONG Checks;
+#define CHECK(Condition)                                                              \\
+    do {                                                                              \\
+        Checks++;                                                                     \\
+        if (!(Condition)) DbgPrint("line %d is not true: %s\\n", __LINE__, #Condition); \\
+    } while (0)
 """
 ENTRY = """
 NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
@@ -46,6 +52,13 @@ class Machine:
     def call(self, function: str, *args: int) -> int:
         """Run an exported function in a thread of its own; rax."""
         return int(self.kernel.run(self._call(function, *args), function))
+
+    def check(self, function: str, *args: int) -> None:
+        """Run a function that CHECKs conditions and returns how many it has checked: all must be true."""
+        before = len(self.kernel.log)
+        checked = self.call(function, *args)
+        assert [line for line in self.kernel.log[before:] if "is not true" in line] == []
+        assert checked & 0xFFFF_FFFF > 0
 
     def _call(self, function: str, *args: int):
         return (yield Call(self.address(function), *args))

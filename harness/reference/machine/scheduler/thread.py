@@ -131,7 +131,8 @@ class Thread(Dispatcher):
         self.terminating = False
         """The thread ends, with `exit_status`, before it runs user-mode code again."""
         self.exit_status = 0
-        self.start = 0
+        self.start = self.created = 0
+        """Its first function, and the guest time in 100 ns at which it was made."""
         self.system = True
         self.at_end: list[Callable[[Thread], None]] = []
         self.irql = 0

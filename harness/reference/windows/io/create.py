@@ -14,6 +14,7 @@ from harness.reference.windows.io.object_names import ObjectName, resolve
 from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.reparse import MOST_REPARSES, take_auxiliary, target_of
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.se.token_objects import subject_context
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.volumes import Volume
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 _SECURITY_CONTEXT = Struct("<QQII")
 _ACCESS_STATE = Struct("<QBBBBIIII")
 _ACCESS_STATE_SIZE = 0xA8
-_SECURITY_DESCRIPTOR = 0x40
-"""Offset of SecurityDescriptor in ACCESS_STATE."""
+_SUBJECT, _SECURITY_DESCRIPTOR = 0x20, 0x40
+"""Offsets of SubjectSecurityContext and SecurityDescriptor in ACCESS_STATE."""
 _VALID_ATTRIBUTES = 0x0000_7FB7
 _OPTIONS_OF_DIRECTORIES = 0x00F3_F133
 """Create options that may stand beside FILE_DIRECTORY_FILE."""
@@ -150,6 +151,7 @@ def _create_request(k: "Kernel", file: FileObject, parameters: OpenParameters) -
     access_state, context = heap.allocate(_ACCESS_STATE_SIZE), heap.allocate(_SECURITY_CONTEXT.size)
     access = map_access(parameters.access)
     memory.write(access_state, _ACCESS_STATE.pack(0, 1, 0, 0, 0, 0, access, 0, parameters.access & 0xFFFF_FFFF))
+    memory.write(access_state + _SUBJECT, subject_context(k, k.current)[0])
     memory.write(context, _SECURITY_CONTEXT.pack(0, access_state, access, parameters.options))
     blocks = [access_state, context]
     ea_buffer = _copy(k, parameters.eas, blocks)

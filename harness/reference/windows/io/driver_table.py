@@ -8,6 +8,7 @@ from harness.nt import NtStatus, nt_success
 from harness.reference.machine.loader.images import Image
 from harness.reference.machine.loader.loader import LoadError
 from harness.reference.machine.scheduler.requests import Call, KernelCode, Request
+from harness.reference.windows.ntos.ps.process_notify import image_loaded
 from harness.reference.windows.structures.device_objects import (
     IO_TYPE_DRIVER,
     MAJOR_FUNCTIONS,
@@ -74,6 +75,7 @@ class DriverTable:
         driver = self._make(service, image, key.replace("CurrentControlSet", "ControlSet001"))
         self.loaded[service.lower()] = driver
         kernel.probes.happened((f"load {service}",))
+        yield from image_loaded(kernel, image, rf"\SystemRoot\System32\drivers\{service}.sys", 0)
         status = (yield Call(image.entry_point, driver.object.address, driver.registry_path)) & 0xFFFF_FFFF
         kernel.probes.happened((f"DriverEntry of {service} returned {status:#010x}",))
         kernel.verifier.check_irql(0, service, "DriverEntry")

@@ -45,6 +45,7 @@ from harness.reference.windows.ntos.ke.processor_control import make_processor
 from harness.reference.windows.ntos.ke.shared_data import DataExports, SharedData
 from harness.reference.windows.ntos.ke.spin_locks import SpinLocks
 from harness.reference.windows.ntos.ke.timers import KernelTimers
+from harness.reference.windows.ntos.ob.handle_callbacks import HandleCallbacks
 from harness.reference.windows.ntos.ob.namespace import Namespace
 from harness.reference.windows.ntos.ob.objects import Handle, Object, ObjectManager
 from harness.reference.windows.ntos.ps.process_table import ProcessTable
@@ -158,8 +159,9 @@ class Executive(Supervisor):
         self.locked_mdls: dict[int, str | None] = {}
         """MDLs whose pages are locked, and by which driver."""
         self.next_system_mapping = SYSTEM_MAPPINGS
+        self.handle_callbacks = HandleCallbacks()
         self.notify_routines: dict[str, list[int]] = {}
-        """Process, thread and image notify routines that drivers registered."""
+        """Notify routines that drivers registered, by kind (ps/notify_routines.py)."""
         self.print_callbacks: list[int] = []
         """What DbgSetDebugPrintCallback was given."""
         self.printing: set[int] = set()
@@ -213,6 +215,7 @@ class Executive(Supervisor):
         """Make a thread that runs `code` and put it into the ready queue."""
         self._check()
         thread = self.processes.make_thread(code, name, process or self.processes.system, start, priority)
+        thread.created = self.now
         self.scheduler.add(thread)
         return thread
 

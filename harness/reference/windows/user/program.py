@@ -13,8 +13,9 @@ from harness.reference.machine.scheduler.thread import Process, Thread, UserStat
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.ob.objects import Object
-from harness.reference.windows.user import process_notify
+from harness.reference.windows.ntos.ps import process_notify
 from harness.reference.windows.user.address_space import STACK_SIZE, Peb, Region, Teb, UserSpace, make_peb, peb_size
+from harness.reference.windows.user.image_names import image_names
 from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
 from harness.reference.windows.user.streams import InputPipe, OutputPipe
 
@@ -67,6 +68,10 @@ class Programs:
         region = self.space.allocate("block", peb_size(path, command_line))
         peb = make_peb(k.memory, region, path, command_line)
         peb.image_base = image.base
+        facts = k.processes.facts[process]
+        facts.nt_path, facts.dos_path = image_names(self._io.volumes, path)
+        facts.command_line, facts.created = command_line, k.now
+        facts.peb, facts.section_base = peb.address, image.base
         program = Program(process, image, peb, OutputPipe(self._views), Event(f"the end of {name}"), [region])
         self.running[process] = program
         peb.standard_input = self._open_pipe(process, InputPipe(stdin))
@@ -119,7 +124,9 @@ class Programs:
     def _thread_code(self, program: Program, routine: int, parameter: int, *, first: bool) -> Code:
         k = self._executive
         if first:
-            yield from process_notify.process_created(k, program.process, program.image, program.peb)
+            denied: int = yield from process_notify.process_created(k, program.process, program.image)
+            if denied:
+                yield from self.exit_thread(denied)
         yield from process_notify.thread_created(k, k.current)
         try:
             status = (yield Call(routine, parameter)) & 0xFFFF_FFFF
@@ -192,6 +199,8 @@ class Programs:
             yield from k.objects.close_handle(handle.value)
         for view in self._views.of_process(process):
             yield from self._views.unmap(view)
+        facts = k.processes.facts[process]
+        facts.exit_status, facts.ended = program.exit_status, k.now
         yield from process_notify.process_ended(k, process)
         for region in program.regions:
             region.free()

@@ -1,6 +1,7 @@
 """The table of processes, and how threads are made and end."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,30 @@ if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.windows.ntos.se.token_objects import Impersonation
 
 IDLE_PROCESS_ID = 0
 SYSTEM_PROCESS_ID = 4
 _FIRST_PROCESS_ID = 0x500
 _FIRST_THREAD_ID = 0x20
 _ID_STEP = 4
+
+
+@dataclass(slots=True)
+class ProcessFacts:
+    """What drivers ask of a process. Times are in 100 ns since boot."""
+
+    nt_path: str = ""
+    r"""Of its image: \Device\HarddiskVolume1\... ; empty for the system's own."""
+    dos_path: str = ""
+    command_line: str = ""
+    parent: int = 0
+    created: int = 0
+    ended: int | None = None
+    exit_status: int | None = None
+    peb: int = 0
+    section_base: int = 0
+    session: int = 0
 
 
 class ProcessTable:
@@ -34,6 +53,9 @@ class ProcessTable:
         self.by_eprocess: dict[int, Process] = {}
         self.threads: dict[int, Thread] = {}
         """Threads by KTHREAD, ended ones included as long as somebody may point to them."""
+        self.facts: dict[Process, ProcessFacts] = {}
+        self.impersonations: dict[Thread, Impersonation] = {}
+        """Whom threads impersonate."""
         self.on_thread_end: list[Callable[[Thread], None]] = []
         """Called for every thread that ends: who tracks owned locks reports what it still holds."""
         self.idle = self._make(IDLE_PROCESS_ID, "Idle")
@@ -49,6 +71,7 @@ class ProcessTable:
         process = Process(number, name, eprocess)
         self.by_id[number] = process
         self.by_eprocess[eprocess] = process
+        self.facts[process] = ProcessFacts(parent=SYSTEM_PROCESS_ID if number > SYSTEM_PROCESS_ID else 0)
         return process
 
     def remove(self, process: Process) -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.loader.exports import I32, NTOSKRNL, U32, export
 from harness.reference.machine.scheduler.requests import Call, EndThread, KernelCode
-from harness.reference.machine.scheduler.thread import Process
+from harness.reference.machine.scheduler.thread import Process, Thread
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
+from harness.reference.windows.ntos.ps.notify_routines import routines
 from harness.reference.windows.ntos.ps.process_objects import process_at, process_object, thread_at, thread_object
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ClientId, ObjectAttributes
 
@@ -24,7 +25,7 @@ def ps_create_system_thread(
     client_id: int,
     start: int,
     context: int,
-) -> int:
+) -> int | KernelCode:
     process = k.processes.system
     if process_handle:
         found = k.objects.lookup(process_handle)
@@ -41,11 +42,19 @@ def ps_create_system_thread(
     if client_id:
         view = ClientId(k.memory, client_id)
         view.process, view.thread = process.id, thread.id
+    return _tell(k, thread) if routines(k, "thread") else 0
+
+
+def _tell(k: "Kernel", thread: Thread) -> KernelCode:
+    """The notify routines run in the thread that makes the new one."""
+    for routine in routines(k, "thread"):
+        yield Call(routine, thread.process.id, thread.id, 1)
     return 0
 
 
 def _system_thread(k: "Kernel", start: int, context: int) -> KernelCode:
     yield Call(start, context)
+    yield from _gone(k)
     if k.irql != Irql.PASSIVE:
         k.bugcheck(BugCheck.IRQL_UNEXPECTED_VALUE, k.irql, message=f"a system thread returned at IRQL {k.irql}")
     return 0
@@ -58,11 +67,18 @@ def ps_terminate_system_thread(k: "Kernel", status: I32) -> KernelCode:
             BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION,
             message="PsTerminateSystemThread was called in a thread that is no system thread",
         )
-    return _terminate(status)
+    return _terminate(k, status)
 
 
-def _terminate(status: int) -> KernelCode:
+def _terminate(k: "Kernel", status: int) -> KernelCode:
+    yield from _gone(k)
+    k.current.exit_status = status & 0xFFFF_FFFF
     yield EndThread(status)
+
+
+def _gone(k: "Kernel") -> KernelCode:
+    for routine in routines(k, "thread"):
+        yield Call(routine, k.current.process.id, k.current.id, 0)
 
 
 @export(NTOSKRNL, "PsGetThreadId", max_irql=Irql.DISPATCH)
@@ -99,18 +115,12 @@ def ps_is_thread_terminating(k: "Kernel", thread: int) -> bool:
     return thread_at(k, thread, "PsIsThreadTerminating").ended
 
 
-@export(NTOSKRNL, "PsGetProcessExitStatus", max_irql=Irql.DISPATCH)
-def ps_get_process_exit_status(k: "Kernel", process: int) -> int:
-    process_at(k, process, "PsGetProcessExitStatus")
-    return int(NtStatus.PENDING)
-
-
 @export(NTOSKRNL, "PsLookupProcessByProcessId", max_irql=Irql.APC)
 def ps_lookup_process_by_process_id(k: "Kernel", number: int, process_pointer: int) -> int:
     process = k.processes.by_id.get(number)
-    if process is None:
+    if process is None or process is k.processes.idle:
         return int(NtStatus.INVALID_CID)
-    k.objects.reference(process_object(k, process))
+    k.objects.take(process_object(k, process))
     k.memory.write_u64(process_pointer, process.eprocess)
     return 0
 
@@ -120,7 +130,7 @@ def ps_lookup_thread_by_thread_id(k: "Kernel", number: int, thread_pointer: int)
     thread = k.processes.thread_by_id(number)
     if thread is None:
         return int(NtStatus.INVALID_CID)
-    k.objects.reference(thread_object(k, thread))
+    k.objects.take(thread_object(k, thread))
     k.memory.write_u64(thread_pointer, thread.kthread)
     return 0
 
@@ -139,55 +149,6 @@ def ps_get_version(k: "Kernel", major: int, minor: int, build: int, service_pack
     if service_pack:
         k.memory.write_unicode_string(service_pack, 0, 0, 0)
     return False
-
-
-def _notify(k: "Kernel", kind: str, routine: int, remove: int) -> int:
-    registered = k.notify_routines.setdefault(kind, [])
-    if remove:
-        if routine not in registered:
-            return int(NtStatus.INVALID_PARAMETER)
-        registered.remove(routine)
-        return 0
-    if routine in registered:
-        return int(NtStatus.INVALID_PARAMETER)
-    registered.append(routine)
-    return 0
-
-
-@export(NTOSKRNL, "PsSetCreateProcessNotifyRoutine", max_irql=Irql.PASSIVE)
-def ps_set_create_process_notify_routine(k: "Kernel", routine: int, remove: bool) -> int:
-    return _notify(k, "process", routine, remove)
-
-
-@export(NTOSKRNL, "PsSetCreateProcessNotifyRoutineEx", max_irql=Irql.PASSIVE)
-def ps_set_create_process_notify_routine_ex(k: "Kernel", routine: int, remove: bool) -> int:
-    return _notify(k, "process-ex", routine, remove)
-
-
-@export(NTOSKRNL, "PsSetCreateProcessNotifyRoutineEx2", max_irql=Irql.PASSIVE)
-def ps_set_create_process_notify_routine_ex2(k: "Kernel", kind: U32, routine: int, remove: bool) -> int:
-    del kind
-    return _notify(k, "process-ex", routine, remove)
-
-
-@export(NTOSKRNL, "PsSetCreateThreadNotifyRoutine", max_irql=Irql.PASSIVE)
-def ps_set_create_thread_notify_routine(k: "Kernel", routine: int) -> int:
-    return _notify(k, "thread", routine, 0)
-
-
-@export(NTOSKRNL, "PsRemoveCreateThreadNotifyRoutine", max_irql=Irql.PASSIVE)
-def ps_remove_create_thread_notify_routine(k: "Kernel", routine: int) -> int:
-    return _notify(k, "thread", routine, 1)
-
-
-@export(NTOSKRNL, "PsSetLoadImageNotifyRoutine", max_irql=Irql.PASSIVE)
-def ps_set_load_image_notify_routine(k: "Kernel", routine: int) -> int:
-    return _notify(k, "image", routine, 0)
-
-
-@export(NTOSKRNL, "PsRemoveLoadImageNotifyRoutine", max_irql=Irql.PASSIVE)
-def ps_remove_load_image_notify_routine(k: "Kernel", routine: int) -> int:
-    return _notify(k, "image", routine, 1)
 
 
 @export(NTOSKRNL, "KeStackAttachProcess", max_irql=Irql.APC)

@@ -5,23 +5,28 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
-from harness.reference.machine.memory.structure import Field, Structure
+from harness.reference.windows.ntos.se.descriptors import (
+    SE_DACL_DEFAULTED,
+    SE_DACL_PRESENT,
+    SE_SELF_RELATIVE,
+    Acl,
+    SecurityDescriptor,
+    aces,
+    part,
+    present_parts,
+    sid_length,
+)
 from harness.reference.windows.ntos.se.sids import _REVISION, sid_text
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _ACL_REVISION = 2
-SE_DACL_PRESENT, SE_DACL_DEFAULTED, SE_SACL_PRESENT, SE_SELF_RELATIVE = 0x0004, 0x0008, 0x0010, 0x8000
 _OWNER_DEFAULTED, _GROUP_DEFAULTED = 0x0001, 0x0002
 _MAXIMUM_SUB_AUTHORITIES = 15
 STATUS_ALLOTTED_SPACE_EXCEEDED = 0xC0000099
 STATUS_UNKNOWN_REVISION = 0xC0000058
 STATUS_INVALID_SID = 0xC0000078
-
-
-def sid_length(k: "Kernel", sid: int) -> int:
-    return 8 + 4 * k.memory.read_u8(sid + 1)
 
 
 @export(NTOSKRNL, "RtlLengthRequiredSid")
@@ -96,23 +101,6 @@ def rtl_convert_sid_to_unicode_string(k: "Kernel", target: int, sid: int, alloca
 # -- access control lists
 
 
-class Acl(Structure):
-    """ACL."""
-
-    SIZE = 8
-    revision = Field(0, "B")
-    size = Field(2, "H")
-    count = Field(4, "H")
-
-
-def _aces(k: "Kernel", acl: int) -> list[int]:
-    """The addresses of an ACL's entries, and of the first free byte."""
-    places = [acl + Acl.SIZE]
-    for _ in range(Acl(k.memory, acl).count):
-        places.append(places[-1] + k.memory.read_u16(places[-1] + 2))
-    return places
-
-
 @export(NTOSKRNL, "RtlCreateAcl")
 def rtl_create_acl(k: "Kernel", acl: int, size: U32, revision: U32) -> int:
     if size < Acl.SIZE:
@@ -126,7 +114,7 @@ def rtl_create_acl(k: "Kernel", acl: int, size: U32, revision: U32) -> int:
 def _add_ace(k: "Kernel", acl: int, kind: int, flags: int, mask: int, sid: int) -> int:
     view = Acl(k.memory, acl)
     length = sid_length(k, sid)
-    at = _aces(k, acl)[-1]
+    at = aces(k, acl)[-1]
     if at + 8 + length > acl + view.size:
         return STATUS_ALLOTTED_SPACE_EXCEEDED
     k.memory.write(at, pack("<BBHI", kind, flags, 8 + length, mask) + k.memory.read(sid, length))
@@ -156,23 +144,11 @@ def rtl_add_access_denied_ace(k: "Kernel", acl: int, revision: U32, mask: U32, s
 def rtl_get_ace(k: "Kernel", acl: int, index: U32, ace_pointer: int) -> int:
     if index >= Acl(k.memory, acl).count:
         return int(NtStatus.INVALID_PARAMETER)
-    k.memory.write_u64(ace_pointer, _aces(k, acl)[index])
+    k.memory.write_u64(ace_pointer, aces(k, acl)[index])
     return 0
 
 
 # -- security descriptors
-
-
-class SecurityDescriptor(Structure):
-    """SECURITY_DESCRIPTOR, absolute."""
-
-    SIZE = 0x28
-    revision = Field(0x00, "B")
-    control = Field(0x02, "H")
-    owner = Field(0x08)
-    group = Field(0x10)
-    sacl = Field(0x18)
-    dacl = Field(0x20)
 
 
 @export(NTOSKRNL, "RtlCreateSecurityDescriptor")
@@ -202,20 +178,9 @@ def rtl_get_dacl_security_descriptor(k: "Kernel", descriptor: int, present: int,
     has_dacl = bool(control & SE_DACL_PRESENT)
     k.memory.write_u8(present, has_dacl)
     if has_dacl:
-        k.memory.write_u64(dacl, _part(k, descriptor, "dacl"))
+        k.memory.write_u64(dacl, part(k, descriptor, "dacl"))
         k.memory.write_u8(defaulted, bool(control & SE_DACL_DEFAULTED))
     return 0
-
-
-_RELATIVE_OFFSETS = {"owner": 4, "group": 8, "sacl": 12, "dacl": 16}
-
-
-def _part(k: "Kernel", descriptor: int, name: str) -> int:
-    """A part's address, in an absolute or a self-relative descriptor."""
-    if k.memory.read_u16(descriptor + 2) & SE_SELF_RELATIVE:
-        offset = k.memory.read_u32(descriptor + _RELATIVE_OFFSETS[name])
-        return descriptor + offset if offset else 0
-    return int(getattr(SecurityDescriptor(k.memory, descriptor), name))
 
 
 @export(NTOSKRNL, "RtlSetOwnerSecurityDescriptor")
@@ -236,14 +201,14 @@ def rtl_set_group_security_descriptor(k: "Kernel", descriptor: int, group: int, 
 
 @export(NTOSKRNL, "RtlGetOwnerSecurityDescriptor")
 def rtl_get_owner_security_descriptor(k: "Kernel", descriptor: int, owner: int, defaulted: int) -> int:
-    k.memory.write_u64(owner, _part(k, descriptor, "owner"))
+    k.memory.write_u64(owner, part(k, descriptor, "owner"))
     k.memory.write_u8(defaulted, bool(k.memory.read_u16(descriptor + 2) & _OWNER_DEFAULTED))
     return 0
 
 
 @export(NTOSKRNL, "RtlGetGroupSecurityDescriptor")
 def rtl_get_group_security_descriptor(k: "Kernel", descriptor: int, group: int, defaulted: int) -> int:
-    k.memory.write_u64(group, _part(k, descriptor, "group"))
+    k.memory.write_u64(group, part(k, descriptor, "group"))
     k.memory.write_u8(defaulted, bool(k.memory.read_u16(descriptor + 2) & _GROUP_DEFAULTED))
     return 0
 
@@ -261,11 +226,4 @@ def rtl_length_security_descriptor(k: "Kernel", descriptor: int) -> int:
 
 
 def _parts_length(k: "Kernel", descriptor: int) -> int:
-    total = 0
-    for name in ("owner", "group"):
-        part = _part(k, descriptor, name)
-        total += (sid_length(k, part) + 3) & ~3 if part else 0
-    for name, flag in (("sacl", SE_SACL_PRESENT), ("dacl", SE_DACL_PRESENT)):
-        part = _part(k, descriptor, name) if k.memory.read_u16(descriptor + 2) & flag else 0
-        total += (Acl(k.memory, part).size + 3) & ~3 if part else 0
-    return total
+    return sum((len(item) + 3) & ~3 for item in present_parts(k, descriptor).values())

@@ -1,75 +1,100 @@
-"""Tokens: of the processes of this machine, who run as the local system or as an administrator."""
+"""Tokens and subject contexts, as drivers reference and ask them."""
 
-from struct import pack
 from typing import TYPE_CHECKING
 
-from harness.nt import Irql, NtStatus
+from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
-from harness.reference.windows.ntos.ke.offsets import EPROCESS
-from harness.reference.windows.ntos.ob.objects import Object
-from harness.reference.windows.ntos.ps.process_objects import process_at
-from harness.reference.windows.ntos.se.sids import sid_bytes
+from harness.reference.windows.ntos.ps.process_objects import process_at, thread_at
+from harness.reference.windows.ntos.se.access_check import check_access
+from harness.reference.windows.ntos.se.descriptors import sid_at
+from harness.reference.windows.ntos.se.token_objects import (
+    CHANGE_NOTIFY_PRIVILEGE,
+    GROUP_DENY_ONLY,
+    Token,
+    effective_token,
+    make_token,
+    subject_context,
+    token_at,
+    token_in_context,
+    token_information,
+    token_of,
+)
 
 if TYPE_CHECKING:
-    from harness.reference.machine.scheduler.thread import Process
+    from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.kernel import Kernel
 
-_TOKEN_SIZE = 0x100
-_TOKEN_USER, _TOKEN_STATISTICS, _TOKEN_SESSION, _TOKEN_ELEVATION = 1, 10, 12, 20
-_TOKEN_INTEGRITY, _TOKEN_APP_CONTAINER = 25, 29
-_SYSTEM = sid_bytes(5, 18)
-_ADMINISTRATOR = sid_bytes(5, 21, 1, 2, 3, 500)
-_INTEGRITY_SYSTEM, _INTEGRITY_HIGH = 0x4000, 0x3000
+_NUMBERS = (12, 20, 21, 29)
+"""Classes of SeQueryInformationToken that answer with the number itself, not with a block."""
+_DISABLE_MAX_PRIVILEGE, _SANDBOX_INERT, _LUA_TOKEN, _WRITE_RESTRICTED = 1, 2, 4, 8
+_LUA_KEEPS = (CHANGE_NOTIFY_PRIVILEGE, 19, 25, 33, 34)
+_ALL_NECESSARY, _USED_FOR_ACCESS = 1, 0x8000_0000
+_USER_MODE = 1
 
 
-def token_of(k: "Kernel", process: "Process") -> Object:
-    """The primary token of a process."""
-    if not process.token:
-        process.token = k.heap.allocate(_TOKEN_SIZE)
-        k.memory.write_u64(process.eprocess + EPROCESS.TOKEN, process.token)
-        k.objects.register(Object("Token", process, process.token))
-    found = k.objects.at(process.token)
-    assert found is not None
-    return found
+def given_token(k: "Kernel", address: int, function: str) -> Token:
+    """The token that a driver gave; a bug check if it is none."""
+    token = token_at(k, address)
+    if token is None:
+        k.bugcheck(
+            BugCheck.REFERENCE_BY_POINTER, 0, address,
+            message=f"{function} was given {k.describe_address(address)}, which is no token",
+        )  # fmt: skip
+    return token
 
 
 @export(NTOSKRNL, "PsReferencePrimaryToken", max_irql=Irql.APC)
 def ps_reference_primary_token(k: "Kernel", process: int) -> int:
     token = token_of(k, process_at(k, process, "PsReferencePrimaryToken"))
-    k.objects.reference(token)
+    k.objects.take(token)
     return token.address
 
 
 @export(NTOSKRNL, "PsDereferencePrimaryToken", "PsDereferenceImpersonationToken", max_irql=Irql.APC)
 def ps_dereference_primary_token(k: "Kernel", token: int) -> int:
-    item = k.objects.at(token)
-    if item is not None:
-        k.objects.dereference(item)
+    if token:
+        given_token(k, token, "PsDereferencePrimaryToken")
+        item = k.objects.at(token)
+        assert item is not None
+        k.objects.give_back(item)
     return 0
 
 
-@export(NTOSKRNL, "PsReferenceImpersonationToken", max_irql=Irql.APC)
-def ps_reference_impersonation_token(
-    k: "Kernel", thread: int, copy_on_open: int, effective_only: int, level: int
-) -> int:
-    """No thread impersonates."""
-    del k, thread, copy_on_open, effective_only, level
-    return 0
+# -- subject contexts
 
 
-@export(NTOSKRNL, "SeCaptureSubjectContext", "SeCaptureSubjectContextEx", max_irql=Irql.APC)
+def _capture(k: "Kernel", thread: "Thread", context: int) -> None:
+    data, tokens = subject_context(k, thread)
+    for token in tokens:
+        k.objects.take(token)
+    k.memory.write(context, data)
+
+
+@export(NTOSKRNL, "SeCaptureSubjectContext", max_irql=Irql.APC)
 def se_capture_subject_context(k: "Kernel", context: int) -> int:
-    token = token_of(k, k.current.process)
-    k.objects.reference(token)
-    k.memory.write(context, pack("<QIIQQ", 0, 0, 0, token.address, k.current.process.id))
+    _capture(k, k.current, context)
+    return 0
+
+
+@export(NTOSKRNL, "SeCaptureSubjectContextEx", max_irql=Irql.APC)
+def se_capture_subject_context_ex(k: "Kernel", thread: int, process: int, context: int) -> int:
+    """Of a process alone, without a thread, the primary token is captured."""
+    if thread:
+        _capture(k, thread_at(k, thread, "SeCaptureSubjectContextEx"), context)
+        return 0
+    of = process_at(k, process, "SeCaptureSubjectContextEx")
+    token = token_of(k, of)
+    k.objects.take(token)
+    k.memory.write(context, bytes(16) + token.address.to_bytes(8, "little") + of.id.to_bytes(8, "little"))
     return 0
 
 
 @export(NTOSKRNL, "SeReleaseSubjectContext", max_irql=Irql.APC)
 def se_release_subject_context(k: "Kernel", context: int) -> int:
-    item = k.objects.at(k.memory.read_u64(context + 16))
-    if item is not None:
-        k.objects.dereference(item)
+    for offset in (0, 16):
+        item = k.objects.at(k.memory.read_u64(context + offset))
+        if item is not None:
+            k.objects.give_back(item)
     k.memory.write(context, bytes(32))
     return 0
 
@@ -80,69 +105,99 @@ def se_lock_subject_context(k: "Kernel", context: int) -> int:
     return 0
 
 
+# -- what a token says
+
+
 @export(NTOSKRNL, "SeTokenIsAdmin", max_irql=Irql.APC)
 def se_token_is_admin(k: "Kernel", token: int) -> bool:
-    return k.objects.at(token) is not None
+    return given_token(k, token, "SeTokenIsAdmin").administrator
 
 
 @export(NTOSKRNL, "SeTokenIsRestricted", max_irql=Irql.APC)
 def se_token_is_restricted(k: "Kernel", token: int) -> bool:
-    k.memory.read(token, 1)
-    return False
+    return bool(given_token(k, token, "SeTokenIsRestricted").restricted)
+
+
+@export(NTOSKRNL, "SeTokenIsWriteRestricted", max_irql=Irql.APC)
+def se_token_is_write_restricted(k: "Kernel", token: int) -> bool:
+    return given_token(k, token, "SeTokenIsWriteRestricted").write_restricted
 
 
 @export(NTOSKRNL, "SeTokenType", max_irql=Irql.APC)
 def se_token_type(k: "Kernel", token: int) -> int:
-    """TokenPrimary."""
-    k.memory.read(token, 1)
-    return 1
+    return given_token(k, token, "SeTokenType").type
 
 
-@export(NTOSKRNL, "SeSinglePrivilegeCheck", max_irql=Irql.PASSIVE)
-def se_single_privilege_check(k: "Kernel", privilege: int, mode: U8) -> bool:
-    """Every process of the machine holds every privilege."""
-    del k, privilege, mode
-    return True
+@export(NTOSKRNL, "SeTokenImpersonationLevel", max_irql=Irql.APC)
+def se_token_impersonation_level(k: "Kernel", token: int) -> int:
+    return given_token(k, token, "SeTokenImpersonationLevel").level
 
 
 @export(NTOSKRNL, "SeQueryAuthenticationIdToken", max_irql=Irql.APC)
 def se_query_authentication_id_token(k: "Kernel", token: int, luid: int) -> int:
-    k.memory.read(token, 1)
-    k.memory.write_u64(luid, 0x3E7)  # SYSTEM_LUID
+    k.memory.write_u64(luid, given_token(k, token, "SeQueryAuthenticationIdToken").logon)
     return 0
 
 
 @export(NTOSKRNL, "SeQuerySessionIdToken", max_irql=Irql.APC)
 def se_query_session_id_token(k: "Kernel", token: int, session: int) -> int:
-    k.memory.read(token, 1)
-    k.memory.write_u32(session, 0)
+    k.memory.write_u32(session, given_token(k, token, "SeQuerySessionIdToken").session)
     return 0
 
 
 @export(NTOSKRNL, "SeQueryInformationToken", max_irql=Irql.APC)
 def se_query_information_token(k: "Kernel", token: int, kind: U32, information: int) -> int:
-    """A pool block the caller frees; for the single-number classes the number itself."""
-    item = k.objects.at(token)
-    if item is None:
-        return int(NtStatus.INVALID_PARAMETER)
-    system = item.body is k.processes.system
-    if kind in (_TOKEN_SESSION, _TOKEN_ELEVATION, _TOKEN_APP_CONTAINER):
-        k.memory.write_u32(information, 1 if kind == _TOKEN_ELEVATION else 0)
-        return 0
-    if kind == _TOKEN_USER:
-        sid, attributes = (_SYSTEM if system else _ADMINISTRATOR), 0
-    elif kind == _TOKEN_INTEGRITY:
-        sid, attributes = sid_bytes(16, _INTEGRITY_SYSTEM if system else _INTEGRITY_HIGH), 0x60
-    else:
+    """A pool block that the caller frees; for the single-number classes the number itself."""
+    body = given_token(k, token, "SeQueryInformationToken")
+    data = token_information(body, kind, 0)
+    if data is None:
         return int(NtStatus.INVALID_INFO_CLASS)
+    if kind in _NUMBERS:
+        k.memory.write(information, data)
+        return 0
     where = k.blame.current()
-    block = k.pool.allocate(16 + len(sid), "SeTk", paged=True, owner=where.driver, allocated_by=where.address)
-    k.memory.write(block, pack("<QII", block + 16, attributes, 0) + sid)
+    block = k.pool.allocate(len(data), "SeTk", paged=True, owner=where.driver, allocated_by=where.address)
+    k.memory.write(block, token_information(body, kind, block) or b"")
     k.memory.write_u64(information, block)
     return 0
 
 
-@export(NTOSKRNL, "SeAccessCheck", max_irql=Irql.APC)
+# -- privileges and access
+
+
+@export(NTOSKRNL, "SeSinglePrivilegeCheck", max_irql=Irql.PASSIVE)
+def se_single_privilege_check(k: "Kernel", privilege: int, mode: U8) -> bool:
+    """A kernel-mode caller holds every privilege; any other is asked for the token that counts in its thread."""
+    token = effective_token(k, k.current).body
+    return mode != _USER_MODE or (isinstance(token, Token) and token.enabled(privilege))
+
+
+@export(NTOSKRNL, "SePrivilegeCheck", max_irql=Irql.PASSIVE)
+def se_privilege_check(k: "Kernel", required: int, context: int, mode: U8) -> bool:
+    """Of a PRIVILEGE_SET all (PRIVILEGE_SET_ALL_NECESSARY) or one; those that were used are marked."""
+    if mode != _USER_MODE:
+        return True
+    token = token_in_context(k, context)
+    if token is None:
+        return False
+    count, control = k.memory.read_u32(required), k.memory.read_u32(required + 4)
+    found = 0
+    for index in range(count):
+        entry = required + 8 + 12 * index
+        if token.enabled(k.memory.read_u64(entry)):
+            found += 1
+            k.memory.write_u32(entry + 8, k.memory.read_u32(entry + 8) | _USED_FOR_ACCESS)
+    return found == count if control & _ALL_NECESSARY else found > 0
+
+
+@export(NTOSKRNL, "SeFreePrivileges", max_irql=Irql.PASSIVE)
+def se_free_privileges(k: "Kernel", privileges: int) -> int:
+    """SeAccessCheck gives none out here: the access that it grants by privilege names none."""
+    k.memory.read(privileges, 8)
+    return 0
+
+
+@export(NTOSKRNL, "SeAccessCheck", max_irql=Irql.PASSIVE)
 def se_access_check(
     k: "Kernel",
     descriptor: int,
@@ -156,10 +211,63 @@ def se_access_check(
     granted: int,
     status: int,
 ) -> bool:
-    """Administrators and the system pass."""
-    del descriptor, context, locked, mapping, mode
+    """By the descriptor's DACL and the token of the subject context; a kernel-mode caller is granted what it wants."""
+    del locked
     if privileges:
         k.memory.write_u64(privileges, 0)
-    k.memory.write_u32(granted, desired | previously_granted)
-    k.memory.write_u32(status, 0)
-    return True
+    words = tuple(k.memory.read_u32(mapping + offset) for offset in (0, 4, 8, 12))
+    if mode != _USER_MODE:
+        everything = words[3] if desired & 0x0200_0000 else 0
+        outcome, access = 0, (desired & ~0x0200_0000) | everything | previously_granted
+    elif not descriptor:
+        outcome, access = int(NtStatus.ACCESS_DENIED), 0
+    elif not desired:
+        outcome, access = (0, previously_granted) if previously_granted else (int(NtStatus.ACCESS_DENIED), 0)
+    else:
+        token = token_in_context(k, context)
+        assert len(words) == 4
+        outcome, access = check_access(k, descriptor, token, desired, words) if token else (0xC0000022, 0)
+        access |= previously_granted if not outcome else 0
+    k.memory.write_u32(granted, access)
+    k.memory.write_u32(status, outcome)
+    return outcome == 0
+
+
+@export(NTOSKRNL, "SeFilterToken", max_irql=Irql.PASSIVE)
+def se_filter_token(
+    k: "Kernel", existing: int, flags: U32, disable: int, remove: int, restrict: int, filtered: int
+) -> int:
+    """A token with less in it; the caller dereferences it (ObDereferenceObject)."""
+    token = given_token(k, existing, "SeFilterToken").duplicate(
+        given_token(k, existing, "SeFilterToken").type, given_token(k, existing, "SeFilterToken").level
+    )
+    for sid in _sids(k, disable):
+        if sid in token.groups:
+            token.groups[sid] = GROUP_DENY_ONLY
+    if flags & _DISABLE_MAX_PRIVILEGE:
+        token.privileges = {key: value for key, value in token.privileges.items() if key == CHANGE_NOTIFY_PRIVILEGE}
+    if flags & _LUA_TOKEN:
+        token.privileges = {key: value for key, value in token.privileges.items() if key in _LUA_KEEPS}
+        token.groups = {sid: GROUP_DENY_ONLY if value & 8 else value for sid, value in token.groups.items()}
+        token.elevated = False
+    if remove:
+        for index in range(k.memory.read_u32(remove)):
+            token.privileges.pop(k.memory.read_u64(remove + 4 + 12 * index), None)
+    restricted = tuple(_sids(k, restrict))
+    if restricted:
+        token.restricted = restricted
+        token.write_restricted = bool(flags & _WRITE_RESTRICTED)
+    token.sandbox_inert |= bool(flags & _SANDBOX_INERT)
+    item = make_token(k, token)
+    k.objects.take(item)
+    k.objects.dereference(item)
+    k.memory.write_u64(filtered, item.address)
+    return 0
+
+
+def _sids(k: "Kernel", groups: int) -> list[bytes]:
+    """The SIDs of a TOKEN_GROUPS; none of a null pointer."""
+    if not groups:
+        return []
+    entries = range(groups + 8, groups + 8 + 16 * k.memory.read_u32(groups), 16)
+    return [sid_at(k, k.memory.read_u64(entry)) for entry in entries]

@@ -1,0 +1,41 @@
+/*
+ * kitexports.h: exports of ntoskrnl.exe that the driver kit declares and both mingw-w64 and the metadata leave out.
+ */
+
+#ifndef KITEXPORTS_H
+#define KITEXPORTS_H
+
+/*
+ * mingw-w64 declares the types of objects as imported, one pointer too far: they are where the import points to.
+ */
+#define CmKeyObjectType ((POBJECT_TYPE *)&CmKeyObjectType)
+#define ExEventObjectType ((POBJECT_TYPE *)&ExEventObjectType)
+#define ExSemaphoreObjectType ((POBJECT_TYPE *)&ExSemaphoreObjectType)
+#define IoFileObjectType ((POBJECT_TYPE *)&IoFileObjectType)
+#define PsProcessType ((POBJECT_TYPE *)&PsProcessType)
+#define PsThreadType ((POBJECT_TYPE *)&PsThreadType)
+#define SeTokenObjectType ((POBJECT_TYPE *)&SeTokenObjectType)
+
+/*
+ * Processes, threads and tokens
+ */
+
+#ifndef LUA_TOKEN
+#define DISABLE_MAX_PRIVILEGE 0x1
+#define SANDBOX_INERT 0x2
+#define LUA_TOKEN 0x4
+#define WRITE_RESTRICTED 0x8
+#endif
+NTKERNELAPI NTSTATUS NTAPI PsReferenceProcessFilePointer(PEPROCESS Process, PFILE_OBJECT *FileObject);
+NTKERNELAPI HANDLE NTAPI PsGetProcessInheritedFromUniqueProcessId(PEPROCESS Process);
+NTKERNELAPI BOOLEAN NTAPI PsIsSystemProcess(PEPROCESS Process);
+NTKERNELAPI BOOLEAN NTAPI PsIsThreadImpersonating(PETHREAD Thread);
+NTKERNELAPI NTSTATUS NTAPI PsAcquireProcessExitSynchronization(PEPROCESS Process);
+NTKERNELAPI VOID NTAPI PsReleaseProcessExitSynchronization(PEPROCESS Process);
+NTSYSAPI NTSTATUS NTAPI ZwOpenThread(PHANDLE ThreadHandle, ACCESS_MASK DesiredAccess,
+                                     POBJECT_ATTRIBUTES ObjectAttributes, PCLIENT_ID ClientId);
+NTKERNELAPI NTSTATUS NTAPI SeCreateAccessState(PACCESS_STATE AccessState, PVOID AuxData, ACCESS_MASK DesiredAccess,
+                                               PGENERIC_MAPPING GenericMapping);
+NTKERNELAPI VOID NTAPI SeDeleteAccessState(PACCESS_STATE AccessState);
+
+#endif /* KITEXPORTS_H */
