@@ -60,7 +60,8 @@ def check(
     further: Further = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check images: x64, native, imports that exist, relocations, checksum, hardening, PDB."""
+    """Check images: x64, native, imports that exist (here too), relocations, checksum, hardening, PDB."""
+    from harness.fleet.kernel_exports import warnings
     from harness.minifilter.check import Severity, check_image
 
     known = {package.name: package for package in _packages(further)}
@@ -71,6 +72,9 @@ def check(
     for driver in built.values():
         ours = driver.package.directory.is_relative_to(SUPPORT)
         found[driver.name] = check_image(driver.sys, ours, driver.package.kind)
+    for name, image in {**{str(path): path for path in files}, **{one.name: one.sys for one in built.values()}}.items():
+        if all(item.severity is Severity.WARNING for item in found[name]):
+            found[name] += warnings(image)
     if as_json:
         plain = {
             name: [{"code": item.code, "severity": item.severity.value, "message": item.message} for item in items]

@@ -28,6 +28,7 @@ COMMANDS = {
     "mutants": "List the mutants of the reference kernel: what each breaks, and which rules' tests it turns red.",
     "new-driver": "Write drivers/NAME/: a minifilter that builds, loads and lets every create pass.",
     "new-suite": "Write suites/NAME/test_NAME.py: one test that runs as it is.",
+    "kernel": "What the reference kernel exports, and what a driver needs of it.",
     "drivers": "Build, list and check drivers.",
     "image": "Build, import, list, verify and remove images of guests.",
     "guest": "Start one guest: run a command in it, or look at it with a debugger.",

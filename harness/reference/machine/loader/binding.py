@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.reference.machine.cpu.code import enter_thunk, import_stub, resume_thunk, return_thunk, trap
 from harness.reference.machine.loader.export_lists import is_known
-from harness.reference.machine.loader.exports import HAL, NTDLL, NTOSKRNL, Export, find_export
+from harness.reference.machine.loader.exports import HAL, NTDLL, NTOSKRNL, Export, all_exports, find_export
 from harness.reference.machine.loader.leaves import LeafCode
 from harness.reference.machine.memory.layout import (
     KERNEL_DATA,
@@ -132,9 +132,22 @@ class ExportBinder:
             or (module == NTOSKRNL and name in self._leaves.entries)
         )
 
-    def _make(self, module: str, name: str) -> int | None:
+    def implemented(self, module: str) -> Iterator[str]:
+        """The names that can be called or read, of a module given in lower case."""
+        yield from (export.name for export in all_exports() if export.module == module)
+        yield from (name for owner, name in self._addresses if owner == module and self.is_implemented(owner, name))
+        yield from (self._leaves.entries if module == NTOSKRNL else ())
+
+    def can_be_called(self, module: str, name: str) -> bool:
+        """Whether a driver that imports a name gets an implementation: of hal.dll perhaps that of ntoskrnl.exe."""
+        return self.is_implemented(module, name) or self._is_of_ntoskrnl(module, name)
+
+    def _is_of_ntoskrnl(self, module: str, name: str) -> bool:
         # The HAL is part of ntoskrnl.exe since Windows 10 2004; its names are found there.
-        if module == HAL and find_export(HAL, name) is None and self.is_implemented(NTOSKRNL, name):
+        return module == HAL and find_export(HAL, name) is None and self.is_implemented(NTOSKRNL, name)
+
+    def _make(self, module: str, name: str) -> int | None:
+        if self._is_of_ntoskrnl(module, name):
             return self.resolve(NTOSKRNL, name)
         leaf, counted = self._leaves.entries.get(name, (None, False))
         if leaf is not None and not counted and (module == NTOSKRNL or (module == NTDLL and _for_users(name))):

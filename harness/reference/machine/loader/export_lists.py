@@ -15,8 +15,14 @@ _LISTS = {
 }
 
 
+def modules() -> tuple[str, ...]:
+    """The modules there is a list of."""
+    return tuple(_LISTS)
+
+
 @cache
-def _names(module: str) -> frozenset[str]:
+def names_of(module: str) -> frozenset[str]:
+    """What any Windows exports from a module, by its name in lower case; nothing for a module without a list."""
     file = _LISTS.get(module)
     if file is None:
         return frozenset()
@@ -25,4 +31,4 @@ def _names(module: str) -> frozenset[str]:
 
 def is_known(module: str, name: str) -> bool:
     """Whether any Windows exports `name` from `module`."""
-    return name in _names(module.lower())
+    return name in names_of(module.lower())
