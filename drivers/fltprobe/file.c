@@ -86,13 +86,38 @@ Bits(const PROBE_LINE *Line, const char *Key, const BIT_WORD *Words, ULONG Other
     return Sum;
 }
 
-/* The beginning of what came back: Length bytes as the answer says, but not more than the buffer had Room for. */
+/* What came back: Length bytes as the answer says, but not more than the buffer had Room for. Kept are Most of them. */
+static void
+SetBeginning(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room, SIZE_T Most)
+{
+    const UCHAR *Bytes = Data;
+    ULONGLONG Digest = 0xCBF29CE484222325ULL;
+    PVOID Kept;
+    SIZE_T Index;
+
+    Length = Length < Room ? Length : Room;
+    for (Index = 0; Index < Length; Index++) {
+        Digest = (Digest ^ Bytes[Index]) * 0x100000001B3ULL;
+    }
+    Step->Digest = Digest;
+    Step->DataLength = (ULONG)(Length < Most ? Length : Most);
+    Kept = Allocate(Step->DataLength + 1);
+    memcpy(Kept, Data, Step->DataLength);
+    Step->Data = Kept;
+}
+
+/* The beginning of what was read. */
 void
 SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room)
 {
-    Length = Length < Room ? Length : Room;
-    Step->DataLength = (ULONG)(Length < STEP_DATA_LENGTH ? Length : STEP_DATA_LENGTH);
-    memcpy(Step->Data, Data, Step->DataLength);
+    SetBeginning(Step, Data, Length, Room, STEP_DATA_LENGTH);
+}
+
+/* What was queried or listed, of which a page is of interest. */
+void
+SetList(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room)
+{
+    SetBeginning(Step, Data, Length, Room, STEP_LIST_LENGTH);
 }
 
 /* V:\a.txt becomes \??\V:\a.txt; a path that begins with a backslash stays as it is. */
@@ -124,7 +149,13 @@ OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step)
         Options |= FILE_SYNCHRONOUS_IO_NONALERT;
     }
     Allocation.QuadPart = (LONGLONG)Number(Line, "allocation", 0);
-    NameAttributes(&Attributes, &String, Path);
+    if (Value(Line, "relative") != NULL) {
+        Wide(Path, &String);
+        InitializeObjectAttributes(&Attributes, &String, OBJ_CASE_INSENSITIVE,
+                                   FindName(Line, NameFile, Value(Line, "relative"))->Handle, NULL);
+    } else {
+        NameAttributes(&Attributes, &String, Path);
+    }
     IoStatus.Information = 0;
     Step->Status = NtCreateFile(
         &Handle, Access, &Attributes, &IoStatus, Value(Line, "allocation") != NULL ? &Allocation : NULL,
@@ -134,6 +165,47 @@ OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     File = NewName(Line, NameFile, Name);
     File->Handle = Step->Status >= 0 ? Handle : NULL;
     File->Overlapped = Overlapped;
+}
+
+/* open-by-id <file> <open file> [access=] [share=] [options=]: the same file again, by its file id */
+void
+OpenByIdVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    PROBE_NAME *Of = FindName(Line, NameFile, Line->Words[2]);
+    ULONG Access = Bits(Line, "access", AccessWords, GENERIC_READ) | SYNCHRONIZE;
+    ULONG Options = Bits(Line, "options", OptionWords, 0) & ~OPTION_OVERLAPPED;
+    OBJECT_ATTRIBUTES Attributes;
+    IO_STATUS_BLOCK IoStatus;
+    LARGE_INTEGER Id;
+    UNICODE_STRING Name;
+    HANDLE Handle;
+    PROBE_NAME *File;
+
+    Id.QuadPart = 0;
+    IoStatus.Information = 0;
+    Step->Status = NtQueryInformationFile(Of->Handle, &IoStatus, &Id, sizeof(Id), (FILE_INFORMATION_CLASS)6);
+    if (Step->Status >= 0) {
+        Name.Buffer = (PWSTR)&Id;
+        Name.Length = Name.MaximumLength = sizeof(Id);
+        InitializeObjectAttributes(&Attributes, &Name, 0, Of->Handle, NULL);
+        Step->Status = NtCreateFile(&Handle, Access, &Attributes, &IoStatus, NULL, FILE_ATTRIBUTE_NORMAL,
+                                    Bits(Line, "share", ShareWords, 7), FILE_OPEN,
+                                    Options | FILE_OPEN_BY_FILE_ID | FILE_SYNCHRONOUS_IO_NONALERT, NULL, 0);
+    }
+    Step->Information = IoStatus.Information;
+    File = NewName(Line, NameFile, Line->Words[1]);
+    File->Handle = Step->Status >= 0 ? Handle : NULL;
+}
+
+/* delete <path> */
+void
+DeleteVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    OBJECT_ATTRIBUTES Attributes;
+    UNICODE_STRING String;
+
+    NameAttributes(&Attributes, &String, Line->Words[1]);
+    Step->Status = NtDeleteFile(&Attributes);
 }
 
 /*
@@ -271,16 +343,20 @@ FlushVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     Step->Status = NtFlushBuffersFile(File->Handle, &IoStatus);
 }
 
-/* fsctl <file> code=0x.. [in=<bytes of zeros>] [out=<room>] [async=] */
+/* fsctl <file> code=0x.. [in=<bytes of zeros>|hex=<bytes>] [out=<room>] [async=] */
 void
 FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    ULONG InLength = BufferLength(Line, "in", 0);
+    const char *Given = Value(Line, "hex");
+    ULONG InLength = Given != NULL ? (ULONG)TextLength(Given) / 2 : BufferLength(Line, "in", 0);
     ULONG OutLength = BufferLength(Line, "out", 0);
-    PVOID In = AllocatePages(InLength + 1);
+    PUCHAR In = AllocatePages(InLength + 1);
     PVOID Out = AllocatePages(OutLength + 1);
     REQUEST Request;
 
+    if (Given != NULL) {
+        Bytes(Line, "hex", Given, In);
+    }
     Begin(Line, &Request, Out, OutLength);
     Finish(Step, &Request,
            NtFsControlFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus,

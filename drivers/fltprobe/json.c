@@ -119,7 +119,9 @@ PutStep(const PROBE_STEP *Step)
     PutMember("end", (ULONGLONG)Step->End);
     Put(",\"data\":\"");
     PutHex(Step->Data, Step->DataLength);
-    Put(Step->Ended ? "\",\"outstanding\":false}" : "\",\"outstanding\":true}");
+    Put("\"");
+    PutMember("digest", Step->Digest);
+    Put(Step->Ended ? ",\"outstanding\":false}" : ",\"outstanding\":true}");
 }
 
 static void

@@ -59,6 +59,14 @@ NTSYSAPI NTSTATUS NTAPI NtQueryDirectoryFile(HANDLE File, HANDLE Event, PVOID Ap
                                              PIO_STATUS_BLOCK IoStatus, PVOID Buffer, ULONG Length,
                                              ULONG InformationClass, BOOLEAN ReturnSingleEntry, PUNICODE_STRING Pattern,
                                              BOOLEAN RestartScan);
+NTSYSAPI NTSTATUS NTAPI NtDeleteFile(POBJECT_ATTRIBUTES Attributes);
+NTSYSAPI NTSTATUS NTAPI NtQueryEaFile(HANDLE File, PIO_STATUS_BLOCK IoStatus, PVOID Buffer, ULONG Length,
+                                      BOOLEAN ReturnSingleEntry, PVOID List, ULONG ListLength, PULONG Index,
+                                      BOOLEAN RestartScan);
+NTSYSAPI NTSTATUS NTAPI NtSetEaFile(HANDLE File, PIO_STATUS_BLOCK IoStatus, PVOID Buffer, ULONG Length);
+NTSYSAPI NTSTATUS NTAPI NtQuerySecurityObject(HANDLE Object, SECURITY_INFORMATION Wanted, PVOID Descriptor,
+                                              ULONG Length, PULONG Needed);
+NTSYSAPI NTSTATUS NTAPI NtSetSecurityObject(HANDLE Object, SECURITY_INFORMATION Wanted, PVOID Descriptor);
 NTSYSAPI NTSTATUS NTAPI NtQueryFullAttributesFile(POBJECT_ATTRIBUTES Attributes, NETWORK_OPEN_INFORMATION *Information);
 NTSYSAPI NTSTATUS NTAPI NtNotifyChangeDirectoryFile(HANDLE File, HANDLE Event, PVOID ApcRoutine, PVOID ApcContext,
                                                     PIO_STATUS_BLOCK IoStatus, PVOID Buffer, ULONG Length, ULONG Filter,

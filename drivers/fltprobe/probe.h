@@ -24,7 +24,8 @@
 #define MAXIMUM_NAMES 256
 #define MAXIMUM_LINE 0x2000
 #define MAXIMUM_BUFFER 0x4000000
-#define STEP_DATA_LENGTH 64
+#define STEP_DATA_LENGTH 64     /* of what was read */
+#define STEP_LIST_LENGTH 0x1000 /* of what was queried or listed */
 #define DEFAULT_DEADLINE_MS 10000
 
 #define TICKS_PER_MS 10000LL
@@ -65,7 +66,8 @@ struct _PROBE_STEP {
     LONGLONG Begin; /* NtQueryPerformanceCounter */
     LONGLONG End;
     ULONG DataLength;
-    UCHAR Data[STEP_DATA_LENGTH];
+    const UCHAR *Data; /* the beginning of what came back */
+    ULONGLONG Digest;  /* of all of it: FNV-1a; 0 where nothing did */
     volatile LONG Ended;
 };
 
@@ -138,6 +140,7 @@ ULONGLONG Number(const PROBE_LINE *Line, const char *Key, ULONGLONG Otherwise);
 ULONGLONG NumberUpTo(const PROBE_LINE *Line, const char *Key, ULONGLONG Otherwise, ULONGLONG Maximum);
 ULONG Number32(const PROBE_LINE *Line, const char *Key, ULONG Otherwise);
 ULONG BufferLength(const PROBE_LINE *Line, const char *Key, ULONG Otherwise);
+void Bytes(const PROBE_LINE *Line, const char *Key, const char *Hex, PUCHAR To);
 LONGLONG Ticks(const PROBE_LINE *Line);
 BOOLEAN Has(const PROBE_LINE *Line, const char *Word);
 PROBE_NAME *FindName(const PROBE_LINE *Line, PROBE_NAME_KIND Kind, const char *Name);
@@ -177,8 +180,11 @@ void RuleVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* file.c */
 void SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room);
+void SetList(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room);
 void NameAttributes(POBJECT_ATTRIBUTES Attributes, PUNICODE_STRING String, const char *Path);
 void OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void OpenByIdVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void DeleteVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void CloseVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void ReadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void WriteVerb(PROBE_LINE *Line, PROBE_STEP *Step);
@@ -195,6 +201,12 @@ void SetVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void QueryPathVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void QueryVolumeVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void DirectoryVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* metadata.c */
+void QueryEaVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void SetEaVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void QuerySecurityVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void SetSecurityVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* section.c */
 void SectionVerb(PROBE_LINE *Line, PROBE_STEP *Step);

@@ -78,6 +78,26 @@ BufferLength(const PROBE_LINE *Line, const char *Key, ULONG Otherwise)
     return (ULONG)NumberUpTo(Line, Key, Otherwise, MAXIMUM_BUFFER);
 }
 
+/* Pairs of hexadecimal digits as bytes. */
+void
+Bytes(const PROBE_LINE *Line, const char *Key, const char *Hex, PUCHAR To)
+{
+    char Pair[5] = "0x";
+    ULONGLONG Byte;
+
+    if (TextLength(Hex) % 2 != 0) {
+        ScriptError(Line, Join(Key, "= takes pairs of hexadecimal digits, not"), Hex);
+    }
+    for (; Hex[0] != '\0'; Hex += 2) {
+        Pair[2] = Hex[0];
+        Pair[3] = Hex[1];
+        if (!ParseNumber(Pair, &Byte)) {
+            ScriptError(Line, Join(Key, "= takes pairs of hexadecimal digits, not"), Hex);
+        }
+        *To++ = (UCHAR)Byte;
+    }
+}
+
 /* The first operand as milliseconds, in units of 100 ns. */
 LONGLONG
 Ticks(const PROBE_LINE *Line)

@@ -83,24 +83,23 @@ void
 PeekVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     volatile UCHAR *From;
+    PUCHAR Seen;
     ULONGLONG Length;
 
     if (!Range(Line, Step, &From, &Length)) {
         return;
     }
+    Seen = Allocate((SIZE_T)Length + 1);
     Step->Status = STATUS_SUCCESS;
     __try {
         while (Step->Information < Length) {
-            UCHAR Byte = From[Step->Information];
-
-            if (Step->Information < STEP_DATA_LENGTH) {
-                Step->Data[Step->DataLength++] = Byte;
-            }
+            Seen[Step->Information] = From[Step->Information];
             Step->Information++;
         }
     } __except (EXCEPTION_EXECUTE_HANDLER) {
         Step->Status = (NTSTATUS)GetExceptionCode();
     }
+    SetData(Step, Seen, (SIZE_T)Step->Information, (SIZE_T)Length);
 }
 
 /* poke <view> offset= [length=] fill=; Information is how far it got */

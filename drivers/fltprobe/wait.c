@@ -68,7 +68,9 @@ WaitVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     } else {
         Step->Status = Event->Step->Status;
         Step->Information = Event->Step->Information;
-        SetData(Step, Event->Step->Data, Event->Step->DataLength, STEP_DATA_LENGTH);
+        Step->Data = Event->Step->Data;
+        Step->DataLength = Event->Step->DataLength;
+        Step->Digest = Event->Step->Digest;
     }
 }
 

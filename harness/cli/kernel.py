@@ -14,12 +14,7 @@ if TYPE_CHECKING:
     from harness.fleet.kernel_exports import Needs
     from harness.minifilter.image_imports import Import
 
-group = typer.Typer(help="The reference kernel: what it exports, and what a driver needs of it.", no_args_is_help=True)
-
-
-@group.callback()
-def _kernel() -> None:
-    """Keeps `imports` a command with a name, while it is the only one."""
+group = typer.Typer(help="What the reference kernel exports, and what a driver needs of it.", no_args_is_help=True)
 
 
 @group.command("imports")

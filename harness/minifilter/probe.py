@@ -18,7 +18,8 @@ class Step:
     """One step of an I/O script. `status` is its NTSTATUS; times are performance counts, as in events.
 
     `name` is what the step names first: the handle it opens or uses, the event it waits for, the label of a filter.
-    `data` are the first bytes of what was read or queried; `outstanding` says that its deadline passed.
+    `data` are the first bytes of what was read, and a page of what was queried or listed; `digest` is of all of it, 0
+    where nothing came. `outstanding` says that its deadline passed.
     """
 
     line: int
@@ -31,6 +32,7 @@ class Step:
     end: int
     data: bytes
     outstanding: bool
+    digest: int = 0
 
     def __str__(self) -> str:
         late = ", outstanding" if self.outstanding else ""
@@ -125,6 +127,7 @@ def _step(step: Mapping[str, Any]) -> Step:
         end=int(step["end"]),
         data=bytes.fromhex(step.get("data") or ""),
         outstanding=bool(step.get("outstanding")),
+        digest=int(step.get("digest") or 0),
     )
 
 

@@ -22,7 +22,7 @@ def content(bench: Bench) -> bytes:
 
 
 def names(step: Step) -> list[str]:
-    """The names in a FILE_NAMES_INFORMATION list, as far as the 64 bytes that are reported go."""
+    """The names in a FILE_NAMES_INFORMATION list."""
     found, at = [], 0
     while at + 12 <= len(step.data):
         following, _, length = struct.unpack_from("<III", step.data, at)
