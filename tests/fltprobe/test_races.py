@@ -245,3 +245,26 @@ def test_a_completion_may_come_where_nothing_can_be_posted_and_where_it_can(make
         (PostopStatus.MORE_PROCESSING_REQUIRED, 0),
         (PostopStatus.FINISHED_PROCESSING, NtStatus.FLT_NOT_SAFE_TO_POST_OPERATION),
     }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_files_are_paged_and_cut_short_while_others_are(make_bench: Callable[..., Bench], seed: int):
+    """The cache's pages of several files are on their way at once, and one of them loses some of them meanwhile."""
+    bench = make_bench(seed)
+    files = range(4)
+    lines = [
+        *(rf"open f{n} V:\file{n} access=rw disposition=create" for n in files),
+        *(f"spawn w{n} write f{n} offset=100 length=70000 fill=0x{n + 1}0" for n in files),
+        *(f"wait w{n}" for n in files),
+        *(rf"open g{n} V:\file{n} access=rw" for n in files),
+        *(f"spawn x{n} flush f{n}" for n in files),
+        *(f"spawn e{n} set g{n} class=end-of-file value={60000 + n}" for n in files),
+        *(f"wait {verb}{n}" for n in files for verb in "xe"),
+        *(f"flush f{n}" for n in files),
+    ]
+
+    result = bench("\n".join(lines))
+
+    assert [step for step in result.steps if step.status != NtStatus.SUCCESS] == []
+    for n in files:
+        assert (bench.volume / f"file{n}").read_bytes() == bytes(100) + bytes([(n + 1) * 16]) * (59900 + n)

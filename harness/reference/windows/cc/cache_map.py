@@ -8,7 +8,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
-from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, SYSTEM_MAPPINGS, page_align
+from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fs.errors import VolumeError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.ntos.mm.sections import View
 
-_WINDOWS = SYSTEM_MAPPINGS + 0x40_0000_0000
 LAZY_WRITE_TICKS = 10_000_000
 """One second between a write to the cache and the lazy writer."""
 TEARDOWN_TICKS = 20_000_000
@@ -52,13 +51,16 @@ class CacheMap:
         self._mapped_clean: dict[int, bytes] = {}
         """What pages in writable views held when they were last known to be clean."""
         self._loading: dict[int, Event] = {}
+        self._written: set[int] = set()
+        """Frames that are on their way to the disk."""
+        self._orphans: set[int] = set()
+        """Those among them whose pages are gone meanwhile: they are freed when the write is done."""
         self.views: list[View] = []
         self.sections = 0
         """Data sections of programs and drivers."""
         self.image_references = 0
         """Image sections, and views of them."""
         self._lazy_writer_due = False
-        self._window = _WINDOWS
         self.extent = 0
         """How far the sections reach that are mapped or open, in bytes."""
         self.shared_map = driver.io.heap.allocate(_SHARED_CACHE_MAP_SIZE)
@@ -196,8 +198,8 @@ class CacheMap:
         """One paging request at APC_LEVEL, with a buffer that is mapped for its duration; its status."""
         kernel, memory = self._kernel, self._memory
         size = len(frames) * PAGE_SIZE
-        buffer = self._window
-        self._window += size + PAGE_SIZE
+        buffer = kernel.next_system_mapping  # other files' pages are on their way meanwhile
+        kernel.next_system_mapping += size + PAGE_SIZE
         memory.map(buffer, size, frames=frames)
         mdl = make_mdl(kernel, self._driver.io.heap, buffer, size)
         flags = _PAGING | (int(IrpFlags.SYNCHRONOUS_PAGING_IO) if synchronous else 0)
@@ -265,17 +267,22 @@ class CacheMap:
     def _write_dirty(self, offset: int, length: int, *, synchronous: bool) -> Code:
         """Write runs of dirty pages."""
         first, last = offset >> PAGE_SHIFT, (offset + length - 1) >> PAGE_SHIFT
-        pages = sorted(page for page in self.dirty if first <= page <= last and page in self.pages)
-        while pages:
+        while pages := sorted(page for page in self.dirty if first <= page <= last and page in self.pages):
             run = [pages.pop(0)]
             while pages and pages[0] == run[-1] + 1 and len(run) < _CLUSTER_PAGES:
                 run.append(pages.pop(0))
+            first = run[-1] + 1
             self.dirty.difference_update(run)
             frames = [self.pages[page] for page in run]
             for page, frame in zip(run, frames, strict=True):
                 if page in self._mapped_clean:
                     self._mapped_clean[page] = bytes(self._memory.ram[frame : frame + PAGE_SIZE])
+            self._written.update(frames)
             yield from self._transfer(IrpMajor.WRITE, run[0] << PAGE_SHIFT, frames, synchronous=synchronous)
+            self._written.difference_update(frames)
+            for frame in self._orphans.intersection(frames):
+                self._orphans.remove(frame)
+                self._memory.tables.free_frame(frame)
 
     # -- what happens beside the cache
 
@@ -295,9 +302,17 @@ class CacheMap:
         for page in [page for page in self.pages if page >= first]:
             self.dirty.discard(page)
             if not self.views:
-                self._memory.tables.free_frame(self.pages.pop(page))
-                self._mapped_clean.pop(page, None)
+                self._drop(page)
         self.show_size()
+
+    def _drop(self, page: int) -> None:
+        """A page is not resident any more. A write of it that is under way, of the file's old size, goes on."""
+        frame = self.pages.pop(page)
+        self._mapped_clean.pop(page, None)
+        if frame in self._written:
+            self._orphans.add(frame)
+        else:
+            self._memory.tables.free_frame(frame)
 
     def purge_range(self, offset: int, length: int) -> bool:
         """CcPurgeCacheSection: drop pages, dirty ones too. False, and nothing done, while a view shows the file."""
@@ -306,8 +321,7 @@ class CacheMap:
         last = (offset + length - 1) >> PAGE_SHIFT
         for page in [page for page in self.pages if offset >> PAGE_SHIFT <= page <= last]:
             self.dirty.discard(page)
-            self._mapped_clean.pop(page, None)
-            self._memory.tables.free_frame(self.pages.pop(page))
+            self._drop(page)
         return True
 
     # -- the end
