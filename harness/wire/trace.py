@@ -97,7 +97,7 @@ class Io:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a script that was run. `data` are the first bytes of what was read or queried, in hexadecimal."""
+    """One step of a script that was run. `data` is the beginning of what came back, in hexadecimal, `digest` of all."""
 
     io: int
     line: int
@@ -110,6 +110,7 @@ class Step:
     end: int = 0
     data: str = ""
     outstanding: bool = False
+    digest: int = 0
 
 
 @dataclass(frozen=True)
