@@ -133,8 +133,13 @@ def under_way(operations: Sequence[HasEvents], item: Print) -> int | None:
     return max(found)[1] if found else None
 
 
-def render(operations: Iterable[HasEvents], limit: int = 40, prints: Prints | None = None) -> Iterator[str]:
-    """The timeline of operations and prints as lines of text; at most `limit` of what stands together."""
+def render(
+    operations: Iterable[HasEvents], limit: int = 40, prints: Prints | None = None, *, brief: bool = False
+) -> Iterator[str]:
+    """The timeline of operations and prints as lines of text; at most `limit` of what stands together.
+
+    A brief one has no threads, and statuses by their names only: it fits 80 columns.
+    """
     operations, prints = list(operations), prints or Prints()
     if not operations:
         yield "no operation was recorded"
@@ -142,16 +147,18 @@ def render(operations: Iterable[HasEvents], limit: int = 40, prints: Prints | No
     if made:
         start = first_count(operations, prints)
         tables = [block.rows(start) for block in made[:limit]]
+        shown = _briefly if brief else tuple[str, ...]
         widths = [
-            max(len(heading), *(len(row.cells[column]) for table in tables for row in table))
-            for column, heading in enumerate(HEADINGS)
+            max(map(len, column))
+            for column in zip(shown(HEADINGS), *(shown(row.cells) for table in tables for row in table), strict=True)
         ]
-        yield _line(HEADINGS, widths)
+        yield _line(shown(HEADINGS), widths)
         for block, table in zip(made, tables, strict=False):
             if block.title:
                 yield block.title
             for row in table:
-                yield f"{_line(row.cells, widths)}  {row.text}" if row.text else _line(row.cells, widths)
+                line = _line(shown(row.cells), widths)
+                yield f"{line}  {row.text}" if row.text else line
     if len(made) > limit:
         yield f"… and {len(made) - limit} more"
     yield from prints.notes
@@ -195,6 +202,11 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     )
     return "  ".join(["", first, *rest]).rstrip()
+
+
+def _briefly(cells: Sequence[str]) -> tuple[str, ...]:
+    time, _, *others, status = cells
+    return time, *others, status.partition(" ")[2] or status
 
 
 def _completes(event: Event) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import DriverError, TestError
 from harness.fleet.lab import Lab
+from harness.minifilter.timeline import render
 from harness.minifilter.trace import Operation
 from harness.minifilter.tracing import IoRun, TraceWriter, Unanswered
 from harness.plugin.comparison import EXPECTED, PathExpectation, where_they_part
@@ -18,6 +19,8 @@ from harness.report.records import SectionKind
 from harness.wire.trace import FILE_NAME, Header, Mark, Minifilter, Record, append, write_trace
 
 LAB = pytest.StashKey[Lab]()
+AROUND = "fltlab_around"
+"""On the report of a test that failed: the timeline of the operation that is wrong."""
 WRITER = pytest.StashKey[TraceWriter]()
 
 
@@ -39,6 +42,8 @@ def pytest_runtest_makereport(
         path = _missed(item, error)
         if path is not None:
             report.__dict__["fltlab_path"] = where_they_part(path.came, path.must)
+        if report.failed and lab is not None and lab.history:
+            report.__dict__[AROUND] = "\n".join(_around(item, lab.history[-1], error, path))
         if report.failed and facts.folder and (run.directory / facts.folder / FILE_NAME).exists():
             marks = _marks(item, facts, lab.history if lab else [], error, path)
             append(run.directory / facts.folder / FILE_NAME, marks)
@@ -75,6 +80,22 @@ def _missed(item: pytest.Item, error: BaseException | None) -> PathExpectation |
     if path is None or not isinstance(error, AssertionError) or where_they_part(path.came, path.must) not in str(error):
         return None
     return path
+
+
+def _around(item: pytest.Item, io: IoRun, error: BaseException | None, path: PathExpectation | None) -> Iterator[str]:
+    """The timeline of the operation that is wrong: asserted of, reported by the kernel, or else the last one."""
+    operations = io.trace.operations
+    wrong = operations[-1:]
+    if path is not None:
+        wrong = [path.came.operation]
+    elif isinstance(error, TestError) and isinstance(error.about, Operation):
+        wrong = [error.about]
+    elif isinstance(error, DriverError):
+        labels = {service: label for label, service in _services(item).items()}
+        label = labels.get(str(error.findings[0].get("driver")) if error.findings else "", "")
+        wrong = [one for one in operations if any(event.filter == label for event in one.events)][-1:] or wrong
+    if wrong:
+        yield from render(wrong, brief=True)
 
 
 def _marks(

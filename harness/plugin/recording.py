@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from harness.errors import ExitCode
+from harness.plugin.evidence import AROUND
 from harness.plugin.facts import is_of_command, is_ours, suite_of
+from harness.plugin.failures import COLUMNS, told, troubles, wants_short_failures
 from harness.plugin.outcomes import exit_code_of, outcome_of
 from harness.plugin.run import RUN, Run
 from harness.report.cause import cause_of
@@ -54,6 +56,9 @@ class Recorder:
         self._uncollected: dict[str, str] = {}
         """What could not be collected, by its node id, and what pytest says of it."""
         self._phases: dict[str, list[pytest.TestReport]] = {}
+        self._around: dict[str, str] = {}
+        """Of tests that failed, the timeline of the operation that is wrong."""
+        self._tells_failures = False
         self._begun = time.monotonic()
         if run.unfinished is not None:
             self._go_on(run.unfinished)
@@ -76,6 +81,8 @@ class Recorder:
         if "fltlab" not in report.__dict__:
             return
         self._phases.setdefault(report.nodeid, []).append(report)
+        if AROUND in report.__dict__:
+            self._around[report.nodeid] = report.__dict__[AROUND]
         self.exit_codes.add(exit_code_of(report))
         self._ended |= bool(report.__dict__.get("fltlab_fault", {}).get("ends_run"))
         if report.when == "teardown":
@@ -164,15 +171,37 @@ class Recorder:
         if self._ended and exitstatus == pytest.ExitCode.INTERRUPTED:
             session.exitstatus = worst(self.exit_codes)
         self._interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not self._uncollected
+        if wants_short_failures(self.config):
+            self._tells_failures = True
+            self.config.option.tbstyle = "no"  # pytest would tell each test whole
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the tables of suites and rules, and where the files are."""
         if self.summary is None or self.provenance is None:
             return
+        if self._tells_failures:
+            self._tell_failures(terminalreporter)
         terminalreporter.section("fltlab")
         for line in self._lines(terminalreporter):
             terminalreporter.write_line(line)
+
+    def _tell_failures(self, reporter: pytest.TerminalReporter) -> None:
+        reporter.reportchars = ""
+        found = troubles(self.records)
+        if found:
+            reporter.section("what went wrong" + (f": {len(found)} troubles" if len(found) > 1 else ""))
+        width = max(COLUMNS, min(reporter._tw.fullwidth, 120))  # noqa: SLF001 (it has no public name)
+        for trouble in found:
+            first, *others = told(trouble, self._around, self._shown_directory(), width)
+            reporter.write_line(first, red=True, bold=True)
+            for line in others:
+                reporter.write_line(line)
+            reporter.write_line("")
+
+    def _shown_directory(self) -> Path:
+        here, directory = self.config.invocation_params.dir, self.run.directory
+        return directory.relative_to(here) if directory.is_relative_to(here) else directory
 
     def _lines(self, reporter: pytest.TerminalReporter) -> Iterator[str]:
         assert self.summary is not None
@@ -189,7 +218,7 @@ class Recorder:
         if self._interrupted:
             how = "ended" if self._ended else "interrupted"
             yield f"{how} after {len(self.records)} tests; to finish: fltlab run --resume {self.run.directory}"
-        yield f"files: {self.run.directory}/  (junit.xml, report.html, run.json, results.jsonl)"
+        yield f"files: {self._shown_directory()}/  (junit.xml, report.html, run.json, results.jsonl)"
 
 
 def _tables(records: list[TestRecord], summary: Summary, width: int, *, color: bool) -> list[str]:

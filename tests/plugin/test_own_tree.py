@@ -105,7 +105,7 @@ def test_a_driver_that_does_the_wrong_thing_fails_its_suite_with_a_timeline(tree
     assert ran.returncode == ExitCode.FAILED
     assert outcomes(tree) == {Outcome.FAILED}
     assert str(NtStatus.ACCESS_DENIED.name) in ran.stdout
-    timeline = ran.stdout[ran.stdout.index("callback timeline") :]
+    timeline = ran.stdout[ran.stdout.index("t/us  filter") :]
     assert "CREATE plan.secret" in timeline
     assert "below" in timeline
 
