@@ -33,9 +33,9 @@ class Run:
 class Bench:
     """A reference kernel with volume V:, and the services that a test gives it."""
 
-    def __init__(self, folder: Path, built: dict[str, BuiltDriver], seed: int = 0) -> None:
+    def __init__(self, folder: Path, built: dict[str, BuiltDriver], seed: int = 0, **options: Any) -> None:
         self.volume = folder
-        self.system = Kernel(volumes={"V:": folder}, seed=seed)
+        self.system = Kernel(volumes={"V:": folder}, seed=seed, **options)
         self._host = Host(self.system)
         self._built = built
         self._services: list[str] = []
@@ -96,10 +96,10 @@ def built() -> dict[str, BuiltDriver]:
 
 @pytest.fixture
 def make_bench(tmp_path: Path, built: dict[str, BuiltDriver]) -> Callable[..., Bench]:
-    def make(seed: int = 0) -> Bench:
-        folder = tmp_path / f"volume{seed}"
+    def make(seed: int = 0, **options: Any) -> Bench:
+        folder = tmp_path / f"volume{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        return Bench(folder, built, seed)
+        return Bench(folder, built, seed, **options)
 
     return make
 

@@ -8,7 +8,7 @@ import pytest
 from harness.minifilter.events import Mechanism, Phase
 from harness.nt import IrpMajor, NtStatus, PostopStatus
 from harness.wire import kernel as wire
-from tests.fltprobe.conftest import Bench
+from tests.fltprobe.conftest import Bench, Run
 
 MakeBench = Callable[..., Bench]
 MAJORS = (
@@ -130,22 +130,41 @@ def steps(choose: random.Random, drivers: list[str]) -> list[str]:
     return [*opened, *body, *beside]
 
 
-@pytest.mark.parametrize("seed", range(1, 61))
-def test_whatever_good_drivers_are_told_and_asked_they_break_no_rule(make_bench: MakeBench, seed: int):
-    choose, bench = random.Random(seed), make_bench(seed)
+def some_io(bench: Bench, seed: int, *lowest: str) -> Run:
+    """Some I/O through some drivers that are told to do something, and through `lowest`; they are unloaded then."""
+    choose = random.Random(seed)
     for name, length in (("x.bin", 20480), ("y.bin", 4096)):
         (bench.volume / name).write_bytes(bytes(length))
     drivers = choose.sample(list(DOES), choose.randint(1, 3))
-    for driver in drivers:
+    for driver in (*drivers, *lowest):
         bench.load(driver)
     script = [f"filter {driver}" for driver in drivers] + [rule for driver in drivers for rule in rules(choose, driver)]
-
     ran = bench.run("\n".join([*script, *steps(choose, drivers)]))
-    for driver in drivers:
+    for driver in (*drivers, *lowest):
         bench.ask(wire.Unload(f"fltlab-{driver}"))
+    return ran
+
+
+@pytest.mark.parametrize("seed", range(1, 61))
+def test_whatever_good_drivers_are_told_and_asked_they_break_no_rule(make_bench: MakeBench, seed: int):
+    bench = make_bench(seed)
+
+    ran = some_io(bench, seed)
 
     assert (ran.exit_code, ran.result.error, ran.remain) == (0, None, ())
     assert bench.ask(wire.Status()).findings == ()
+
+
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_machine_code_in_place_of_python_leaves_the_same_trace(make_bench: MakeBench, seed: int):
+    ends = []
+    for leaves in (True, False):
+        bench = make_bench(seed, leaves=leaves)
+        ran = some_io(bench, seed, "observer")
+        trace = [(entry.time, entry.thread, entry.what) for entry in bench.system.trace.entries]
+        ends.append((trace, bench.system.now, bench.system.trace.digest, ran.statuses()))
+
+    assert ends[0] == ends[1]
 
 
 # -- what is held

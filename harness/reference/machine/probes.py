@@ -1,7 +1,7 @@
 """Probes: where instruments look at a run. Whoever wants to observe connects here, and nowhere else.
 
-A probe is a function that is called at its place, whoever listens; nothing on the way asks whether somebody does. What
-listens must not change the run: it is told, and has no say.
+A probe is a function that is called at its place, whoever listens; nothing on the way asks whether somebody does, but
+short cuts that would pass it by (`heard`). What listens must not change the run: it is told, and has no say.
 """
 
 from collections.abc import Callable
@@ -29,6 +29,11 @@ class Probe(Generic[P]):
         for listener in self._listeners:
             listener(*args, **kwargs)
 
+    @property
+    def heard(self) -> bool:
+        """Whether somebody listens."""
+        return bool(self._listeners)
+
     def connect(self, listener: Callable[P, None]) -> Callable[[], None]:
         """Have `listener` told from now on; what is returned disconnects it."""
         self._listeners = (*self._listeners, listener)
@@ -45,6 +50,8 @@ class Probes:
     def __init__(self) -> None:
         self.happened: Probe[[tuple[Part, ...]]] = Probe()
         """The system says what happens, in parts of a line: what the trace is made of."""
+        self.noted: Probe[[int, int, tuple[Part, ...]]] = Probe()
+        """The same, told later: guest code of our own noted it, with time (100 ns) and thread (cpu/notes.py)."""
         self.called: Probe[[Export, int]] = Probe()
         """An import call has come to Python: the export, and rsp at its entry. Leaves do not come here."""
         self.switched: Probe[[Processor, Execution]] = Probe()

@@ -31,17 +31,31 @@ class Trace:
     An entry is kept as it came, in parts; it becomes text when somebody reads it.
     """
 
-    def __init__(self, clock: Clock, current: Callable[[], int], calls: Callable[[], int], keep: int = 4096) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        current: Callable[[], int],
+        calls: Callable[[], int],
+        take_notes: Callable[[], None],
+        keep: int = 4096,
+    ) -> None:
         self._kept: deque[_Record] = deque(maxlen=keep)
         self._unhashed: list[_Record] = []
         self._hash = blake2b(digest_size=16)
         self._clock = clock
         self._current = current
         self._calls = calls
+        self._take_notes = take_notes
+        """What guest code has noted comes before what is recorded now."""
 
     def add(self, parts: tuple[Part, ...]) -> None:
         """Record what happened at the present virtual time, for the current thread."""
-        record = (self._clock.now, self._current(), parts)
+        self._take_notes()
+        self.record(self._clock.now, self._current(), parts)
+
+    def record(self, time: int, thread: int, parts: tuple[Part, ...]) -> None:
+        """Record what happened at a time (100 ns), in a thread."""
+        record = (time, thread, parts)
         self._kept.append(record)
         self._unhashed.append(record)
         if len(self._unhashed) == _BATCH:
@@ -51,11 +65,13 @@ class Trace:
     @property
     def entries(self) -> list[TraceEntry]:
         """The last entries, in order."""
+        self._take_notes()
         return [TraceEntry(time, thread, " ".join(map(_text, parts))) for time, thread, parts in self._kept]
 
     @property
     def digest(self) -> str:
         """Hash over all entries and import calls so far."""
+        self._take_notes()
         final = self._hash.copy()
         final.update(marshal.dumps(self._unhashed, _MARSHAL_VERSION))
         final.update(f"{self._calls()} {self._clock.now}".encode())

@@ -6,7 +6,7 @@ through Unicorn's binding. The trap also keeps the accounts of import calls in t
 (loader/leaves.py), which do the same, need no Python.
 """
 
-from struct import pack
+from struct import Struct, pack
 
 from harness.reference.machine.memory.layout import CALL_PAGE, TRAP
 
@@ -21,6 +21,11 @@ MIXED = 0x80  # a running hash of all import calls
 MULTIPLIER = 0x88
 NANOSECONDS = 0x90  # virtual time
 WANTED = 0x98  # somebody waits for the processor to fall below DISPATCH_LEVEL
+ATTENTION = 0x99  # the processor is wanted: guest code is left after its next call of the kernel
+NOTES = 0xA0  # where the next note goes: an offset into the page (notes.py)
+NOTES_BEGIN, NOTES_END = 0x200, 0x1000
+NOTE = Struct("<4Q")
+"""Virtual time in nanoseconds, thread id, whose it is, and what."""
 
 GOLDEN_RATIO = 0x9E37_79B9_7F4A_7C15
 NANOSECONDS_PER_CALL = 100

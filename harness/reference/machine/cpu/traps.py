@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql
 from harness.reference.machine.cpu.code import (
+    ATTENTION,
     BUDGET,
     GOLDEN_RATIO,
     INDEX,
@@ -141,8 +142,7 @@ class Traps:
         self._irql_offset = 0
         """Where the current processor's IRQL is in RAM."""
         self._processor_number = 0
-        self.attention = False
-        """The processor is wanted: leave the guest after the current export."""
+        self._attention = self.page + ATTENTION
         self.until_preemption = 1 << 60
         self.calls = 0
         """Import calls that came to Python."""
@@ -164,6 +164,15 @@ class Traps:
     @until_preemption.setter
     def until_preemption(self, calls: int) -> None:
         _I64.pack_into(self._ram, self.page + BUDGET, calls)
+
+    @property
+    def attention(self) -> bool:
+        """The processor is wanted: leave the guest after the current export, or its next."""
+        return bool(self._ram[self._attention])
+
+    @attention.setter
+    def attention(self, wanted: bool) -> None:
+        self._ram[self._attention] = wanted
 
     @property
     def mixed(self) -> int:
@@ -202,7 +211,7 @@ class Traps:
                 self._stop(Suspended(result, stack_pointer, entry.name))
                 return
             value = result & _M64 if isinstance(result, int) else 0
-            if self.attention or budget <= 0:
+            if budget <= 0 or self._ram[self._attention]:
                 self._stop(Interrupted(value, stack_pointer))
                 return
             _U64.pack_into(self._ram, self.page + RESULT, value)

@@ -164,19 +164,32 @@ class ExportBinder:
 
     def in_counted_leaf(self, address: int) -> bool:
         """Whether an address is in the code of a leaf that Python implements as well."""
-        if not LEAVES <= address < LEAVES + len(self._leaves.code):
-            return False
+        name = self._leaf_at(address)
+        return name is not None and self._leaves.entries.get(name, (0, False))[1]
+
+    def _leaf_at(self, address: int) -> str | None:
+        """Which leaf or routine an address is in."""
         offset = address - LEAVES
-        before = [entry for entry in self._leaves.entries.values() if entry[0] <= offset]
-        return max(before)[1] if before else False
+        if not 0 <= offset < len(self._leaves.code):
+            return None
+        starts = [(at, name) for name, (at, _) in self._leaves.entries.items()]
+        starts += [(at, name) for name, at in self._leaves.routines.items()]
+        return max(((at, name) for at, name in starts if at <= offset), default=(0, None))[1]
+
+    def routine(self, name: str) -> int | None:
+        """The address of machine code that is no export; None if this kernel does without it."""
+        offset = self._leaves.routines.get(name)
+        return None if offset is None else LEAVES + offset
+
+    def in_routine(self, address: int) -> bool:
+        """Whether an address is in machine code that Python has called and that calls drivers."""
+        return self._leaf_at(address) in self._leaves.routines
 
     def name_at(self, address: int) -> str | None:
         """Which stub or leaf an address is in."""
-        if LEAVES <= address < LEAVES + len(self._leaves.code):
-            offset = address - LEAVES
-            return max(
-                ((at, name) for name, (at, _) in self._leaves.entries.items() if at <= offset), default=(0, None)
-            )[1]
+        leaf = self._leaf_at(address)
+        if leaf is not None:
+            return leaf
         if not KERNEL_STUBS <= address < self._stubs:
             return None
         for start in range(address & ~(_STUB_ALIGNMENT - 1), KERNEL_STUBS - 1, -_STUB_ALIGNMENT):

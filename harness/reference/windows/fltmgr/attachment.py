@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import InstanceSetupFlags, InstanceTeardownFlags, NtStatus, nt_success
 from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fltmgr.altitude import Altitude
-from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS, RELATED_OBJECTS_SIZE
+from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS_SIZE
 from harness.reference.windows.fltmgr.contexts import delete_instance_contexts
 from harness.reference.windows.fltmgr.draining import drain
 from harness.reference.windows.fltmgr.filters import Filter, Instance, InstanceState
@@ -159,6 +159,7 @@ def attach(k: "Kernel", found: Filter, volume: "Volume", name: str, altitude: st
             _remove(k, instance)
             return status, None
     instance.state = InstanceState.ATTACHED
+    k.flt.instances_changed()
     found.instances.append(instance)
     k.probes.happened((f"attach {found.name} at {altitude} to {volume.dos_name}",))
     return (status if nt_success(status) else int(NtStatus.SUCCESS)), instance
@@ -167,17 +168,13 @@ def attach(k: "Kernel", found: Filter, volume: "Volume", name: str, altitude: st
 def make_related(k: "Kernel", instance: Instance) -> int:
     """FLT_RELATED_OBJECTS for a lifecycle callback. The caller frees it."""
     related = k.flt.heap.allocate(RELATED_OBJECTS_SIZE)
-    k.memory.write(
-        related,
-        RELATED_OBJECTS.pack(
-            RELATED_OBJECTS_SIZE, 0, instance.filter.address, k.flt.on(instance.volume).address, instance.address, 0, 0
-        ),
-    )
+    k.memory.write(related, k.flt.related_objects(instance))
     return related
 
 
 def _remove(k: "Kernel", instance: Instance) -> None:
     instance.state = InstanceState.GONE
+    k.flt.instances_changed()
     k.flt.on(instance.volume).instances.remove(instance)
     del k.flt.instances[instance.address]
     k.flt.heap.free(instance.address)
@@ -220,6 +217,7 @@ def tear_down(k: "Kernel", instance: Instance, reason: int) -> Code:
         return
     found, registration = instance.filter, instance.filter.registration
     instance.state = InstanceState.TEARING_DOWN
+    k.flt.instances_changed()
     k.probes.happened((f"teardown of {found.name} at {instance.altitude_text} starts",))
     related = make_related(k, instance)
     if registration.teardown_start:

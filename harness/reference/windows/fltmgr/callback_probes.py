@@ -22,3 +22,8 @@ class CallbackProbes:
         """A pended operation is given back: with which status and completion context."""
         self.lived: Probe[[Filter, int, Phase, int]] = Probe()
         """A callback of a filter's own life has returned: the instance's address or 0, and what it returned."""
+
+    @property
+    def heard(self) -> bool:
+        """Whether somebody wants to see every callback of an operation."""
+        return self.entered.heard or self.returned.heard

@@ -6,9 +6,9 @@ Where the documentation says "undefined", the operation goes on as open question
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.nt import BugCheck, IrpMajor, NtStatus, PostopStatus, PreopStatus, is_error, status_name
+from harness.nt import BugCheck, CallbackDataFlags, IrpMajor, NtStatus, PostopStatus, PreopStatus, is_error, status_name
 from harness.reference.machine.memory.layout import HIGHEST_USER_ADDRESS
-from harness.reference.windows.fltmgr.buffers import buffer_fields
+from harness.reference.windows.fltmgr.buffers import buffer_fields, note_swap
 from harness.reference.windows.fltmgr.callback_data import PARAMETER_BLOCK
 from harness.reference.windows.io.constants import FileObjectFlags, Minor
 
@@ -208,11 +208,9 @@ def buffer_of_another_process(kernel: "Kernel", operation: "Operation", visit: "
     kernel.verifier.report("PRE-PEND-15", visit.instance.filter.name, f"{operation.describe()}: {text}")
 
 
-def post_answer(
-    kernel: "Kernel", operation: "Operation", visit: "Visit", answer: int, status_before: int
-) -> PostopStatus:
-    """What a post-operation callback's answer is taken for; `status_before` is what it was called with."""
-    driver = visit.instance.filter.name
+def post_answer(kernel: "Kernel", operation: "Operation", visit: "Visit", answer: int) -> PostopStatus:
+    """What a post-operation callback's answer is taken for."""
+    driver, status_before = visit.instance.filter.name, visit.status_before
     if is_error(operation.status) and not is_error(status_before) and operation.information:
         what = f"turned {status_name(status_before)} into {status_name(operation.status)}"
         text = f"{operation.describe()}: {what} and left {operation.information} in IoStatus.Information"
@@ -262,6 +260,27 @@ def drain_answer(kernel: "Kernel", operation: "Operation", visit: "Visit", answe
             visit.instance.filter.name,
             f"{operation.describe()}: a draining postoperation callback returned {answer}",
         )
+
+
+def settle_parameters(kernel: "Kernel", operation: "Operation", visit: "Visit", status: PreopStatus) -> None:
+    """Keep what the filter changed and marked; take back what it did not mark (PARM-03)."""
+    now = operation.read_parameters()
+    if now == visit.parameters:
+        return
+    if operation.view.flags & CallbackDataFlags.DIRTY:
+        changed_parameters(kernel, operation, visit, now)
+        note_swap(operation, visit)
+        if kernel.mutant("dirty-parameters-ignored"):
+            operation.write_parameters(visit.parameters)
+    else:
+        if status not in (PreopStatus.COMPLETE, PreopStatus.DISALLOW_FASTIO, PreopStatus.DISALLOW_FSFILTER_IO):
+            kernel.verifier.report(
+                "PARM-03",
+                visit.instance.filter.name,
+                f"changed the parameters of {operation.describe()} without FltSetCallbackDataDirty: ignored",
+            )
+        operation.write_parameters(visit.parameters)
+    operation.set_flags(remove=CallbackDataFlags.DIRTY)
 
 
 def changed_parameters(kernel: "Kernel", operation: "Operation", visit: "Visit", now: bytes) -> None:

@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING, Never
 
 from harness.nt import BugCheck, IrpMajor
+from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS, RELATED_OBJECTS_SIZE
 from harness.reference.windows.fltmgr.callback_probes import CallbackProbes
 from harness.reference.windows.fltmgr.callback_recorder import CallbackRecorder
+from harness.reference.windows.fltmgr.chains import Chains, Turn
 from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
 from harness.reference.windows.fltmgr.filters import Callbacks, Filter, Instance
 from harness.reference.windows.fltmgr.frames import Frame, Frames
@@ -56,6 +58,9 @@ class FilterManager:
         self.references = References(kernel.blame)
         self.callbacks = CallbackProbes()
         self.recorder = CallbackRecorder(self)
+        self.chains = Chains(kernel, lambda: self.callbacks.heard)
+        self._kept: dict[tuple[Volume, Frame, int, bool], list[tuple[Instance, Callbacks]]] = {}
+        """Who is shown an operation: by major function, and whether it is an IRP."""
         self.engine = PassageEngine(self)
         self.frames = Frames(self, self.engine)
         kernel.io.on_file_object_gone.append(self.file_object_gone)
@@ -119,6 +124,41 @@ class FilterManager:
         self, volume: "Volume", frame: Frame, request: Request, below: Instance | None
     ) -> list[tuple[Instance, Callbacks]]:
         """The instances of a frame on a volume that registered for a request: those below one, if that is given."""
+        if below is not None:
+            return self._look_for(volume, frame, request, below)
+        key = (volume, frame, request.major, request.is_irp)
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept
+        found = self._look_for(volume, frame, request, None)
+        if not any(
+            callbacks.flags
+            for instance in self.on(volume).instances
+            for callbacks in instance.filter.registration.operations.values()
+        ):
+            self._kept[key] = found
+            self.chains.keep(found, [self._turn(instance, callbacks) for instance, callbacks in found])
+        return found
+
+    def _turn(self, instance: Instance, callbacks: Callbacks) -> Turn:
+        return Turn(
+            f"{instance.filter.name}@{instance.altitude_text}",
+            instance.address,
+            callbacks.pre,
+            callbacks.post,
+            self.related_objects(instance),
+        )
+
+    def instances_changed(self) -> None:
+        """An instance comes or goes: operations under way go on step by step, and look at each."""
+        for operation in self.operations.values():
+            operation.leave_chain()
+        self._kept.clear()
+        self.chains.forget()
+
+    def _look_for(
+        self, volume: "Volume", frame: Frame, request: Request, below: Instance | None
+    ) -> list[tuple[Instance, Callbacks]]:
         found: list[tuple[Instance, Callbacks]] = []
         seen_initiator = below is None
         for instance in self.on(volume).instances:
@@ -147,6 +187,18 @@ class FilterManager:
             # Every operation gets the routine of the first element.
             return None if request.major == IrpMajor.WRITE else callbacks
         return callbacks
+
+    def related_objects(self, instance: Instance, file: int = 0) -> bytes:
+        """FLT_RELATED_OBJECTS."""
+        return RELATED_OBJECTS.pack(
+            RELATED_OBJECTS_SIZE,
+            0,
+            instance.filter.address,
+            self.on(instance.volume).address,
+            instance.address,
+            file,
+            0,
+        )
 
     def leave(self, instance: Instance) -> None:
         """A callback, a pended operation or generated I/O of an instance is over."""

@@ -12,13 +12,15 @@ from harness.reference.windows.fltmgr.callback_data import (
     CALLBACK_DATA_SIZE,
     PARAMETER_BLOCK,
     PARAMETER_BLOCK_SIZE,
-    RELATED_OBJECTS,
     RELATED_OBJECTS_SIZE,
     CallbackData,
 )
+from harness.reference.windows.fltmgr.chain_layout import OPERATION
 from harness.reference.windows.io import stack_parameters
+from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
+    from harness.reference.windows.fltmgr.chains import Chain
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
     from harness.reference.windows.fltmgr.filters import Callbacks, Instance
     from harness.reference.windows.fltmgr.frames import FrameDevice
@@ -26,17 +28,16 @@ if TYPE_CHECKING:
     from harness.reference.windows.io.request import Request
     from harness.reference.windows.io.stack_parameters import Buffers
 
-_IOPB = 0x60
-_VISITS = 0xB0
-_VISIT_STRIDE = 0x40
-_STATUS = CallbackData.status.offset
-_U32 = Struct("<I")
+_IOPB, _VISITS, _VISIT_STRIDE, _STATUS = OPERATION.IOPB, OPERATION.VISITS, OPERATION.STRIDE, OPERATION.STATUS
+_U32, _U64 = Struct("<I"), Struct("<Q")
 _IO_STATUS = Struct("<I4xQ")
 _M64 = (1 << 64) - 1
 assert CallbackData.flags.offset == 0
+assert CallbackData.status.offset == _STATUS
 assert CallbackData.information.offset == _STATUS + 8
 assert CALLBACK_DATA_SIZE <= _IOPB
 assert _IOPB + PARAMETER_BLOCK_SIZE <= _VISITS
+assert RELATED_OBJECTS_SIZE == OPERATION.SLOT
 assert RELATED_OBJECTS_SIZE + 8 <= _VISIT_STRIDE
 
 UNSET_STATUS = 0xCCCC_CCCC
@@ -116,11 +117,9 @@ class Operation:
         self.arrived_with: tuple[Buffers, int] | None = None
         """What the IRP came with, of what has been changed in it for the devices below."""
         self.next = 0
-        self.nodes: list[Node] = []
-        self.visit: Visit | None = None
-        """The filter that has the operation now, on the way down."""
-        self.post: Visit | None = None
-        """The filter that has it now, on the way up."""
+        self._nodes: list[Node] = []
+        self._visit: Visit | None = None
+        self._post: Visit | None = None
         self.below = False
         """The file system (or whatever is beneath) has it."""
         self.running = 0
@@ -165,6 +164,8 @@ class Operation:
             ),
         )
         self._memory.write(self.iopb, self.pack_parameters(0))
+        self.chain = manager.chains.take(self)
+        """What takes it through the filters; None when it goes step by step."""
 
     @property
     def _unset_information(self) -> int:
@@ -201,27 +202,94 @@ class Operation:
 
     def make_visit(self, index: int) -> Visit:
         """The next filter's turn: its related objects and its context slot."""
-        instance, callbacks = self.instances[index]
+        instance = self.instances[index][0]
         block = bytearray(self.read_parameters())
-        block[16:24] = instance.address.to_bytes(8, "little")
-        parameters = bytes(block)
+        _U64.pack_into(block, OPERATION.TARGET_INSTANCE, instance.address)
+        file = _U64.unpack_from(block, OPERATION.TARGET_FILE)[0]
+        at = self._at + _VISITS + _VISIT_STRIDE * index
+        self._ram[at : at + RELATED_OBJECTS_SIZE] = self.manager.related_objects(instance, file)
+        return self._visit_of(index, bytes(block))
+
+    def _visit_of(self, index: int, parameters: bytes) -> Visit:
+        instance, callbacks = self.instances[index]
         related = self.data + _VISITS + _VISIT_STRIDE * index
-        RELATED_OBJECTS.pack_into(
-            self._ram,
-            self._at + _VISITS + _VISIT_STRIDE * index,
-            RELATED_OBJECTS_SIZE,
-            0,
-            instance.filter.address,
-            self.manager.on(instance.volume).address,
-            instance.address,
-            int.from_bytes(block[8:16], "little"),
-            0,
-        )
-        return Visit(instance, callbacks, related, related + RELATED_OBJECTS_SIZE, parameters)
+        return Visit(instance, callbacks, related, related + OPERATION.SLOT, parameters)
+
+    # -- where it is
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The posts that are owed, lowest last."""
+        self.leave_chain()
+        return self._nodes
+
+    @property
+    def visit(self) -> Visit | None:
+        """The filter that has the operation now, on the way down."""
+        self.leave_chain()
+        return self._visit
+
+    @visit.setter
+    def visit(self, visit: Visit | None) -> None:
+        self._visit = visit
+
+    @property
+    def post(self) -> Visit | None:
+        """The filter that has it now, on the way up."""
+        self.leave_chain()
+        return self._post
+
+    @post.setter
+    def post(self, visit: Visit | None) -> None:
+        self._post = visit
+
+    def begin_chain(self, chain: "Chain") -> None:
+        """Lay out what a chain that makes the preoperation callbacks needs."""
+        at = self._at + _VISITS
+        self._ram[at : at + len(chain.related)] = chain.related
+        irql, parameters = self.manager.kernel.irql, self.read_parameters()
+        chain.begin_pre(irql, self.unset_status, self._unset_information, parameters)
+
+    def leave_chain(self, *, called: bool = True) -> None:
+        """From now on it goes step by step. `called` says whether a chain that runs is in a callback, or before one."""
+        chain, self.chain = self.chain, None
+        if chain is None:
+            return
+        last = len(self.instances) if chain.begun else 0
+        if chain.running is not None:
+            last = chain.now
+            chain.stop()
+        if chain.running is Phase.PRE:
+            self.next = last
+        for index in range(last):
+            context = chain.context(index)
+            if context is not None:
+                self._nodes.append(Node(self._visit_in(chain, index), context))
+        if chain.running is None:
+            self.manager.chains.give_back(chain)
+        elif called:
+            visit = self._visit_in(chain, last)
+            visit.instance.busy.enter()
+            visit.status_before = chain.status
+            chain.visit = visit
+            if chain.running is Phase.PRE:
+                self._visit = visit
+                self.next = last + 1
+            else:
+                self._post = visit
+
+    def _visit_in(self, chain: "Chain", index: int) -> Visit:
+        return self._visit_of(index, chain.parameters(self.instances[index][0].address))
 
     @property
     def status(self) -> int:
         status: int = _U32.unpack_from(self._ram, self._at + _STATUS)[0]
+        return status
+
+    @property
+    def io_status(self) -> int:
+        """IoStatus.Status, with what pads it."""
+        status: int = _U64.unpack_from(self._ram, self._at + _STATUS)[0]
         return status
 
     @property

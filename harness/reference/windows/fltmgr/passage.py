@@ -65,6 +65,13 @@ class PassageEngine:
 
     def _descend(self, operation: Operation) -> Code:
         """Go on with the next filter below, until one keeps the operation or the file system has it."""
+        if operation.chain is not None:
+            stopped = yield from self.manager.chains.call_pre(operation)
+            if stopped is not None:
+                visit, answer, irql = stopped
+                go_on = yield from self._answered(operation, visit, answer, irql, visit.slot)
+                if not go_on:
+                    return
         while operation.next < len(operation.instances):
             index = operation.next
             operation.next += 1
@@ -108,6 +115,13 @@ class PassageEngine:
         ) & 0xFFFF_FFFF
         self.manager.callbacks.returned(operation, visit, Phase.PRE, answer, memory.read_u64(slot) if slot else 0)
         operation.running -= 1
+        return (yield from self._answered(operation, visit, answer, irql, slot, old_irql))
+
+    def _answered(
+        self, operation: Operation, visit: Visit, answer: int, irql: int, slot: int, old_irql: int | None = None
+    ) -> Code:
+        """A pre-operation callback that was called at `irql` has returned; whether the operation goes on from here."""
+        kernel, memory = self.kernel, self.kernel.memory
         self.manager.leave(visit.instance)
         checks.irql_unchanged(kernel, visit, irql, "pre")
         if old_irql is not None:
@@ -144,7 +158,7 @@ class PassageEngine:
         """Do what a pre-operation callback asked for, at once or at its resume; whether the descent goes on here."""
         kernel = self.kernel
         operation.visit = None
-        self._settle_parameters(operation, visit, status)
+        checks.settle_parameters(kernel, operation, visit, status)
         if kernel.mutant("control-not-returned"):
             # The filter keeps the operation for a while although it has handed it back.
             yield Wait((), timeout=10_000_000, reason="a mutant")
@@ -241,26 +255,6 @@ class PassageEngine:
         self.trace(operation, f"completed 0x{status:08X}", None)
         yield from self.ascend(operation)
 
-    def _settle_parameters(self, operation: Operation, visit: Visit, status: PreopStatus) -> None:
-        """Keep what the filter changed and marked; take back what it did not mark (PARM-03)."""
-        now = operation.read_parameters()
-        if now == visit.parameters:
-            return
-        if operation.view.flags & _DIRTY:
-            checks.changed_parameters(self.kernel, operation, visit, now)
-            buffers.note_swap(operation, visit)
-            if self.kernel.mutant("dirty-parameters-ignored"):
-                operation.write_parameters(visit.parameters)
-        else:
-            if status not in (PreopStatus.COMPLETE, PreopStatus.DISALLOW_FASTIO, PreopStatus.DISALLOW_FSFILTER_IO):
-                self.kernel.verifier.report(
-                    "PARM-03",
-                    visit.instance.filter.name,
-                    f"changed the parameters of {operation.describe()} without FltSetCallbackDataDirty: ignored",
-                )
-            operation.write_parameters(visit.parameters)
-        operation.set_flags(remove=_DIRTY)
-
     def _irql_for_pre(self, operation: Operation) -> int | None:
         """The IRQL to go back to, where this callback is deliberately called at another one."""
         kernel = self.kernel
@@ -313,6 +307,14 @@ class PassageEngine:
 
     def ascend(self, operation: Operation, *, arrived: Node | None = None) -> Code:
         """Call the posts that are owed, low to high, as far as this thread may."""
+        if operation.chain is not None:
+            self.enter_post()
+            stopped = yield from self.manager.chains.call_post(operation)
+            self.leave_post()
+            if stopped is not None:
+                go_on = yield from self._post_answered(operation, *stopped)
+                if not go_on:
+                    return
         nodes = operation.nodes
         while nodes:
             node = nodes[-1]
@@ -344,8 +346,8 @@ class PassageEngine:
             old_irql = None
         operation.post = visit
         self.trace(operation, "post", visit.instance)
-        irql, status = kernel.irql, operation.status
-        visit.status_before = status
+        irql = kernel.irql
+        visit.status_before = operation.status
         visit.instance.busy.enter()
         operation.running += 1
         self.enter_post()
@@ -354,6 +356,14 @@ class PassageEngine:
         self.manager.callbacks.returned(operation, visit, Phase.POST, answer, node.context)
         self.leave_post()
         operation.running -= 1
+        return (yield from self._post_answered(operation, visit, answer, irql, old_irql))
+
+    def _post_answered(
+        self, operation: Operation, visit: Visit, answer: int, irql: int, old_irql: int | None = None
+    ) -> Code:
+        """A post-operation callback that was called at `irql` has returned; whether completion goes on from here."""
+        yield from ()
+        kernel = self.kernel
         checks.irql_unchanged(kernel, visit, irql, "post")
         if old_irql is not None:
             kernel.lower_irql(old_irql)
@@ -361,7 +371,7 @@ class PassageEngine:
         if visit.resumed:
             operation.release()
             return STOPPED
-        verdict = checks.post_answer(kernel, operation, visit, answer, status)
+        verdict = checks.post_answer(kernel, operation, visit, answer)
         if verdict is PostopStatus.MORE_PROCESSING_REQUIRED and not kernel.mutant("pended-completion-goes-on"):
             visit.state = VisitState.PENDED
             visit.instance.busy.enter()

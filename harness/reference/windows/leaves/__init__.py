@@ -3,5 +3,5 @@
 from harness.reference.machine.loader.leaves import LeafCode
 from harness.reference.windows.leaves import blob
 
-LEAVES = LeafCode(bytes.fromhex(blob.CODE), blob.LEAVES)
+LEAVES = LeafCode(bytes.fromhex(blob.CODE), blob.LEAVES, blob.ROUTINES)
 """All of them, as they are loaded."""

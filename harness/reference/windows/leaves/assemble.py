@@ -9,10 +9,14 @@ import struct
 import subprocess
 import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
+from harness.nt import CallbackDataFlags, PreopStatus
 from harness.reference.machine.cpu import code
 from harness.reference.machine.memory.layout import CALL_PAGE, TRAP
+from harness.reference.windows.fltmgr import chain_layout
+from harness.reference.windows.fltmgr.chain_layout import CHAIN, OPERATION, VISIT
 from harness.reference.windows.ntos.ke import irql, shared_data
 from harness.reference.windows.ntos.ke.offsets import KPCR, KTHREAD
 
@@ -26,6 +30,10 @@ CONSTANTS = {
     "CALL_MULTIPLIER": code.MULTIPLIER,
     "CALL_NANOSECONDS": code.NANOSECONDS,
     "CALL_WANTED": code.WANTED,
+    "CALL_ATTENTION": code.ATTENTION,
+    "CALL_NOTES": code.NOTES,
+    "NOTES_END": code.NOTES_END,
+    "NOTE_SIZE": code.NOTE.size,
     "NANOSECONDS_PER_CALL": code.NANOSECONDS_PER_CALL,
     "KPCR_IRQL": KPCR.IRQL,
     "KPCR_NUMBER": KPCR.NUMBER,
@@ -41,14 +49,28 @@ CONSTANTS = {
     "QUEUED_OLD_IRQL": irql.QUEUED_OLD_IRQL_OFFSET,
     "SYNCH_LEVEL": irql.SYNCH_LEVEL,
     "PERFORMANCE_FREQUENCY": shared_data.PERFORMANCE_FREQUENCY,
+    **{f"CHAIN_{name}": value for name, value in vars(CHAIN).items() if name.isupper()},
+    **{f"VISIT_{name}": value for name, value in vars(VISIT).items() if name.isupper()},
+    **{f"CHAIN_{name}": getattr(chain_layout, name) for name in ("DONE", "CALLED", "NOT_CALLED")},
+    "VISIT_STRIDE": OPERATION.STRIDE,
+    "RELATED_SIZE": OPERATION.SLOT,
+    "RELATED_FILE": OPERATION.RELATED_FILE,
+    "DATA_STATUS": OPERATION.STATUS,
+    "DATA_PARAMETERS": OPERATION.IOPB,
+    "DATA_TARGET_FILE": OPERATION.IOPB + OPERATION.TARGET_FILE,
+    "DATA_TARGET_INSTANCE": OPERATION.IOPB + OPERATION.TARGET_INSTANCE,
+    "DATA_DIRTY": int(CallbackDataFlags.DIRTY),
+    "DATA_POST_OPERATION": int(CallbackDataFlags.POST_OPERATION),
+    "SUCCESS_NO_CALLBACK": int(PreopStatus.SUCCESS_NO_CALLBACK),
 }
+_COUNTED, _ROUTINE = 1, 2
 _HEADER = '''"""The leaves as machine code: assemble.py makes this file of leaves.S."""
 
 '''
 
 
-def assemble() -> tuple[bytes, dict[str, tuple[int, bool]]]:
-    """Assemble leaves.S: its code, and by name the offset of each leaf and whether it is counted."""
+def assemble() -> tuple[bytes, list[tuple[str, int, int]]]:
+    """Assemble leaves.S: its code; of each piece the name, the kind (leaves.inc) and the offset."""
     with tempfile.TemporaryDirectory(prefix="fltlab-leaves-") as name:
         folder = Path(name)
         defines = [f"-D{constant}={value:#x}" for constant, value in CONSTANTS.items()]
@@ -58,26 +80,26 @@ def assemble() -> tuple[bytes, dict[str, tuple[int, bool]]]:
         for section in (".text", ".leaves"):
             _run(folder, _tool("llvm-objcopy"), "-O", "binary", f"--only-section={section}", "leaves.o", "out.bin")
             sections.append((folder / "out.bin").read_bytes())
-    return sections[0], dict(_entries(sections[1]))
+    return sections[0], list(_entries(sections[1]))
 
 
-def _entries(table: bytes) -> list[tuple[str, tuple[int, bool]]]:
-    entries = []
+def _entries(table: bytes) -> Iterator[tuple[str, int, int]]:
     at = 0
     while at < len(table):
         end = table.index(0, at)
-        counted, offset = struct.unpack_from("<BI", table, end + 1)
-        entries.append((table[at:end].decode(), (offset, bool(counted))))
+        kind, offset = struct.unpack_from("<BI", table, end + 1)
+        yield table[at:end].decode(), kind, offset
         at = end + 6
-    return entries
 
 
 def text() -> str:
     """The text of blob.py."""
     machine_code, entries = assemble()
     lines = [_HEADER + "LEAVES = {"]
-    lines += [f'    "{name}": ({offset}, {counted}),' for name, (offset, counted) in entries.items()]
-    lines += ['}\n"""By name: the offset of the code, and whether the leaf is counted."""', "CODE = ("]
+    lines += [f'    "{name}": ({offset}, {kind == _COUNTED}),' for name, kind, offset in entries if kind != _ROUTINE]
+    lines += ['}\n"""By name: the offset of the code, and whether the leaf is counted."""', "ROUTINES = {"]
+    lines += [f'    "{name}": {offset},' for name, kind, offset in entries if kind == _ROUTINE]
+    lines += ['}\n"""By name: the offset of what is no export."""', "CODE = ("]
     lines += [f'    "{line}"' for line in textwrap.wrap(machine_code.hex(), 112)]
     return "\n".join([*lines, ")", ""])
 

@@ -14,3 +14,4 @@
 
 #include "ke.S"
 #include "rtl.S"
+#include "flt.S"

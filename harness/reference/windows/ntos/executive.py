@@ -14,6 +14,7 @@ from harness.nt import BugCheck, Irql
 from harness.reference.machine.choices import Choices, Draw
 from harness.reference.machine.cpu.code import NANOSECONDS
 from harness.reference.machine.cpu.emulator import Emulator
+from harness.reference.machine.cpu.notes import Notes
 from harness.reference.machine.cpu.seh.dispatch import ExceptionDispatcher
 from harness.reference.machine.cpu.traps import Traps
 from harness.reference.machine.cpu.watchdog import watching
@@ -179,8 +180,15 @@ class Executive(Supervisor):
             system_process=self.processes.system.eprocess,
             processors=processors,
         )
-        self.trace = Trace(self.clock, lambda: self.scheduler.current_processor.current.id, lambda: self.traps.mixed)
+        self.notes = Notes(self.memory.ram, call_page, self.probes)
+        self.trace = Trace(
+            self.clock,
+            lambda: self.scheduler.current_processor.current.id,
+            lambda: self.traps.mixed,
+            self.notes.take,
+        )
         self.probes.happened.connect(self.trace.add)
+        self.probes.noted.connect(self.trace.record)
 
     # -- threads and time
 

@@ -63,7 +63,7 @@ class Walk:
 
     def skip_python(self) -> bool:
         """Step over Python frames to the guest frame below; False at the end of the stack."""
-        while self.registers.rip == self._dispatcher.return_address:
+        while self._dispatcher.is_python(self.registers.rip):
             self._below -= 1
             frame = self._execution.frames[self._below]
             if frame.stack_pointer == 0 or is_user(frame.stack_pointer) is not self.user:
@@ -99,8 +99,11 @@ class ExceptionDispatcher:
         """The execution that runs now."""
         self._supervisor = supervisor
         self._unwinder = Unwinder(memory)
-        self.return_address = exports.leave
         self.read_u64 = memory.read_u64
+
+    def is_python(self, return_address: int) -> bool:
+        """Whether a guest function was called by Python, be it by a routine that calls many in turn."""
+        return return_address == self._exports.leave or self._exports.in_routine(return_address)
 
     def registers_at_call(self, stack_pointer: int) -> Registers:
         """The registers of the guest code that called the export now running, as they will be after it returns."""

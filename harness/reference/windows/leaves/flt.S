@@ -1,0 +1,167 @@
+// flt.S: the filter manager's calls of all filters' callbacks in turn (windows/fltmgr/chains.py).
+//
+// rcx is a chain. rsp is as in a callback that Python calls: the return address is overwritten with one of our own, so
+// that a callback finds the same stack either way. Chain and return address are kept above its home space, where
+// Python leaves room. What a callback returns is only taken here if it is nothing special; else Python judges it.
+
+#define CHAIN_AT [rsp + 0x28]
+#define RETURN_AT [rsp + 0x30]
+
+    .macro KEEP
+    mov rax, qword ptr [rsp]
+    add rsp, 8
+    mov CHAIN_AT, rcx
+    mov RETURN_AT, rax
+    .endm
+
+    .macro RETURN answer
+    mov eax, \answer
+    jmp RETURN_AT
+    .endm
+
+// NOTE visit: for the trace. r10 is the call page; uses r8 and r9.
+    .macro NOTE visit, full
+    mov r8, NOTES
+    cmp r8, NOTES_END
+    jae \full
+    mov r9, NANOSECONDS
+    mov qword ptr [r10 + r8], r9
+    mov r9, qword ptr gs:[KPCR_CURRENT_THREAD]
+    mov r9, qword ptr [r9 + KTHREAD_THREAD_ID]
+    mov qword ptr [r10 + r8 + 8], r9
+    mov qword ptr [r10 + r8 + 0x10], rcx
+    mov qword ptr [r10 + r8 + 0x18], \visit
+    add NOTES, NOTE_SIZE
+    .endm
+
+// CALL routine: with the arguments in place; goes on behind it, with rcx the chain and r8d what it returned.
+    .macro CALL routine
+    lea rax, [rip + 98f]
+    push rax
+    jmp \routine
+98: mov r8d, eax
+    mov rcx, CHAIN_AT
+    .endm
+
+// UNCHANGED: whether the callback has returned as it was called, and nobody wants the operation back.
+    .macro UNCHANGED otherwise
+    cmp byte ptr [rcx + CHAIN_STOP], 0
+    jne \otherwise
+    mov al, byte ptr [rcx + CHAIN_IRQL]
+    cmp IRQL, al
+    jne \otherwise
+    mov rdx, qword ptr [rcx + CHAIN_DATA]
+    mov rax, qword ptr [rcx + CHAIN_STATUS]
+    cmp qword ptr [rdx + DATA_STATUS], rax
+    jne \otherwise
+    mov rax, qword ptr [rcx + CHAIN_NOW]
+    .endm
+
+// NEXT: go on with the next filter, unless the processor is wanted for something else.
+    .macro NEXT on, otherwise
+    mov r10, CALL_PAGE
+    cmp ATTENTION, 0
+    je \on
+    jmp \otherwise
+    .endm
+
+ROUTINE FltpCallPreoperations
+    KEEP
+1:  mov rax, qword ptr [rcx + CHAIN_NOW]
+    cmp rax, qword ptr [rcx + CHAIN_END]
+    je 8f
+    cmp byte ptr [rcx + CHAIN_STOP], 0
+    jne 7f
+    mov rdx, qword ptr [rcx + CHAIN_DATA]
+    mov r11, qword ptr [rax + VISIT_INSTANCE]
+    mov qword ptr [rdx + DATA_TARGET_INSTANCE], r11
+    mov r10, qword ptr [rcx + CHAIN_RELATED]
+    mov r9, qword ptr [rdx + DATA_TARGET_FILE]
+    mov qword ptr [r10 + RELATED_FILE], r9
+    mov byte ptr [rax + VISIT_OWED], 1
+    mov qword ptr [rax + VISIT_CONTEXT], 0
+    mov r11, qword ptr [rax + VISIT_PRE]
+    test r11, r11
+    jz 5f // only a postoperation callback is registered
+    mov r10, CALL_PAGE
+    NOTE rax, 7f
+    and dword ptr [rdx], ~DATA_DIRTY
+    mov r10, qword ptr [rcx + CHAIN_RELATED]
+    mov rcx, rdx
+    mov rdx, r10
+    lea r8, [r10 + RELATED_SIZE]
+    CALL r11
+    UNCHANGED 6f
+    cmp r8d, SUCCESS_NO_CALLBACK
+    ja 6f
+    .irp at, 0, 8, 24, 32, 40, 48, 56, 64
+    mov r9, qword ptr [rcx + CHAIN_PARAMETERS + \at]
+    cmp qword ptr [rdx + DATA_PARAMETERS + \at], r9
+    jne 6f
+    .endr
+    mov r9, qword ptr [rax + VISIT_INSTANCE]
+    cmp qword ptr [rdx + DATA_TARGET_INSTANCE], r9
+    jne 6f
+    mov r11, qword ptr [rcx + CHAIN_RELATED]
+    mov r11, qword ptr [r11 + RELATED_SIZE]
+    test r8d, r8d
+    jz 2f
+    test r11, r11
+    jnz 6f // a context, and no callback to take it
+    mov byte ptr [rax + VISIT_OWED], 0
+    jmp 4f
+2:  cmp qword ptr [rax + VISIT_POST], 0
+    je 6f
+    mov qword ptr [rax + VISIT_CONTEXT], r11
+4:  mov r9, qword ptr [rcx + CHAIN_INFORMATION]
+    mov qword ptr [rdx + DATA_STATUS + 8], r9
+5:  add qword ptr [rcx + CHAIN_NOW], VISIT_SIZE
+    add qword ptr [rcx + CHAIN_RELATED], VISIT_STRIDE
+    NEXT 1b, 7f
+6:  mov dword ptr [rcx + CHAIN_ANSWER], r8d
+    RETURN CHAIN_CALLED
+7:  RETURN CHAIN_NOT_CALLED
+8:  RETURN CHAIN_DONE
+
+ROUTINE FltpCallPostoperations
+    KEEP
+1:  mov rax, qword ptr [rcx + CHAIN_NOW]
+    lea r9, [rcx + CHAIN_VISITS]
+    cmp rax, r9
+    jb 8f
+    cmp byte ptr [rax + VISIT_OWED], 0
+    je 5f
+    cmp byte ptr [rcx + CHAIN_STOP], 0
+    jne 7f
+    mov r10, CALL_PAGE
+    lea r11, [rax + 1]
+    NOTE r11, 7f
+    mov byte ptr [rax + VISIT_OWED], 0
+    mov rdx, qword ptr [rcx + CHAIN_DATA]
+    .irp at, 0, 8, 24, 32, 40, 48, 56, 64
+    mov r9, qword ptr [rcx + CHAIN_PARAMETERS + \at]
+    mov qword ptr [rdx + DATA_PARAMETERS + \at], r9
+    .endr
+    mov r9, qword ptr [rax + VISIT_INSTANCE]
+    mov qword ptr [rdx + DATA_TARGET_INSTANCE], r9
+    mov r9d, dword ptr [rdx]
+    and r9d, ~DATA_DIRTY
+    or r9d, DATA_POST_OPERATION
+    mov dword ptr [rdx], r9d
+    mov r8, qword ptr [rax + VISIT_CONTEXT]
+    mov r11, qword ptr [rax + VISIT_POST]
+    mov r10, rdx
+    mov rdx, qword ptr [rcx + CHAIN_RELATED]
+    mov rcx, r10
+    xor r9d, r9d
+    CALL r11
+    UNCHANGED 6f
+    test r8d, r8d
+    jnz 6f
+5:  sub qword ptr [rcx + CHAIN_NOW], VISIT_SIZE
+    sub qword ptr [rcx + CHAIN_RELATED], VISIT_STRIDE
+    NEXT 1b, 7f
+6:  mov dword ptr [rcx + CHAIN_ANSWER], r8d
+    RETURN CHAIN_CALLED
+7:  RETURN CHAIN_NOT_CALLED
+8:  RETURN CHAIN_DONE
