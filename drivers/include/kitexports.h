@@ -5,6 +5,11 @@
 #ifndef KITEXPORTS_H
 #define KITEXPORTS_H
 
+/* Intrinsics of the compiler of the kit, which clang looks for in a library. */
+#define _byteswap_ushort(Value) __builtin_bswap16(Value)
+#define _byteswap_ulong(Value) __builtin_bswap32(Value)
+#define _byteswap_uint64(Value) __builtin_bswap64(Value)
+
 /*
  * mingw-w64 declares the types of objects as imported, one pointer too far: they are where the import points to.
  */

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pkgutil import walk_packages
 
-ROOMS = ("ntos", "io", "cc", "fsrtl", "fltmgr", "user")
+ROOMS = ("ntos", "io", "cc", "fsrtl", "fltmgr", "ksecdd", "user")
 
 
 def load_exports() -> None:

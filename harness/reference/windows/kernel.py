@@ -17,6 +17,7 @@ from harness.reference.windows.fs.ntfs_driver import NtfsDriver
 from harness.reference.windows.fsrtl.file_locks import FileLocks
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
+from harness.reference.windows.ksecdd.objects import CngHandles
 from harness.reference.windows.ntos.executive import Executive
 from harness.reference.windows.ntos.kd.debug_output import report_callbacks
 from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
@@ -74,6 +75,8 @@ class Kernel(Executive):
         self.io = IoManager(self, self.drivers)
         self.views = self.io.views = Views(self)
         self.flt = FilterManager(self)
+        self.cng = CngHandles()
+        self.drivers.on_remove.append(lambda driver: self.cng.report_left(self, driver.name))
         self.file_locks = FileLocks()
         """The FILE_LOCKs of file systems that are loaded as drivers."""
         self.programs = Programs(self, self.io, self.views)

@@ -89,13 +89,19 @@ def compile_driver(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         if key not in known:
             folder = tmp_path_factory.mktemp("driver")
             if not library:
-                library.append(folder / "ntoskrnl.lib")
-                toolchain.import_library(include / "ntoskrnl.def", library[0])
+                for name in ("ntoskrnl", "cng"):
+                    library.append(folder / f"{name}.lib")
+                    toolchain.import_library(include / f"{name}.def", library[-1])
             source = folder / "driver.c"
             source.write_text(PRELUDE + text + (ENTRY if entry else ""))
             toolchain.compile(Compilation(source, folder / "driver.obj", folder, (include,)))
             toolchain.link(
-                ["driver.obj"], [str(library[0])], "driver.sys", entry="DriverEntry", kernel=True, cwd=folder
+                ["driver.obj"],
+                [str(path) for path in library],
+                "driver.sys",
+                entry="DriverEntry",
+                kernel=True,
+                cwd=folder,
             )
             known[key] = (folder / "driver.sys").read_bytes()
         return known[key]

@@ -10,6 +10,8 @@ _LISTS = {
     "ntoskrnl.exe": "ntoskrnl.txt",
     "hal.dll": "hal.txt",
     "fltmgr.sys": "fltmgr.txt",
+    "ksecdd.sys": "bcrypt.txt",
+    "cng.sys": "bcrypt.txt",
     "ntdll.dll": "ntdll.txt",
     "fltlib.dll": "fltlib.txt",
 }

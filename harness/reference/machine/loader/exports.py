@@ -32,6 +32,8 @@ _Function = TypeVar("_Function", bound=ExportFunction)
 NTOSKRNL = "ntoskrnl.exe"
 HAL = "hal.dll"
 FLTMGR = "fltmgr.sys"
+KSECDD = "ksecdd.sys"
+CNG = "cng.sys"
 NTDLL = "ntdll.dll"
 FLTLIB = "fltlib.dll"
 KERNEL_AND_USER = (NTOSKRNL, NTDLL)

@@ -1,0 +1,1 @@
+"""ksecdd: the primitives of CNG that drivers call."""
