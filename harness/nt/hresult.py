@@ -131,6 +131,50 @@ _WIN32_OF_STATUS = MappingProxyType(
     }
 )
 
+_MORE_WIN32_OF_STATUS = MappingProxyType(
+    {
+        NtStatus.PENDING: 997,
+        NtStatus.TIMEOUT: 1460,
+        NtStatus.BUFFER_OVERFLOW: 234,
+        NtStatus.NO_MORE_FILES: 18,
+        NtStatus.NO_MORE_ENTRIES: 259,
+        NtStatus.INVALID_INFO_CLASS: 87,
+        NtStatus.INFO_LENGTH_MISMATCH: 24,
+        NtStatus.ACCESS_VIOLATION: 998,
+        NtStatus.INVALID_HANDLE: 6,
+        NtStatus.END_OF_FILE: 38,
+        NtStatus.BUFFER_TOO_SMALL: 122,
+        NtStatus.OBJECT_TYPE_MISMATCH: 6,
+        NtStatus.OBJECT_PATH_SYNTAX_BAD: 161,
+        NtStatus.DELETE_PENDING: 5,
+        NtStatus.FILE_LOCK_CONFLICT: 33,
+        NtStatus.RANGE_NOT_LOCKED: 158,
+        NtStatus.FILE_IS_A_DIRECTORY: 5,
+        NtStatus.NOT_SAME_DEVICE: 17,
+        NtStatus.NAME_TOO_LONG: 206,
+        NtStatus.CANNOT_DELETE: 5,
+        NtStatus.FILE_DELETED: 5,
+        NtStatus.FILE_CLOSED: 5,
+        NtStatus.MEDIA_WRITE_PROTECTED: 19,
+        NtStatus.IO_DEVICE_ERROR: 1117,
+        NtStatus.USER_MAPPED_FILE: 1224,
+        NtStatus.NO_TOKEN: 1008,
+        NtStatus.OBJECT_NAME_EXISTS: 183,
+    }
+)
+_UNKNOWN_STATUS = 317
+"""ERROR_MR_MID_NOT_FOUND."""
+
+
+def win32_of_status(status: int) -> int:
+    """RtlNtStatusToDosError, as far as the table goes."""
+    known = {**_WIN32_OF_STATUS, **_MORE_WIN32_OF_STATUS}
+    value = status & 0xFFFF_FFFF
+    if value >> 16 in (0x8007, 0xC007):
+        return value & 0xFFFF
+    return known.get(value, _UNKNOWN_STATUS)  # type: ignore[call-overload, no-any-return]
+
+
 FACILITY_WIN32 = 0x80070000
 FACILITY_NT = 0x10000000
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.reference.machine.choices import Draw
+from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.windows.exports import load_exports
 from harness.reference.windows.fltmgr.attachment import volume_mounted
 from harness.reference.windows.fltmgr.filter_manager import FilterManager
@@ -17,7 +18,7 @@ from harness.reference.windows.fs.ntfs_driver import NtfsDriver
 from harness.reference.windows.fsrtl.file_locks import FileLocks
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
-from harness.reference.windows.ksecdd.objects import CngHandles
+from harness.reference.windows.ksecdd.cng_objects import CngHandles
 from harness.reference.windows.ntos.executive import Executive
 from harness.reference.windows.ntos.kd.debug_output import report_callbacks
 from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
@@ -75,6 +76,8 @@ class Kernel(Executive):
         self.io = IoManager(self, self.drivers)
         self.views = self.io.views = Views(self)
         self.flt = FilterManager(self)
+        self.once_waiters: dict[int, Event] = {}
+        """Who waits for an initialization that runs once, by its RTL_RUN_ONCE."""
         self.cng = CngHandles()
         self.drivers.on_remove.append(lambda driver: self.cng.report_left(self, driver.name))
         self.file_locks = FileLocks()

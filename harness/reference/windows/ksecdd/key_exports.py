@@ -7,8 +7,8 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import U32, export
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.windows.ksecdd.aes import BLOCK, Aes
+from harness.reference.windows.ksecdd.cng_objects import CIPHERS, Key, Provider, PublicKey, check_irql
 from harness.reference.windows.ksecdd.modes import cbc, ccm, cfb, ecb, gcm, rc4, same
-from harness.reference.windows.ksecdd.objects import CIPHERS, Key, Provider, PublicKey, check_irql
 from harness.reference.windows.ksecdd.provider_exports import BCRYPT, key_object
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import CNG, KSECDD, U32, export
-from harness.reference.windows.ksecdd.objects import (
+from harness.reference.windows.ksecdd.cng_objects import (
     ALGORITHMS,
     CIPHERS,
     DERIVATIONS,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import U32, export
+from harness.reference.windows.ksecdd.cng_objects import HASHES, SIGNATURES, Provider, PublicKey
 from harness.reference.windows.ksecdd.modes import same, xor
-from harness.reference.windows.ksecdd.objects import HASHES, SIGNATURES, Provider, PublicKey
 from harness.reference.windows.ksecdd.provider_exports import BCRYPT
 
 if TYPE_CHECKING:
