@@ -1,4 +1,4 @@
-"""What a run waits for, said on the terminal while a guest is made ready: an image, a template, drivers.
+"""What a run waits for, said on the terminal: how long its tests took before, and a guest that is made ready.
 
 Only what the tests really wait for: what is made ready beside a running test is nobody's wait. Workers of pytest-xdist
 have no terminal, and -q wants none of it.
@@ -6,10 +6,16 @@ have no terminal, and -q wants none of it.
 
 import contextlib
 import threading
+from collections.abc import Sequence
 
 import pytest
 
 from harness.fleet.progress import heard_by
+from harness.plugin.facts import LEASE_FIXTURE
+from harness.plugin.options import settings
+
+FEW_SECONDS = 10
+"""Nobody needs to be told of a wait that is shorter."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -30,3 +36,29 @@ def pytest_configure(config: pytest.Config) -> None:
     listening = contextlib.ExitStack()
     listening.enter_context(heard_by(tell))
     config.add_cleanup(listening.close)
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+    """Say how long these tests took the last time, if that was long enough to want to know."""
+    ours = [item for item in items if LEASE_FIXTURE in getattr(item, "fixturenames", ())]
+    if not ours or config.getoption("verbose") < 0:
+        return []
+    from harness.report.history import expected_seconds
+
+    default = settings(config).guests[0]
+    wanted = [(item.nodeid, _guest_of(item) or default) for item in ours]
+    expected = expected_seconds(config.invocation_params.dir / "runs", wanted)
+    if expected is None or expected[0] < FEW_SECONDS:
+        return []
+    seconds, run = expected
+    return [f"fltlab: about {_duration(seconds)}, by the run {run}"]
+
+
+def _guest_of(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("fltlab_guest_name", "")) if callspec is not None else ""
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,9 +1,10 @@
 """The runs before a run: what its tests came to then."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from harness.errors import ConfigurationError
 from harness.report.journal import FILE_NAME as JOURNAL
@@ -43,6 +44,24 @@ def former_runs(directory: Path, provenance: Provenance, records: Sequence[TestR
         if tests:
             found.append(FormerRun(run_id, started, tests))
     return found
+
+
+def expected_seconds(runs: Path, wanted: Iterable[tuple[str, str]]) -> tuple[float, str] | None:
+    """How long tests will take, by the newest run below `runs` that had most of them, and which run that was.
+
+    `wanted` are node ids, each with the name of its guest. What that run did not have takes what its tests took in the
+    middle. None if no run had as many as half of them.
+    """
+    asked = set(wanted)
+    found = sorted((path.parent for path in runs.glob(f"*/{JOURNAL}")), key=lambda folder: folder.name, reverse=True)
+    for folder in found[:RUNS]:
+        try:
+            took = {(r.nodeid, r.guest): r.seconds for r in read_journal(folder) if (r.nodeid, r.guest) in asked}
+        except (ConfigurationError, OSError):
+            continue
+        if took and 2 * len(took) >= len(asked):
+            return sum(took.values()) + (len(asked) - len(took)) * median(took.values()), folder.name
+    return None
 
 
 def _earlier(directory: Path, provenance: Provenance) -> Iterator[tuple[str, Path, str]]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from harness.report.history import RUNS, former_runs
+from harness.report.history import RUNS, expected_seconds, former_runs
 from harness.report.journal import FILE_NAME as JOURNAL
 from harness.report.journal import Journal
 from harness.report.provenance import Provenance, write_run_json
@@ -59,3 +59,23 @@ def test_only_the_newest_few_are_read(tmp_path, provenance, records):
     found = former_runs(now, provenance, records)
 
     assert [run.id for run in found] == [f"at-{minute:02}" for minute in range(RUNS + 2, 2, -1)]
+
+
+def test_how_long_tests_will_take_is_told_by_the_newest_run_that_had_most_of_them(tmp_path: Path):
+    def run(name: str, seconds: dict[str, float], guest: str = "reference") -> None:
+        (tmp_path / name).mkdir()
+        with Journal(tmp_path / name) as journal:
+            for nodeid, took in seconds.items():
+                journal.append(TestRecord(nodeid, Outcome.PASSED, took, "s", nodeid, guest=guest))
+
+    run("1-old", {"a": 9, "b": 9, "c": 9})
+    run("2-new", {"a": 1, "b": 3})
+    run("3-other-guest", {"a": 50, "b": 50, "c": 50}, "windows")
+    run("4-one-test", {"a": 7})
+    (tmp_path / "5-damaged").mkdir()
+    (tmp_path / "5-damaged" / "results.jsonl").write_text("no json\n{}\n")
+    wanted = [(nodeid, "reference") for nodeid in "abc"]
+
+    assert expected_seconds(tmp_path, wanted) == (1 + 3 + 2, "2-new")
+    assert expected_seconds(tmp_path, [("x", "reference")]) is None
+    assert expected_seconds(tmp_path / "nowhere", wanted) is None
