@@ -166,6 +166,41 @@ PutFilter(const PROBE_FILTER *Filter)
 }
 
 static void
+PutPort(const PROBE_PORT *Port)
+{
+    const PROBE_MESSAGE *Message;
+    const char *Name;
+    ULONG Count = MessagesOf(Port, &Name, &Message);
+
+    PutText(Name);
+    Put(":[");
+    for (; Count > 0; Count--, Message = Message->Next) {
+        Put("{\"id\":");
+        PutNumber(Message->Id);
+        PutMember("at", (ULONGLONG)Message->At);
+        PutMember("reply_length", Message->ReplyLength);
+        PutMember("answer", (ULONG)Message->Answer);
+        Put(",\"data\":\"");
+        PutHex(Message->Data, Message->Length);
+        Put(Count > 1 ? "\"}," : "\"}");
+    }
+    Put("]");
+}
+
+static void
+PutPorts(void)
+{
+    ULONG Index;
+
+    Put(",\"ports\":{");
+    for (Index = 0; Index < PortCount; Index++) {
+        Put(Index == 0 ? "" : ",");
+        PutPort(Ports[Index]);
+    }
+    Put("}");
+}
+
+static void
 WriteOutput(void)
 {
     IO_STATUS_BLOCK IoStatus;
@@ -222,7 +257,11 @@ Report(ULONG ExitCode, const char *Error)
         Put(Index == 0 ? "" : ",");
         PutFilter(&Filters[Index]);
     }
-    Put("}}\n");
+    Put("}");
+    if (PortCount > 0) {
+        PutPorts();
+    }
+    Put("}\n");
     WriteOutput();
     ReleaseEverything();
     for (;;) {

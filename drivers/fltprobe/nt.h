@@ -97,6 +97,8 @@ NTSYSAPI VOID NTAPI RtlExitUserThread(NTSTATUS Status);
 HRESULT WINAPI FilterConnectCommunicationPort(LPCWSTR Name, DWORD Options, LPCVOID Context, WORD ContextSize,
                                               PVOID SecurityAttributes, HANDLE *Port);
 HRESULT WINAPI FilterSendMessage(HANDLE Port, LPVOID In, DWORD InSize, LPVOID Out, DWORD OutSize, LPDWORD Returned);
+HRESULT WINAPI FilterGetMessage(HANDLE Port, PVOID Message, DWORD Size, LPOVERLAPPED Overlapped);
+HRESULT WINAPI FilterReplyMessage(HANDLE Port, PVOID Reply, DWORD Size);
 HRESULT WINAPI FilterLoad(LPCWSTR Filter);
 HRESULT WINAPI FilterUnload(LPCWSTR Filter);
 HRESULT WINAPI FilterAttach(LPCWSTR Filter, LPCWSTR Volume, LPCWSTR Instance, DWORD NameLength, LPWSTR CreatedName);

@@ -21,6 +21,7 @@
 #define MAXIMUM_WORDS 40
 #define MAXIMUM_STEPS 1024
 #define MAXIMUM_FILTERS 16
+#define MAXIMUM_PORTS 16
 #define MAXIMUM_NAMES 256
 #define MAXIMUM_LINE 0x2000
 #define MAXIMUM_BUFFER 0x4000000
@@ -107,6 +108,19 @@ typedef struct _PROBE_FILTER {
     FLTLAB_PRINTS_REPLY *PrintsReply; /* buffer of TAKE_PRINTS */
 } PROBE_FILTER;
 
+typedef struct _PROBE_PORT PROBE_PORT;
+
+/* A message that was taken from a port of the driver under test. */
+typedef struct _PROBE_MESSAGE {
+    struct _PROBE_MESSAGE *Next;
+    ULONGLONG Id;
+    ULONG ReplyLength; /* room that the driver has for a reply; 0 if it wants none */
+    LONGLONG At;       /* NtQueryPerformanceCounter, when it was taken */
+    NTSTATUS Answer;   /* of FilterReplyMessage; STATUS_PENDING if it was not called */
+    ULONG Length;
+    UCHAR *Data;
+} PROBE_MESSAGE;
+
 extern PROBE_STEP *Steps;
 extern volatile LONG StepCount;
 extern PROBE_FILTER Filters[MAXIMUM_FILTERS];
@@ -168,6 +182,21 @@ void AttachVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void DetachVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void LoadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void UnloadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* port.c */
+extern PROBE_PORT *Ports[MAXIMUM_PORTS];
+extern ULONG PortCount;
+ULONG MessagesOf(const PROBE_PORT *Port, const char **Name, const PROBE_MESSAGE **First);
+void ConnectVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void DisconnectVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void SendMessageVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void GetMessageVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void ReplyVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void AnswerVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void ServeVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void ExpectMessagesVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void SignalVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void AwaitVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* prints.c */
 void TakePrints(PROBE_FILTER *Filter);

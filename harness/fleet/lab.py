@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 from harness.errors import ConfigurationError, FltLabError, GuestError, TestError, did_you_mean
 from harness.fleet.filters import FilterHandle
+from harness.fleet.service import Beside, PlayedService
 from harness.fleet.volume import Volume
+from harness.guest.background import BackgroundProgram, ProgramUnderTest
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.script import mistakes
 from harness.minifilter.trace import SeenByKernel, Trace
@@ -39,6 +41,7 @@ class Lab:
         check_kernel: Callable[[], None],
         witnesses: list[Witness],
         seen: Callable[[], SeenCallbacks] = SeenCallbacks,
+        start_program: Callable[[ProgramUnderTest], BackgroundProgram] | None = None,
     ) -> None:
         """`seen` is what the kernel has seen of watched minifilters during the last script, if there is a way to know.
 
@@ -53,6 +56,9 @@ class Lab:
         self._check_kernel = check_kernel
         self._witnesses = witnesses
         self._seen = seen
+        self._start_program = start_program
+        self._services: list[PlayedService] = []
+        self._others: list[Beside | BackgroundProgram] = []
 
     def __getattr__(self, label: str) -> FilterHandle:
         if label.startswith("_"):
@@ -76,7 +82,10 @@ class Lab:
         outstanding at its deadline, a minifilter refused a rule, or a step names a file that could not be opened.
         """
         _require_grammar(script)
-        before = self._volume.take_steps()
+        for service in self._services:
+            service.start()
+        before = [f"await {service.ready} timeout=5000" for service in self._services if service.is_running]
+        before += self._volume.take_steps()
         for handle in self._filters.values():
             before += handle.script
         own = {number: line.strip() for number, line in enumerate(script.splitlines(), start=1) if line.strip()}
@@ -110,6 +119,50 @@ class Lab:
         events = (event_of(item) for item in seen.callbacks if item.filter.casefold() in label_of)
         named = (replace(event, filter=label_of[event.filter.casefold()]) for event in events)
         return SeenByKernel(tuple(named), seen.lost)
+
+    # -- beside the I/O
+
+    def service(self, port: str, *, context: bytes = b"", threads: int = 1) -> PlayedService:
+        r"""Play the user-mode service of the driver under test, on one of its ports, such as `\scanner`.
+
+        `context` is what it connects with. It begins with the next `lab.io`.
+        """
+        served = PlayedService(self._start, self._signal, port, context, threads)
+        self._services.append(served)
+        return served
+
+    def beside(self, script: str) -> Beside:
+        """Run an I/O script in a process of its own, now, beside what `lab.io` does; `result()` waits for its end."""
+        _require_grammar(script)
+        beside = Beside(self._start, "\n".join(line.strip() for line in script.splitlines()) + "\n")
+        self._others.append(beside)
+        beside.start()
+        return beside
+
+    def start(self, command: str, *, ready: str = "", seconds: float = 30.0) -> BackgroundProgram:
+        """Start a program of the guest beside the I/O, such as the driver's own service.
+
+        It is ready when it has printed `ready`, for which it has so many seconds of the guest's time; without a text,
+        when it waits for something. TestError if it does not become so.
+        """
+        program = self._start(ProgramUnderTest(command, ready=ready, seconds=seconds))
+        self._others.append(program)
+        return program
+
+    def close(self) -> None:
+        """End what runs beside the I/O."""
+        for service in self._services:
+            service.stop()
+        for other in self._others:
+            other.result() if isinstance(other, Beside) else other.stop()
+
+    def _start(self, program: ProgramUnderTest) -> BackgroundProgram:
+        if self._start_program is None:
+            raise ConfigurationError("programs cannot be started here: there is no guest")
+        return self._start_program(program)
+
+    def _signal(self, event: str) -> None:
+        self._run_probe(f"signal {event}\n")
 
     @property
     def history(self) -> list[IoRun]:

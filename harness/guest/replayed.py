@@ -82,6 +82,10 @@ class ReplayedSession(WinRmSession):
             stdout = stdout.replace(before.encode(), now.encode())
         return CommandResult(command, exchange.exit_code, stdout, exchange.stderr)
 
+    def begin(self, command: str, stdin: bytes | None, timeout: float | Wait) -> str:
+        del stdin, timeout
+        raise NotRecorded("a recording has no programs in the background", details=(f"command: {shorten(command)}",))
+
     def another(self) -> "ReplayedSession":
         return ReplayedSession(self._conversation, self.name, self.deadlines)
 

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import ParseError
 from xml.parsers.expat import ExpatError
 
 import requests
+import xmltodict
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from winrm.exceptions import (
     InvalidCredentialsError,
@@ -50,6 +51,7 @@ IDLE_SECONDS = 60
 KEPT_COMMANDS = 10
 """Windows lets a shell have 25 commands at a time; those that have ended count until they are signalled."""
 
+SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 _SHELL_GONE = frozenset({2150858843, 2150858752, 2150859082, 2150859084})
 # UNEXPECTED_SELECTORS, RESOURCE_NOT_FOUND, SHELL_ALREADY_CLOSED, SHELL_INVALID_SHELL_HANDLE (wsmerror.h)
 
@@ -76,6 +78,13 @@ class _Protocol(Protocol):
         header: dict[str, Any] = super().build_wsman_header(*args, **kwargs)
         header["env:Header"]["w:MaxEnvelopeSize"]["#text"] = str(ENVELOPE)
         return header
+
+    def interrupt_command(self, shell_id: str, command_id: str) -> None:
+        """Send a command ctrl-c, which it may act on; `cleanup_command` terminates it."""
+        request = {"env:Envelope": self.build_wsman_header(f"{SHELL}/cmd", f"{SHELL}/Signal", shell_id)}
+        body = {"@CommandId": command_id, "rsp:Code": f"{SHELL}/signal/ctrl_c"}
+        request["env:Envelope"]["env:Body"] = {"rsp:Signal": body}
+        self.send_message(xmltodict.unparse(request))
 
 
 class WinRmSession:
@@ -115,6 +124,34 @@ class WinRmSession:
         with kept.exchange(self.name, self.endpoint.password, command, stdin) as answer:
             answer.append(self._run(command, stdin, timeout))
         return answer[0]
+
+    def begin(self, command: str, stdin: bytes | None, timeout: float | Wait) -> str:
+        """Begin a command line, give it its standard input, and do not wait for its end: its id."""
+        deadline = Deadline(self.deadlines.of(timeout), f"'{shorten(command, 120)}' to begin on {self.name}")
+        command_id = self._begin(command, deadline, console=stdin is None)
+        for chunk, last in _chunks(stdin):
+            self._send(command_id, chunk, deadline, end=last)
+        return command_id
+
+    def receive(self, command_id: str, seconds: float) -> tuple[bytes, bytes, int | None]:
+        """What a command prints next, waiting for some so long, and its exit code if it has ended."""
+        deadline = Deadline(max(1.0, seconds), f"what a command on {self.name} prints")
+        try:
+            stdout, stderr, code, done = self._call(
+                "receive output", deadline, "get_command_output_raw", self._shell, command_id
+            )
+        except WinRMOperationTimeoutError:
+            return b"", b"", None
+        return stdout, stderr, code & 0xFFFFFFFF if done else None
+
+    def interrupt(self, command_id: str) -> None:
+        """Send a command ctrl-c."""
+        deadline = Deadline(self._grace, "the command to be interrupted")
+        self._call("interrupt the command", deadline, "interrupt_command", self._shell, command_id)
+
+    def terminate(self, command_id: str) -> None:
+        """End a command, whatever it says."""
+        self._terminate(command_id)
 
     def another(self) -> "WinRmSession":
         """A session of its own with the same guest."""

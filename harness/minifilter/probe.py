@@ -1,13 +1,13 @@
 """What fltprobe answers: the result of each step of an I/O script, and the events of every minifilter it drained."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import GuestError, TestError
 from harness.minifilter.events import Event, decode_events
 from harness.minifilter.prints import PrintReport, decode_prints
-from harness.nt import Status, status_name
+from harness.nt import NtStatus, Status, status_name
 from harness.text import LINE_LIMIT, SafeText, read_json, safe_line
 
 VERSION = 1
@@ -53,8 +53,31 @@ class FilterReport:
 
 
 @dataclass(frozen=True)
+class PortMessage:
+    """A message that fltprobe took from a communication port of a driver, without its header.
+
+    `reply_length` is how many bytes the driver takes as a reply; `answer` what FilterReplyMessage said (an HRESULT),
+    None where the message was not answered; `at` is a performance count.
+    """
+
+    number: int
+    data: bytes
+    reply_length: int
+    answer: int | None
+    at: int
+
+    @property
+    def text(self) -> str:
+        """The message as the UTF-16 text that it is, up to its first NUL."""
+        return self.data[: len(self.data) & ~1].decode("utf-16-le", "replace").partition("\0")[0]
+
+
+@dataclass(frozen=True)
 class ProbeResult:
-    """One run of fltprobe. `frequency` is performance counts a second; `error` is what was wrong with the script."""
+    """One run of fltprobe. `frequency` is performance counts a second; `error` is what was wrong with the script.
+
+    `ports` has what came over the ports that it was connected to as the driver's own service is.
+    """
 
     process_id: int
     thread_id: int
@@ -62,6 +85,7 @@ class ProbeResult:
     filters: Mapping[str, FilterReport]
     frequency: int
     error: SafeText | None
+    ports: Mapping[str, tuple[PortMessage, ...]] = field(default_factory=dict)
 
     def step(self, verb: str, name: str | None = None) -> Step:
         """The one step with this verb, and this name if one is given; TestError if there is none, or more than one."""
@@ -112,6 +136,18 @@ def _result(document: Mapping[str, Any]) -> ProbeResult:
         filters={safe_line(label): _filter(safe_line(label), report) for label, report in document["filters"].items()},
         frequency=_positive(document["frequency"]),
         error=_error(document["error"]),
+        ports={safe_line(name): tuple(map(_message, found)) for name, found in document.get("ports", {}).items()},
+    )
+
+
+def _message(message: Mapping[str, Any]) -> PortMessage:
+    answer = int(message["answer"]) & 0xFFFFFFFF
+    return PortMessage(
+        number=int(message["id"]),
+        data=bytes.fromhex(message["data"]),
+        reply_length=int(message["reply_length"]),
+        answer=None if answer == NtStatus.PENDING else answer,
+        at=int(message["at"]),
     )
 
 

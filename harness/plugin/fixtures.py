@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.fleet.scene import Scene
     from harness.fleet.volume import Volume
     from harness.guest import Guest
+    from harness.guest.background import BackgroundProgram, ProgramUnderTest
     from harness.minifilter.probe import ProbeResult
     from harness.plugin.scenes import Scenes
 
@@ -153,6 +154,7 @@ def lab(
     """The stack that the test's marks describe, loaded and attached to the volume."""
     from harness.fleet.health import KernelWatch
     from harness.fleet.lab import Lab
+    from harness.guest import background
     from harness.guest.probe import run_probe
 
     item, lease = request.node, fltlab_lease
@@ -164,9 +166,16 @@ def lab(
     def probe(script: str) -> "tuple[str, ProbeResult]":
         return run_probe(lease.guest, script)
 
-    lab = Lab(deployed.handles, volume, probe, watch.check, item.stash[FACTS].witnesses, seen=lambda: lease.guest.seen)
+    def program(wanted: "ProgramUnderTest") -> "BackgroundProgram":
+        return background.start(lease.guest, wanted)
+
+    witnesses = item.stash[FACTS].witnesses
+    lab = Lab(deployed.handles, volume, probe, watch.check, witnesses, lambda: lease.guest.seen, program)
     item.stash[LAB] = lab
     yield lab
+    if lease.guest.first_cause is not None:  # the test has been told, and if it passes it expected that
+        return
+    lab.close()
     if lab.has_changed_stack:
         lease.stack.forget()
     if not item.stash.get(FAILED, False):  # a test that failed has said it

@@ -11,11 +11,14 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from harness.wire.codec import MalformedMessageError, from_data, to_data
+from harness.wire.programs import Await, End, Look, Progress, Start
 from harness.wire.trace import Callback
 
 VERSION = 1
 STOPPED_MARK = "fltlab-kernel-stopped "
 """How the daemon begins the line on standard error with which a command ends that the kernel did not survive."""
+STARTED_MARK = "fltlab-background-started "
+"""How the daemon says on standard error that a program in the background is ready, or as ready as it gets."""
 FINDINGS_MARK = "fltlab-kernel-findings "
 """How it begins the line with which a program ends that the kernel survived: how many findings its verifier has."""
 CALLBACKS_MARK = "fltlab-kernel-callbacks "
@@ -348,7 +351,7 @@ class Shutdown:
 
 Request = (
     SetRegistry | GetRegistry | Load | Unload | Attach | Detach | ListFilters | ListInstances | ListVolumes
-    | ListDrivers | Run | Watch | Status | Shutdown
+    | ListDrivers | Run | Watch | Start | Look | Await | End | Status | Shutdown
 )  # fmt: skip
 
 
@@ -371,7 +374,18 @@ class Stopped:
 
 
 Answer = (
-    Done | Attached | Filters | Instances | Volumes | Drivers | Ended | KernelState | RegistryKey | Refused | Stopped
+    Done
+    | Attached
+    | Filters
+    | Instances
+    | Volumes
+    | Drivers
+    | Ended
+    | Progress
+    | KernelState
+    | RegistryKey
+    | Refused
+    | Stopped
 )
 
 _TYPES: Mapping[str, Any] = {kind.__name__: kind for kind in (*Request.__args__, *Answer.__args__)}

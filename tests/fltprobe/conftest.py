@@ -37,7 +37,7 @@ class Bench:
         self.volume = folder
         self.system = Kernel(volumes={"V:": folder}, seed=seed, **options)
         self._host = Host(self.system)
-        self._built = built
+        self.built = built
         self._services: list[str] = []
 
     def register(self, driver: str, label: str | None = None, **numbers: int) -> str:
@@ -55,7 +55,7 @@ class Bench:
         }
         self._services.append(name)
         self.system.registry.load(f"{self.system.registry.SERVICES}\\{name}", registry)
-        self.system.service_images[name] = self._built[driver].sys
+        self.system.service_images[name] = self.built[driver].sys
         return name
 
     def load(self, driver: str, label: str | None = None, **numbers: int) -> None:
@@ -72,7 +72,7 @@ class Bench:
     def run(self, script: str | bytes) -> Run:
         """Run a script, whatever comes of it."""
         stdin = script.encode() if isinstance(script, str) else script
-        ended = self.ask(wire.Run(str(self._built["fltprobe"].sys), (), stdin))
+        ended = self.ask(wire.Run(str(self.built["fltprobe"].sys), (), stdin))
         return Run(ended.exit_code, parse_probe(ended.stdout.decode()), ended.remain)
 
     def __call__(self, script: str) -> ProbeResult:
@@ -91,7 +91,8 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def built() -> dict[str, BuiltDriver]:
-    return build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", DRIVERS)
+    own = build_drivers(Path(__file__).parent / "drivers", SUPPORT.parent / "build" / "fltprobe-tests")
+    return {**build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", DRIVERS), **own}
 
 
 @pytest.fixture

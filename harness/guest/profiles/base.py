@@ -33,6 +33,8 @@ class Profile:
     kernel_restart: str | None
     kernel_watch: str | None = None
     from_cd: str | None = None
+    background: str | None = None
+    """What a program in the background is started with; None where any command may go on beside others."""
     stack_folder: str = "C:\\fltlab"
 
     @property

@@ -13,5 +13,6 @@ REFERENCE = Profile(
     kernel_status="fltlab-kernel status --json",
     kernel_restart="fltlab-kernel restart",
     kernel_watch="fltlab-kernel watch",
+    background="fltlab-background",
 )
 REFERENCE_LOCAL = replace(REFERENCE, kind=GuestKind.REFERENCE_LOCAL)

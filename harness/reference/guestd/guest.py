@@ -2,15 +2,20 @@
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.reference.guestd.configuration import Configuration
 from harness.reference.guestd.kernel_process import KernelGone, KernelProcess, Nursery
 from harness.reference.guestd.paths import BadPath, Drives
 from harness.reference.guestd.registry import NoSuchKey, Registry
+from harness.reference.guestd.shells import Command
 from harness.wire import kernel as wire
+from harness.wire import programs
 
+_Running = wire.Load | wire.Unload | wire.Run | programs.Start | programs.Look | programs.Await | programs.End
+"""What drivers and programs run in."""
 SYSTEM_ROOT = "C:\\Windows"
 
 
@@ -28,6 +33,8 @@ class Guest:
         self._kernel: KernelProcess | None = None
         self._told: tuple[KernelProcess, int] | None = None
         """Which kernel knows the registry, in which version."""
+        self._followers: list[Command] = []
+        """Commands that follow a program in the background."""
 
     @property
     def kernel(self) -> KernelProcess:
@@ -62,10 +69,13 @@ class Guest:
                 self._kernel = None
             self._nursery.stop()
 
-    def ask_kernel(self, request: wire.Load | wire.Unload | wire.Run) -> wire.Done | wire.Ended:
+    def ask_kernel(
+        self,
+        request: wire.Load | wire.Unload | wire.Run | programs.Start | programs.Look | programs.Await | programs.End,
+    ) -> Any:
         """Ask the kernel for what drivers may use the registry in: they see it as it is now, and what they write stays.
 
-        Everything that `KernelProcess.ask` raises.
+        Everything that `KernelProcess.ask` raises. Who follows a program in the background is told afterwards.
         """
         with self._lock:
             kernel = self.kernel
@@ -73,13 +83,27 @@ class Guest:
             if told != self._told:
                 kernel.ask(wire.SetRegistry(self.registry.as_message(), self._images()), wire.Done)
                 self._told = told
-        answer: wire.Done | wire.Ended
-        answer = kernel.ask(request, wire.Ended) if isinstance(request, wire.Run) else kernel.ask(request, wire.Done)
+        result: type[Any] = request.RESULT
+        try:
+            answer = kernel.ask(request, result)
+        finally:
+            if not isinstance(request, programs.Look):
+                for follower in list(self._followers):
+                    follower.nudge()
         if answer.registry_changed:
             with self._lock:
                 self.registry.take(kernel.ask(wire.GetRegistry(), wire.RegistryKey))
                 self._told = (kernel, self.registry.version)
         return answer
+
+    @contextlib.contextmanager
+    def awaiting_kernel(self, command: Command) -> Iterator[None]:
+        """Nudge a command whenever the kernel has run."""
+        self._followers.append(command)
+        try:
+            yield
+        finally:
+            self._followers.remove(command)
 
     def _images(self) -> dict[str, str]:
         """The file of every service's image."""

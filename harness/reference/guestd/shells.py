@@ -33,6 +33,11 @@ class Command:
         self._output = {"stdout": bytearray(), "stderr": bytearray()}
         self._cancelled = False
         self._cancellation = Cancellation()
+        self._nudged = False
+        self.forced = False
+        """Whether the client has terminated it."""
+        self.in_background = False
+        """Whether it ends in order when it is told to."""
 
     def start(self) -> None:
         """Run it."""
@@ -74,6 +79,12 @@ class Command:
             self._output[stream] += data
             self._changed.notify_all()
 
+    def write_last(self, stream: str, data: bytes) -> None:
+        """Write bytes although the client wants the command to end: it may still be listening."""
+        with self._changed:
+            self._output[stream] += data
+            self._changed.notify_all()
+
     def read(self) -> bytes:
         """What has come on standard input, waiting for some; b"" at its end."""
         with self._changed:
@@ -84,6 +95,19 @@ class Command:
             self._input.clear()
             self._changed.notify_all()
             return data
+
+    def nudge(self) -> None:
+        """Something has happened that the command may want to look at."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify_all()
+
+    def await_nudge(self) -> bool:
+        """Wait for the next nudge, or for the client to want the command to end; whether it does."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._nudged or self._cancelled)
+            self._nudged = False
+            return self._cancelled
 
     def read_all(self) -> bytes:
         """Standard input to its end."""
@@ -114,12 +138,18 @@ class Command:
     def _is_over(self) -> bool:
         return self._cancelled or self.exit_code is not None
 
-    def cancel(self) -> None:
+    def cancel(self, *, forced: bool = False) -> None:
         """Ask the command to end; output that nobody fetched is dropped."""
         with self._changed:
             self._cancelled = True
+            self.forced |= forced
             self._changed.notify_all()
         self._cancellation.ask()
+
+    def await_end(self, timeout: float) -> None:
+        """Wait until it has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.exit_code is not None, timeout)
 
     def drain(self, timeout: float) -> tuple[dict[str, bytes], bool] | None:
         """New output by stream, and whether the command is done and drained; None when time is up."""

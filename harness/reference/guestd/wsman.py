@@ -215,7 +215,9 @@ class Service:
         signal: ET.Element | None = message.body.find(f"{{{SHELL}}}Signal")
         command = self._of(shell, signal.get("CommandId") if signal is not None else None)
         code = (signal.findtext(f"{{{SHELL}}}Code") or "").lower() if signal is not None else ""
-        command.cancel()
+        command.cancel(forced=code.endswith("terminate"))
+        if command.in_background:
+            command.await_end(min(message.timeout, MAX_TIMEOUT))
         if code.endswith("terminate"):
             shell.commands.pop(command.id, None)
         return "<rsp:SignalResponse/>"

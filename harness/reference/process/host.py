@@ -15,31 +15,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NoReturn, TextIO
 
-from harness.nt import BugCheck, NtStatus, bugcheck_name, status_name
-from harness.reference.machine.loader.loader import LoadError
+from harness.nt import BugCheck, NtStatus, bugcheck_name
 from harness.reference.machine.stop import HangStop, MachineStop
 from harness.reference.process import registry_copy
+from harness.reference.process.refusal import RefusedError
+from harness.reference.process.running_programs import RunningPrograms
 from harness.reference.windows.fltmgr import attachment, filter_services
 from harness.reference.windows.fltmgr.filters import Filter, Instance
 from harness.reference.windows.io.volumes import Volume
 from harness.reference.windows.kernel import Kernel
 from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
 from harness.wire import kernel as wire
+from harness.wire import programs
 from harness.wire.codec import MalformedMessageError
 
 VOLUME_NAME = "V:"
-GRACE_TICKS = 10_000_000
-"""How long a process may take to end once it has been told to: 1 s of virtual time. It may hang in its I/O for ever."""
 LAST_LINES = 100
 USAGE_ERROR = 2
-
-
-class RefusedError(Exception):
-    """A request that was answered with a failure status."""
-
-    def __init__(self, status: int, message: str = "") -> None:
-        super().__init__(message or status_name(status))
-        self.status = status
 
 
 class Host:
@@ -47,6 +39,7 @@ class Host:
 
     def __init__(self, system: Kernel) -> None:
         self._system = system
+        self._programs = RunningPrograms(system)
         self._operations: Mapping[type, Callable[[Any], wire.Answer]] = {
             wire.SetRegistry: self._set_registry,
             wire.GetRegistry: self._get_registry,
@@ -60,6 +53,10 @@ class Host:
             wire.ListVolumes: self._volumes,
             wire.Run: self._run,
             wire.Watch: self._watch,
+            programs.Start: lambda asked: self._opened(self._programs.start_in_background, asked),
+            programs.Look: self._programs.look,
+            programs.Await: lambda asked: self._opened(self._programs.run_to_end, asked),
+            programs.End: lambda asked: self._opened(self._programs.end, asked),
             wire.Status: self._status,
             wire.Shutdown: lambda _: wire.Done(),
         }
@@ -172,30 +169,16 @@ class Host:
         return wire.Volumes(tuple(wire.VolumeFacts(item.dos_name, item.device_name, "NTFS") for item in found))
 
     def _run(self, asked: wire.Run) -> wire.Ended:
-        k = self._system
         self._check_open_to_use()
+        k = self._system
         k.flt.recorder.begin()
-        try:
-            program = k.programs.start(asked.image, Path(asked.image).read_bytes(), asked.args, asked.stdin)
-        except LoadError as error:
-            raise RefusedError(int(error.status), error.message) from error
-        k.run_while(lambda: program.exit_status is None)
-        grace = {"over": False}
-        timer = k.timer(GRACE_TICKS, lambda: grace.update(over=True))
-        k.run_while(lambda: not program.ended.state and not grace["over"])
-        timer.cancel()
-        remain = [] if program.ended.state else [waiter.waits_for for waiter in k.scheduler.waiting_threads()]
-        if remain:
-            k.flt.report_outstanding()
-            self._report_blocked()
-        else:
-            k.settle()
+        program = self._programs.start(asked.image, asked.args, asked.stdin)
+        remain = self._programs.finish(program)
         assert program.exit_status is not None
-        output = bytes(program.output.data)
         return wire.Ended(
             program.exit_status,
-            output,
-            tuple(remain),
+            bytes(program.output.data),
+            remain,
             len(k.verifier.findings),
             registry_changed=k.registry.changed,
             seen=self._seen(),
@@ -216,14 +199,9 @@ class Host:
         recorder = self._system.flt.recorder
         return wire.SeenCallbacks(tuple(recorder.recorded()), recorder.lost)
 
-    def _report_blocked(self) -> None:
-        """Name the drivers that have a thread of the program and do not let it come back."""
-        drivers = {driver.name for driver in self._system.drivers.loaded.values()}
-        for waiter in self._system.scheduler.waiting_threads():
-            driver = (waiter.location or "").split("+")[0]
-            if driver in drivers:
-                text = f"does not come back: at {waiter.location} thread {waiter.thread} waits for {waiter.waits_for}"
-                self._system.verifier.report(None, driver, text)
+    def _opened(self, operation: Callable[[Any], wire.Answer], asked: wire.Request) -> wire.Answer:
+        self._check_open_to_use()
+        return operation(asked)
 
     def _check_open_to_use(self) -> None:
         if self._system.stop is not None:

@@ -12,6 +12,7 @@ from harness.reference.windows.fltmgr.filters import Callbacks, Filter, Instance
 from harness.reference.windows.fltmgr.frames import Frame, Frames
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.fltmgr.passage import PassageEngine
+from harness.reference.windows.fltmgr.port_clients import ClientPort, PortClients, ServerPort
 from harness.reference.windows.fltmgr.references import References
 from harness.reference.windows.io.guarded_heap import FILTER_OBJECTS, GuardedHeap
 from harness.reference.windows.io.request import Request
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.contexts import Context
     from harness.reference.windows.fltmgr.ecp_lists import Ecp, EcpList
     from harness.reference.windows.fltmgr.file_names import NameInformation
-    from harness.reference.windows.fltmgr.ports import ClientPort, ServerPort
     from harness.reference.windows.fltmgr.work_items import WorkItem
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.volumes import Volume
@@ -48,6 +48,7 @@ class FilterManager:
         """Server ports by lower-case name."""
         self.names: dict[int, NameInformation] = {}
         self.clients: dict[int, ClientPort] = {}
+        self.port_clients = PortClients(self)
         self.own_data: dict[int, Instance] = {}
         """Callback data that minifilters have made themselves, and for which of their instances."""
         self.ecp_lists: dict[int, EcpList] = {}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.contexts import Context
     from harness.reference.windows.fltmgr.frames import Frame
     from harness.reference.windows.fltmgr.operation import Operation
-    from harness.reference.windows.fltmgr.ports import ServerPort
+    from harness.reference.windows.fltmgr.port_clients import ServerPort
     from harness.reference.windows.io.request import Request
     from harness.reference.windows.io.volumes import Volume
 

@@ -1,73 +1,19 @@
-"""Communication ports between filters and user mode: both sides of them."""
+"""FltCreateCommunicationPort, FltSendMessage and FltCloseXxxPort: the filter's side of communication ports."""
 
-from collections import deque
-from dataclasses import dataclass, field
-from struct import Struct
 from typing import TYPE_CHECKING
 
-from harness.nt import Irql, NtStatus, nt_success
+from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, I32, U32, export
 from harness.reference.machine.scheduler.dispatcher import Event
-from harness.reference.machine.scheduler.requests import Call, Wait
-from harness.reference.windows.fltmgr.filters import Filter
+from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.fltmgr.port_clients import Message, ServerPort
 from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
-_MESSAGE_HEADER = Struct("<I4xQ")
-"""FILTER_MESSAGE_HEADER: ReplyLength, MessageId."""
-_REPLY_HEADER = Struct("<i4xQ")
-"""FILTER_REPLY_HEADER: Status, MessageId."""
 _OBJECT_NAME = 0x10
 """ObjectName in OBJECT_ATTRIBUTES."""
-
-
-@dataclass(eq=False, slots=True)
-class Message:
-    """A message from a filter, on its way to user mode and back."""
-
-    number: int
-    data: bytes
-    reply_length: int
-    answered: Event
-    reply: bytes | None = None
-    taken: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class ServerPort:
-    """What FltCreateCommunicationPort makes."""
-
-    filter: Filter
-    address: int
-    name: str
-    cookie: int
-    connect: int
-    disconnect: int
-    message: int
-    limit: int
-    clients: "list[ClientPort]" = field(default_factory=list)
-
-
-@dataclass(eq=False, slots=True)
-class ClientPort:
-    """One connection."""
-
-    server: ServerPort
-    address: int
-    cookie: int = 0
-    disconnected: bool = False
-    """The user's handle is closed."""
-    closed: bool = False
-    """The filter has closed its end."""
-    messages: deque[Message] = field(default_factory=deque)
-    unanswered: dict[int, Message] = field(default_factory=dict)
-    arrived: Event = field(default_factory=lambda: Event("a message on a communication port", synchronization=True))
-    ended: Event = field(default_factory=lambda: Event("the end of a connection"))
-
-
-# -- the filter's side
 
 
 @export(FLTMGR, "FltCreateCommunicationPort", max_irql=Irql.PASSIVE)
@@ -116,45 +62,42 @@ def flt_close_client_port(k: "Kernel", filter_: int, port_at: int) -> None:
     address = k.memory.read_u64(port_at)
     client = k.flt.clients.pop(address, None)
     k.memory.write_u64(port_at, 0)
-    if client is None:
-        return
-    client.closed = True
-    if client in client.server.clients:
-        client.server.clients.remove(client)
-    k.signal(client.ended)
-    k.signal(client.arrived)
-    k.flt.heap.free(address)
+    if client is not None:
+        k.flt.port_clients.close(client)
 
 
 @export(FLTMGR, "FltSendMessage", max_irql=Irql.APC)
 def flt_send_message(
     k: "Kernel", filter_: int, port_at: int, buffer: int, length: U32, reply: int, reply_length: int, timeout: int
 ) -> Code:
-    """FltSendMessage: waits for the reply, if one is wanted."""
+    """FltSendMessage: waits for the reply if one is wanted, else until a program has taken the message.
+
+    The end of the connection lets it go, and so does the end of the thread that it is called in.
+    """
     k.flt.filter_at(filter_)
     client = k.flt.clients.get(k.memory.read_u64(port_at))
     if client is None or client.disconnected:
         return int(NtStatus.PORT_DISCONNECTED)
+    if k.current.terminating:
+        return int(NtStatus.THREAD_IS_TERMINATING)
     wanted = k.memory.read_u32(reply_length) if reply and reply_length else 0
     ticks = _relative(k, timeout)
     k.flt.next_message += 1
     message = Message(k.flt.next_message, k.memory.read(buffer, length), wanted, Event("a reply from user mode"))
-    client.messages.append(message)
-    k.signal(client.arrived)
+    k.flt.port_clients.post(client, message)
     objects = [message.answered, client.ended]
-    status = yield Wait(objects, timeout=ticks, reason="user mode to answer a filter's message")
-    if status == NtStatus.TIMEOUT:
+    status = yield Wait(objects, timeout=ticks, reason="user mode to answer a filter's message", user=True)
+    if not message.answered.state:
         client.unanswered.pop(message.number, None)
         if message in client.messages:
             client.messages.remove(message)
-        return int(NtStatus.TIMEOUT)
-    if not message.answered.state:
-        return int(NtStatus.PORT_DISCONNECTED)
+        if status == NtStatus.ALERTED:
+            return int(NtStatus.THREAD_IS_TERMINATING)
+        return int(NtStatus.TIMEOUT if status == NtStatus.TIMEOUT else NtStatus.PORT_DISCONNECTED)
     if message.reply is not None and wanted:
-        fits = message.reply[:wanted]
-        k.memory.write(reply, fits)
-        k.memory.write_u32(reply_length, len(fits))
-    return int(NtStatus.SUCCESS)
+        k.memory.write(reply, message.reply)
+        k.memory.write_u32(reply_length, len(message.reply))
+    return message.status
 
 
 def _relative(k: "Kernel", timeout: int) -> int | None:
@@ -163,92 +106,3 @@ def _relative(k: "Kernel", timeout: int) -> int | None:
         return None
     value = k.memory.read_i64(timeout)
     return -value if value <= 0 else max(0, value - k.now)
-
-
-# -- the user's side, called by fltlib
-
-
-def connect(k: "Kernel", name: str, context: int, size: int) -> Code:
-    """FilterConnectCommunicationPort; (NTSTATUS, client or None)."""
-    server = k.flt.ports.get(name.lower())
-    if server is None:
-        return int(NtStatus.OBJECT_NAME_NOT_FOUND), None
-    if len(server.clients) >= server.limit:
-        return int(NtStatus.CONNECTION_COUNT_LIMIT), None
-    client = ClientPort(server, k.flt.heap.allocate(0x40))
-    server.clients.append(client)
-    k.flt.clients[client.address] = client
-    cookie_out = k.flt.heap.allocate(8)
-    status = (yield Call(server.connect, client.address, server.cookie, context, size, cookie_out)) & 0xFFFF_FFFF
-    client.cookie = k.memory.read_u64(cookie_out)
-    k.flt.heap.free(cookie_out)
-    if not nt_success(status):
-        if client in server.clients:
-            server.clients.remove(client)
-        if k.flt.clients.pop(client.address, None) is not None:
-            k.flt.heap.free(client.address)
-        return status, None
-    return int(NtStatus.SUCCESS), client
-
-
-def send(k: "Kernel", client: ClientPort, source: int, length: int, target: int, room: int) -> Code:
-    """FilterSendMessage; (NTSTATUS, bytes returned). The message callback runs in this thread."""
-    if client.closed:
-        return int(NtStatus.PORT_DISCONNECTED), 0
-    if not client.server.message:
-        return int(NtStatus.NOT_SUPPORTED), 0
-    returned = k.flt.heap.allocate(8)
-    status = yield Call(client.server.message, client.cookie, source, length, target, room, returned)
-    count = k.memory.read_u32(returned)
-    k.flt.heap.free(returned)
-    return status & 0xFFFF_FFFF, count
-
-
-def get_message(k: "Kernel", client: ClientPort, target: int, room: int) -> Code:
-    """FilterGetMessage: waits for one; NTSTATUS."""
-    while not client.messages:
-        if client.closed:
-            return int(NtStatus.PORT_DISCONNECTED)
-        yield Wait([client.arrived], reason="a filter's message")
-    message = client.messages[0]
-    if room < _MESSAGE_HEADER.size + len(message.data):
-        return int(NtStatus.BUFFER_TOO_SMALL)
-    client.messages.popleft()
-    reply = message.reply_length + _REPLY_HEADER.size if message.reply_length else 0
-    k.memory.write(target, _MESSAGE_HEADER.pack(reply, message.number) + message.data)
-    if message.reply_length:
-        client.unanswered[message.number] = message
-    else:
-        k.signal(message.answered)
-    return int(NtStatus.SUCCESS)
-
-
-def reply_message(k: "Kernel", client: ClientPort, source: int, length: int) -> int:
-    """FilterReplyMessage; NTSTATUS."""
-    if length < _REPLY_HEADER.size:
-        return NtStatus.INVALID_PARAMETER
-    _, number = _REPLY_HEADER.unpack(k.memory.read(source, _REPLY_HEADER.size))
-    message = client.unanswered.pop(number, None)
-    if message is None:
-        return NtStatus.FLT_NO_WAITER_FOR_REPLY
-    message.reply = k.memory.read(source + _REPLY_HEADER.size, length - _REPLY_HEADER.size)
-    k.signal(message.answered)
-    return NtStatus.SUCCESS
-
-
-def disconnect(k: "Kernel", client: ClientPort) -> Code:
-    """The user's last handle is closed: the filter is told once."""
-    if client.disconnected:
-        return
-    client.disconnected = True
-    k.signal(client.ended)
-    if not client.closed and client.server.disconnect:
-        yield Call(client.server.disconnect, client.cookie)
-
-
-def disconnect_all(k: "Kernel", found: Filter) -> Code:
-    """Connections that are still open end with the filter, while its callback can still be called."""
-    for client in list(k.flt.clients.values()):
-        if client.server.filter is found:
-            yield from disconnect(k, client)
-            client.closed = True

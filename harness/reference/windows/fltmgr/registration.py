@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import IRP_MJ_OPERATION_END, ContextType, IrpMajor, Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, export
 from harness.reference.machine.scheduler.requests import Wait
-from harness.reference.windows.fltmgr import attachment, ports
+from harness.reference.windows.fltmgr import attachment
 from harness.reference.windows.fltmgr.callback_data import (
     CONTEXT_REGISTRATION,
     OPERATION_REGISTRATION,
@@ -116,7 +116,7 @@ def unregister(k: "Kernel", found: Filter) -> Code:
     found.unloading = True
     for instance in list(found.instances):
         yield from attachment.tear_down(k, instance, found.teardown_reason)
-    yield from ports.disconnect_all(k, found)
+    yield from k.flt.port_clients.disconnect_all(found)
     if found.ports:
         k.verifier.report("UNL-03", found.name, "unregistered with its communication server port open")
     yield Wait([found.work.idle], reason=f"queued work items of {found.name} to finish")

@@ -1,6 +1,6 @@
 """NtFsControlFile, NtDeviceIoControlFile, NtCancelIoFile and NtCancelIoFileEx."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import U32
@@ -14,6 +14,7 @@ from harness.reference.windows.io.system_services import Caller, event_of_handle
 from harness.reference.windows.ntos.mm.mdl import allocate_mdl, lock_pages
 
 if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.kernel import Kernel
 
 
@@ -39,8 +40,8 @@ def fs_control_file(
     target_length: U32,
 ) -> Code:
     """NtFsControlFile."""
-    del apc, apc_context
-    caller = Caller(k, mode, event_of_handle(k, event), iosb)
+    del apc
+    caller = Caller(k, mode, event_of_handle(k, event), iosb, apc_context)
     control = Control(target_length, source_length, code, source, target, 0)
     return (yield from _control(caller, file_of(k, handle), IrpMajor.FILE_SYSTEM_CONTROL, control))
 
@@ -61,16 +62,16 @@ def device_io_control_file(
     target_length: U32,
 ) -> Code:
     """NtDeviceIoControlFile: fast I/O first."""
-    del apc, apc_context
+    del apc
     file = file_of(k, handle)
-    caller = Caller(k, mode, event_of_handle(k, event), iosb)
+    caller = Caller(k, mode, event_of_handle(k, event), iosb, apc_context)
     control = Control(target_length, source_length, code, source, target, 0)
     fast = Request(
         OperationClass.FAST_IO, IrpMajor.DEVICE_CONTROL, file, k.current, parameters=control.pack(), mode=mode
     )
     yield from k.io.issue(fast)
     if not fast.disallowed:
-        caller.report(fast.status, fast.information)
+        caller.report(fast.status, fast.information, file)
         return fast.status
     return (yield from _control(caller, file, IrpMajor.DEVICE_CONTROL, control))
 
@@ -153,9 +154,20 @@ def _nothing() -> Code:
 # -- cancelling
 
 
+@runtime_checkable
+class Cancellable(Protocol):
+    """What a handle leads to that is no file object, and keeps requests of its own."""
+
+    def cancel_requests(self, thread: "Thread | None", iosb: int) -> int:
+        """Cancel those of a thread, or all; of one status block, if it is not 0. How many there were."""
+
+
 @service("CancelIoFileEx")
 def cancel_io_file_ex(k: "Kernel", mode: int, handle: int, target: int, iosb: int) -> Code:
     """NtCancelIoFileEx: one request, known by its status block, or all of the file object."""
+    found = k.objects.lookup(handle)
+    if found is not None and isinstance(found.object.body, Cancellable):
+        return _cancelled(k, mode, iosb, found.object.body.cancel_requests(None, target))
     file = file_of(k, handle)
     return (yield from _cancel(k, mode, iosb, [r for r in _pending(k, file) if not target or r.iosb == target]))
 
@@ -163,6 +175,9 @@ def cancel_io_file_ex(k: "Kernel", mode: int, handle: int, target: int, iosb: in
 @service("CancelIoFile")
 def cancel_io_file(k: "Kernel", mode: int, handle: int, iosb: int) -> Code:
     """NtCancelIoFile: what the calling thread has issued."""
+    found = k.objects.lookup(handle)
+    if found is not None and isinstance(found.object.body, Cancellable):
+        return _cancelled(k, mode, iosb, found.object.body.cancel_requests(k.current, 0))
     file = file_of(k, handle)
     return (yield from _cancel(k, mode, iosb, [r for r in _pending(k, file) if r.thread is k.current]))
 
@@ -174,6 +189,10 @@ def _pending(k: "Kernel", file: FileObject) -> list[Request]:
 def _cancel(k: "Kernel", mode: int, iosb: int, requests: list[Request]) -> Code:
     for request in requests:
         yield from k.io.cancel(request)
-    status = int(NtStatus.SUCCESS if requests else NtStatus.NOT_FOUND)
+    return _cancelled(k, mode, iosb, len(requests))
+
+
+def _cancelled(k: "Kernel", mode: int, iosb: int, count: int) -> int:
+    status = int(NtStatus.SUCCESS if count else NtStatus.NOT_FOUND)
     Caller(k, mode, None, iosb).report(status, 0)
     return status

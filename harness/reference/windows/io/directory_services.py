@@ -31,7 +31,7 @@ def query_directory_file(
     restart: U8,
 ) -> Code:
     """NtQueryDirectoryFile."""
-    del apc, apc_context
+    del apc
     file = file_of(k, handle, 0x1)
     probe(mode, buffer, length)
     flags = (StackFlags.RESTART_SCAN if restart else 0) | (StackFlags.RETURN_SINGLE_ENTRY if single else 0)
@@ -46,7 +46,7 @@ def query_directory_file(
         mode=mode,
         synchronous=file.synchronous,
     )
-    return (yield from send_irp(Caller(k, mode, event_of_handle(k, event), iosb), file, request))
+    return (yield from send_irp(Caller(k, mode, event_of_handle(k, event), iosb, apc_context), file, request))
 
 
 @service("NotifyChangeDirectoryFile")
@@ -64,7 +64,7 @@ def notify_change_directory_file(
     tree: U8,
 ) -> Code:
     """NtNotifyChangeDirectoryFile."""
-    del apc, apc_context
+    del apc
     if not what or what & ~VALID_NOTIFY:
         return int(NtStatus.INVALID_PARAMETER)
     file = file_of(k, handle, 0x1)
@@ -80,4 +80,4 @@ def notify_change_directory_file(
         mode=mode,
         synchronous=file.synchronous,
     )
-    return (yield from send_irp(Caller(k, mode, event_of_handle(k, event), iosb), file, request))
+    return (yield from send_irp(Caller(k, mode, event_of_handle(k, event), iosb, apc_context), file, request))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.windows.fs.opens import OpenFile
+    from harness.reference.windows.io.completion_ports import Association
     from harness.reference.windows.io.guarded_heap import GuardedHeap
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.ntos.executive import Executive
@@ -62,6 +63,8 @@ class FileObject:
         kernel.memory.write(irp_list, irp_list.to_bytes(8, "little") * 2)
         self.opened: OpenFile | None = None
         """The file system's part; None before a successful create and after close."""
+        self.association: Association | None = None
+        """The completion port that its requests end in."""
         self.access: int = 0
         self.is_open = False
         """A create has succeeded with it, as the I/O manager sees it: its end is told by cleanup and close."""

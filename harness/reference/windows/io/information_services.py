@@ -8,6 +8,7 @@ from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
 from harness.reference.machine.loader.exports import U32
 from harness.reference.windows.io import information_rules as rules
 from harness.reference.windows.io import rename_targets
+from harness.reference.windows.io.completion_ports import associate, notify_modes
 from harness.reference.windows.io.constants import (
     SECTOR_SIZE,
     USER_MODE,
@@ -31,6 +32,9 @@ _FAST_CLASSES = frozenset(
     {FileInformationClass.BASIC, FileInformationClass.STANDARD, FileInformationClass.NETWORK_OPEN}
 )
 _MOST_INFORMATION = 0x10000
+_COMPLETION = Struct("<QQ")
+"""FILE_COMPLETION_INFORMATION: Port, Key."""
+_FLAGS = Struct("<I")
 
 
 # -- queries by name
@@ -192,6 +196,10 @@ def _query(k: "Kernel", mode: int, file: FileObject, kind: int, length: int) -> 
 @service("SetInformationFile")
 def set_information_file(k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: U32, kind: U32) -> Code:
     """NtSetInformationFile."""
+    if kind in (FileInformationClass.COMPLETION, FileInformationClass.IO_COMPLETION_NOTIFICATION):
+        status = _set_completion(k, handle, (yield from k.io.views.read(source, length)), kind)
+        Caller(k, mode, None, iosb).report(status, 0)
+        return status
     access = rules.check_set(kind, length)
     probe(mode, source, length)
     file = file_of(k, handle, access if mode == USER_MODE else 0)
@@ -204,6 +212,15 @@ def set_information_file(k: "Kernel", mode: int, handle: int, iosb: int, source:
         status = yield from _set_information(k, mode, file, kind, data)
     Caller(k, mode, None, iosb).report(status, 0)
     return status
+
+
+def _set_completion(k: "Kernel", handle: int, data: bytes, kind: int) -> int:
+    """What becomes of the handle's requests when they are over: for every kind of handle that has such."""
+    if kind == FileInformationClass.COMPLETION and len(data) >= _COMPLETION.size:
+        return associate(k, handle, *_COMPLETION.unpack_from(data))
+    if kind == FileInformationClass.IO_COMPLETION_NOTIFICATION and len(data) >= _FLAGS.size:
+        return notify_modes(k, handle, *_FLAGS.unpack_from(data))
+    return int(NtStatus.INFO_LENGTH_MISMATCH)
 
 
 _SETTABLE_MODES = (

@@ -85,15 +85,19 @@ class Caller:
     mode: int
     event: GuestEvent | None
     iosb: int
+    context: int = 0
+    """ApcContext: what a completion port is told of the request."""
 
-    def report(self, status: int, information: int) -> None:
-        """Store the outcome and set the event."""
+    def report(self, status: int, information: int, file: FileObject | None = None) -> None:
+        """Store the outcome and set the event; what was over at once, on `file`, may end in a completion port too."""
         if self.iosb:
             block = IoStatusBlock(self.k.memory, self.iosb)
             block.status = status
             block.information = information
         if self.event is not None:
             set_event(self.k, self.event)
+        if file is not None and file.association is not None:
+            file.association.post_at_once(self.context, status, information)
 
 
 def set_event(k: "Kernel", event: GuestEvent) -> None:
@@ -151,6 +155,12 @@ def unlock_file(k: "Kernel", file: FileObject) -> None:
     k.signal(file.free)
 
 
+def _post(caller: Caller, file: FileObject, done: Request, *, at_once: bool) -> None:
+    if file.association is not None:
+        post = file.association.post_at_once if at_once else file.association.post
+        post(caller.context, done.status, done.information)
+
+
 def send_irp(caller: Caller, file: FileObject, request: Request) -> Code:
     """Send an IRP for a handle: wait if the handle is synchronous, else answer PENDING; NTSTATUS.
 
@@ -169,6 +179,7 @@ def send_irp(caller: Caller, file: FileObject, request: Request) -> Code:
             caller.report(done.status, done.information)
             if caller.event is None:
                 set_event(k, file.event)
+            _post(caller, file, done, at_once=not state["returned"])
         k.objects.dereference(file.object)
 
     k.objects.reference(file.object)

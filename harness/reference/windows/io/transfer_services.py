@@ -43,12 +43,13 @@ def read_file(
     key_at: int,
 ) -> Code:
     """NtReadFile."""
-    del apc, apc_context
+    del apc
     stream = k.io.streams.get(handle)
     if stream is not None:
         return (yield from stream.read(k, buffer, length, iosb))
     file = file_of(k, handle, _READ_ACCESS)
-    return (yield from _transfer(k, mode, file, IrpMajor.READ, event, iosb, buffer, length, offset_at, key_at))
+    caller = Caller(k, mode, event_of_handle(k, event), iosb, apc_context)
+    return (yield from _transfer(caller, file, IrpMajor.READ, buffer, length, offset_at, key_at))
 
 
 @service("WriteFile")
@@ -66,28 +67,20 @@ def write_file(
     key_at: int,
 ) -> Code:
     """NtWriteFile."""
-    del apc, apc_context
+    del apc
     stream = k.io.streams.get(handle)
     if stream is not None:
         return (yield from stream.write(k, buffer, length, iosb))
     file = file_of(k, handle, _WRITE_ACCESS)
-    return (yield from _transfer(k, mode, file, IrpMajor.WRITE, event, iosb, buffer, length, offset_at, key_at))
+    caller = Caller(k, mode, event_of_handle(k, event), iosb, apc_context)
+    return (yield from _transfer(caller, file, IrpMajor.WRITE, buffer, length, offset_at, key_at))
 
 
 def _transfer(
-    k: "Kernel",
-    mode: int,
-    file: FileObject,
-    major: IrpMajor,
-    event: int,
-    iosb: int,
-    buffer: int,
-    length: int,
-    offset_at: int,
-    key_at: int,
+    caller: Caller, file: FileObject, major: IrpMajor, buffer: int, length: int, offset_at: int, key_at: int
 ) -> Code:
-    caller = Caller(k, mode, event_of_handle(k, event), iosb)
-    probe(mode, buffer, length)
+    k = caller.k
+    probe(caller.mode, buffer, length)
     key = k.memory.read_u32(key_at) if key_at else 0
     if file.synchronous:
         yield from lock_file(k, file)
@@ -122,7 +115,7 @@ def _send(caller: Caller, file: FileObject, major: IrpMajor, transfer: Transfer)
         request = Request(OperationClass.FAST_IO, major, file, k.current, parameters=transfer.pack(), mode=caller.mode)
         yield from k.io.issue(request)
         if not request.disallowed or k.policy["fast-io-resend"] == "never":
-            caller.report(request.status, request.information)
+            caller.report(request.status, request.information, file)
             return request.status
         if k.mutant("disallowed-fast-io-fails"):
             return request.status

@@ -4,6 +4,7 @@ from harness.reference.machine.memory.structure import Field, Structure
 
 OBJ_INHERIT = 0x02
 OBJ_CASE_INSENSITIVE = 0x40
+OBJ_OPENIF = 0x80
 OBJ_KERNEL_HANDLE = 0x200
 
 

@@ -1,18 +1,23 @@
 """fltlib.dll: communication ports, and loading and attaching of minifilters. The answers are HRESULTs."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from harness.nt import NtStatus
 from harness.nt.hresult import hresult_of_status
+from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import FLTLIB, U16, U32, export
+from harness.reference.machine.memory.structure import Field, Structure
+from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
-from harness.reference.windows.fltmgr import attachment, filter_services, ports
+from harness.reference.windows.fltmgr import attachment, filter_services
 from harness.reference.windows.fltmgr.filters import Filter
-from harness.reference.windows.fltmgr.ports import ClientPort
+from harness.reference.windows.fltmgr.port_clients import ClientPort, Question
 from harness.reference.windows.io.io_manager import PORT_TYPE
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.io.system_services import event_of_handle, set_event
 from harness.reference.windows.ntos.ob.objects import Object
 
 if TYPE_CHECKING:
@@ -20,6 +25,17 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _S_OK = 0
+ERROR_IO_PENDING = 0x800703E5
+"""HRESULT_FROM_WIN32(ERROR_IO_PENDING)."""
+
+
+class Overlapped(Structure):
+    """OVERLAPPED: an IO_STATUS_BLOCK, an offset, and an event."""
+
+    SIZE = 0x20
+    status = Field(0x00)
+    information = Field(0x08)
+    event = Field(0x18)
 
 
 def filter_call(name: str) -> Callable[[Callable[..., Code]], Callable[..., Code]]:
@@ -45,14 +61,11 @@ def filter_connect(k: "Kernel", name: int, options: U32, context: int, size: U16
     """FilterConnectCommunicationPort."""
     del options, security
     k.memory.write_u64(port_out, 0)
-    status, client = yield from ports.connect(k, k.memory.read_wide(name), context, size)
+    clients = k.flt.port_clients
+    status, client = yield from clients.connect(k.memory.read_wide(name), context, size)
     if client is None:
         return status
-
-    def closing(_: Object) -> Code:
-        yield from ports.disconnect(k, client)
-
-    item = Object(PORT_TYPE, client, references=0, closing=closing)
+    item = Object(PORT_TYPE, client, references=0, closing=lambda _: clients.disconnect(client))
     k.memory.write_u64(port_out, k.objects.open(item, kernel=False, access=3))
     return int(NtStatus.SUCCESS)
 
@@ -71,20 +84,64 @@ def filter_send_message(
     client = _client(k, handle)
     if client is None:
         return int(NtStatus.INVALID_HANDLE)
-    status, count = yield from ports.send(k, client, source, length, target, room)
+    status, count = yield from k.flt.port_clients.send(client, source, length, target, room)
     k.memory.write_u32(returned, count)
     return status
 
 
-@filter_call("FilterGetMessage")
+@export(FLTLIB, "FilterGetMessage")
 def filter_get_message(k: "Kernel", handle: int, target: int, room: U32, overlapped: int) -> Code:
-    """FilterGetMessage, without an OVERLAPPED."""
+    """FilterGetMessage: with an OVERLAPPED it answers ERROR_IO_PENDING, and the message comes when there is one."""
     client = _client(k, handle)
     if client is None:
-        return int(NtStatus.INVALID_HANDLE)
+        return hresult_of_status(NtStatus.INVALID_HANDLE)
+    client.signaled.state = False
     if overlapped:
-        return int(NtStatus.NOT_SUPPORTED)
-    return (yield from ports.get_message(k, client, target, room))
+        return _get_overlapped(k, client, Question(k.current, target, room, _nobody, overlapped))
+    told: list[int] = []
+    over = Event("a filter's message")
+
+    def finish(status: int, _: int) -> None:
+        told.append(status)
+        k.signal(over)
+
+    if client.closed:
+        return hresult_of_status(NtStatus.PORT_DISCONNECTED)
+    question = Question(k.current, target, room, finish)
+    if not k.flt.port_clients.ask(client, question):
+        yield Wait([over], reason="a filter's message", idle=True, user=True)
+        if question in client.questions:  # the thread is told to end
+            client.questions.remove(question)
+            return hresult_of_status(NtStatus.CANCELLED)
+    return hresult_of_status(told[0]) if told[0] & 0x8000_0000 else _S_OK
+
+
+def _nobody(status: int, information: int) -> None:
+    """Who is told of a question that is still being made."""
+
+
+def _get_overlapped(k: "Kernel", client: ClientPort, question: Question) -> int:
+    view = Overlapped(k.memory, question.overlapped)
+    view.status, view.information = int(NtStatus.PENDING), 0
+    event = event_of_handle(k, view.event & ~1)
+    told_by_event_only = bool(view.event & 1)
+    if event is not None:
+        event.header.signal_state = 0
+
+    def finish(status: int, information: int) -> None:
+        with suppress(GuestException):  # the OVERLAPPED of a thread that has ended may have gone with its stack
+            view.status, view.information = status, information
+        k.signal(client.signaled)
+        if event is not None:
+            set_event(k, event)
+        if client.association is not None and not told_by_event_only:
+            client.association.post(question.overlapped, status, information)
+
+    if client.closed:
+        return hresult_of_status(NtStatus.PORT_DISCONNECTED)
+    question.finish = finish
+    k.flt.port_clients.ask(client, question)
+    return ERROR_IO_PENDING  # also where there was a message: every service counts on it
 
 
 @filter_call("FilterReplyMessage")
@@ -92,7 +149,7 @@ def filter_reply_message(k: "Kernel", handle: int, source: int, length: U32) -> 
     """FilterReplyMessage."""
     yield from ()
     client = _client(k, handle)
-    return int(NtStatus.INVALID_HANDLE) if client is None else int(ports.reply_message(k, client, source, length))
+    return int(NtStatus.INVALID_HANDLE) if client is None else int(k.flt.port_clients.reply(client, source, length))
 
 
 # -- minifilters

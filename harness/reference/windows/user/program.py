@@ -11,6 +11,7 @@ from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, EndThread, Wait
 from harness.reference.machine.scheduler.thread import Process, Thread, UserState
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps import process_notify
@@ -41,6 +42,12 @@ class Program:
     """The last thread, which takes the process with it."""
     exit_status: int | None = None
     """Set when the process has been told to end; `ended` is signaled when it has."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether all its threads wait for something that is no I/O of theirs."""
+        threads = self.process.threads
+        return all(thread.waiting is not None and thread.waiting.user for thread in threads)
 
 
 class Programs:
@@ -137,6 +144,27 @@ class Programs:
         yield from self.exit_thread(status)
 
     # -- the way out
+
+    def tell_to_end(self, program: Program) -> bool:
+        """Ask a program to end, as ctrl-c and a service's stop do; whether it listens."""
+        k = self._executive
+        found = k.namespace.find(rf"\BaseNamedObjects\fltlab-end-{program.process.id}")
+        if not isinstance(found, Object) or not isinstance(found.body, GuestEvent):
+            return False
+        found.body.header.signal_state = 1
+        k.signal(found.body)
+        return True
+
+    def kill(self, program: Program, status: int) -> Code:
+        """End a program from outside, in a system thread."""
+        k = self._executive
+        if program.leaving is None and program in self.running.values():
+            program.leaving = k.current
+            yield from self.terminate(program, status)
+            for thread in list(program.process.threads):
+                yield Wait([thread], reason=f"{thread.describe()} to end")
+            yield from self._await_io(program.process)
+            yield from self._run_down(program)
 
     def exit_thread(self, status: int) -> Code:
         """End the current thread; the last one of a process takes the process with it."""

@@ -7,6 +7,7 @@ from harness.reference.machine.loader.exports import NTDLL, U8, U32, export
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
 from harness.reference.machine.scheduler.requests import Wait, Yield
 from harness.reference.machine.scheduler.thread import Process
+from harness.reference.windows.fltmgr.port_clients import ClientPort
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.request import Code
@@ -21,6 +22,7 @@ from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME, PERFORMANCE
 from harness.reference.windows.ntos.ke.wait_arguments import timeout_at
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.structures import OBJ_OPENIF, ObjectAttributes
 from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
 
 if TYPE_CHECKING:
@@ -35,10 +37,15 @@ _MAXIMUM_WAIT_OBJECTS = 64
 
 @service("CreateEvent")
 def create_event(k: "Kernel", mode: int, out: int, access: U32, attributes: int, kind: U32, state: U8) -> int:
-    """NtCreateEvent; events have no names here."""
-    del attributes
+    r"""NtCreateEvent; a name is a whole path, such as \BaseNamedObjects\stop."""
     if kind > 1:
         return int(NtStatus.INVALID_PARAMETER)
+    name = _event_name(k, attributes)
+    known = _named_event(k, name) if name else None
+    if known is not None:
+        opens = ObjectAttributes(k.memory, attributes).attributes & OBJ_OPENIF
+        k.memory.write_u64(out, k.objects.open(known, kernel=mode == 0, access=access) if opens else 0)
+        return int(NtStatus.OBJECT_NAME_EXISTS if opens else NtStatus.OBJECT_NAME_COLLISION)
     address = k.heap.allocate(_EVENT_SIZE)
     initialize_header(k.memory, address, NOTIFICATION_EVENT + kind, _EVENT_SIZE, int(bool(state)))
     item = Object(
@@ -47,10 +54,41 @@ def create_event(k: "Kernel", mode: int, out: int, access: U32, attributes: int,
         address,
         references=0,
         on_delete=lambda _: k.heap.free(address),
+        on_close=(lambda _: _forget_name(k, name)) if name else None,
     )
+    if name and not k.namespace.insert(name, item):
+        k.heap.free(address)
+        return int(NtStatus.OBJECT_PATH_NOT_FOUND)
     k.objects.register(item)
     k.memory.write_u64(out, k.objects.open(item, kernel=mode == 0, access=access))
     return int(NtStatus.SUCCESS)
+
+
+def _forget_name(k: "Kernel", name: str) -> None:
+    k.namespace.remove(name)
+
+
+@service("OpenEvent")
+def open_event(k: "Kernel", mode: int, out: int, access: U32, attributes: int) -> int:
+    """NtOpenEvent."""
+    known = _named_event(k, _event_name(k, attributes))
+    if known is None:
+        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
+    k.memory.write_u64(out, k.objects.open(known, kernel=mode == 0, access=access))
+    return int(NtStatus.SUCCESS)
+
+
+def _event_name(k: "Kernel", attributes: int) -> str:
+    """The name in OBJECT_ATTRIBUTES; "" for none."""
+    at = ObjectAttributes(k.memory, attributes).object_name if attributes else 0
+    return k.memory.read_unicode_string(at) if at else ""
+
+
+def _named_event(k: "Kernel", name: str) -> Object | None:
+    found = k.namespace.find(name) if name.startswith("\\") else None
+    if isinstance(found, Object) and found.type != "ExEventObjectType":
+        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+    return found if isinstance(found, Object) else None
 
 
 def _event(k: "Kernel", handle: int) -> GuestEvent:
@@ -104,6 +142,8 @@ def _waitable(k: "Kernel", handle: int) -> Dispatcher | None:
     body = item.body
     if isinstance(body, FileObject):
         return body.event
+    if isinstance(body, ClientPort):
+        return body.signaled
     if isinstance(body, Process) and body in k.programs.running:
         return k.programs.running[body].ended
     if isinstance(body, Dispatcher):
