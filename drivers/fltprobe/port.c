@@ -104,38 +104,19 @@ FindPort(const PROBE_LINE *Line)
     ScriptError(Line, "no `connect` line names this port", Name);
 }
 
-static ULONG
-Digit(char Character)
-{
-    if (Character >= '0' && Character <= '9') {
-        return (ULONG)(Character - '0');
-    }
-    Character |= 0x20;
-    return Character >= 'a' && Character <= 'f' ? (ULONG)(Character - 'a') + 10 : 16;
-}
-
 /* The bytes of key=<hexadecimal>; none if it is not given. */
 static const UCHAR *
-Bytes(const PROBE_LINE *Line, const char *Key, ULONG *Length)
+BytesOf(const PROBE_LINE *Line, const char *Key, ULONG *Length)
 {
     const char *Text = Value(Line, Key);
     UCHAR *Result;
-    ULONG Index;
 
     *Length = Text != NULL ? (ULONG)TextLength(Text) / 2 : 0;
-    if (*Length == 0) {
+    if (Text == NULL) {
         return NULL;
     }
-    Result = Allocate(*Length);
-    for (Index = 0; Index < *Length; Index++) {
-        ULONG High = Digit(Text[2 * Index]);
-        ULONG Low = Digit(Text[2 * Index + 1]);
-
-        if (High > 15 || Low > 15 || Text[2 * *Length] != '\0') {
-            ScriptError(Line, Join(Key, "= takes bytes as pairs of hexadecimal digits, not"), Text);
-        }
-        Result[Index] = (UCHAR)(High << 4 | Low);
-    }
+    Result = Allocate(*Length + 1);
+    Bytes(Line, Key, Text, Result);
     return Result;
 }
 
@@ -144,7 +125,7 @@ void
 ConnectVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     ULONG Length;
-    const UCHAR *Context = Bytes(Line, "context", &Length);
+    const UCHAR *Context = BytesOf(Line, "context", &Length);
     PROBE_PORT *Port = NewPort(Line, Line->Words[1], NULL);
 
     if (Length > MAXWORD) {
@@ -171,7 +152,7 @@ SendMessageVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     PROBE_PORT *Port = FindPort(Line);
     ULONG Room = BufferLength(Line, "room", 0);
     ULONG Length;
-    const UCHAR *Data = Bytes(Line, "data", &Length);
+    const UCHAR *Data = BytesOf(Line, "data", &Length);
     PVOID Buffer = Room != 0 ? AllocatePages(Room) : NULL;
     DWORD Returned = 0;
 
@@ -264,7 +245,7 @@ ReplyVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
     PROBE_PORT *Port = FindPort(Line);
     ULONG Length;
-    const UCHAR *Data = Bytes(Line, "data", &Length);
+    const UCHAR *Data = BytesOf(Line, "data", &Length);
 
     if (Port->Latest == NULL) {
         ScriptError(Line, "there is no message to reply to: no get-message has taken one from", Port->Name);
@@ -282,9 +263,9 @@ AnswerVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     if (Port->AnswerCount == MAXIMUM_ANSWERS) {
         ScriptError(Line, "more than 64 answers for one port", Port->Name);
     }
-    Rule->Contains = Bytes(Line, "contains", &Rule->ContainsLength);
+    Rule->Contains = BytesOf(Line, "contains", &Rule->ContainsLength);
     Rule->At = Number32(Line, "at", ANY_PLACE);
-    Rule->Data = Bytes(Line, "data", &Rule->DataLength);
+    Rule->Data = BytesOf(Line, "data", &Rule->DataLength);
     Rule->Status = (NTSTATUS)Number32(Line, "status", 0);
     Rule->Delay = (LONGLONG)Number32(Line, "delay", 0) * TICKS_PER_MS;
     Rule->Left = Number32(Line, "max", MAXDWORD);
@@ -405,40 +386,4 @@ MessagesOf(const PROBE_PORT *Port, const char **Name, const PROBE_MESSAGE **Firs
     *Name = Port->Name;
     *First = Port->First;
     return Port->MessageCount;
-}
-
-/* An event that processes share, by its name. */
-static HANDLE
-SharedEvent(const PROBE_LINE *Line)
-{
-    OBJECT_ATTRIBUTES Attributes;
-    UNICODE_STRING Name;
-    HANDLE Event = NULL;
-    NTSTATUS Status;
-
-    memset(&Attributes, 0, sizeof(Attributes));
-    Wide(Join("\\BaseNamedObjects\\", Line->Words[1]), &Name);
-    InitializeObjectAttributes(&Attributes, &Name, OBJ_CASE_INSENSITIVE | OBJ_OPENIF, NULL, NULL);
-    Status = NtCreateEvent(&Event, EVENT_ALL_ACCESS, &Attributes, 0 /* NotificationEvent */, FALSE);
-    if (Status < 0) {
-        ScriptError(Line, Join("an event cannot be made: NTSTATUS 0x", NumberText((ULONG)Status, 16)), Line->Words[1]);
-    }
-    return Event;
-}
-
-/* signal <event>: set an event that another process awaits; it stays as long as one of both has named it */
-void
-SignalVerb(PROBE_LINE *Line, PROBE_STEP *Step)
-{
-    Step->Status = NtSetEvent(SharedEvent(Line), NULL);
-}
-
-/* await <event> [timeout=<ms>] */
-void
-AwaitVerb(PROBE_LINE *Line, PROBE_STEP *Step)
-{
-    LARGE_INTEGER Timeout;
-
-    Timeout.QuadPart = -(LONGLONG)Number32(Line, "timeout", 0) * TICKS_PER_MS;
-    Step->Status = NtWaitForSingleObject(SharedEvent(Line), FALSE, Value(Line, "timeout") != NULL ? &Timeout : NULL);
 }

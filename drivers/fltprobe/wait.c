@@ -1,5 +1,5 @@
 /*
- * wait.c: events, time, and steps that run beside others.
+ * wait.c: events, time, and steps that run beside others, in this process or in another.
  */
 
 #include "probe.h"
@@ -109,4 +109,40 @@ SpawnVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     if (Step->Status >= 0) {
         NtClose(Thread);
     }
+}
+
+/* An event that processes share, by its name. */
+static HANDLE
+SharedEvent(const PROBE_LINE *Line)
+{
+    OBJECT_ATTRIBUTES Attributes;
+    UNICODE_STRING Name;
+    HANDLE Event = NULL;
+    NTSTATUS Status;
+
+    memset(&Attributes, 0, sizeof(Attributes));
+    Wide(Join("\\BaseNamedObjects\\", Line->Words[1]), &Name);
+    InitializeObjectAttributes(&Attributes, &Name, OBJ_CASE_INSENSITIVE | OBJ_OPENIF, NULL, NULL);
+    Status = NtCreateEvent(&Event, EVENT_ALL_ACCESS, &Attributes, 0 /* NotificationEvent */, FALSE);
+    if (Status < 0) {
+        ScriptError(Line, Join("an event cannot be made: NTSTATUS 0x", NumberText((ULONG)Status, 16)), Line->Words[1]);
+    }
+    return Event;
+}
+
+/* signal <event>: set an event that another process awaits; it stays as long as one of both has named it */
+void
+SignalVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    Step->Status = NtSetEvent(SharedEvent(Line), NULL);
+}
+
+/* await <event> [timeout=<ms>] */
+void
+AwaitVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    LARGE_INTEGER Timeout;
+
+    Timeout.QuadPart = -(LONGLONG)Number32(Line, "timeout", 0) * TICKS_PER_MS;
+    Step->Status = NtWaitForSingleObject(SharedEvent(Line), FALSE, Value(Line, "timeout") != NULL ? &Timeout : NULL);
 }
