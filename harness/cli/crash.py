@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.fleet.drivers import builds_of_users, output_of
+from harness.fleet.builds import builds_of_users, output_of
 from harness.guest.dump import Symbols, read_crash
 from harness.minifilter.build import SUPPORT
 

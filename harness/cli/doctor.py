@@ -16,9 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import ExitCode
+from harness.fleet import housekeeping
 from harness.host.checks import Check, Status, host_checks
 from harness.image.checks import check_images
 from harness.machine.checks import machine_checks
+from harness.text import safe_line
 
 STYLE = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
 INSTALL = ("apt-get", "install", "--yes")
@@ -26,9 +28,13 @@ INSTALL = ("apt-get", "install", "--yes")
 
 def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Run the commands that mend what can be mended.")] = False,
+    clean: Annotated[bool, typer.Option("--clean", help="Remove what killed processes and old builds left.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Look at everything fltlab needs of this machine: programs, accelerator, memory, disk, images, templates."""
+    if clean:
+        for leftover in housekeeping.clean():
+            typer.echo(f"removed {safe_line(str(leftover.path))}: {leftover.why}", err=True)
     checks = _all()
     if fix and any(_run(command) for command in fixes(checks)):
         checks = _all()
@@ -68,7 +74,7 @@ def _as_root() -> list[str]:
 
 
 def _all() -> list[Check]:
-    return [*host_checks(), *machine_checks(), *check_images()]
+    return [*host_checks(), *machine_checks(), *check_images(), *housekeeping.housekeeping_checks()]
 
 
 def _print(checks: list[Check]) -> None:

@@ -1,13 +1,12 @@
 """The drivers of a run: fltlab's own and the user's, built when a test first needs them."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigurationError, did_you_mean
+from harness.fleet.builds import note_use, output_of
 from harness.fleet.progress import say
-from harness.host.directories import home, own_builds, private_directory
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import find_packages
 
@@ -57,20 +56,9 @@ class Drivers:
                 if not output_of(root).is_dir():
                     say(f"building the drivers of {root} (once; then only what has changed)")
                 self._built |= build_drivers(root, output_of(root), of_this_root)
+                if root != SUPPORT:
+                    note_use(root)
         return {name: self._built[name] for name in names}
-
-
-def output_of(root: Path) -> Path:
-    """Where the drivers of a directory are built: for our own build/drivers, for a user's below fltlab's home."""
-    if root == SUPPORT:
-        return own_builds()
-    key = hashlib.sha256(str(root).encode()).hexdigest()[:16]
-    return private_directory(builds_of_users()) / key
-
-
-def builds_of_users() -> Path:
-    """Where the drivers of all further directories are built."""
-    return home() / "builds"
 
 
 def symbol_directories(further: Sequence[Path]) -> list[Path]:

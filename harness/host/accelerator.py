@@ -20,6 +20,7 @@ from harness.errors import ConfigurationError, FltLabError, HostError
 from harness.host.command import tail
 from harness.host.directories import home, private_directory
 from harness.host.probe_program import BOOT_SECTOR, DISK_SIZE, EXIT_CODE
+from harness.host.regular import kept_json
 from harness.host.tools import Tool
 
 KVM_DEVICE = Path("/dev/kvm")
@@ -156,12 +157,12 @@ def _working(accelerator: Accelerator) -> Probe:
 
 def _recall(path: Path, key: str) -> Probe | None:
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = kept_json(path)
         if kept["key"] != key:
             return None
         values = kept["probe"]
         return Probe(Accelerator(values["accelerator"]), values["works"], values["seconds"], values["explanation"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None  # never asked, or written by another version: ask again
 
 

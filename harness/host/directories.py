@@ -3,8 +3,10 @@
 `FLTLAB_HOME` overrides the user's data directory; everything below it belongs to one user and is private to them.
 """
 
+import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 import platformdirs
@@ -30,12 +32,20 @@ def own_builds() -> Path:
 
 
 def private_directory(path: Path) -> Path:
-    """Make `path` (and what leads to it), readable by nobody else, and return it."""
+    """Make `path` (and what leads to it), readable by nobody else, and return it.
+
+    One that is there must be ours: what others can write, they can put links and FIFOs into.
+    """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+        if status.st_uid not in {os.getuid(), 0} and os.getuid() != 0:
+            raise PermissionError(errno.EPERM, "it is another user's", str(path))
+        if status.st_mode & stat.S_IWOTH:
+            raise PermissionError(errno.EPERM, "everybody can write to it", str(path))
     except OSError as error:
         raise HostError(
-            f"cannot make the directory {path}",
+            f"cannot make the directory {path}, or use it",
             details=(str(error),),
             hint=f"set {HOME_VARIABLE} to a directory that you can write to",
         ) from error

@@ -1,5 +1,6 @@
 """Room on a disk, and files that are mostly holes."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -59,8 +60,13 @@ def require_room(path: Path, mib: int, purpose: str) -> None:
 
 
 def used_bytes(directory: Path) -> int:
-    """Return how much of the disk the files below a directory take, holes not counted."""
-    return sum(file.lstat().st_blocks * 512 for file in directory.rglob("*"))
+    """Return how much of the disk the files below a directory take, holes not counted; others may be removing them."""
+    total = 0
+    with contextlib.suppress(FileNotFoundError):
+        for file in directory.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                total += file.lstat().st_blocks * 512
+    return total
 
 
 def extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:

@@ -4,10 +4,10 @@
 An image appears there whole or not at all; several processes may ask for the same one, and one of them builds it.
 """
 
+import contextlib
 import json
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,10 +18,13 @@ from filelock import FileLock, Timeout
 from harness.errors import FltLabError, HostError
 from harness.host import fingerprint
 from harness.host.directories import home, private_directory
+from harness.host.leftovers import REMOVED, left_behind, lock_file, reclaim, remove
+from harness.host.regular import kept_json
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "image.json"
+_BUILDING = ".building-"
 FORMAT = 1
 KEY_LENGTH = 32
 BUILD_TIMEOUT = 3600.0
@@ -60,7 +63,7 @@ class ImageStore:
     def find(self, name: str, key: str) -> Image | None:
         """Return an image if it is there and unharmed; raise DamagedImageError if its files are not what they were."""
         directory = self._directory(name, key)
-        return verify(directory) if directory.exists() else None
+        return verify(directory) if os.path.lexists(directory) else None
 
     def images(self) -> list[Image]:
         """Return every image whose manifest can be read, newest first; their files are not verified."""
@@ -69,7 +72,7 @@ class ImageStore:
     def directories(self) -> list[Path]:
         """Return the directories of all images, newest first, whether or not they are unharmed."""
         found = (path for path in self.root.glob("*/*") if path.is_dir() and not path.name.startswith("."))
-        return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+        return sorted(found, key=_last_change, reverse=True)
 
     def get_or_build(self, name: str, key: str, build: Callable[[Path], Mapping[str, object]]) -> Image:
         """Return the image `name` with this key, building it unless it is there and unharmed.
@@ -91,30 +94,46 @@ class ImageStore:
         """Remove an image and what is left of attempts to build it."""
         with self._lock(name, key):
             directory = self._directory(name, key)
-            if directory.exists():
+            if os.path.lexists(directory):
                 _remove(directory)
+
+    def leftovers(self) -> list[Path]:
+        """What builders left that were killed; the next build of an image of the same name removes it."""
+        return [path for folder in sorted(self.root.glob("*")) for path in left_behind(folder, _BUILDING)]
+
+    def reclaim(self) -> None:
+        """Remove that now."""
+        for folder in self.root.glob("*"):
+            reclaim(folder, _BUILDING)
 
     def _directory(self, name: str, key: str) -> Path:
         return self.root / name / key[:KEY_LENGTH]
 
     def _lock(self, name: str, key: str) -> "_StoreLock":
         folder = private_directory(self.root / name)
-        return _StoreLock(folder / f".{key[:KEY_LENGTH]}.lock", name)
+        return _StoreLock(lock_file(folder, key[:KEY_LENGTH]), name)
 
     def _build(self, name: str, key: str, build: Callable[[Path], Mapping[str, object]]) -> Image:
         folder = self.root / name
-        prefix = f".building-{key[:KEY_LENGTH]}-"
+        prefix = f"{_BUILDING}{key[:KEY_LENGTH]}-"
         for left in folder.glob(f"{prefix}*"):  # we hold the lock: whoever made it is dead
-            _remove(left)
+            remove(left)
+        reclaim(folder, _BUILDING)
         scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
         try:
             facts = build(scratch)
             _seal(scratch, name, key, facts)
             scratch.rename(self._directory(name, key))
         except BaseException:
-            _remove(scratch)
+            remove(scratch)
             raise
         return _read(self._directory(name, key))
+
+
+def _last_change(path: Path) -> float:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_mtime
+    return 0.0  # removed by another process meanwhile
 
 
 class _StoreLock:
@@ -137,6 +156,12 @@ class _StoreLock:
                     details=(f"lock: {self._lock.lock_file}",),
                     hint="see whether another fltlab hangs, and end it",
                 ) from error
+        except OSError as error:
+            raise HostError(
+                f"the lock {self._lock.lock_file} cannot be taken",
+                details=(str(error),),
+                hint="remove it: fltlab makes it again",
+            ) from error
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
@@ -175,7 +200,7 @@ def verify(directory: Path) -> Image:
 def _read(directory: Path) -> Image:
     manifest = directory / MANIFEST
     try:
-        values = json.loads(manifest.read_text(encoding="utf-8"))
+        values = kept_json(manifest)
         if values["format"] != FORMAT:
             raise DamagedImageError(f"{manifest} was written by another version of fltlab")
         return Image(values["name"], values["key"], directory, values["facts"], values["files"])
@@ -196,7 +221,6 @@ def _seal(directory: Path, name: str, key: str, facts: Mapping[str, object]) -> 
 
 def _remove(path: Path) -> None:
     """Remove a directory whole, by renaming it first so that nobody sees half of it."""
-    if not path.name.startswith(".building-"):
-        away = Path(tempfile.mkdtemp(prefix=".building-removed-", dir=path.parent))
-        path = path.rename(away / path.name).parent
-    shutil.rmtree(path)
+    away = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{REMOVED}-", dir=path.parent))
+    path.rename(away / path.name)
+    remove(away)

@@ -5,6 +5,7 @@ kernel; a nested KVM may refuse `hv-vpindex` and with it all that needs it. So t
 not start with it, one by one. Source: docs/system/i386/hyperv.rst of QEMU, also for what needs what.
 """
 
+import contextlib
 import hashlib
 import json
 import platform
@@ -19,6 +20,7 @@ from harness.errors import HostError
 from harness.host.accelerator import Accelerator, processor_identity, qemu_identity
 from harness.host.command import tail
 from harness.host.directories import home, private_directory
+from harness.host.regular import kept_json
 from harness.host.tools import Tool
 from harness.machine.deadlines import Wait
 
@@ -80,9 +82,10 @@ def probe_enlightenments(accelerator: Accelerator, model: str, level: HyperV = H
     facts = (platform.release(), qemu_identity(qemu), processor_identity(), accelerator, model, *wanted)
     key = hashlib.sha256("\0".join(facts).encode()).hexdigest()
     remembered = home() / "cache" / f"enlightenments-{key[:16]}.json"
-    if remembered.exists():
-        values = json.loads(remembered.read_text(encoding="utf-8"))
-        return Enlightenments(tuple(values["features"]), tuple((name, why) for name, why in values["refused"]))
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # never asked, or of another version: ask again
+        values = kept_json(remembered)
+        refused = tuple((str(name), str(why)) for name, why in values["refused"])
+        return Enlightenments(tuple(map(str, values["features"])), refused)
     bare = _starts(qemu, accelerator, model, ())
     if bare is not None:
         raise HostError(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.errors import FltLabError
 from harness.host import fingerprint
+from harness.host.regular import kept_json
 from harness.machine.parts import SERIAL_LOG
 
 MANIFEST = "template.json"
@@ -34,7 +35,7 @@ def verify(directory: Path, key: str) -> None:
     A file whose size, inode and times (the change time cannot be set) are those of the last look is not read again.
     """
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        manifest = kept_json(directory / MANIFEST)
         digests: dict[str, str] = manifest["files"]
         if manifest["format"] != FORMAT or manifest["key"] != key:
             raise DamagedTemplateError(f"the template in {directory} was made from something else")
@@ -74,7 +75,7 @@ def _look(path: Path) -> list[int]:
 
 def _known_looks(directory: Path) -> dict[str, list[int]]:
     try:
-        kept = json.loads((directory / _LOOKS).read_text(encoding="utf-8"))
+        kept = kept_json(directory / _LOOKS)
         if kept["manifest"] != fingerprint.of_file(directory / MANIFEST):
             return {}
         looks: dict[str, list[int]] = kept["files"]

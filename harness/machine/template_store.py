@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +13,12 @@ from filelock import FileLock, Timeout
 from harness.errors import ConfigurationError, HostError
 from harness.host.directories import home, private_directory
 from harness.host.disk import free_mib, require_room, used_bytes
+from harness.host.leftovers import REMOVED, left_behind, lock_file, reclaim, remove
 from harness.machine.deadlines import Deadlines, Wait
 from harness.machine.template_seal import DamagedTemplateError
 from harness.machine.templates import (
     ColdBoot,
+    Hold,
     Origin,
     Prepare,
     Template,
@@ -36,6 +37,7 @@ BUDGET_VARIABLE = "FLTLAB_TEMPLATES_GIB"
 KEY_LENGTH = 32
 _USED = ".used"
 _LOCK = ".lock"
+_MAKING = ".making-"
 
 
 class TemplateStore:
@@ -70,14 +72,18 @@ class TemplateStore:
         private_directory(self.root)
         with self._lock(key):
             directory = self.root / key[:KEY_LENGTH]
-            if directory.exists():
+            if os.path.lexists(directory):
                 try:
                     return self._touched(open_template(directory, key, spec))
                 except DamagedTemplateError as damage:
-                    log.warning("%s: it is made again", damage.message)
+                    if os.path.lexists(directory):  # and was not removed by another process just now
+                        log.warning("%s: it is made again", damage.message)
                     self._discard(directory)
-            self._make(origin, key, prepare, directory)
-            template = self._touched(open_template(directory, key, spec))
+            hold = self._make(origin, key, prepare, directory)
+            try:
+                template = self._touched(open_template(directory, key, spec))
+            finally:
+                hold.release()
         self.keep_within_budget()
         return template
 
@@ -110,18 +116,22 @@ class TemplateStore:
                 total -= size
         self._forget_removed()
 
-    def _make(self, origin: Origin, key: str, prepare: Prepare, directory: Path) -> None:
-        prefix = f".making-{key[:KEY_LENGTH]}-"
+    def _make(self, origin: Origin, key: str, prepare: Prepare, directory: Path) -> Hold:
+        """Make a template; it is held from the moment that others see it."""
+        prefix = f"{_MAKING}{key[:KEY_LENGTH]}-"
         for left in self.root.glob(f"{prefix}*"):  # we hold the lock: whoever made it is dead
-            shutil.rmtree(left)
+            remove(left)
+        reclaim(self.root, _MAKING)
         require_room(self.root, 2 * origin.spec.memory_mib, "make a template")
         scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=self.root))
         try:
             make_template(origin, key, scratch, prepare, self.deadlines)
+            hold = Hold(scratch)
             scratch.rename(directory)
         except BaseException:
-            shutil.rmtree(scratch)
+            remove(scratch)
             raise
+        return hold
 
     def _remove_unused(self, path: Path) -> bool:
         """Remove a template unless somebody holds it."""
@@ -152,20 +162,30 @@ class TemplateStore:
 
     def _discard(self, directory: Path) -> None:
         """Remove a directory, out of everybody's sight first: forks that run keep what they have open."""
-        away = Path(tempfile.mkdtemp(prefix=".making-removed-", dir=self.root))
-        directory.rename(away / directory.name)
-        shutil.rmtree(away)
+        away = Path(tempfile.mkdtemp(prefix=f"{_MAKING}{REMOVED}-", dir=self.root))
+        with contextlib.suppress(FileNotFoundError):  # another process has removed it
+            directory.rename(away / directory.name)
+        remove(away)
+
+    def leftovers(self) -> list[Path]:
+        """What makers left that were killed; the next template that is made removes it."""
+        return list(left_behind(self.root, _MAKING))
+
+    def reclaim(self) -> None:
+        """Remove that now."""
+        reclaim(self.root, _MAKING)
 
     def _touched(self, template: Template) -> Template:
         (self.root / f"{_USED}-{template.directory.name}").touch()
         return template
 
     def _last_use(self, path: Path) -> float:
-        used = self.root / f"{_USED}-{path.name}"
-        return used.stat().st_mtime if used.exists() else 0.0
+        with contextlib.suppress(FileNotFoundError):
+            return (self.root / f"{_USED}-{path.name}").stat().st_mtime
+        return 0.0
 
     def _lock(self, key: str) -> "_KeyLock":
-        return _KeyLock(self.root / f".{key[:KEY_LENGTH]}{_LOCK}", self.deadlines.seconds(self._making) * 4)
+        return _KeyLock(lock_file(self.root, key[:KEY_LENGTH]), self.deadlines.seconds(self._making) * 4)
 
 
 def _budget_of_user() -> int | None:
@@ -200,6 +220,12 @@ class _KeyLock:
                 f"another process has been making the same template for {self._seconds:.0f} s",
                 details=(f"lock: {self._lock.lock_file}",),
                 hint="see whether another fltlab hangs, and end it",
+            ) from error
+        except OSError as error:
+            raise HostError(
+                f"the lock {self._lock.lock_file} cannot be taken",
+                details=(str(error),),
+                hint="remove it: fltlab makes it again",
             ) from error
 
     def __exit__(self, *_: object) -> None:

@@ -28,7 +28,7 @@ from harness.machine.parts import SERIAL_LOG, MemoryFile, MemoryUse
 from harness.machine.qmp import QmpClosedError
 from harness.machine.snapshots import load_snapshot, save_snapshot
 from harness.machine.spec import MachineSpec
-from harness.machine.template_seal import FORMAT, MEMORY, seal, verify
+from harness.machine.template_seal import FORMAT, MEMORY, DamagedTemplateError, seal, verify
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Template:
     key: str
     directory: Path
     spec: MachineSpec
-    _hold: "_Hold" = field(repr=False)
+    _hold: "Hold" = field(repr=False)
 
     def file(self, name: str) -> bytes:
         """Return a file that the maker left beside the template."""
@@ -144,8 +144,8 @@ class Template:
         load_snapshot(machine)
 
 
-class _Hold:
-    """A shared lock on a template's directory."""
+class Hold:
+    """A shared lock on a template's directory: while somebody has one, nobody removes it."""
 
     def __init__(self, directory: Path) -> None:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -234,7 +234,10 @@ def _collect_layers(origin: Origin, machine: Machine, disks: Path) -> None:
 
 def open_template(directory: Path, key: str, spec: MachineSpec) -> Template:
     """Return the template in a directory, held; raise DamagedTemplateError unless it is what it was when made."""
-    hold = _Hold(directory)
+    try:
+        hold = Hold(directory)
+    except OSError as error:
+        raise DamagedTemplateError(f"the template in {directory} cannot be read: {error}") from error
     try:
         verify(directory, key)
     except BaseException:

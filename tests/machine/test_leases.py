@@ -1,5 +1,6 @@
 """No more machines run than the host can bear, over all processes."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -113,3 +114,82 @@ def test_the_directory_is_for_all_users_and_a_stranger_in_its_place_is_refused(l
     leases.directory.symlink_to("/")
     with pytest.raises(HostError, match="is not the directory for leases"):
         leases.holders()
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda path: os.mkfifo(path),
+        lambda path: path.mkdir(),
+        lambda path: path.symlink_to("/etc/passwd"),
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to("nowhere"),
+    ],
+    ids=["FIFO", "directory", "link", "device", "dangling link"],
+)
+def test_what_is_no_lease_is_left_aside_and_told(leases, put, caplog):
+    leases.holders()
+    put(leases.directory / "lease-1-0")
+
+    with leases.lease(SMALL, soon()):
+        assert [holder.pid for holder in leases.holders()] == [os.getpid()]
+    leases.holders()
+
+    assert caplog.text.count("is no lease of fltlab's") == 1
+    assert [what for what in leases.foreign() if "lease-1-0" in what]
+    assert os.path.lexists(leases.directory / "lease-1-0")
+
+
+@pytest.mark.parametrize("text", [b"", b"garbage", b"[]", b'{"format": 7, "demand": 3}', b"[" * 100_000])
+def test_a_lease_of_another_version_counts_for_one_processor(leases, text):
+    leases.holders()
+    path = leases.directory / "lease-1-0"
+    path.write_bytes(text)
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with leases.lease(SMALL, soon()), pytest.raises(DeadlineError), leases.lease(SMALL, soon()):
+            pass  # two processors: one for theirs, one for ours
+    assert leases.holders() == []
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda path: os.mkfifo(path),
+        lambda path: path.mkdir(),
+        lambda path: path.symlink_to("/etc/passwd"),
+        lambda path: path.symlink_to("/tmp/fltlab-made-by-a-link"),
+    ],
+    ids=["FIFO", "directory", "link", "link to nothing"],
+)
+def test_what_stands_in_the_ledgers_place_is_refused_and_not_followed(leases, put):
+    leases.holders()
+    leases.directory.joinpath("ledger").unlink()
+    put(leases.directory / "ledger")
+    with pytest.raises(HostError, match=r"is not the ledger of leases(.|\n)*remove"), leases.lease(SMALL, soon()):
+        pass
+    assert not os.path.lexists("/tmp/fltlab-made-by-a-link")
+
+
+def test_the_deadline_of_a_lease_holds_whoever_has_the_ledger(leases, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.1)
+    leases.holders()
+    with (leases.directory / "ledger").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(DeadlineError, match="another process looks at the leases"), leases.lease(SMALL, soon()):
+            pass
+        with pytest.raises(DeadlineError, match="ledger") as error:
+            leases.holders()
+    assert "fuser" in str(error.value.hint)
+
+
+def test_other_users_can_read_what_is_there_whatever_the_umask(leases):
+    before = os.umask(0o077)
+    try:
+        with leases.lease(SMALL, soon()):
+            modes = {path.name.split("-")[0]: path.stat().st_mode & 0o7777 for path in leases.directory.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"ledger": 0o644, "lease": 0o644}
+    assert leases.directory.stat().st_mode & 0o7777 == 0o1777
+    assert list(leases.directory.parent.iterdir()) == [leases.directory]

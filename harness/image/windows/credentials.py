@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from harness.errors import HostError
 from harness.host.directories import home, private_directory, write_private
+from harness.host.regular import kept_json
 
 _GROUPS = 4
 _GROUP_LENGTH = 6
@@ -76,7 +77,7 @@ def save(credentials: Credentials, path: Path) -> None:
 def load(path: Path) -> Credentials:
     """Read credentials that `save` kept."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = kept_json(path)
         return Credentials(str(values["user"]), str(values["password"]), str(values.get("ssh_key", "")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HostError(

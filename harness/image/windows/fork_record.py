@@ -16,6 +16,7 @@ from harness.guest.forks import FORKS
 from harness.guest.selftest import Finding
 from harness.host.accelerator import Accelerator
 from harness.host.directories import home, private_directory, write_private
+from harness.host.regular import read_regular
 from harness.image.store import KEY_LENGTH
 
 FORMAT = 1
@@ -95,7 +96,7 @@ def forget(setting: Setting) -> bool:
 def why_not(setting: Setting, forks: int = FORKS) -> str:
     """Why this image's guests may not be forks here; "" if they may."""
     try:
-        record = _Record.model_validate_json(setting.path.read_bytes())
+        record = _Record.model_validate_json(read_regular(setting.path))
     except FileNotFoundError:
         return f"they have not been tried under {setting.accelerator}"
     except (OSError, ValidationError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.host.accelerator import Accelerator
 from harness.host.directories import home, private_directory
+from harness.host.regular import kept_json
 from harness.image.windows.phases import Phase
 
 KEPT = 5
@@ -55,9 +56,9 @@ class History:
 
     def _read(self) -> dict[str, dict[str, list[float]]]:
         try:
-            values = json.loads(self._path.read_text(encoding="utf-8"))
+            values = kept_json(self._path)
             return {
                 str(a): {str(p): [float(s) for s in seconds] for p, seconds in t.items()} for a, t in values.items()
             }
-        except (FileNotFoundError, ValueError, AttributeError, TypeError):
+        except (OSError, ValueError, AttributeError, TypeError):
             return {}  # no build yet, or a file of another version: the guesses serve

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.host.command import run_program
 from harness.host.directories import home, private_directory
+from harness.host.regular import kept_json
 from harness.host.tools import Tool
 from harness.image.windows import credentials
 from harness.image.windows.credentials import Credentials
@@ -83,13 +84,13 @@ class Workspace:
     def state(self) -> "State":
         """Return what is done."""
         try:
-            values = json.loads((self.directory / _STATE).read_text(encoding="utf-8"))
+            values = kept_json(self.directory / _STATE)
             stage, known = (
                 Stage(values["stage"]),
                 (values["certificate"], values.get("ssh_host_key"), values.get("licence")),
             )
             return State(stage, values["durations"], values["warnings"], *known)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             return State(Stage.EMPTY)
 
     def keep(self, state: "State") -> None:
