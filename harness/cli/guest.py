@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -17,6 +17,7 @@ from harness.fleet.scene import Scene
 from harness.fleet.settings import Settings, driver_directories
 from harness.fleet.stack import StackPlan
 from harness.guest.debug import paused, wait_for_enter
+from harness.text import safe
 
 group = typer.Typer(help="Start one guest: run a command in it, or look at it with a debugger.", no_args_is_help=True)
 
@@ -33,9 +34,19 @@ def execute(name: Name, command: str, stack: StackOption = "", drivers: DriversO
     settings = _settings(name, drivers)
     with _opened(settings, stack) as opened:
         result = opened.guest.run(command)
-    sys.stdout.buffer.write(result.stdout)
-    sys.stderr.buffer.write(result.stderr)
+    pass_on(result.stdout, sys.stdout)
+    pass_on(result.stderr, sys.stderr)
     raise typer.Exit(result.exit_code & 0xFF)
+
+
+def pass_on(said: bytes, stream: TextIO) -> None:
+    """Write what a guest said: to a file or a pipe as it is, to a terminal so that it can do nothing with it."""
+    if stream.isatty():
+        stream.write(safe(said, limit=4 * len(said) + 1))
+        stream.flush()
+    else:
+        stream.buffer.write(said)
+        stream.buffer.flush()
 
 
 @group.command("debug")

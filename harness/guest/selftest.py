@@ -17,6 +17,7 @@ from harness.guest.guest import Guest
 from harness.guest.profiles import GuestKind, powershell
 from harness.guest.words import boot_options, build_of, is_yes
 from harness.minifilter.fltmc import parse_failure, parse_filters, parse_instances
+from harness.text import safe_line
 
 CLOCK_TOLERANCE = 10.0
 MIB = 1 << 20
@@ -47,6 +48,12 @@ class Finding:
     difference: str = ""
     raw: tuple[str, ...] = ()
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        """Make safe whatever the guest may have said."""
+        object.__setattr__(self, "measured", safe_line(self.measured))
+        object.__setattr__(self, "difference", safe_line(self.difference))
+        object.__setattr__(self, "raw", tuple(map(safe_line, self.raw)))
 
     @property
     def ok(self) -> bool:

@@ -1,11 +1,14 @@
 """A guest that is paused can be debugged: QEMU's gdb stub answers, and what is printed says how to reach it."""
 
+import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.cli.guest import pass_on
 from harness.cli.main import main
 from harness.errors import ExitCode, GuestError, HostError
 from harness.guest import REFERENCE, Endpoint, Guest, LocalGuest
@@ -101,6 +104,31 @@ def test_a_command_is_run_in_a_guest_of_its_own(capfdbinary: pytest.CaptureFixtu
     printed = capfdbinary.readouterr().out
     assert b"fltlab-above" in printed
     assert b"fltlab-completion" in printed
+
+
+def test_what_a_guest_says_does_nothing_to_a_terminal_and_is_whole_in_a_file(tmp_path: Path):
+    said = b"\x1b]0;title\x07\x1b[2J\xff ok\r\n" + b"x" * 100_000 + b"\n"
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as terminal, ThreadPoolExecutor(1) as reader:
+        shown = reader.submit(until, ours, b"end of it")
+        pass_on(said, terminal)
+        pass_on(b"end of it", terminal)
+        seen = shown.result(timeout=20)
+    os.close(ours)
+    with (tmp_path / "file").open("w") as file:
+        pass_on(said, file)
+
+    assert b"\x1b" not in seen
+    assert b"<U+001B>]0;title<U+0007><U+001B>[2J" in seen
+    assert seen.count(b"x") >= 100_000
+    assert (tmp_path / "file").read_bytes() == said
+
+
+def until(descriptor: int, end: bytes) -> bytes:
+    seen = b""
+    while end not in seen:
+        seen += os.read(descriptor, 65536)
+    return seen
 
 
 def test_debug_without_a_terminal_is_wrong_use(capsys: pytest.CaptureFixture[str]):

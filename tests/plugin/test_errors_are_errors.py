@@ -211,3 +211,36 @@ def test_a_pause_that_cannot_be_is_refused_before_the_run(pytester: pytest.Pytes
     assert done.returncode == ExitCode.USAGE
     assert message in " ".join((done.stdout + done.stderr).split())
     assert not (pytester.path / "run").exists()
+
+
+ALIKE = """
+    import pytest
+    from harness.errors import GuestError
+
+    @pytest.fixture
+    def guest_that_does_not_come_up():
+        raise GuestError("the watchdog has died", details=("its " + "last words",))
+
+    @pytest.mark.parametrize("number", range(148))
+    def test_many(guest_that_does_not_come_up, number):
+        pass
+
+    @pytest.mark.parametrize("number", range(2))
+    def test_few(number):
+        assert number == 7
+"""
+
+
+def test_what_many_tests_say_alike_is_one_message_and_every_report_has_them_all(pytester: pytest.Pytester):
+    pytester.makepyfile(test_suite=ALIKE)
+
+    done = fltlab_run(pytester.path, "test_suite.py")
+
+    assert done.stdout.count("its last words") == 1
+    assert "the same of 147 other tests" in done.stdout
+    assert "and 142 more" in done.stdout
+    assert done.stdout.count("def test_few") == 2
+    assert done.stdout.count("ERROR test_suite.py::test_many[") == 148
+    assert "2 failed, 148 errors" in done.stdout
+    assert len(outcomes(pytester.path)) == 150
+    assert list(in_junit(pytester.path).values()).count("error") == 148

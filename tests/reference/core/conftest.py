@@ -89,7 +89,7 @@ def compile_driver(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         if key not in known:
             folder = tmp_path_factory.mktemp("driver")
             if not library:
-                for name in ("ntoskrnl", "cng"):
+                for name in ("ntoskrnl", "cng", "hal"):
                     library.append(folder / f"{name}.lib")
                     toolchain.import_library(include / f"{name}.def", library[-1])
             source = folder / "driver.c"

@@ -14,6 +14,7 @@ BODIES = {
     "it locks": "KSPIN_LOCK L; KIRQL Q; KeInitializeSpinLock(&L);"
     " for (;;) { KeAcquireSpinLock(&L, &Q); KeReleaseSpinLock(&L, Q); }",
     "it prints": 'for (;;) DbgPrint("still here\\n");',
+    "it asks for the time": "for (;;) KeQueryPerformanceCounter(NULL);",
     "it raises": "for (;;) { __try { ExRaiseStatus(STATUS_UNSUCCESSFUL); } __except (1) { } }",
 }
 ENTRY = """NTSTATUS DriverEntry(PDRIVER_OBJECT D, PUNICODE_STRING P)
