@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import HostError
-from harness.host import fingerprint
-from harness.host.disk import copy_sparse, free_mib, require_room, used_bytes
+from harness.host import disk, fingerprint
+from harness.host.disk import copy_sparse, free_mib, require_room, used_bytes, why_not_written
 
 MIB = 1 << 20
 
@@ -98,3 +98,32 @@ def test_a_copy_is_read_and_written_where_the_kernel_copies_nothing(
     copy_sparse(source, tmp_path / "copy")
 
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("number", "files", "said", "remedy"),
+    [
+        (errno.ENOSPC, None, "MiB left", "make room"),
+        (errno.EDQUOT, 100_000, "MiB left", "make room"),
+        (errno.ENOSPC, 3, "takes 3 more files, however small (inodes)", "remove files"),
+        (errno.EACCES, 100_000, "Permission denied", "can be written"),
+        (errno.EROFS, 100_000, "Read-only file system", "can be written"),
+        (errno.EIO, 3, "Input/output error", "can be written"),
+    ],
+)
+def test_what_keeps_a_file_from_being_written_is_told_by_what_it_is(tmp_path, monkeypatch, number, files, said, remedy):
+    monkeypatch.setattr(disk, "free_files", lambda _: files)
+
+    details, to_do = why_not_written(OSError(number, os.strerror(number)), tmp_path)
+
+    assert said in " ".join(details)
+    assert remedy in to_do
+    assert ("room" in to_do) == (remedy == "make room")
+
+
+def test_files_are_looked_at_before_anything_large_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "free_files", lambda _: 63)
+    with pytest.raises(HostError, match=r"63 more files, however small \(inodes\)(.|\n)*FLTLAB_HOME"):
+        require_room(tmp_path, 0, "make a template")
+    monkeypatch.setattr(disk, "free_files", lambda _: None)  # a file system without that limit
+    require_room(tmp_path, 0, "make a template")

@@ -116,23 +116,40 @@ def test_a_run_on_two_workers_that_is_ended_by_a_signal_leaves_nothing_either(pr
     project.assert_nothing_is_left()
 
 
-def test_a_disk_that_is_full_ends_the_run_with_one_message_and_keeps_the_results_so_far(project):
-    project.test("""
+FULL = {
+    "blocks": (
+        "size=512k",
+        '(run / "filler").write_bytes(bytes(os.statvfs(run).f_bavail * 4096))',
+        ("No space left on device", "MiB left", "make room"),
+    ),
+    "inodes": (
+        "size=8m,nr_inodes=60",
+        '[(run / f"filler{number}").touch() for number in range(os.statvfs(run).f_favail)]',
+        ("No space left on device", "more files, however small (inodes)", "remove files"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "fill", "told"), FULL.values(), ids=FULL)
+def test_a_disk_that_is_full_ends_the_run_with_one_message_and_keeps_the_results_so_far(project, options, fill, told):
+    project.test(f"""
         @pytest.mark.parametrize("number", range(5))
         def test_some(number):
             if number == 3:
                 run = HERE.parents[1] / "run"
-                (run / "filler").write_bytes(bytes(os.statvfs(run).f_bavail * 4096))
+                {fill}
+            assert number != 3  # so that there is something to keep
     """)
     (project.run).mkdir()
     mount = private_mounts()
-    script = 'mount -t tmpfs -o size=512k none run && "$@"; code=$?; cp run/results.jsonl results.jsonl; exit $code'
+    script = f'mount -t tmpfs -o {options} none run && "$@"; code=$?; cp run/results.jsonl results.jsonl; exit $code'
 
     code, output = project.end(LOCAL, wrapper=[*mount, script, "sh"])
 
     assert code == ExitCode.HOST, output
     assert output.count("the files of the run cannot be written") == 1
-    assert "No space left on device" in output
+    assert [words for words in told if words not in output] == []
+    assert ("make room" in output) == ("make room" in told)
     assert "Traceback" not in output
     (project.root / "results.jsonl").rename(project.run / "results.jsonl")
     assert {f"test_some[{number}]" for number in range(3)} <= {record.name for record in project.journal}
