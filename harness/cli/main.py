@@ -15,6 +15,7 @@ from harness.errors import ExitCode, FltLabError, HostError
 
 # What --help says of each command, in its order: a module is imported only when its command is used.
 COMMANDS = {
+    "try": "Load a driver, run a standard workload with and without it, unload it, and tell what came of it on a page.",
     "run": "Run suites on guests, and keep what came out in runs/<time>-<id>/. Other "
     "options go to pytest: -x, --pdb, ….",
     "watch": "Run suites again whenever a file changes that they, or the drivers in their stacks, are made of.",
@@ -42,7 +43,7 @@ COMMANDS = {
 }
 COMPLETE = "_FLTLAB_COMPLETE"
 """What a shell sets when it wants a line completed (`fltlab completion`); nothing else is done then."""
-MODULES = {"open": "harness.cli.open_report"}
+MODULES = {"open": "harness.cli.open_report", "try": "harness.cli.try_driver"}
 """Of the commands whose module is not called as they are."""
 
 

@@ -8,7 +8,7 @@ from harness.errors import ConfigurationError, did_you_mean
 from harness.fleet.builds import note_use, output_of
 from harness.fleet.progress import say
 from harness.minifilter.imports import SUPPORT
-from harness.minifilter.package import find_packages
+from harness.minifilter.package import DriverPackage, find_packages
 
 if TYPE_CHECKING:
     from harness.minifilter.build import BuiltDriver
@@ -59,6 +59,14 @@ class Drivers:
                 if root != SUPPORT:
                     note_use(root)
         return {name: self._built[name] for name in names}
+
+
+def build_alone(package: DriverPackage) -> "BuiltDriver":
+    """A driver that no directory of drivers has, built."""
+    from harness.minifilter.build import build_packages
+
+    root = package.directory
+    return build_packages([package], root, output_of(root))[package.name]
 
 
 def symbol_directories(further: Sequence[Path]) -> list[Path]:

@@ -31,7 +31,7 @@ class Scene:
     def minifilters(self) -> list[DriverUnderTest]:
         """What is deployed, from top to bottom."""
         return [
-            DriverUnderTest(
+            DriverUnderTest.of(
                 entry, self.built[self.plan.driver_of(entry)], self.plan.options.get(entry.label, DriverOptions())
             )
             for entry in self.plan.entries

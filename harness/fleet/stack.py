@@ -94,7 +94,7 @@ class Stack:
     def _replace(self, plan: StackPlan, built: Mapping[str, BuiltDriver]) -> None:
         self.remove()
         stack = [
-            DriverUnderTest(entry, built[plan.driver_of(entry)], plan.options.get(entry.label, DriverOptions()))
+            DriverUnderTest.of(entry, built[plan.driver_of(entry)], plan.options.get(entry.label, DriverOptions()))
             for entry in plan.entries
         ]
         files = {} if self._has_probe else {PROGRAM: built[PROBE].sys.read_bytes()}

@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PureWindowsPath
+from typing import Self
 
 from harness.errors import ConfigurationError, DriverError, FltLabError, GuestError
 from harness.guest import inf
+from harness.guest.causes import probable_cause
 from harness.guest.command import CommandResult, shorten
 from harness.guest.guest import Guest
 from harness.guest.probe import run_probe
@@ -24,16 +26,19 @@ from harness.guest.signature import (
     signature_code,
     signs_itself,
 )
-from harness.guest.stack import PlacedEntry
+from harness.guest.stack import NamedEntry, PlacedEntry
 from harness.machine.deadlines import Wait
 from harness.minifilter.altitude import Altitude
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.fltmc import InstanceRow, parse_failure, parse_instances
 from harness.minifilter.package import Control, FilterKind
+from harness.minifilter.registry import RegistryValue, of_parameters
 from harness.nt.hresult import explain
 
 VOLUME = "V:"
 OBSERVER = "observer"
+DO_NOT_ATTACH = 0x801F000F
+"""ERROR_FLT_DO_NOT_ATTACH."""
 _MARK = "@@ "
 _FLTMC = "fltmc.exe "
 _WHAT_THE_DRIVER_DOES = (
@@ -48,6 +53,19 @@ class DriverUnderTest:
     entry: PlacedEntry
     driver: BuiltDriver
     options: DriverOptions = field(default_factory=DriverOptions)
+    registry: tuple[RegistryValue, ...] = ()
+    """What it finds in the registry beside what its package gives it."""
+
+    @classmethod
+    def of(cls, entry: PlacedEntry, driver: BuiltDriver, options: DriverOptions) -> Self:
+        """A minifilter of a stack; one with an INF has the names that are in it, also where nothing installs an INF."""
+        return cls(inf.named(entry, driver.package), driver, options)
+
+    @property
+    def values(self) -> tuple[RegistryValue, ...]:
+        """All that is registered for it beside its service and its instance."""
+        own = of_parameters(self.driver.package.parameters)
+        return (*inf.values(self.entry, self.driver.package), *own, *self.registry)
 
     @property
     def legacy(self) -> bool:
@@ -85,6 +103,8 @@ class _Command:
     entry: PlacedEntry | None = None
     expected: bool = True
     """Whether it must succeed."""
+    may_refuse: bool = False
+    """Whether the driver may say that it does not attach: that is an answer, and no failure."""
 
 
 class Deployment:
@@ -101,6 +121,8 @@ class Deployment:
         self.stack = tuple(stack)
         self._files = dict(files or {})
         self._volume = volume
+        self.refused: set[str] = set()
+        """The labels of those that do not attach to the volume: their instance setup callback said so."""
 
     def deploy(self) -> list[InstanceRow]:
         """Upload, register, load and attach; the guest's instances afterwards.
@@ -127,6 +149,7 @@ class Deployment:
                 item.options,
                 captures_prints=item.entry.label == captures,
                 legacy=item.legacy,
+                values=item.values,
             )
             commands += [_Command(line, item.entry) for line in lines]
         starts = self._starts(captures)
@@ -267,7 +290,8 @@ class Deployment:
         return _Command(f"{verb} {word(item.entry.service)}", item.entry)
 
     def _attach(self, entry: PlacedEntry) -> _Command:
-        return _Command(f"fltmc.exe attach {word(entry.service)} {self._volume} -i {word(entry.instance)}", entry)
+        line = f"fltmc.exe attach {word(entry.service)} {self._volume} -i {word(entry.instance)}"
+        return _Command(line, entry, may_refuse=True)
 
     def _certificates(self) -> dict[str, bytes]:
         """The certificates of the stack, each once, by their path in the guest."""
@@ -292,7 +316,10 @@ class Deployment:
             command = commands[at - 1] if at <= len(commands) else None
             if command is None or not command.expected or not command.line.startswith(_FLTMC):
                 continue
-            if parse_failure(printed) is not None:
+            failed = parse_failure(printed)
+            if command.may_refuse and failed is not None and failed.code == DO_NOT_ATTACH and command.entry is not None:
+                self.refused.add(command.entry.label)
+            elif failed is not None:
                 raise self._failed(command, at, printed, result, captures)
         if number <= len(commands):
             command = commands[number - 1] if number else _Command(f"cmd.exe /c {path}")
@@ -326,7 +353,10 @@ class Deployment:
         """The instances must stand as the stack says, by the values of their altitudes."""
         found = {(row.filter.casefold(), _altitude(row)) for row in instances if row.instance}
         for item in self.stack:
-            if not item.legacy and (item.entry.service.casefold(), item.entry.altitude) not in found:
+            there = (item.entry.service.casefold(), item.entry.altitude) in found
+            if not there and not item.legacy and _attaches_by_itself(item.entry):
+                self.refused.add(item.entry.label)
+            elif not there and not item.legacy and item.entry.label not in self.refused:
                 raise GuestError(
                     f"{item.entry.service} is not attached at altitude {item.entry.altitude} after its deployment",
                     details=tuple(f"| {row}" for row in instances),
@@ -343,14 +373,14 @@ def _altitude(row: InstanceRow) -> Altitude | None:
 
 
 def _attaches_by_itself(entry: PlacedEntry) -> bool:
-    return isinstance(entry, inf.InstalledEntry) and entry.attaches_by_itself
+    return isinstance(entry, NamedEntry) and entry.attaches_by_itself
 
 
 def batch(commands: Sequence[_Command]) -> bytes:
     """A batch file that stops at the first command that fails, and lists the instances at its end."""
     lines = ["@echo off"]
     for number, command in enumerate(commands, start=1):
-        stop = " || exit /b" if command.expected else ""
+        stop = " || exit /b" if command.expected and not command.may_refuse else ""
         lines += [f"echo {_MARK}{number}", command.line + stop]
     lines += [f"echo {_MARK}{len(commands) + 1}", "fltmc.exe instances"]
     return ("\r\n".join(lines) + "\r\n").encode("ascii")
@@ -362,7 +392,8 @@ def failure(guest: Guest, command: str, entry: PlacedEntry | None, printed: str,
     code, details = code_of(printed, result), _details(command, printed, result)
     if entry is not None and command.startswith(_WHAT_THE_DRIVER_DOES):
         verb = command.split()[1]
-        return DriverError(f"{about} could not be {_PARTICIPLES[verb]}: {explain(code)}", details=details)
+        hint = probable_cause(code, printed + result.errors)
+        return DriverError(f"{about} could not be {_PARTICIPLES[verb]}: {explain(code)}", details=details, hint=hint)
     return GuestError(f"{about} could not be registered in the guest {guest.name!r}", details=details)
 
 

@@ -301,6 +301,11 @@ class Guest:
         """The last requests over WinRM, and what came of them."""
         return self._session.exchanges
 
+    @property
+    def last_kernel(self) -> KernelState | None:
+        """What the reference kernel said when it stopped; None if it has not."""
+        return self._last_kernel
+
     def last_kernel_status(self) -> dict[str, Any]:
         """What the reference kernel said when it stopped, or else says now; GuestError if it cannot be asked."""
         status = self._last_kernel

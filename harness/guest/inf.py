@@ -7,7 +7,7 @@ The files of a package are in C:\fltlab\drivers\<name>; its commands are run the
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
@@ -18,13 +18,16 @@ from harness.guest.identity import Identity
 from harness.guest.profiles import GuestKind
 from harness.guest.registration import quoted
 from harness.guest.signature import refusal, signature_code
-from harness.guest.stack import PlacedEntry
+from harness.guest.stack import NamedEntry, PlacedEntry
 from harness.machine.deadlines import Wait
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.inf import Inf
 from harness.minifilter.package import DriverPackage
+from harness.minifilter.registry import RegistryValue, of_inf
 
 PNPUTIL_SINCE = 18362
+REFERENCE_BUILD = 22631
+"""The build that the reference kernel says it is, by which an INF is read for it."""
 PNPUTIL_DONE = {0, 259, 3010}
 """Success; nothing is a device of it, as for every minifilter; success, with a restart pending for what is loaded."""
 
@@ -32,26 +35,35 @@ _PUBLISHED = re.compile(r"\boem\d+\.inf\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class InstalledEntry(PlacedEntry):
-    """An entry of a stack whose names and altitude its INF has chosen. `published` is what pnputil called the INF."""
+class InstalledEntry(NamedEntry):
+    """An entry of a stack that its INF has installed. `published` is what pnputil called the INF."""
 
-    service_name: str = ""
-    instance_name: str = ""
-    attaches_by_itself: bool = False
     published: str | None = None
-
-    @property
-    def service(self) -> str:
-        return self.service_name
-
-    @property
-    def instance(self) -> str:
-        return self.instance_name
 
 
 def comes_by_inf(guest: Guest, package: DriverPackage) -> bool:
     """Whether a driver is installed by its INF in this guest; the reference guest has no setup and registers it."""
     return guest.kind is GuestKind.WINDOWS and package.inf is not None
+
+
+def named(entry: PlacedEntry, package: DriverPackage) -> PlacedEntry:
+    """The entry with the service and the instance of its INF, where it has one; at the altitude of the stack."""
+    if package.inf is None or isinstance(entry, NamedEntry):
+        return entry
+    inf = Inf.read(package.path(package.inf))
+    first = inf.instances(REFERENCE_BUILD)[0]
+    service = inf.service(REFERENCE_BUILD)
+    return NamedEntry(entry.driver, entry.label, entry.altitude, service, first.name, first.attaches_by_itself)
+
+
+def values(entry: PlacedEntry, package: DriverPackage) -> Iterator[RegistryValue]:
+    """What an INF adds to the registry, for a guest that installs none; the altitude is that of the stack."""
+    if package.inf is None:
+        return
+    altitudes = {rf"{root}Instances\{entry.instance}".casefold() for root in ("", "Parameters\\")}
+    for value in of_inf(Inf.read(package.path(package.inf)), REFERENCE_BUILD):
+        if value.key.casefold() not in altitudes or value.name.casefold() != "altitude":
+            yield value
 
 
 def build_number(identity: Identity) -> int:

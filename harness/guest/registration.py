@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from harness.errors import ConfigurationError
 from harness.guest.stack import PlacedEntry
+from harness.minifilter.registry import RegistryValue
 
 SERVICES = r"HKLM\SYSTEM\CurrentControlSet\Services"
 NO_AUTOMATIC_ATTACHMENT = 1
@@ -36,14 +37,23 @@ class DriverOptions:
 
 
 def register(
-    entry: PlacedEntry, group: str, options: DriverOptions, *, captures_prints: bool = False, legacy: bool = False
+    entry: PlacedEntry,
+    group: str,
+    options: DriverOptions,
+    *,
+    captures_prints: bool = False,
+    legacy: bool = False,
+    values: Sequence[RegistryValue] = (),
 ) -> list[str]:
-    """The commands that make a service of an entry whose image is in its place. A legacy filter has no instances."""
+    """The commands that make a service of an entry whose image is in its place. A legacy filter has no instances.
+
+    `values` are what else its author wants in the registry; they are the last word.
+    """
     key = rf"{SERVICES}\{entry.service}"
     depend = "" if legacy else " depend= FltMgr"
     commands = [
         (
-            f"sc.exe create {entry.service} type= filesys start= demand error= normal "
+            f"sc.exe create {word(entry.service)} type= filesys start= demand error= normal "
             rf"binPath= \SystemRoot\System32\drivers\{entry.service}.sys group= {quoted(group)}{depend}"
         ),
         *(
@@ -62,6 +72,9 @@ def register(
             _add(instance, "Altitude", "REG_SZ", str(entry.altitude)),
             _add(instance, "Flags", "REG_DWORD", str(NO_AUTOMATIC_ATTACHMENT)),
         ]
+    for value in values:
+        place = value.key if value.key.upper().startswith("HKLM\\") else rf"{key}\{value.key}".rstrip("\\")
+        commands.append(_add(place, value.name, value.type, value.data))
     return commands
 
 
@@ -87,4 +100,5 @@ def quoted(word: str) -> str:
 
 
 def _add(key: str, name: str, kind: str, data: str) -> str:
-    return f"reg.exe add {quoted(key)} /v {name} /t {kind} /d {quoted(data)} /f"
+    named = f"/v {word(name)}" if name else "/ve"
+    return f"reg.exe add {quoted(key)} {named} /t {kind} /d {quoted(data)} /f"

@@ -61,6 +61,23 @@ class PlacedEntry:
         return rf"C:\Windows\System32\drivers\{self.service}.sys"
 
 
+@dataclass(frozen=True)
+class NamedEntry(PlacedEntry):
+    """An entry whose service and instance have names of their own, as its author or its INF has chosen them."""
+
+    service_name: str = ""
+    instance_name: str = ""
+    attaches_by_itself: bool = False
+
+    @property
+    def service(self) -> str:
+        return self.service_name
+
+    @property
+    def instance(self) -> str:
+        return self.instance_name
+
+
 def parse_entry(text: str) -> StackEntry:
     """Read one entry."""
     match = _ENTRY.fullmatch(text.strip())

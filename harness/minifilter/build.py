@@ -88,7 +88,7 @@ class _Builder:
     def inputs(self, package: DriverPackage) -> str:
         """The hash of what `package` is built from, but for the files that the compiler reads."""
         described = package.model_dump_json(
-            exclude={"description", "altitude", "group", "control", "filter", "violates"}
+            exclude={"description", "altitude", "group", "control", "filter", "violates", "parameters", "changes"}
         )
         if package.binary:
             files = [package.path(file) for file in (package.binary, package.pdb, package.certificate) if file]
@@ -233,7 +233,11 @@ def build_drivers(root: Path, out: Path, names: Sequence[str] | None = None) -> 
         raise ConfigurationError(
             f"there is no driver called {', '.join(unknown)} in {root}", details=(f"there are: {', '.join(packages)}",)
         )
-    chosen = [package for name, package in packages.items() if names is None or name in names]
+    return build_packages([package for name, package in packages.items() if names is None or name in names], root, out)
+
+
+def build_packages(chosen: Sequence[DriverPackage], root: Path, out: Path) -> dict[str, BuiltDriver]:
+    """Build packages that lie below `root`; the same errors."""
     for package in chosen:
         require_files(package)
     toolchain, certificate = find_toolchain(), signing_certificate()

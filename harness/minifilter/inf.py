@@ -127,6 +127,10 @@ class Inf:
             "its DefaultInstall adds no service", "AddService = <name>,,<section> in its .Services section"
         )
 
+    def registry(self, build: int) -> list[list[str]]:
+        """The lines of its AddReg sections, in fields: root, key, name, flags, data."""
+        return list(self._registry(build))
+
     def _registry(self, build: int) -> Iterator[list[str]]:
         sections = [self._service(build)[1], self.install_section(build)]
         names = (self._value(section, "addreg") or "" for section in sections)

@@ -1,6 +1,6 @@
 """Driver packages: a directory with a driver.yaml that says what the driver is and what it is made of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -50,6 +50,20 @@ class UserService(BaseModel):
     arguments: str = ""
 
 
+class AllowedChange(BaseModel):
+    """A difference that a driver is meant to make: patterns, of which all must fit (harness/fleet/trial)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str = "*"
+    """Path of the file, whatever its case: `V:\\*.secret`, `*.secret`."""
+    step: str = "*"
+    """Verb of the step in the I/O script, or `afterwards` for what is on the volume in the end."""
+    what: str = "*"
+    """What differs: `status`, `data`, `information`, `end of file`, `entry *`, `content`, …."""
+    why: str = ""
+
+
 class DriverPackage(BaseModel):
     """The content of a driver.yaml. Paths are relative to the file."""
 
@@ -76,6 +90,10 @@ class DriverPackage(BaseModel):
     files: tuple[Path, ...] = ()
     start: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
+    parameters: Mapping[str, str | int | bool | tuple[str, ...]] = Field(default_factory=dict)
+    """Values of the service's Parameters key: REG_SZ, REG_DWORD (a number, yes or no), REG_MULTI_SZ (a list)."""
+    changes: tuple[AllowedChange, ...] = ()
+    """What the driver is meant to change: `fltlab try` tells it, and does not count it as a finding."""
     common: bool = False
     entry: str = "DriverEntry"
     imports: tuple[str, ...] = ("fltmgr", "ntoskrnl", "hal")
@@ -117,6 +135,10 @@ def load_package(path: Path) -> DriverPackage:
 
     Whether the files it names are there is not looked at: one unfinished driver must not stop work on the others.
     """
+    return package_of(_content(path), path)
+
+
+def _content(path: Path) -> Any:
     try:
         content = _parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -125,6 +147,11 @@ def load_package(path: Path) -> DriverPackage:
         raise ConfigurationError(f"{path} is not YAML", details=tuple(str(error).splitlines())) from error
     if not isinstance(content, dict) or "directory" in content:
         raise ConfigurationError(f"{path} does not describe a driver", details=("expected keys such as name, sources",))
+    return content
+
+
+def package_of(content: Mapping[str, Any], path: Path) -> DriverPackage:
+    """The package of a driver.yaml with this content, or of one that would have it; ConfigurationError as above."""
     try:
         package = DriverPackage.model_validate({**content, "directory": path.parent})
     except ValidationError as error:

@@ -137,6 +137,11 @@ def mistakes(script: str) -> list[Mistake]:
     return found
 
 
+def words_of(line: str) -> list[str]:
+    """The words of a line that has nothing wrong with it."""
+    return [word.text for word in _cut(line)]
+
+
 def _cut(source: str) -> Iterator[_Word]:
     """The words of a line: blanks separate, quotation marks keep blanks, `#` begins a comment where a word would."""
     at, count = 0, 0

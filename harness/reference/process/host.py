@@ -28,6 +28,7 @@ from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
 from harness.wire import kernel as wire
 from harness.wire import programs
 from harness.wire.codec import MalformedMessageError
+from harness.wire.kernel import ASKED_IN_VAIN
 
 VOLUME_NAME = "V:"
 LAST_LINES = 100
@@ -118,7 +119,10 @@ class Host:
     def _load(self, asked: wire.Load) -> wire.Done:
         k = self._system
         self._check_open_to_use()
+        k.registry.missed.clear()
         status, message = k.run(filter_services.load(k, asked.service), f"load {asked.service}")
+        if message and k.registry.missed:
+            message += f"; {ASKED_IN_VAIN}{k.registry.missed[-1]}"
         return self._expect(status, message)
 
     def _unload(self, asked: wire.Unload) -> wire.Done:

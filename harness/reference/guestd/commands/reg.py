@@ -36,6 +36,11 @@ def _parse(kind: str, data: str) -> Value:
         return number & (0xFFFFFFFF if kind == "REG_DWORD" else 0xFFFFFFFFFFFFFFFF)
     if kind == "REG_MULTI_SZ":
         return [part for part in data.split("\\0") if part]
+    if kind == "REG_BINARY":
+        try:
+            return bytes.fromhex(data)
+        except ValueError:
+            raise Usage(f"ERROR: Invalid syntax. {data} is no binary data.") from None
     return data
 
 

@@ -35,6 +35,7 @@ def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out:
     if k.flt.filter_named(name) is not None:
         return int(NtStatus.FLT_REGISTRATION_BUSY)
     if not attachment.has_instances(k, name):
+        k.registry.missed.append(f"an instance with an altitude below the key Instances of the service {name}")
         return int(NtStatus.OBJECT_NAME_NOT_FOUND)
     found = Filter(
         name,

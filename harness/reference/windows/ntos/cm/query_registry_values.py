@@ -39,6 +39,7 @@ def rtl_query_registry_values(
     del environment
     top = relative_key(k, relative_to, path, create=False)
     if top is None:
+        k.registry.missed.append(f"the key {k.memory.read_wide(path)}")
         return int(NtStatus.OBJECT_NAME_NOT_FOUND)
     key: Key | None = top
     while True:
@@ -50,6 +51,7 @@ def rtl_query_registry_values(
         if entry.flags & _SUBKEY:
             key = _below(k, top, entry.name)
             if key is None and entry.flags & _REQUIRED:
+                k.registry.missed.append(f"the key {k.memory.read_wide(entry.name)}")
                 return int(NtStatus.OBJECT_NAME_NOT_FOUND)
         if not (entry.flags & _SUBKEY and not entry.query_routine):
             status = yield from _query(k, entry, key, context)
@@ -87,6 +89,7 @@ def _query(k: "Kernel", entry: QueryTable, key: Key | None, context: int) -> Ker
 def _missing(k: "Kernel", entry: QueryTable, context: int) -> KernelCode:
     """A value that is not there: its default, or an error if it is required."""
     if entry.flags & _REQUIRED:
+        k.registry.missed.append(f"the value {k.memory.read_wide(entry.name)}")
         return int(NtStatus.OBJECT_NAME_NOT_FOUND)
     kind = entry.default_type & 0xFF
     if not kind:

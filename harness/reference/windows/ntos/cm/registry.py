@@ -3,6 +3,7 @@
 The wire form of a key is `{name: {"type": "REG_SZ", "value": ...} | {"key": {...}}}`.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -75,6 +76,8 @@ class Registry:
         self.root = Key("REGISTRY")
         self.changed = False
         """Drivers have changed something since somebody else last set it or looked."""
+        self.missed: deque[str] = deque(maxlen=8)
+        """What drivers have asked for last that was not there, in words: why many a driver does not load."""
         self.make(self.SERVICES)
 
     @property

@@ -50,6 +50,8 @@ def zw_open_key(k: "Kernel", handle_pointer: int, access: U32, attributes: int) 
     del access
     key, kernel, _ = _named_key(k, attributes, create=False)
     if key is None:
+        name = k.memory.read_unicode_string(ObjectAttributes(k.memory, attributes).object_name)
+        k.registry.missed.append(f"the key {name}")
         return int(NtStatus.OBJECT_NAME_NOT_FOUND)
     k.memory.write_u64(handle_pointer, open_key(k, key, kernel=kernel))
     return 0
@@ -132,6 +134,7 @@ def zw_query_value_key(
         return int(NtStatus.INVALID_HANDLE)
     value = key.value(k.memory.read_unicode_string(name))
     if value is None:
+        k.registry.missed.append(f"the value {k.memory.read_unicode_string(name)} of the key {key.name}")
         return int(NtStatus.OBJECT_NAME_NOT_FOUND)
     information = _value_information(value, kind)
     if information is None:

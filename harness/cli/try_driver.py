@@ -1,0 +1,52 @@
+"""`fltlab try`: a verdict on one's own driver in the first five minutes."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import ConfigurationError
+from harness.fleet.settings import DEFAULT_SEED, LOCAL_GUEST
+
+
+def try_(
+    driver: Annotated[Path, typer.Argument(metavar="X.sys | X.inf | DIR", help="The driver.")],
+    guest: Annotated[str, typer.Option("--guest", metavar="NAME", help="Guest to run on.")] = LOCAL_GUEST,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Seed of the reference kernel.", min=0)
+    ] = DEFAULT_SEED,
+    registry: Annotated[
+        Path | None, typer.Option("--registry", metavar="FILE", help="A .reg file that the driver needs.")
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option("--service", metavar="COMMAND", help="The driver's user-mode service.")
+    ] = None,
+    image_dir: Annotated[Path | None, typer.Option("--image-dir", metavar="DIR", help="Guest images.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Load a driver, run a standard workload with and without it, unload it, and tell what came of it on a page.
+
+    Needs no configuration. Exit code 0 clean, 1 findings, 2 wrong use, 3 it could not be run.
+    """
+    from harness.fleet.trial.candidate import find_candidate
+    from harness.fleet.trial.page import as_json as data_of
+    from harness.fleet.trial.page import page
+    from harness.fleet.trial.trial import TrialOptions, needs_of, try_driver
+    from harness.minifilter.registry import of_reg_file
+
+    if service is not None:
+        raise ConfigurationError(
+            "--service is not there yet: a user-mode service runs beside a driver only as its driver.yaml names it",
+            hint="docs/drivers.md, `service`",
+        )
+    options = TrialOptions(guest, seed, of_reg_file(registry) if registry is not None else (), image_dir)
+    candidate = find_candidate(driver)
+    needs = needs_of(candidate, options)
+    verdict = try_driver(candidate, options)
+    typer.echo(json.dumps(data_of(verdict, needs), indent=2) if as_json else page(verdict, needs))
+    raise typer.Exit(verdict.ended.value)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("try")(try_)

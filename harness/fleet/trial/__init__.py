@@ -1,0 +1,1 @@
+"""`fltlab try`: one driver, one standard workload, one verdict; free of pytest."""

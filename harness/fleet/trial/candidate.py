@@ -1,0 +1,191 @@
+"""The driver to be tried: found from a .sys, an INF, a driver.yaml, a Visual Studio project, or a directory of one.
+
+What is not said anywhere is made up, and the candidate says what was: nobody needs a configuration to begin with.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import ConfigurationError
+from harness.minifilter.altitude import Altitude
+from harness.minifilter.inf import Inf, InfInstance
+from harness.minifilter.package import (
+    PACKAGE_FILE,
+    Control,
+    DriverPackage,
+    FilterKind,
+    PackageKind,
+    load_package,
+    package_of,
+)
+
+DEFAULT_ALTITUDE = "370030"
+BUILD = 22631
+"""Of the Windows that an INF is read for: the one that the reference kernel says it is."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A driver to be tried. `read` and `made_up` are where its names and its altitude come from, for people."""
+
+    package: DriverPackage
+    title: str
+    service: str
+    instance: str
+    altitude: Altitude
+    attaches_by_itself: bool = False
+    read: tuple[str, ...] = ()
+    made_up: tuple[str, ...] = ()
+
+
+def find_candidate(path: Path) -> Candidate:
+    """The driver that a path leads to; ConfigurationError if it leads to none, or to several."""
+    path = path.absolute()
+    if not path.exists():
+        raise ConfigurationError(f"there is no {path}", hint="fltlab try X.sys, X.inf, or a directory of one")
+    if path.is_dir():
+        return _of_file(_one_in(path))
+    return _of_file(path)
+
+
+def _one_in(directory: Path) -> Path:
+    """What a directory is about: its driver.yaml, else its project, its INF, or its .sys."""
+    own = directory / PACKAGE_FILE
+    if own.is_file():
+        return own
+    for pattern in (PACKAGE_FILE, "*.vcxproj", "*.inf", "*.sys"):
+        found = _files(directory, pattern)
+        if len(found) > 1:
+            raise ConfigurationError(
+                f"{directory} has several drivers",
+                details=tuple(str(one.relative_to(directory)) for one in found[:10]),
+                hint="name one of these",
+            )
+        if found:
+            return found[0]
+    raise ConfigurationError(
+        f"{directory} has no driver",
+        details=("looked for driver.yaml, *.vcxproj, *.inf, *.sys",),
+        hint="fltlab try X.sys",
+    )
+
+
+def _files(directory: Path, pattern: str) -> list[Path]:
+    """The files of a pattern, whatever its case, in a directory or anywhere below it."""
+    wanted = re.compile(re.escape(pattern).replace(r"\*", ".*"), re.IGNORECASE)
+    return sorted(file for file in directory.rglob("*") if file.is_file() and wanted.fullmatch(file.name))
+
+
+def _of_file(path: Path) -> Candidate:
+    kinds: dict[str, Callable[[Path], Candidate]] = {".sys": _of_image, ".inf": _of_inf, ".vcxproj": _of_project}
+    if path.name == PACKAGE_FILE:
+        return _of_package(path)
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
+        raise ConfigurationError(
+            f"{path.name} is no driver", hint="fltlab try X.sys, X.inf, X.vcxproj, driver.yaml, or a directory of one"
+        )
+    return kind(path)
+
+
+def _of_package(path: Path) -> Candidate:
+    package = load_package(path)
+    if package.kind is not PackageKind.DRIVER:
+        raise ConfigurationError(f"{package.name} is a program, no driver")
+    if package.filter is FilterKind.LEGACY:
+        raise ConfigurationError(
+            f"{package.name} is a legacy filter, which no filter manager attaches", hint="docs/drivers.md"
+        )
+    return _registered(package, package.name, [PACKAGE_FILE])
+
+
+def _of_image(path: Path) -> Candidate:
+    for file in _beside(path, PACKAGE_FILE):
+        package = load_package(file)
+        if package.binary is not None and package.path(package.binary).resolve() == path.resolve():
+            return _registered(package, path.stem, [file.name])
+    infs = [file for file in _beside(path, "*.inf") if _is_about(file, path.name)]
+    pdb = next(iter(_beside(path, f"{path.stem}.pdb")), None)
+    package = _package(path.stem, path.parent, binary=Path(path.name), pdb=pdb and Path(pdb.name))
+    if infs:
+        package = package.model_copy(update={"inf": Path(infs[0].name)})
+    return _registered(package, path.stem, [])
+
+
+def _of_inf(path: Path) -> Candidate:
+    names = [name for name in Inf.read(path).files if name.lower().endswith(".sys")]
+    images = [file for name in names for file in _files(path.parent, name)]
+    if not images:
+        raise ConfigurationError(
+            f"there is no {' or '.join(names) or 'driver'} beside {path.name}",
+            details=(f"its [SourceDisksFiles] names {', '.join(names) or 'no .sys'}",),
+            hint=f"put the driver into {path.parent}, or name the .sys itself",
+        )
+    image = images[0]
+    package = _package(image.stem, path.parent, binary=image.relative_to(path.parent))
+    pdb = image.with_suffix(".pdb")
+    update: dict[str, object] = {"inf": Path(path.name)}
+    if pdb.is_file():
+        update["pdb"] = pdb.relative_to(path.parent)
+    return _registered(package.model_copy(update=update), image.stem, [])
+
+
+def _of_project(path: Path) -> Candidate:
+    content = {"name": _name(path.stem), "description": f"{path.name}, tried", "vcxproj": path.name, "control": "none"}
+    package = package_of(content, path.parent / PACKAGE_FILE)
+    return _registered(package, path.stem, [path.name])
+
+
+def _registered(package: DriverPackage, title: str, read: list[str]) -> Candidate:
+    """How a package is registered: by its INF, its driver.yaml, or as we choose."""
+    made_up: list[str] = []
+    service = package.name if package.binary is None else title
+    instance = f"{service} Instance"
+    altitude, itself = package.altitude, False
+    if package.inf is not None:
+        inf = Inf.read(package.path(package.inf))
+        service, first = inf.service(BUILD), inf.instances(BUILD)[0]
+        read.append(f"{package.inf.name} ({_of_inf_in_words(first, len(inf.registry(BUILD)))})")
+        instance, itself = first.name, first.attaches_by_itself
+        altitude = altitude or str(first.altitude)
+    else:
+        made_up.append(f"the instance {instance!r}")
+    if altitude is None:
+        altitude = DEFAULT_ALTITUDE
+        made_up.insert(0, f"altitude {altitude} ({package.group})")
+    return Candidate(
+        package.model_copy(update={"control": Control.NONE}),
+        *(title, service, instance, Altitude(altitude), itself, tuple(read), tuple(made_up)),
+    )
+
+
+def _of_inf_in_words(first: InfInstance, values: int) -> str:
+    return f"instance {first.name!r} at {first.altitude}, {values} values of the registry"
+
+
+def _package(stem: str, directory: Path, **more: Path | None) -> DriverPackage:
+    given = {key: str(value) for key, value in more.items() if value is not None}
+    content = {"name": _name(stem), "description": f"{stem}, tried", "control": "none", **given}
+    return package_of(content, directory / PACKAGE_FILE)
+
+
+def _name(stem: str) -> str:
+    """A name as driver.yaml has it, for a file that may be called anything."""
+    plain = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:40]
+    return plain if plain[:1].isalpha() else f"driver-{plain}"
+
+
+def _beside(path: Path, pattern: str) -> list[Path]:
+    wanted = re.compile(re.escape(pattern).replace(r"\*", ".*"), re.IGNORECASE)
+    return sorted(file for file in path.parent.iterdir() if file.is_file() and wanted.fullmatch(file.name))
+
+
+def _is_about(inf: Path, image: str) -> bool:
+    """Whether an INF is of this image; one that cannot be read is of none."""
+    return image.lower() in _lower(Inf.read(inf).files)
+
+
+def _lower(words: Iterable[str]) -> set[str]:
+    return {word.lower() for word in words}

@@ -1,0 +1,242 @@
+"""The verdict of a trial as one page of a terminal, and as data."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from textwrap import shorten, wrap
+
+from harness.errors import DriverError
+from harness.fleet.kernel_exports import Needs
+from harness.fleet.trial.sightings import Seen
+from harness.fleet.trial.transparency import Change
+from harness.fleet.trial.trial import Ended, Verdict
+from harness.guest import GuestKind
+from harness.wire.kernel import Finding
+
+WIDTH = 80
+MOST_ROWS, MOST_CHANGES, MOST_FINDINGS = 10, 6, 4
+_COLUMNS = ("SUCCESS_NO_CALLBACK", "SUCCESS_WITH_CALLBACK", "COMPLETE", "PENDING", "SYNCHRONIZE", "DISALLOW_FASTIO")
+_HEADINGS = ("pre", "post", "passed", "+post", "completed", "pended", "synced", "no-fast")
+_BETWEEN = ("above", "below", "stopped", "own")
+_NAME = 24
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{12,16}\b")
+
+
+def page(verdict: Verdict, needs: Needs | None) -> str:
+    """The page: what was tried, what was seen, what changed, what is wrong."""
+    lines = [*_head(verdict), *_imports(needs), *_life(verdict)]
+    if verdict.parts:
+        lines += ["", *_table(verdict)]
+        lines += ["", *_changes(verdict.changes), *_findings("findings", verdict.findings, hang=verdict.hang)]
+        lines += _findings("leaks", verdict.leaks, tried=verdict.unloaded != "not tried")
+    if verdict.stop is not None:
+        lines += ["", *_stop(verdict)]
+    return "\n".join([*lines, "", _last(verdict)])
+
+
+def _head(verdict: Verdict) -> Iterator[str]:
+    candidate = verdict.candidate
+    yield shorten(f"{candidate.title} on {verdict.options.guest}, seed {verdict.options.seed}", WIDTH)
+    made_up = ("made up: " + ", ".join(candidate.made_up),) if candidate.made_up else ()
+    read = ("read: " + ", ".join(candidate.read),) if candidate.read else ()
+    for text in (*read, *made_up):
+        yield from _wrapped("", text, 2)
+
+
+def _imports(needs: Needs | None) -> Iterator[str]:
+    if needs is None:
+        return
+    number = len(needs.has) + len(needs.stops) + len(needs.refused)
+    if not (needs.stops or needs.refused):
+        yield f"imports    {number}, all implemented"
+        return
+    for some, what in ((needs.refused, "nobody exports: it cannot be loaded"), (needs.stops, "missing, if called")):
+        if some:
+            names = ", ".join(one.name for one in some)
+            yield from _wrapped("imports    ", f"{number}, {len(some)} {what}: {names}", 2)
+
+
+def _life(verdict: Verdict) -> Iterator[str]:
+    yield f"loaded     {verdict.loaded:<27} attached   {verdict.attached}"
+    if verdict.parts:
+        total = len(verdict.options.parts)
+        yield f"workload   {f'{verdict.parts} of {total} parts, {verdict.steps} steps':<27} {_took_part(verdict)}"
+    if verdict.unloaded != "not tried":
+        if max(len(verdict.detached), len(verdict.unloaded)) < 27:
+            yield f"detached   {verdict.detached:<27} unloaded   {verdict.unloaded}"
+        else:
+            yield from _wrapped("detached   ", verdict.detached, 2)
+            yield from _wrapped("unloaded   ", verdict.unloaded, 2)
+
+
+def _took_part(verdict: Verdict) -> str:
+    seen = verdict.sightings
+    if not seen.by_kernel:
+        return ""
+    return f"{len(seen.threads)} threads, up to {seen.irql}_LEVEL"
+
+
+def _table(verdict: Verdict) -> Iterator[str]:
+    seen = verdict.sightings
+    rows = list(seen.rows().items())
+    if not rows:
+        yield "seen       nothing: none of its callbacks was called"
+        return
+    headings = _HEADINGS if seen.by_kernel else _BETWEEN
+    cells = {name: _cells(row, by_kernel=seen.by_kernel) for name, row in rows}
+    used = [at for at in range(len(headings)) if at < 2 or any(row[at] for row in cells.values())]
+    yield f"{'operation':<{_NAME}}" + "".join(f"{headings[at]:>{_width(headings[at])}}" for at in used)
+    for name, _ in rows[:MOST_ROWS]:
+        said = name.lower().replace("_", "-")
+        said = said if len(said) <= _NAME else f"{said[: _NAME - 1]}…"
+        yield f"{said:<{_NAME}}" + "".join(f"{cells[name][at] or '.':>{_width(headings[at])}}" for at in used)
+    if len(rows) > MOST_ROWS:
+        yield f"{len(rows) - MOST_ROWS} more: {shorten(', '.join(name.lower() for name, _ in rows[MOST_ROWS:]), 68)}"
+    yield from _between(verdict)
+
+
+def _width(heading: str) -> int:
+    return max(6, len(heading) + 1)
+
+
+def _cells(row: Seen, *, by_kernel: bool) -> list[int]:
+    if not by_kernel:
+        return [row.above, row.below, row.stopped, row.own]
+    return [row.pre, row.post, *(row.returned[name] for name in _COLUMNS)]
+
+
+def _between(verdict: Verdict) -> Iterator[str]:
+    """What is others below than above, in a line each."""
+    parameters: Counter[str] = Counter()
+    results: Counter[str] = Counter()
+    for row in verdict.sightings.majors.values():
+        parameters.update(row.parameters)
+        results.update(row.results)
+    own = sum(row.own for row in verdict.sightings.majors.values())
+    if parameters:
+        yield "on the way down it changes " + ", ".join(f"{name} ({n})" for name, n in parameters.items())
+    if results:
+        yield "on the way up it changes " + ", ".join(f"{name} ({n})" for name, n in results.items())
+    if own:
+        yield f"I/O of its own: {own} operations"
+
+
+def _changes(changes: list[Change]) -> Iterator[str]:
+    unmeant = [change for change in changes if change.allowed is None]
+    meant = [change for change in changes if change.allowed is not None]
+    if not changes:
+        yield "changes    none: every step comes out as it does without the driver"
+        return
+    told = f"changes    {_number(len(unmeant), 'kind')} of difference that nobody said it is meant to make"
+    yield told if unmeant else f"changes    {_number(len(meant), 'kind')} of difference, all of them meant"
+    for change in unmeant[:MOST_CHANGES]:
+        yield from _wrapped("  ", change.words, 2)
+    if len(unmeant) > MOST_CHANGES:
+        yield f"  and {len(unmeant) - MOST_CHANGES} more kinds: --json has all"
+    for change in meant[: max(0, 3 - len(unmeant))]:
+        yield from _wrapped("  meant: ", f"{change.words}; {change.allowed}", 1)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _findings(title: str, some: Iterable[Finding], *, tried: bool = True, hang: str = "") -> Iterator[str]:
+    told: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for one in some:
+        text = f"{one.rule}: {one.text}" if one.rule else one.text
+        told[first.setdefault(_ADDRESS.sub("", text), text)] += 1  # the same thing at another address
+    if not told and not hang:
+        yield f"{title:<11}{'none' if tried else 'not looked for: it was not unloaded'}"
+        return
+    if hang:
+        yield from _wrapped(f"{title:<11}", f"a step does not end: {hang}", 2)
+    for text, count in list(told.items())[:MOST_FINDINGS]:
+        yield from _wrapped(f"{title:<11}", f"{text}{f' ({count} times)' if count > 1 else ''}", 2)
+    if len(told) > MOST_FINDINGS:
+        yield f"{title:<11}and {len(told) - MOST_FINDINGS} more: --json has all"
+
+
+def _stop(verdict: Verdict) -> Iterator[str]:
+    assert verdict.stop is not None
+    yield from _wrapped("stopped    ", verdict.stop.message, 3)
+    # What is known of the cause says it once; the rest would only say it again.
+    told = (
+        []
+        if verdict.stop.hint
+        else [line for line in verdict.stop.details if not line.startswith(("code: ", "exit code: "))]
+    )
+    for line in told[:4]:
+        yield from _wrapped("  ", line, 2)
+    if verdict.stop.hint:
+        yield from _wrapped("  try:  ", verdict.stop.hint, 3)
+
+
+def _last(verdict: Verdict) -> str:
+    ended = verdict.ended
+    word = {
+        Ended.CLEAN: "clean",
+        Ended.FINDINGS: "findings",
+        Ended.COULD_NOT_RUN: "could not run",
+    }[ended]
+    if ended is Ended.FINDINGS and isinstance(verdict.stop, DriverError):
+        word = "it brought the guest down"
+    model = "" if verdict.kind is GuestKind.WINDOWS else ": a model, not Windows"
+    return f"{word}, {verdict.seconds:.1f} s  ({verdict.kind.value}{model}; sha256 {verdict.sha256[:12]})"
+
+
+def _wrapped(title: str, text: str, most: int) -> list[str]:
+    lines = wrap(text, WIDTH - len(title), break_on_hyphens=False) or [""]
+    if len(lines) > most:
+        lines = [*lines[: most - 1], shorten(" ".join(lines[most - 1 :]), WIDTH - len(title), placeholder=" …")]
+    return [title + lines[0], *(" " * len(title) + line for line in lines[1:])]
+
+
+def as_json(verdict: Verdict, needs: Needs | None) -> dict[str, object]:
+    """The whole verdict as plain data."""
+    candidate, seen = verdict.candidate, verdict.sightings
+    return {
+        "driver": candidate.title,
+        "service": candidate.service,
+        "altitude": str(candidate.altitude),
+        "sha256": verdict.sha256,
+        "guest": verdict.options.guest,
+        "kind": verdict.kind.value,
+        "seed": verdict.options.seed,
+        "read": list(candidate.read),
+        "made_up": list(candidate.made_up),
+        "missing": {
+            "stops": [f"{one.module}!{one.name}" for one in needs.stops] if needs else [],
+            "refused": [f"{one.module}!{one.name}" for one in needs.refused] if needs else [],
+        },
+        "loaded": verdict.loaded,
+        "attached": verdict.attached,
+        "detached": verdict.detached,
+        "unloaded": verdict.unloaded,
+        "workload": {"parts": verdict.parts, "steps": verdict.steps},
+        "operations": {name: _row_as_json(row) for name, row in seen.rows().items()},
+        "threads": len(seen.threads),
+        "highest_irql": seen.irql,
+        "pended": seen.pended,
+        "events_lost": seen.lost,
+        "changes": [
+            {"what": change.words, "count": change.count, "allowed": change.allowed, "step": change.first.step}
+            for change in verdict.changes
+        ],
+        "findings": [{"rule": one.rule, "driver": one.driver, "text": one.text} for one in verdict.findings],
+        "leaks": [{"rule": one.rule, "driver": one.driver, "text": one.text} for one in verdict.leaks],
+        "hang": verdict.hang or None,
+        "stop": None if verdict.stop is None else str(verdict.stop),
+        "ended": verdict.ended.name.lower().replace("_", "-"),
+        "seconds": round(verdict.seconds, 1),
+    }
+
+
+def _row_as_json(row: Seen) -> dict[str, object]:
+    return {
+        **{name: getattr(row, name) for name in ("above", "below", "stopped", "own", "pre", "post")},
+        "returned": dict(row.returned),
+        "changed_parameters": dict(row.parameters),
+        "changed_results": dict(row.results),
+    }

@@ -1,0 +1,291 @@
+"""A trial: one driver, one standard workload, one verdict. `fltlab try` prints it; a suite may hold one too.
+
+The workload runs twice from the same start, in guests that nobody has used: once with two observers alone, and once
+with the driver between them. What the observers and the kernel saw, what came out differently, and what the kernel
+found make the verdict.
+"""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+
+from harness.errors import DriverError, ExitCode, FltLabError, GuestError
+from harness.fleet.drivers import PROBE, Drivers, build_alone
+from harness.fleet.kernel_exports import Needs, needs
+from harness.fleet.provider import Provider
+from harness.fleet.providers import kind_of, provider_for
+from harness.fleet.settings import DEFAULT_SEED, LOCAL_GUEST, Settings
+from harness.fleet.trial.candidate import Candidate
+from harness.fleet.trial.census import Census, take_census
+from harness.fleet.trial.sightings import ABOVE, BELOW, Sightings
+from harness.fleet.trial.transparency import Change, Difference, compare_census, compare_steps, summarize
+from harness.fleet.trial.workload import WORKLOAD, Part
+from harness.guest import Guest, GuestKind, GuestState
+from harness.guest.crash import parse_status
+from harness.guest.deploy import OBSERVER, Deployment, DriverUnderTest
+from harness.guest.probe import PROGRAM, run_probe
+from harness.guest.registration import DriverOptions
+from harness.guest.stack import NamedEntry, StackEntry, place
+from harness.machine.deadlines import Wait
+from harness.minifilter.build import BuiltDriver
+from harness.minifilter.probe import ProbeResult
+from harness.minifilter.registry import RegistryValue
+from harness.minifilter.trace import SeenByKernel, Trace
+from harness.minifilter.tracing import event_of
+from harness.wire.kernel import Finding
+
+ROOT = "V:\\"
+LET_IT_SETTLE = "sleep 3000"
+"""Long enough for the lazy writer: what it writes is written while the driver is there."""
+RING = 16384
+DO_NOT_DETACH = "0x801f0010"
+
+
+class Ended(Enum):
+    """How a trial ended, and what the command returns."""
+
+    CLEAN = ExitCode.PASSED
+    FINDINGS = ExitCode.FAILED
+    COULD_NOT_RUN = ExitCode.HOST
+
+
+@dataclass(frozen=True)
+class TrialOptions:
+    """What a user may choose."""
+
+    guest: str = LOCAL_GUEST
+    seed: int = DEFAULT_SEED
+    registry: tuple[RegistryValue, ...] = ()
+    image_directory: Path | None = None
+    parts: tuple[Part, ...] = WORKLOAD
+
+
+@dataclass
+class Verdict:
+    """What came of a trial; filled in while it goes on."""
+
+    candidate: Candidate
+    options: TrialOptions
+    kind: GuestKind
+    sha256: str = ""
+    loaded: str = "no"
+    attached: str = "no"
+    detached: str = "not tried"
+    unloaded: str = "not tried"
+    parts: int = 0
+    steps: int = 0
+    sightings: Sightings = field(default_factory=Sightings)
+    differences: list[Difference] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    leaks: list[Finding] = field(default_factory=list)
+    """What the kernel found when the driver was unloaded."""
+    hang: str = ""
+    """The step that did not end, if one did not."""
+    stop: FltLabError | None = None
+    """What ended the trial before its end."""
+    seconds: float = 0.0
+
+    @property
+    def changes(self) -> list[Change]:
+        """What came out differently, each kind once."""
+        return summarize(self.differences, self.candidate.package.changes)
+
+    @property
+    def ended(self) -> Ended:
+        """The whole in one word."""
+        if self.stop is not None and not isinstance(self.stop, DriverError):
+            return Ended.COULD_NOT_RUN
+        if self.loaded != "yes" and not self.stop_is_crash:
+            return Ended.COULD_NOT_RUN
+        unmeant = any(change.allowed is None for change in self.changes)
+        wrong = self.stop is not None or self.hang or self.findings or self.leaks or unmeant
+        return Ended.FINDINGS if wrong else Ended.CLEAN
+
+    stop_is_crash: bool = False
+    """The kernel did not survive: a bug check, a deadlock or a hang, and not a load that was refused."""
+
+
+def try_driver(candidate: Candidate, options: TrialOptions) -> Verdict:
+    """Try one driver. Raises only for what is wrong with the driver's files, the options or this machine."""
+    began = time.monotonic()
+    verdict = Verdict(candidate, options, kind_of(options.guest))
+    own = Drivers(()).build([OBSERVER, PROBE])
+    built = build_alone(candidate.package)
+    verdict.sha256 = built.sha256
+    settings = Settings(guests=(options.guest,), seed=options.seed, image_directory=options.image_directory)
+    trial = _Trial(verdict, built, own)
+    with contextlib.ExitStack() as scoped:
+        provider = provider_for(options.guest, settings)
+        scoped.callback(provider.close)
+        folder = Path(scoped.enter_context(tempfile.TemporaryDirectory(prefix="fltlab-try-")))
+        with _guest(provider, folder / "without") as guest:
+            without = trial.without(guest)
+        with _guest(provider, folder / "with") as guest:
+            trial.given(guest, without)
+    verdict.seconds = time.monotonic() - began
+    return verdict
+
+
+def needs_of(candidate: Candidate, options: TrialOptions) -> Needs | None:
+    """What the driver needs of the reference kernel; None where the guest is Windows."""
+    if kind_of(options.guest) is GuestKind.WINDOWS:
+        return None
+    return needs(build_alone(candidate.package).sys)
+
+
+@contextlib.contextmanager
+def _guest(provider: Provider, folder: Path) -> Iterator[Guest]:
+    with provider.open(folder, None) as opened:
+        yield opened.guest
+
+
+@dataclass
+class _Baseline:
+    """What the workload answers without the driver."""
+
+    parts: dict[str, ProbeResult] = field(default_factory=dict)
+    census: Census = field(default_factory=dict)
+
+
+class _Trial:
+    def __init__(self, verdict: Verdict, built: BuiltDriver, own: "dict[str, BuiltDriver]") -> None:
+        self._verdict = verdict
+        self._own = own
+        candidate = verdict.candidate
+        stack = [
+            StackEntry(OBSERVER, ABOVE),
+            StackEntry(candidate.package.name, candidate.package.name, candidate.altitude),
+            StackEntry(OBSERVER, BELOW),
+        ]
+        above, middle, below = place(stack)
+        self._label = middle.label
+        entry = NamedEntry(
+            *(middle.driver, middle.label, middle.altitude),
+            *(candidate.service, candidate.instance, candidate.attaches_by_itself),
+        )
+        self._subject = DriverUnderTest(entry, built, registry=verdict.options.registry)
+        ring = DriverOptions(event_capacity=RING)
+        self._observers = [DriverUnderTest(one, own[OBSERVER], ring) for one in (above, below)]
+
+    # -- the two runs
+
+    def without(self, guest: Guest) -> _Baseline:
+        """The workload with the observers alone."""
+        found = _Baseline()
+        self._observe(guest)
+        for part in self._verdict.options.parts:
+            found.parts[part.name], _ = self._part(guest, part)
+        self._script(guest, [LET_IT_SETTLE])
+        found.census = take_census(lambda lines: self._script(guest, lines), ROOT)
+        return found
+
+    def given(self, guest: Guest, without: _Baseline) -> None:
+        """The workload with the driver between the observers; all that comes of it goes into the verdict."""
+        verdict = self._verdict
+        try:
+            self._observe(guest)
+            deployment = self._deploy(guest)
+            self._work(guest, without)
+            self._take_away(guest, deployment)
+            if not verdict.hang:
+                census = take_census(lambda lines: self._script(guest, lines), ROOT)
+                verdict.differences += compare_census(without.census, census)
+        except (DriverError, GuestError) as error:
+            verdict.stop = error
+            verdict.stop_is_crash = guest.state is not GuestState.READY
+        self._find(guest)
+
+    def _observe(self, guest: Guest) -> None:
+        Deployment(guest, self._observers, {PROGRAM: self._own[PROBE].sys.read_bytes()}).deploy()
+
+    def _deploy(self, guest: Guest) -> Deployment:
+        """Load and attach the driver."""
+        verdict = self._verdict
+        deployment = Deployment(guest, [self._subject])
+        deployment.deploy()
+        verdict.loaded = "yes"
+        entry = self._subject.entry
+        refused = self._label in deployment.refused
+        verdict.attached = "refused by its instance setup callback" if refused else f"at {entry.altitude}"
+        return deployment
+
+    def _work(self, guest: Guest, without: _Baseline) -> None:
+        verdict = self._verdict
+        for part in verdict.options.parts:
+            result, trace = self._part(guest, part)
+            verdict.parts += 1
+            verdict.steps += len(result.steps)
+            verdict.sightings.add(trace, self._label)
+            verdict.differences += compare_steps(part.name, part.lines, without.parts[part.name], result)
+            late = [step for step in result.steps if step.outstanding]
+            if late or result.error:
+                verdict.hang = f"{part.name}: {part.lines[late[0].line - 1] if late else result.error}"
+                return
+        self._script(guest, [LET_IT_SETTLE])
+
+    def _take_away(self, guest: Guest, deployment: Deployment) -> None:
+        verdict = self._verdict
+        verdict.findings = self._findings(guest)
+        if self._label not in deployment.refused:
+            verdict.detached = _tried(lambda: deployment.detach(self._label), "InstanceQueryTeardown")
+        verdict.unloaded = _tried(lambda: deployment.unload(self._label), "FilterUnload")
+
+    # -- one script
+
+    def _part(self, guest: Guest, part: Part) -> tuple[ProbeResult, Trace]:
+        """Run a part; the answer to its own lines, and what the filters recorded under them."""
+        connect = [f"filter {ABOVE}", f"filter {BELOW}"]
+        _, result = run_probe(guest, "\n".join([*connect, *part.lines]) + "\n")
+        service = self._subject.entry.service.casefold()
+        seen = (event_of(item) for item in guest.seen.callbacks if item.filter.casefold() == service)
+        lane = SeenByKernel(tuple(replace(event, filter=self._label) for event in seen), guest.seen.lost)
+        own = [step for step in result.steps if step.line > len(connect)]
+        labels = (ABOVE, self._label, BELOW)
+        trace = Trace.of(result, labels, since=own[0].begin if own else 0, seen=lane)
+        self._verdict.sightings.lost += sum(report.dropped for report in result.filters.values()) + lane.lost
+        moved = (replace(step, line=step.line - len(connect)) for step in own)
+        return replace(result, steps=tuple(moved)), trace
+
+    @staticmethod
+    def _script(guest: Guest, lines: Sequence[str]) -> ProbeResult:
+        _, result = run_probe(guest, "\n".join(lines) + "\n")
+        return result
+
+    # -- what the kernel found
+
+    def _find(self, guest: Guest) -> None:
+        """What its verifier has found, what came when the driver was taken away apart from the rest."""
+        verdict = self._verdict
+        every = self._findings(guest)
+        if verdict.unloaded == "not tried":
+            verdict.findings = every
+        else:
+            verdict.leaks = every[len(verdict.findings) :]
+
+    @staticmethod
+    def _findings(guest: Guest) -> list[Finding]:
+        command = guest.profile.kernel_status
+        if command is None:
+            return []
+        if guest.state is not GuestState.READY:
+            last = guest.last_kernel
+            return list(last.findings) if last is not None else []
+        return list(parse_status(guest.run(command, timeout=Wait.KERNEL_STATUS)).findings)
+
+
+def _tried(what: Callable[[], None], callback: str) -> str:
+    """Whether a driver lets itself be taken away. It may refuse, also by lacking the callback; the rest is raised."""
+    try:
+        what()
+    except DriverError as error:
+        refused = next((line for line in error.details if line.startswith("code: ")), "").removeprefix("code: ")
+        if not refused:
+            raise
+        if refused.lower().startswith(DO_NOT_DETACH):
+            return f"no: it has no {callback} callback, or that refuses"
+        return f"no: {refused}"
+    return "yes"

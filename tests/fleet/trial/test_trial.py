@@ -1,0 +1,101 @@
+"""`fltlab try` as its user meets it: a page, an exit code, and why a driver could not be run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import main
+from harness.fleet.drivers import build_alone
+from harness.fleet.trial import page, trial
+from harness.fleet.trial.candidate import find_candidate
+from harness.fleet.trial.trial import Ended, TrialOptions, Verdict, try_driver
+from harness.fleet.trial.workload import WORKLOAD
+from harness.minifilter.package import AllowedChange, load_package
+from harness.minifilter.registry import RegistryValue
+
+HERE = Path(__file__).parent
+SOME = TrialOptions(parts=(WORKLOAD[0], WORKLOAD[-1]))
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built driver and its INF."""
+    folder = tmp_path_factory.mktemp("release")
+    shutil.copy(build_alone(load_package(HERE / "refuser" / "driver.yaml")).sys, folder / "refuser.sys")
+    shutil.copy(HERE / "refuser" / "refuser.inf", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def verdict(release: Path) -> Verdict:
+    return try_driver(find_candidate(release), SOME)
+
+
+def test_a_driver_with_an_inf_is_run_as_its_inf_says(verdict: Verdict) -> None:
+    assert (verdict.loaded, verdict.attached, verdict.unloaded) == ("yes", "at 365432.5", "yes")
+    assert (verdict.parts, verdict.findings, verdict.leaks) == (2, [], [])
+    assert "InstanceQueryTeardown" in verdict.detached
+
+
+def test_what_it_changes_is_told_and_nothing_else(verdict: Verdict) -> None:
+    assert {change.first.file for change in verdict.changes} == {r"V:\create\two.txt"}
+    assert verdict.changes[0].words.startswith(r"open V:\create\two.txt: status 0x00000000 SUCCESS became 0xC0000022")
+    assert verdict.ended is Ended.FINDINGS
+
+
+def test_what_it_is_meant_to_change_is_no_finding(verdict: Verdict) -> None:
+    package = verdict.candidate.package.model_copy(update={"changes": (AllowedChange(file="*two.txt", why="refuses"),)})
+    meant = Verdict(find_candidate(HERE / "refuser"), SOME, verdict.kind, loaded="yes")
+    object.__setattr__(meant.candidate, "package", package)
+    meant.differences = verdict.differences
+
+    assert meant.ended is Ended.CLEAN
+    assert {change.allowed for change in meant.changes} == {"refuses"}
+
+
+def test_its_callbacks_are_seen_and_counted(verdict: Verdict) -> None:
+    ((name, seen),) = verdict.sightings.rows().items()
+
+    assert name == "CREATE"
+    assert seen.pre > 30
+    assert seen.returned["COMPLETE"] == seen.stopped == 3
+    assert seen.returned["SUCCESS_NO_CALLBACK"] == seen.pre - 3
+
+
+def test_the_page_fits_a_terminal(verdict: Verdict) -> None:
+    lines = page.page(verdict, trial.needs_of(verdict.candidate, SOME)).splitlines()
+
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= page.WIDTH
+    assert lines[-1].startswith("findings, ")
+
+
+def test_a_driver_that_lacks_a_value_is_told_which(
+    release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(release / "refuser.sys", tmp_path)
+
+    assert main(["try", str(tmp_path / "refuser.sys"), "--json"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["ended"] == "could-not-run"
+    assert told["loaded"] == "no"
+    assert "the value Refuse of the key Parameters" in told["stop"]
+
+
+def test_a_registry_of_ones_own_is_there(release: Path, tmp_path: Path) -> None:
+    shutil.copy(release / "refuser.sys", tmp_path)
+    key = r"HKLM\SYSTEM\CurrentControlSet\Services\refuser\Parameters"
+    options = TrialOptions(parts=(), registry=(RegistryValue(key, "Refuse", "REG_SZ", "nothing.txt"),))
+
+    found = try_driver(find_candidate(tmp_path), options)
+
+    assert (found.loaded, found.unloaded, found.ended) == ("yes", "yes", Ended.CLEAN)
+
+
+def test_wrong_use_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["try", str(tmp_path)]) == 2
+    assert "has no driver" in capsys.readouterr().err
+    assert main(["try", str(HERE / "refuser"), "--service", "svc.exe"]) == 2
+    assert main(["try", str(HERE / "refuser"), "--guest", "refrence"]) == 2
