@@ -140,11 +140,11 @@ def guest(fltlab_lease: "Lease") -> "Guest":
 
 
 @pytest.fixture
-def volume() -> "Volume":
+def volume(fltlab_lease: "Lease") -> "Volume":
     """The data volume of the guest, V:."""
     from harness.fleet.volume import Volume
 
-    return Volume()
+    return Volume(guest=fltlab_lease.guest)
 
 
 @pytest.fixture
@@ -176,7 +176,8 @@ def lab(
     if lease.guest.first_cause is not None:  # the test has been told, and if it passes it expected that
         return
     lab.close()
-    if lab.has_changed_stack:
+    if lab.has_changed_stack or volume.was_dismounted:
         lease.stack.forget()
+    lease.spoiled |= volume.was_removed
     if not item.stash.get(FAILED, False):  # a test that failed has said it
         watch.check()

@@ -292,6 +292,23 @@ class Detach:
 
 
 @dataclass(frozen=True)
+class Dismount:
+    """Dismount a volume, whatever is open on it; its next open mounts it again."""
+
+    volume: str
+    RESULT: ClassVar[type] = Done
+
+
+@dataclass(frozen=True)
+class RemoveDisk:
+    """Take the disk of a volume out of the machine: by surprise, or if nobody minds."""
+
+    volume: str
+    surprise: bool = True
+    RESULT: ClassVar[type] = Done
+
+
+@dataclass(frozen=True)
 class ListFilters:
     """Ask for the filters."""
 
@@ -352,8 +369,8 @@ class Shutdown:
 
 
 Request = (
-    SetRegistry | GetRegistry | Load | Unload | Attach | Detach | ListFilters | ListInstances | ListVolumes
-    | ListDrivers | Run | Watch | Start | Look | Await | End | Status | Shutdown
+    SetRegistry | GetRegistry | Load | Unload | Attach | Detach | Dismount | RemoveDisk | ListFilters | ListInstances
+    | ListVolumes | ListDrivers | Run | Watch | Start | Look | Await | End | Status | Shutdown
 )  # fmt: skip
 
 

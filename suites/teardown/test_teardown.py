@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.nt import IrpMajor, NtStatus, PostOperationFlags, PostopStatus, PreopStatus
+from harness.minifilter.events import Phase
+from harness.nt import InstanceTeardownFlags, IrpMajor, NtStatus, PostOperationFlags, PostopStatus, PreopStatus
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +115,27 @@ def test_an_instance_whose_filter_refuses_is_not_detached(lab):
     assert io.step("detach", "passthrough").status != NtStatus.SUCCESS
     assert lab.trace.lifecycle("passthrough") == ["query-teardown"]
     assert lab.trace.only(IrpMajor.READ, name="data.bin", filter="passthrough")
+
+
+@pytest.mark.rule("TEAR-01")
+@pytest.mark.stack("observer@above", "passthrough", "observer@below")
+@pytest.mark.driver_options("passthrough", options=["refuse-query-teardown"])
+def test_a_dismount_takes_the_instances_along_and_asks_no_filter(lab):
+    io = lab.io(r"""
+        open           v V: access=rw
+        fsctl          v code=0x90020    # FSCTL_DISMOUNT_VOLUME
+        close          v
+        expect-events  passthrough phase=teardown-complete count=1
+        open           f V:\data.bin access=read
+        read           f offset=0 length=4096
+    """)
+
+    assert io.step("fsctl", "v").status == NtStatus.SUCCESS
+    assert io.step("expect-events", "passthrough").status == NtStatus.SUCCESS
+    assert lab.trace.lifecycle("passthrough") == ["teardown-start", "teardown-complete"]
+    start = next(event for event in lab.trace.events if event.phase is Phase.TEARDOWN_START)
+    assert start.detail == InstanceTeardownFlags.VOLUME_DISMOUNT
+    assert io.step("read", "f").status == NtStatus.SUCCESS  # mounted anew, as another volume to the filter manager
 
 
 @pytest.mark.rule("UNL-01")

@@ -22,6 +22,8 @@ from harness.reference.process.refusal import RefusedError
 from harness.reference.process.running_programs import RunningPrograms
 from harness.reference.windows.fltmgr import attachment, filter_services
 from harness.reference.windows.fltmgr.filters import Filter, Instance
+from harness.reference.windows.io.volume_handles import dismount
+from harness.reference.windows.io.volume_removal import remove
 from harness.reference.windows.io.volumes import Volume
 from harness.reference.windows.kernel import Kernel
 from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
@@ -48,6 +50,8 @@ class Host:
             wire.Unload: self._unload,
             wire.Attach: self._attach,
             wire.Detach: self._detach,
+            wire.Dismount: self._dismount,
+            wire.RemoveDisk: self._remove_disk,
             wire.ListFilters: self._filters,
             wire.ListDrivers: self._drivers,
             wire.ListInstances: self._instances,
@@ -147,6 +151,15 @@ class Host:
             raise RefusedError(int(NtStatus.FLT_INSTANCE_NOT_FOUND))
         return self._expect(k.run(attachment.detach_manually(k, item), f"detach {asked.service}"))
 
+    def _dismount(self, asked: wire.Dismount) -> wire.Done:
+        k = self._system
+        return self._expect(k.run(dismount(k, self._place(asked.volume)), f"dismount {asked.volume}"))
+
+    def _remove_disk(self, asked: wire.RemoveDisk) -> wire.Done:
+        k = self._system
+        removing = remove(k.io, self._place(asked.volume), surprise=asked.surprise)
+        return self._expect(k.run(removing, f"remove {asked.volume}"))
+
     def _drivers(self, _: wire.ListDrivers) -> wire.Drivers:
         self._check_open_to_use()
         return wire.Drivers(tuple(driver.name for driver in self._system.drivers.loaded.values()))
@@ -164,12 +177,12 @@ class Host:
     def _instances(self, _: wire.ListInstances) -> wire.Instances:
         self._check_open_to_use()
         k = self._system
-        found = (item for volume in k.io.volumes for item in k.flt.on(volume).instances)
+        found = (item for volume in k.io.volumes if volume.device for item in k.flt.on(volume).instances)
         return wire.Instances(tuple(_instance(item) for item in found))
 
     def _volumes(self, _: wire.ListVolumes) -> wire.Volumes:
         self._check_open_to_use()
-        found = self._system.io.volumes
+        found = (volume for volume in self._system.io.volumes if volume.device)
         return wire.Volumes(tuple(wire.VolumeFacts(item.dos_name, item.device_name, "NTFS") for item in found))
 
     def _run(self, asked: wire.Run) -> wire.Ended:
@@ -216,10 +229,14 @@ class Host:
         found = self._system.flt.filter_named(service)
         if found is None:
             raise RefusedError(int(NtStatus.FLT_FILTER_NOT_FOUND))
+        return found, self._place(volume)
+
+    def _place(self, volume: str) -> Volume:
+        self._check_open_to_use()
         place = self._system.io.volume_named(volume)
         if place is None:
             raise RefusedError(int(NtStatus.FLT_VOLUME_NOT_FOUND))
-        return found, place
+        return place
 
     def _expect(self, status: int, message: str = "") -> wire.Done:
         if status & 0x8000_0000:

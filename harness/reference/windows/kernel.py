@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.reference.machine.choices import Draw
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.windows.exports import load_exports
-from harness.reference.windows.fltmgr.attachment import volume_mounted
+from harness.reference.windows.fltmgr.attachment import volume_dismounted, volume_mounted
 from harness.reference.windows.fltmgr.filter_manager import FilterManager
 from harness.reference.windows.fs.filesystem import FileSystem
 from harness.reference.windows.fs.ntfs_driver import NtfsDriver
@@ -99,6 +99,7 @@ class Kernel(Executive):
     def _start(self) -> "KernelCode":
         """The drivers of the system start, and its volumes are mounted."""
         self.flt.frames.mounted = partial(volume_mounted, self)
+        self.flt.frames.dismounted = partial(volume_dismounted, self)
         yield from self.flt.frames.start()
         yield from self.ntfs.start()
         for volume in self.volumes:

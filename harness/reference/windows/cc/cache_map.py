@@ -336,7 +336,12 @@ class CacheMap:
             return True
         files = self._driver.io.files.get(self._driver.volume, ())
         return any(
-            file.caches and not file.cleaned_up and file.opened and file.opened.stream is self.stream for file in files
+            file.caches
+            and not file.cleaned_up
+            and file.opened
+            and file.opened.stream is self.stream
+            and self._driver.owns(file)
+            for file in files
         )
 
     def _teardown(self) -> Code:

@@ -2,18 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from harness.nt import InstanceSetupFlags, InstanceTeardownFlags, NtStatus, nt_success
+from harness.nt import InstanceSetupFlags, InstanceTeardownFlags, IrpMajor, NtStatus, OperationClass, nt_success
 from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fltmgr.altitude import Altitude
 from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS_SIZE
-from harness.reference.windows.fltmgr.contexts import delete_instance_contexts
+from harness.reference.windows.fltmgr.contexts import delete_instance_contexts, delete_volume_contexts
 from harness.reference.windows.fltmgr.draining import drain
 from harness.reference.windows.fltmgr.filters import Filter, Instance, InstanceState
 from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, FLT_FSTYPE_NTFS
-from harness.reference.windows.io.request import Code
+from harness.reference.windows.io.request import Code, Request
 from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
+    from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
+    from harness.reference.windows.fltmgr.frames import Frame
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
     from harness.reference.windows.ntos.cm.registry import Key
@@ -90,12 +92,13 @@ def attach_automatically(k: "Kernel", found: Filter) -> Code:
             yield from _offer(k, found, volume, InstanceSetupFlags.AUTOMATIC_ATTACHMENT)
 
 
-def volume_mounted(k: "Kernel", volume: "Volume") -> Code:
-    """Offer a volume that has just been mounted to every filter that has started."""
+def volume_mounted(k: "Kernel", volume: "Volume", frame: "Frame") -> Code:
+    """Offer a volume that has just been mounted to every filter of a frame that has started."""
     for found in list(k.flt.filters.values()):
-        if found.started and not found.unloading:
+        if found.started and not found.unloading and found.frame is frame:
             flags = InstanceSetupFlags.AUTOMATIC_ATTACHMENT | InstanceSetupFlags.NEWLY_MOUNTED_VOLUME
             yield from _offer(k, found, volume, flags)
+    yield from _tell_instances(k, IrpMajor.VOLUME_MOUNT, k.flt.on(volume), frame)
 
 
 def _offer(k: "Kernel", found: Filter, volume: "Volume", flags: InstanceSetupFlags) -> Code:
@@ -129,16 +132,19 @@ def attach(k: "Kernel", found: Filter, volume: "Volume", name: str, altitude: st
         return int(NtStatus.FLT_FILTER_NOT_READY), None
     if found.unloading:
         return int(NtStatus.FLT_DELETING_OBJECT), None
+    if not volume.device:
+        return int(NtStatus.FLT_VOLUME_NOT_FOUND), None
     try:
         place = Altitude.parse(altitude)
     except ValueError:
         return int(NtStatus.INVALID_PARAMETER), None
-    there = k.flt.on(volume).instances
+    place_on = k.flt.on(volume)
+    there = place_on.instances
     if any(instance.filter is found and instance.name.lower() == name.lower() for instance in there):
         return int(NtStatus.FLT_INSTANCE_NAME_COLLISION), None
     if any(instance.altitude == place for instance in there):
         return int(NtStatus.FLT_INSTANCE_ALTITUDE_COLLISION), None
-    instance = Instance(found, volume, name, place, altitude, k.flt.heap.allocate(0x40), found.frame)
+    instance = Instance(found, place_on, name, place, altitude, k.flt.heap.allocate(0x40), found.frame)
     k.flt.instances[instance.address] = instance
     there.append(instance)
     if k.mutant("altitudes-compared-as-text"):
@@ -175,9 +181,35 @@ def make_related(k: "Kernel", instance: Instance) -> int:
 def _remove(k: "Kernel", instance: Instance) -> None:
     instance.state = InstanceState.GONE
     k.flt.instances_changed()
-    k.flt.on(instance.volume).instances.remove(instance)
+    instance.on.instances.remove(instance)
     del k.flt.instances[instance.address]
     k.flt.heap.free(instance.address)
+
+
+# -- mounting and dismounting
+
+
+def _tell_instances(k: "Kernel", major: IrpMajor, on: "FilterVolume", frame: "Frame") -> Code:
+    """Show the instances of a frame that their volume comes or goes: fast I/O that goes no further (OQ-34)."""
+    parameters = FILE_DEVICE_DISK_FILE_SYSTEM.to_bytes(4, "little") if major is IrpMajor.VOLUME_MOUNT else b""
+    request = Request(OperationClass.FAST_IO, major, None, k.current, parameters=parameters)
+    instances = k.flt.interested(on, frame, request, None)
+    if instances:
+        yield from k.flt.engine.send(request, instances, on.devices[frame], _nothing_below)
+
+
+def _nothing_below() -> Code:
+    yield from ()
+
+
+def volume_dismounted(k: "Kernel", on: "FilterVolume", frame: "Frame") -> Code:
+    """A volume goes: the instances of a frame on it are torn down, and with the last frame's the volume's contexts."""
+    yield from _tell_instances(k, IrpMajor.VOLUME_DISMOUNT, on, frame)
+    for instance in [item for item in on.instances if item.frame is frame]:
+        yield from tear_down(k, instance, int(InstanceTeardownFlags.VOLUME_DISMOUNT))
+    if not on.instances:
+        yield from delete_volume_contexts(k, on)
+    k.flt.forget_volume(on)
 
 
 # -- detaching

@@ -59,7 +59,7 @@ def _instance_place(k: "Kernel", instance: int) -> Place:
 
 def _volume_place(k: "Kernel", filter_: int, volume: int) -> Place:
     found, on = k.flt.filter_at(filter_), k.flt.volume_at(volume)
-    return k.flt.on(on).contexts, (int(ContextType.VOLUME), id(found)), found.name
+    return on.contexts, (int(ContextType.VOLUME), id(found)), found.name
 
 
 def _file_place(k: "Kernel", instance: int, file_object: int, kind: ContextType) -> Place | int:

@@ -13,6 +13,7 @@ from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
+    from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
     from harness.reference.windows.kernel import Kernel
 
 REPLACE_IF_EXISTS, KEEP_IF_EXISTS = 0, 1
@@ -180,6 +181,12 @@ def _drop(k: "Kernel", context: Context) -> Code:
 def delete_instance_contexts(k: "Kernel", instance: Instance) -> Code:
     """An instance is detached: its contexts go with it (CTX-08)."""
     for context in list(instance.contexts.values()):
+        yield from _drop(k, context)
+
+
+def delete_volume_contexts(k: "Kernel", on: "FilterVolume") -> Code:
+    """A volume is dismounted: every filter's context on it goes."""
+    for context in list(on.contexts.values()):
         yield from _drop(k, context)
 
 

@@ -51,9 +51,9 @@ def flt_enumerate_volumes(k: "Kernel", filter_: int, array: int, room: U32, coun
 
 def _instances(k: "Kernel", volume: int, filter_: int) -> list[Instance]:
     """The instances on a volume and of a filter, either of which may be 0 for any; high altitudes first."""
-    on = [k.flt.volume_at(volume)] if volume else k.io.volumes
+    on = [k.flt.volume_at(volume)] if volume else [k.flt.on(item) for item in k.io.volumes if item.device]
     of = k.flt.filter_at(filter_) if filter_ else None
-    return [item for place in on for item in k.flt.on(place).instances if of in (None, item.filter)]
+    return [item for place in on for item in place.instances if of in (None, item.filter)]
 
 
 @export(FLTMGR, "FltEnumerateInstances", max_irql=Irql.APC)
@@ -86,7 +86,7 @@ def _give_one(k: "Kernel", found: Sequence[Instance], out: int) -> int:
 def flt_get_volume_instance_from_name(k: "Kernel", filter_: int, volume: int, name: int, out: int) -> int:
     """FltGetVolumeInstanceFromName: of one filter, or of any where `filter_` is NULL."""
     text = k.memory.read_unicode_string(name) if name else None
-    place = k.flt.volume_at(volume)
+    place = k.flt.volume_at(volume).volume
     filters = [k.flt.filter_at(filter_)] if filter_ else list(k.flt.filters.values())
     found = [item for owner in filters if (item := find_instance(owner, place, text)) is not None]
     k.memory.write_u64(out, 0)
@@ -109,7 +109,7 @@ def flt_get_volume_from_device_object(k: "Kernel", filter_: int, device: int, ou
 @export(FLTMGR, "FltIsFltMgrVolumeDeviceObject", max_irql=Irql.APC)
 def flt_is_flt_mgr_volume_device_object(k: "Kernel", device: int) -> bool:
     """FltIsFltMgrVolumeDeviceObject: whether a device is one that a frame has attached to a volume."""
-    return any(device == item.address for frame in k.flt.frames.frames for item in frame.devices.values())
+    return k.flt.frames.is_on_volume(device)
 
 
 # -- information
@@ -163,7 +163,7 @@ def _volume_information(k: "Kernel", item: "Volume", kind: int) -> bytes | None:
     if kind == 0:  # FilterVolumeBasicInformation
         return _VOLUME_BASIC.pack(0, len(name)) + name
     if kind == 1:  # FilterVolumeStandardInformation
-        frames = sum(item in frame.devices for frame in k.flt.frames.frames)
+        frames = len(k.flt.on(item).devices)
         return _VOLUME_STANDARD.pack(0, 0, frames - 1, FLT_FSTYPE_NTFS, len(name)) + name
     return None
 
@@ -249,7 +249,7 @@ def flt_enumerate_instance_information_by_device_object(
 @export(FLTMGR, "FltGetVolumeInformation", max_irql=Irql.APC)
 def flt_get_volume_information(k: "Kernel", volume: int, kind: U32, out: int, room: U32, needed: int) -> int:
     """FltGetVolumeInformation."""
-    return _store(k, _volume_information(k, k.flt.volume_at(volume), kind), out, room, needed)
+    return _store(k, _volume_information(k, k.flt.volume_at(volume).volume, kind), out, room, needed)
 
 
 @export(FLTMGR, "FltEnumerateVolumeInformation", max_irql=Irql.APC)
@@ -258,6 +258,7 @@ def flt_enumerate_volume_information(
 ) -> int:
     """FltEnumerateVolumeInformation."""
     k.flt.filter_at(filter_)
-    if index >= len(k.io.volumes):
+    mounted = [volume for volume in k.io.volumes if volume.device]
+    if index >= len(mounted):
         return int(NtStatus.NO_MORE_ENTRIES)
-    return _store(k, _volume_information(k, k.io.volumes[index], kind), out, room, needed)
+    return _store(k, _volume_information(k, mounted[index], kind), out, room, needed)

@@ -42,6 +42,9 @@ class FilterManager:
         self.operations: dict[int, Operation] = {}
         """By the address of FLT_CALLBACK_DATA."""
         self._volumes: dict[Volume, FilterVolume] = {}
+        """What is mounted now."""
+        self._dismounted: list[FilterVolume] = []
+        """What was, and is still referenced or in use."""
         self.contexts: dict[int, Context] = {}
         self.work_items: dict[int, WorkItem] = {}
         self.ports: dict[str, ServerPort] = {}
@@ -60,7 +63,7 @@ class FilterManager:
         self.callbacks = CallbackProbes()
         self.recorder = CallbackRecorder(self)
         self.chains = Chains(kernel, lambda: self.callbacks.heard)
-        self._kept: dict[tuple[Volume, Frame, int, bool], list[tuple[Instance, Callbacks]]] = {}
+        self._kept: dict[tuple[FilterVolume, Frame, int, bool], list[tuple[Instance, Callbacks]]] = {}
         """Who is shown an operation: by major function, and whether it is an IRP."""
         self.engine = PassageEngine(self)
         self.frames = Frames(self, self.engine)
@@ -84,18 +87,39 @@ class FilterManager:
         return found
 
     def on(self, volume: "Volume") -> FilterVolume:
-        """What is kept of a volume."""
+        """What is kept of a volume as it is mounted now."""
         found = self._volumes.get(volume)
+        if found is not None and found.vpb != volume.vpb:
+            self.dismounted(found)
+            found = None
         if found is None:
-            found = self._volumes[volume] = FilterVolume(volume, self.heap.allocate(0x40))
+            found = self._volumes[volume] = FilterVolume(volume, self.heap.allocate(0x40), volume.vpb)
         return found
 
-    def volume_at(self, address: int) -> "Volume":
+    def mount_of(self, file: "FileObject") -> FilterVolume:
+        """The mount that a file object belongs to."""
+        vpb = file.view.vpb
+        return next((item for item in self._dismounted if item.vpb == vpb), None) or self.on(file.volume)
+
+    def volume_at(self, address: int) -> FilterVolume:
         """The volume a driver names; a wrong pointer is a bug check."""
-        for volume in self.kernel.io.volumes:
-            if self.on(volume).address == address:
-                return volume
+        for found in (*self._volumes.values(), *self._dismounted):
+            if found.address == address:
+                return found
         self._bad_object(address, "volume")
+
+    def dismounted(self, found: FilterVolume) -> None:
+        """A volume is mounted no more: the next mount is another FLT_VOLUME."""
+        if not found.dismounted:
+            found.dismounted = True
+            self._volumes.pop(found.volume, None)
+            self._dismounted.append(found)
+
+    def forget_volume(self, found: FilterVolume) -> None:
+        """Free a dismounted FLT_VOLUME that nobody references or uses any more."""
+        if found in self._dismounted and not (found.instances or found.devices or self.references.held(found)):
+            self._dismounted.remove(found)
+            self.heap.free(found.address)
 
     def operation_at(self, address: int) -> Operation:
         """The operation of a callback data; a wrong pointer is a bug check."""
@@ -122,19 +146,19 @@ class FilterManager:
     # -- operations
 
     def interested(
-        self, volume: "Volume", frame: Frame, request: Request, below: Instance | None
+        self, on: FilterVolume, frame: Frame, request: Request, below: Instance | None
     ) -> list[tuple[Instance, Callbacks]]:
         """The instances of a frame on a volume that registered for a request: those below one, if that is given."""
         if below is not None:
-            return self._look_for(volume, frame, request, below)
-        key = (volume, frame, request.major, request.is_irp)
+            return self._look_for(on, frame, request, below)
+        key = (on, frame, request.major, request.is_irp)
         kept = self._kept.get(key)
         if kept is not None:
             return kept
-        found = self._look_for(volume, frame, request, None)
+        found = self._look_for(on, frame, request, None)
         if not any(
             callbacks.flags
-            for instance in self.on(volume).instances
+            for instance in on.instances
             for callbacks in instance.filter.registration.operations.values()
         ):
             self._kept[key] = found
@@ -158,11 +182,11 @@ class FilterManager:
         self.chains.forget()
 
     def _look_for(
-        self, volume: "Volume", frame: Frame, request: Request, below: Instance | None
+        self, on: FilterVolume, frame: Frame, request: Request, below: Instance | None
     ) -> list[tuple[Instance, Callbacks]]:
         found: list[tuple[Instance, Callbacks]] = []
         seen_initiator = below is None
-        for instance in self.on(volume).instances:
+        for instance in on.instances:
             if instance.frame is not frame:
                 continue
             if not seen_initiator:
@@ -195,7 +219,7 @@ class FilterManager:
             RELATED_OBJECTS_SIZE,
             0,
             instance.filter.address,
-            self.on(instance.volume).address,
+            instance.on.address,
             instance.address,
             file,
             0,

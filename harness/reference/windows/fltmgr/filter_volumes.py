@@ -1,4 +1,8 @@
-"""What the filter manager keeps of a volume: its FLT_VOLUME, the instances on it, volume contexts."""
+"""What the filter manager keeps of a mounted volume: its FLT_VOLUME, the instances on it, volume contexts.
+
+A volume that is dismounted and mounted again is another FLT_VOLUME. Until the last reference to it is given back, the
+old one stays where it is; nothing can be attached to it any more.
+"""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -6,15 +10,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.contexts import Context
     from harness.reference.windows.fltmgr.filters import Instance
+    from harness.reference.windows.fltmgr.frames import Frame, FrameDevice
     from harness.reference.windows.io.volumes import Volume
 
 
 @dataclass(eq=False, slots=True)
 class FilterVolume:
-    """A volume as minifilters see it. `address` is its FLT_VOLUME."""
+    """A mounted volume as minifilters see it. `address` is its FLT_VOLUME."""
 
     volume: "Volume"
     address: int
+    vpb: int
+    """The VPB of this mount: file objects of it point there."""
     instances: "list[Instance]" = field(default_factory=list)
     """Highest altitude first."""
     contexts: "dict[tuple[int, int], Context]" = field(default_factory=dict)
+    devices: "dict[Frame, FrameDevice]" = field(default_factory=dict)
+    """The device of each frame on the volume's stack."""
+    dismounted: bool = False
+
+    def __repr__(self) -> str:
+        return f"<FLT_VOLUME {self.volume.dos_name}>"

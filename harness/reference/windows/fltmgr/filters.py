@@ -11,6 +11,7 @@ from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.contexts import Context
+    from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
     from harness.reference.windows.fltmgr.frames import Frame
     from harness.reference.windows.fltmgr.operation import Operation
     from harness.reference.windows.fltmgr.port_clients import ServerPort
@@ -130,7 +131,7 @@ class Instance:
     """A filter on a volume at an altitude."""
 
     filter: Filter
-    volume: "Volume"
+    on: "FilterVolume"
     name: str
     altitude: Altitude
     altitude_text: str
@@ -144,6 +145,10 @@ class Instance:
     pended: "list[Operation]" = field(default_factory=list)
     """Operations pended in pre or post and not resumed yet."""
     gone: Event = field(default_factory=lambda: Event("the instance to be gone"))
+
+    @property
+    def volume(self) -> "Volume":
+        return self.on.volume
 
     @property
     def attached(self) -> bool:

@@ -5,15 +5,18 @@ devices, as IRP, fast I/O or FSFilter operation, is shown to the frame's minifil
 long as no legacy filter is attached above, one frame holds all minifilters; above a legacy filter a new one is made.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
+from harness.nt import IrpMajor, Irql, NtStatus, OperationClass, nt_success
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
-from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, Minor
+from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, FSCTL_DISMOUNT_VOLUME, Minor
+from harness.reference.windows.io.devices import Device
 from harness.reference.windows.io.fast_io import fast_io
 from harness.reference.windows.io.native_drivers import NativeDriver, Pass
+from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.structures.device_objects import MAJOR_FUNCTIONS, DeviceObject, Vpb
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from harness.reference.windows.fltmgr.altitude import Altitude
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
+    from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
     from harness.reference.windows.fltmgr.filters import Callbacks, Instance
     from harness.reference.windows.fltmgr.passage import PassageEngine
     from harness.reference.windows.io.volumes import Volume
@@ -29,12 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class FrameDevice:
-    """A frame's device on one stack; `volume` is None on a file system's control device."""
+    """A frame's device on one stack; `on` is None on a file system's control device."""
 
     frame: "Frame"
     address: int
     below: int
-    volume: "Volume | None"
+    on: "FilterVolume | None"
 
 
 @dataclass(eq=False, slots=True)
@@ -43,7 +47,6 @@ class Frame:
 
     number: int
     lowest: "Altitude | None" = None
-    devices: "dict[Volume, FrameDevice]" = field(default_factory=dict)
 
 
 class Frames:
@@ -61,14 +64,15 @@ class Frames:
             dict.fromkeys(range(MAJOR_FUNCTIONS), self._dispatch),
             fast_io=self._fast_io,
             fs_filter=self._fs_filter,
+            detach=self._detach,
         )
         self._devices: dict[int, FrameDevice] = {}
         self.frames = [Frame(0)]
         """The lowest first."""
-        self.mounted: Callable[[Volume], Code] | None = None
-        """Told of a volume that has a frame's device now and had none."""
-        self._mounted = self._io.dispatcher.add_native("FltMgr mounted", self._mount_completed, 3)
-        self._mounting: dict[int, Event] = {}
+        self.mounted: Callable[[Volume, Frame], Code]
+        """Told of a volume that has a frame's device now and had none. Set by the kernel, as is:"""
+        self.dismounted: Callable[[FilterVolume, Frame], Code]
+        """Tears down the instances of a frame on a volume that is mounted no more."""
 
     def start(self) -> Code:
         """Attach to the file systems that are there and that come."""
@@ -114,13 +118,17 @@ class Frames:
                 return
             self.frames.pop()
             for device in [item for item in self._devices.values() if item.frame is top]:
-                del self._devices[device.address]
                 self._io.devices.detach(device.below)
-                self._io.devices.delete(self._io.devices.by_address[device.address])
+                self._io.devices.delete(self._forget(device))
 
     def device_of(self, instance: "Instance") -> FrameDevice:
         """The device at which an instance's operations arrive."""
-        return instance.frame.devices[instance.volume]
+        return instance.on.devices[instance.frame]
+
+    def is_on_volume(self, device: int) -> bool:
+        """Whether a device is one that a frame has attached to a volume."""
+        found = self._devices.get(device)
+        return found is not None and found.on is not None
 
     # -- attaching
 
@@ -133,38 +141,84 @@ class Frames:
     def _attach(self, frame: Frame, target: int, volume: "Volume | None") -> None:
         device = self._io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM)
         below = self._io.devices.attach(device, target)
-        item = FrameDevice(frame, device.address, below, volume)
+        on = self._manager.on(volume) if volume is not None else None
+        item = FrameDevice(frame, device.address, below, on)
         self._devices[device.address] = item
-        if volume is not None:
-            frame.devices[volume] = item
+        if on is not None:
+            on.devices[frame] = item
+
+    def _forget(self, at: FrameDevice) -> Device:
+        """A device of a frame is taken off its stack."""
+        del self._devices[at.address]
+        if at.on is not None:
+            del at.on.devices[at.frame]
+        return self._io.devices.by_address[at.address]
+
+    def _detach(self, source: int, target: int) -> Code:
+        """FastIoDetachDevice: the device below is deleted, because its volume is mounted no more."""
+        at = self._devices[source]
+        if at.on is not None:
+            yield from self._dismounted(at.on, at.frame)
+        self._io.devices.detach(target)
+        yield from self._io.delete_device(self._forget(at))
+        if at.on is not None:
+            self._manager.forget_volume(at.on)
+
+    def _dismounted(self, on: "FilterVolume", frame: Frame) -> Code:
+        self._manager.dismounted(on)
+        yield from self.dismounted(on, frame)
 
     def _mount(self, at: FrameDevice, irp: int) -> Code:
         """IRP_MN_MOUNT_VOLUME on its way to a file system: a volume that it mounts gets a device of this frame."""
         kernel, io = self._kernel, self._io
         vpb = Vpb(kernel.memory, kernel.memory.read_u64(io.irps.current(irp) + 8))
         disk = vpb.real_device
-        done = self._mounting[irp] = Event("a volume to be mounted")
-        io.irps.copy_to_next(irp)
-        io.irps.set_completion_routine(irp, self._mounted, 0)
-        yield from io.dispatcher.call_driver(at.below, irp)
-        if not done.state:
-            yield Wait([done], reason=done.name)
-        status, information = io.irps.io_status(irp)
+        status, information = yield from self._pass_and_wait(at, irp)
         volume = next((item for item in io.volumes if item.disk_device == disk), None)
         if nt_success(status) and volume is not None and volume.device:
             self._attach(at.frame, volume.device, volume)
-            if at.frame is self.frames[0] and self.mounted is not None:
-                yield from self.mounted(volume)
+            yield from self.mounted(volume, at.frame)
         yield from io.complete(irp, status, information)
         return status
 
-    def _mount_completed(self, device: int, irp: int, context: int) -> Code:
-        del device, context
-        yield from ()
-        done = self._mounting.pop(irp)
-        done.state = True
-        self._kernel.signal(done)
-        return int(NtStatus.MORE_PROCESSING_REQUIRED)
+    def _pass_and_wait(self, at: FrameDevice, irp: int) -> Code:
+        """Have an IRP back from the device below: its IoStatus."""
+        io = self._io
+        done = Event("a volume to be mounted or dismounted")
+        io.irps.copy_to_next(irp)
+        io.irps.set_completion_routine(irp, io.catch_routine, io.caught(done))
+        yield from io.dispatcher.call_driver(at.below, irp)
+        if not done.state:
+            yield Wait([done], reason=done.name)
+        return io.irps.io_status(irp)
+
+    # -- dismounting
+
+    def _is_dismount(self, at: FrameDevice, request: Request) -> bool:
+        """Whether a request, if it succeeds, leaves the frame's instances without their volume (OQ-34)."""
+        if request.major != IrpMajor.FILE_SYSTEM_CONTROL or request.minor != Minor.USER_FS_REQUEST or at.on is None:
+            return False
+        dismount = Control.unpack(request.parameters).code == FSCTL_DISMOUNT_VOLUME
+        return dismount and self._kernel.policy["dismount-teardown"] == "at-once"
+
+    def _dismount(self, at: FrameDevice, irp: int, request: Request) -> Code:
+        """FSCTL_DISMOUNT_VOLUME: the instances go once it has succeeded, before its issuer has it back."""
+        instances = self._interested(at, request)
+        if instances:
+            end = partial(self._after_dismount, at, request)
+            return (yield from self._engine.send(request, instances, at, at_end=end))
+        status, information = yield from self._pass_and_wait(at, irp)
+        yield from self._after_dismount(at, request, status)
+        yield from self._io.complete(irp, status, information)
+        return status
+
+    def _after_dismount(self, at: FrameDevice, request: Request, status: int) -> Code:
+        if not nt_success(status) or at.on is None:
+            return
+        if request.generated or self._kernel.irql > Irql.PASSIVE:  # its issuer is what a teardown would wait for
+            self._kernel.queue_worker(self._dismounted(at.on, at.frame))
+        else:
+            yield from self._dismounted(at.on, at.frame)
 
     # -- operations
 
@@ -172,17 +226,19 @@ class Frames:
         self, at: FrameDevice, request: Request, below: "Instance | None" = None
     ) -> "list[tuple[Instance, Callbacks]]":
         """The instances of a frame that are shown a request, high to low; only those below one, if that is given."""
-        if at.volume is None:
+        if at.on is None:
             return []
-        return self._manager.interested(at.volume, at.frame, request, below)
+        return self._manager.interested(at.on, at.frame, request, below)
 
     def _dispatch(self, device: int, irp: int) -> Code:
         """Every dispatch routine."""
         at, io = self._devices[device], self._io
         request = io.irps.request_of(irp)
-        if at.volume is None:
+        if at.on is None:
             if request.major == IrpMajor.FILE_SYSTEM_CONTROL and request.minor == Minor.MOUNT_VOLUME:
                 return (yield from self._mount(at, irp))
+        elif self._is_dismount(at, request):
+            return (yield from self._dismount(at, irp, request))
         else:
             instances = self._interested(at, request)
             if instances:

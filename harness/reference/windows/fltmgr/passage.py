@@ -19,6 +19,8 @@ from harness.reference.windows.io.request import Code, Request
 from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
     from harness.reference.windows.fltmgr.filters import Callbacks, Instance
     from harness.reference.windows.fltmgr.frames import FrameDevice
@@ -47,14 +49,17 @@ class PassageEngine:
         instances: "list[tuple[Instance, Callbacks]]",
         at: "FrameDevice",
         fs_filter: Pass | None = None,
+        at_end: "Callable[[int], Code] | None" = None,
     ) -> Code:
         """Send a request that has come to a frame's device to `instances`, high to low, and on to what is below.
 
         What a dispatch routine returns: the status, or STATUS_PENDING if the IRP is completed elsewhere or later. Of
-        what is no IRP the request has the status then. `fs_filter` passes an FSFilter operation on.
+        what is no IRP the request has the status then. `fs_filter` passes an FSFilter operation on; `at_end` runs with
+        the status of an IRP when all posts are done, before who is above the frame has it back.
         """
         operation = Operation(self.manager, request, instances, at)
         operation.pass_on = fs_filter
+        operation.at_end = at_end
         operation.dispatching = self.kernel.engine.current_execution
         self.manager.operations[operation.data] = operation
         yield from self._descend(operation)
@@ -429,6 +434,8 @@ class PassageEngine:
         if not operation.own:
             for completion in request.completions:
                 completion(request)
+        if operation.at_end is not None:
+            yield from operation.at_end(status)
         yield from io.complete(operation.irp, status, information)
 
     def enter_post(self) -> None:

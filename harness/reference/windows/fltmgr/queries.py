@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from harness.nt import IrpMajor, Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export, find_export
 from harness.reference.windows.fltmgr import attachment
+from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
 from harness.reference.windows.fltmgr.filters import Filter, Instance
 from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, FLT_FSTYPE_NTFS
 from harness.reference.windows.io.request import Code
@@ -61,7 +62,7 @@ def _requestor(k: "Kernel", data: int) -> "Process":
 @export(FLTMGR, "FltGetVolumeProperties", max_irql=Irql.PASSIVE)
 def flt_get_volume_properties(k: "Kernel", volume: int, out: int, length: U32, returned: int) -> int:
     """FltGetVolumeProperties."""
-    found = k.flt.volume_at(volume)
+    found = k.flt.volume_at(volume).volume
     texts = [text.encode("utf-16-le") for text in ("\\FileSystem\\Ntfs", "\\Ntfs", found.device_name)]
     needed = _PROPERTIES_SIZE + sum(len(text) for text in texts)
     if returned:
@@ -99,13 +100,13 @@ def _give_string(k: "Kernel", text: str, string: int, needed: int) -> int:
 @export(FLTMGR, "FltGetVolumeName", max_irql=Irql.APC)
 def flt_get_volume_name(k: "Kernel", volume: int, string: int, needed: int) -> int:
     """FltGetVolumeName."""
-    return _give_string(k, k.flt.volume_at(volume).device_name, string, needed)
+    return _give_string(k, k.flt.volume_at(volume).volume.device_name, string, needed)
 
 
 @export(FLTMGR, "FltGetVolumeGuidName", max_irql=Irql.PASSIVE)
 def flt_get_volume_guid_name(k: "Kernel", volume: int, string: int, needed: int) -> int:
     """FltGetVolumeGuidName."""
-    return _give_string(k, k.flt.volume_at(volume).guid_name, string, needed)
+    return _give_string(k, k.flt.volume_at(volume).volume.guid_name, string, needed)
 
 
 @export(FLTMGR, "FltGetFileSystemType", max_irql=Irql.APC)
@@ -129,7 +130,7 @@ def flt_is_volume_writable(k: "Kernel", flt_object: int, out: int) -> int:
 @export(FLTMGR, "FltGetDiskDeviceObject", max_irql=Irql.APC)
 def flt_get_disk_device_object(k: "Kernel", volume: int, out: int) -> int:
     """FltGetDiskDeviceObject: with a reference for the caller."""
-    found = k.flt.volume_at(volume)
+    found = k.flt.volume_at(volume).volume
     k.objects.take(found.disk.object)
     k.memory.write_u64(out, found.disk_device)
     return NtStatus.SUCCESS
@@ -139,7 +140,9 @@ def flt_get_disk_device_object(k: "Kernel", volume: int, out: int) -> int:
 def flt_get_device_object(k: "Kernel", volume: int, out: int) -> int:
     """FltGetDeviceObject: with a reference for the caller."""
     found = k.flt.volume_at(volume)
-    device = k.io.devices.by_address[k.flt.frames.frames[0].devices[found].address]
+    if found.dismounted:
+        return NtStatus.FLT_DELETING_OBJECT
+    device = k.io.devices.by_address[found.devices[k.flt.frames.frames[0]].address]
     k.objects.take(device.object)
     k.memory.write_u64(out, device.address)
     return NtStatus.SUCCESS
@@ -150,9 +153,10 @@ def flt_get_volume_from_name(k: "Kernel", filter_: int, name: int, out: int) -> 
     """FltGetVolumeFromName: with a reference for the caller."""
     k.flt.filter_at(filter_)
     volume = k.io.volume_named(k.memory.read_unicode_string(name))
-    k.memory.write_u64(out, k.flt.on(volume).address if volume is not None else 0)
-    if volume is None:
+    k.memory.write_u64(out, 0)
+    if volume is None or not volume.device:
         return NtStatus.FLT_VOLUME_NOT_FOUND
+    k.memory.write_u64(out, k.flt.on(volume).address)
     k.flt.references.take(k.flt.on(volume))
     return NtStatus.SUCCESS
 
@@ -160,7 +164,7 @@ def flt_get_volume_from_name(k: "Kernel", filter_: int, name: int, out: int) -> 
 @export(FLTMGR, "FltGetVolumeFromInstance", max_irql=Irql.APC)
 def flt_get_volume_from_instance(k: "Kernel", instance: int, out: int) -> int:
     """FltGetVolumeFromInstance: with a reference for the caller."""
-    volume = k.flt.on(k.flt.instance_at(instance).volume)
+    volume = k.flt.instance_at(instance).on
     k.flt.references.take(volume)
     k.memory.write_u64(out, volume.address)
     return NtStatus.SUCCESS
@@ -173,7 +177,7 @@ def flt_get_volume_from_file_object(k: "Kernel", filter_: int, file_object: int,
     file = k.io.file_at(file_object)
     if file is None:
         return NtStatus.INVALID_PARAMETER
-    volume = k.flt.on(file.volume)
+    volume = k.flt.mount_of(file)
     k.flt.references.take(volume)
     k.memory.write_u64(out, volume.address)
     return NtStatus.SUCCESS
@@ -223,7 +227,7 @@ def flt_get_lower_instance(k: "Kernel", instance: int, out: int) -> int:
 
 def _neighbour(k: "Kernel", instance: int, step: int, out: int) -> int:
     found = k.flt.instance_at(instance)
-    stack = k.flt.on(found.volume).instances
+    stack = found.on.instances
     index = stack.index(found) + step
     k.memory.write_u64(out, 0)
     if not 0 <= index < len(stack):
@@ -235,7 +239,7 @@ def _neighbour(k: "Kernel", instance: int, step: int, out: int) -> int:
 
 def _object_at(k: "Kernel", address: int) -> Any:
     found: Filter | Instance | None = k.flt.filters.get(address) or k.flt.instances.get(address)
-    return found if found is not None else k.flt.on(k.flt.volume_at(address))
+    return found if found is not None else k.flt.volume_at(address)
 
 
 @export(FLTMGR, "FltObjectReference", max_irql=Irql.APC)
@@ -245,6 +249,8 @@ def flt_object_reference(k: "Kernel", flt_object: int) -> int:
     if isinstance(found, Filter) and found.unloading:
         return NtStatus.FLT_DELETING_OBJECT
     if isinstance(found, Instance) and not found.attached:
+        return NtStatus.FLT_DELETING_OBJECT
+    if isinstance(found, FilterVolume) and found.dismounted:
         return NtStatus.FLT_DELETING_OBJECT
     k.flt.references.take(found)
     return NtStatus.SUCCESS
@@ -256,12 +262,17 @@ def flt_object_dereference(k: "Kernel", flt_object: int) -> None:
     found = _object_at(k, flt_object)
     if not k.flt.references.give_back(found):
         k.verifier.report(None, k.blame.current().driver, f"dereferenced {found!r} once too often")
+    if isinstance(found, FilterVolume):
+        k.flt.forget_volume(found)
 
 
 @export(FLTMGR, "FltAttachVolume", max_irql=Irql.PASSIVE)
 def flt_attach_volume(k: "Kernel", filter_: int, volume: int, name: int, out: int) -> Code:
     """FltAttachVolume; an altitude that is taken is a name collision here, as documented (ATT-02)."""
-    found, on = k.flt.filter_at(filter_), k.flt.volume_at(volume)
+    found, place = k.flt.filter_at(filter_), k.flt.volume_at(volume)
+    if place.dismounted:
+        return int(NtStatus.FLT_DELETING_OBJECT)
+    on = place.volume
     text = k.memory.read_unicode_string(name) if name else None
     status = yield from attachment.attach_manually(k, found, on, text, None)
     if status == NtStatus.FLT_INSTANCE_ALTITUDE_COLLISION:
@@ -272,7 +283,10 @@ def flt_attach_volume(k: "Kernel", filter_: int, volume: int, name: int, out: in
 @export(FLTMGR, "FltAttachVolumeAtAltitude", max_irql=Irql.PASSIVE)
 def flt_attach_volume_at_altitude(k: "Kernel", filter_: int, volume: int, altitude: int, name: int, out: int) -> Code:
     """FltAttachVolumeAtAltitude."""
-    found, on = k.flt.filter_at(filter_), k.flt.volume_at(volume)
+    found, place = k.flt.filter_at(filter_), k.flt.volume_at(volume)
+    if place.dismounted:
+        return int(NtStatus.FLT_DELETING_OBJECT)
+    on = place.volume
     text = k.memory.read_unicode_string(name) if name else None
     status = yield from attachment.attach_manually(k, found, on, text, k.memory.read_unicode_string(altitude))
     return _give_instance(k, status, found, on, text, out)
@@ -290,7 +304,7 @@ def _give_instance(k: "Kernel", status: int, found: Filter, on: Any, name: str |
 @export(FLTMGR, "FltDetachVolume", max_irql=Irql.PASSIVE)
 def flt_detach_volume(k: "Kernel", filter_: int, volume: int, name: int) -> Code:
     """FltDetachVolume."""
-    found, on = k.flt.filter_at(filter_), k.flt.volume_at(volume)
+    found, on = k.flt.filter_at(filter_), k.flt.volume_at(volume).volume
     instance = attachment.find_instance(found, on, k.memory.read_unicode_string(name) if name else None)
     if instance is None:
         return int(NtStatus.FLT_INSTANCE_NOT_FOUND)

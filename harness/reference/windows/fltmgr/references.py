@@ -34,6 +34,10 @@ class References:
             del self._owed[key]
         return True
 
+    def held(self, item: "Referenced") -> bool:
+        """Whether any driver has a reference to it."""
+        return any(key[1] is item for key in self._owed)
+
     def settle(self, found: "Filter") -> list[str]:
         """A filter unregisters: in words, the references that it holds and those to it. They are forgotten."""
         told = []

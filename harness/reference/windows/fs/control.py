@@ -10,14 +10,14 @@ from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.inode import CLUSTER
 from harness.reference.windows.fs.opens import OpenFile
 from harness.reference.windows.fsrtl.oplocks import Does
-from harness.reference.windows.io.constants import SECTOR_SIZE, Minor
+from harness.reference.windows.io.constants import FSCTL_DISMOUNT_VOLUME, SECTOR_SIZE, Minor
 from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
 
-LOCK_VOLUME, UNLOCK_VOLUME, DISMOUNT_VOLUME = 0x90018, 0x9001C, 0x90020
+LOCK_VOLUME, UNLOCK_VOLUME = 0x90018, 0x9001C
 IS_VOLUME_MOUNTED, IS_PATHNAME_VALID, MARK_VOLUME_DIRTY = 0x90028, 0x9002C, 0x90030
 GET_COMPRESSION, SET_COMPRESSION = 0x9003C, 0x9C040
 GET_NTFS_VOLUME_DATA, GET_RETRIEVAL_POINTERS, IS_VOLUME_DIRTY = 0x90064, 0x90073, 0x90078
@@ -56,6 +56,8 @@ def file_system_control(driver: "FileSystemDriver", request: Request) -> Code:
         return (yield from oplock_requests.control(driver, request, parameters, source, target))
     if file is None:
         return int(NtStatus.INVALID_PARAMETER), 0
+    if code == FSCTL_DISMOUNT_VOLUME:
+        return (yield from volume_io.dismount(driver, file)), 0
     on_volume = _ON_VOLUME.get(code)
     if on_volume is not None:
         return on_volume(driver, request), 0
@@ -111,9 +113,9 @@ def _unlock(driver: "FileSystemDriver", request: Request) -> int:
     return volume_io.unlock(driver, request.file)
 
 
-def _dismount(driver: "FileSystemDriver", request: Request) -> int:
-    assert request.file is not None
-    return volume_io.dismount(driver, request.file)
+def _is_mounted(driver: "FileSystemDriver", request: Request) -> int:
+    del request
+    return int(NtStatus.VOLUME_DISMOUNTED if driver.dismounted else NtStatus.SUCCESS)
 
 
 def _success(driver: "FileSystemDriver", request: Request) -> int:
@@ -135,8 +137,7 @@ def _no_journal(driver: "FileSystemDriver", request: Request) -> int:
 _ON_VOLUME: dict[int, Callable[["FileSystemDriver", Request], int]] = {
     LOCK_VOLUME: _lock,
     UNLOCK_VOLUME: _unlock,
-    DISMOUNT_VOLUME: _dismount,
-    IS_VOLUME_MOUNTED: _success,
+    IS_VOLUME_MOUNTED: _is_mounted,
     IS_PATHNAME_VALID: _success,
     MARK_VOLUME_DIRTY: _only_on_volume,
     ALLOW_EXTENDED_DASD_IO: _only_on_volume,

@@ -17,6 +17,7 @@ from harness.reference.windows.fs.names import length
 from harness.reference.windows.fs.stream_state import StreamState
 from harness.reference.windows.fsrtl.notify import NotifyList
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS
+from harness.reference.windows.io.constants import DeviceFlags
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.structures.irp import Irp
 
@@ -31,7 +32,9 @@ Answer = tuple[int, int] | None
 Handler = Callable[["FileSystemDriver", Request], Code]
 
 
-_AFTER_DISMOUNT = frozenset({IrpMajor.CREATE, IrpMajor.CLEANUP, IrpMajor.CLOSE})
+_AFTER_DISMOUNT = frozenset({IrpMajor.CLEANUP, IrpMajor.CLOSE})
+_OF_THE_DISK = frozenset({IrpMajor.READ, IrpMajor.WRITE, IrpMajor.FILE_SYSTEM_CONTROL, IrpMajor.DEVICE_CONTROL})
+"""What still works by a handle to the volume after its dismount: it is the disk that is asked."""
 
 
 class FileSystemDriver:
@@ -52,8 +55,10 @@ class FileSystemDriver:
         self.notify = NotifyList()
         self.locked_by: FileObject | None = None
         """The volume handle that has the volume locked."""
-        self.dismounted: set[FileObject] = set()
-        """File objects of a mount that has ended."""
+        self.vpb = volume.vpb
+        """Of this mount."""
+        self.dismounted = False
+        """The mount has ended; its files are still to be closed."""
         self.sectors: dict[int, bytes] = {}
         """Sectors that were written through a handle to the volume."""
         self._states: dict[Stream, StreamState] = {}
@@ -63,7 +68,7 @@ class FileSystemDriver:
         handler = self._handlers.get(request.major)
         if handler is None:
             return int(NtStatus.INVALID_DEVICE_REQUEST), 0
-        if self.dismounted and request.file in self.dismounted and request.major not in _AFTER_DISMOUNT:
+        if self.dismounted and request.major not in _AFTER_DISMOUNT and not self._asks_disk(request):
             return int(NtStatus.VOLUME_DISMOUNTED), 0
         try:
             return (yield from handler(self, request))
@@ -75,6 +80,41 @@ class FileSystemDriver:
         except GuestException as exception:
             # A user buffer that cannot be touched.
             return exception.status, 0
+
+    @staticmethod
+    def _asks_disk(request: Request) -> bool:
+        by_volume = request.file is not None and request.file.opened is None
+        return by_volume and request.major in _OF_THE_DISK
+
+    def owns(self, file: "FileObject") -> bool:
+        """Whether a file object was opened on this mount."""
+        return file.view.vpb == self.vpb
+
+    @property
+    def needs_verification(self) -> bool:
+        """Whether the disk has told that another medium may be in it."""
+        return bool(self.volume.disk.view.flags & DeviceFlags.VERIFY_VOLUME)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether files of this mount are open: the volume cannot be locked or removed in an orderly way."""
+        return any(inode.handles for inode in self.files.store.inodes())
+
+    def is_open_elsewhere(self, stream: "Stream", file: "FileObject") -> bool:
+        """Whether another file object of this mount has a stream open."""
+        others = self.io.files.get(self.volume, ())
+        return any(
+            other is not file and other.opened is not None and other.opened.stream is stream and self.owns(other)
+            for other in others
+        )
+
+    def dismount(self, *, flush: bool) -> Code:
+        """The mount ends, whatever is open. What is not written is lost if there is no disk to `flush` it to."""
+        for cache in list(self.caches.values()) if flush else ():
+            yield from cache.flush(0, 1 << 62)
+        self.dismounted = True
+        self.files.forget_opens()
+        yield from self.io.file_systems.dismounted(self.volume)
 
     def _give_reparse_data(self, request: Request, reparse: Reparse) -> None:
         """The IRP's AuxiliaryBuffer has the reparse point's data; Reserved says how much of the name was left."""
@@ -108,7 +148,9 @@ class FileSystemDriver:
     def forget(self, stream: "Stream") -> None:
         """The last file object of a stream is closed: what was kept for it goes, and the contexts on it."""
         state = self._states.pop(stream, None)
-        if state is not None:
+        if state is not None and self.dismounted:
+            state.free()
+        elif state is not None:
             for function in self.io.on_stream_gone:
                 function(stream, stream.inode if stream.inode.opens == 0 else None)
             state.free()

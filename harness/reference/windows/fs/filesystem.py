@@ -72,6 +72,19 @@ class FileSystem:
         if stream.inode.opens == 0:
             self.store.forget(stream.inode)
 
+    def forget_opens(self) -> None:
+        """The volume is dismounted: nobody has anything open as the next mount sees it, and no deletion is pending."""
+        for inode in self.store.inodes():
+            for stream in inode.streams.values():
+                stream.sharing.entries.clear()
+                stream.opens = stream.reserved = 0
+                stream.delete_pending = False
+                if stream.data is not None:
+                    stream.data.release()
+            for link in inode.links:
+                link.handles, link.delete_pending = 0, False
+            self.store.forget(inode)
+
     # --- security ------------------------------------------------------------------------------------------------
 
     def descriptor_data(self, inode: Inode) -> bytes:

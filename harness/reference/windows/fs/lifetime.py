@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import NtStatus
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call
-from harness.reference.windows.fs import deletions
+from harness.reference.windows.fs import deletions, volume_io
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.finding import find
 from harness.reference.windows.fs.opens import (
@@ -172,14 +172,15 @@ def cleanup(driver: "FileSystemDriver", request: Request) -> Code:
     file = request.file
     assert file is not None
     if driver.locked_by is file:
-        driver.locked_by = None
+        volume_io.unlock(driver, file)
     if file.opened is None:
         return int(NtStatus.SUCCESS), 0
     stream = file.opened.stream
     state = driver.state(stream)
     state.locks.unlock_all(driver, file)
     driver.notify.cleanup(file)
-    deleted = deletions.cleanup(driver.files, file.opened)
+    deleted = not driver.dismounted and deletions.cleanup(driver.files, file.opened)
+    file.opened.cleaned_up = True
     state.oplock.cleanup(file)
     cache = driver.cache_of(stream)
     if cache is not None:
@@ -193,17 +194,18 @@ def close(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_CLOSE."""
     file = request.file
     assert file is not None
-    driver.dismounted.discard(file)
     opened = file.opened
     if opened is None:
         return int(NtStatus.SUCCESS), 0
-    if not opened.cleaned_up:
+    if not opened.cleaned_up and not driver.dismounted:
         deletions.cleanup(driver.files, opened)
-    if opened.stream.opens == 1:
+    last = not driver.is_open_elsewhere(opened.stream, file) if driver.dismounted else opened.stream.opens == 1
+    if last:
         for context in driver.state(opened.stream).take_contexts():
             yield Call(driver.kernel.memory.read_u64(context + _FREE_CALLBACK), context)
-    driver.files.close(opened)
+    if not driver.dismounted:
+        driver.files.close(opened)
     file.opened = None
-    if opened.stream.opens == 0:
+    if last:
         driver.forget(opened.stream)
     return int(NtStatus.SUCCESS), 0

@@ -5,6 +5,7 @@ and given to the volume's FileSystemDriver. Where a completion happens follows f
 system thread that the request was posted to, or the caller's thread.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus
@@ -12,7 +13,7 @@ from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fs.dispatch_table import make_driver
 from harness.reference.windows.fs.driver import FileSystemDriver
-from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, IrpFlags, Minor
+from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, DeviceFlags, IrpFlags, Minor
 from harness.reference.windows.io.native_drivers import NativeDriver, Pass
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.structures.device_objects import MAJOR_FUNCTIONS, DeviceObject, Vpb
@@ -27,6 +28,15 @@ _WAITS_FOR_DISK = 0.03
 """How often a synchronous request waits for its disk transfer in its own thread."""
 _POSTED, _SYNCHRONOUS_POSTED = 0.3, 0.05
 """How often a cached transfer finds the file's resource taken and goes on in a system thread."""
+
+
+@dataclass(slots=True)
+class _Transfer:
+    """A transfer that is on the disk: what it is to be completed with, and who waits for it."""
+
+    status: int
+    information: int
+    done: Event | None
 
 
 class NtfsDriver:
@@ -45,8 +55,8 @@ class NtfsDriver:
         self.control = self._io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM, name=r"\Ntfs")
         self._volumes: dict[int, FileSystemDriver] = {}
         """By device."""
-        self._results: dict[int, tuple[int, int, Event | None]] = {}
-        """What transfers on the disk are completed with, by IRP, and who waits for them."""
+        self._results: dict[int, _Transfer] = {}
+        """Transfers on the disk, by IRP."""
         self._transferred = self._io.dispatcher.add_native("Ntfs transfer", self._transfer_completed, 3)
 
     def driver_of(self, volume: "Volume") -> FileSystemDriver | None:
@@ -75,6 +85,9 @@ class NtfsDriver:
         device.view.vpb = 0
         vpb.device_object = device.address
         vpb.serial_number = volume.serial
+        label = volume.label.encode("utf-16-le")[:64]
+        vpb.volume_label_length = len(label)
+        memory.write(vpb.address + Vpb.LABEL, label)
         self._volumes[device.address] = make_driver(self._kernel, io, volume)
         return (yield from self._complete(irp, NtStatus.SUCCESS, 0))
 
@@ -93,6 +106,12 @@ class NtfsDriver:
             opened = request.major in (IrpMajor.CREATE, IrpMajor.CLEANUP, IrpMajor.CLOSE)
             return (yield from self._complete(irp, 0 if opened else NtStatus.INVALID_DEVICE_REQUEST, 0))
         volume = self._volumes[device]
+        if request.major == IrpMajor.PNP:
+            return (yield from self._plug_and_play(volume, request))
+        if request.major == IrpMajor.FILE_SYSTEM_CONTROL and request.minor == Minor.VERIFY_VOLUME:
+            return (yield from self._complete(irp, (yield from self._verify(volume)), 0))
+        if volume.needs_verification and request.file is not None and not volume.dismounted:
+            yield from self._io.file_systems.verify(volume.volume)
         outcome = yield from volume.dispatch(request)
         if outcome is None:  # kept: completed later, by whatever it waits for
             self._io.irps.mark_pending(irp)
@@ -114,7 +133,7 @@ class NtfsDriver:
         may_wait = request.synchronous and self._kernel.irql < Irql.DISPATCH
         waits = may_wait and self._kernel.choices.chance("waits-for-disk", _WAITS_FOR_DISK)
         done = Event(f"the disk transfer of {request.describe()}") if waits else None
-        self._results[irp] = status, information, done
+        transfer = self._results[irp] = _Transfer(status, information, done)
         io.irps.copy_to_next(irp)
         io.irps.set_completion_routine(irp, self._transferred, 0)
         if done is None:
@@ -123,18 +142,47 @@ class NtfsDriver:
         if done is None:
             return int(NtStatus.PENDING)
         yield Wait([done], reason=done.name)
-        return (yield from self._complete(irp, status, information))
+        return (yield from self._complete(irp, transfer.status, transfer.information))
 
     def _transfer_completed(self, device: int, irp: int, context: int) -> Code:
         del device, context
-        status, information, done = self._results.pop(irp)
+        transfer = self._results.pop(irp)
+        below = self._io.irps.io_status(irp)[0]
+        if below & 0x8000_0000:  # the disk has failed, or is gone
+            transfer.status, transfer.information = below, 0
         yield from ()
-        if done is not None:
-            done.state = True
-            self._kernel.signal(done)
+        if transfer.done is not None:
+            transfer.done.state = True
+            self._kernel.signal(transfer.done)
             return int(NtStatus.MORE_PROCESSING_REQUIRED)
-        self._io.irps.set_io_status(irp, status, information)
+        self._io.irps.set_io_status(irp, transfer.status, transfer.information)
         return 0
+
+    # -- the volume in its drive
+
+    def _verify(self, volume: FileSystemDriver) -> Code:
+        """IRP_MN_VERIFY_VOLUME: another volume in the drive is the end of this mount."""
+        volume.volume.disk.view.flags &= ~DeviceFlags.VERIFY_VOLUME
+        if volume.dismounted or volume.files is volume.volume.file_system:
+            return int(NtStatus.SUCCESS)
+        yield from volume.dismount(flush=False)
+        return int(NtStatus.WRONG_VOLUME)
+
+    def _plug_and_play(self, volume: FileSystemDriver, request: Request) -> Code:
+        """IRP_MJ_PNP: the disk is asked too, and its removal ends the mount."""
+        io, irp = self._io, request.irp
+        if request.minor == Minor.QUERY_REMOVE_DEVICE and volume.in_use:
+            return (yield from self._complete(irp, NtStatus.ACCESS_DENIED, 0))
+        done = Event("the disk to do a Plug and Play request")
+        io.irps.copy_to_next(irp)
+        io.irps.set_completion_routine(irp, io.catch_routine, io.caught(done))
+        yield from io.dispatcher.call_driver(volume.volume.disk_device, irp)
+        if not done.state:
+            yield Wait([done], reason=done.name)
+        status, information = io.irps.io_status(irp)
+        if request.minor in (Minor.SURPRISE_REMOVAL, Minor.REMOVE_DEVICE) and not volume.dismounted:
+            yield from volume.dismount(flush=False)
+        return (yield from self._complete(irp, status, information))
 
     # -- what is no IRP
 

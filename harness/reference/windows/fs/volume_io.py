@@ -12,6 +12,7 @@ from harness.reference.windows.fs.inode import CLUSTER
 from harness.reference.windows.io.constants import SECTOR_SIZE
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.structures.device_objects import VPB_LOCKED, Vpb
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -86,10 +87,16 @@ def lock(driver: "FileSystemDriver", file: "FileObject") -> int:
         return int(NtStatus.INVALID_PARAMETER)
     if driver.locked_by is not None:
         return int(NtStatus.ACCESS_DENIED)
-    if any(inode.handles for inode in driver.files.store.inodes()):
+    if driver.in_use:
         return int(NtStatus.ACCESS_DENIED)
     driver.locked_by = file
+    _present_vpb(driver).flags |= VPB_LOCKED
     return int(NtStatus.SUCCESS)
+
+
+def _present_vpb(driver: "FileSystemDriver") -> Vpb:
+    """The VPB that the next open of the volume finds: a lock outlasts the dismount."""
+    return Vpb(driver.kernel.memory, driver.volume.vpb)
 
 
 def unlock(driver: "FileSystemDriver", file: "FileObject") -> int:
@@ -99,14 +106,17 @@ def unlock(driver: "FileSystemDriver", file: "FileObject") -> int:
     if driver.locked_by is not file:
         return int(NtStatus.NOT_LOCKED)
     driver.locked_by = None
+    _present_vpb(driver).flags &= ~VPB_LOCKED
     return int(NtStatus.SUCCESS)
 
 
-def dismount(driver: "FileSystemDriver", file: "FileObject") -> int:
+def dismount(driver: "FileSystemDriver", file: "FileObject") -> Code:
     """FSCTL_DISMOUNT_VOLUME: handles to files lead nowhere any more; the next open mounts again."""
     if file.opened is not None:
         return int(NtStatus.INVALID_PARAMETER)
+    if driver.dismounted:
+        return int(NtStatus.VOLUME_DISMOUNTED)
     if driver.locked_by is not None and driver.locked_by is not file:
         return int(NtStatus.ACCESS_DENIED)
-    driver.dismounted.update(other for other in driver.io.files.get(driver.volume, ()) if other.opened is not None)
+    yield from driver.dismount(flush=True)
     return int(NtStatus.SUCCESS)

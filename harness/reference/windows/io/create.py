@@ -114,11 +114,10 @@ def _open_once(
     k: "Kernel", volume: "Volume", name: str, root: FileObject | None, parameters: OpenParameters, send: Send | None
 ) -> Code:
     """One create: (NTSTATUS, Information, file object or None), or the name to open instead."""
-    if not volume.device:
-        mounted: int = yield from k.io.file_systems.mount(volume.disk_device)
-        if not nt_success(mounted):
-            return mounted, 0, None
-    file = k.io.make_file_object(volume, name, parameters.file_flags)
+    refused: int = 0 if root is not None else (yield from k.io.file_systems.make_ready(volume))
+    if refused:
+        return refused, 0, None
+    file = k.io.make_file_object(volume, name, parameters.file_flags, vpb=root.view.vpb if root is not None else None)
     file.access = map_access(parameters.access)
     if root is not None:
         k.objects.reference(root.object)

@@ -42,19 +42,17 @@ def io_create_device(
 
 
 @export(NTOSKRNL, "IoDeleteDevice", max_irql=Irql.APC)
-def io_delete_device(k: "Kernel", address: int) -> None:
-    """IoDeleteDevice."""
-    device = k.io.devices.at(address)
+def io_delete_device(k: "Kernel", address: int) -> Code:
+    """IoDeleteDevice: who has attached to it without a FastIoDetachDevice keeps a pointer to nothing."""
+    device, caller = k.io.devices.at(address), k.blame.current().driver
     if device is None:
-        k.verifier.report(None, k.blame.current().driver, f"IoDeleteDevice was given {address:#x}, which is no device")
+        k.verifier.report(None, caller, f"IoDeleteDevice was given {address:#x}, which is no device")
         return
-    if device.view.attached_device:
-        k.verifier.report(
-            None, k.blame.current().driver, f"IoDeleteDevice: {device!r} is deleted while another is attached to it"
-        )
     if device.name:
         k.namespace.remove(device.name)
-    k.io.devices.delete(device)
+    what = repr(device)
+    if (yield from k.io.delete_device(device)):
+        k.verifier.report(None, caller, f"IoDeleteDevice: {what} is deleted while another is attached to it")
 
 
 # -- stacks

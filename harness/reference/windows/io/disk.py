@@ -32,6 +32,8 @@ class DiskDriver:
         self._io = io
         self._images: dict[int, Path] = {}
         """By device."""
+        self.removed: set[int] = set()
+        """Disks that are not in the machine any more."""
         self.driver = NativeDriver(
             io,
             r"\Driver\Disk",
@@ -42,6 +44,7 @@ class DiskDriver:
                 IrpMajor.CREATE: self._succeed,
                 IrpMajor.CLEANUP: self._succeed,
                 IrpMajor.CLOSE: self._succeed,
+                IrpMajor.PNP: self._succeed,
             },
         )
 
@@ -83,6 +86,8 @@ class DiskDriver:
 
     def _move(self, device: int, request: Request, length: int) -> NtStatus:
         """Move the sectors of a transfer between the image and memory; how it ended."""
+        if device in self.removed:
+            return NtStatus.NO_SUCH_DEVICE
         image = self._images.get(device)
         if image is None or length == 0:
             return NtStatus.SUCCESS

@@ -260,10 +260,8 @@ def fast_io(io: "IoManager", device: int, request: Request) -> Code:
     if native is not None:
         return bool(native.fast_io is not None and (yield from native.fast_io(device, request)))
     routine, table = routine_for(request), k.memory.read_u64(driver + 0x50)
-    if routine is None or not table or k.memory.read_u32(table) < routine.field.offset + 8:
-        return False
-    function = k.memory.read_u64(table + routine.field.offset)
-    if not function:
+    function = FastIoDispatch.routine(k.memory, table, routine.field) if routine is not None else 0
+    if routine is None or not function:
         return False
     arguments = Arguments(k, request, device)
     done = (yield Call(function, *routine.make(arguments))) & 0xFF

@@ -28,6 +28,14 @@ def io_unregister_file_system(k: "Kernel", device: int) -> Code:
     yield from k.io.file_systems.unregister(device)
 
 
+@export(NTOSKRNL, "IoVerifyVolume", max_irql=Irql.PASSIVE)
+def io_verify_volume(k: "Kernel", device: int, raw: bool) -> Code:
+    """IoVerifyVolume: `device` is a storage device; nothing is ever mounted raw."""
+    del raw
+    volume = k.io.volume_of_device(device)
+    return int(NtStatus.NO_SUCH_DEVICE) if volume is None else (yield from k.io.file_systems.verify(volume))
+
+
 def _notify(routine: int, device: int, active: bool) -> Code:
     yield Call(routine, device, int(active))
 

@@ -24,10 +24,13 @@ from harness.reference.windows.io.guarded_heap import IO_OBJECTS, GuardedHeap
 from harness.reference.windows.io.irps import Irps
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.user_memory import UserMemory
+from harness.reference.windows.io.volume_removal import settle
 from harness.reference.windows.io.volumes import DeviceTarget, Volume
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.ob.objects import Handle, Object
+from harness.reference.windows.structures.device_objects import DeviceObject, DriverObject, Vpb
+from harness.reference.windows.structures.fast_io_tables import FastIoDispatch
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem
@@ -121,9 +124,14 @@ class IoManager:
         self.volumes.append(volume)
         names = self.kernel.namespace
         names.insert(volume.device_name, volume.disk.object)
-        for link in (rf"\??\{dos_name}", volume.guid_name):
+        for link in self.names_of(volume)[1:]:
             names.link(link, volume.device_name)
         return volume
+
+    @staticmethod
+    def names_of(volume: Volume) -> list[str]:
+        """The names of a volume in the object manager's namespace: its device's, and the links to it."""
+        return [volume.device_name, rf"\??\{volume.dos_name}", volume.guid_name]
 
     def target_of(self, device: Device) -> DeviceTarget:
         """A device that a file object is to be opened on, and that is no volume."""
@@ -153,13 +161,30 @@ class IoManager:
         below = list(self.devices.downwards(device))[-1] if device in self.devices.by_address else 0
         return next((volume for volume in self.volumes if below and below in (volume.disk_device, volume.device)), None)
 
+    def delete_device(self, device: Device) -> Code:
+        """IoDeleteDevice: what is attached to it is taken off first, by its driver; what is left there."""
+        memory = self.kernel.memory
+        above = device.view.attached_device
+        if above:
+            owner = DriverObject(memory, DeviceObject(memory, above).driver_object)
+            routine = FastIoDispatch.routine(memory, owner.fast_io_dispatch, FastIoDispatch.fast_io_detach_device)
+            if routine:
+                yield from self.dispatcher.call(routine, above, device.address)
+        left = device.view.attached_device
+        self.devices.delete(device)
+        return left
+
     # -- file objects
 
-    def make_file_object(self, volume: Volume, name: str, flags: int) -> FileObject:
-        """A file object for a create that is about to be sent."""
+    def make_file_object(self, volume: Volume, name: str, flags: int, *, vpb: int | None = None) -> FileObject:
+        """A file object for a create that is about to be sent: on the present mount, or that of a `vpb`."""
         file = FileObject(self.kernel, self.heap, volume, name, flags, self.close)
         self.kernel.objects.reference(volume.disk.object)
         volume.disk.view.reference_count += 1
+        if vpb is not None:
+            file.view.vpb = vpb
+        if file.view.vpb:
+            Vpb(self.kernel.memory, file.view.vpb).reference_count += 1
         self.files.setdefault(volume, set()).add(file)
         return file
 
@@ -188,6 +213,10 @@ class IoManager:
         self.kernel.objects.dereference(file.volume.disk.object)
         for function in self.on_file_object_gone:
             function(file)
+        if file.view.vpb:
+            yield from self.file_systems.release(file.view.vpb)
+        if file.volume.disk_device in self.disk.removed:
+            yield from settle(self, file.volume)
         self.kernel.objects.forget(file.object)
         file.free_memory()
 

@@ -21,6 +21,8 @@ Dispatch = Callable[[int, int], Code]
 """A dispatch routine: device and IRP; the NTSTATUS."""
 FastIo = Callable[[int, Request], Code]
 """Fast I/O for a device: whether it was done. The request then has status and Information."""
+Detach = Callable[[int, int], Code]
+"""FastIoDetachDevice: a device of the driver's, and the one below it, which is being deleted."""
 Pass = Callable[[], Code]
 FsFilter = Callable[[int, Request, Pass], Code]
 """An FSFilter operation for a device; the last argument passes it on to the devices below."""
@@ -37,6 +39,7 @@ class NativeDriver:
         *,
         fast_io: FastIo | None = None,
         fs_filter: FsFilter | None = None,
+        detach: Detach | None = None,
     ) -> None:
         self._io = io
         kernel = io.kernel
@@ -57,7 +60,7 @@ class NativeDriver:
         self.fast_io = fast_io
         self.fs_filter = fs_filter
         if fast_io is not None:
-            view.fast_io_dispatch = self._make_table(fast_io)
+            view.fast_io_dispatch = self._make_table(fast_io, detach)
         io.native_drivers[view.address] = self
 
     def _set_dispatch(self, dispatch: Mapping[int, Dispatch]) -> None:
@@ -69,7 +72,7 @@ class NativeDriver:
                 addresses[routine] = io.dispatcher.add_native(f"{self.name} dispatch", routine, 2)
             memory.write_u64(self.object.address + DriverObject.MAJOR_FUNCTION + 8 * major, addresses[routine])
 
-    def _make_table(self, fast_io: FastIo) -> int:
+    def _make_table(self, fast_io: FastIo, detach: Detach | None) -> int:
         """The FAST_IO_DISPATCH that drivers above call through."""
         kernel = self._io.kernel
         memory = kernel.memory
@@ -80,4 +83,6 @@ class NativeDriver:
                 f"{self.name} {routine.name}", routine.for_guests(self._io, fast_io), routine.arguments
             )
             memory.write_u64(table.address + routine.field.offset, address)
+        if detach is not None:
+            table.fast_io_detach_device = self._io.dispatcher.add_native(f"{self.name} FastIoDetachDevice", detach, 2)
         return table.address

@@ -39,6 +39,13 @@ class Volume:
             name=self.device_name,
         )
         self.disk_device = self.disk.address
+        self.vpb = 0
+        """That of the present mount; a file object keeps the one it was opened with."""
+        self._parameters: Vpb
+        self.renew_vpb(heap)
+
+    def renew_vpb(self, heap: "GuardedHeap") -> None:
+        """Begin with a new VPB: the volume is not mounted."""
         self.vpb = heap.allocate(Vpb.SIZE)
         self._parameters = vpb = Vpb(heap.memory, self.vpb)
         vpb.type, vpb.size, vpb.real_device = IO_TYPE_VPB, Vpb.SIZE, self.disk_device

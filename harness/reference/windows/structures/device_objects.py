@@ -94,6 +94,7 @@ class Vpb(Structure):
     serial_number = Field(0x18, "I")
     reference_count = Field(0x1C, "I")
     volume_label = Field(0x20)
+    LABEL = 0x20
 
 
 VPB_MOUNTED, VPB_LOCKED, VPB_PERSISTENT, VPB_REMOVE_PENDING = 0x1, 0x2, 0x4, 0x8

@@ -1,6 +1,11 @@
 """FAST_IO_DISPATCH, FS_FILTER_CALLBACKS and FS_FILTER_CALLBACK_DATA."""
 
+from typing import TYPE_CHECKING
+
 from harness.reference.machine.memory.structure import Field, Structure
+
+if TYPE_CHECKING:
+    from harness.reference.machine.memory.memory import Memory
 
 
 class FastIoDispatch(Structure):
@@ -35,6 +40,13 @@ class FastIoDispatch(Structure):
     release_for_mod_write = Field(0xC8)
     acquire_for_cc_flush = Field(0xD0)
     release_for_cc_flush = Field(0xD8)
+
+    @staticmethod
+    def routine(memory: "Memory", table: int, field: Field) -> int:
+        """A routine of a driver's table; 0 where there is no table, it ends before, or has none."""
+        if not table or memory.read_u32(table) < field.offset + 8:
+            return 0
+        return memory.read_u64(table + field.offset)
 
 
 class FsFilterCallbacks(Structure):
