@@ -13,7 +13,6 @@ from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
 from harness.wire import kernel as wire
 
-
 OURS = ("watcher",)
 
 
