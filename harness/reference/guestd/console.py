@@ -1,7 +1,7 @@
 """Runs a command line: each step of its chain by the table of commands, or as a program in the reference kernel."""
 
 from harness.reference.guestd.cancellation import Cancelled
-from harness.reference.guestd.commands import background, batch, control, files, fltmc, reg, sc, system, volumes
+from harness.reference.guestd.commands import background, batch, control, files, fltmc, fsutil, reg, sc, system
 from harness.reference.guestd.commands.program import run_program
 from harness.reference.guestd.commands.table import COMMANDS, Invocation
 from harness.reference.guestd.complaints import complain
@@ -12,7 +12,7 @@ from harness.reference.guestd.words import BadCommandLine, chain, split
 from harness.wire import kernel as wire
 from harness.wire.codec import encode
 
-MODULES = (background, control, files, fltmc, reg, sc, system, volumes)
+MODULES = (background, control, files, fltmc, reg, fsutil, sc, system)
 """The families of commands; importing them fills the table."""
 
 KERNEL_STOPPED = 0xC0000221 - (1 << 32)

@@ -305,3 +305,15 @@ def changed_parameters(kernel: "Kernel", operation: "Operation", visit: "Visit",
             kernel.verifier.report(
                 "PARM-06", driver, f"{operation.describe()}: TargetFileObject is of another volume, or no file object"
             )
+
+
+def completed_as_pending(kernel: "Kernel", operation: "Operation", status: int) -> None:
+    """An IRP is never completed with STATUS_PENDING (PRE-COMP-05)."""
+    if status == NtStatus.PENDING and operation.is_irp:
+        kernel.bugcheck(
+            BugCheck.DRIVER_VERIFIER_IOMANAGER_VIOLATION,
+            6,
+            message=f"{operation.describe()}: IofCompleteRequest with STATUS_PENDING in Irp->IoStatus.Status",
+            rule="PRE-COMP-05",
+            driver=operation.completed_pending,
+        )

@@ -205,8 +205,8 @@ class Frames:
         """FSCTL_DISMOUNT_VOLUME: the instances go once it has succeeded, before its issuer has it back."""
         instances = self._interested(at, request)
         if instances:
-            end = partial(self._after_dismount, at, request)
-            return (yield from self._engine.send(request, instances, at, at_end=end))
+            request.at_end = partial(self._after_dismount, at, request)
+            return (yield from self._engine.send(request, instances, at))
         status, information = yield from self._pass_and_wait(at, irp)
         yield from self._after_dismount(at, request, status)
         yield from self._io.complete(irp, status, information)

@@ -20,14 +20,12 @@ from harness.reference.windows.io import stack_parameters
 from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.reference.windows.fltmgr.chains import Chain
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
     from harness.reference.windows.fltmgr.filters import Callbacks, Instance
     from harness.reference.windows.fltmgr.frames import FrameDevice
     from harness.reference.windows.io.native_drivers import Pass
-    from harness.reference.windows.io.request import Code, Request
+    from harness.reference.windows.io.request import Request
     from harness.reference.windows.io.stack_parameters import Buffers
 
 _IOPB, _VISITS, _VISIT_STRIDE, _STATUS = OPERATION.IOPB, OPERATION.VISITS, OPERATION.STRIDE, OPERATION.STATUS
@@ -116,8 +114,6 @@ class Operation:
         self.dispatching: object = None
         """The execution that is in the dispatch routine with it; None once that has returned."""
         self.marked_pending = False
-        self.at_end: Callable[[int], Code] | None = None
-        """Runs with the status before who is above the frame has the IRP back."""
         self.arrived_with: tuple[Buffers, int] | None = None
         """What the IRP came with, of what has been changed in it for the devices below."""
         self.next = 0

@@ -7,7 +7,7 @@ every create) waits inside `_keep_thread` until completion has come up to it.
 
 from typing import TYPE_CHECKING
 
-from harness.nt import BugCheck, CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationClass, PostopStatus, PreopStatus
+from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationClass, PostopStatus, PreopStatus
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fltmgr import buffers, checks
@@ -19,8 +19,6 @@ from harness.reference.windows.io.request import Code, Request
 from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
     from harness.reference.windows.fltmgr.filters import Callbacks, Instance
     from harness.reference.windows.fltmgr.frames import FrameDevice
@@ -49,17 +47,14 @@ class PassageEngine:
         instances: "list[tuple[Instance, Callbacks]]",
         at: "FrameDevice",
         fs_filter: Pass | None = None,
-        at_end: "Callable[[int], Code] | None" = None,
     ) -> Code:
         """Send a request that has come to a frame's device to `instances`, high to low, and on to what is below.
 
         What a dispatch routine returns: the status, or STATUS_PENDING if the IRP is completed elsewhere or later. Of
-        what is no IRP the request has the status then. `fs_filter` passes an FSFilter operation on; `at_end` runs with
-        the status of an IRP when all posts are done, before who is above the frame has it back.
+        what is no IRP the request has the status then. `fs_filter` passes an FSFilter operation on.
         """
         operation = Operation(self.manager, request, instances, at)
         operation.pass_on = fs_filter
-        operation.at_end = at_end
         operation.dispatching = self.kernel.engine.current_execution
         self.manager.operations[operation.data] = operation
         yield from self._descend(operation)
@@ -413,14 +408,7 @@ class PassageEngine:
         status, information = operation.status, operation.information
         if operation.unset_status and status == operation.unset_status:
             information = 0 if information == operation._unset_information else information  # noqa: SLF001
-        if status == NtStatus.PENDING and operation.is_irp:
-            self.kernel.bugcheck(
-                BugCheck.DRIVER_VERIFIER_IOMANAGER_VIOLATION,
-                6,
-                message=f"{operation.describe()}: IofCompleteRequest with STATUS_PENDING in Irp->IoStatus.Status",
-                rule="PRE-COMP-05",
-                driver=operation.completed_pending,
-            )
+        checks.completed_as_pending(self.kernel, operation, status)
         operation.finished = True
         operation.final_status = status
         buffers.release_swapped(self.kernel, operation)
@@ -434,8 +422,8 @@ class PassageEngine:
         if not operation.own:
             for completion in request.completions:
                 completion(request)
-        if operation.at_end is not None:
-            yield from operation.at_end(status)
+        if request.at_end is not None:
+            yield from request.at_end(status)
         yield from io.complete(operation.irp, status, information)
 
     def enter_post(self) -> None:
