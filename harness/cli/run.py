@@ -56,6 +56,9 @@ def run(
     filesystem: Annotated[
         list[str] | None, typer.Option("--filesystem", metavar="NAME", help=options.FILESYSTEM.help)
     ] = None,
+    data_volume: Annotated[
+        list[str] | None, typer.Option("--data-volume", metavar="X:[NAME]", help=options.DATA_VOLUME.help)
+    ] = None,
     file_system_driver: Annotated[
         str | None, typer.Option("--file-system-driver", metavar="SYS=IMAGE", help=options.FILE_SYSTEM_DRIVER.help)
     ] = None,
@@ -76,6 +79,7 @@ def run(
         options.MUTANT: mutant,
         options.IMAGE_DIR: image_dir,
         options.FILESYSTEM: filesystem,
+        options.DATA_VOLUME: data_volume,
         options.FILE_SYSTEM_DRIVER: file_system_driver,
         options.VERIFIER: verifier,
         options.PAUSE: pause or None,

@@ -14,8 +14,17 @@ def require_known(chosen: Settings) -> None:
 
         for name in chosen.guests:
             require_guest(name, chosen)
-    if chosen.verifier != "off" or chosen.filesystems:
+    if chosen.verifier != "off":
         _require_windows(chosen)
+    if chosen.filesystems:
+        from harness.guest.data_disk import parse_file_system
+
+        for system in chosen.filesystems:
+            parse_file_system(system)
+    if chosen.data_volumes and not any(name.startswith(DEFAULT_GUEST) for name in chosen.guests):
+        raise ConfigurationError(
+            "--data-volume is for reference guests: a Windows guest has its disks", hint="--guest reference"
+        )
     if chosen.accelerator is not None:
         from harness.host.accelerator import parse_choice
 
@@ -34,16 +43,13 @@ def require_known(chosen: Settings) -> None:
 
 def _require_windows(chosen: Settings) -> None:
     """Raise ConfigurationError if what only Windows has is asked of reference guests alone."""
-    from harness.guest.data_disk import parse_file_system
     from harness.guest.verifier import parse_level
 
     parse_level(chosen.verifier)
-    for system in chosen.filesystems:
-        parse_file_system(system)
     if all(name.startswith(DEFAULT_GUEST) for name in chosen.guests):
         raise ConfigurationError(
-            "--verifier and --filesystem are for Windows guests",
-            details=("the reference kernel's own verifier is always on, and it models one file system",),
+            "--verifier is for Windows guests",
+            details=("the reference kernel's own verifier is always on",),
             hint="--guest windows-…; fltlab image list",
         )
 

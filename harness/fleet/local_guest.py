@@ -8,15 +8,16 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from harness.errors import FltLabError, GuestError
 from harness.fleet.provider import Opened, Provider
 from harness.fleet.scene import Scene
-from harness.fleet.settings import Settings
+from harness.fleet.settings import FILE_SYSTEM_MARK, LOCAL_GUEST, Settings
 from harness.fleet.stack import Stack
-from harness.guest import Guest, GuestKind, GuestState, LocalGuest
+from harness.guest import Guest, GuestKind, GuestState, LocalGuest, volume_details
 from harness.guest.registration import SERVICES
 from harness.machine.watchdog import watchdog
 from harness.report.provenance import GuestFacts
@@ -29,16 +30,17 @@ REGISTRY = "registry.json"  # the daemon's own, below C:
 class LocalProvider(Provider):
     """Starts daemons, and makes those clean again that come back whole."""
 
-    name = "reference-local"
     one_test_each = False  # deploying a stack takes longer than most tests
 
-    def __init__(self, settings: Settings) -> None:
-        self._kernel = settings.kernel
+    def __init__(self, settings: Settings, system: str = "") -> None:
+        self.name = LOCAL_GUEST + (FILE_SYSTEM_MARK + system if system else "")
+        self._kernel = replace(settings.kernel, format=system)
         self._resting: list[tuple[LocalGuest, contextlib.ExitStack]] = []
 
     @cached_property
     def facts(self) -> GuestFacts:
-        return GuestFacts(self.name, GuestKind.REFERENCE_LOCAL.value, details={"seed": str(self._kernel.seed)})
+        details = {"seed": str(self._kernel.seed)} | volume_details(self._kernel)
+        return GuestFacts(self.name, GuestKind.REFERENCE_LOCAL.value, details=details)
 
     @contextlib.contextmanager
     def open(self, directory: Path, scene: Scene | None) -> Iterator[Opened]:
@@ -56,7 +58,8 @@ class LocalProvider(Provider):
     def next_test(self, guest: Guest) -> None:
         """Empty V:, so that a test finds nothing of those before it, as in a guest of its own."""
         assert isinstance(guest, LocalGuest)
-        _empty(guest.volume)
+        for drive in guest.data_volumes:
+            _empty(drive)
 
     def close(self) -> None:
         """End the daemons that are left."""
@@ -83,7 +86,7 @@ class LocalProvider(Provider):
             guest, scoped = self._resting.pop()
             try:
                 guest.run(f'reg.exe delete "{SERVICES}" /f')
-                for drive in (guest.system, guest.volume):
+                for drive in (guest.system, *guest.data_volumes):
                     _empty(drive)
                 guest.restart_kernel(self._kernel)
             except GuestError:

@@ -44,8 +44,14 @@ RESUME = Option(
 
 FILESYSTEM = Option(
     "--filesystem",
-    "file system of a Windows guest's data disk: ntfs, refs, exfat, fat32; several times for several (default: ntfs)",
+    "file system of the data volume: ntfs, refs, exfat, fat32; several times for several (default: ntfs)",
     "NAME",
+    repeatable=True,
+)
+DATA_VOLUME = Option(
+    "--data-volume",
+    "on reference guests: a further volume, e.g. W:fat32 or E:exfat,removable",
+    "X:[NAME]",
     repeatable=True,
 )
 FILE_SYSTEM_DRIVER = Option(
@@ -64,5 +70,5 @@ REPLAY = Option("--replay", "have a recording of --record answer, and no guest (
 
 OPTIONS = (
     *(GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME),
-    *(FILESYSTEM, FILE_SYSTEM_DRIVER, VERIFIER, PAUSE, RECORD, REPLAY),
+    *(FILESYSTEM, DATA_VOLUME, FILE_SYSTEM_DRIVER, VERIFIER, PAUSE, RECORD, REPLAY),
 )

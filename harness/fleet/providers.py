@@ -8,19 +8,19 @@ from harness.fleet.settings import FILE_SYSTEM_MARK, Settings
 from harness.guest import GuestKind
 
 
-def _local(settings: Settings) -> Provider:
+def _local(settings: Settings, system: str) -> Provider:
     from harness.fleet.local_guest import LocalProvider
 
-    return LocalProvider(settings)
+    return LocalProvider(settings, system)
 
 
-def _reference(settings: Settings) -> Provider:
+def _reference(settings: Settings, system: str) -> Provider:
     from harness.fleet.reference_guest import ReferenceProvider
 
-    return ReferenceProvider(settings)
+    return ReferenceProvider(settings, system)
 
 
-PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
+PROVIDERS: Mapping[str, Callable[[Settings, str], Provider]] = {
     "reference": _reference,
     "reference-local": _local,
 }
@@ -28,12 +28,14 @@ PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
 
 def kind_of(name: str) -> GuestKind:
     """What the guests of a name are."""
-    return GuestKind(name) if name in PROVIDERS else GuestKind.WINDOWS
+    known = name.partition(FILE_SYSTEM_MARK)[0]
+    return GuestKind(known) if known in PROVIDERS else GuestKind.WINDOWS
 
 
 def require_guest(name: str, settings: Settings) -> None:
     """Raise ConfigurationError if there is no guest of this name: an unknown name is the user's mistake."""
-    if settings.record is not None and name == "reference":
+    image, mark, system = name.partition(FILE_SYSTEM_MARK)
+    if settings.record is not None and image == "reference":
         raise ConfigurationError(
             "--record is for Windows guests: a reference guest is frozen with its stack, and was told before the run",
             hint="--guest windows-…, or --guest reference-local to try it",
@@ -47,15 +49,15 @@ def require_guest(name: str, settings: Settings) -> None:
                 details=(f"guests: {', '.join(recorded_guests(settings.replay))}",),
             )
         return
-    if name in PROVIDERS:
+    if mark:
+        from harness.guest.data_disk import parse_file_system
+
+        parse_file_system(system)
+    if image in PROVIDERS:
         return
     from harness.fleet.windows_guest import windows_images
-    from harness.guest.data_disk import parse_file_system
     from harness.image.windows.recipe import windows_images as known_images
 
-    image, mark, system = name.partition(FILE_SYSTEM_MARK)
-    if mark:
-        parse_file_system(system)
     built = windows_images(settings.image_directory)
     if image in built:
         return
@@ -79,8 +81,9 @@ def provider_for(name: str, settings: Settings) -> Provider:
         from harness.fleet.recorded_guest import RecordedProvider
 
         return RecordedProvider(name, settings.replay)
-    if name in PROVIDERS:
-        return PROVIDERS[name](settings)
+    image, _, system = name.partition(FILE_SYSTEM_MARK)
+    if image in PROVIDERS:
+        return PROVIDERS[image](settings, system)
     from harness.fleet.windows_guest import WindowsProvider
 
     return WindowsProvider(name, settings)

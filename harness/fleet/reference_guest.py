@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from harness.errors import GuestError
 from harness.fleet.progress import say
 from harness.fleet.provider import Opened, Provider
 from harness.fleet.scene import Scene
-from harness.fleet.settings import Settings
+from harness.fleet.settings import DEFAULT_GUEST, FILE_SYSTEM_MARK, Settings
 from harness.fleet.stack import Stack
 from harness.fleet.warm_up import warm_up_script
-from harness.guest import REFERENCE, Endpoint, Guest, GuestKind
+from harness.guest import REFERENCE, Endpoint, Guest, GuestKind, volume_details
 from harness.guest.errors import CommandTimeout, ConnectionLost, Unreachable
 from harness.guest.identity import parse_identity, require_boot
 from harness.guest.probe import run_probe
@@ -42,11 +43,12 @@ FORK_MEMORY_MIB = 160
 class ReferenceProvider(Provider):
     """Builds the image and the template when the first guest is asked for, and forks the template after that."""
 
-    name = "reference"
     one_test_each = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, system: str = "") -> None:
+        self.name = DEFAULT_GUEST + (FILE_SYSTEM_MARK + system if system else "")
         self._settings = settings
+        self._kernel = replace(settings.kernel, format=system)
         self._leases = Leases()
         self._scenes: dict[str, Template] = {}
 
@@ -58,7 +60,7 @@ class ReferenceProvider(Provider):
             image_sha256=self._image.key,
             qemu=version_of(Tool.QEMU) or "",
             accelerator=str(self._probe.accelerator),
-            details={"payload": self._payload.key, "seed": str(self._settings.seed)},
+            details={"payload": self._payload.key, "seed": str(self._settings.seed)} | volume_details(self._kernel),
         )
 
     @contextlib.contextmanager
@@ -141,13 +143,13 @@ class ReferenceProvider(Provider):
 
     def _facts_of(self, scene: Scene) -> dict[str, object]:
         """All that a scene's template is made of, beside the template that it is a fork of."""
-        return {"kernel": self._settings.kernel.words(), "warm_up": self._warm_up(scene), **scene.facts}
+        return {"kernel": self._kernel.words(), "warm_up": self._warm_up(scene), **scene.facts}
 
     def _warm_up(self, scene: Scene) -> str:
         return warm_up_script(scene, correct_kernel=not self._settings.mutants)
 
     def _restart_kernel(self, guest: Guest) -> None:
-        guest.restart_kernel(self._settings.kernel)
+        guest.restart_kernel(self._kernel)
 
     @contextlib.contextmanager
     def _awake(self, template: Template, machine: Machine, own: GuestSecrets) -> Iterator[Guest]:

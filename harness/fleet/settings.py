@@ -32,6 +32,7 @@ class Settings:
     image_directory: Path | None = None
     verifier: str = "off"
     filesystems: tuple[str, ...] = ()
+    data_volumes: tuple[str, ...] = ()
     file_system_driver: tuple[Path, Path] | None = None
     pause_on_failure: bool = False
     record: Path | None = None
@@ -42,7 +43,9 @@ class Settings:
         """How the reference kernel is started."""
         from harness.guest import KernelOptions  # not for every pytest run on the machine
 
-        return KernelOptions(seed=self.seed, mutants=self.mutants, file_system=self.file_system_driver)
+        return KernelOptions(
+            seed=self.seed, mutants=self.mutants, file_system=self.file_system_driver, data=self.data_volumes
+        )
 
     def as_options(self) -> dict[str, object]:
         """Plain data for run.json; options left at their default are left out."""
@@ -53,17 +56,15 @@ class Settings:
         given |= {"mutant": list(self.mutants)} if self.mutants else {}
         given |= {"verifier": self.verifier} if self.verifier != "off" else {}
         given |= {"filesystem": list(self.filesystems)} if self.filesystems else {}
+        given |= {"data-volume": list(self.data_volumes)} if self.data_volumes else {}
         if self.file_system_driver is not None:
             given["file-system-driver"] = "=".join(map(str, self.file_system_driver))
         return given
 
 
 def guest_matrix(guests: Sequence[str], filesystems: Sequence[str]) -> tuple[str, ...]:
-    """Every guest with every file system; the reference kernel has but one, and is there once."""
-    names = (
-        [guest] if guest.startswith(DEFAULT_GUEST) else [f"{guest}{FILE_SYSTEM_MARK}{system}" for system in filesystems]
-        for guest in guests
-    )
+    """Every guest with every file system."""
+    names = ([f"{guest}{FILE_SYSTEM_MARK}{system}" for system in filesystems] for guest in guests)
     flat = [name for of_guest, guest in zip(names, guests, strict=True) for name in of_guest or [guest]]
     return tuple(dict.fromkeys(flat))
 
@@ -85,11 +86,27 @@ def parse_file_system_driver(given: str, guests: Sequence[str], base: Path) -> t
     for path in found:
         if not path.is_file():
             raise ConfigurationError(f"--file-system-driver: there is no file {path}")
-    if any(guest != LOCAL_GUEST for guest in guests):
+    if any(guest.partition(FILE_SYSTEM_MARK)[0] != LOCAL_GUEST for guest in guests):
         raise ConfigurationError(
             "--file-system-driver works on reference-local only", hint=f"give --guest {LOCAL_GUEST}"
         )
     return found
+
+
+def parse_data_volume(given: str) -> str:
+    """`X:[KIND][,removable]`; ConfigurationError for anything else."""
+    from harness.guest.data_disk import parse_file_system
+
+    letter, colon, rest = given.partition(":")
+    words = [word for word in rest.split(",") if word]
+    if not colon or len(letter) != 1 or not letter.isalpha() or letter.upper() in "ABCV":
+        raise ConfigurationError(
+            f"--data-volume takes X:[FILE SYSTEM][,removable], not {given!r}", hint="for example --data-volume W:fat32"
+        )
+    kinds = [parse_file_system(word).value for word in words if word != "removable"]
+    if len(kinds) > 1:
+        raise ConfigurationError(f"--data-volume {given!r}: a volume has one file system")
+    return f"{letter.upper()}:{','.join([*kinds, *(['removable'] if 'removable' in words else [])])}"
 
 
 def parse_replacement(given: str) -> tuple[str, str]:

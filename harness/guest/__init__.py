@@ -3,7 +3,7 @@
 from harness.guest.command import CommandResult
 from harness.guest.endpoint import Authentication, Endpoint, SshEndpoint
 from harness.guest.guest import Guest
-from harness.guest.kernel import KernelOptions
+from harness.guest.kernel import KernelOptions, volume_details
 from harness.guest.local import LocalGuest
 from harness.guest.profiles import REFERENCE, REFERENCE_LOCAL, WINDOWS, GuestKind, Profile
 from harness.guest.state import GuestState
@@ -22,4 +22,5 @@ __all__ = [
     "LocalGuest",
     "Profile",
     "SshEndpoint",
+    "volume_details",
 ]

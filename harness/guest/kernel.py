@@ -13,6 +13,10 @@ class KernelOptions:
     policies: tuple[tuple[str, str], ...] = ()
     file_system: tuple[Path, Path] | None = None
     """A file-system driver and the image of a disk, for volume V:; on this machine only."""
+    format: str = ""
+    """What V: is formatted with: ntfs (the default), refs, exfat or fat32."""
+    data: tuple[str, ...] = ()
+    """Further data volumes: `W:`, `W:fat32`, `W:fat32,removable`."""
 
     def words(self) -> list[str]:
         """The options as words of a command line."""
@@ -24,4 +28,14 @@ class KernelOptions:
         if self.file_system is not None:
             driver, image = self.file_system
             words += ["--file-system", str(driver), "--disk", str(image)]
+        if self.format:
+            words += ["--filesystem", self.format]
+        for volume in self.data:
+            words += ["--data", volume]
         return words
+
+
+def volume_details(options: KernelOptions) -> dict[str, str]:
+    """What a report says of a guest's volumes, where they are not the usual ones."""
+    found = {"file system": options.format} if options.format else {}
+    return found | ({"data volumes": " ".join(options.data)} if options.data else {})

@@ -146,6 +146,7 @@ class LocalGuest(Guest):
         self.boot_id = str(uuid.uuid4())
         self.system = private_directory(folder / "system")
         self.volume = private_directory(folder / "volume")
+        self._folder_of_volumes = folder
         password = secrets.token_urlsafe(24)
         configuration = {
             "version": 1,
@@ -174,6 +175,11 @@ class LocalGuest(Guest):
     def pid(self) -> int:
         """The daemon's process."""
         return self._daemon.pid
+
+    @property
+    def data_volumes(self) -> list[Path]:
+        """The directories behind V: and the further data volumes."""
+        return [self.volume, *sorted(self._folder_of_volumes.glob("volume-*"))]
 
     def close(self) -> None:
         """Close the session and end the process."""

@@ -13,6 +13,7 @@ from harness.fleet.settings import (
     Settings,
     driver_directories,
     guest_matrix,
+    parse_data_volume,
     parse_file_system_driver,
     parse_replacement,
 )
@@ -46,6 +47,7 @@ def settings(config: pytest.Config) -> Settings:
         image_directory=path(options.IMAGE_DIR),
         verifier=config.getoption(options.VERIFIER.name) or "off",
         filesystems=tuple(given(options.FILESYSTEM)),
+        data_volumes=tuple(parse_data_volume(text) for text in given(options.DATA_VOLUME)),
         file_system_driver=driver,
         pause_on_failure=bool(config.getoption(options.PAUSE.name)),
         record=path(options.RECORD),

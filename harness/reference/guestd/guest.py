@@ -46,12 +46,23 @@ class Guest:
 
     def _started(self) -> KernelProcess:
         """A new kernel; where the process that starts kernels has died, from another one."""
+        options = self._with_volumes()
         try:
-            return KernelProcess(self._nursery, self.drives.root("V"), self._options)
+            return KernelProcess(self._nursery, self.drives.root("V"), options)
         except KernelGone:
             self._nursery.stop()
             self._nursery = Nursery()
-            return KernelProcess(self._nursery, self.drives.root("V"), self._options)
+            return KernelProcess(self._nursery, self.drives.root("V"), options)
+
+    def _with_volumes(self) -> list[str]:
+        """The kernel's options with the directories of C: and of the data volumes that they name, `--data W:fat32`."""
+        options = list(self._options)
+        for at, word in enumerate(options[:-1], start=1):
+            if word == "--data":
+                letter, _, kind = options[at].partition(":")
+                place = self.drives.add(letter.upper())
+                options[at] = f"{letter}:={place}" + (f",{kind}" if kind else "")
+        return [*options, "--system", str(self.drives.root("C"))]
 
     def restart_kernel(self, options: Sequence[str]) -> None:
         """Start the kernel anew with these options, loaded with nothing: what a reboot is on Windows."""

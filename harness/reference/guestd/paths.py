@@ -21,6 +21,13 @@ class Drives:
         """The directory behind a drive letter."""
         return self._roots[letter]
 
+    def add(self, letter: str) -> Path:
+        """A further data volume; its directory stands beside that of V:."""
+        place = self._roots["V"].with_name(f"{self._roots['V'].name}-{letter}")
+        place.mkdir(exist_ok=True)
+        self._roots[letter] = place
+        return place
+
     def local(self, path: str, current: str = "C:\\") -> Path:
         r"""The file behind a path: absolute, relative to `current`, or in the forms \SystemRoot\.. and system32\..
 

@@ -20,6 +20,7 @@ from harness.reference.machine.stop import HangStop, MachineStop
 from harness.reference.process import registry_copy
 from harness.reference.process.refusal import RefusedError
 from harness.reference.process.running_programs import RunningPrograms
+from harness.reference.process.volume_arguments import add_arguments, volumes
 from harness.reference.windows.fltmgr import attachment, filter_services
 from harness.reference.windows.fltmgr.filters import Filter, Instance
 from harness.reference.windows.io.volume_handles import dismount
@@ -183,7 +184,9 @@ class Host:
     def _volumes(self, _: wire.ListVolumes) -> wire.Volumes:
         self._check_open_to_use()
         found = (volume for volume in self._system.io.volumes if volume.device)
-        return wire.Volumes(tuple(wire.VolumeFacts(item.dos_name, item.device_name, "NTFS") for item in found))
+        return wire.Volumes(
+            tuple(wire.VolumeFacts(item.dos_name, item.device_name, item.file_system_name) for item in found)
+        )
 
     def _run(self, asked: wire.Run) -> wire.Ended:
         self._check_open_to_use()
@@ -317,6 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one kernel."""
     parser = _Parser(prog="harness.reference.process.host", description=__doc__)
     parser.add_argument("--volume", type=Path, required=True, help="the directory that is volume V:")
+    add_arguments(parser, VOLUME_NAME)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processors", type=int, default=2)
     parser.add_argument("--mutant", action="append", default=[])
@@ -332,7 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     image = _copy(options.disk) if options.disk is not None else None
     try:
         system = Kernel(
-            volumes={VOLUME_NAME: options.volume} if image is None else {},
+            volumes=volumes(options, VOLUME_NAME if image is None else None),
             disks={VOLUME_NAME: image} if image is not None else {},
             seed=options.seed,
             processors=options.processors,
@@ -361,9 +365,11 @@ _KEPT: list[IO[bytes]] = []
 
 def _mount(system: Kernel, driver: Path) -> None:
     """Load a file system's driver and have it mount V:; ends the process with what is wrong if it does not."""
+    volume = system.io.volume_named(VOLUME_NAME)
+    assert volume is not None
     status = system.run(system.drivers.load(driver.stem, driver.read_bytes()), f"load {driver.stem}")
     if not status & 0x8000_0000:
-        status = system.run(system.io.file_systems.mount(system.io.volumes[0].disk_device), f"mount {VOLUME_NAME}")
+        status = system.run(system.io.file_systems.mount(volume.disk_device), f"mount {VOLUME_NAME}")
     if status & 0x8000_0000:
         sys.exit(f"{driver.name} does not mount the disk: {status:#010x}")
 

@@ -4,6 +4,7 @@ The modules that define exports (`@export`) take a `Kernel`; they are found by w
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ from harness.reference.windows.exports import load_exports
 from harness.reference.windows.fltmgr.attachment import volume_dismounted, volume_mounted
 from harness.reference.windows.fltmgr.filter_manager import FilterManager
 from harness.reference.windows.fs.filesystem import FileSystem
-from harness.reference.windows.fs.ntfs_driver import NtfsDriver
+from harness.reference.windows.fs.kinds import NTFS, Kind
+from harness.reference.windows.fs.ntfs_driver import LocalFileSystems
 from harness.reference.windows.fsrtl.file_locks import FileLocks
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
@@ -36,16 +38,26 @@ if TYPE_CHECKING:
 load_exports()
 
 
-class Kernel(Executive):
-    """A whole machine; without `volumes` there is none that files could be opened on.
+@dataclass(frozen=True)
+class Medium:
+    """What is on a volume: a directory of the host, as a kind of file system shows it."""
 
-    `volumes` are directories of the host by their DOS names, `disks` images that a file system must be loaded for.
+    root: Path
+    kind: Kind = NTFS
+    removable: bool = False
+
+
+class Kernel(Executive):
+    r"""A whole machine; without `volumes` there is none that files could be opened on.
+
+    `volumes` are directories of the host by their DOS names, with NTFS unless a `Medium` says otherwise; `C:` is the
+    system's own, where \SystemRoot leads to. `disks` are images that a file system must be loaded for.
     """
 
     def __init__(
         self,
         *,
-        volumes: Mapping[str, Path] | None = None,
+        volumes: Mapping[str, Path | Medium] | None = None,
         disks: Mapping[str, Path] | None = None,
         seed: int = 0,
         processors: int = 2,
@@ -84,10 +96,15 @@ class Kernel(Executive):
         """The FILE_LOCKs of file systems that are loaded as drivers."""
         self.programs = Programs(self, self.io, self.views)
         self.pager = partial(page_fault, self, self.views)
-        self.ntfs = NtfsDriver(self, self.io)
+        media = {name: item if isinstance(item, Medium) else Medium(item) for name, item in (volumes or {}).items()}
+        self.local_file_systems = LocalFileSystems(self, self.io, [item.kind for item in media.values()])
         self.volumes: list[Volume] = [
-            self.io.add_volume(name, FileSystem(root, self.system_time)) for name, root in (volumes or {}).items()
+            self.io.add_volume(name, FileSystem(item.root, self.system_time, item.kind), removable=item.removable)
+            for name, item in media.items()
         ]
+        system = self.io.volume_named("C:")
+        if system is not None:
+            self.namespace.link(r"\SystemRoot", system.device_name + r"\Windows")
         for name, image in (disks or {}).items():
             self.io.add_disk(name, image)
         self.run(self._start(), "system start")
@@ -101,6 +118,6 @@ class Kernel(Executive):
         self.flt.frames.mounted = partial(volume_mounted, self)
         self.flt.frames.dismounted = partial(volume_dismounted, self)
         yield from self.flt.frames.start()
-        yield from self.ntfs.start()
+        yield from self.local_file_systems.start()
         for volume in self.volumes:
             yield from self.io.file_systems.mount(volume.disk_device)

@@ -10,7 +10,9 @@ from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.probe import ProbeResult, parse_probe
 from harness.nt import status_name
 from harness.reference.process.host import Host
-from harness.reference.windows.kernel import Kernel
+from harness.reference.windows.fs.kinds import KINDS
+from harness.reference.windows.fs.system_tree import make_system_tree
+from harness.reference.windows.kernel import Kernel, Medium
 from harness.wire import kernel as wire
 
 OURS = ("watcher",)
@@ -84,13 +86,16 @@ def built_for_volumes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, 
 
 @pytest.fixture
 def machine(tmp_path: Path, built_for_volumes: Mapping[str, BuiltDriver]) -> Callable[..., Machine]:
-    """Make a machine with volumes of some names."""
+    """Make a machine with volumes of some names, `V:` or `W:fat32`; C: has the files of a system."""
 
-    def make(*names: str, **options: Any) -> Machine:
+    def make(*names: str, removable: str = "", **options: Any) -> Machine:
         volumes = {}
-        for name in names or ("V:",):
-            volumes[name] = tmp_path / name.rstrip(":")
-            volumes[name].mkdir()
+        for name, _, kind in (text.partition(":") for text in names or ("V:",)):
+            root = tmp_path / name
+            root.mkdir()
+            if name == "C":
+                make_system_tree(root)
+            volumes[f"{name}:"] = Medium(root, KINDS[kind or "ntfs"], removable == name)
         return Machine(built_for_volumes, volumes=volumes, **options)
 
     return make

@@ -18,7 +18,7 @@ _NO_PURGE, _PURGE_INVALIDATES = 0x1, 0x2
 
 def cache_at(k: "Kernel", pointers: int) -> CacheMap | None:
     """The cache of the stream with these SECTION_OBJECT_POINTERS, if it has one."""
-    for driver in k.ntfs.volumes():
+    for driver in k.local_file_systems.volumes():
         stream = driver.stream_of(pointers) if pointers else None
         if stream is not None:
             return driver.cache_of(stream)
@@ -82,7 +82,10 @@ def cc_is_there_dirty_data_ex(k: "Kernel", vpb: int, count_out: int) -> bool:
 
 def _dirty_pages(k: "Kernel", vpb: int) -> int:
     return sum(
-        cache.is_dirty() for driver in k.ntfs.volumes() if driver.volume.vpb == vpb for cache in driver.caches.values()
+        cache.is_dirty()
+        for driver in k.local_file_systems.volumes()
+        if driver.vpb == vpb
+        for cache in driver.caches.values()
     )
 
 
@@ -106,7 +109,7 @@ def cc_get_file_object_from_section_ptrs_ref(k: "Kernel", pointers: int) -> int:
 @export(NTOSKRNL, "CcWaitForCurrentLazyWriterActivity", max_irql=Irql.PASSIVE)
 def cc_wait_for_current_lazy_writer_activity(k: "Kernel") -> Code:
     """CcWaitForCurrentLazyWriterActivity: what is dirty now is written when it returns."""
-    for driver in k.ntfs.volumes():
+    for driver in k.local_file_systems.volumes():
         for cache in list(driver.caches.values()):
             yield from cache.flush(0, _WHOLE)
     return int(NtStatus.SUCCESS)

@@ -9,7 +9,7 @@ from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS_SIZE
 from harness.reference.windows.fltmgr.contexts import delete_instance_contexts, delete_volume_contexts
 from harness.reference.windows.fltmgr.draining import drain
 from harness.reference.windows.fltmgr.filters import Filter, Instance, InstanceState
-from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, FLT_FSTYPE_NTFS
+from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM
 from harness.reference.windows.io.request import Code, Request
 from harness.wire.trace import Phase
 
@@ -154,9 +154,7 @@ def attach(k: "Kernel", found: Filter, volume: "Volume", name: str, altitude: st
     status = int(NtStatus.SUCCESS)
     if found.registration.setup:
         related = make_related(k, instance)
-        answer = yield Call(
-            found.registration.setup, related, int(flags), FILE_DEVICE_DISK_FILE_SYSTEM, FLT_FSTYPE_NTFS
-        )
+        answer = yield Call(found.registration.setup, related, int(flags), instance.on.device_type, instance.on.type)
         k.flt.heap.free(related)
         status = answer & 0xFFFF_FFFF
         k.flt.callbacks.lived(found, instance.address, Phase.INSTANCE_SETUP, status)

@@ -8,7 +8,6 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.windows.fltmgr.attachment import find_instance
 from harness.reference.windows.fltmgr.filters import Filter, Instance
-from harness.reference.windows.io.constants import FLT_FSTYPE_NTFS
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.volumes import Volume
@@ -154,7 +153,7 @@ def _instance_information(k: "Kernel", item: Instance, kind: int) -> bytes | Non
         texts = (item.name, item.altitude_text, item.volume.device_name, item.filter.name)
         numbers, content = _texts(_INSTANCE_AGGREGATE.size, *texts)
         frame = k.flt.frames.frames.index(item.frame)
-        return _INSTANCE_AGGREGATE.pack(0, 1, 0, frame, FLT_FSTYPE_NTFS, *numbers, 0) + content
+        return _INSTANCE_AGGREGATE.pack(0, 1, 0, frame, item.on.type, *numbers, 0) + content
     return None
 
 
@@ -164,7 +163,7 @@ def _volume_information(k: "Kernel", item: "Volume", kind: int) -> bytes | None:
         return _VOLUME_BASIC.pack(0, len(name)) + name
     if kind == 1:  # FilterVolumeStandardInformation
         frames = len(k.flt.on(item).devices)
-        return _VOLUME_STANDARD.pack(0, 0, frames - 1, FLT_FSTYPE_NTFS, len(name)) + name
+        return _VOLUME_STANDARD.pack(0, 0, frames - 1, k.flt.on(item).type, len(name)) + name
     return None
 
 

@@ -7,6 +7,8 @@ old one stays where it is; nothing can be attached to it any more.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM
+
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.contexts import Context
     from harness.reference.windows.fltmgr.filters import Instance
@@ -28,6 +30,16 @@ class FilterVolume:
     devices: "dict[Frame, FrameDevice]" = field(default_factory=dict)
     """The device of each frame on the volume's stack."""
     dismounted: bool = False
+
+    @property
+    def type(self) -> int:
+        """FLT_FSTYPE_*, by the file system that has mounted it; FLT_FSTYPE_UNKNOWN for one from outside."""
+        return self.volume.file_system.kind.type if self.volume.file_system is not None else 0
+
+    @property
+    def device_type(self) -> int:
+        """The type of the file system's volume device."""
+        return FILE_DEVICE_DISK_FILE_SYSTEM
 
     def __repr__(self) -> str:
         return f"<FLT_VOLUME {self.volume.dos_name}>"

@@ -8,11 +8,13 @@ from harness.reference.machine.loader.exports import FLTMGR, U32, export, find_e
 from harness.reference.windows.fltmgr import attachment
 from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
 from harness.reference.windows.fltmgr.filters import Filter, Instance
-from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, FLT_FSTYPE_NTFS
+from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.structures.device_objects import DriverObject
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Process
+    from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
 
 _PROPERTIES = Struct("<IIIIHH4x")
@@ -63,7 +65,7 @@ def _requestor(k: "Kernel", data: int) -> "Process":
 def flt_get_volume_properties(k: "Kernel", volume: int, out: int, length: U32, returned: int) -> int:
     """FltGetVolumeProperties."""
     found = k.flt.volume_at(volume).volume
-    texts = [text.encode("utf-16-le") for text in ("\\FileSystem\\Ntfs", "\\Ntfs", found.device_name)]
+    texts = [text.encode("utf-16-le") for text in (*_file_system_names(k, found), found.device_name)]
     needed = _PROPERTIES_SIZE + sum(len(text) for text in texts)
     if returned:
         k.memory.write_u32(returned, needed if length >= needed else min(length, needed))
@@ -71,7 +73,9 @@ def flt_get_volume_properties(k: "Kernel", volume: int, out: int, length: U32, r
         if returned:
             k.memory.write_u32(returned, needed)
         return NtStatus.BUFFER_TOO_SMALL
-    k.memory.write(out, _PROPERTIES.pack(FILE_DEVICE_DISK_FILE_SYSTEM, 0x20, 0, 0, found.sector_size, 0))
+    k.memory.write(
+        out, _PROPERTIES.pack(FILE_DEVICE_DISK_FILE_SYSTEM, found.characteristics, 0, 0, found.sector_size, 0)
+    )
     at = out + _PROPERTIES_SIZE
     for index, text in enumerate(texts):
         fits = at + len(text) <= out + length
@@ -81,6 +85,19 @@ def flt_get_volume_properties(k: "Kernel", volume: int, out: int, length: U32, r
             k.memory.write(at, text)
             at += len(text)
     return NtStatus.SUCCESS if length >= needed else NtStatus.BUFFER_OVERFLOW
+
+
+def _file_system_names(k: "Kernel", volume: "Volume") -> tuple[str, str]:
+    """The names of a volume's file system driver and of its control device."""
+    if volume.file_system is not None:
+        return volume.file_system.kind.driver, volume.file_system.kind.control_device
+    device = k.io.devices.at(volume.device)
+    if device is None:
+        return "", ""
+    driver = DriverObject(k.memory, device.view.driver_object)
+    controls = (k.io.devices.at(item) for item in k.io.file_systems.registered)
+    names = (item.name for item in controls if item is not None and item.view.driver_object == driver.address)
+    return k.memory.read_unicode_string(driver.address + DriverObject.NAME), next(names, "")
 
 
 def _give_string(k: "Kernel", text: str, string: int, needed: int) -> int:
@@ -112,9 +129,9 @@ def flt_get_volume_guid_name(k: "Kernel", volume: int, string: int, needed: int)
 @export(FLTMGR, "FltGetFileSystemType", max_irql=Irql.APC)
 def flt_get_file_system_type(k: "Kernel", flt_object: int, out: int) -> int:
     """FltGetFileSystemType, for a volume or an instance."""
-    if flt_object not in k.flt.instances:
-        k.flt.volume_at(flt_object)
-    k.memory.write_u32(out, FLT_FSTYPE_NTFS)
+    instance = k.flt.instances.get(flt_object)
+    on = instance.on if instance is not None else k.flt.volume_at(flt_object)
+    k.memory.write_u32(out, on.type)
     return NtStatus.SUCCESS
 
 

@@ -13,6 +13,7 @@ from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.cc.cache_map import CacheMap
 from harness.reference.windows.fs.errors import Reparse, VolumeError
+from harness.reference.windows.fs.limits import refusal
 from harness.reference.windows.fs.names import length
 from harness.reference.windows.fs.stream_state import StreamState
 from harness.reference.windows.fsrtl.notify import NotifyList
@@ -70,6 +71,9 @@ class FileSystemDriver:
             return int(NtStatus.INVALID_DEVICE_REQUEST), 0
         if self.dismounted and request.major not in _AFTER_DISMOUNT and not self._asks_disk(request):
             return int(NtStatus.VOLUME_DISMOUNTED), 0
+        refused = refusal(self.kernel, self.files.kind, request)
+        if refused:
+            return refused, 0
         try:
             return (yield from handler(self, request))
         except VolumeError as error:

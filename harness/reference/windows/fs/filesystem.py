@@ -16,12 +16,11 @@ from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.finding import find
 from harness.reference.windows.fs.host_storage import nt_time
 from harness.reference.windows.fs.inode import CLUSTER, SETTABLE, SPARSE_UNIT, FileAttributes, Inode, Link, Stream
+from harness.reference.windows.fs.kinds import NTFS, Kind
 from harness.reference.windows.fs.opens import Asked, OpenFile, commit
 from harness.reference.windows.fs.store import Store
 from harness.reference.windows.fsrtl.expressions import upcase
 
-LARGEST = 0x0000_0FFF_FFFF_0000
-"""The largest size of a file with clusters of 4 KiB."""
 _KEEP, _RESUME = -1, -2
 
 
@@ -50,9 +49,13 @@ def host_clock() -> int:
 
 
 class FileSystem:
-    """A volume over a directory of the host. `now` is the system time; `watch` is told of every change."""
+    """A volume over a directory of the host. `now` is the system time; `watch` is told of every change.
 
-    def __init__(self, root: Path, now: Callable[[], int] = host_clock) -> None:
+    What its `kind` of file system cannot do is refused by the driver (limits.py).
+    """
+
+    def __init__(self, root: Path, now: Callable[[], int] = host_clock, kind: Kind = NTFS) -> None:
+        self.kind = kind
         self.store = Store(root, now)
         self.sections: Sections = NoSections()
         self.watch: Callable[[Change], None] = lambda change: None
@@ -166,7 +169,7 @@ class FileSystem:
         length = len(data)
         if paging:
             data = data[: max(0, self.size(stream) - offset)]
-        if offset + len(data) > LARGEST:
+        if offset + len(data) > self.kind.largest:
             raise VolumeError(NtStatus.DISK_FULL)
         stream.data.write(offset, data)
         if stream.allocated is not None and data:
@@ -190,7 +193,7 @@ class FileSystem:
             raise VolumeError(NtStatus.INVALID_PARAMETER)
         if size < 0:
             raise VolumeError(NtStatus.INVALID_PARAMETER)
-        if size > LARGEST:
+        if size > self.kind.largest:
             raise VolumeError(NtStatus.DISK_FULL)
         if size < stream.data.size() and not self.sections.can_truncate(stream, size):
             raise VolumeError(NtStatus.USER_MAPPED_FILE)
@@ -214,7 +217,7 @@ class FileSystem:
         stream = opened.stream
         if stream.data is None or size < 0:
             raise VolumeError(NtStatus.INVALID_PARAMETER)
-        if size > LARGEST:
+        if size > self.kind.largest:
             raise VolumeError(NtStatus.DISK_FULL)
         if size < self.size(stream):
             self.resize(stream, size)
@@ -295,7 +298,7 @@ class FileSystem:
             creation_time=times.creation,
             last_access_time=times.access,
             last_write_time=times.write,
-            change_time=times.change,
+            change_time=0 if self.kind.plain else times.change,
             allocation_size=self.allocation(stream),
             end_of_file=self.size(stream),
             attributes=inode.file_attributes,

@@ -54,6 +54,8 @@ def subject_of(driver: "FileSystemDriver", request: Request) -> Subject:
     """Who asks, for access checks: drivers are not held up."""
     if request.mode == KERNEL_MODE and not request.operation_flags & _FORCE_ACCESS_CHECK:
         return KERNEL_SUBJECT
+    if driver.files.kind.plain:  # files have no descriptors there
+        return KERNEL_SUBJECT
     system = request.thread.process is driver.kernel.processes.system
     return SYSTEM_SUBJECT if system else ADMINISTRATOR_SUBJECT
 

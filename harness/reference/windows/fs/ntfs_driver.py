@@ -5,6 +5,7 @@ and given to the volume's FileSystemDriver. Where a completion happens follows f
 system thread that the request was posted to, or the caller's thread.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fs.dispatch_table import make_driver
 from harness.reference.windows.fs.driver import FileSystemDriver
+from harness.reference.windows.fs.kinds import NTFS, Kind
 from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, DeviceFlags, IrpFlags, Minor
 from harness.reference.windows.io.native_drivers import NativeDriver, Pass
 from harness.reference.windows.io.request import Code, Request
@@ -40,19 +42,22 @@ class _Transfer:
 
 
 class NtfsDriver:
-    """The driver, with its control device and a device for every mounted volume."""
+    """The driver of a kind of file system, with its control device and a device for every mounted volume."""
 
-    def __init__(self, kernel: "Executive", io: "IoManager") -> None:
+    def __init__(self, kernel: "Executive", io: "IoManager", kind: Kind = NTFS) -> None:
         self._kernel = kernel
         self._io = io
+        self._kind = kind
         self.driver = NativeDriver(
             self._io,
-            r"\FileSystem\Ntfs",
+            kind.driver,
             dict.fromkeys(range(MAJOR_FUNCTIONS), self._dispatch),
             fast_io=self._fast_io,
             fs_filter=self._fs_filter,
         )
-        self.control = self._io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM, name=r"\Ntfs")
+        self.control = self._io.devices.create(
+            self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM, name=kind.control_device
+        )
         self._volumes: dict[int, FileSystemDriver] = {}
         """By device."""
         self._results: dict[int, _Transfer] = {}
@@ -64,7 +69,9 @@ class NtfsDriver:
         return self._volumes.get(volume.device)
 
     def volumes(self) -> list[FileSystemDriver]:
-        """What is mounted."""
+        """What is mounted, and what was and has files open."""
+        for gone in [address for address in self._volumes if address not in self._io.devices.by_address]:
+            del self._volumes[gone]
         return list(self._volumes.values())
 
     def start(self) -> Code:
@@ -78,7 +85,7 @@ class NtfsDriver:
         memory, io = self._kernel.memory, self._io
         vpb = Vpb(memory, memory.read_u64(io.irps.current(irp) + 8))
         volume = next((item for item in io.volumes if item.disk_device == vpb.real_device), None)
-        if volume is None or volume.file_system is None:
+        if volume is None or volume.file_system is None or volume.file_system.kind is not self._kind:
             return (yield from self._complete(irp, NtStatus.UNRECOGNIZED_VOLUME, 0))
         device = io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM)
         device.view.stack_size = DeviceObject(memory, volume.disk_device).stack_size + 1
@@ -200,3 +207,23 @@ class NtfsDriver:
         del below
         outcome = yield from self._volumes[device].dispatch(request)
         request.status, request.information = int(outcome[0]), outcome[1]
+
+
+class LocalFileSystems:
+    """The drivers of our file systems: NTFS always, the others where a volume is theirs."""
+
+    def __init__(self, kernel: "Executive", io: "IoManager", kinds: Iterable[Kind]) -> None:
+        self._drivers = [NtfsDriver(kernel, io, kind) for kind in dict.fromkeys((NTFS, *kinds))]
+
+    def driver_of(self, volume: "Volume") -> FileSystemDriver | None:
+        """The file system of a volume as it is mounted now; None if it is not mounted by one of ours."""
+        return next((found for item in self._drivers if (found := item.driver_of(volume)) is not None), None)
+
+    def volumes(self) -> list[FileSystemDriver]:
+        """What is mounted, and what was and has files open."""
+        return [volume for item in self._drivers for volume in item.volumes()]
+
+    def start(self) -> Code:
+        """IoRegisterFileSystem of each."""
+        for item in self._drivers:
+            yield from item.start()

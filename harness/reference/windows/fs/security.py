@@ -165,6 +165,10 @@ ROOT_DESCRIPTOR = Descriptor(
 """What format gives the root directory of a volume."""
 
 
+WORLD_DESCRIPTOR = Descriptor(EVERYONE, EVERYONE, (Ace(_ALLOWED, 0, FILE_ALL_ACCESS, EVERYONE),)).pack()
+"""What the I/O manager answers for a file system that has no security."""
+
+
 def inherited(above: Descriptor, subject: Subject, *, directory: bool) -> Descriptor:
     """What a new file gets where its creator says nothing."""
     return Descriptor(

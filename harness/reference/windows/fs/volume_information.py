@@ -8,7 +8,6 @@ from harness.reference.windows.fs.information import answer
 from harness.reference.windows.fs.inode import CLUSTER
 from harness.reference.windows.io.constants import (
     FILE_DEVICE_DISK,
-    FILE_DEVICE_IS_MOUNTED,
     SECTOR_SIZE,
     FsInformationClass,
 )
@@ -20,21 +19,6 @@ if TYPE_CHECKING:
 
 _SIZE = Struct("<qqII")
 _FULL_SIZE = Struct("<qqqII")
-_SUPPORTED = (
-    0x0000_0001  # FILE_CASE_SENSITIVE_SEARCH
-    | 0x0000_0002  # FILE_CASE_PRESERVED_NAMES
-    | 0x0000_0004  # FILE_UNICODE_ON_DISK
-    | 0x0000_0008  # FILE_PERSISTENT_ACLS
-    | 0x0000_0040  # FILE_SUPPORTS_SPARSE_FILES
-    | 0x0000_0080  # FILE_SUPPORTS_REPARSE_POINTS
-    | 0x0000_0400  # FILE_SUPPORTS_POSIX_UNLINK_RENAME
-    | 0x0001_0000  # FILE_SUPPORTS_OBJECT_IDS
-    | 0x0004_0000  # FILE_NAMED_STREAMS
-    | 0x0040_0000  # FILE_SUPPORTS_HARD_LINKS
-    | 0x0080_0000  # FILE_SUPPORTS_EXTENDED_ATTRIBUTES
-    | 0x0100_0000  # FILE_SUPPORTS_OPEN_BY_FILE_ID
-)
-_LONGEST_LABEL = 32
 _NO_LIMIT = (1 << 64) - 1
 
 
@@ -55,17 +39,18 @@ def _answer_of(driver: "FileSystemDriver", kind: int) -> tuple[bytes, int | None
     clusters = CLUSTER // SECTOR_SIZE
     if kind == FsInformationClass.VOLUME:
         label = volume.label.encode("utf-16-le")
-        head = Struct("<qIIBx").pack(driver.created, volume.serial & 0xFFFF_FFFF, len(label), 1)
+        objects = not driver.files.kind.plain
+        head = Struct("<qIIBx").pack(driver.created, volume.serial & 0xFFFF_FFFF, len(label), objects)
         return head + label, len(head)
     if kind == FsInformationClass.SIZE:
         return _SIZE.pack(total // CLUSTER, free // CLUSTER, clusters, SECTOR_SIZE), None
     if kind == FsInformationClass.FULL_SIZE:
         return _FULL_SIZE.pack(total // CLUSTER, free // CLUSTER, free // CLUSTER, clusters, SECTOR_SIZE), None
     if kind == FsInformationClass.DEVICE:
-        return Struct("<II").pack(FILE_DEVICE_DISK, FILE_DEVICE_IS_MOUNTED), None
+        return Struct("<II").pack(FILE_DEVICE_DISK, volume.characteristics), None
     if kind == FsInformationClass.ATTRIBUTE:
-        name = "NTFS".encode("utf-16-le")
-        return Struct("<IiI").pack(_SUPPORTED, 255, len(name)) + name, 12
+        name = driver.files.kind.name.encode("utf-16-le")
+        return Struct("<IiI").pack(driver.files.kind.attributes, 255, len(name)) + name, 12
     if kind == FsInformationClass.CONTROL:  # quotas are off
         return Struct("<qqqQQI4x").pack(0, 0, 0, _NO_LIMIT, _NO_LIMIT, 0), None
     if kind == FsInformationClass.OBJECT_ID:
@@ -89,7 +74,7 @@ def set_(driver: "FileSystemDriver", request: Request) -> Code:
     size = int.from_bytes(data[:4], "little")
     if len(data) < 4 or 4 + size > len(data) or size % 2:
         return int(NtStatus.INVALID_PARAMETER), 0
-    if size > 2 * _LONGEST_LABEL:
+    if size > 2 * driver.files.kind.longest_label:
         return int(NtStatus.INVALID_VOLUME_LABEL), 0
     driver.volume.label = data[4 : 4 + size].decode("utf-16-le", "surrogatepass")
     return int(NtStatus.SUCCESS), 0

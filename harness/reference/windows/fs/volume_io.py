@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.windows.fs.inode import CLUSTER
+from harness.reference.windows.fs.kinds import NTFS
 from harness.reference.windows.io.constants import SECTOR_SIZE
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code, Request
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _BOOT = Struct("<3s8sHBHBHHBHHHIIIQQQbxxxbxxxQI")
 """The BIOS parameter block of an NTFS boot sector."""
+_MARKS = {"FAT32": (0x52, b"FAT32   "), "exFAT": (3, b"EXFAT   "), "ReFS": (3, b"ReFS\0\0\0\0")}
+"""Where a boot sector says what it is of."""
 _MFT_CLUSTER, _MFT_MIRROR_CLUSTER = 0xC0000, 2
 _RECORD_SHIFT, _INDEX_CLUSTERS = -10, 1
 """1024 bytes a file record, one cluster an index block."""
@@ -32,7 +35,10 @@ def total_sectors(driver: "FileSystemDriver") -> int:
 
 
 def boot_sector(driver: "FileSystemDriver") -> bytes:
-    """Sector 0."""
+    """Sector 0; of what is not NTFS, no more than by which it is recognised."""
+    if driver.files.kind is not NTFS:
+        at, mark = _MARKS[driver.files.kind.name]
+        return (bytes(at) + mark).ljust(SECTOR_SIZE - 2, b"\0") + b"\x55\xaa"
     parameters = _BOOT.pack(
         b"\xeb\x52\x90", b"NTFS    ", SECTOR_SIZE, CLUSTER // SECTOR_SIZE, 0, 0, 0, 0, 0xF8, 0, 63, 255, 2048, 0,
         0x0080_0080, total_sectors(driver) - 1, _MFT_CLUSTER, _MFT_MIRROR_CLUSTER, _RECORD_SHIFT, _INDEX_CLUSTERS,

@@ -75,6 +75,7 @@ class IoManager:
         self.catch_routine = self.dispatcher.add_native("IopCatch", self._catch, 3)
         """A completion routine that gives the IRP back to who waits for it."""
         self._caught: dict[int, Event] = {}
+        self._disks = 0
         self.volumes: list[Volume] = []
         self.files: dict[Volume, set[FileObject]] = {}
         """File objects that are not closed, by volume."""
@@ -108,9 +109,9 @@ class IoManager:
 
     # -- volumes
 
-    def add_volume(self, dos_name: str, file_system: "FileSystem") -> Volume:
+    def add_volume(self, dos_name: str, file_system: "FileSystem", *, removable: bool = False) -> Volume:
         """A disk with a volume over a directory of the host; it is mounted at its first use."""
-        return self._add_volume(dos_name, file_system)
+        return self._add_volume(dos_name, file_system, removable=removable)
 
     def add_disk(self, dos_name: str, image: Path) -> Volume:
         """A disk whose sectors are a file of the host, for whichever file system recognises it at its first use."""
@@ -118,9 +119,10 @@ class IoManager:
         self.disk.attach_image(volume.disk_device, image)
         return volume
 
-    def _add_volume(self, dos_name: str, file_system: "FileSystem | None") -> Volume:
-        number, disk_driver = len(self.volumes) + 1, self.disk.driver.object.address
-        volume = Volume(self.devices, self.heap, disk_driver, number, dos_name, file_system)
+    def _add_volume(self, dos_name: str, file_system: "FileSystem | None", *, removable: bool = False) -> Volume:
+        self._disks += 1
+        number, disk_driver = self._disks, self.disk.driver.object.address
+        volume = Volume(self.devices, self.heap, disk_driver, number, dos_name, file_system, removable=removable)
         self.volumes.append(volume)
         names = self.kernel.namespace
         names.insert(volume.device_name, volume.disk.object)

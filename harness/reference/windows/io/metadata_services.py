@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
 from harness.reference.machine.loader.exports import U8, U32
 from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fs.security import WORLD_DESCRIPTOR, selected
 from harness.reference.windows.io import information_rules as rules
 from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import USER_MODE, IrpFlags, StackFlags
@@ -131,6 +132,13 @@ def query_security_object(k: "Kernel", mode: int, handle: int, what: U32, out: i
     data = k.memory.read(buffer, min(request.information, length))
     k.io.heap.free(buffer)
     k.memory.write_u32(needed, request.information)
+    if request.status == NtStatus.INVALID_DEVICE_REQUEST:  # a file system without security: anybody may do anything
+        data = selected(WORLD_DESCRIPTOR, what)
+        k.memory.write_u32(needed, len(data))
+        if length < len(data):
+            return int(NtStatus.BUFFER_TOO_SMALL)
+        yield from k.io.views.write(out, data)
+        return int(NtStatus.SUCCESS)
     if request.status == NtStatus.BUFFER_OVERFLOW:
         return int(NtStatus.BUFFER_TOO_SMALL)
     if nt_success(request.status):
@@ -154,4 +162,6 @@ def set_security_object(k: "Kernel", mode: int, handle: int, what: U32, descript
     k.memory.write(buffer, data)
     request = yield from _send(k, file, mode, IrpMajor.SET_SECURITY, SET_SECURITY.pack(what, buffer))
     k.io.heap.free(buffer)
+    if request.status == NtStatus.INVALID_DEVICE_REQUEST:
+        return int(NtStatus.SUCCESS)
     return request.status

@@ -2,7 +2,13 @@ r"""Volumes: a storage device with its VPB, and once it is mounted the file syst
 
 from typing import TYPE_CHECKING
 
-from harness.reference.windows.io.constants import FILE_DEVICE_DISK, SECTOR_SIZE, DeviceFlags
+from harness.reference.windows.io.constants import (
+    FILE_DEVICE_DISK,
+    FILE_DEVICE_IS_MOUNTED,
+    FILE_REMOVABLE_MEDIA,
+    SECTOR_SIZE,
+    DeviceFlags,
+)
 from harness.reference.windows.structures.device_objects import IO_TYPE_VPB, Vpb
 
 if TYPE_CHECKING:
@@ -24,6 +30,8 @@ class Volume:
         number: int,
         dos_name: str,
         file_system: "FileSystem | None",
+        *,
+        removable: bool = False,
     ) -> None:
         self.number = number
         self.dos_name = dos_name
@@ -38,6 +46,7 @@ class Volume:
             flags=int(DeviceFlags.DIRECT_IO | DeviceFlags.DEVICE_HAS_NAME),
             name=self.device_name,
         )
+        self.disk.view.characteristics = FILE_REMOVABLE_MEDIA if removable else 0
         self.disk_device = self.disk.address
         self.vpb = 0
         """That of the present mount; a file object keeps the one it was opened with."""
@@ -55,6 +64,16 @@ class Volume:
     def device(self) -> int:
         """The file system's device, once the volume is mounted; 0 before."""
         return self._parameters.device_object
+
+    @property
+    def characteristics(self) -> int:
+        """Characteristics of FILE_FS_DEVICE_INFORMATION."""
+        return self.disk.view.characteristics | FILE_DEVICE_IS_MOUNTED
+
+    @property
+    def file_system_name(self) -> str:
+        """What is mounted, in a word; RAW for what only a driver from outside knows."""
+        return self.file_system.kind.name if self.file_system is not None else "RAW"
 
     @property
     def sector_size(self) -> int:

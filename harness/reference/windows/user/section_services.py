@@ -55,7 +55,7 @@ def create_section_service(
         file = file_of(k, file_handle, _EXECUTE_ACCESS if image else _READ_ACCESS)
         if protection & _WRITABLE and not image:
             file_of(k, file_handle, _WRITE_ACCESS)
-    driver = k.ntfs.driver_of(file.volume) if file is not None else None
+    driver = k.local_file_systems.driver_of(file.volume) if file is not None else None
     status, item = yield from create_section(k, k.io, driver, file, size, protection, image=image)
     if item is not None:
         k.memory.write_u64(out, k.objects.open(item, kernel=mode == 0, access=access))
