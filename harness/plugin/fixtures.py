@@ -178,6 +178,8 @@ def lab(
     lab.close()
     if lab.has_changed_stack or volume.was_dismounted:
         lease.stack.forget()
+    if volume.was_dismounted:
+        lease.guest.run(f"dir {volume.letter}\\")  # its next use mounts it: this one
     lease.spoiled |= volume.was_removed
     if not item.stash.get(FAILED, False):  # a test that failed has said it
         watch.check()

@@ -88,7 +88,15 @@ def test_files_that_are_open_at_a_dismount_can_only_be_closed(watched: Machine) 
 def test_a_volume_context_goes_with_its_mount(watched: Machine) -> None:
     watched.ask(wire.Dismount("V:"))
     assert watched.told("context-gone") == ["context-gone 16", "context-gone 2", "context-gone 1"]
-    assert watched.refusal(wire.Attach("watcher", "V:")) == NtStatus.FLT_VOLUME_NOT_FOUND
+    watched.ask(wire.Dismount("V:"))  # it is not mounted: nothing is to be done
+
+
+def test_attaching_to_a_volume_that_is_not_mounted_mounts_it(machine: Make) -> None:
+    made = machine()
+    made.load("pending", flags=1)
+    made.ask(wire.Dismount("V:"))
+    made.ask(wire.Attach("fltlab-pending", "V:"))
+    assert [row.volume for row in made.ask(wire.ListInstances()).instances] == ["V:"]
 
 
 def test_a_locked_volume_is_opened_by_nobody_else_even_after_its_dismount(watched: Machine) -> None:

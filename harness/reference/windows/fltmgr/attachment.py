@@ -108,7 +108,13 @@ def _offer(k: "Kernel", found: Filter, volume: "Volume", flags: InstanceSetupFla
 
 
 def attach_manually(k: "Kernel", found: Filter, volume: "Volume", name: str | None, altitude: str | None) -> Code:
-    """FilterAttach and fltmc attach: by the registry's definition, or at a given altitude; NTSTATUS."""
+    """FilterAttach and fltmc attach: by the registry's definition, or at a given altitude; NTSTATUS.
+
+    A volume that is not mounted is mounted first, as by any other use of its name.
+    """
+    unready: int = yield from k.io.file_systems.make_ready(volume)
+    if unready:
+        return unready
     listed = definitions(k, found)
     if altitude is None:
         if name is None:

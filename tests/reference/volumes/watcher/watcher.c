@@ -18,11 +18,10 @@ ContextGone(PFLT_CONTEXT Context, FLT_CONTEXT_TYPE Type)
     TELL("context-gone %u\n", Type);
 }
 
-static const FLT_CONTEXT_REGISTRATION Contexts[] = {
-    {FLT_VOLUME_CONTEXT, 0, ContextGone, 16, 'hctW'},
-    {FLT_INSTANCE_CONTEXT, 0, ContextGone, 16, 'hctW'},
-    {FLT_STREAMHANDLE_CONTEXT, 0, ContextGone, 16, 'hctW'},
-    {FLT_CONTEXT_END}};
+static const FLT_CONTEXT_REGISTRATION Contexts[] = {{FLT_VOLUME_CONTEXT, 0, ContextGone, 16, 'hctW'},
+                                                    {FLT_INSTANCE_CONTEXT, 0, ContextGone, 16, 'hctW'},
+                                                    {FLT_STREAMHANDLE_CONTEXT, 0, ContextGone, 16, 'hctW'},
+                                                    {FLT_CONTEXT_END}};
 
 static void
 SetContexts(PCFLT_RELATED_OBJECTS Objects)
@@ -115,7 +114,8 @@ PostCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID Slot, F
     }
     TELL("create %wZ\n", &Objects->FileObject->FileName);
     if (NT_SUCCESS(FltAllocateContext(Filter, FLT_STREAMHANDLE_CONTEXT, 16, PagedPool, &Context))) {
-        FltSetStreamHandleContext(Objects->Instance, Objects->FileObject, FLT_SET_CONTEXT_KEEP_IF_EXISTS, Context, NULL);
+        FltSetStreamHandleContext(Objects->Instance, Objects->FileObject, FLT_SET_CONTEXT_KEEP_IF_EXISTS, Context,
+                                  NULL);
         FltReleaseContext(Context);
     }
     return FLT_POSTOP_FINISHED_PROCESSING;
@@ -137,14 +137,17 @@ DRIVER_INITIALIZE DriverEntry;
 NTSTATUS NTAPI
 DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
 {
-    static const FLT_OPERATION_REGISTRATION Operations[] = {
-        {IRP_MJ_CREATE, 0, NULL, PostCreate},      {IRP_MJ_CLEANUP, 0, PreEnd, NULL},
-        {IRP_MJ_CLOSE, 0, PreEnd, NULL},           {IRP_MJ_FILE_SYSTEM_CONTROL, 0, PreControl, NULL},
-        {IRP_MJ_PNP, 0, PreControl, NULL},         {IRP_MJ_VOLUME_MOUNT, 0, PreVolume, NULL},
-        {IRP_MJ_VOLUME_DISMOUNT, 0, PreVolume, NULL}, {IRP_MJ_OPERATION_END}};
+    static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_CREATE, 0, NULL, PostCreate},
+                                                            {IRP_MJ_CLEANUP, 0, PreEnd, NULL},
+                                                            {IRP_MJ_CLOSE, 0, PreEnd, NULL},
+                                                            {IRP_MJ_FILE_SYSTEM_CONTROL, 0, PreControl, NULL},
+                                                            {IRP_MJ_PNP, 0, PreControl, NULL},
+                                                            {IRP_MJ_VOLUME_MOUNT, 0, PreVolume, NULL},
+                                                            {IRP_MJ_VOLUME_DISMOUNT, 0, PreVolume, NULL},
+                                                            {IRP_MJ_OPERATION_END}};
     static const FLT_REGISTRATION Registration = {
-        sizeof(FLT_REGISTRATION), FLT_REGISTRATION_VERSION, 0, Contexts, Operations, Unload, Setup, NULL,
-        TeardownStart, TeardownComplete};
+        sizeof(FLT_REGISTRATION), FLT_REGISTRATION_VERSION, 0, Contexts, Operations, Unload, Setup, NULL, TeardownStart,
+        TeardownComplete};
     NTSTATUS Status = FltRegisterFilter(DriverObject, &Registration, &Filter);
 
     UNREFERENCED_PARAMETER(RegistryPath);
