@@ -11,7 +11,9 @@ from dataclasses import asdict
 from harness.contract import load_catalogue
 from harness.errors import DriverError
 from harness.fleet.pool import Lease
-from harness.guest.crash import parse_status
+from harness.guest import GuestState
+from harness.guest.crash import parse_findings, parse_status
+from harness.guest.registration import word
 from harness.machine.deadlines import Wait
 from harness.wire.kernel import Finding
 
@@ -22,6 +24,7 @@ class KernelWatch:
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._checked_after = 0
+        self._has_raised = False
 
     def check(self) -> None:
         """Raise DriverError if the verifier has made findings since the last time anybody looked.
@@ -40,7 +43,22 @@ class KernelWatch:
         self._checked_after = guest.commands
         new, self._lease.findings = state.findings[self._lease.findings :], len(state.findings)
         if new:
+            self._has_raised = True
             raise _error(new)
+
+    def audit(self) -> None:
+        """Raise DriverError if drivers of the stack would leave anything behind, or stop the kernel, when unloaded.
+
+        They stay loaded. Where the kernel has reported something already, or is gone, there is nothing more to learn.
+        """
+        guest = self._lease.guest
+        command, services = guest.profile.kernel_audit, guest.drivers_under_test
+        if command is None or not services or self._has_raised or guest.state is not GuestState.READY:
+            return
+        found = parse_findings(guest.succeed(" ".join([command, *map(word, services)]), timeout=Wait.KERNEL_STATUS))
+        if found:
+            self._has_raised = True
+            raise _error(found)
 
 
 def _error(findings: Sequence[Finding]) -> DriverError:

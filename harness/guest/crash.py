@@ -16,6 +16,8 @@ from harness.wire.kernel import (
     CALLBACKS_MARK,
     FINDINGS_MARK,
     STOPPED_MARK,
+    Finding,
+    Findings,
     KernelState,
     SeenCallbacks,
     State,
@@ -42,6 +44,17 @@ def parse_status(result: CommandResult) -> KernelState:
     except ValueError as error:
         raise GuestError(
             "the guest did not say how its kernel is", details=(f"{type(error).__name__}: {error}", *result.describe())
+        ) from error
+
+
+def parse_findings(result: CommandResult) -> tuple[Finding, ...]:
+    """Read what `fltlab-kernel audit` printed."""
+    try:
+        return from_data(Findings, read_json(result.output)).findings
+    except ValueError as error:
+        raise GuestError(
+            "the guest did not say what its drivers would leave behind",
+            details=(f"{type(error).__name__}: {error}", *result.describe()),
         ) from error
 
 

@@ -355,6 +355,24 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class Findings:
+    """What the verifier has found."""
+
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Ask what these services' drivers would leave behind if they were unloaded now, in this order; they stay loaded.
+
+    A stop under their unloading is told as if the kernel had stopped; it goes on all the same.
+    """
+
+    services: tuple[str, ...]
+    RESULT: ClassVar[type] = Findings
+
+
+@dataclass(frozen=True)
 class Status:
     """Ask for the kernel's state."""
 
@@ -370,7 +388,7 @@ class Shutdown:
 
 Request = (
     SetRegistry | GetRegistry | Load | Unload | Attach | Detach | Dismount | RemoveDisk | ListFilters | ListInstances
-    | ListVolumes | ListDrivers | Run | Watch | Start | Look | Await | End | Status | Shutdown
+    | ListVolumes | ListDrivers | Run | Watch | Audit | Start | Look | Await | End | Status | Shutdown
 )  # fmt: skip
 
 
@@ -401,6 +419,7 @@ Answer = (
     | Drivers
     | Ended
     | Progress
+    | Findings
     | KernelState
     | RegistryKey
     | Refused

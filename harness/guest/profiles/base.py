@@ -20,8 +20,9 @@ class Profile:
     to standard output. `identity` prints the JSON that `harness.guest.identity` reads. `forked` takes a fork's own
     identity on standard input (`harness.guest.waking`), `from_cd` says there what to copy from a CD
     (`harness.guest.payload`). `kernel_status` prints the state of the reference kernel, and `kernel_restart` starts it
-    anew, `kernel_watch` has it record the callbacks of the service that is named behind it; a Windows guest has none,
-    its crashes are QEMU's events.
+    anew, `kernel_watch` has it record the callbacks of the service that is named behind it, and `kernel_audit`
+    has it say what those would leave behind that are named there; a Windows guest has none, its crashes are QEMU's
+    events.
     """
 
     kind: GuestKind
@@ -32,6 +33,7 @@ class Profile:
     kernel_status: str | None
     kernel_restart: str | None
     kernel_watch: str | None = None
+    kernel_audit: str | None = None
     from_cd: str | None = None
     background: str | None = None
     """What a program in the background is started with; None where any command may go on beside others."""

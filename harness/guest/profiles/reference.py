@@ -14,5 +14,6 @@ REFERENCE = Profile(
     kernel_restart="fltlab-kernel restart",
     kernel_watch="fltlab-kernel watch",
     background="fltlab-background",
+    kernel_audit="fltlab-kernel audit",
 )
 REFERENCE_LOCAL = replace(REFERENCE, kind=GuestKind.REFERENCE_LOCAL)

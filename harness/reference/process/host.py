@@ -17,7 +17,7 @@ from typing import IO, Any, NoReturn, TextIO
 
 from harness.nt import BugCheck, NtStatus, bugcheck_name
 from harness.reference.machine.stop import HangStop, MachineStop
-from harness.reference.process import registry_copy
+from harness.reference.process import audit, registry_copy
 from harness.reference.process.refusal import RefusedError
 from harness.reference.process.running_programs import RunningPrograms
 from harness.reference.process.volume_arguments import add_arguments, volumes
@@ -63,6 +63,7 @@ class Host:
             programs.Look: self._programs.look,
             programs.Await: lambda asked: self._opened(self._programs.run_to_end, asked),
             programs.End: lambda asked: self._opened(self._programs.end, asked),
+            wire.Audit: self._audit,
             wire.Status: self._status,
             wire.Shutdown: lambda _: wire.Done(),
         }
@@ -97,7 +98,7 @@ class Host:
         return wire.KernelState(
             wire.State.RUNNING,
             seed=k.seed,
-            findings=tuple(wire.Finding(one.text, one.rule, one.driver, one.time) for one in k.verifier.findings),
+            findings=self._findings(),
             log=tuple(k.log[-LAST_LINES:]),
             trace=tuple(f"{entry.time} {entry.thread} {entry.what}" for entry in k.trace.entries[-LAST_LINES:]),
             mutants=tuple(sorted(k.mutants)),
@@ -208,6 +209,31 @@ class Host:
         self._check_open_to_use()
         self._system.flt.recorder.watch(asked.services)
         return wire.Done()
+
+    def _audit(self, asked: wire.Audit) -> wire.Answer:
+        self._check_open_to_use()
+        k = self._system
+        known = len(k.verifier.findings)
+
+        def found() -> bytes:
+            answer: wire.Answer
+            try:
+                audit.unload(k, asked.services)
+                answer = wire.Findings(self._findings()[known:])
+            except MachineStop as stop:
+                answer = wire.Stopped(self._stopped(stop))
+            return wire.envelope(0, answer).encode()
+
+        try:
+            _, answer = wire.opened(audit.in_a_fork(found))
+        except audit.AuditError as error:
+            raise RefusedError(int(NtStatus.UNSUCCESSFUL), str(error)) from error
+        assert isinstance(answer, wire.Findings | wire.Stopped)
+        return answer
+
+    def _findings(self) -> tuple[wire.Finding, ...]:
+        found = self._system.verifier.findings
+        return tuple(wire.Finding(one.text, one.rule, one.driver, one.time) for one in found)
 
     def _status(self, _: wire.Status) -> wire.KernelState:
         self._check_open_to_use()

@@ -20,7 +20,7 @@ STATUS_SECONDS = 5.0
 
 @command("fltlab-kernel")
 def kernel(call: Invocation) -> int:
-    """`restart [--seed N] [--mutant NAME] [--policy K=V]`, `watch SERVICE...`, `status`."""
+    """`restart [--seed N] [--mutant NAME] [--policy K=V]`, `watch SERVICE...`, `audit SERVICE...`, `status`."""
     words = list(call.words[1:])
     if words[:1] == ["restart"]:
         call.guest.restart_kernel(words[1:])
@@ -33,10 +33,14 @@ def kernel(call: Invocation) -> int:
     if words[:1] == ["watch"]:
         call.guest.kernel.ask(wire.Watch(tuple(words[1:])), wire.Done)
         return 0
+    if words[:1] == ["audit"]:
+        call.out(encode(call.guest.kernel.ask(wire.Audit(tuple(words[1:])), wire.Findings)))
+        return 0
     if words[:1] == ["status"]:
         call.out(encode(status(call)))
         return 0
-    call.err("usage: fltlab-kernel restart [--seed N] [--mutant NAME] [--policy K=V] | watch SERVICE... | status")
+    restart = "restart [--seed N] [--mutant NAME] [--policy K=V]"
+    call.err(f"usage: fltlab-kernel {restart} | watch SERVICE... | audit SERVICE... | status")
     return 87
 
 

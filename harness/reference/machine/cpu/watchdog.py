@@ -5,6 +5,7 @@ progress; if not, it stops it. That alone changes nothing the guest can see: the
 instruction, counting now, and only the count ends a run (scheduler/engine.py).
 """
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,8 +47,13 @@ class _Watchdog:
             if stalled:
                 emulator.stop()
 
+    def forget_thread(self) -> None:
+        """In a fork there is none, and who held the lock is not there either."""
+        self._wanted, self._thread = threading.Condition(), None
+
 
 _WATCHDOG = _Watchdog()
+os.register_at_fork(after_in_child=_WATCHDOG.forget_thread)
 
 
 @contextmanager

@@ -31,7 +31,8 @@ class PageTables:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.ram = mmap.mmap(-1, size)
+        # Private: a fork of this process is a machine of its own.
+        self.ram = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._buffer = (ctypes.c_char * size).from_buffer(self.ram)
         self._free: list[int] = []
         self._next = 0
