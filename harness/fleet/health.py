@@ -12,7 +12,7 @@ from harness.contract import load_catalogue
 from harness.errors import DriverError
 from harness.fleet.pool import Lease
 from harness.guest import GuestState
-from harness.guest.crash import parse_findings, parse_status
+from harness.guest.crash import calls, parse_findings, parse_status
 from harness.guest.registration import word
 from harness.machine.deadlines import Wait
 from harness.wire.kernel import Finding
@@ -65,7 +65,8 @@ def _error(findings: Sequence[Finding]) -> DriverError:
     first = findings[0]
     rule = f"{first.rule} violated: " if first.rule else ""
     others = Counter(map(_line, findings[1:]))
-    details = [f"also found: {line}{f' ({count} times)' if count > 1 else ''}" for line, count in others.items()]
+    details = calls(first.chain)
+    details += [f"also found: {line}{f' ({count} times)' if count > 1 else ''}" for line, count in others.items()]
     catalogue = load_catalogue()
     if first.rule and first.rule in catalogue:
         known = catalogue[first.rule]

@@ -1,24 +1,58 @@
 """Addresses in drivers under test, in words: function and line, for whoever reads why a test failed."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from harness.fleet.scene import Scene
-from harness.guest.dump.symbols import symbolize
+from harness.guest.dump.symbols import Frame, frames_at
+from harness.text import safe_line
 
-_ADDRESS = re.compile(r"(?P<returned>allocated by )?(?P<service>[\w-]+)\+0x(?P<offset>[0-9a-fA-F]+)")
+_ADDRESS = re.compile(r"(?P<service>[\w-]+)\+0x(?P<offset>[0-9a-fA-F]+)")
 
 
 def places(text: str, scene: Scene) -> list[str]:
-    """A line for each address `<service>+0x<offset>` in a text that is in a driver whose PDB is there."""
+    """Lines for each address `<service>+0x<offset>` in a text that is in a driver whose PDB is there.
+
+    The function with the address is the last: those before it, outermost first, are what it is inlined into. Then
+    come three lines of source, where the source is at hand.
+    """
     images = {item.entry.service: item.driver.sys for item in scene.minifilters if item.driver.pdb is not None}
-    lines: dict[str, str] = {}
+    wanted: dict[str, list[int]] = {}
+    order: list[tuple[str, int]] = []
     for match in _ADDRESS.finditer(text):
-        image = images.get(match["service"])
-        if image is None:
-            continue
-        # Who allocated is known by where the call returns to, which may be in the next line already.
-        function, source = symbolize(image, int(match["offset"], 16) - bool(match["returned"]))
-        if function is not None:
-            at = f"{match['service']}+0x{match['offset']}"
-            lines.setdefault(at, f"{at}  {function}{f' [{source}]' if source else ''}")
-    return list(lines.values())
+        service, offset = match["service"], int(match["offset"], 16)
+        if service in images and (service, offset) not in order:
+            order.append((service, offset))
+            wanted.setdefault(service, []).append(offset)
+    known = {
+        (service, offset): frames
+        for service, offsets in wanted.items()
+        for offset, frames in zip(offsets, frames_at(images[service], offsets), strict=True)
+    }
+    roots = {item.entry.service: item.driver.package.directory for item in scene.minifilters}
+    return [line for key in order if known.get(key) for line in _lines(*key, known[key], roots[key[0]])]
+
+
+def _lines(service: str, offset: int, frames: list[Frame], root: Path) -> Iterator[str]:
+    for place, frame in enumerate(frames):
+        at = f"{service}+0x{offset:x}" if not place else "  inlined there:"
+        yield f"{at}  {frame.function}{f' [{frame.source}]' if frame.source else ''}"
+    yield from source_lines(frames[-1], root)
+
+
+def source_lines(frame: Frame, directory: Path) -> Iterator[str]:
+    """The line of a frame with its neighbours; nothing where the source is not at hand.
+
+    Drivers are built with paths from the root of their tree, which is one of the directories above the driver's own.
+    """
+    directory = directory.resolve()
+    candidates = (above / frame.file for above in (directory, *directory.parents)) if frame.file else ()
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        return
+    text = found.read_text(encoding="utf-8", errors="replace").splitlines()
+    if not 0 < frame.line <= len(text):
+        return
+    for number in range(max(1, frame.line - 1), min(len(text), frame.line + 1) + 1):
+        yield f"  {'>' if number == frame.line else ' '} {number:5}  {safe_line(text[number - 1])}"

@@ -127,6 +127,11 @@ def _culprit(stop: Stop, drivers: Sequence[str]) -> str:
     return f"an undetermined driver (loaded: {', '.join(drivers)})"
 
 
+def calls(chain: Sequence[str]) -> list[str]:
+    """A chain of calls, innermost first, as lines."""
+    return [f"{'at' if not place else '   called at'} {where}" for place, where in enumerate(chain)]
+
+
 def _facts(state: KernelState) -> tuple[str, ...]:
     stop = state.stop
     if stop is None:
@@ -136,7 +141,8 @@ def _facts(state: KernelState) -> tuple[str, ...]:
         lines.append(f"rule: {stop.rule}")
     if stop.parameters:
         lines.append("parameters: " + ", ".join(f"0x{value:X}" for value in stop.parameters))
-    if stop.location:
+    if stop.location and stop.location not in stop.chain:
         lines.append(f"at {stop.location}")
+    lines += calls(stop.chain)
     lines += [f"{one.name} ({one.process}:{one.thread}) waits for {one.waits_for}" for one in stop.waiters]
     return tuple(lines)

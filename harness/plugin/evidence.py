@@ -47,7 +47,7 @@ def pytest_runtest_makereport(
         if report.failed and facts.folder and (run.directory / facts.folder / FILE_NAME).exists():
             marks = _marks(item, facts, lab.history if lab else [], error, path)
             append(run.directory / facts.folder / FILE_NAME, marks)
-    if report.failed and call.when == "call":
+    if report.failed:
         report.sections += list(_sections(run, item, facts, lab.history if lab else [], told=report.longreprtext))
     report.__dict__["fltlab"]["folder"] = facts.folder
     return report

@@ -181,7 +181,12 @@ def lab(
     if volume.was_dismounted:
         lease.guest.run(f"dir {volume.letter}\\")  # its next use mounts it: this one
     lease.spoiled |= volume.was_removed
-    if not item.stash.get(FAILED, False):  # a test that failed has said it
+    if item.stash.get(FAILED, False):
+        return  # a test that failed has said it
+    try:
         watch.check()
-        if request.node.get_closest_marker("spoils_guest") is None:
+        if item.get_closest_marker("spoils_guest") is None:
             watch.audit()
+    except FltLabError:
+        lease.spoiled = True
+        raise

@@ -67,16 +67,22 @@ class Stop:
     rule: str | None = None
     location: str | None = None
     waiters: tuple[Waiter, ...] = ()
+    chain: tuple[str, ...] = ()
+    """The calls of drivers that lie on the stack, innermost first: `service+0x1234`."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One violation: the rule of the catalogue, if it has one, the driver, and what happened, at a virtual time."""
+    """One violation: the rule of the catalogue, if it has one, the driver, and what happened, at a virtual time.
+
+    `chain` are the calls of drivers that have led to it, innermost first; of what was left behind, those that took it.
+    """
 
     text: str
     rule: str | None = None
     driver: str | None = None
     time: int = 0
+    chain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ which lld writes from the content.
 
 import json
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pefile
 
@@ -84,16 +85,46 @@ def build_of(image: Path) -> tuple[int, int] | None:
     return int(headers.FILE_HEADER.TimeDateStamp), int(headers.OPTIONAL_HEADER.SizeOfImage)
 
 
-def symbolize(image: Path, offset: int) -> tuple[str | None, str | None]:
-    """Function and `file:line` of an offset in an image with its PDB beside it; nothing where nobody knows them."""
+@dataclass(frozen=True)
+class Frame:
+    """A function that an address is in, and the line there; an inlined one is a frame of its own."""
+
+    function: str
+    file: str = ""
+    line: int = 0
+
+    @property
+    def source(self) -> str | None:
+        """`file:line`."""
+        return f"{self.file}:{self.line}" if self.file and self.line else None
+
+
+def frames_at(image: Path, offsets: Sequence[int]) -> list[list[Frame]]:
+    """For each offset in an image with its PDB beside it the functions that it is in, outermost first.
+
+    An offset that nobody knows is in none.
+    """
     program = find_first(SYMBOLIZERS)
-    if program is None:
-        return None, None
-    command = [str(program), f"--obj={image}", "--relative-address", "--output-style=JSON", hex(offset)]
+    if program is None or not offsets:
+        return [[] for _ in offsets]
+    command = [str(program), f"--obj={image}", "--relative-address", "--output-style=JSON", *map(hex, offsets)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     try:
-        symbol = json.loads(done.stdout)[0]["Symbol"][0]
-    except (ValueError, LookupError):
-        return None, None
-    file, line = str(symbol.get("FileName") or "").replace("\\", "/"), symbol.get("Line")
-    return symbol.get("FunctionName") or None, f"{file}:{line}" if file and line else None
+        found = json.loads(done.stdout)
+        return [[_frame(symbol) for symbol in reversed(item["Symbol"]) if symbol.get("FunctionName")] for item in found]
+    except (ValueError, LookupError, TypeError):
+        return [[] for _ in offsets]
+
+
+def _frame(symbol: Mapping[str, Any]) -> Frame:
+    return Frame(
+        str(symbol["FunctionName"]),
+        str(symbol.get("FileName") or "").replace("\\", "/"),
+        int(symbol.get("Line") or 0),
+    )
+
+
+def symbolize(image: Path, offset: int) -> tuple[str | None, str | None]:
+    """Function and `file:line` of an offset in an image with its PDB beside it; nothing where nobody knows them."""
+    (frames,) = frames_at(image, [offset])
+    return (frames[-1].function, frames[-1].source) if frames else (None, None)

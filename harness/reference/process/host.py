@@ -233,7 +233,7 @@ class Host:
 
     def _findings(self) -> tuple[wire.Finding, ...]:
         found = self._system.verifier.findings
-        return tuple(wire.Finding(one.text, one.rule, one.driver, one.time) for one in found)
+        return tuple(wire.Finding(one.text, one.rule, one.driver, one.time, one.chain) for one in found)
 
     def _status(self, _: wire.Status) -> wire.KernelState:
         self._check_open_to_use()
@@ -289,7 +289,7 @@ def stop_message(stop: MachineStop) -> wire.Stop:
     if isinstance(stop, BugCheckStop):
         return wire.Stop(
             wire.StopKind(stop.kind.value), stop.message, stop.driver, int(stop.code), bugcheck_name(stop.code),
-            stop.parameters, stop.rule, stop.location,
+            stop.parameters, stop.rule, stop.location, chain=stop.chain,
         )  # fmt: skip
     assert isinstance(stop, HangStop)
     waiters = tuple(

@@ -26,7 +26,7 @@ from harness.reference.windows.ntos.kd.debug_output import report_callbacks
 from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
 from harness.reference.windows.ntos.mm.sections import Views
-from harness.reference.windows.ntos.ps.notify_routines import report_left
+from harness.reference.windows.ntos.ps.notify_routines import forget_routines
 from harness.reference.windows.ntos.se.token_objects import impersonate
 from harness.reference.windows.user.program import Programs
 from harness.reference.windows.user.view_faults import page_fault
@@ -82,7 +82,7 @@ class Kernel(Executive):
         self.processes.on_thread_end.append(partial(abandon_mutexes, self))
         self.drivers.on_remove.append(lambda driver: self.timers.report_leaks(driver.name, driver.image))
         self.drivers.on_remove.append(lambda driver: report_callbacks(self, driver.name, driver.image))
-        self.drivers.on_remove.append(lambda driver: report_left(self, driver.name, driver.image))
+        self.drivers.on_remove.append(lambda driver: forget_routines(self, driver.image))
         self.drivers.on_remove.append(lambda driver: self.handle_callbacks.report_left(self, driver.name, driver.image))
         self.processes.on_thread_end.append(lambda thread: impersonate(self, thread, None))
         self.io = IoManager(self, self.drivers)

@@ -351,6 +351,12 @@ class Emulator:
         self.uc.context_update(context)
         return context
 
+    @staticmethod
+    def kept(context: Any) -> list[int]:
+        """The general registers that `save` kept, in the order of the instruction encoding, then rip and eflags."""
+        numbers = (*_GENERAL, UC_X86_REG_RIP, UC_X86_REG_EFLAGS)
+        return [int(context.reg_read(number)) for number in numbers]
+
     def restore(self, context: Any, gs: int) -> None:
         """Take back what `save` kept; `gs` is what gs was then."""
         self.uc.context_restore(context)

@@ -27,6 +27,8 @@ class Image:
     discarded: list[tuple[int, int]] = field(default_factory=list)
     """Ranges of INIT and other discardable sections that are gone."""
     unloaded: bool = False
+    call_sites: dict[int, int] = field(default_factory=dict)
+    """Calls by where they return to, of those that somebody has asked for."""
 
     @property
     def end(self) -> int:

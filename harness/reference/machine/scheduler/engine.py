@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.nt import Irql
 from harness.reference.machine.cpu.code import ENTER, ENTER_STACK_POINTER, RESULT
-from harness.reference.machine.cpu.emulator import RIP, RSP, Emulator, MachineState
+from harness.reference.machine.cpu.emulator import EFLAGS, RIP, RSP, Emulator, MachineState
 from harness.reference.machine.cpu.exceptions import GuestException, PageFault
 from harness.reference.machine.cpu.seh.unwind import Registers
 from harness.reference.machine.cpu.traps import Faulted, GuestEvent, Interrupted, Raised, Returned, Suspended, Traps
@@ -91,6 +91,12 @@ class Engine:
         """What runs now."""
         assert self.execution is not None
         return self.execution
+
+    def registers_of(self, execution: Execution) -> list[int]:
+        """The general registers of an execution whose guest code is in a call, as far as a callee keeps them."""
+        if self._owner is execution:
+            return self._emulator.state().general
+        return self._emulator.kept(execution.context) if execution.saved else [0] * (EFLAGS + 1)
 
     # -- Python frames
 

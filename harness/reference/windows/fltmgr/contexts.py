@@ -34,6 +34,8 @@ class Context:
     definition: ContextDefinition
     address: int
     size: int
+    allocated_at: str | None = None
+    """The call that allocated it."""
     references: int = 1
     table: Table | None = None
     """Where it is linked; None if it is not."""
@@ -71,7 +73,7 @@ def allocate(k: "Kernel", found: Filter, kind: int, size: int, pool: int) -> Cod
             return int(NtStatus.INSUFFICIENT_RESOURCES), None
     else:
         address = k.pool.allocate(max(size, 1), "FMct", paged=paged, zero=False)
-    context = Context(found, kind, item, address, size)
+    context = Context(found, kind, item, address, size, k.blame.current().location)
     k.flt.contexts[address] = context
     found.contexts.append(context)
     return int(NtStatus.SUCCESS), context
@@ -196,9 +198,11 @@ def delete_filter_contexts(k: "Kernel", found: Filter) -> Code:
         if context.table is not None:
             yield from _drop(k, context)
     for context in list(found.contexts):
-        k.verifier.report(
-            "CTX-06", found.name, f"unloaded with {context.references} references to {context.describe()} not released"
-        )
+        many = f"{context.references} references" if context.references > 1 else "a reference"
+        allocated = f", allocated at {context.allocated_at}" if context.allocated_at else ""
+        text = f"unloaded with {many} to {context.describe()} not released: FltReleaseContext{allocated}"
+        sites = (context.allocated_at,) if context.allocated_at else ()
+        k.verifier.report("CTX-06", found.name, text, chain=sites)
         found.contexts.remove(context)
         k.flt.contexts.pop(context.address, None)
         if not context.definition.allocate:

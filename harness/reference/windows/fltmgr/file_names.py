@@ -11,6 +11,7 @@ from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.windows.fltmgr.filters import Filter
 from harness.reference.windows.fltmgr.operation import Operation
+from harness.reference.windows.fltmgr.references import FILE_NAME
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import CreateOption, FileObjectFlags, IrpFlags
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
@@ -55,8 +56,7 @@ def _make(k: "Kernel", volume: "Volume", name: str, form: int, driver: str | Non
     found = k.flt.filter_named(driver) if driver else None
     information = NameInformation(address, found, volume_length)
     k.flt.names[address] = information
-    if found is not None:
-        found.names += 1
+    k.holdings.take(FILE_NAME, address)
     return information
 
 
@@ -178,6 +178,7 @@ def _information_at(k: "Kernel", address: int) -> NameInformation:
 def flt_reference_file_name_information(k: "Kernel", information: int) -> None:
     """FltReferenceFileNameInformation."""
     _information_at(k, information).references += 1
+    k.holdings.take(FILE_NAME, information)
 
 
 @export(FLTMGR, "FltReleaseFileNameInformation", max_irql=Irql.APC)
@@ -185,11 +186,10 @@ def flt_release_file_name_information(k: "Kernel", information: int) -> None:
     """FltReleaseFileNameInformation."""
     found = _information_at(k, information)
     found.references -= 1
+    k.holdings.give_back(FILE_NAME, information)
     if found.references == 0:
         del k.flt.names[information]
         k.flt.heap.free(information)
-        if found.filter is not None:
-            found.filter.names -= 1
 
 
 @export(FLTMGR, "FltParseFileNameInformation", max_irql=Irql.APC)

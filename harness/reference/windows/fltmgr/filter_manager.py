@@ -59,7 +59,7 @@ class FilterManager:
         """Extra create parameters that are in no list."""
         self.next_message = 0
         self.irp_names: dict[int, int] = {}
-        self.references = References(kernel.blame)
+        self.references = References(kernel.holdings)
         self.callbacks = CallbackProbes()
         self.recorder = CallbackRecorder(self)
         self.chains = Chains(kernel, lambda: self.callbacks.heard)

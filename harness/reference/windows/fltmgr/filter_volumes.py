@@ -43,3 +43,7 @@ class FilterVolume:
 
     def __repr__(self) -> str:
         return f"<FLT_VOLUME {self.volume.dos_name}>"
+
+    def describe(self) -> str:
+        """For findings."""
+        return f"volume {self.volume.dos_name}"

@@ -116,11 +116,11 @@ class Filter:
     ports: "list[ServerPort]" = field(default_factory=list)
     contexts: "list[Context]" = field(default_factory=list)
     work: Rundown = field(default_factory=lambda: Rundown("the filter's queued work items"))
-    names: int = 0
-    """File name informations not yet released."""
-    deferred_items: int = 0
-    generic_items: int = 0
     teardown_reason: int = int(InstanceTeardownFlags.FILTER_UNLOAD)
+
+    def describe(self) -> str:
+        """For findings."""
+        return f"filter {self.name}"
 
     def __repr__(self) -> str:
         return f"<Filter {self.name}>"
@@ -153,6 +153,10 @@ class Instance:
     @property
     def attached(self) -> bool:
         return self.state is InstanceState.ATTACHED
+
+    def describe(self) -> str:
+        """For findings."""
+        return f"instance {self.name} of {self.filter.name} on {self.volume.dos_name}"
 
     def __repr__(self) -> str:
         return f"<Instance {self.name} of {self.filter.name} at {self.altitude_text}>"

@@ -13,6 +13,7 @@ from harness.reference.windows.fltmgr.callback_data import (
     PARAMETER_BLOCK,
     PARAMETER_BLOCK_SIZE,
 )
+from harness.reference.windows.fltmgr.references import OWN_DATA
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.request import Code, Request
 
@@ -38,6 +39,7 @@ def flt_allocate_callback_data_ex(k: "Kernel", instance: int, file_object: int, 
     found = k.flt.instance_at(instance)
     data = k.flt.heap.allocate(_SIZE)
     k.flt.own_data[data] = found
+    k.holdings.take(OWN_DATA, data)
     _clear(k, data, instance, file_object)
     k.memory.write_u64(out, data)
     return int(NtStatus.SUCCESS)
@@ -68,6 +70,7 @@ def flt_free_callback_data(k: "Kernel", data: int) -> None:
     """FltFreeCallbackData."""
     _require_own(k, data)
     del k.flt.own_data[data]
+    k.holdings.give_back(OWN_DATA, data)
     k.flt.heap.free(data)
 
 

@@ -122,14 +122,7 @@ def unregister(k: "Kernel", found: Filter) -> Code:
         k.verifier.report("UNL-03", found.name, "unregistered with its communication server port open")
     yield Wait([found.work.idle], reason=f"queued work items of {found.name} to finish")
     yield from delete_filter_contexts(k, found)
-    if found.names:
-        k.verifier.report("NAME-02", found.name, f"unregistered with {found.names} file name informations not released")
-    if found.deferred_items or found.generic_items:
-        k.verifier.report(
-            "PEND-WI-06", found.name, f"{found.deferred_items + found.generic_items} work items were never freed"
-        )
-    for text in k.flt.references.settle(found):
-        k.verifier.report("UNL-04", found.name, text)
+    k.flt.references.settle(found)
     del k.flt.filters[found.address]
     k.flt.heap.free(found.address)
     k.flt.frames.filter_gone()

@@ -8,7 +8,9 @@ from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.filters import Filter, Instance
 from harness.reference.windows.fltmgr.pending_exports import current_visit, refusal_to_post
+from harness.reference.windows.fltmgr.references import DEFERRED_ITEM, GENERIC_ITEM
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -24,16 +26,16 @@ class WorkItem:
     queued: bool = False
 
 
+def _kind(*, generic: bool) -> Kind:
+    return GENERIC_ITEM if generic else DEFERRED_ITEM
+
+
 def _allocate(k: "Kernel", *, generic: bool) -> int:
     driver = k.blame.current().driver
     owner = k.flt.filter_named(driver) if driver is not None else None
     item = WorkItem(k.flt.heap.allocate(0x58), generic, owner)
     k.flt.work_items[item.address] = item
-    if owner is not None:
-        if generic:
-            owner.generic_items += 1
-        else:
-            owner.deferred_items += 1
+    k.holdings.take(_kind(generic=generic), item.address)
     return item.address
 
 
@@ -55,11 +57,7 @@ def _free(k: "Kernel", address: int, *, generic: bool) -> None:
         k.bugcheck(BugCheck.FLTMGR_FILE_SYSTEM, 0, address, message="a work item was freed while it was queued")
     del k.flt.work_items[address]
     k.flt.heap.free(address)
-    if item.owner is not None:
-        if generic:
-            item.owner.generic_items -= 1
-        else:
-            item.owner.deferred_items -= 1
+    k.holdings.give_back(_kind(generic=generic), address)
 
 
 @export(FLTMGR, "FltAllocateDeferredIoWorkItem", max_irql=Irql.DISPATCH)

@@ -140,18 +140,20 @@ class DriverTable:
                 None,
                 driver.name,
                 f"leak at unload: {block}, allocated by {kernel.pool.place(block.allocated_by)}, was never freed",
+                chain=(kernel.pool.place(block.allocated_by),),
             )
         for handle in kernel.objects.handles_opened_by(driver.name):
             kernel.verifier.report(
-                None, driver.name, f"leak at unload: a handle to a {handle.object.type} was never closed"
-            )
-        for item, count in kernel.objects.owed_by(driver.name):
-            kernel.verifier.report(
                 None,
                 driver.name,
-                f"leak at unload: {count} reference{'s' if count > 1 else ''} to a {item.type} at {item.address:#x}"
-                " never given back (ObDereferenceObject)",
+                f"leak at unload: a handle to a {handle.object.type} was never closed"
+                f"{f', opened at {handle.opened_at}' if handle.opened_at else ''}",
+                chain=(handle.opened_at,) if handle.opened_at else (),
             )
+        kernel.holdings.report(driver.name, "unloaded")
+        for lock in kernel.locks.made_by(driver.name):
+            if not lock.free:
+                kernel.verifier.report(None, driver.name, f"leak at unload: the {lock.describe()} was never released")
         for thread in kernel.scheduler.threads.values():
             if driver.image.base <= thread.start < driver.image.end:
                 kernel.verifier.report(

@@ -9,6 +9,7 @@ from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.structures.device_objects import DeviceObject, DriverExtension, DriverObject
 from harness.reference.windows.structures.fast_io_tables import FsFilterCallbacks
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -36,6 +37,9 @@ def io_verify_volume(k: "Kernel", device: int, raw: bool) -> Code:
     return int(NtStatus.NO_SUCH_DEVICE) if volume is None else (yield from k.io.file_systems.verify(volume))
 
 
+_FS_CHANGE = Kind("notification of file systems", "IoUnregisterFsRegistrationChange", plural="notifications")
+
+
 def _notify(routine: int, device: int, active: bool) -> Code:
     yield Call(routine, device, int(active))
 
@@ -46,6 +50,7 @@ def io_register_fs_registration_change(k: "Kernel", driver: int, routine: int) -
     key = (driver, routine)
     if key in k.io.file_systems.notify:
         return int(NtStatus.DEVICE_ALREADY_ATTACHED)
+    k.holdings.take(_FS_CHANGE, key)
     yield from k.io.file_systems.watch(key, partial(_notify, routine))
     return int(NtStatus.SUCCESS)
 
@@ -56,6 +61,7 @@ def io_unregister_fs_registration_change(k: "Kernel", driver: int, routine: int)
     if k.io.file_systems.notify.pop((driver, routine), None) is None:
         text = "IoUnregisterFsRegistrationChange was called for a routine that is not registered"
         k.verifier.report(None, k.blame.current().driver, text)
+    k.holdings.give_back(_FS_CHANGE, (driver, routine))
 
 
 @export(NTOSKRNL, "FsRtlRegisterFileSystemFilterCallbacks", max_irql=Irql.APC)

@@ -7,9 +7,12 @@ from harness.reference.machine.loader.exports import NTOSKRNL, export
 from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.kd.debug_output import print_text
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
+
+_SHUTDOWN = Kind("registration for shutdown", "IoUnregisterShutdownNotification", plural="registrations for shutdown")
 
 
 @export(NTOSKRNL, "IoGetTopLevelIrp")
@@ -27,12 +30,14 @@ def io_set_top_level_irp(k: "Kernel", irp: int) -> int:
 def io_register_shutdown_notification(k: "Kernel", device: int) -> int:
     """The machine is never shut down while drivers run."""
     k.memory.read(device, 1)
+    k.holdings.take(_SHUTDOWN, device)
     return 0
 
 
 @export(NTOSKRNL, "IoUnregisterShutdownNotification", max_irql=Irql.PASSIVE)
 def io_unregister_shutdown_notification(k: "Kernel", device: int) -> int:
     k.memory.read(device, 1)
+    k.holdings.give_back(_SHUTDOWN, device)
     return 0
 
 

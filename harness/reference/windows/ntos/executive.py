@@ -53,8 +53,10 @@ from harness.reference.windows.ntos.ps.process_table import ProcessTable
 from harness.reference.windows.policy import Policy
 from harness.reference.windows.verifier.blame import Blame
 from harness.reference.windows.verifier.bug_checks import BugChecks
+from harness.reference.windows.verifier.call_chain import CallChains
 from harness.reference.windows.verifier.faults import Faults
 from harness.reference.windows.verifier.findings import Verifier
+from harness.reference.windows.verifier.holdings import Holdings
 
 if TYPE_CHECKING:
     from harness.reference.machine.cpu.emulator import MachineState
@@ -100,7 +102,6 @@ class Executive(Supervisor):
         self.memory.map(CALL_PAGE, PAGE_SIZE)
         (call_page,) = self.memory.frames(CALL_PAGE, PAGE_SIZE)
         self.clock = Clock(self.memory.ram, call_page + NANOSECONDS)
-        self.verifier = Verifier(lambda: self.clock.now, lambda: self.irql, self.probes)
         self.emulator = Emulator(self.memory.tables)
         self.images = ImageTable()
         self.pool = Pool(self.memory, self.images.describe)
@@ -108,7 +109,10 @@ class Executive(Supervisor):
         self.stacks = KernelStacks(self.memory)
         self.shared_data = SharedData(self.memory, processors)
         self.exports = ExportBinder(self.memory, LEAVES if leaves else LEAVES.without_counted())
-        self.blame = Blame(self.memory, self.images, self.pool, self.exports, self._running)
+        self.chains = CallChains(self.memory, self.images, self.exports, self.emulator)
+        self.blame = Blame(self.memory, self.images, self.pool, self.exports, self.chains, self._running)
+        self.verifier = Verifier(lambda: self.clock.now, lambda: self.irql, self.probes, self.blame.chain)
+        self.holdings = Holdings(self.blame, self.verifier)
         self.bug_checks = BugChecks(self.images, self.blame)
         self.faults = Faults(self.memory, self.images, self.blame, self.bug_checks, lambda: self.irql)
         pageable = self.policy["pageable"] == "enforce"
@@ -141,6 +145,7 @@ class Executive(Supervisor):
             self.memory, self.emulator, self.traps, self.scheduler, self.seh, self.images, self.exports, self
         )
         self.scheduler.engine = self.engine
+        self.chains.registers_of = self.engine.registers_of
         self.scheduler.traps = self.traps
         self.traps.select(self.processor)
         self.memory.select_processor(self.processor.irql_offset)
@@ -151,14 +156,12 @@ class Executive(Supervisor):
         self.locks = LockTable(self.memory, self.scheduler, self.processes, self.blame, self.verifier)
         self.timers = KernelTimers(self.memory, self.clock, self.scheduler, self.blame, self.bug_checks, self.verifier)
         self.workers = WorkerQueues(self.scheduler, self.processes, self.bug_checks)
-        self.objects = ObjectManager(self.scheduler, self.workers, self.blame)
+        self.objects = ObjectManager(self.scheduler, self.workers, self.blame, self.holdings)
         self.namespace = Namespace()
         self.processes.on_thread_end.append(self.objects.forget_held)
         self.kernel_mutexes: set[int] = set()
         """KMUTEXes that were initialized, by address."""
         self.rundown_waiters: dict[int, Event] = {}
-        self.locked_mdls: dict[int, str | None] = {}
-        """MDLs whose pages are locked, and by which driver."""
         self.next_system_mapping = SYSTEM_MAPPINGS
         self.handle_callbacks = HandleCallbacks()
         self.notify_routines: dict[str, list[int]] = {}

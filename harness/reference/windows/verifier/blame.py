@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.thread import Execution
     from harness.reference.windows.ntos.ex.pool import Pool
+    from harness.reference.windows.verifier.call_chain import CallChains
 
 _ACCESS_VIOLATION = 0xC0000005
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in guest code; of no driver where there is none."""
+    """A place in guest code, the call that was made there; of no driver where there is none."""
 
     image: Image | None = None
     address: int = 0
@@ -48,12 +49,14 @@ class Blame:
         images: "ImageTable",
         pool: "Pool",
         exports: "ExportBinder",
+        chains: "CallChains",
         running: "Callable[[], tuple[int, Execution | None]]",
     ) -> None:
         self._memory = memory
         self._images = images
         self._pool = pool
         self._exports = exports
+        self._chains = chains
         self._running = running
         """rsp at the entry of the export that runs now (0 when none does), and what runs now."""
 
@@ -65,6 +68,26 @@ class Blame:
             if found is not None:
                 return found
         return self.in_execution(execution) if execution is not None else Location()
+
+    def chain(self) -> tuple[str, ...]:
+        """The calls that have led to where the kernel is now, innermost first: `observer+0x1234`."""
+        stack_pointer, execution = self._running()
+        if execution is None:
+            return ()
+        return self._told(self._chains.of(execution, stack_pointer))
+
+    def chain_at(self, general: "list[int]") -> tuple[str, ...]:
+        """The same of guest code that has stopped with these registers, the place where it has first."""
+        _, execution = self._running()
+        return self._told(self._chains.at_fault(execution, general)) if execution is not None else ()
+
+    @staticmethod
+    def _told(places: "list[tuple[Image, int]]") -> tuple[str, ...]:
+        return tuple(image.describe(address) for image, address in places if not image.user)
+
+    def driver_in(self, chain: "tuple[str, ...]") -> str | None:
+        """The innermost driver of a chain."""
+        return chain[0].rpartition("+")[0] if chain else None
 
     def in_execution(self, execution: "Execution") -> Location:
         """The innermost driver on an execution's stack."""
@@ -88,7 +111,7 @@ class Blame:
         except GuestException:
             return None
         image = self._images.once_at(address)
-        return Location(image, address) if image is not None else None
+        return Location(image, self._chains.call_site(image, address)) if image is not None else None
 
     def describe_address(self, address: int) -> str:
         """An address in words."""

@@ -30,14 +30,22 @@ class BugChecks:
         driver: str | None = None,
         location: str | None = None,
         kind: BugCheckKind = BugCheckKind.DRIVER,
+        chain: tuple[str, ...] | None = None,
     ) -> BugCheckStop:
-        """KeBugCheckEx. Without `driver` the nearest driver on the current stack is named."""
+        """KeBugCheckEx. Without `driver` the nearest driver on the current stack is named.
+
+        `chain` are the calls that have led here, if that is not where the kernel is now.
+        """
         p1, p2, p3, p4 = (*parameters, 0, 0, 0, 0)[:4]
         where = self._blame.current()
+        if chain is None:
+            chain = self._blame.chain()
         if kind is not BugCheckKind.KERNEL_FAULT:
-            driver = driver or where.driver
+            driver = driver or where.driver or self._blame.driver_in(chain)
+        if location is None:
+            location = where.location or (chain[0] if chain else None)
         return BugCheckStop(
-            code, (p1, p2, p3, p4), message, driver=driver, rule=rule, kind=kind, location=location or where.location
+            code, (p1, p2, p3, p4), message, driver=driver, rule=rule, kind=kind, location=location, chain=chain
         )
 
     def kernel_fault(self, error: BaseException, export: str) -> MachineStop:

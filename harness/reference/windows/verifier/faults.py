@@ -42,10 +42,19 @@ class Faults:
         self._blame = blame
         self._bug_checks = bug_checks
         self._irql = irql
+        self._general: list[int] | None = None
+        """The registers of the fault that is being classified."""
 
     def classify(self, vector: int, state: MachineState) -> tuple[int, tuple[int, ...]]:
         """The status and parameters of the exception to raise at a fault; raises BugCheckStop if it is fatal."""
         rip = state.general[RIP]
+        self._general = state.general
+        try:
+            return self._classified(vector, rip, state)
+        finally:
+            self._general = None
+
+    def _classified(self, vector: int, rip: int, state: MachineState) -> tuple[int, tuple[int, ...]]:
         if vector == _PAGE_FAULT:
             return self._page_fault(rip, state)
         if vector == _FAST_FAIL:
@@ -173,16 +182,20 @@ class Faults:
     def _stop(
         self, code: BugCheck, rip: int, message: str, *parameters: int, driver: str | None = None
     ) -> BugCheckStop:
+        chain = self._blame.chain_at(self._general) if self._general is not None else None
         image = self._images.once_at(rip) if rip else None
         location = self._images.describe(rip) if rip else None
         if location is not None and image is not None:
             message = f"{message} (at {location})"
+        elif chain:
+            message = f"{message} (called at {chain[0]})"
         return self._bug_checks.stop(
             code,
             *parameters,
             message=message,
             driver=driver or (image.name if image is not None else None),
             location=location if image is not None else None,
+            chain=chain,
         )
 
 

@@ -16,20 +16,38 @@ class Finding:
     driver: str | None
     text: str
     time: int
+    chain: tuple[str, ...] = ()
+    """The calls that have led to it, innermost first, as far as they are the driver's; of what was left behind those
+    that took it."""
 
 
 class Verifier:
     """Collects findings in the order in which they were made."""
 
-    def __init__(self, now: Callable[[], int], irql: Callable[[], int], probes: "Probes") -> None:
+    def __init__(
+        self,
+        now: Callable[[], int],
+        irql: Callable[[], int],
+        probes: "Probes",
+        chain: "Callable[[], tuple[str, ...]]",
+    ) -> None:
         self.findings: list[Finding] = []
         self._now = now
         self._irql = irql
         self._probes = probes
+        self._chain = chain
 
-    def report(self, rule: str | None, driver: str | None, text: str) -> Finding:
-        """Record a violation of `rule` by `driver`."""
-        finding = Finding(rule, driver, text, self._now())
+    def report(
+        self, rule: str | None, driver: str | None, text: str, *, chain: tuple[str, ...] | None = None
+    ) -> Finding:
+        """Record a violation of `rule` by `driver`; `chain` are the calls that led to it, if not those under way."""
+        if chain is None:
+            chain = self._chain()
+        if driver is None and chain:
+            driver = chain[0].rpartition("+")[0]
+        elif driver is not None and not any(place.startswith(f"{driver}+") for place in chain):
+            chain = ()  # others' calls say nothing about this driver
+        finding = Finding(rule, driver, text, self._now(), chain)
         self.findings.append(finding)
         self._probes.found(rule, driver, text)
         return finding

@@ -27,6 +27,7 @@ class BugCheckStop(MachineStop):
         rule: str | None = None,
         kind: BugCheckKind = BugCheckKind.DRIVER,
         location: str | None = None,
+        chain: tuple[str, ...] = (),
     ) -> None:
         super().__init__(f"{bugcheck_name(code)} (0x{code:X}) in {driver or 'an undetermined driver'}: {message}")
         self.code = code
@@ -36,3 +37,5 @@ class BugCheckStop(MachineStop):
         self.rule = rule
         self.kind = kind
         self.location = location
+        self.chain = chain
+        """The calls that lie on the stack, innermost first."""

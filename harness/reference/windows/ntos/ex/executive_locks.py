@@ -19,6 +19,7 @@ from harness.reference.windows.ntos.ex.resources import (
 )
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestObject, initialize_header
 from harness.reference.windows.ntos.ke.dispatcher_states import set_event
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
@@ -154,6 +155,8 @@ def ke_release_guarded_mutex(k: "Kernel", mutex: int) -> int:
 
 # -- executive resources
 
+_RESOURCE = Kind("executive resource", "ExDeleteResourceLite")
+
 
 @export(NTOSKRNL, "ExInitializeResourceLite", max_irql=Irql.DISPATCH)
 def ex_initialize_resource_lite(k: "Kernel", resource: int) -> int:
@@ -163,12 +166,14 @@ def ex_initialize_resource_lite(k: "Kernel", resource: int) -> int:
         )
     k.memory.write(resource, bytes(Eresource.SIZE))
     k.locks.create(resource, RESOURCE, recursive=True)
+    k.holdings.take(_RESOURCE, resource)
     return 0
 
 
 @export(NTOSKRNL, "ExReinitializeResourceLite", max_irql=Irql.DISPATCH)
 def ex_reinitialize_resource_lite(k: "Kernel", resource: int) -> int:
     k.locks.delete(resource_at(k, resource))
+    k.holdings.give_back(_RESOURCE, resource)
     return ex_initialize_resource_lite(k, resource)
 
 
@@ -178,6 +183,7 @@ def ex_delete_resource_lite(k: "Kernel", resource: int) -> int:
     if not lock.free:
         k.verifier.report(None, k.blame.current().driver, f"the {lock.describe()} is deleted while it is owned")
     k.locks.delete(lock)
+    k.holdings.give_back(_RESOURCE, resource)
     return 0
 
 

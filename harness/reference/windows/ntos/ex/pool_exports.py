@@ -6,6 +6,7 @@ from harness.nt import Irql
 from harness.reference.machine.loader.exports import NTOSKRNL, U16, U32, export
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.windows.ntos.ex.driver_pool import allocate, free, tag_text
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -78,6 +79,9 @@ def ex_free_pool(k: "Kernel", address: int) -> int:
     return 0
 
 
+_LOOKASIDE = Kind("lookaside list", "ExDeleteNPagedLookasideList, or that of its type")
+
+
 class GeneralLookaside(Structure):
     """GENERAL_LOOKASIDE: inlined allocation reads ListHead, Depth and the function pointers."""
 
@@ -104,6 +108,7 @@ def _initialize_lookaside(
     lookaside.size = size
     lookaside.allocate = allocate_at or k.exports.address_of(NTOSKRNL, "ExAllocatePoolWithTag")
     lookaside.free = free_at or k.exports.address_of(NTOSKRNL, "ExFreePool")
+    k.holdings.take(_LOOKASIDE, at)
     return 0
 
 
@@ -137,6 +142,7 @@ def ex_initialize_lookaside_list_ex(
 )  # fmt: skip
 def ex_delete_lookaside_list(k: "Kernel", lookaside: int) -> int:
     GeneralLookaside(k.memory, lookaside).clear()
+    k.holdings.give_back(_LOOKASIDE, lookaside)
     return 0
 
 

@@ -54,6 +54,8 @@ class SetTimer:
     timer: "Timer"
     driver: str | None
     dpc: int
+    set_at: str | None = None
+    """The call that has set it."""
 
 
 class KernelTimers:
@@ -88,7 +90,8 @@ class KernelTimers:
         after = -due if due < 0 else max(0, due - BOOT_TIME - now)
         view.due_time = now + after
         host = self._clock.add(after, lambda: self._expire(timer), period * _TICKS_PER_MILLISECOND)
-        self._set[timer] = SetTimer(host, self._blame.current().driver, dpc)
+        where = self._blame.current()
+        self._set[timer] = SetTimer(host, where.driver, dpc, where.location)
         return was_set
 
     def cancel(self, timer: int) -> bool:
@@ -149,7 +152,9 @@ class KernelTimers:
         """At unload: timers that are still set and DPCs still queued, whose routines are about to go."""
         for address, entry in self._set.items():
             if entry.driver == driver:
-                self._verifier.report(None, driver, f"leak at unload: the timer at {address:#x} is still set")
+                where = f", set at {entry.set_at}" if entry.set_at else ""
+                text = f"leak at unload: the timer at {address:#x} is still set{where}"
+                self._verifier.report(None, driver, text, chain=(entry.set_at,) if entry.set_at else ())
         for processor in self._scheduler.processors:
             for queued in processor.dpcs:
                 if queued.key and image.base <= KDpc(self._memory, queued.key).routine < image.end:

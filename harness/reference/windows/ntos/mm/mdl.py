@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE
 from harness.reference.windows.structures.mdl import MdlView
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.guarded_heap import GuardedHeap
     from harness.reference.windows.ntos.executive import Executive
 
+_LOCKED_PAGES = Kind("locked MDL", "MmUnlockPages")
 MDL_MAPPED_TO_SYSTEM_VA = 0x0001
 MDL_PAGES_LOCKED = 0x0002
 MDL_SOURCE_IS_NONPAGED_POOL = 0x0004
@@ -57,7 +59,7 @@ def lock_pages(k: "Executive", at: int, *, write: bool) -> None:
     for index, frame in enumerate(k.memory.frames(mdl.start_va, mdl.pages * PAGE_SIZE)):
         k.memory.write_u64(at + Mdl.SIZE + 8 * index, frame >> PAGE_SHIFT)
     mdl.mdl_flags |= MDL_PAGES_LOCKED | (MDL_WRITE_OPERATION if write else 0)
-    k.locked_mdls[at] = k.blame.current().driver
+    k.holdings.take(_LOCKED_PAGES, at)
 
 
 def unlock_pages(k: "Executive", at: int) -> None:
@@ -66,7 +68,7 @@ def unlock_pages(k: "Executive", at: int) -> None:
     if mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
         unmap_pages(k, mdl.mapped_system_va, at)
     mdl.mdl_flags &= ~(MDL_PAGES_LOCKED | MDL_WRITE_OPERATION)
-    k.locked_mdls.pop(at, None)
+    k.holdings.give_back(_LOCKED_PAGES, at)
 
 
 def map_pages(k: "Executive", at: int) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.reference.windows.ntos.ex.worker_threads import DELAYED, WorkerQueues
 from harness.reference.windows.ntos.ps.process_table import SYSTEM_PROCESS_ID
+from harness.reference.windows.verifier.holdings import Holdings, Kind
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.requests import KernelCode
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.verifier.blame import Blame
 
+REFERENCE = Kind("object reference", "ObDereferenceObject")
 KERNEL_HANDLE = 0xFFFF_FFFF_8000_0000
 CURRENT_PROCESS, CURRENT_THREAD = 0xFFFF_FFFF_FFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFE
 
@@ -51,12 +53,14 @@ class Handle:
     access: int
     opened_by: str | None
     """The driver that opened it."""
+    opened_at: str | None = None
+    """The call by which it did."""
 
 
 class ObjectManager:
     """Handles of all processes, and reference counts."""
 
-    def __init__(self, scheduler: "Scheduler", workers: "WorkerQueues", blame: "Blame") -> None:
+    def __init__(self, scheduler: "Scheduler", workers: "WorkerQueues", blame: "Blame", holdings: Holdings) -> None:
         self._scheduler = scheduler
         self._workers = workers
         self._blame = blame
@@ -64,7 +68,7 @@ class ObjectManager:
         self._next_user = count(0x40, 4)
         self._next_kernel = count(KERNEL_HANDLE + 0x100, 4)
         self._by_address: dict[int, Object] = {}
-        self._owed: dict[tuple[str, Object], int] = {}
+        self._holdings = holdings
         self._held: dict[Thread, list[Object]] = {}
 
     def register(self, item: Object) -> Object:
@@ -83,7 +87,8 @@ class ObjectManager:
         item.references += 1
         if process is None:
             process = SYSTEM_PROCESS_ID if kernel else self._scheduler.current_processor.current.process.id
-        self._handles[value] = Handle(value, item, process, access, self._blame.current().driver)
+        where = self._blame.current()
+        self._handles[value] = Handle(value, item, process, access, where.driver, where.location)
         return value
 
     def lookup(self, value: int) -> Handle | None:
@@ -117,28 +122,13 @@ class ObjectManager:
 
     def take(self, item: Object) -> int:
         """A driver takes a reference, which it owes back; the new count."""
-        driver = self._blame.current().driver
-        if driver is not None:
-            key = (driver, item)
-            self._owed[key] = self._owed.get(key, 0) + 1
+        self._holdings.take(REFERENCE, item, f"to a {item.type} at {item.address:#x}")
         return self.reference(item)
 
     def give_back(self, item: Object) -> int:
         """A driver drops a reference; the new count."""
-        driver = self._blame.current().driver
-        key = next(
-            (key for key in self._owed if key[1] is item and key[0] == driver),
-            next((key for key in self._owed if key[1] is item), None),
-        )
-        if key is not None:
-            self._owed[key] -= 1
-            if not self._owed[key]:
-                del self._owed[key]
+        self._holdings.give_back(REFERENCE, item)
         return self.dereference(item)
-
-    def owed_by(self, driver: str) -> list[tuple[Object, int]]:
-        """The references that a driver has taken and not given back."""
-        return [(item, count) for (name, item), count in self._owed.items() if name == driver]
 
     @staticmethod
     def reference(item: Object) -> int:

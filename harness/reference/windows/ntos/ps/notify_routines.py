@@ -1,22 +1,23 @@
-"""Notify routines of processes, threads and images: who registered what, and what is left at unload."""
+"""Notify routines of processes, threads and images: who registered what."""
 
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.machine.loader.images import Image
     from harness.reference.windows.ntos.executive import Executive
 
 MOST_ROUTINES = 64
-_REMOVERS = {
-    "process": "PsSetCreateProcessNotifyRoutine",
-    "process-ex": "PsSetCreateProcessNotifyRoutineEx",
-    "process-ex2": "PsSetCreateProcessNotifyRoutineEx2",
-    "thread": "PsRemoveCreateThreadNotifyRoutine",
-    "thread-ex": "PsRemoveCreateThreadNotifyRoutine",
-    "image": "PsRemoveLoadImageNotifyRoutine",
-    "logon-session": "SeUnregisterLogonSessionTerminatedRoutine",
+_KINDS = {
+    "process": Kind("process notify routine", "PsSetCreateProcessNotifyRoutine"),
+    "process-ex": Kind("process notify routine", "PsSetCreateProcessNotifyRoutineEx"),
+    "process-ex2": Kind("process notify routine", "PsSetCreateProcessNotifyRoutineEx2"),
+    "thread": Kind("thread notify routine", "PsRemoveCreateThreadNotifyRoutine"),
+    "thread-ex": Kind("thread notify routine", "PsRemoveCreateThreadNotifyRoutine"),
+    "image": Kind("image notify routine", "PsRemoveLoadImageNotifyRoutine"),
+    "logon-session": Kind("routine for ends of logon sessions", "SeUnregisterLogonSessionTerminatedRoutine"),
 }
 
 
@@ -31,6 +32,7 @@ def register(k: "Executive", kind: str, routine: int) -> int:
     if routine in registered or len(registered) >= MOST_ROUTINES:
         return int(NtStatus.INVALID_PARAMETER)
     registered.append(routine)
+    k.holdings.take(_KINDS[kind], routine)
     return 0
 
 
@@ -40,15 +42,11 @@ def remove(k: "Executive", kind: str, routine: int) -> int:
     if routine not in registered:
         return int(NtStatus.PROCEDURE_NOT_FOUND)
     registered.remove(routine)
+    k.holdings.give_back(_KINDS[kind], routine)
     return 0
 
 
-def report_left(k: "Executive", driver: str, image: "Image") -> None:
-    """A driver goes: report the routines in it that are still registered, and call them no more."""
-    for kind, registered in k.notify_routines.items():
-        for routine in [item for item in registered if image.base <= item < image.end]:
-            registered.remove(routine)
-            k.verifier.report(
-                None, driver, f"leak at unload: the {kind} notify routine {image.describe(routine)} is still registered"
-                f" ({_REMOVERS.get(kind, kind)})",
-            )  # fmt: skip
+def forget_routines(k: "Executive", image: "Image") -> None:
+    """A driver goes: the routines in it that are still registered, which is reported, are called no more."""
+    for registered in k.notify_routines.values():
+        registered[:] = [item for item in registered if not image.base <= item < image.end]

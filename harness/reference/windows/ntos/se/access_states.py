@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.windows.ntos.ps.notify_routines import register, remove
 from harness.reference.windows.ntos.ps.process_objects import process_at, thread_at
 from harness.reference.windows.ntos.se.access_check import map_generic
 from harness.reference.windows.ntos.se.token_objects import (
@@ -111,14 +112,9 @@ def se_mark_logon_session_ex(k: "Kernel", luid: int, silo: int) -> int:
 @export(NTOSKRNL, "SeRegisterLogonSessionTerminatedRoutine", max_irql=Irql.PASSIVE)
 def se_register_logon_session_terminated_routine(k: "Kernel", routine: int) -> int:
     """The routine is not called while the machine runs: no session of it ends before."""
-    k.notify_routines.setdefault(_LOGON_ROUTINES, []).append(routine)
-    return 0
+    return register(k, _LOGON_ROUTINES, routine)
 
 
 @export(NTOSKRNL, "SeUnregisterLogonSessionTerminatedRoutine", max_irql=Irql.PASSIVE)
 def se_unregister_logon_session_terminated_routine(k: "Kernel", routine: int) -> int:
-    known = k.notify_routines.get(_LOGON_ROUTINES, [])
-    if routine not in known:
-        return int(NtStatus.NOT_FOUND)
-    known.remove(routine)
-    return 0
+    return int(NtStatus.NOT_FOUND) if remove(k, _LOGON_ROUTINES, routine) else 0
