@@ -37,6 +37,7 @@ _M64 = (1 << 64) - 1
 _SHADOW_SPACE = 0x20
 _DISPATCH_LEVEL = int(Irql.DISPATCH)
 _PAGE_FAULT = 14
+_ACCESS_VIOLATION, _EXECUTE = 0xC0000005, 8
 RUNAWAY_INSTRUCTIONS = 50_000_000
 """How much guest code may run, once it has drawn attention by its duration, without calling the kernel."""
 
@@ -233,8 +234,10 @@ class Engine:
 
     def _call(self, execution: Execution, frame: Frame, request: Call) -> Outcome | None:
         """Run a guest function on this execution's stack."""
-        function, arguments = request.function, request.args
-        user = is_user(function)
+        function, arguments, user = request.function, request.args, request.user
+        if is_user(function) and not user:
+            self._traps.stack_pointer = frame.stack_pointer  # who called is named
+            raise self._supervisor.unhandled_exception(_ACCESS_VIOLATION, function, (_EXECUTE, function))
         if len(execution.frames) == 1:  # a routine of its own: of a thread, a work item, a DPC
             execution.calls = 0
         frame.user_call = user

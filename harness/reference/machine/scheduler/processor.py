@@ -18,6 +18,8 @@ class QueuedDpc:
 
     routine: "Callable[[], KernelCode]"
     key: int = 0
+    behalf: str = ""
+    """The call by which guest code has queued it."""
 
 
 @dataclass(slots=True)

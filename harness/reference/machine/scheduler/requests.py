@@ -18,14 +18,19 @@ from harness.reference.machine.scheduler.dispatcher import Dispatcher
 
 @dataclass(frozen=True, slots=True, init=False)
 class Call:
-    """Run the guest function at `function` on the current thread; the answer is rax as an unsigned number."""
+    """Run the guest function at `function` on the current thread; the answer is rax as an unsigned number.
+
+    `user`: in user mode, on the thread's other stack. Kernel mode does not call where user mode's addresses are.
+    """
 
     function: int
     args: tuple[int, ...]
+    user: bool
 
-    def __init__(self, function: int, *args: int) -> None:
+    def __init__(self, function: int, *args: int, user: bool = False) -> None:
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "args", args)
+        object.__setattr__(self, "user", user)
 
 
 @dataclass(frozen=True, slots=True)

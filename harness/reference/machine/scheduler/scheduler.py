@@ -289,6 +289,7 @@ class Scheduler:
         processor.interrupted_irql = processor.irql
         processor.irql = Irql.DISPATCH
         processor.dpc = Execution(dpc.routine(), base, top)
+        processor.dpc.behalf = dpc.behalf
 
     def _end_dpc(self, processor: Processor, execution: Execution) -> None:
         if processor.irql != Irql.DISPATCH:

@@ -86,6 +86,8 @@ class Execution:
         self.stalls = 0
         self.calls = 0
         """Calls of the kernel since it last waited, was called, or came from user mode."""
+        self.behalf = ""
+        """The call by which guest code has queued this, in words: who is meant when there is nothing on the stack."""
         self.finished = False
         self.result: Any = None
 

@@ -236,7 +236,7 @@ class Executive(Supervisor):
 
     def queue_worker(self, code: "KernelCode", *, queue: int = 1) -> None:
         """Have a system worker thread run `code`; `queue` is a WORK_QUEUE_TYPE."""
-        self.workers.queue(code, queue)
+        self.workers.queue(code, queue, self.blame.current().location or "")
 
     def queue_dpc(self, routine: "Callable[[], KernelCode]", processor: Processor | None = None) -> None:
         """Run `routine()` at DISPATCH_LEVEL on `processor` (the current one), in whatever thread is there."""

@@ -136,7 +136,7 @@ class Programs:
                 yield from self.exit_thread(denied)
         yield from process_notify.thread_created(k, k.current)
         try:
-            status = (yield Call(routine, parameter)) & 0xFFFF_FFFF
+            status = (yield Call(routine, parameter, user=True)) & 0xFFFF_FFFF
         except GuestException as exception:
             # Nobody in the program handled it.
             k.probes.happened((f"unhandled exception {exception.status:#010x} in {program.image.name}",))

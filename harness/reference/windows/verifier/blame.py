@@ -28,6 +28,7 @@ class Location:
 
     image: Image | None = None
     address: int = 0
+    returns_to: int = 0
 
     @property
     def driver(self) -> str | None:
@@ -74,16 +75,18 @@ class Blame:
         stack_pointer, execution = self._running()
         if execution is None:
             return ()
-        return self._told(self._chains.of(execution, stack_pointer))
+        return self._told(execution, self._chains.of(execution, stack_pointer))
 
     def chain_at(self, general: "list[int]") -> tuple[str, ...]:
         """The same of guest code that has stopped with these registers, the place where it has first."""
         _, execution = self._running()
-        return self._told(self._chains.at_fault(execution, general)) if execution is not None else ()
+        return self._told(execution, self._chains.at_fault(execution, general)) if execution is not None else ()
 
     @staticmethod
-    def _told(places: "list[tuple[Image, int]]") -> tuple[str, ...]:
-        return tuple(image.describe(address) for image, address in places if not image.user)
+    def _told(execution: "Execution", places: "list[tuple[Image, int]]") -> tuple[str, ...]:
+        """The places that are drivers'; if there is none, who has queued what runs here."""
+        found = tuple(image.describe(address) for image, address in places if not image.user)
+        return found or ((execution.behalf,) if execution.behalf else ())
 
     def driver_in(self, chain: "tuple[str, ...]") -> str | None:
         """The innermost driver of a chain."""
@@ -111,7 +114,12 @@ class Blame:
         except GuestException:
             return None
         image = self._images.once_at(address)
-        return Location(image, self._chains.call_site(image, address)) if image is not None else None
+        return Location(image, self._chains.call_site(image, address), address) if image is not None else None
+
+    def describe_call(self, returns_to: int) -> str:
+        """The call that returns to an address, in words."""
+        image = self._images.once_at(returns_to)
+        return self.describe_address(self._chains.call_site(image, returns_to) if image is not None else returns_to)
 
     def describe_address(self, address: int) -> str:
         """An address in words."""
@@ -120,12 +128,12 @@ class Blame:
             section = image.section_at(address)
             gone = " (unloaded)" if image.unloaded else ""
             return f"{image.describe(address)}{f' in section {section.name}' if section else ''}{gone}"
-        pool = self._pool.explain(address)
-        if pool is not None:
-            return f"{address:#x} ({pool})"
         block = self._pool.block_at(address)
         if block is not None:
             return f"{address:#x} (offset {address - block.address} of {block})"
+        pool = self._pool.explain(address)
+        if pool is not None:
+            return f"{address:#x} ({pool})"
         if KernelStacks.is_guard(address):
             return f"{address:#x} (the guard page of a kernel stack)"
         if is_user(address):

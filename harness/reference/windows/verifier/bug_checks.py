@@ -43,7 +43,7 @@ class BugChecks:
         if kind is not BugCheckKind.KERNEL_FAULT:
             driver = driver or where.driver or self._blame.driver_in(chain)
         if location is None:
-            location = where.location or (chain[0] if chain else None)
+            location = where.location if where.driver else chain[0] if chain else None
         return BugCheckStop(
             code, (p1, p2, p3, p4), message, driver=driver, rule=rule, kind=kind, location=location, chain=chain
         )

@@ -23,6 +23,8 @@ LONGEST = 32
 _ASTRAY = 64
 """How many words of a stack are searched for a return address where there is no other way on."""
 _LONGEST_CALL = 8
+_REX_B = 0x41
+"""The prefix of a call by r8 to r15."""
 
 
 def call_before(code: bytes, end: int) -> int:
@@ -31,11 +33,11 @@ def call_before(code: bytes, end: int) -> int:
         return 6
     if end >= 5 and code[end - 5] == 0xE8:  # call displacement
         return 5
-    for length in (2, 3, 4, 6, 7, 8):
+    for length in (4, 3, 2, 7, 6, 8):  # of `41 ff d2` all is one call
         at = end - length
         if at < 0:
-            break
-        prefixed = 0x40 <= code[at] <= 0x4F
+            continue
+        prefixed = code[at] == _REX_B
         opcode = at + prefixed
         if opcode + 1 < end and code[opcode] == 0xFF and code[opcode + 1] & 0x38 == 0x10:
             length_here = prefixed + _indirect(code, opcode + 1)

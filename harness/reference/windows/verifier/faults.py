@@ -6,7 +6,7 @@ from capstone import CS_AC_WRITE, CS_OP_MEM, CsError
 
 from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.cpu import disassembler
-from harness.reference.machine.cpu.emulator import RCX, RIP, MachineState
+from harness.reference.machine.cpu.emulator import RCX, RIP, RSP, MachineState
 from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.cpu.seh.dispatch import STATUS_BY_VECTOR
 from harness.reference.machine.memory.heap import KernelStacks
@@ -75,7 +75,7 @@ class Faults:
         write = not execute and self._is_write(rip, address)
         if execute:
             self._check_execution(rip)
-        if is_user(rip):
+        if is_user(rip) and is_user(state.general[RSP]):
             # User code runs in ring 0 here, but the kernel half is none of its business.
             return int(NtStatus.ACCESS_VIOLATION), (8 if execute else int(write), address)
         irql = self._irql()

@@ -57,7 +57,8 @@ class Walk:
         self.registers = registers
         self._below = top
         """Index of the Python frame above the guest frames that are being walked."""
-        self.user = is_user(registers.rip)
+        self.user = is_user(registers.rip) and is_user(registers.rsp)
+        """Whether it is user mode's stack; kernel mode may have jumped to an address of user mode's."""
         self.scope = 0
         """Where the next frame's handler starts in its scope table."""
 
@@ -132,15 +133,20 @@ class ExceptionDispatcher:
         while walk.skip_python():
             pc = walk.registers.rip
             image = self._images.at(pc)
-            if image is None and self._exports.name_at(pc) is None:
-                break
+            if image is None and self._exports.name_at(pc) is None and pc != registers.rip:
+                break  # where the exception itself is, code has jumped astray: its caller is asked
             frame = self._leave(walk)
             if frame is None:
                 break
             if frame.handler_flags & EHANDLER:
                 area.dispatcher.fill(pc, frame, area.context.address, 0, walk.scope)
                 answer = yield Call(
-                    frame.handler, record.address, frame.establisher, area.context.address, area.dispatcher.address
+                    frame.handler,
+                    record.address,
+                    frame.establisher,
+                    area.context.address,
+                    area.dispatcher.address,
+                    user=walk.user,
                 )
                 if answer & 0xFFFF_FFFF == _CONTINUE_EXECUTION:
                     if record.flags & NONCONTINUABLE:
@@ -183,7 +189,8 @@ class ExceptionDispatcher:
             if left.handler_flags & UHANDLER:
                 record.flags = record.flags | UNWINDING | (TARGET_UNWIND if at_target else 0)
                 dispatcher.fill(pc, left, context_address, target, scope)
-                yield Call(left.handler, record.address, left.establisher, context_address, dispatcher.address)
+                arguments = (record.address, left.establisher, context_address, dispatcher.address)
+                yield Call(left.handler, *arguments, user=walk.user)
             if at_target:
                 before.general[RIP] = target
                 before.general[RAX] = record.code
@@ -218,7 +225,7 @@ class ExceptionDispatcher:
                 pointers = dispatcher_at + ExceptionArea.POINTERS_FROM_DISPATCHER
                 memory.write_u64(pointers, record_at)
                 memory.write_u64(pointers + 8, context)
-                answer = (yield Call(base + filter_rva, pointers, frame)) & 0xFFFF_FFFF
+                answer = (yield Call(base + filter_rva, pointers, frame, user=is_user(base))) & 0xFFFF_FFFF
                 verdict = answer - (1 << 32) if answer & 0x8000_0000 else answer
             if verdict < 0:
                 return _CONTINUE_EXECUTION
@@ -241,7 +248,7 @@ class ExceptionDispatcher:
             begin, end, handler, jump = scopes[index]
             if begin <= pc < end and not jump:
                 dispatcher.scope_index = index + 1
-                yield Call(base + handler, 1, frame)
+                yield Call(base + handler, 1, frame, user=is_user(base))
         return _CONTINUE_SEARCH
 
 

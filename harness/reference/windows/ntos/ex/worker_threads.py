@@ -25,16 +25,16 @@ class WorkerQueues:
         self._scheduler = scheduler
         self._processes = processes
         self._bug_checks = bug_checks
-        self._work: dict[int, deque[KernelCode]] = {queue: deque() for queue in _PRIORITY}
+        self._work: dict[int, deque[tuple[KernelCode, str]]] = {queue: deque() for queue in _PRIORITY}
         self._event = {queue: Event("work", synchronization=True) for queue in _PRIORITY}
         self._idle = dict.fromkeys(_PRIORITY, 0)
         self._threads = dict.fromkeys(_PRIORITY, 0)
 
-    def queue(self, code: KernelCode, queue: int) -> None:
-        """Have a worker thread run `code`."""
+    def queue(self, code: KernelCode, queue: int, behalf: str = "") -> None:
+        """Have a worker thread run `code`; `behalf` is the call of a driver that has queued it, in words."""
         if queue not in _PRIORITY:
             queue = DELAYED
-        self._work[queue].append(code)
+        self._work[queue].append((code, behalf))
         if self._idle[queue]:
             event = self._event[queue]
             event.state = True
@@ -49,13 +49,14 @@ class WorkerQueues:
         work = self._work[queue]
         while True:
             if work:
-                yield from self._run(work.popleft())
+                yield from self._run(*work.popleft())
                 continue
             self._idle[queue] += 1
             yield Wait([self._event[queue]], reason="work", idle=True)
             self._idle[queue] -= 1
 
-    def _run(self, code: KernelCode) -> KernelCode:
+    def _run(self, code: KernelCode, behalf: str) -> KernelCode:
+        self._scheduler.current_processor.current.execution.behalf = behalf
         before = self._scheduler.current_processor.irql
         yield from code
         irql = self._scheduler.current_processor.irql

@@ -62,7 +62,7 @@ class SpinLocks:
         if len(held) == KPCR.HELD_MOST:
             raise OverflowError(f"a processor holds more than {KPCR.HELD_MOST} spin locks")
         self._memory.write_u64(lock, 1)
-        self._set_held(processor, [*held, (lock, self._blame.current().address)])
+        self._set_held(processor, [*held, (lock, self._blame.current().returns_to)])
 
     def _spin(self, lock: int, answer: int) -> KernelCode:
         memory = self._memory
@@ -76,7 +76,7 @@ class SpinLocks:
         for processor in self._scheduler.processors:
             for held, since in self.held_on(processor):
                 if held == lock:
-                    return processor, self._blame.describe_address(since)
+                    return processor, self._blame.describe_call(since)
         return None
 
     def _check_deadlock(self, lock: int) -> None:

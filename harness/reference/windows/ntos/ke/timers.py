@@ -109,7 +109,7 @@ class KernelTimers:
                 del self._set[timer]
             self._scheduler.signal_key(timer)
             if view.dpc:
-                self.insert_dpc(view.dpc, 0, 0)
+                self.insert_dpc(view.dpc, 0, 0, entry.set_at or "")
         except GuestException as problem:
             raise self._bug_checks.stop(
                 BugCheck.TIMER_OR_DPC_INVALID, 0, timer,
@@ -117,8 +117,8 @@ class KernelTimers:
                 driver=entry.driver,
             ) from None  # fmt: skip
 
-    def insert_dpc(self, dpc: int, argument1: int, argument2: int) -> bool:
-        """Queue a KDPC; False if it is queued already."""
+    def insert_dpc(self, dpc: int, argument1: int, argument2: int, behalf: str = "") -> bool:
+        """Queue a KDPC; False if it is queued already. `behalf` is the call that is behind it, if not the current."""
         view = KDpc(self._memory, dpc)
         if view.queued:
             return False
@@ -129,7 +129,9 @@ class KernelTimers:
         processors = scheduler.processors
         processor = processors[(number - 1) % len(processors)] if number else scheduler.current_processor
         view.queued = processor.control
-        scheduler.queue_dpc(QueuedDpc(lambda: self._run_dpc(dpc), dpc), processor, first=view.importance >= 2)
+        behalf = behalf or self._blame.current().location or ""
+        queued = QueuedDpc(lambda: self._run_dpc(dpc), dpc, behalf)
+        scheduler.queue_dpc(queued, processor, first=view.importance >= 2)
         return True
 
     def _run_dpc(self, dpc: int) -> KernelCode:
