@@ -29,7 +29,7 @@ KINDS = {
     "resource": "an executive resource held",
     "timer": "the timer at",
     "thread": "of the driver has not ended",
-    "callback": "a notify routine for every process held",
+    "callback": "a process notify routine held",
     "newdevice": "was never deleted (IoDeleteDevice)",
     "pages": "a locked MDL held",
     "handle": "a handle to a IoFileObjectType was never closed",
