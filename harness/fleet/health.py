@@ -15,7 +15,7 @@ from harness.guest import GuestState
 from harness.guest.crash import calls, parse_findings, parse_status
 from harness.guest.registration import word
 from harness.machine.deadlines import Wait
-from harness.wire.kernel import Finding
+from harness.wire.kernel_state import Finding
 
 
 class KernelWatch:

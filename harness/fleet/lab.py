@@ -17,7 +17,7 @@ from harness.minifilter.trace import SeenByKernel, Trace
 from harness.minifilter.tracing import Asked, IoRun, Unanswered, event_of
 from harness.nt import nt_success
 from harness.report.records import Witness
-from harness.wire.kernel import SeenCallbacks
+from harness.wire.kernel_state import SeenCallbacks
 
 _STACK_VERBS = frozenset({"attach", "detach", "load", "unload"})
 """Steps that change the stack, also where the minifilter itself records nothing of it."""

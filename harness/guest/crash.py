@@ -12,18 +12,8 @@ from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.text import read_json
 from harness.wire.codec import from_data
-from harness.wire.kernel import (
-    CALLBACKS_MARK,
-    FINDINGS_MARK,
-    STOPPED_MARK,
-    Finding,
-    Findings,
-    KernelState,
-    SeenCallbacks,
-    State,
-    Stop,
-    StopKind,
-)
+from harness.wire.kernel import CALLBACKS_MARK, FINDINGS_MARK, STOPPED_MARK, Findings
+from harness.wire.kernel_state import Finding, KernelState, SeenCallbacks, State, Stop, StopKind
 
 OUR_FAULTS = {
     StopKind.MISSING_EXPORT: (

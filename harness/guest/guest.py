@@ -35,7 +35,7 @@ from harness.guest.transfer import file_sha256, pack, require_copied, verify
 from harness.guest.winrm import WinRmSession
 from harness.machine.deadlines import POLL_SECONDS, Deadline, Deadlines, Wait
 from harness.wire.codec import to_data
-from harness.wire.kernel import KernelState, SeenCallbacks, State
+from harness.wire.kernel_state import KernelState, SeenCallbacks, State
 
 if TYPE_CHECKING:
     from harness.guest.payload import PayloadDrive

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.guest.guest import Guest
 from harness.machine.evidence import save_each
 from harness.wire.codec import decode
-from harness.wire.kernel import KernelState
+from harness.wire.kernel_state import KernelState
 
 KERNEL = "kernel.json"
 _LAST_STEPS = 12

@@ -16,7 +16,7 @@ from harness.plugin.facts import FACTS
 from harness.plugin.run import RUN, Run
 from harness.report.records import SectionKind
 from harness.wire.codec import decode
-from harness.wire.kernel import KernelState
+from harness.wire.kernel_state import KernelState
 from harness.wire.trace import FILE_NAME as TRACE
 from harness.wire.trace import Mark, Note, append
 

@@ -7,12 +7,15 @@ also what `fltlab-kernel status` prints, and what ends a command that the kernel
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, ClassVar
 
 from harness.wire.codec import MalformedMessageError, from_data, to_data
+from harness.wire.kernel_state import (
+    Finding,
+    KernelState,
+    SeenCallbacks,
+)
 from harness.wire.programs import Await, End, Look, Progress, Start
-from harness.wire.trace import Callback
 
 VERSION = 1
 STOPPED_MARK = "fltlab-kernel-stopped "
@@ -25,110 +28,6 @@ FINDINGS_MARK = "fltlab-kernel-findings "
 """How it begins the line with which a program ends that the kernel survived: how many findings its verifier has."""
 CALLBACKS_MARK = "fltlab-kernel-callbacks "
 """How it begins the line with what the kernel has seen of watched minifilters meanwhile (`SeenCallbacks`)."""
-
-
-# -- facts
-
-
-class StopKind(StrEnum):
-    """Why a kernel has stopped, and whose fault that is."""
-
-    BUGCHECK = "bugcheck"
-    MISSING_EXPORT = "missing-export"
-    KERNEL_FAULT = "kernel-fault"
-    HANG = "hang"
-    DEADLOCK = "deadlock"
-    RUNAWAY = "runaway"
-    DEADLINE = "deadline"
-
-
-@dataclass(frozen=True)
-class Waiter:
-    """One thread that does not get on."""
-
-    thread: int
-    name: str
-    process: int
-    waits_for: str
-    owner: str | None = None
-    location: str | None = None
-
-
-@dataclass(frozen=True)
-class Stop:
-    """How a kernel ended. `code`, `name`, `parameters` and `rule` are a bug check's; `waiters` a hang's."""
-
-    kind: StopKind
-    message: str
-    driver: str | None = None
-    code: int = 0
-    name: str = ""
-    parameters: tuple[int, ...] = ()
-    rule: str | None = None
-    location: str | None = None
-    waiters: tuple[Waiter, ...] = ()
-    chain: tuple[str, ...] = ()
-    """The calls of drivers that lie on the stack, innermost first: `service+0x1234`."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One violation: the rule of the catalogue, if it has one, the driver, and what happened, at a virtual time.
-
-    `chain` are the calls of drivers that have led to it, innermost first; of what was left behind, those that took it.
-    """
-
-    text: str
-    rule: str | None = None
-    driver: str | None = None
-    time: int = 0
-    chain: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class SeenCallbacks:
-    """What the kernel has seen of the callbacks of watched minifilters while one program ran, and how many it lost.
-
-    `Callback.filter` is the service's name here, and the numbers that tie a callback to its trace are not yet given.
-    """
-
-    callbacks: tuple[Callback, ...] = ()
-    lost: int = 0
-
-
-class State(StrEnum):
-    """How a kernel is: `busy` has not answered in time, `gone` has no process any more."""
-
-    RUNNING = "running"
-    BUGCHECK = "bugcheck"
-    HANG = "hang"
-    BUSY = "busy"
-    GONE = "gone"
-
-
-@dataclass(frozen=True)
-class KernelState:
-    """How a kernel is, what its verifier has found, and what it did last. `stop` is set for a bug check and a hang."""
-
-    state: State
-    message: str = ""
-    stop: Stop | None = None
-    seed: int = 0
-    findings: tuple[Finding, ...] = ()
-    log: tuple[str, ...] = ()
-    """The last lines that drivers printed."""
-    trace: tuple[str, ...] = ()
-    """The last things that happened."""
-    traceback: tuple[str, ...] = ()
-    """Of a fault of the kernel itself."""
-    mutants: tuple[str, ...] = ()
-    policy: Mapping[str, str] = field(default_factory=dict)
-    processors: int = 0
-    time: int = 0
-    digest: str = ""
-    drivers: tuple[str, ...] = ()
-    seen: SeenCallbacks = SeenCallbacks()
-    """Of a kernel that has stopped: what watched minifilters did under the program that it stopped in."""
 
 
 # -- the registry
@@ -240,7 +139,7 @@ class Ended:
     remain: tuple[str, ...] = ()
     findings: int = 0
     registry_changed: bool = False
-    seen: SeenCallbacks = SeenCallbacks()
+    seen: SeenCallbacks = field(default_factory=SeenCallbacks)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from harness.machine.deadlines import Deadline
 from harness.machine.watchdog import Watchdog
 from harness.reference.guestd.kernel_process import KernelProcess, Nursery
 from harness.wire import kernel as wire
+from harness.wire import kernel_state
 
 LOCAL = "--guest=reference-local"
 
@@ -101,7 +102,7 @@ def test_a_nursery_that_is_killed_is_replaced_and_its_kernels_are_ended(tmp_path
         )
     )
     first = guest.kernel
-    assert first.ask(wire.Status(), wire.KernelState, timeout=60)
+    assert first.ask(wire.Status(), kernel_state.KernelState, timeout=60)
     os.kill(guest._nursery._process.pid, signal.SIGKILL)
     guest._nursery._process.wait()
 
@@ -109,7 +110,7 @@ def test_a_nursery_that_is_killed_is_replaced_and_its_kernels_are_ended(tmp_path
     second = guest.kernel
 
     try:
-        assert second.ask(wire.Status(), wire.KernelState, timeout=60)
+        assert second.ask(wire.Status(), kernel_state.KernelState, timeout=60)
         Deadline(20, "the first kernel to be gone").poll(lambda: (not first.alive or None, "it runs"))
     finally:
         guest.stop()
@@ -140,7 +141,7 @@ def test_a_kernel_that_prints_without_end_fills_no_memory(tmp_path: Path, monkey
     kernel = KernelProcess(Noisy(), tmp_path)  # type: ignore[arg-type]
     try:
         with pytest.raises(kernel_process.KernelBusy):
-            kernel.ask(wire.Status(), wire.KernelState, timeout=2.0)
+            kernel.ask(wire.Status(), kernel_state.KernelState, timeout=2.0)
         assert sum(map(len, kernel._errors)) <= kernel_process.STDERR_LINES * (kernel_process.ERROR_LIMIT + 100)
     finally:
         kernel.stop()

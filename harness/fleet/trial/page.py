@@ -11,7 +11,7 @@ from harness.fleet.trial.sightings import Seen
 from harness.fleet.trial.transparency import Change
 from harness.fleet.trial.trial import Ended, Verdict
 from harness.guest import GuestKind
-from harness.wire.kernel import Finding
+from harness.wire.kernel_state import Finding
 
 WIDTH = 80
 MOST_ROWS, MOST_CHANGES, MOST_FINDINGS = 10, 6, 4

@@ -36,7 +36,7 @@ from harness.minifilter.probe import ProbeResult
 from harness.minifilter.registry import RegistryValue
 from harness.minifilter.trace import SeenByKernel, Trace
 from harness.minifilter.tracing import event_of
-from harness.wire.kernel import Finding
+from harness.wire.kernel_state import Finding
 
 ROOT = "V:\\"
 LET_IT_SETTLE = "sleep 3000"

@@ -23,6 +23,7 @@ from typing import IO, TypeVar
 
 from harness.reference.guestd.cancellation import Cancelled, waking
 from harness.wire import kernel as wire
+from harness.wire import kernel_state
 from harness.wire.codec import MalformedMessageError
 
 _Result = TypeVar("_Result")
@@ -48,7 +49,7 @@ class KernelRefused(Exception):
 class KernelStopped(Exception):
     """The kernel has stopped: a bug check or a hang, now or before."""
 
-    def __init__(self, state: wire.KernelState) -> None:
+    def __init__(self, state: kernel_state.KernelState) -> None:
         super().__init__(state.message)
         self.state = state
 

@@ -32,6 +32,7 @@ from harness.wire import kernel as wire
 from harness.wire import programs
 from harness.wire.codec import MalformedMessageError
 from harness.wire.kernel import ASKED_IN_VAIN
+from harness.wire.kernel_state import Finding, KernelState, SeenCallbacks, State, Stop, StopKind, Waiter
 
 VOLUME_NAME = "V:"
 LAST_LINES = 100
@@ -79,8 +80,8 @@ class Host:
         except (OSError, MalformedMessageError) as error:
             return wire.Refused(int(NtStatus.UNSUCCESSFUL), f"{type(error).__name__}: {error}")
 
-    def _stopped(self, stop: MachineStop) -> wire.KernelState:
-        state = wire.State.BUGCHECK if isinstance(stop, BugCheckStop) else wire.State.HANG
+    def _stopped(self, stop: MachineStop) -> KernelState:
+        state = State.BUGCHECK if isinstance(stop, BugCheckStop) else State.HANG
         trace: list[str] = []
         if isinstance(stop, BugCheckStop) and stop.kind is BugCheckKind.KERNEL_FAULT:
             trace = traceback.format_exception(stop.__cause__ or stop)
@@ -93,10 +94,10 @@ class Host:
             seen=self._seen(),
         )
 
-    def _state(self) -> wire.KernelState:
+    def _state(self) -> KernelState:
         k = self._system
-        return wire.KernelState(
-            wire.State.RUNNING,
+        return KernelState(
+            State.RUNNING,
             seed=k.seed,
             findings=self._findings(),
             log=tuple(k.log[-LAST_LINES:]),
@@ -231,19 +232,19 @@ class Host:
         assert isinstance(answer, wire.Findings | wire.Stopped)
         return answer
 
-    def _findings(self) -> tuple[wire.Finding, ...]:
+    def _findings(self) -> tuple[Finding, ...]:
         found = self._system.verifier.findings
-        return tuple(wire.Finding(one.text, one.rule, one.driver, one.time, one.chain) for one in found)
+        return tuple(Finding(one.text, one.rule, one.driver, one.time, one.chain) for one in found)
 
-    def _status(self, _: wire.Status) -> wire.KernelState:
+    def _status(self, _: wire.Status) -> KernelState:
         self._check_open_to_use()
         return self._state()
 
     # -- what they share
 
-    def _seen(self) -> wire.SeenCallbacks:
+    def _seen(self) -> SeenCallbacks:
         recorder = self._system.flt.recorder
-        return wire.SeenCallbacks(tuple(recorder.recorded()), recorder.lost)
+        return SeenCallbacks(tuple(recorder.recorded()), recorder.lost)
 
     def _opened(self, operation: Callable[[Any], wire.Answer], asked: wire.Request) -> wire.Answer:
         self._check_open_to_use()
@@ -284,27 +285,27 @@ def _instance(item: Instance) -> wire.InstanceFacts:
     return wire.InstanceFacts(item.filter.name, item.volume.dos_name, item.altitude_text, item.name, item.frame.number)
 
 
-def stop_message(stop: MachineStop) -> wire.Stop:
+def stop_message(stop: MachineStop) -> Stop:
     """How the kernel ended, as a message."""
     if isinstance(stop, BugCheckStop):
-        return wire.Stop(
-            wire.StopKind(stop.kind.value), stop.message, stop.driver, int(stop.code), bugcheck_name(stop.code),
+        return Stop(
+            StopKind(stop.kind.value), stop.message, stop.driver, int(stop.code), bugcheck_name(stop.code),
             stop.parameters, stop.rule, stop.location, chain=stop.chain,
         )  # fmt: skip
     assert isinstance(stop, HangStop)
     waiters = tuple(
-        wire.Waiter(one.thread, one.name, one.process, one.waits_for, one.owner, one.location) for one in stop.waiters
+        Waiter(one.thread, one.name, one.process, one.waits_for, one.owner, one.location) for one in stop.waiters
     )
-    return wire.Stop(wire.StopKind(stop.kind.value), stop.message, stop.driver, waiters=waiters)
+    return Stop(StopKind(stop.kind.value), stop.message, stop.driver, waiters=waiters)
 
 
 def fault(error: BaseException) -> wire.Stopped:
     """The answer when this program itself has failed."""
     text = f"the reference kernel failed: {type(error).__name__}: {error}"
     code = BugCheck.FLTMGR_FILE_SYSTEM
-    stop = wire.Stop(wire.StopKind.KERNEL_FAULT, text, None, int(code), bugcheck_name(code), (0, 0, 0, 0))
+    stop = Stop(StopKind.KERNEL_FAULT, text, None, int(code), bugcheck_name(code), (0, 0, 0, 0))
     trace = tuple(traceback.format_exception(error))
-    return wire.Stopped(wire.KernelState(wire.State.BUGCHECK, text, stop, traceback=trace))
+    return wire.Stopped(KernelState(State.BUGCHECK, text, stop, traceback=trace))
 
 
 def serve(host: Host, requests: TextIO, answers: TextIO) -> None:

@@ -12,6 +12,7 @@ from harness.reference.machine.loader.exports import FLTMGR, find_export
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
 from harness.wire import kernel as wire
+from harness.wire import kernel_state
 from tests.reference.user.conftest import Machine, service_key
 
 Built = dict[str, BuiltDriver]
@@ -173,7 +174,7 @@ def test_a_call_of_what_the_model_lacks_is_a_bug_check_of_its_own_kind(built: Bu
     assert isinstance(answer, wire.Stopped)
     stop = answer.state.stop
     assert stop is not None
-    assert stop.kind is wire.StopKind.MISSING_EXPORT
+    assert stop.kind is kernel_state.StopKind.MISSING_EXPORT
     assert missing_name(24).rstrip(b"\0").decode() in stop.message
     assert stop.driver == "fltlab-middle"
     again = machine.host.answer(wire.ListFilters())

@@ -13,6 +13,7 @@ from harness.minifilter.probe import parse_probe
 from harness.reference.process.host import Host, serve
 from harness.reference.windows.kernel import Kernel
 from harness.wire import kernel as wire
+from harness.wire import kernel_state
 from tests.reference.user.conftest import Machine, service_key
 
 Built = dict[str, BuiltDriver]
@@ -187,7 +188,7 @@ def test_every_request_has_one_answer_and_shutdown_ends_it(tmp_path: Path):
     )
 
     kinds = [type(answer) for _, answer in answers]
-    assert kinds == [wire.KernelState, wire.Refused, wire.Refused, wire.Done]
+    assert kinds == [kernel_state.KernelState, wire.Refused, wire.Refused, wire.Done]
     assert "Dance" in answers[1][1].message
     assert "Load lacks service" in answers[2][1].message
 
@@ -198,7 +199,7 @@ def test_a_fault_of_the_kernel_itself_says_so_and_has_its_traceback(tmp_path: Pa
 
     ((_, answer),) = lines(system, wire.envelope(1, wire.ListFilters()))
 
-    assert answer.state.stop.kind is wire.StopKind.KERNEL_FAULT
+    assert answer.state.stop.kind is kernel_state.StopKind.KERNEL_FAULT
     assert "AttributeError" in "".join(answer.state.traceback)
 
 

@@ -11,6 +11,7 @@ from harness.reference.guestd import ssh
 from harness.reference.guestd.commands.table import Invocation, command
 from harness.reference.guestd.kernel_process import KernelBusy, KernelGone, KernelStopped
 from harness.wire import kernel as wire
+from harness.wire import kernel_state
 from harness.wire.codec import encode
 
 RNDADDENTROPY = 0x40085203
@@ -25,7 +26,7 @@ def kernel(call: Invocation) -> int:
     if words[:1] == ["restart"]:
         call.guest.restart_kernel(words[1:])
         try:
-            call.guest.kernel.ask(wire.Status(), wire.KernelState, timeout=60)
+            call.guest.kernel.ask(wire.Status(), kernel_state.KernelState, timeout=60)
         except (KernelStopped, KernelGone, KernelBusy) as problem:
             call.err(str(problem))
             return 1
@@ -44,20 +45,20 @@ def kernel(call: Invocation) -> int:
     return 87
 
 
-def status(call: Invocation) -> wire.KernelState:
+def status(call: Invocation) -> kernel_state.KernelState:
     """The kernel's own word about itself, or why there is none."""
     try:
-        return call.guest.kernel.ask(wire.Status(), wire.KernelState, timeout=STATUS_SECONDS)
+        return call.guest.kernel.ask(wire.Status(), kernel_state.KernelState, timeout=STATUS_SECONDS)
     except (KernelStopped, KernelBusy, KernelGone) as problem:
         return state_of(problem)
 
 
-def state_of(problem: KernelStopped | KernelBusy | KernelGone) -> wire.KernelState:
+def state_of(problem: KernelStopped | KernelBusy | KernelGone) -> kernel_state.KernelState:
     """What a failed request says of the kernel."""
     if isinstance(problem, KernelStopped):
         return problem.state
-    state = wire.State.BUSY if isinstance(problem, KernelBusy) else wire.State.GONE
-    return wire.KernelState(state, str(problem))
+    state = kernel_state.State.BUSY if isinstance(problem, KernelBusy) else kernel_state.State.GONE
+    return kernel_state.KernelState(state, str(problem))
 
 
 @command("fltlab-guest")
