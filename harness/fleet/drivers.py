@@ -1,13 +1,16 @@
 """The drivers of a run: fltlab's own and the user's, built when a test first needs them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigurationError, did_you_mean
 from harness.fleet.builds import note_use, output_of
 from harness.fleet.progress import say
+from harness.minifilter.altitude import Altitude
 from harness.minifilter.imports import SUPPORT
+from harness.minifilter.inf import default_altitude
 from harness.minifilter.package import DriverPackage, find_packages
 
 if TYPE_CHECKING:
@@ -61,12 +64,27 @@ class Drivers:
         return {name: self._built[name] for name in names}
 
 
+@cache
+def altitudes_of(further: tuple[Path, ...]) -> Mapping[str, Altitude]:
+    """The altitudes that users' drivers have by their INF or driver.yaml; ours stand wherever a stack wants them."""
+    packages = [package for root in further if root != SUPPORT for package in find_packages(root).values()]
+    found: dict[str, Altitude] = {}
+    for package in packages:
+        if package.altitude is not None:
+            found[package.name] = Altitude(package.altitude)
+        elif package.inf is not None and package.path(package.inf).is_file():
+            found[package.name] = default_altitude(package.path(package.inf))
+    return found
+
+
 def build_alone(package: DriverPackage) -> "BuiltDriver":
     """A driver that no directory of drivers has, built."""
     from harness.minifilter.build import build_packages
 
     root = package.directory
-    return build_packages([package], root, output_of(root))[package.name]
+    built = build_packages([package], root, output_of(root))[package.name]
+    note_use(root)
+    return built
 
 
 def symbol_directories(further: Sequence[Path]) -> list[Path]:

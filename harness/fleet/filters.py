@@ -79,7 +79,7 @@ class FilterHandle:
     def __init__(self, label: str, service: str, *, has_port: bool = True, captures_prints: bool = False) -> None:
         self.label = label
         self.service = service
-        self._has_port = has_port
+        self.has_port = has_port
         self._captures_prints = captures_prints
         self._rules: list[str] = []
 
@@ -100,7 +100,7 @@ class FilterHandle:
         `name` is the last component of the file's name; `process="any"` takes other processes' operations too;
         `paging=True` takes paging I/O too; the rule lets `skip` matches by and then acts on at most `max`.
         """
-        if not self._has_port:
+        if not self.has_port:
             raise ConfigurationError(
                 f"{self.label} takes no rules: its driver.yaml says that it does not speak fltlab's control protocol"
             )
@@ -124,7 +124,7 @@ class FilterHandle:
     def script(self) -> list[str]:
         """The lines of the I/O script that connect to this minifilter and give it its rules."""
         connect = f"filter {self.label} prints" if self._captures_prints else f"filter {self.label}"
-        return [connect, *self._rules] if self._has_port else []
+        return [connect, *self._rules] if self.has_port else []
 
     def _add(self, keys: Mapping[str, object]) -> None:
         words = " ".join(f"{key}={_word(value)}" for key, value in keys.items() if value is not None)

@@ -1,12 +1,14 @@
 """`lab`: what a test of a suite works with. The stack of minifilters, the I/O, and what came of it."""
 
+import contextlib
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from harness.errors import ConfigurationError, FltLabError, GuestError, TestError, did_you_mean
+from harness.errors import ConfigurationError, DriverError, FltLabError, GuestError, TestError, did_you_mean
+from harness.fleet.expected_stop import ExpectedStop
 from harness.fleet.filters import FilterHandle
 from harness.fleet.service import Beside, PlayedService
 from harness.fleet.volume import Volume
@@ -15,9 +17,9 @@ from harness.minifilter.probe import ProbeResult
 from harness.minifilter.script import mistakes
 from harness.minifilter.trace import SeenByKernel, Trace
 from harness.minifilter.tracing import Asked, IoRun, Unanswered, event_of
-from harness.nt import nt_success
+from harness.nt import BugCheck, nt_success
 from harness.report.records import Witness
-from harness.wire.kernel_state import SeenCallbacks
+from harness.wire.kernel_state import SeenCallbacks, Stop
 
 _STACK_VERBS = frozenset({"attach", "detach", "load", "unload"})
 """Steps that change the stack, also where the minifilter itself records nothing of it."""
@@ -42,10 +44,16 @@ class Lab:
         witnesses: list[Witness],
         seen: Callable[[], SeenCallbacks] = SeenCallbacks,
         start_program: Callable[[ProgramUnderTest], BackgroundProgram] | None = None,
+        *,
+        put: Callable[[Mapping[str, bytes]], None] | None = None,
+        puts_below: bool = False,
+        stop: Callable[[], Stop | None] = lambda: None,
     ) -> None:
         """`seen` is what the kernel has seen of watched minifilters during the last script, if there is a way to know.
 
-        The rest is as a test has it: `run_probe` runs a script, `check_kernel` raises what the kernel has found.
+        `put` puts files into the guest; with `puts_below` that costs nothing and no filter sees it, so all go this way.
+        `stop` is how the reference kernel has ended. The rest is as a test has it: `run_probe` runs a script,
+        `check_kernel` raises what the kernel has found.
         """
         self.scripts: list[IoRun | Unanswered] = []
         self._asked: list[str] = []
@@ -57,6 +65,9 @@ class Lab:
         self._witnesses = witnesses
         self._seen = seen
         self._start_program = start_program
+        self._put = put
+        self._puts_below = puts_below
+        self._stop = stop
         self._services: list[PlayedService] = []
         self._others: list[Beside | BackgroundProgram] = []
 
@@ -85,7 +96,7 @@ class Lab:
         for service in self._services:
             service.start()
         before = [f"await {service.ready} timeout=5000" for service in self._services if service.is_running]
-        before += self._volume.take_steps()
+        before += self._prepared()
         for handle in self._filters.values():
             before += handle.script
         own = {number: line.strip() for number, line in enumerate(script.splitlines(), start=1) if line.strip()}
@@ -111,6 +122,29 @@ class Lab:
             result,
             steps=tuple(replace(step, line=step.line - len(before)) for step in own_steps),
         )
+
+    def _prepared(self) -> list[str]:
+        """The steps that make the files of the test; none where they are put there otherwise."""
+        theirs = any(not handle.has_port for handle in self._filters.values())
+        if self._put is None or not (self._puts_below or theirs or self._volume.needs_putting):
+            return self._volume.take_steps()
+        files = self._volume.take_files()
+        if files:
+            self._put(files)
+        return []
+
+    @contextlib.contextmanager
+    def expect_bugcheck(self, code: BugCheck | None = None, driver: str | None = None) -> Iterator[ExpectedStop]:
+        """The I/O within is to end in a bug check: with this code, in this driver (its service), where they are given.
+
+        TestError if it does not, or in another. The guest is not used again afterwards.
+        """
+        expected = ExpectedStop()
+        try:
+            yield expected
+        except DriverError as error:
+            expected.told(error, self._stop())
+        expected.require(code, driver)
 
     def _seen_by_kernel(self) -> SeenByKernel:
         """What the kernel has seen of the minifilters of the stack that record nothing themselves."""

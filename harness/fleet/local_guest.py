@@ -7,10 +7,10 @@ with a kernel started anew, no services, and both its drives empty.
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, partial
+from pathlib import Path, PureWindowsPath
 
 from harness.errors import FltLabError, GuestError
 from harness.fleet.provider import Opened, Provider
@@ -35,6 +35,7 @@ class LocalProvider(Provider):
     def __init__(self, settings: Settings, system: str = "") -> None:
         self.name = LOCAL_GUEST + (FILE_SYSTEM_MARK + system if system else "")
         self._kernel = replace(settings.kernel, format=system)
+        self._recorded = settings.record is not None
         self._resting: list[tuple[LocalGuest, contextlib.ExitStack]] = []
 
     @cached_property
@@ -61,6 +62,16 @@ class LocalProvider(Provider):
         for drive in guest.data_volumes:
             _empty(drive)
 
+    def puts_below(self, guest: Guest) -> Callable[[Mapping[str, bytes]], None] | None:
+        """V: is a directory of this machine, unless a file system of its own is mounted there.
+
+        A run that is recorded says all that it does to the guest.
+        """
+        assert isinstance(guest, LocalGuest)
+        if self._kernel.file_system is not None or self._recorded:
+            return None
+        return partial(_put, guest.volume)
+
     def close(self) -> None:
         """End the daemons that are left."""
         while self._resting:
@@ -85,7 +96,8 @@ class LocalProvider(Provider):
         while self._resting:
             guest, scoped = self._resting.pop()
             try:
-                guest.run(f'reg.exe delete "{SERVICES}" /f')
+                for key in (SERVICES, r"HKLM\SOFTWARE"):
+                    guest.run(f'reg.exe delete "{key}" /f')
                 for drive in (guest.system, *guest.data_volumes):
                     _empty(drive)
                 guest.restart_kernel(self._kernel)
@@ -94,6 +106,15 @@ class LocalProvider(Provider):
             else:
                 return guest, scoped
         return None
+
+
+def _put(volume: Path, files: Mapping[str, bytes]) -> None:
+    """Files of V: as files of its directory; one that is there already is another file from then on."""
+    for path, content in files.items():
+        target = volume.joinpath(*PureWindowsPath(path).parts[1:])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.write_bytes(content)
 
 
 def _keep_log(folder: Path, directory: Path) -> Path:

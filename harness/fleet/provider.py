@@ -1,7 +1,7 @@
 """What one kind of guest gives a run: guests that are opened and ended, and what a report says about them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,11 @@ class Provider(ABC):
     def next_test(self, guest: Guest) -> None:
         """Another test gets a guest that one has had already: what that one left on V: goes, where it can."""
         del guest
+
+    def puts_below(self, guest: Guest) -> Callable[[Mapping[str, bytes]], None] | None:
+        """How files are put on V: without a word to the guest, below all filters; None where there is no such way."""
+        del guest
+        return None
 
     # -- what `fltlab image verify` asks
 

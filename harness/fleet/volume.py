@@ -1,8 +1,11 @@
 """`volume`: the data volume V: of the guest, and the files a test wants to find on it.
 
-The files are made by fltprobe itself, by steps that run before it connects to any minifilter: connecting clears the
-rings, so that the trace of a test begins with its own operations. They are written past the cache, so that nothing is
-left for the lazy writer to write in the middle of the test.
+Where V: is a directory of this machine, the files are put there: below all filters, which see nothing of it. Elsewhere
+they are put into the guest, if what is to be in them or a minifilter that is no test minifilter asks for it: on a
+reference guest below all filters too, on Windows by a program as any other. Else fltprobe itself makes them, by steps
+that run before it connects to any minifilter: connecting clears the rings, so that the trace of a test begins with its
+own operations. They are written past the cache, so that nothing is left for the lazy writer to write in the middle of
+the test.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from harness.guest import Guest
 
 SECTOR = 4096
+STEPS_OF_A_FILE = 3
 
 
 @dataclass
@@ -28,25 +32,33 @@ class Volume:
     was_removed: bool = False
     """It is not in the guest any more, which no other test is to meet."""
     _steps: list[str] = field(default_factory=list)
+    _files: dict[str, bytes] = field(default_factory=dict)
 
     def path(self, name: str) -> str:
         r"""The path of a file in the volume's root, e.g. `V:\data.bin`."""
         return rf"{self.letter}\{name}"
 
-    def file(self, name: str, length: int, fill: int = 0) -> str:
-        """Have a file of `length` bytes, each of them `fill`, made before the next I/O; returns its path.
+    def file(self, name: str, length: int | None = None, fill: int = 0, content: bytes | str | None = None) -> str:
+        """Have a file made before the next I/O; returns its path.
 
-        `length` is a multiple of 4096, since the file is written past the cache.
+        It has `length` bytes, each of them `fill`, or this `content` (text as UTF-8).
         """
-        if length % SECTOR:
-            raise ValueError(f"{length} is no multiple of {SECTOR}")
-        path, handle = self.path(name), f"prepare{len(self._steps)}"
+        if (length is None) is (content is None):
+            raise ValueError("a file has either a length or a content")
+        path = self.path(name)
+        data = content.encode() if isinstance(content, str) else content
+        self._files[path] = data if data is not None else bytes([fill]) * (length or 0)
+        if length is not None and not length % SECTOR:
+            self._make(path, length, fill)
+        return path
+
+    def _make(self, path: str, length: int, fill: int) -> None:
+        handle = f"prepare{len(self._steps)}"
         self._steps += [
             f'open {handle} "{path}" access=write disposition=overwrite-if options=noncached',
             f"write {handle} offset=0 length={length} fill=0x{fill:02X}",
             f"close {handle}",
         ]
-        return path
 
     def dismount(self) -> None:
         """Dismount it, whatever is open on it; the next open mounts it again. GuestError if it is refused."""
@@ -76,4 +88,15 @@ class Volume:
     def take_steps(self) -> list[str]:
         """The steps that make the files asked for since the last call."""
         steps, self._steps = self._steps, []
+        self._files = {}
         return steps
+
+    @property
+    def needs_putting(self) -> bool:
+        """Whether there is a file that fltprobe does not make: of an odd length, or with a content."""
+        return len(self._files) * STEPS_OF_A_FILE != len(self._steps)
+
+    def take_files(self) -> dict[str, bytes]:
+        """The files asked for since the last call, by their path."""
+        files, self._files, self._steps = self._files, {}, []
+        return files

@@ -21,13 +21,11 @@ from harness.guest.signature import refusal, signature_code
 from harness.guest.stack import NamedEntry, PlacedEntry
 from harness.machine.deadlines import Wait
 from harness.minifilter.build import BuiltDriver
-from harness.minifilter.inf import Inf
+from harness.minifilter.inf import REFERENCE_BUILD, Inf
 from harness.minifilter.package import DriverPackage
 from harness.minifilter.registry import RegistryValue, of_inf
 
 PNPUTIL_SINCE = 18362
-REFERENCE_BUILD = 22631
-"""The build that the reference kernel says it is, by which an INF is read for it."""
 PNPUTIL_DONE = {0, 259, 3010}
 """Success; nothing is a device of it, as for every minifilter; success, with a restart pending for what is loaded."""
 

@@ -5,7 +5,7 @@ given are chosen: descending, in the range of the activity monitors, with a frac
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -100,6 +100,23 @@ def parse_stack(entries: str | Sequence[str]) -> list[StackEntry]:
                 f"two minifilters of the stack are called {entry.label!r}", hint="give each a label: driver@label"
             )
     return stack
+
+
+def at_their_own(stack: Sequence[StackEntry], own: Mapping[str, Altitude]) -> list[StackEntry]:
+    """The stack, with the altitudes that its drivers have of themselves where it gives none.
+
+    `own` is by label. The order of the stack is the last word: an altitude that does not fit in it is not taken.
+    """
+    placed: list[StackEntry] = []
+    for index, entry in enumerate(stack):
+        altitude = entry.altitude or own.get(entry.label)
+        if entry.altitude is None and altitude is not None:
+            above = next((one.altitude for one in reversed(placed) if one.altitude), None)
+            below = next((one.altitude for one in stack[index + 1 :] if one.altitude), None)
+            if (above is not None and not altitude < above) or (below is not None and not below < altitude):
+                altitude = None
+        placed.append(StackEntry(entry.driver, entry.label, altitude))
+    return placed
 
 
 def place(stack: Sequence[StackEntry]) -> list[PlacedEntry]:

@@ -14,6 +14,8 @@ from harness.errors import ConfigurationError
 from harness.minifilter.altitude import Altitude
 
 NO_AUTOMATIC_ATTACHMENT = 1
+REFERENCE_BUILD = 22631
+"""The build that the reference kernel says it is, by which an INF is read for it."""
 _DECORATED = re.compile(r"DefaultInstall(?P<arch>\.nt(?:amd64)?(?P<version>(?:\.[0-9]*)*))?", re.IGNORECASE)
 _INSTANCES = re.compile(r"(Parameters\\)?Instances(\\(?P<name>[^\\]+))?", re.IGNORECASE)
 _SECTION = re.compile(r"\[([^\]]+)\]")
@@ -158,6 +160,11 @@ class Inf:
 
     def _error(self, what: str, expected: str) -> ConfigurationError:
         return ConfigurationError(f"{self.name} cannot be used: {what}", details=(f"expected: {expected}",))
+
+
+def default_altitude(path: Path) -> Altitude:
+    """The altitude of the instance that an INF registers first."""
+    return Inf.read(path).instances(REFERENCE_BUILD)[0].altitude
 
 
 def _parse(text: str) -> dict[str, list[str]]:

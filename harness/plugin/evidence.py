@@ -16,6 +16,7 @@ from harness.plugin.comparison import EXPECTED, PathExpectation, where_they_part
 from harness.plugin.facts import FACTS, ItemFacts
 from harness.plugin.run import RUN, Run
 from harness.report.records import SectionKind
+from harness.shipped import SHIPPED
 from harness.wire.trace import FILE_NAME, Header, Mark, Minifilter, Record, append, write_trace
 
 LAB = pytest.StashKey[Lab]()
@@ -161,9 +162,16 @@ def _sections(
     yield SectionKind.AGAIN.value, shlex.join(_again(run, item, facts))
 
 
+def _place(item: pytest.Item) -> str:
+    """The test, as `fltlab run` finds it: fltlab's own by their names, those of a user's tree by their whole path."""
+    file, separator, test = item.nodeid.partition("::")
+    ours = item.path == SHIPPED / file
+    return item.nodeid if ours else f"{item.path}{separator}{test}"
+
+
 def _again(run: Run, item: pytest.Item, facts: ItemFacts) -> Iterable[str]:
-    """The command that runs this test once more."""
-    yield from ("fltlab", "run", item.nodeid)
+    """The command that runs this test once more, in whatever directory it is given."""
+    yield from ("fltlab", "run", _place(item))
     if facts.guest:
         yield from ("--guest", facts.guest)
     yield from ("--seed", str(run.settings.seed))

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from harness.guest.background import BackgroundProgram, ProgramUnderTest
     from harness.minifilter.probe import ProbeResult
     from harness.plugin.scenes import Scenes
+    from harness.wire.kernel_state import Stop
 
 FAILED = pytest.StashKey[bool]()
+GUEST_FIXTURE = "guest"
 NEXT = pytest.StashKey[pytest.Item | None]()
 CAME_UP = pytest.StashKey[set[str]]()  # the guests of which one has come up in this process
 
@@ -117,9 +119,10 @@ def fltlab_lease(
     request.node.stash[LEASE] = lease
     _expect_next(request.node, fltlab_pool, fltlab_scenes)
     yield lease
-    lease.spoiled |= (
-        request.node.stash.get(FAILED, False) or request.node.get_closest_marker("spoils_guest") is not None
-    )
+    # What a test has done in the guest by itself, no other is to meet.
+    by_hand = GUEST_FIXTURE in request.fixturenames
+    spoils = request.node.get_closest_marker("spoils_guest") is not None
+    lease.spoiled |= request.node.stash.get(FAILED, False) or spoils or by_hand
 
 
 def _expect_next(item: pytest.Item, pool: "GuestPool", scenes: "Scenes") -> None:
@@ -170,7 +173,17 @@ def lab(
         return background.start(lease.guest, wanted)
 
     witnesses = item.stash[FACTS].witnesses
-    lab = Lab(deployed.handles, volume, probe, watch.check, witnesses, lambda: lease.guest.seen, program)
+
+    def stop() -> "Stop | None":
+        state = lease.guest.last_kernel
+        return state.stop if state is not None else None
+
+    lab = Lab(
+        *(deployed.handles, volume, probe, watch.check, witnesses, lambda: lease.guest.seen, program),
+        put=lease.provider.puts_below(lease.guest) or lease.guest.put_all,
+        puts_below=lease.provider.puts_below(lease.guest) is not None,
+        stop=stop,
+    )
     item.stash[LAB] = lab
     yield lab
     if lease.guest.first_cause is not None:  # the test has been told, and if it passes it expected that

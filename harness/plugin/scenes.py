@@ -2,12 +2,12 @@
 
 import pytest
 
-from harness.fleet.drivers import Drivers
+from harness.fleet.drivers import Drivers, altitudes_of
 from harness.fleet.scene import Scene
 from harness.fleet.settings import Settings
 from harness.fleet.stack import StackPlan
 from harness.guest.registration import DriverOptions
-from harness.guest.stack import parse_stack, place
+from harness.guest.stack import at_their_own, parse_stack, place
 
 LAB_FIXTURE = "lab"
 
@@ -29,7 +29,10 @@ class Scenes:
 def stack_of(item: pytest.Item, settings: Settings) -> StackPlan:
     """The stack that a test's marks describe; an empty one if it has none."""
     mark = item.get_closest_marker("stack")
-    entries = place(parse_stack(list(mark.args) if mark else []))
+    stack = parse_stack(list(mark.args) if mark else [])
+    theirs = altitudes_of(settings.drivers)
+    own = {entry.label: theirs.get(settings.replacements.get(entry.driver, entry.driver)) for entry in stack}
+    entries = place(at_their_own(stack, {label: altitude for label, altitude in own.items() if altitude is not None}))
     options: dict[str, DriverOptions] = {}
     for mark in reversed(list(item.iter_markers("driver_options"))):  # the nearest mark is the last word
         given = mark.kwargs

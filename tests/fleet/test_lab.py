@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from harness.errors import ConfigurationError, TestError
+from harness.errors import ConfigurationError, DriverError, TestError
 from harness.fleet.filters import FilterHandle
 from harness.fleet.lab import Lab
 from harness.fleet.volume import Volume
 from harness.minifilter.probe import parse_probe
-from harness.nt import IrpMajor, NtStatus, OperationClass
+from harness.nt import BugCheck, IrpMajor, NtStatus, OperationClass
+from harness.wire.kernel_state import Stop, StopKind
 
 
 class Probe:
@@ -196,3 +197,43 @@ def test_a_status_shows_its_name(lab: Lab, probe: Probe):
 
     assert step.status == NtStatus.ACCESS_DENIED
     assert repr(step.status) == "0xC0000022 ACCESS_DENIED"
+
+
+def test_files_that_fltprobe_cannot_make_are_put_into_the_guest(volume: Volume, probe: Probe):
+    put: list[dict[str, bytes]] = []
+    lab = Lab([], volume, probe, lambda: None, [], put=lambda files: put.append(dict(files)))
+    volume.file("even.bin", length=4096)
+    lab.io("sleep 1")
+    volume.file("odd.bin", length=3, fill=0x41)
+    volume.file("text.txt", content="text")
+    lab.io("sleep 2")
+
+    assert probe.scripts[0].startswith("open prepare0")
+    assert probe.scripts[1] == "sleep 2\n"
+    assert put == [{r"V:\odd.bin": b"AAA", r"V:\text.txt": b"text"}]
+
+
+def test_where_it_costs_nothing_and_under_a_black_box_all_files_are_put_there(volume: Volume, probe: Probe):
+    put: list[dict[str, bytes]] = []
+    theirs = FilterHandle("theirs", "theirs", has_port=False)
+    for below, handles in ((True, []), (False, [theirs])):
+        lab = Lab(handles, volume, probe, lambda: None, [], put=lambda files: put.append(dict(files)), puts_below=below)
+        volume.file("even.bin", length=4096)
+        lab.io("sleep 1")
+
+    assert probe.scripts == ["sleep 1\n"] * 2
+    assert put == [{r"V:\even.bin": bytes(4096)}] * 2
+
+
+def test_a_bug_check_that_is_expected_is_no_failure(volume: Volume, probe: Probe):
+    stop = Stop(StopKind.BUGCHECK, "at 2", "theirs", int(BugCheck.IRQL_NOT_LESS_OR_EQUAL), "IRQL_NOT_LESS_OR_EQUAL")
+    lab = Lab([], volume, probe, lambda: None, [], stop=lambda: stop)
+
+    with lab.expect_bugcheck(BugCheck.IRQL_NOT_LESS_OR_EQUAL, driver="theirs") as seen:
+        raise DriverError("bug check IRQL_NOT_LESS_OR_EQUAL (0xA) in driver theirs: at 2")
+
+    assert (seen.code, seen.driver) == (0xA, "theirs")
+    with pytest.raises(TestError, match="in theirs, not in ours"), lab.expect_bugcheck(driver="ours"):
+        raise DriverError("bug check")
+    with pytest.raises(TestError, match="survived"), lab.expect_bugcheck():
+        lab.io("sleep 1")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.errors import ConfigurationError
 from harness.minifilter.altitude import Altitude
-from harness.minifilter.inf import Inf, InfInstance
+from harness.minifilter.inf import REFERENCE_BUILD, Inf, InfInstance
 from harness.minifilter.package import (
     PACKAGE_FILE,
     Control,
@@ -22,8 +22,6 @@ from harness.minifilter.package import (
 )
 
 DEFAULT_ALTITUDE = "370030"
-BUILD = 22631
-"""Of the Windows that an INF is read for: the one that the reference kernel says it is."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +144,8 @@ def _registered(package: DriverPackage, title: str, read: list[str]) -> Candidat
     altitude, itself = package.altitude, False
     if package.inf is not None:
         inf = Inf.read(package.path(package.inf))
-        service, first = inf.service(BUILD), inf.instances(BUILD)[0]
-        read.append(f"{package.inf.name} ({_of_inf_in_words(first, len(inf.registry(BUILD)))})")
+        service, first = inf.service(REFERENCE_BUILD), inf.instances(REFERENCE_BUILD)[0]
+        read.append(f"{package.inf.name} ({_of_inf_in_words(first, len(inf.registry(REFERENCE_BUILD)))})")
         instance, itself = first.name, first.attaches_by_itself
         altitude = altitude or str(first.altitude)
     else:

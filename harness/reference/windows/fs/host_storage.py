@@ -94,6 +94,10 @@ class HostPlace:
         before, self._modified = self._modified, modified
         return modified if before is not None and before != modified else None
 
+    def was_left_so(self, status: os.stat_result) -> bool:
+        """Whether this may be what we have known: nobody has written it since we last looked."""
+        return stat.S_ISDIR(status.st_mode) or self._modified == status.st_mtime_ns
+
     def touched(self) -> None:
         """We have written it."""
         self._modified = None

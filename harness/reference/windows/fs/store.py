@@ -158,14 +158,24 @@ class Store:
                 return known
             self._drop(known)
         inode = self._hosts.get(host_id(status))
-        if inode is not None and inode.directory is is_regular(status):
-            inode = None  # the host has used its number again
-        if inode is not None and inode.directory:
-            for old in list(inode.links):  # moved by another program
-                self._drop(old)
         if inode is None or inode.root:
+            return self._attach(directory, name, self._make_inode(status, self._path_of))
+        stale = [link for link in inode.links if not self._leads_to_it(link)]
+        gone = len(stale) == len(inode.links)
+        another = inode.directory is is_regular(status) or (gone and not inode.place.was_left_so(status))
+        if another:  # the host has used its number again
             inode = self._make_inode(status, self._path_of)
-        return self._attach(directory, name, inode)
+        link = self._attach(directory, name, inode)
+        for old in stale:  # moved, or removed, by another program
+            self._drop(old)
+        return link
+
+    def _leads_to_it(self, link: Link) -> bool:
+        """Whether a name that is known has still its file on the host; a directory has one name only."""
+        try:
+            return not link.inode.directory and self._still(link, self._path_of(link.parent))
+        except VolumeError:
+            return False
 
     def _attach(self, directory: Inode, name: str, inode: Inode) -> Link:
         link = Link(directory, name, inode)
