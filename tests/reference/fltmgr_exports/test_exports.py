@@ -1,6 +1,8 @@
 """Exports of the filter manager that no other driver of ours calls, each called from machine code (asker/asker.c)."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from harness.reference.windows.kernel import Kernel
 from harness.wire import kernel as wire
 
 OK = int(NtStatus.SUCCESS)
+FILE_LOCK_CONFLICT, LOCK_NOT_GRANTED = int(NtStatus.FILE_LOCK_CONFLICT), int(NtStatus.LOCK_NOT_GRANTED)
 ANSWERS = {
     "FltGetEcpListFromCallbackData": (OK, 0),
     "FltEnumerateFilters": (OK, 1),
@@ -60,27 +63,46 @@ ANSWERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
-    folder = tmp_path_factory.mktemp("asker")
-    driver = build_drivers(Path(__file__).parent, folder / "out")["asker"].sys
+SCAN = b"""
+open f V:\\scan.bin access=rw disposition=create
+lock f offset=0 length=100
+open g V:\\scan.bin access=rw
+read g offset=0 length=16
+lock g offset=0 length=10
+unlock f offset=0 length=100
+read g offset=0 length=16
+close g
+close f
+"""
+ASK = b"open f V:\\ask.bin access=rw disposition=create\nclose f\n"
+
+
+def run_with(folder: Path, name: str, script: bytes) -> tuple[Kernel, wire.Ended]:
+    """Load a driver of this folder, run a script beside it, and unload it."""
+    driver = build_drivers(Path(__file__).parent, folder / "out", [name])[name].sys
     probe = build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", ["fltprobe"])["fltprobe"].sys
     (folder / "volume").mkdir()
     system = Kernel(volumes={"V:": folder / "volume"}, seed=1)
     host = Host(system)
 
-    def ask(request: wire.Request) -> None:
+    def ask(request: wire.Request) -> Any:
         answer = host.answer(request)
         assert not isinstance(answer, wire.Refused | wire.Stopped), answer
+        return answer
 
     instance = {"Altitude": {"type": "REG_SZ", "value": "370090"}, "Flags": {"type": "REG_DWORD", "value": 0}}
-    instances = {"DefaultInstance": {"type": "REG_SZ", "value": "asker"}, "asker": {"key": instance}}
-    system.registry.load(f"{system.registry.SERVICES}\\asker", {"Instances": {"key": instances}})
-    system.service_images["asker"] = driver
-    ask(wire.Load("asker"))
-    ask(wire.Run(str(probe), (), b"open f V:\\ask.bin access=rw disposition=create\nclose f\n"))
-    ask(wire.Unload("asker"))
-    return system
+    instances = {"DefaultInstance": {"type": "REG_SZ", "value": name}, name: {"key": instance}}
+    system.registry.load(f"{system.registry.SERVICES}\\{name}", {"Instances": {"key": instances}})
+    system.service_images[name] = driver
+    ask(wire.Load(name))
+    ended = ask(wire.Run(str(probe), (), script))
+    ask(wire.Unload(name))
+    return system, ended
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    return run_with(tmp_path_factory.mktemp("asker"), "asker", ASK)[0]
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +123,14 @@ def test_every_call_that_was_made_is_judged(answers: dict[str, tuple[int, int]])
 def test_nothing_is_left_behind(kernel: Kernel, answers: dict[str, tuple[int, int]]) -> None:
     del answers
     assert [finding.text for finding in kernel.verifier.findings] == []
+
+
+def test_data_scans_locks_waits_priorities_and_volumes(tmp_path: Path) -> None:
+    system, ended = run_with(tmp_path, "scanner", SCAN)
+
+    assert [text for text in system.log if text.startswith("scanner: line")] == []
+    assert any(text.startswith("scanner checked ") and int(text.split()[-1]) > 50 for text in system.log)
+    statuses = [step["status"] for step in json.loads(ended.stdout)["steps"]]
+    assert [statuses[index] for index in (1, 3, 4, 5, 6)] == [OK, FILE_LOCK_CONFLICT, LOCK_NOT_GRANTED, OK, OK]
+    assert system.volumes[0].label == "abc"
+    assert [finding.text for finding in system.verifier.findings] == []

@@ -193,6 +193,15 @@ def _export_file_kind(name: str, kind: ContextType) -> None:
         return file.opened is not None or (kind is not ContextType.FILE and bool(_stream_of_driver(k, file)))
 
 
+@export(FLTMGR, "FltSupportsFileContextsEx")
+def flt_supports_file_contexts_ex(k: "Kernel", file_object: int, instance: int) -> bool:
+    """FltSupportsFileContextsEx: the instance, which may be left out, is of no account here."""
+    file = k.io.file_at(file_object)
+    if instance:
+        k.flt.instance_at(instance)
+    return file is not None and not file.closed and file.opened is not None
+
+
 _export_file_kind("File", ContextType.FILE)
 _export_file_kind("Stream", ContextType.STREAM)
 _export_file_kind("StreamHandle", ContextType.STREAM_HANDLE)

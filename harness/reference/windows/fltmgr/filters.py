@@ -139,6 +139,8 @@ class Instance:
     frame: "Frame"
     state: InstanceState = InstanceState.SETUP
     flags: int = 0
+    scans_data: bool = False
+    """FltRegisterForDataScan."""
     contexts: "dict[tuple[int, int], Context]" = field(default_factory=dict)
     """By type of context and identity of the object it is linked to."""
     busy: Rundown = field(default_factory=lambda: Rundown("callbacks, pended operations and I/O of the instance"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import CallbackDataFlags, OperationClass
 from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import (
     CALLBACK_DATA,
     CALLBACK_DATA_SIZE,
@@ -17,6 +18,7 @@ from harness.reference.windows.fltmgr.callback_data import (
 )
 from harness.reference.windows.fltmgr.chain_layout import OPERATION
 from harness.reference.windows.io import stack_parameters
+from harness.reference.windows.io.request import Code
 from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
@@ -90,6 +92,17 @@ class Node:
         return self.visit.instance
 
 
+@dataclass(frozen=True, slots=True)
+class StatusRequest:
+    """FltRequestOperationStatusCallback; `objects` and `parameters` are copies that live until the filter was told."""
+
+    instance: "Instance"
+    callback: int
+    context: int
+    objects: int
+    parameters: int
+
+
 class Operation:
     """A request on its way through the minifilters of a volume.
 
@@ -139,6 +152,8 @@ class Operation:
         """The filter that has completed it with STATUS_PENDING."""
         self.swapped: list[Visit] = []
         """The filters that have put another buffer in."""
+        self.status_requests: list[StatusRequest] = []
+        """Filters that want to know what the drivers below answer."""
         self.reported = False
         """Reported as never resumed."""
         self._memory = manager.kernel.memory
@@ -344,6 +359,45 @@ class Operation:
             self.arrived_with = None
             self.manager.kernel.io.irps.set_buffers(self.irp, buffers)
             self._memory.write_u32(self.irp + 0x10, flags)
+
+    # -- the status below
+
+    def request_status(self, callback: int, context: int) -> bool:
+        """The filter in whose pre-operation callback this is wants to know what the drivers below answer."""
+        visit, heap = self.visit, self.manager.heap
+        if visit is None or not self.is_irp or not callback:
+            return False
+        objects, parameters = heap.allocate(RELATED_OBJECTS_SIZE), heap.allocate(PARAMETER_BLOCK_SIZE)
+        self._memory.write(objects, self._memory.read(visit.related, RELATED_OBJECTS_SIZE))
+        visit.instance.busy.enter()
+        self.status_requests.append(StatusRequest(visit.instance, callback, context, objects, parameters))
+        return True
+
+    def call_below(self) -> Code:
+        """IofCallDriver, and the answer to who wants to know it, lowest filter first."""
+        asked = self._take_status_requests()
+        status = yield from self.manager.kernel.io.dispatcher.call_driver(self.at.below, self.irp)
+        yield from self._tell_status(asked, status)
+
+    def finish(self, status: int) -> None:
+        """All posts are done. Where a filter has completed it, who asked for the status below is told that one."""
+        self.finished, self.final_status = True, status
+        asked = self._take_status_requests()
+        if asked:
+            self.manager.kernel.queue_worker(self._tell_status(asked, self.final_status))
+
+    def _take_status_requests(self) -> list[StatusRequest]:
+        found, self.status_requests = self.status_requests[::-1], []
+        for item in found:
+            self._memory.write(item.parameters, self.read_parameters())
+        return found
+
+    def _tell_status(self, asked: list[StatusRequest], status: int) -> Code:
+        for item in asked:
+            yield Call(item.callback, item.objects, item.parameters, status & 0xFFFF_FFFF, item.context)
+            self.manager.heap.free(item.objects)
+            self.manager.heap.free(item.parameters)
+            self.manager.leave(item.instance)
 
     # -- the end
 

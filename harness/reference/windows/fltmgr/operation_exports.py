@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _STANDARD_SIZE, _DIRECTORY = 24, 21
 """FILE_STANDARD_INFORMATION, and the offset of Directory in it."""
-_PRIORITY_NORMAL, _PRIORITIES = 2, 5
+_NORMAL, _PRIORITIES = 2, 5
 _PARSED = Struct("<HHI")
 
 
@@ -85,13 +85,17 @@ def flt_set_fs_zeroing_offset(k: "Kernel", data: int, offset: U32) -> int:
     return int(NtStatus.INVALID_PARAMETER)
 
 
-# -- I/O priority and activity ids: kept with the operation, obeyed by nobody
+# -- I/O priority and activity ids of an operation
 
 
 @export(FLTMGR, "FltGetIoPriorityHint", "FltGetIoPriorityHintFromCallbackData", max_irql=Irql.DISPATCH)
 def flt_get_io_priority_hint(k: "Kernel", data: int) -> int:
-    """FltGetIoPriorityHint."""
-    return k.flt.operation_at(data).request.priority
+    """FltGetIoPriorityHint: the operation's, else its file's, else its thread's."""
+    request = k.flt.operation_at(data).request
+    if request.priority != _NORMAL:
+        return request.priority
+    file = request.file.address if request.file is not None else 0
+    return k.io.priorities.get(file, k.io.priorities.get(request.thread.kthread, _NORMAL))
 
 
 @export(FLTMGR, "FltSetIoPriorityHintIntoCallbackData", max_irql=Irql.DISPATCH)
@@ -101,27 +105,6 @@ def flt_set_io_priority_hint_into_callback_data(k: "Kernel", data: int, priority
         return int(NtStatus.INVALID_PARAMETER)
     k.flt.operation_at(data).request.priority = priority
     return int(NtStatus.SUCCESS)
-
-
-@export(FLTMGR, "FltGetIoPriorityHintFromFileObject", max_irql=Irql.DISPATCH)
-def flt_get_io_priority_hint_from_file_object(k: "Kernel", file_object: int) -> int:
-    """FltGetIoPriorityHintFromFileObject: normal."""
-    k.memory.read(file_object, 1)
-    return _PRIORITY_NORMAL
-
-
-@export(FLTMGR, "FltGetIoPriorityHintFromThread", max_irql=Irql.DISPATCH)
-def flt_get_io_priority_hint_from_thread(k: "Kernel", thread: int) -> int:
-    """FltGetIoPriorityHintFromThread: normal."""
-    k.memory.read(thread, 1)
-    return _PRIORITY_NORMAL
-
-
-@export(FLTMGR, "FltSetIoPriorityHintIntoFileObject", "FltSetIoPriorityHintIntoThread", max_irql=Irql.DISPATCH)
-def flt_set_io_priority_hint(k: "Kernel", item: int, priority: U32) -> int:
-    """FltSetIoPriorityHintIntoFileObject and -Thread: checked; what it would change does not exist here."""
-    k.memory.read(item, 1)
-    return int(NtStatus.INVALID_PARAMETER if priority >= _PRIORITIES else NtStatus.SUCCESS)
 
 
 @export(FLTMGR, "FltGetActivityIdCallbackData", max_irql=Irql.DISPATCH)

@@ -228,7 +228,7 @@ class PassageEngine:
         if request.kind is OperationClass.IRP:
             operation.set_next_location()
             io.irps.set_completion_routine(operation.irp, self._completed, operation.data)
-            yield from io.dispatcher.call_driver(operation.at.below, operation.irp)
+            yield from operation.call_below()
             return
         if operation.pass_on is not None:
             yield from operation.pass_on()
@@ -409,8 +409,7 @@ class PassageEngine:
         if operation.unset_status and status == operation.unset_status:
             information = 0 if information == operation._unset_information else information  # noqa: SLF001
         checks.completed_as_pending(self.kernel, operation, status)
-        operation.finished = True
-        operation.final_status = status
+        operation.finish(status)
         buffers.release_swapped(self.kernel, operation)
         operation.release()
         if request.kind is not OperationClass.IRP:

@@ -83,6 +83,10 @@ class IoManager:
         """Set by the kernel, whose memory manager maps files."""
         self.streams: dict[int, Stream] = {}
         """Standard handles of programs, by handle."""
+        self.priorities: dict[int, int] = {}
+        """IO_PRIORITY_HINTs that were set, by file object or thread."""
+        self.thread_activities: dict[int, int] = {}
+        """Where the GUID of the activity is that a thread works for, by thread."""
         self._targets: dict[Device, DeviceTarget] = {}
         self.driver_extensions: dict[tuple[int, int], int] = {}
         """Blocks of IoAllocateDriverObjectExtension, by driver object and identification."""
