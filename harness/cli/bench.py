@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from harness.cli.checkout import checkout
 from harness.errors import ConfigurationError, ExitCode, HostError
 
 if TYPE_CHECKING:
@@ -161,6 +162,16 @@ def soak(
     boots: Annotated[
         int, typer.Option("--boots", metavar="N", min=0, help="Starts of the firmware of Windows guests.")
     ] = 20,
+    long: Annotated[
+        float,
+        typer.Option(
+            "--long",
+            metavar="N",
+            min=0,
+            help="Do N times what `fltlab test` does of kills, damaged images, scripts, exchanges and hostile drivers; "
+            "without forks, faults and boots. Needs a checkout.",
+        ),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Fork again and again: each a clean guest with an identity of its own, and nothing left of any of them."""
@@ -168,6 +179,9 @@ def soak(
     from harness.farm.bench.soak import Soak
 
     progress = Console(stderr=True, highlight=False)
+    if long:
+        _long(long, progress, as_json=as_json)
+        return
     with Ground.prepared() as ground:
         run = Soak(ground)
         run.run(forks, faults, progress.print)
@@ -195,6 +209,21 @@ def soak(
         typer.echo(f"firmware of Windows guests: {firmware}")
         typer.echo("\n".join(run.problems) if run.problems else "no problem")
     if run.problems:
+        raise typer.Exit(ExitCode.HOST)
+
+
+def _long(factor: float, progress: Console, *, as_json: bool) -> None:
+    """The long mode: figures, and exit code 3 if something was found."""
+    from harness.farm.bench.long import try_long
+
+    found = try_long(factor, checkout(), progress.print)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2))
+    else:
+        for figures in found.figures:
+            typer.echo(", ".join(f"{name}: {value}" for name, value in figures.items()))
+        typer.echo("\n".join(found.problems) if found.problems else "no problem")
+    if found.problems:
         raise typer.Exit(ExitCode.HOST)
 
 

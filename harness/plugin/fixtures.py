@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import FltLabError
+from harness.fleet.settings import LOCAL_GUEST
 from harness.plugin.evidence import LAB
 from harness.plugin.facts import FACTS, LEASE_FIXTURE
 from harness.plugin.options import settings
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 FAILED = pytest.StashKey[bool]()
 GUEST_FIXTURE = "guest"
 NEXT = pytest.StashKey[pytest.Item | None]()
+TRIED = pytest.StashKey[set[str]]()  # the guests that were asked for, whatever came of it
 CAME_UP = pytest.StashKey[set[str]]()  # the guests of which one has come up in this process
 
 
@@ -111,7 +113,11 @@ def fltlab_lease(
     facts = request.node.stash[FACTS]
     facts.guest = fltlab_guest_name
     came_up = request.session.stash.setdefault(CAME_UP, set())
-    with needed_by_all(request.session, guest=fltlab_guest_name not in came_up):
+    tried = request.session.stash.setdefault(TRIED, set())
+    # A process of this machine that somebody killed is no reason to give up; a second one is.
+    once_more = fltlab_guest_name == LOCAL_GUEST and fltlab_guest_name not in tried
+    tried.add(fltlab_guest_name)
+    with needed_by_all(request.session, guest=fltlab_guest_name not in came_up and not once_more):
         facts.guest_facts = asdict(fltlab_pool.provider(fltlab_guest_name).facts)
         facts.guest_kind = facts.guest_facts["kind"]
         lease = fltlab_pool.lease(fltlab_guest_name, str(request.node.path), fltlab_scene)

@@ -1,6 +1,7 @@
 """What a bench says of its figures, and a soak that is short."""
 
 import json
+import textwrap
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -8,7 +9,7 @@ import pytest
 
 from harness.cli.main import main
 from harness.errors import ExitCode, HostError
-from harness.farm.bench import kernel
+from harness.farm.bench import kernel, long
 from harness.farm.bench.figures import Figures, Series
 from harness.farm.bench.ground import Ground
 from harness.farm.bench.labgrid import forwarded
@@ -131,3 +132,34 @@ def test_what_is_no_checkout_is_refused(capsys, tmp_path: Path):
     assert main(["bench", "kernel", "--against", str(tmp_path)]) == ExitCode.USAGE
 
     assert "is no checkout of fltlab" in capsys.readouterr().err
+
+
+FUZZER = """
+    import json, os
+
+    def test_tries():
+        with open(os.environ["FLTLAB_FUZZ_FIGURES"], "a") as file:
+            print(json.dumps({"tried": 3 * float(os.environ["FLTLAB_FUZZ_FACTOR"])}), file=file)
+
+    def test_finds_something():
+        assert os.environ["FLTLAB_FUZZ_FACTOR"] != "2", "seed 7 breaks it"
+"""
+
+
+@pytest.mark.parametrize(("factor", "problems"), [(1, 0), (2, 2)])
+def test_the_long_mode_does_more_of_what_the_tests_do_and_tells_what_it_found(
+    factor: int, problems: int, tmp_path: Path
+):
+    for name in long.TESTS:
+        path = tmp_path / name if name.endswith(".py") else tmp_path / name / "test_it.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(FUZZER))
+    said: list[str] = []
+
+    found = long.try_long(factor, tmp_path, said.append)
+
+    assert found.figures == [{"tried": 3.0 * factor}] * 2
+    assert len(found.problems) == problems
+    assert all("seed 7 breaks it" in problem for problem in found.problems)
+    assert len(said) == 2
+    assert all((Path(__file__).parents[2] / name).exists() for name in long.TESTS)

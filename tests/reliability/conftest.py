@@ -76,9 +76,13 @@ class Project:
         """Write the conftest.py beside the test file."""
         (self.suite / "conftest.py").write_text(textwrap.dedent(text))
 
-    def start(self, *words: str, wrapper: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, wrapper: Sequence[str] = (), resumes: bool = False, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start a run, or go on with the one there is."""
+        what = ["--resume=run"] if resumes else ["--out=run", f"--drivers={DRIVERS}"]
         return subprocess.Popen(
-            [*wrapper, sys.executable, "-m", "harness.cli", "run", "--out=run", f"--drivers={DRIVERS}", *words],
+            [*wrapper, sys.executable, "-m", "harness.cli", "run", *what, *words],
             cwd=self.root,
             env={**os.environ, "PYTHONPATH": str(ROOT), MARK: self.mark, "TMPDIR": str(self.temporary), **environment},
             stdout=subprocess.PIPE,
@@ -87,9 +91,16 @@ class Project:
             start_new_session=True,
         )
 
-    def end(self, *words: str, timeout: float = 60, wrapper: Sequence[str] = (), **environment: str) -> tuple[int, str]:
+    def end(
+        self,
+        *words: str,
+        timeout: float = 60,
+        wrapper: Sequence[str] = (),
+        resumes: bool = False,
+        **environment: str,
+    ) -> tuple[int, str]:
         """Run to the end: the exit code, and all that was printed."""
-        process = self.start(*words, wrapper=wrapper, **environment)
+        process = self.start(*words, wrapper=wrapper, resumes=resumes, **environment)
         return self._result(process, timeout)
 
     def interrupt(self, how: signal.Signals, *words: str, timeout: float = 60) -> tuple[int, str]:
