@@ -1,11 +1,16 @@
 """No more machines run than the host can bear, over all processes."""
 
+import contextlib
 import fcntl
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -193,3 +198,71 @@ def test_other_users_can_read_what_is_there_whatever_the_umask(leases):
     assert modes == {"ledger": 0o644, "lease": 0o644}
     assert leases.directory.stat().st_mode & 0o7777 == 0o1777
     assert list(leases.directory.parent.iterdir()) == [leases.directory]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become other users")
+def test_four_users_share_what_the_host_has(monkeypatch):
+    """Each with a umask that shows others nothing; what one leaves that was killed harms no other."""
+    monkeypatch.setattr(Budget, "of_this_host", classmethod(lambda _: Budget(4, Memory(8000, 4000))))
+    directory = Path(tempfile.mkdtemp(prefix="fltlab-test-users-"))
+    directory.chmod(0o1777)
+    leases, users = Leases(directory / "leases"), [_User(60001 + number) for number in range(4)]
+    try:
+        for user in users:
+            user.begin(leases)
+        assert sorted(holder.pid for holder in leases.holders()) == sorted(user.pid for user in users)
+        assert all(holder.demand == SMALL for holder in leases.holders())
+        with pytest.raises(DeadlineError, match="4 machines"), leases.lease(SMALL, soon()):
+            pass
+        os.kill(users[0].pid, signal.SIGKILL)
+        users[0].wait()
+        again = _User(60002)
+        users.append(again)
+        again.begin(leases)  # room, though the file of the killed one is not theirs to remove
+        with pytest.raises(DeadlineError, match="4 machines"), leases.lease(SMALL, soon()):
+            pass
+    finally:
+        for user in users:
+            user.end()
+        shutil.rmtree(directory)
+    assert [user.code for user in users[1:]] == [0] * 4
+
+
+class _User:
+    """A process of another user that holds a lease until it is told to end."""
+
+    def __init__(self, uid: int) -> None:
+        self.uid, self.pid, self.code = uid, 0, None
+
+    def begin(self, leases: Leases) -> None:
+        (held, told), (over, self._end) = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                os.close(self._end)
+                os.setgroups([])
+                os.setgid(self.uid)
+                os.setuid(self.uid)
+                os.umask(0o077)
+                with leases.lease(SMALL, Deadline(10, "a lease")):
+                    os.write(told, b"!")
+                    os.read(over, 1)
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(told)
+        os.close(over)
+        assert os.read(held, 1) == b"!", f"user {self.uid} got no lease"
+        os.close(held)
+
+    def wait(self) -> None:
+        if self.pid and self.code is None:
+            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def end(self) -> None:
+        if self.pid:
+            with contextlib.suppress(BrokenPipeError):  # it was killed
+                os.write(self._end, b"!")  # closed it would not be: later ones have it open too
+            os.close(self._end)
+            self.wait()
