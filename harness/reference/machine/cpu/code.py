@@ -23,6 +23,8 @@ NANOSECONDS = 0x90  # virtual time
 WANTED = 0x98  # somebody waits for the processor to fall below DISPATCH_LEVEL
 ATTENTION = 0x99  # the processor is wanted: guest code is left after its next call of the kernel
 NOTES = 0xA0  # where the next note goes: an offset into the page (notes.py)
+STALE = 0xA8  # how many pages' translations are to be forgotten before guest code goes on; from the next word on, which
+MOST_STALE = 16
 NOTES_BEGIN, NOTES_END = 0x200, 0x1000
 NOTE = Struct("<4Q")
 """Virtual time in nanoseconds, thread id, whose it is, and what."""
@@ -39,6 +41,21 @@ _LOAD_R10 = b"\x49\xba" + pack("<Q", CALL_PAGE)  # mov r10, CALL_PAGE
 _LOAD_RESULT = b"\x48\xa1" + pack("<Q", CALL_PAGE + RESULT)  # mov rax, [CALL_PAGE + RESULT]
 _SYSCALL = b"\x0f\x05"
 _RET = b"\xc3"
+_FORGET_STALE = (
+    b"\x41\x83\xba"
+    + pack("<I", STALE)
+    + b"\x00"  # cmp dword [r10+STALE], 0
+    + b"\x74\x1e"  # je past this
+    + b"\x45\x8b\x9a"
+    + pack("<I", STALE)  # mov r11d, [r10+STALE]
+    + b"\x4b\x8b\x84\xda"
+    + pack("<I", STALE)  # mov rax, [r10+r11*8+STALE]
+    + b"\x0f\x01\x38"  # invlpg [rax]
+    + b"\x41\xff\xcb"  # dec r11d
+    + b"\x75\xf0"  # jnz to the next
+    + b"\x45\x89\x9a"
+    + pack("<I", STALE)  # mov [r10+STALE], r11d
+)
 _ACCESS = {False: b"\x0f\x01\xca", True: b"\x0f\x01\xcb"}  # clac, stac
 
 
@@ -64,6 +81,7 @@ def trap() -> bytes:
         + pack("<II", NANOSECONDS, NANOSECONDS_PER_CALL)  # add qword [r10+NANOSECONDS], 100
         + b"\x49\xff\x4a\x30"  # dec qword [r10+BUDGET]
         + _SYSCALL
+        + _FORGET_STALE
         + _LOAD_RESULT
         + _RET
     )
@@ -83,11 +101,12 @@ def import_stub(index: int, target: int = TRAP) -> bytes:
 def enter_thunk(*, pageable: bool) -> bytes:
     """Start a guest function: arguments, stack pointer and address come from the call page.
 
-    `pageable` says whether it may touch pageable memory.
+    `pageable` says whether it may touch pageable memory. Translations of pages that are gone are forgotten first.
     """
     return (
         _ACCESS[pageable]
         + _LOAD_R10
+        + _FORGET_STALE
         + b"\x49\x8b\x4a\x40"  # mov rcx, [r10+40h]
         + b"\x49\x8b\x52\x48"  # mov rdx, [r10+48h]
         + b"\x4d\x8b\x42\x50"  # mov r8, [r10+50h]
@@ -114,6 +133,7 @@ def resume_thunk(*, pageable: bool) -> bytes:
     return (
         _ACCESS[pageable]
         + _LOAD_R10
+        + _FORGET_STALE
         + b"\x49\x8b\x62\x60"  # mov rsp, [r10+60h]
         + b"\x49\x8b\x42\x38"  # mov rax, [r10+38h]
         + b"\x41\xff\x62\x68"  # jmp [r10+68h]

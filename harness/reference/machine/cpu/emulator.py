@@ -257,8 +257,6 @@ class Emulator:
 
     def run(self, address: int, count: int = 0) -> None:
         """Run from `address` until a hook stops the processor, or for `count` instructions."""
-        if self._tables.dirty:
-            self.flush_tlb()
         self.progress += 1
         status = self._start(self._handle, address, 0, 0, count)
         self.progress += 1
@@ -271,7 +269,7 @@ class Emulator:
 
     def flush_tlb(self) -> None:
         """Forget cached translations of addresses."""
-        self._tables.dirty = False
+        self._tables.stale.clear()
         self._control(self._handle, _FLUSH_TLB)
 
     def flush_code(self) -> None:

@@ -16,11 +16,13 @@ from harness.reference.machine.cpu.code import (
     GOLDEN_RATIO,
     INDEX,
     MIXED,
+    MOST_STALE,
     MULTIPLIER,
     NO_INDEX,
     RESULT,
     RETURN_INDEX,
     STACK_POINTER,
+    STALE,
     WANTED,
 )
 from harness.reference.machine.cpu.emulator import Emulator
@@ -48,6 +50,7 @@ _RETURNED = Struct("<Q24xQ")  # rax, rsp
 _STACK_ARGUMENTS = 0x28
 _PAGE_FAULT = 14
 _I64 = Struct("<q")
+_STALE = [Struct(f"<{count + 1}Q") for count in range(MOST_STALE + 1)]
 
 assert (INDEX, BUDGET) == (STACK_POINTER + 8, STACK_POINTER + 16)
 
@@ -134,6 +137,7 @@ class Traps:
         _U64.pack_into(self._ram, self.page + MULTIPLIER, GOLDEN_RATIO)
         self._index = self.page + INDEX
         self._table = exports.table
+        self._thunks = frozenset((*exports.enter, *exports.resume))
         self._clock = clock
         self.event: GuestEvent | None = None
         self.stack_pointer = 0
@@ -215,17 +219,31 @@ class Traps:
                 self._stop(Interrupted(value, stack_pointer))
                 return
             _U64.pack_into(self._ram, self.page + RESULT, value)
-            if self._tables.dirty:
-                self._emulator.flush_tlb()
+            if self._tables.stale:
+                self._forget_stale()
         finally:
             self.stack_pointer = 0
 
     def run(self, address: int, count: int = 0) -> GuestEvent | None:
         """Run guest code until it wants something; None if nothing of the guest's has stopped it, or not yet."""
+        if self._tables.stale:
+            if address in self._thunks:
+                self._forget_stale()
+            else:
+                self._emulator.flush_tlb()
         self.event = None
         self._ram[self._index] = NO_INDEX
         self._emulator.run(address, count)
         return self._event_or_return()
+
+    def _forget_stale(self) -> None:
+        """Have the code of our own that runs next forget what is cached of a few pages; forget all, if there are many."""
+        stale = self._tables.stale
+        if len(stale) > MOST_STALE:
+            self._emulator.flush_tlb()
+            return
+        _STALE[len(stale)].pack_into(self._ram, self.page + STALE, len(stale), *stale)
+        stale.clear()
 
     def _event_or_return(self) -> GuestEvent | None:
         if self.event is None and self._ram[self._index] == RETURN_INDEX:
@@ -266,7 +284,7 @@ class Traps:
             irql = self._emulator.read_register(vector & 15) & 15
             self._supervisor.set_irql(irql)
             self._emulator.allow_pageable(irql < Irql.DISPATCH)
-            if self._tables.dirty:
+            if self._tables.stale:
                 self._emulator.flush_tlb()
         elif vector & 0xF0 == RANDOM:
             self._emulator.write_register(vector & 15, self._random.getrandbits(64))

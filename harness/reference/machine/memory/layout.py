@@ -1,7 +1,8 @@
 """Where things are in the guest's virtual address space.
 
 The places are fixed, so that addresses in a trace or a bug check say at a glance what they belong to, and so that two
-runs of one seed agree on them.
+runs of one seed agree on them. Whatever guest code touches at every step lies at another place within its MiB: the
+emulator's TLB and its cache of jumps know addresses by their low bits.
 """
 
 PAGE_SIZE = 0x1000
@@ -24,25 +25,25 @@ KERNEL_STUBS = 0xFFFF_F800_0000_0000
 KERNEL_STUBS_SIZE = 0x40000
 TRAP = KERNEL_STUBS
 """Where every import stub goes on to (cpu/code.py)."""
-LEAVES = 0xFFFF_F800_0800_0000
+LEAVES = 0xFFFF_F800_0804_0000
 """Exports written as machine code."""
-KERNEL_DATA = 0xFFFF_F800_1000_0000
+KERNEL_DATA = 0xFFFF_F800_1004_8000
 """Data exports."""
-CALL_PAGE = 0xFFFF_F800_2000_0000
+CALL_PAGE = 0xFFFF_F800_2004_A000
 """The page through which stubs and Python pass registers."""
-PROCESSOR_CONTROL = 0xFFFF_F800_3000_0000
+PROCESSOR_CONTROL = 0xFFFF_F800_3004_C000
 """KPCR of processor 0; the others follow at PROCESSOR_CONTROL_STRIDE."""
 PROCESSOR_CONTROL_STRIDE = 0x10000
 
-IMAGES = 0xFFFF_F801_0000_0000
-IMAGE_ALIGNMENT = 0x100000
+IMAGES = 0xFFFF_F801_0008_0000
+IMAGE_ALIGNMENT = 0x10000
 
-SYSTEM_OBJECTS = 0xFFFF_9A00_0000_0000
+SYSTEM_OBJECTS = 0xFFFF_9A00_0006_0000
 """KTHREADs, EPROCESSes, tokens and other objects of the kernel's own."""
 NONPAGED_POOL = 0xFFFF_B000_0000_0000
 PAGED_POOL = 0xFFFF_C000_0000_0000
 """Alone in its 512 GiB slot, so that one page-table entry takes it away at raised IRQL."""
-KERNEL_STACKS = 0xFFFF_D000_0000_0000
+KERNEL_STACKS = 0xFFFF_D000_0007_0000
 SYSTEM_MAPPINGS = 0xFFFF_E000_0000_0000
 """Second mappings of locked pages (MDLs)."""
 

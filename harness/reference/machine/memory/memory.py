@@ -140,6 +140,11 @@ class Memory:
             return False
         return True
 
+    def is_free(self, page: int) -> bool:
+        """Whether nothing is mapped at the page at an address, pageable or not."""
+        number = page >> PAGE_SHIFT
+        return number not in self._readable and number not in self._pageable_readable
+
     def is_pageable(self, address: int) -> bool:
         """Whether an address is in pageable memory."""
         return address >> PAGE_SHIFT in self._pageable_readable

@@ -20,6 +20,7 @@ PHYSICAL_BASE = 0x100000
 """Physical address of the first byte of RAM."""
 
 _U64 = Struct("<Q")
+_ZEROS = bytes(PAGE_SIZE)
 
 
 class OutOfMemoryError(Exception):
@@ -38,8 +39,8 @@ class PageTables:
         self._next = 0
         self._tables: dict[tuple[int, int], int] = {}
         self._root = self._table_frame()
-        self.dirty = False
-        """An entry the processor may have cached has changed: its TLB must be flushed before it runs again."""
+        self.stale: list[int] = []
+        """Pages whose entries have changed: the processor must forget what it has cached before it runs again."""
 
     @property
     def host_address(self) -> int:
@@ -65,7 +66,7 @@ class PageTables:
         """A zeroed page frame, as an offset into `ram`."""
         if self._free:
             offset = self._free.pop()
-            self.ram[offset : offset + PAGE_SIZE] = bytes(PAGE_SIZE)
+            self.ram[offset : offset + PAGE_SIZE] = _ZEROS
             return offset
         offset = self._next
         if offset + PAGE_SIZE > self.size:
@@ -108,10 +109,10 @@ class PageTables:
             value |= NO_EXECUTE
         offset = self.entry(address)
         if self.ram[offset] & PRESENT:
-            self.dirty = True
+            self.stale.append(address)
         _U64.pack_into(self.ram, offset, value)
 
     def clear(self, address: int) -> None:
         """Unmap the page at `address`."""
         _U64.pack_into(self.ram, self.entry(address), 0)
-        self.dirty = True
+        self.stale.append(address)

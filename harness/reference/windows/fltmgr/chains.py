@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.io.request import Code, Request
     from harness.reference.windows.ntos.executive import Executive
 
-FILTER_CHAINS = 0xFFFF_9D00_0000_0000
+FILTER_CHAINS = 0xFFFF_9D00_0005_0000
 MOST_VISITS = (PAGE_SIZE - CHAIN.VISITS) // VISIT.SIZE
 _U32, _U64 = Struct("<I"), Struct("<Q")
 _OWED = Struct("<QB")  # CONTEXT, OWED

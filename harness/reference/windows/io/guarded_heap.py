@@ -33,7 +33,7 @@ class GuardedHeap:
         self._next += pages + PAGE_SIZE
         if self._next - self._base > _ADDRESSES_BEFORE_REUSE:
             self._next = self._base
-        while self.memory.is_mapped(start):
+        while not self.memory.is_free(start):
             start = self._next
             self._next += pages + PAGE_SIZE
         self.memory.map(start, pages)
