@@ -39,7 +39,8 @@ class Trace:
         take_notes: Callable[[], None],
         keep: int = 4096,
     ) -> None:
-        self._kept: deque[_Record] = deque(maxlen=keep)
+        self._keep = keep
+        self._hashed: deque[_Record] = deque(maxlen=keep)
         self._unhashed: list[_Record] = []
         self._hash = blake2b(digest_size=16)
         self._clock = clock
@@ -55,18 +56,19 @@ class Trace:
 
     def record(self, time: int, thread: int, parts: tuple[Part, ...]) -> None:
         """Record what happened at a time (100 ns), in a thread."""
-        record = (time, thread, parts)
-        self._kept.append(record)
-        self._unhashed.append(record)
-        if len(self._unhashed) == _BATCH:
-            self._hash.update(marshal.dumps(self._unhashed, _MARSHAL_VERSION))
-            self._unhashed.clear()
+        unhashed = self._unhashed
+        unhashed.append((time, thread, parts))
+        if len(unhashed) == _BATCH:
+            self._hash.update(marshal.dumps(unhashed, _MARSHAL_VERSION))
+            self._hashed.extend(unhashed)
+            unhashed.clear()
 
     @property
     def entries(self) -> list[TraceEntry]:
         """The last entries, in order."""
         self._take_notes()
-        return [TraceEntry(time, thread, " ".join(map(_text, parts))) for time, thread, parts in self._kept]
+        kept = [*self._hashed, *self._unhashed][-self._keep :]
+        return [TraceEntry(time, thread, " ".join(map(_text, parts))) for time, thread, parts in kept]
 
     @property
     def digest(self) -> str:

@@ -34,6 +34,8 @@ NANOSECONDS_PER_CALL = 100
 
 RETURN_INDEX = 0
 """The index by which a guest function called from Python says that it has returned."""
+LEFT_INDEX = 1
+"""The index by which a leaf that is done says that the processor is to be left."""
 NO_INDEX = 0xFF
 """What the lowest byte of the index is set to before guest code runs."""
 
@@ -80,6 +82,24 @@ def trap() -> bytes:
         + b"\x49\x81\x82"
         + pack("<II", NANOSECONDS, NANOSECONDS_PER_CALL)  # add qword [r10+NANOSECONDS], 100
         + b"\x49\xff\x4a\x30"  # dec qword [r10+BUDGET]
+        + _SYSCALL
+        + _FORGET_STALE
+        + _LOAD_RESULT
+        + _RET
+    )
+
+
+def leave_leaf() -> bytes:
+    """Where a leaf goes on that is done, when calls until the next preemption are used up, or the processor is wanted.
+
+    r10 is the call page, rax what the leaf returns.
+    """
+    return (
+        b"\x49\x89\x42"
+        + pack("<B", RESULT)  # mov [r10+RESULT], rax
+        + b"\x49\x89\x62\x20"  # mov [r10+20h], rsp
+        + b"\x49\xc7\x42\x28"
+        + pack("<I", LEFT_INDEX)  # mov qword [r10+28h], LEFT_INDEX
         + _SYSCALL
         + _FORGET_STALE
         + _LOAD_RESULT

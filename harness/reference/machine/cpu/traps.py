@@ -15,6 +15,7 @@ from harness.reference.machine.cpu.code import (
     BUDGET,
     GOLDEN_RATIO,
     INDEX,
+    LEFT_INDEX,
     MIXED,
     MOST_STALE,
     MULTIPLIER,
@@ -33,6 +34,7 @@ from harness.reference.machine.loader.patches import RANDOM, READ_IRQL, WRITE_IR
 from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from harness.reference.machine.loader.binding import ExportBinder
@@ -150,6 +152,8 @@ class Traps:
         self.until_preemption = 1 << 60
         self.calls = 0
         """Import calls that came to Python."""
+        self.go_on_here: Callable[[int], bool]
+        """The scheduler's: a preemption after which the same would go on, made without leaving the guest."""
         emulator.set_hooks(self)
 
     def select(self, processor: "Processor") -> None:
@@ -194,6 +198,9 @@ class Traps:
         """The hook itself: everything in it is on the hot path."""
         del engine, data
         stack_pointer, index, budget = _HEAD.unpack_from(self._ram, self.page + STACK_POINTER)
+        if index == LEFT_INDEX:
+            self._leave(stack_pointer, _U64.unpack_from(self._ram, self.page + RESULT)[0])
+            return
         entry = self._table[index]
         self.calls += 1
         self.stack_pointer = stack_pointer
@@ -215,14 +222,21 @@ class Traps:
                 self._stop(Suspended(result, stack_pointer, entry.name))
                 return
             value = result & _M64 if isinstance(result, int) else 0
-            if budget <= 0 or self._ram[self._attention]:
-                self._stop(Interrupted(value, stack_pointer))
-                return
             _U64.pack_into(self._ram, self.page + RESULT, value)
+            if budget <= 0 or self._ram[self._attention]:
+                self._leave(stack_pointer, value)
+                return
             if self._tables.stale:
                 self._forget_stale()
         finally:
             self.stack_pointer = 0
+
+    def _leave(self, stack_pointer: int, value: int) -> None:
+        """An export is done, and the processor is to be left; if nothing else could run, it goes on at once."""
+        if self._ram[self._attention] or not self.go_on_here(stack_pointer):
+            self._stop(Interrupted(value, stack_pointer))
+        elif self._tables.stale:
+            self._forget_stale()
 
     def run(self, address: int, count: int = 0) -> GuestEvent | None:
         """Run guest code until it wants something; None if nothing of the guest's has stopped it, or not yet."""
@@ -237,7 +251,7 @@ class Traps:
         return self._event_or_return()
 
     def _forget_stale(self) -> None:
-        """Have the code of our own that runs next forget what is cached of a few pages; forget all, if there are many."""
+        """Have our code that runs next forget what is cached of a few pages; forget all, if there are many."""
         stale = self._tables.stale
         if len(stale) > MOST_STALE:
             self._emulator.flush_tlb()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from harness.reference.machine.cpu.code import enter_thunk, import_stub, resume_thunk, return_thunk, trap
+from harness.reference.machine.cpu.code import enter_thunk, import_stub, leave_leaf, resume_thunk, return_thunk, trap
 from harness.reference.machine.loader.export_lists import is_known
 from harness.reference.machine.loader.exports import HAL, NTDLL, NTOSKRNL, Export, all_exports, find_export
 from harness.reference.machine.loader.leaves import LeafCode
@@ -13,6 +13,7 @@ from harness.reference.machine.memory.layout import (
     KERNEL_DATA,
     KERNEL_STUBS,
     KERNEL_STUBS_SIZE,
+    LEAVE_LEAF,
     LEAVES,
     PAGE_SIZE,
     TRAP,
@@ -57,12 +58,13 @@ class ExportBinder:
         self._mapped = KERNEL_STUBS
         self._data_next = KERNEL_DATA
         memory.map(KERNEL_DATA, PAGE_SIZE)
-        self.table: list[Any] = [None]
-        """By stub index; 0 is the return thunk."""
+        self.table: list[Any] = [None, None]
+        """By stub index; 0 is the return thunk, 1 where leaves go on that are done (cpu/code.py)."""
         self._addresses: dict[tuple[str, str], int] = {}
         self._names: dict[int, str] = {}
         first = self._add_code(trap(), "trap")
-        assert first == TRAP
+        left = self._add_code(leave_leaf(), "leave")
+        assert (first, left) == (TRAP, LEAVE_LEAF)
         self.enter = tuple(self._add_code(enter_thunk(pageable=can), "enter") for can in (False, True))
         """How guest code is entered that may not, and that may, touch pageable memory; likewise `resume`."""
         self.leave = self._add_code(return_thunk(), "return")

@@ -79,6 +79,19 @@ class Memory:
             )
             self._enter(page, frame, writable=writable, pageable=pageable)
 
+    def map_page(self, page: int) -> int:
+        """Map one zeroed page that is free, for data; its frame: where it is in `ram`."""
+        frame = self.tables.allocate_frame()
+        self.tables.set(page, frame, writable=True, executable=False, user=False)
+        self._readable[page >> PAGE_SHIFT] = self._writable[page >> PAGE_SHIFT] = frame
+        return frame
+
+    def unmap_page(self, page: int) -> None:
+        """Unmap what `map_page` has mapped."""
+        self.tables.clear(page)
+        self.tables.free_frame(self._readable.pop(page >> PAGE_SHIFT))
+        del self._writable[page >> PAGE_SHIFT]
+
     def select_processor(self, irql_at: int) -> None:
         """Go on as the processor whose IRQL is at this place of `ram`."""
         self.irql_at = self._readable.irql_at = self._writable.irql_at = irql_at

@@ -382,6 +382,10 @@ class Engine:
 
     # -- code that does not come back
 
+    def ends(self, execution: Execution, calls: int) -> bool:
+        """Whether so many calls more would be no reason to believe that code does not come back."""
+        return execution.calls + calls <= RUNAWAY_CALLS
+
     def require_end(self, execution: Execution, calls: int) -> None:
         """Count calls of the kernel; HangStop if this code makes them again and again, and never waits or ends."""
         execution.calls += calls

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.cpu.traps import Traps
+from harness.reference.machine.memory.layout import is_user
 from harness.reference.machine.scheduler.deadlocks import find_circle, owner_of
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
 from harness.reference.machine.scheduler.engine import Engine, Outcome
 from harness.reference.machine.scheduler.processor import Processor, QueuedDpc
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.machine.scheduler.thread import Execution, Thread, ThreadState
-from harness.reference.machine.scheduler.timers import Clock
+from harness.reference.machine.scheduler.timers import NANOSECONDS_PER_TICK, Clock
 from harness.reference.machine.stop import HangKind, HangStop, Waiter
 
 if TYPE_CHECKING:
@@ -30,10 +31,15 @@ if TYPE_CHECKING:
     from harness.reference.machine.supervisor import Supervisor
 
 _PRIORITIES = 32
+_NANOSECONDS_OF_A_SWITCH = 500
 _MEAN_CALLS_BETWEEN_PREEMPTIONS = 40
 _MOST_CALLS_BETWEEN_PREEMPTIONS = 1024
 _CALLS_BETWEEN_LOOKS = 1 << 16
 """Where nothing is preempted, how often it is looked whether code comes back at all."""
+
+
+def _never() -> bool:
+    return False
 
 
 class Scheduler:
@@ -68,12 +74,16 @@ class Scheduler:
         self.current_processor = processors[0]
         self._preempt = preemption
         self._quantum_over = False
+        self._done: Callable[[], bool] = _never
+        self._drawn = 0
+        """Calls until the preemption that was drawn last."""
 
     # -- the loop
 
     def run(self, done: Callable[[], bool], *, deadline: int | None = None) -> None:
         """Run until `done()`; raises HangStop when that cannot happen, or not before virtual time `deadline`."""
         clock = self._clock
+        self._done = done
         while not done():
             clock.fire()
             if self._step():
@@ -88,6 +98,7 @@ class Scheduler:
 
     def settle(self) -> None:
         """Run all that can run now, without letting time jump."""
+        self._done = _never
         self._clock.fire()
         while self._step():
             self._clock.fire()
@@ -124,28 +135,55 @@ class Scheduler:
             elif processor.thread is None:
                 self._dispatch(processor)
         processor.show_thread()
-        traps.attention = False
-        traps.want(bool(processor.dpcs or self._ready_count))
-        self._draw_preemption()
         execution = processor.execution
         assert execution is not None
-        self._supervisor.before_run()
-        self._probes.switched(processor, execution)
-        drawn = traps.until_preemption
+        self._begin_run(processor, execution)
         outcome = self.engine.run(processor, execution)
         if outcome is Outcome.INTERRUPTED:
-            self.engine.require_end(execution, drawn - traps.until_preemption)
+            self.engine.require_end(execution, self._drawn - traps.until_preemption)
         else:
             execution.calls = 0
-        self._clock.nanoseconds += 500
+        self._clock.nanoseconds += _NANOSECONDS_OF_A_SWITCH
         self._after(processor, execution, outcome)
 
-    def _draw_preemption(self) -> None:
-        self.traps.until_preemption = _CALLS_BETWEEN_LOOKS
+    def go_on_here(self, stack_pointer: int) -> bool:
+        """Guest code is interrupted after a call: draw its next preemption, if it is what would go on now anyway.
+
+        That is what leaving and coming back (`_step`) would do. False if something else could run, or has to be done.
+        """
+        processor = self.current_processor
+        execution, thread = processor.execution, processor.thread
+        calls = self._drawn - self.traps.until_preemption
+        if self._ready_count or processor.dpcs or execution is None or thread is None:
+            return False
+        if not thread.affinity & 1 << processor.number or any(
+            other is not processor and self._can_run(other) for other in self.processors
+        ):
+            return False
+        due, later = self._clock.next_due, self._clock.nanoseconds + _NANOSECONDS_OF_A_SWITCH
+        if (due is not None and due <= later // NANOSECONDS_PER_TICK) or self._done():
+            return False
+        if is_user(stack_pointer):
+            execution.calls = 0
+        if not self.engine.ends(execution, calls):
+            return False
+        execution.calls += calls
+        self._clock.nanoseconds = later
+        self._begin_run(processor, execution)
+        return True
+
+    def _begin_run(self, processor: Processor, execution: Execution) -> None:
+        """Draw how far the processor runs now, and say that it does."""
+        self.traps.attention = False
+        self.traps.want(bool(processor.dpcs or self._ready_count))
+        self._drawn = _CALLS_BETWEEN_LOOKS
         if self._preempt:
-            self.traps.until_preemption = self._choices.distance(
+            self._drawn = self._choices.distance(
                 "preemption", _MEAN_CALLS_BETWEEN_PREEMPTIONS, _MOST_CALLS_BETWEEN_PREEMPTIONS
             )
+        self.traps.until_preemption = self._drawn
+        self._supervisor.before_run()
+        self._probes.switched(processor, execution)
 
     def _after(self, processor: Processor, execution: Execution, outcome: Outcome) -> None:
         if execution is processor.dpc:

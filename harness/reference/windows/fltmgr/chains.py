@@ -87,10 +87,13 @@ class Chain:
         self._ram = heap.memory.ram
         self._at = heap.place(self.address)
         self._visits = self.address + CHAIN.VISITS
+        self._said: dict[int, str] = {}
+        """By a visit's address, and that plus one for post, what the trace says of it."""
         for index, turn in enumerate(turns):
             place = self._at + CHAIN.VISITS + VISIT.SIZE * index
             ROUTINES.pack_into(self._ram, place, turn.pre, turn.post, turn.instance)
-        self._said = [(f"{turn.name}: pre", f"{turn.name}: post") for turn in turns]
+            visit = self._visits + VISIT.SIZE * index
+            self._said[visit], self._said[visit + 1] = f"{turn.name}: pre", f"{turn.name}: post"
         self.related = b"".join(turn.related.ljust(OPERATION.STRIDE, b"\0") for turn in turns)
         """What lies at OPERATION.VISITS when it begins."""
         self.operation: Passenger | None = None
@@ -171,7 +174,7 @@ class Chain:
     def read_note(self, visit: int) -> "tuple[Part, ...]":
         """What machine code has noted: a visit, plus one for post."""
         assert self.operation is not None
-        return self.operation.data, self.operation.label, self._said[self._index(visit & ~1)][visit & 1]
+        return self.operation.data, self.operation.label, self._said[visit]
 
 
 class Chains:

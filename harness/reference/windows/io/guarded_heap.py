@@ -23,7 +23,8 @@ class GuardedHeap:
         self.memory = memory
         self._base = base
         self._next = base
-        self._blocks: dict[int, tuple[int, int]] = {}
+        self._blocks: dict[int, tuple[int, int, int]] = {}
+        """By address: where the pages begin, their size, and the frame of a single one."""
         self._freed: dict[int, str] = {}
 
     def allocate(self, size: int) -> int:
@@ -36,22 +37,28 @@ class GuardedHeap:
         while not self.memory.is_free(start):
             start = self._next
             self._next += pages + PAGE_SIZE
-        self.memory.map(start, pages)
+        frame = 0
+        if pages == PAGE_SIZE:
+            frame = self.memory.map_page(start)
+        else:
+            self.memory.map(start, pages)
         address = start + pages - ((size + 15) & ~15)
-        self._blocks[address] = (start, pages)
+        self._blocks[address] = (start, pages, frame)
         return address
 
     def place(self, address: int) -> int:
         """Where a block that fits on a page is in RAM, for whoever owns it: it stays there until it is freed."""
-        start, pages = self._blocks[address]
+        start, pages, frame = self._blocks[address]
         assert pages == PAGE_SIZE
-        (frame,) = self.memory.frames(start, pages)
-        return frame + address % PAGE_SIZE
+        return frame + address - start
 
     def free(self, address: int) -> None:
         """Unmap a block."""
-        start, pages = self._blocks.pop(address)
-        self.memory.unmap(start, pages)
+        start, pages, _ = self._blocks.pop(address)
+        if pages == PAGE_SIZE:
+            self.memory.unmap_page(start)
+        else:
+            self.memory.unmap(start, pages)
 
     def __contains__(self, address: int) -> bool:
         return address in self._blocks

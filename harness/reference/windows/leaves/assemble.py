@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.nt import CallbackDataFlags, PreopStatus
 from harness.reference.machine.cpu import code
-from harness.reference.machine.memory.layout import CALL_PAGE, TRAP
+from harness.reference.machine.memory.layout import CALL_PAGE, LEAVE_LEAF, TRAP
 from harness.reference.windows.fltmgr import chain_layout
 from harness.reference.windows.fltmgr.chain_layout import CHAIN, OPERATION, VISIT
 from harness.reference.windows.ntos.ke import irql, shared_data
@@ -25,6 +25,7 @@ BLOB = Path(__file__).with_name("blob.py")
 CONSTANTS = {
     "CALL_PAGE": CALL_PAGE,
     "TRAP": TRAP,
+    "LEAVE_LEAF": LEAVE_LEAF,
     "CALL_BUDGET": code.BUDGET,
     "CALL_MIXED": code.MIXED,
     "CALL_MULTIPLIER": code.MULTIPLIER,

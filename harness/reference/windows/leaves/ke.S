@@ -43,14 +43,14 @@ EXPORT IoThreadToProcess
 
 // THREAD_FIELD: of the thread in rcx, if that is one
     .macro THREAD_FIELD offset
-    ENTER 9f
+    ENTER
     cmp IRQL, DISPATCH_LEVEL
     ja 9f
     cmp qword ptr [rcx + KTHREAD_SELF], rcx
     jne 9f
     ACCOUNT
     mov rax, qword ptr [rcx + \offset]
-    ret
+    DONE
 9:  SLOW
     .endm
 
@@ -61,7 +61,7 @@ COUNTED PsGetThreadProcessId
 
 // FltGetRequestorProcessId(rcx: callback data): of the thread at offset 8 of it
     .macro REQUESTOR
-    ENTER 9f
+    ENTER
     cmp IRQL, DISPATCH_LEVEL
     ja 9f
     mov rdx, qword ptr [rcx + 8]
@@ -71,7 +71,7 @@ COUNTED PsGetThreadProcessId
     jne 9f
     ACCOUNT
     mov rax, qword ptr [rdx + KTHREAD_PROCESS_ID]
-    ret
+    DONE
 9:  SLOW
     .endm
 
@@ -83,7 +83,7 @@ COUNTED FltGetRequestorProcessIdEx
 // -- time
 
 COUNTED KeQueryPerformanceCounter
-    ENTER 9f
+    ENTER
     test rcx, rcx
     jz 1f
     mov qword ptr [rcx], PERFORMANCE_FREQUENCY
@@ -92,13 +92,12 @@ COUNTED KeQueryPerformanceCounter
     xor edx, edx
     mov ecx, 100
     div rcx
-    ret
-9:  SLOW
+    DONE
 
 // -- IRQL
 
     .macro RAISE_TO irql // rcx and rdx are free
-    ENTER 9f
+    ENTER
     mov cl, \irql
     movzx edx, IRQL
     cmp dl, cl
@@ -106,19 +105,19 @@ COUNTED KeQueryPerformanceCounter
     ACCOUNT
     SET_IRQL cl
     mov eax, edx
-    ret
+    DONE
 9:  SLOW
     .endm
 
     .macro RAISE
-    ENTER 9f
+    ENTER
     movzx edx, IRQL
     cmp dl, cl
     ja 9f
     ACCOUNT
     SET_IRQL cl
     mov eax, edx
-    ret
+    DONE
 9:  SLOW
     .endm
 
@@ -132,12 +131,12 @@ COUNTED KeRaiseIrqlToSynchLevel
     RAISE_TO SYNCH_LEVEL
 
     .macro LOWER
-    ENTER 9f
+    ENTER
     LOWERABLE cl, 9f
     ACCOUNT
     SET_IRQL cl
     xor eax, eax
-    ret
+    DONE
 9:  SLOW
     .endm
 
@@ -149,15 +148,14 @@ COUNTED KfLowerIrql
 // -- spin locks
 
 COUNTED KeInitializeSpinLock
-    ENTER 9f
+    ENTER
     mov qword ptr [rcx], 0
     ACCOUNT
     xor eax, eax
-    ret
-9:  SLOW
+    DONE
 
     .macro ACQUIRE_RAISE
-    ENTER 9f
+    ENTER
     movzx edx, IRQL
     cmp dl, DISPATCH_LEVEL
     ja 9f
@@ -170,7 +168,7 @@ COUNTED KeInitializeSpinLock
     mov IRQL, DISPATCH_LEVEL
     clac
     mov eax, edx
-    ret
+    DONE
 9:  SLOW
     .endm
 
@@ -180,7 +178,7 @@ COUNTED KfAcquireSpinLock
     ACQUIRE_RAISE
 
     .macro ACQUIRE
-    ENTER 9f
+    ENTER
     cmp IRQL, DISPATCH_LEVEL
     jb 9f
     HOLDABLE 9f
@@ -190,7 +188,7 @@ COUNTED KfAcquireSpinLock
     ACCOUNT
     HOLD
     xor eax, eax
-    ret
+    DONE
 9:  SLOW
     .endm
 
@@ -200,7 +198,7 @@ COUNTED KefAcquireSpinLockAtDpcLevel
     ACQUIRE
 
     .macro RELEASE_LOWER
-    ENTER 9f
+    ENTER
     LOWERABLE dl, 9f
     NEWEST rcx, 9f
     mov qword ptr [rcx], 0
@@ -208,7 +206,7 @@ COUNTED KefAcquireSpinLockAtDpcLevel
     ACCOUNT
     SET_IRQL dl
     xor eax, eax
-    ret
+    DONE
 9:  SLOW
     .endm
 
@@ -218,13 +216,13 @@ COUNTED KfReleaseSpinLock
     RELEASE_LOWER
 
     .macro RELEASE
-    ENTER 9f
+    ENTER
     NEWEST rcx, 9f
     mov qword ptr [rcx], 0
     dec HELD
     ACCOUNT
     xor eax, eax
-    ret
+    DONE
 9:  SLOW
     .endm
 
@@ -237,7 +235,7 @@ COUNTED KefReleaseSpinLockFromDpcLevel
 // it before a fault in the lock does not matter: Python writes the same.
 
 COUNTED KeAcquireInStackQueuedSpinLock
-    ENTER 9f
+    ENTER
     movzx r8d, IRQL
     cmp r8b, DISPATCH_LEVEL
     ja 9f
@@ -252,11 +250,11 @@ COUNTED KeAcquireInStackQueuedSpinLock
     mov IRQL, DISPATCH_LEVEL
     clac
     xor eax, eax
-    ret
+    DONE
 9:  SLOW
 
 COUNTED KeAcquireInStackQueuedSpinLockAtDpcLevel
-    ENTER 9f
+    ENTER
     movzx r8d, IRQL
     HOLDABLE 9f
     cmp qword ptr [rcx], 0
@@ -267,11 +265,11 @@ COUNTED KeAcquireInStackQueuedSpinLockAtDpcLevel
     ACCOUNT
     HOLD
     xor eax, eax
-    ret
+    DONE
 9:  SLOW
 
 COUNTED KeReleaseInStackQueuedSpinLock
-    ENTER 9f
+    ENTER
     mov dl, byte ptr [rcx + QUEUED_OLD_IRQL]
     LOWERABLE dl, 9f
     mov r8, qword ptr [rcx + QUEUED_LOCK]
@@ -281,16 +279,16 @@ COUNTED KeReleaseInStackQueuedSpinLock
     ACCOUNT
     SET_IRQL dl
     xor eax, eax
-    ret
+    DONE
 9:  SLOW
 
 COUNTED KeReleaseInStackQueuedSpinLockFromDpcLevel
-    ENTER 9f
+    ENTER
     mov r8, qword ptr [rcx + QUEUED_LOCK]
     NEWEST r8, 9f
     mov qword ptr [r8], 0
     dec HELD
     ACCOUNT
     xor eax, eax
-    ret
+    DONE
 9:  SLOW

@@ -147,6 +147,7 @@ class Executive(Supervisor):
         self.scheduler.engine = self.engine
         self.chains.registers_of = self.engine.registers_of
         self.scheduler.traps = self.traps
+        self.traps.go_on_here = self.scheduler.go_on_here
         self.traps.select(self.processor)
         self.memory.select_processor(self.processor.irql_offset)
         for processor in self.processors:
