@@ -1,12 +1,56 @@
-"""Threads that wait for each other in a circle: each for a lock that the next one owns."""
+"""Why nothing can run any more: who waits for whom, and threads that wait for each other in a circle."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.reference.machine.scheduler.thread import Thread
+from harness.reference.machine.stop import HangKind, HangStop, Waiter
 
 if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import Wait
+    from harness.reference.machine.supervisor import Supervisor
+
+
+def hang(threads: Iterable[Thread], supervisor: "Supervisor") -> HangStop:
+    """No thread can run, and no timer is set."""
+    circle, waiters = find_circle(threads), waiting(threads, supervisor)
+    if not circle:
+        return HangStop(HangKind.HANG, "no thread can run, no timer is set, and somebody waits", waiters)
+    names = " for ".join(thread.describe() for thread in (*circle, circle[0]))
+    locations = [supervisor.location_in(thread.execution) for thread in circle]
+    driver = next((location.split("+")[0] for location in locations if location), None)
+    return HangStop(HangKind.DEADLOCK, f"threads wait for each other: {names}", waiters, driver)
+
+
+def waiting(threads: Iterable[Thread], supervisor: "Supervisor") -> tuple[Waiter, ...]:
+    """Who waits, and for what; worker threads without work left out."""
+    found = []
+    for thread in threads:
+        request = thread.waiting
+        if request is None or request.idle:
+            continue
+        owner, location = owner_of(request), supervisor.location_in(thread.execution)
+        whose = owner.describe() if owner else None
+        found.append(Waiter(thread.id, thread.name, thread.process.id, request.describe(), whose, location))
+    return tuple(found)
+
+
+def check_spinning(processors: "Iterable[Processor]", supervisor: "Supervisor") -> None:
+    """Nobody can run: if a processor spins, nobody will ever release what it spins for."""
+    waiters = []
+    driver = None
+    for processor in processors:
+        if processor.spin is None:
+            continue
+        execution = processor.execution
+        location = supervisor.location_in(execution) if execution is not None else None
+        driver = driver or (location.split("+")[0] if location else None)
+        current: Any = processor.current
+        waiters.append(Waiter(current.id, current.name, current.process.id, processor.spin.describe(), None, location))
+    if waiters:
+        text = "spin locks are waited for that nobody will release"
+        raise HangStop(HangKind.DEADLOCK, text, tuple(waiters), driver)
 
 
 def owner_of(request: "Wait") -> Thread | None:

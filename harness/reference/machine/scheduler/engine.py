@@ -195,7 +195,7 @@ class Engine:
             if request.timeout == 0:
                 execution.send = self._scheduler.poll(self._processor.current, request)
                 return None
-            raise self._supervisor.wait_refused(self._scheduler.describe(request), self._processor.irql, in_dpc=True)
+            raise self._supervisor.wait_refused(request.describe(), self._processor.irql, in_dpc=True)
         answer = self._scheduler.begin_wait(thread, request)
         if answer is None:
             return Outcome.WAITING

@@ -50,6 +50,13 @@ class Wait:
     idle: bool = False
     user: bool = False
 
+    def describe(self) -> str:
+        """What it is for."""
+        what = (" and " if self.all else " or ").join(item.describe() for item in self.objects)
+        if self.reason:
+            return f"{self.reason} ({what})" if what else self.reason
+        return what or "a delay"
+
 
 @dataclass(frozen=True, slots=True)
 class Yield:

@@ -7,12 +7,12 @@ its processor. Time passes a little with every import call, and jumps to the nex
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.cpu.traps import Traps
 from harness.reference.machine.memory.layout import is_user
-from harness.reference.machine.scheduler.deadlocks import find_circle, owner_of
+from harness.reference.machine.scheduler.deadlocks import check_spinning, hang, waiting
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
 from harness.reference.machine.scheduler.engine import Engine, Outcome
 from harness.reference.machine.scheduler.processor import Processor, QueuedDpc
@@ -88,13 +88,13 @@ class Scheduler:
             clock.fire()
             if self._step():
                 continue
-            self._check_spinning()
+            check_spinning(self.processors, self._supervisor)
             if deadline is not None and clock.now >= deadline:
                 waiters = self.waiting_threads()
                 driver = next((waiter.location.split("+")[0] for waiter in waiters if waiter.location), None)
                 raise HangStop(HangKind.DEADLINE, "what was asked for did not end in guest time", waiters, driver)
             if not clock.advance():
-                raise self._hang()
+                raise hang(self.threads.values(), self._supervisor)
 
     def settle(self) -> None:
         """Run all that can run now, without letting time jump."""
@@ -371,7 +371,7 @@ class Scheduler:
             return int(NtStatus.TIMEOUT) if request.objects else 0
         processor = self.current_processor
         if processor.irql >= Irql.DISPATCH:
-            raise self._supervisor.wait_refused(self.describe(request), processor.irql, in_dpc=False)
+            raise self._supervisor.wait_refused(request.describe(), processor.irql, in_dpc=False)
         thread.waiting = request
         thread.state = ThreadState.WAITING
         for item in request.objects:
@@ -423,56 +423,6 @@ class Scheduler:
             return []
         return [key for key in self._waiters if isinstance(key, int) and address <= key < address + size]
 
-    # -- reports
-
-    def describe(self, request: Wait) -> str:
-        """What a wait is for."""
-        what = (" and " if request.all else " or ").join(item.describe() for item in request.objects)
-        if request.reason:
-            return f"{request.reason} ({what})" if what else request.reason
-        return what or "a delay"
-
-    def _hang(self) -> HangStop:
-        """Why nothing can run any more."""
-        circle = find_circle(self.threads.values())
-        if not circle:
-            text = "no thread can run, no timer is set, and somebody waits"
-            return HangStop(HangKind.HANG, text, self.waiting_threads())
-        names = " for ".join(thread.describe() for thread in (*circle, circle[0]))
-        locations = [self._supervisor.location_in(thread.execution) for thread in circle]
-        driver = next((location.split("+")[0] for location in locations if location), None)
-        return HangStop(HangKind.DEADLOCK, f"threads wait for each other: {names}", self.waiting_threads(), driver)
-
     def waiting_threads(self) -> tuple[Waiter, ...]:
         """Who waits, and for what; worker threads without work left out."""
-        found = []
-        for thread in self.threads.values():
-            request = thread.waiting
-            if request is None or request.idle:
-                continue
-            owner = owner_of(request)
-            found.append(self._waiter(thread, self.describe(request), owner.describe() if owner else None))
-        return tuple(found)
-
-    def _waiter(self, thread: Thread, what: str, owner: str | None) -> Waiter:
-        return Waiter(
-            thread.id, thread.name, thread.process.id, what, owner, self._supervisor.location_in(thread.execution)
-        )
-
-    def _check_spinning(self) -> None:
-        """Nobody can run: if a processor spins, nobody will ever release what it spins for."""
-        spinning = [processor for processor in self.processors if processor.spin is not None]
-        if not spinning:
-            return
-        waiters = []
-        driver = None
-        for processor in spinning:
-            assert processor.spin is not None
-            execution = processor.execution
-            location = self._supervisor.location_in(execution) if execution is not None else None
-            driver = driver or (location.split("+")[0] if location else None)
-            current: Any = processor.current
-            waiters.append(
-                Waiter(current.id, current.name, current.process.id, processor.spin.describe(), None, location)
-            )
-        raise HangStop(HangKind.DEADLOCK, "spin locks are waited for that nobody will release", tuple(waiters), driver)
+        return waiting(self.threads.values(), self._supervisor)
