@@ -1,21 +1,28 @@
-"""The mutants of the reference kernel, as a run may name them: read from its list, without importing the kernel."""
+"""The mutants of the reference kernel, as a run may name them: read from their source, without importing the kernel."""
 
-import json
-from collections.abc import Iterable, Mapping
+import ast
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 import harness
 from harness.errors import ConfigurationError, did_you_mean
 
-LIST = Path(harness.__file__).parent / "reference" / "windows" / "mutants" / "mutants.json"
+FOLDER = Path(harness.__file__).parent / "reference" / "windows" / "mutants"
 
 
 @cache
 def load_mutants() -> Mapping[str, str]:
     """What each mutant breaks, by its name."""
-    known: dict[str, str] = json.loads(LIST.read_text(encoding="utf-8"))
-    return known
+    return dict(sorted(item for module in FOLDER.glob("*.py") for item in _mutants_in(module)))
+
+
+def _mutants_in(module: Path) -> Iterator[tuple[str, str]]:
+    """Name and docstring of every class that is decorated with `@mutant("name")`."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        match node:
+            case ast.ClassDef(decorator_list=[ast.Call(func=ast.Name(id="mutant"), args=[ast.Constant(value=name)])]):
+                yield str(name), ast.get_docstring(node) or ""
 
 
 def require_mutants(names: Iterable[str]) -> None:

@@ -37,10 +37,15 @@ def all_imports(source: str, path: Path) -> Iterator[tuple[int, str]]:
             if node.level:
                 above = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*above, *([base] if base else [])])
-            names = [f"{base}.{alias.name}" for alias in node.names] if base == "harness" else [base]
+            names = [f"{base}.{alias.name}" if _is_module(base, alias.name) else base for alias in node.names]
         else:
             continue
         yield from ((node.lineno, name) for name in names)
+
+
+def _is_module(package: str, name: str) -> bool:
+    """Whether `from package import name` imports a module of ours."""
+    return any((ROOT / Path(*package.split("."), name)).with_suffix(suffix).exists() for suffix in (".py", ""))
 
 
 def forbidden_imports(source: str, path: Path) -> list[str]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fltmgr import filter_services
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -72,7 +71,7 @@ def unload(k: "Kernel", services: Iterable[str]) -> None:
         if service.lower() not in k.drivers.loaded:
             continue
         for mandatory in (True, False):
-            status = k.run(filter_services.unload(k, service, mandatory=mandatory), f"unload {service}")
+            status = k.run(k.filter_services.unload(service, mandatory=mandatory), f"unload {service}")
             if status != NtStatus.INVALID_DEVICE_REQUEST:
                 break
     k.settle()

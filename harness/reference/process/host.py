@@ -21,8 +21,9 @@ from harness.reference.process import audit, registry_copy
 from harness.reference.process.refusal import RefusedError
 from harness.reference.process.running_programs import RunningPrograms
 from harness.reference.process.volume_arguments import add_arguments, volumes
-from harness.reference.windows.fltmgr import attachment, filter_services
+from harness.reference.windows.fltmgr.attachment import find_instance
 from harness.reference.windows.fltmgr.filters import Filter, Instance
+from harness.reference.windows.fltmgr.instance_definitions import definitions
 from harness.reference.windows.io.volume_handles import dismount
 from harness.reference.windows.io.volume_removal import remove
 from harness.reference.windows.io.volumes import Volume
@@ -102,7 +103,7 @@ class Host:
             findings=self._findings(),
             log=tuple(k.log[-LAST_LINES:]),
             trace=tuple(f"{entry.time} {entry.thread} {entry.what}" for entry in k.trace.entries[-LAST_LINES:]),
-            mutants=tuple(sorted(k.mutants)),
+            mutants=k.mutants.names,
             policy=k.policy.as_dict(),
             processors=len(k.processors),
             time=k.now,
@@ -116,7 +117,8 @@ class Host:
         k = self._system
         registry_copy.take(k.registry.machine, told.machine)
         k.registry.changed = False
-        k.service_images = {name.lower(): Path(path) for name, path in told.images.items()}
+        k.service_images.clear()
+        k.service_images.update((name.lower(), Path(path)) for name, path in told.images.items())
         return wire.Done()
 
     def _get_registry(self, _: wire.GetRegistry) -> wire.RegistryKey:
@@ -127,7 +129,7 @@ class Host:
         k = self._system
         self._check_open_to_use()
         k.registry.missed.clear()
-        status, message = k.run(filter_services.load(k, asked.service), f"load {asked.service}")
+        status, message = k.run(k.filter_services.load(asked.service), f"load {asked.service}")
         if message and k.registry.missed:
             message += f"; {ASKED_IN_VAIN}{k.registry.missed[-1]}"
         return self._expect(status, message)
@@ -135,24 +137,24 @@ class Host:
     def _unload(self, asked: wire.Unload) -> wire.Done:
         k = self._system
         self._check_open_to_use()
-        unloading = filter_services.unload(k, asked.service, mandatory=asked.mandatory)
+        unloading = k.filter_services.unload(asked.service, mandatory=asked.mandatory)
         return self._expect(k.run(unloading, f"unload {asked.service}"))
 
     def _attach(self, asked: wire.Attach) -> wire.Attached:
         k = self._system
         found, place = self._find(asked.service, asked.volume)
         before = set(found.instances)
-        attaching = attachment.attach_manually(k, found, place, asked.instance, asked.altitude)
+        attaching = k.flt.attachments.attach_manually(found, place, asked.instance, asked.altitude)
         self._expect(k.run(attaching, f"attach {asked.service}"))
         return wire.Attached(next(item.name for item in found.instances if item not in before))
 
     def _detach(self, asked: wire.Detach) -> wire.Done:
         k = self._system
         found, place = self._find(asked.service, asked.volume)
-        item = attachment.find_instance(found, place, asked.instance)
+        item = find_instance(found, place, asked.instance)
         if item is None:
             raise RefusedError(int(NtStatus.FLT_INSTANCE_NOT_FOUND))
-        return self._expect(k.run(attachment.detach_manually(k, item), f"detach {asked.service}"))
+        return self._expect(k.run(k.flt.attachments.detach_manually(item), f"detach {asked.service}"))
 
     def _dismount(self, asked: wire.Dismount) -> wire.Done:
         k = self._system
@@ -277,7 +279,7 @@ class Host:
 def _default_altitude(k: Kernel, item: Filter) -> str:
     if item.instances:
         return item.instances[0].altitude_text
-    listed = attachment.definitions(k, item)
+    listed = definitions(k.registry, item.name)
     return listed[0].altitude if listed else ""
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.reference.machine.choices import Draw
 from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.windows.cc.sections import Views
 from harness.reference.windows.exports import load_exports
-from harness.reference.windows.fltmgr.attachment import volume_dismounted, volume_mounted
 from harness.reference.windows.fltmgr.filter_manager import FilterManager
+from harness.reference.windows.fltmgr.filter_services import FilterServices
 from harness.reference.windows.fs.filesystem import FileSystem
 from harness.reference.windows.fs.kinds import NTFS, Kind
 from harness.reference.windows.fs.ntfs_driver import LocalFileSystems
@@ -25,7 +26,6 @@ from harness.reference.windows.ntos.executive import Executive
 from harness.reference.windows.ntos.kd.debug_output import report_callbacks
 from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
-from harness.reference.windows.ntos.mm.sections import Views
 from harness.reference.windows.ntos.ps.notify_routines import forget_routines
 from harness.reference.windows.ntos.se.token_objects import impersonate
 from harness.reference.windows.user.program import Programs
@@ -77,7 +77,7 @@ class Kernel(Executive):
             replay=replay,
         )
         self.drivers = DriverTable(self)
-        self.service_images: dict[str, Path] = {}
+        self.service_images: Final[dict[str, Path]] = {}
         """Files of the host that services' images are, by lower-case name; the rest is in the registry."""
         self.processes.on_thread_end.append(partial(abandon_mutexes, self))
         self.drivers.on_remove.append(lambda driver: self.timers.report_leaks(driver.name, driver.image))
@@ -85,9 +85,10 @@ class Kernel(Executive):
         self.drivers.on_remove.append(lambda driver: forget_routines(self, driver.image))
         self.drivers.on_remove.append(lambda driver: self.handle_callbacks.report_left(self, driver.name, driver.image))
         self.processes.on_thread_end.append(lambda thread: impersonate(self, thread, None))
-        self.io = IoManager(self, self.drivers)
+        self.io = self.mutants.of(IoManager)(self, self.drivers)
         self.views = self.io.views = Views(self)
-        self.flt = FilterManager(self)
+        self.flt = FilterManager(self, self.io)
+        self.filter_services = self.mutants.of(FilterServices)(self.flt, self.drivers, self.service_images)
         self.once_waiters: dict[int, Event] = {}
         """Who waits for an initialization that runs once, by its RTL_RUN_ONCE."""
         self.cng = CngHandles()
@@ -115,8 +116,6 @@ class Kernel(Executive):
 
     def _start(self) -> "KernelCode":
         """The drivers of the system start, and its volumes are mounted."""
-        self.flt.frames.mounted = partial(volume_mounted, self)
-        self.flt.frames.dismounted = partial(volume_dismounted, self)
         yield from self.flt.frames.start()
         yield from self.local_file_systems.start()
         for volume in self.volumes:

@@ -19,10 +19,10 @@ from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.mm.mdl import make_mdl
 
 if TYPE_CHECKING:
+    from harness.reference.windows.cc.sections import View
     from harness.reference.windows.fs.driver import FileSystemDriver
     from harness.reference.windows.fs.inode import Stream
     from harness.reference.windows.io.file_object import FileObject
-    from harness.reference.windows.ntos.mm.sections import View
 
 LAZY_WRITE_TICKS = 10_000_000
 """One second between a write to the cache and the lazy writer."""

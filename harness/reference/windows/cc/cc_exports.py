@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
-from harness.reference.windows.cc.cache_map import CacheMap
 from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
@@ -14,15 +13,6 @@ if TYPE_CHECKING:
 _IO_STATUS = Struct("<I4xQ")
 _WHOLE = 1 << 62
 _NO_PURGE, _PURGE_INVALIDATES = 0x1, 0x2
-
-
-def cache_at(k: "Kernel", pointers: int) -> CacheMap | None:
-    """The cache of the stream with these SECTION_OBJECT_POINTERS, if it has one."""
-    for driver in k.local_file_systems.volumes():
-        stream = driver.stream_of(pointers) if pointers else None
-        if stream is not None:
-            return driver.cache_of(stream)
-    return None
 
 
 def _range(k: "Kernel", offset_at: int, length: int) -> tuple[int, int]:
@@ -35,7 +25,7 @@ def _range(k: "Kernel", offset_at: int, length: int) -> tuple[int, int]:
 @export(NTOSKRNL, "CcFlushCache", max_irql=Irql.APC)
 def cc_flush_cache(k: "Kernel", pointers: int, offset_at: int, length: U32, iosb: int) -> Code:
     """CcFlushCache: dirty pages go down as paging writes, from the top of the stack."""
-    cache = cache_at(k, pointers)
+    cache = k.local_file_systems.cache_at(pointers)
     if cache is not None:
         yield from cache.flush(*_range(k, offset_at, length))
     if iosb:
@@ -46,7 +36,7 @@ def cc_flush_cache(k: "Kernel", pointers: int, offset_at: int, length: U32, iosb
 def cc_purge_cache_section(k: "Kernel", pointers: int, offset_at: int, length: U32, flags: U32) -> bool:
     """CcPurgeCacheSection: FALSE while a program has the file mapped."""
     del flags
-    cache = cache_at(k, pointers)
+    cache = k.local_file_systems.cache_at(pointers)
     return cache is None or cache.purge_range(*_range(k, offset_at, length))
 
 
@@ -55,7 +45,7 @@ def cc_coherency_flush_and_purge_cache(
     k: "Kernel", pointers: int, offset_at: int, length: U32, iosb: int, flags: U32
 ) -> Code:
     """CcCoherencyFlushAndPurgeCache: CACHE_NOT_PURGED... is STATUS_CACHE_PAGE_LOCKED where a view stands in the way."""
-    cache = cache_at(k, pointers)
+    cache = k.local_file_systems.cache_at(pointers)
     status = int(NtStatus.SUCCESS)
     if cache is not None:
         where = _range(k, offset_at, length)
@@ -92,14 +82,14 @@ def _dirty_pages(k: "Kernel", vpb: int) -> int:
 @export(NTOSKRNL, "CcGetFileObjectFromSectionPtrs", max_irql=Irql.DISPATCH)
 def cc_get_file_object_from_section_ptrs(k: "Kernel", pointers: int) -> int:
     """The file object that the file's cache was set up with; NULL for a file that is not cached."""
-    cache = cache_at(k, pointers)
+    cache = k.local_file_systems.cache_at(pointers)
     return cache.file.address if cache is not None else 0
 
 
 @export(NTOSKRNL, "CcGetFileObjectFromSectionPtrsRef", max_irql=Irql.DISPATCH)
 def cc_get_file_object_from_section_ptrs_ref(k: "Kernel", pointers: int) -> int:
     """The same, with a reference for the caller."""
-    cache = cache_at(k, pointers)
+    cache = k.local_file_systems.cache_at(pointers)
     if cache is None:
         return 0
     k.objects.reference(cache.file.object)

@@ -10,7 +10,7 @@ from harness.wire.trace import NOT_RETURNED, Callback, Phase
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from harness.reference.windows.fltmgr.filter_manager import FilterManager
+    from harness.reference.windows.fltmgr.filter_objects import FilterObjects
     from harness.reference.windows.fltmgr.filters import Filter
     from harness.reference.windows.fltmgr.operation import Operation, Visit
 
@@ -70,9 +70,9 @@ _FIELDS: dict[int, tuple[_Field, ...]] = {
 class CallbackRecorder:
     """Records the callbacks of the watched minifilters, one `Callback` each, in the order in which they are entered."""
 
-    def __init__(self, manager: "FilterManager") -> None:
-        self._manager = manager
-        self._kernel = manager.kernel
+    def __init__(self, objects: "FilterObjects") -> None:
+        self._objects = objects
+        self._kernel = objects.kernel
         self._watched: frozenset[str] = frozenset()
         self._records: list[dict[str, Any]] = []
         self._lost = 0
@@ -84,7 +84,7 @@ class CallbackRecorder:
         self._watched |= {service.lower() for service in services}
         if self._watched and not self._listening:
             self._listening = True
-            seen = self._manager.callbacks
+            seen = self._objects.callbacks
             seen.entered.connect(self._entered)
             seen.returned.connect(self._returned)
             seen.resumed.connect(self._resumed)

@@ -17,7 +17,7 @@ _HANDLE_EXISTS = 0x6A
 """Parameter 1 of bug check 0xF5."""
 
 
-def cancel_open(k: "Kernel", instance: Instance, file_object: int) -> Code:
+def _cancel_open(k: "Kernel", instance: Instance, file_object: int) -> Code:
     """Close below the caller what the file system has just opened (POST-FAIL-02)."""
     file = k.io.file_at(file_object)
     driver = instance.filter.name
@@ -54,6 +54,12 @@ def cancel_open(k: "Kernel", instance: Instance, file_object: int) -> Code:
             file.cleaned_up = True
             file.add_flags(int(FileObjectFlags.CLEANUP_COMPLETE))
     file.add_flags(int(FileObjectFlags.FILE_OPEN_CANCELLED))
+
+
+@export(FLTMGR, "FltCancelFileOpen", max_irql=Irql.PASSIVE)
+def flt_cancel_file_open(k: "Kernel", instance: int, file_object: int) -> Code:
+    """FltCancelFileOpen: cleanup below the caller now, close when the file object goes (POST-FAIL-02, OQ-12)."""
+    yield from _cancel_open(k, k.flt.instance_at(instance), file_object)
 
 
 @export(FLTMGR, "FltReissueSynchronousIo", max_irql=Irql.PASSIVE)

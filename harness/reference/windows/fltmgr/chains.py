@@ -187,7 +187,7 @@ class Chains:
         self._heap = GuardedHeap(kernel.memory, FILTER_CHAINS)
         self._notes = kernel.notes
         self._routines = {phase: kernel.exports.routine(name) or 0 for phase, name in _ROUTINES.items()}
-        self._possible = all(self._routines.values()) and not kernel.mutants
+        self._possible = all(self._routines.values()) and not kernel.mutants.names
         """A mutant replaces a step: there have to be steps."""
         self._at_apc = kernel.policy["fast-io-irql"] == "apc"
         self._turns: dict[int, Sequence[Turn]] = {}

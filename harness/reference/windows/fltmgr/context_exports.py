@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import ContextType, Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U16, U32, export
-from harness.reference.windows.fltmgr import contexts
-from harness.reference.windows.fltmgr.contexts import Context, Table, context_at
+from harness.reference.windows.fltmgr.filters import Context, ContextTable
 from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 _SUPPORTS_FILTER_CONTEXTS = 0x02
 """FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS."""
-Place = tuple[Table, tuple[int, int], str]
+Place = tuple[ContextTable, tuple[int, int], str]
 """The table, the key in it, and the filter's name."""
 
 
@@ -22,7 +21,7 @@ Place = tuple[Table, tuple[int, int], str]
 def flt_allocate_context(k: "Kernel", filter_: int, kind: U16, size: int, pool: U32, out: int) -> Code:
     """FltAllocateContext."""
     k.memory.write_u64(out, 0)
-    status, context = yield from contexts.allocate(k, k.flt.filter_at(filter_), kind, size, pool)
+    status, context = yield from k.flt.contexts.allocate(k.flt.filter_at(filter_), kind, size, pool)
     if context is not None:
         k.memory.write_u64(out, context.address)
     return status
@@ -31,22 +30,22 @@ def flt_allocate_context(k: "Kernel", filter_: int, kind: U16, size: int, pool: 
 @export(FLTMGR, "FltReferenceContext", max_irql=Irql.DISPATCH)
 def flt_reference_context(k: "Kernel", context: int) -> None:
     """FltReferenceContext."""
-    context_at(k, context, "referenced").references += 1
+    k.flt.contexts.at(context, "referenced").references += 1
 
 
 @export(FLTMGR, "FltReleaseContext", max_irql=Irql.DISPATCH)
 def flt_release_context(k: "Kernel", context: int) -> Code:
     """FltReleaseContext."""
-    yield from contexts.release(k, context_at(k, context, "released"))
+    yield from k.flt.contexts.release(k.flt.contexts.at(context, "released"))
 
 
 @export(FLTMGR, "FltDeleteContext", max_irql=Irql.APC)
 def flt_delete_context(k: "Kernel", context: int) -> Code:
     """FltDeleteContext: takes the context off its object; the caller's own reference stays."""
-    found = context_at(k, context, "deleted")
+    found = k.flt.contexts.at(context, "deleted")
     if found.table is not None:
-        contexts.unlink(found.table, found.key)
-        yield from contexts.release(k, found)
+        k.flt.contexts.unlink(found.table, found.key)
+        yield from k.flt.contexts.release(found)
 
 
 # -- where contexts are
@@ -70,10 +69,12 @@ def _file_place(k: "Kernel", instance: int, file_object: int, kind: ContextType)
         return int(NtStatus.NOT_SUPPORTED)
     if file.opened is None:
         stream = _stream_of_driver(k, file)
-        if not stream or kind is ContextType.FILE:
+        if not stream or kind in (ContextType.FILE, ContextType.SECTION):
             return int(NtStatus.NOT_SUPPORTED)
         owner = id(file) if kind is ContextType.STREAM_HANDLE else stream
         return found.contexts, (int(kind), owner), found.filter.name
+    if kind is ContextType.SECTION and file.opened.stream.directory:
+        return int(NtStatus.NOT_SUPPORTED)
     of_file = {ContextType.STREAM_HANDLE: id(file), ContextType.FILE: id(file.opened.inode)}
     owner = of_file.get(kind, id(file.opened.stream))
     return found.contexts, (int(kind), owner), found.filter.name
@@ -94,11 +95,11 @@ def _set(k: "Kernel", place: Place | int, operation: int, new: int, old_out: int
     if isinstance(place, int):
         return place
     table, key, driver = place
-    contexts.check_irql(k, driver)
-    context = context_at(k, new, "set")
+    k.flt.contexts.check_irql(driver)
+    context = k.flt.contexts.at(new, "set")
     if context.kind != key[0]:
         return int(NtStatus.INVALID_PARAMETER)
-    status, old = yield from contexts.link(k, table, key, operation, context)
+    status, old = k.flt.contexts.link(table, key, operation, context)
     return (yield from _give_old(k, status, old, old_out))
 
 
@@ -107,7 +108,7 @@ def _give_old(k: "Kernel", status: int, old: Context | None, old_out: int) -> Co
         if old_out:
             k.memory.write_u64(old_out, old.address)
         else:
-            yield from contexts.release(k, old)
+            yield from k.flt.contexts.release(old)
     return status
 
 
@@ -115,7 +116,7 @@ def _get(k: "Kernel", place: Place | int, out: int) -> int:
     k.memory.write_u64(out, 0)
     if isinstance(place, int):
         return place
-    status, context = contexts.fetch(k, *place)
+    status, context = k.flt.contexts.fetch(*place)
     if context is not None:
         k.memory.write_u64(out, context.address)
     return status
@@ -127,8 +128,8 @@ def _delete(k: "Kernel", place: Place | int, old_out: int) -> Code:
     if isinstance(place, int):
         return place
     table, key, driver = place
-    contexts.check_irql(k, driver)
-    old = contexts.unlink(table, key)
+    k.flt.contexts.check_irql(driver)
+    old = k.flt.contexts.unlink(table, key)
     status = int(NtStatus.SUCCESS if old is not None else NtStatus.NOT_FOUND)
     return (yield from _give_old(k, status, old, old_out))
 
@@ -154,7 +155,7 @@ def flt_delete_instance_context(k: "Kernel", instance: int, old: int) -> Code:
 @export(FLTMGR, "FltSetVolumeContext")
 def flt_set_volume_context(k: "Kernel", volume: int, operation: U32, new: int, old: int) -> Code:
     """FltSetVolumeContext: the filter is the new context's."""
-    found = context_at(k, new, "set").filter
+    found = k.flt.contexts.at(new, "set").filter
     return _set(k, _volume_place(k, found.address, volume), operation, new, old)
 
 
@@ -207,6 +208,12 @@ _export_file_kind("Stream", ContextType.STREAM)
 _export_file_kind("StreamHandle", ContextType.STREAM_HANDLE)
 
 
+@export(FLTMGR, "FltGetSectionContext", max_irql=Irql.APC)
+def flt_get_section_context(k: "Kernel", instance: int, file_object: int, out: int) -> int:
+    """FltGetSectionContext: NOT_FOUND while nothing is scanned (data_scans.py)."""
+    return _get(k, _file_place(k, instance, file_object, ContextType.SECTION), out)
+
+
 @export(FLTMGR, "FltGetTransactionContext")
 def flt_get_transaction_context(k: "Kernel", instance: int, transaction: int, out: int) -> int:
     """FltGetTransactionContext: there are no transactions."""
@@ -249,5 +256,32 @@ def flt_release_contexts(k: "Kernel", contexts_at: int) -> Code:
     for _, offset in _RELATED:
         address = k.memory.read_u64(contexts_at + offset)
         if address:
-            yield from contexts.release(k, context_at(k, address, "released"))
+            yield from k.flt.contexts.release(k.flt.contexts.at(address, "released"))
             k.memory.write_u64(contexts_at + offset, 0)
+
+
+_EX_SIZE, _SECTION_OFFSET = 56, 48
+"""FLT_RELATED_CONTEXTS_EX: the section context comes behind those of FLT_RELATED_CONTEXTS."""
+
+
+@export(FLTMGR, "FltGetContextsEx", max_irql=Irql.APC)
+def flt_get_contexts_ex(k: "Kernel", objects: int, wanted: U16, size: int, out: int) -> int:
+    """FltGetContextsEx: FLT_RELATED_CONTEXTS_EX, those that are not there NULL."""
+    if size != _EX_SIZE:
+        return int(NtStatus.INVALID_PARAMETER)
+    flt_get_contexts(k, objects, wanted, out)
+    k.memory.write_u64(out + _SECTION_OFFSET, 0)
+    if wanted & ContextType.SECTION:
+        instance, file = k.memory.read_u64(objects + 24), k.memory.read_u64(objects + 32)
+        flt_get_section_context(k, instance, file, out + _SECTION_OFFSET)
+    return int(NtStatus.SUCCESS)
+
+
+@export(FLTMGR, "FltReleaseContextsEx", max_irql=Irql.APC)
+def flt_release_contexts_ex(k: "Kernel", size: int, contexts_at: int) -> Code:
+    """FltReleaseContextsEx."""
+    yield from flt_release_contexts(k, contexts_at)
+    section = k.memory.read_u64(contexts_at + _SECTION_OFFSET) if size >= _EX_SIZE else 0
+    if section:
+        yield from k.flt.contexts.release(k.flt.contexts.at(section, "released"))
+        k.memory.write_u64(contexts_at + _SECTION_OFFSET, 0)

@@ -4,14 +4,12 @@ from typing import TYPE_CHECKING
 
 from harness.nt import ContextType, Irql, NtStatus, nt_success
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
-from harness.reference.windows.fltmgr import contexts
-from harness.reference.windows.fltmgr.contexts import context_at
+from harness.reference.windows.cc.sections import create_section
 from harness.reference.windows.io.request import Code
-from harness.reference.windows.ntos.mm.sections import create_section
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 
 if TYPE_CHECKING:
-    from harness.reference.windows.fltmgr.filters import Instance
+    from harness.reference.windows.fltmgr.filters import Context, Instance
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.kernel import Kernel
 
@@ -62,12 +60,12 @@ def flt_create_section_for_data_scan(
     found, file = pair
     if not found.scans_data:
         return int(NtStatus.NOT_SUPPORTED)
-    made = context_at(k, context, "set")
+    made = k.flt.contexts.at(context, "set")
     if made.kind != _SECTION:
         return int(NtStatus.INVALID_PARAMETER)
-    status, old = yield from contexts.link(k, found.contexts, _key(file), _KEEP_IF_EXISTS, made)
+    status, old = k.flt.contexts.link(found.contexts, _key(file), _KEEP_IF_EXISTS, made)
     if old is not None:
-        yield from contexts.release(k, old)
+        yield from k.flt.contexts.release(old)
     if not nt_success(status):
         return int(status)
     size = k.memory.read_u64(maximum_at) if maximum_at else 0
@@ -98,30 +96,17 @@ def flt_create_section_for_data_scan(
     return int(NtStatus.SUCCESS)
 
 
-def _unlink(k: "Kernel", found: "Instance", context: contexts.Context) -> Code:
-    contexts.unlink(found.contexts, context.key)
-    yield from contexts.release(k, context)
+def _unlink(k: "Kernel", found: "Instance", context: "Context") -> Code:
+    k.flt.contexts.unlink(found.contexts, context.key)
+    yield from k.flt.contexts.release(context)
 
 
 @export(FLTMGR, "FltCloseSectionForDataScan", max_irql=Irql.PASSIVE)
 def flt_close_section_for_data_scan(k: "Kernel", context: int) -> Code:
     """FltCloseSectionForDataScan: the scan is over; handle and object are the filter's to close and dereference."""
-    found = context_at(k, context, "closed")
+    found = k.flt.contexts.at(context, "closed")
     if found.kind != _SECTION or found.table is None:
         return int(NtStatus.INVALID_PARAMETER)
-    contexts.unlink(found.table, found.key)
-    yield from contexts.release(k, found)
+    k.flt.contexts.unlink(found.table, found.key)
+    yield from k.flt.contexts.release(found)
     return int(NtStatus.SUCCESS)
-
-
-@export(FLTMGR, "FltGetSectionContext", max_irql=Irql.APC)
-def flt_get_section_context(k: "Kernel", instance: int, file_object: int, out: int) -> int:
-    """FltGetSectionContext: NOT_FOUND while nothing is scanned."""
-    k.memory.write_u64(out, 0)
-    pair = _place(k, instance, file_object)
-    if pair is None:
-        return int(NtStatus.NOT_SUPPORTED)
-    status, context = contexts.fetch(k, pair[0].contexts, _key(pair[1]), pair[0].filter.name)
-    if context is not None:
-        k.memory.write_u64(out, context.address)
-    return int(status)

@@ -1,58 +1,93 @@
 """Loading and unloading minifilters by their services: what FilterLoad, fltmc and the service controller ask for."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.nt import FilterUnloadFlags, NtStatus, RegistrationFlags
 from harness.reference.machine.loader.loader import LoadError
-from harness.reference.machine.scheduler.requests import Call
-from harness.reference.windows.fltmgr import registration
+from harness.reference.machine.scheduler.requests import Call, Wait
+from harness.reference.windows.fltmgr.filters import Filter
 from harness.reference.windows.io.request import Code
 from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.fltmgr.filter_manager import FilterManager
+    from harness.reference.windows.io.driver_table import DriverTable
 
 
-def load(k: "Kernel", service: str) -> Code:
-    """Load the driver of a service that is registered; (NTSTATUS, why it was refused or "")."""
-    image = k.service_images.get(service.lower())
-    if image is None:
-        return int(NtStatus.OBJECT_NAME_NOT_FOUND), f"no service with an image is called {service}"
-    try:
-        status = yield from k.drivers.load(service, image.read_bytes())
-    except LoadError as error:
-        return int(error.status), error.message
-    return int(status), "" if not status & 0x8000_0000 else f"DriverEntry of {service} returned {status:#010x}"
+class FilterServices:
+    """The services whose drivers are minifilters."""
 
+    def __init__(self, flt: "FilterManager", drivers: "DriverTable", images: Mapping[str, Path]) -> None:
+        """`images` are the files of the host that services' images are, by lower-case name."""
+        self._flt = flt
+        self._kernel = flt.kernel
+        self._drivers = drivers
+        self._images = images
 
-def unload(k: "Kernel", service: str, *, mandatory: bool) -> Code:
-    """Unload a minifilter; NTSTATUS (UNL-01 to UNL-03). Stopping its service unloads a driver that is none, too."""
-    found = k.flt.filter_named(service)
-    driver = k.drivers.loaded.get(service.lower())
-    if found is None:
-        if driver is None or not mandatory:
-            return int(NtStatus.FLT_FILTER_NOT_FOUND)
-        if not driver.object.driver_unload:
+    def load(self, service: str) -> Code:
+        """Load the driver of a service that is registered; (NTSTATUS, why it was refused or "")."""
+        image = self._images.get(service.lower())
+        if image is None:
+            return int(NtStatus.OBJECT_NAME_NOT_FOUND), f"no service with an image is called {service}"
+        try:
+            status = yield from self._drivers.load(service, image.read_bytes())
+        except LoadError as error:
+            return int(error.status), error.message
+        return int(status), "" if not status & 0x8000_0000 else f"DriverEntry of {service} returned {status:#010x}"
+
+    def unload(self, service: str, *, mandatory: bool) -> Code:
+        """Unload a minifilter; NTSTATUS (UNL-01 to UNL-03). Stopping its service unloads a driver that is none, too."""
+        found = self._flt.filter_named(service)
+        driver = self._drivers.loaded.get(service.lower())
+        if found is None:
+            if driver is None or not mandatory:
+                return int(NtStatus.FLT_FILTER_NOT_FOUND)
+            if not driver.object.driver_unload:
+                return int(NtStatus.INVALID_DEVICE_REQUEST)
+            yield from self._drivers.unload(driver)
+            return int(NtStatus.SUCCESS)
+        registered = found.registration
+        if mandatory and registered.flags & RegistrationFlags.DO_NOT_SUPPORT_SERVICE_STOP:
             return int(NtStatus.INVALID_DEVICE_REQUEST)
-        yield from k.drivers.unload(driver)
+        if not registered.unload:
+            return int(NtStatus.FLT_DO_NOT_DETACH)
+        if found.unloading:
+            return int(NtStatus.FLT_DELETING_OBJECT)
+        flags = int(FilterUnloadFlags.MANDATORY) if mandatory else 0
+        answer = (yield Call(registered.unload, flags)) & 0xFFFF_FFFF
+        self._flt.callbacks.lived(found, 0, Phase.UNLOAD, answer)
+        self._kernel.verifier.check_irql(0, found.name, "FilterUnloadCallback")
+        gone = found.address not in self._flt.filters
+        if not gone and not mandatory and self.vetoes(answer):
+            return int(answer)
+        if not gone:
+            self._kernel.verifier.report(
+                "UNL-03", found.name, "its unload callback returned without FltUnregisterFilter"
+            )
+            yield from self.unregister(found)
+        if driver is not None:
+            yield from self._drivers.unload(driver)
         return int(NtStatus.SUCCESS)
-    registered = found.registration
-    if mandatory and registered.flags & RegistrationFlags.DO_NOT_SUPPORT_SERVICE_STOP:
-        return int(NtStatus.INVALID_DEVICE_REQUEST)
-    if not registered.unload:
-        return int(NtStatus.FLT_DO_NOT_DETACH)
-    if found.unloading:
-        return int(NtStatus.FLT_DELETING_OBJECT)
-    flags = int(FilterUnloadFlags.MANDATORY) if mandatory else 0
-    answer = (yield Call(registered.unload, flags)) & 0xFFFF_FFFF
-    k.flt.callbacks.lived(found, 0, Phase.UNLOAD, answer)
-    k.verifier.check_irql(0, found.name, "FilterUnloadCallback")
-    gone = found.address not in k.flt.filters
-    if answer & 0x8000_0000 and not mandatory and not gone and not k.mutant("unload-veto-ignored"):
-        return int(answer)
-    if not gone:
-        k.verifier.report("UNL-03", found.name, "its unload callback returned without FltUnregisterFilter")
-        yield from registration.unregister(k, found)
-    if driver is not None:
-        yield from k.drivers.unload(driver)
-    return int(NtStatus.SUCCESS)
+
+    def vetoes(self, answer: int) -> bool:
+        """Whether a FilterUnloadCallback refuses."""
+        return bool(answer & 0x8000_0000)
+
+    def unregister(self, found: Filter) -> Code:
+        """Take a filter away: every instance, then whatever still uses it is waited for (UNL-04)."""
+        flt, kernel = self._flt, self._kernel
+        found.unloading = True
+        for instance in list(found.instances):
+            yield from flt.attachments.tear_down(instance, found.teardown_reason)
+        yield from flt.port_clients.disconnect_all(found)
+        if flt.port_clients.has_server(found):
+            kernel.verifier.report("UNL-03", found.name, "unregistered with its communication server port open")
+        yield Wait([found.work.idle], reason=f"queued work items of {found.name} to finish")
+        yield from flt.contexts.filter_gone(found)
+        flt.references.settle(found)
+        del flt.filters[found.address]
+        flt.heap.free(found.address)
+        flt.frames.filter_gone()
+        kernel.probes.happened((f"FltUnregisterFilter {found.name}",))

@@ -1,20 +1,19 @@
-"""What the filter manager keeps: filters, what they registered, their instances on volumes, and contexts' owners."""
+"""What the filter manager keeps: filters, what they registered, their instances, contexts, frames and devices.
+
+Records that name one another; what is done with them is in the modules of their managers.
+"""
 
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from harness.nt import InstanceTeardownFlags, IrpMajor, OperationClass, OperationRegistrationFlags
+from harness.nt import ContextType, InstanceTeardownFlags, IrpMajor, OperationClass, OperationRegistrationFlags
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.windows.fltmgr.altitude import Altitude
-from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
+from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, FileObjectFlags, IrpFlags
 
 if TYPE_CHECKING:
-    from harness.reference.windows.fltmgr.contexts import Context
-    from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
-    from harness.reference.windows.fltmgr.frames import Frame
     from harness.reference.windows.fltmgr.operation import Operation
-    from harness.reference.windows.fltmgr.port_clients import ServerPort
     from harness.reference.windows.io.request import Request
     from harness.reference.windows.io.volumes import Volume
 
@@ -92,6 +91,10 @@ class Rundown:
         self.idle.state = False
 
 
+ContextTable = dict[tuple[int, int], "Context"]
+"""Contexts by type and identity of the object that they are linked to."""
+
+
 class InstanceState(Enum):
     """Where an instance is in its life."""
 
@@ -102,6 +105,24 @@ class InstanceState(Enum):
 
 
 @dataclass(eq=False, slots=True)
+class Frame:
+    """A frame. `lowest` is the altitude from which on minifilters are its own, None for the first frame."""
+
+    number: int
+    lowest: Altitude | None = None
+
+
+@dataclass(eq=False, slots=True)
+class FrameDevice:
+    """A frame's device on one stack; `on` is None on a file system's control device."""
+
+    frame: Frame
+    address: int
+    below: int
+    on: "FilterVolume | None"
+
+
+@dataclass(eq=False, slots=True)
 class Filter:
     """A registered minifilter. `name` is its service's."""
 
@@ -109,11 +130,10 @@ class Filter:
     address: int
     driver_object: int
     registration: Registration
-    frame: "Frame"
+    frame: Frame
     started: bool = False
     unloading: bool = False
     instances: "list[Instance]" = field(default_factory=list)
-    ports: "list[ServerPort]" = field(default_factory=list)
     contexts: "list[Context]" = field(default_factory=list)
     work: Rundown = field(default_factory=lambda: Rundown("the filter's queued work items"))
     teardown_reason: int = int(InstanceTeardownFlags.FILTER_UNLOAD)
@@ -136,13 +156,12 @@ class Instance:
     altitude: Altitude
     altitude_text: str
     address: int
-    frame: "Frame"
+    frame: Frame
     state: InstanceState = InstanceState.SETUP
     flags: int = 0
     scans_data: bool = False
     """FltRegisterForDataScan."""
-    contexts: "dict[tuple[int, int], Context]" = field(default_factory=dict)
-    """By type of context and identity of the object it is linked to."""
+    contexts: ContextTable = field(default_factory=dict)
     busy: Rundown = field(default_factory=lambda: Rundown("callbacks, pended operations and I/O of the instance"))
     pended: "list[Operation]" = field(default_factory=list)
     """Operations pended in pre or post and not resumed yet."""
@@ -162,3 +181,60 @@ class Instance:
 
     def __repr__(self) -> str:
         return f"<Instance {self.name} of {self.filter.name} at {self.altitude_text}>"
+
+
+@dataclass(eq=False, slots=True)
+class Context:
+    """An allocated context. `address` is what the filter points to."""
+
+    filter: Filter
+    kind: int
+    definition: ContextDefinition
+    address: int
+    size: int
+    allocated_at: str | None = None
+    """The call that allocated it."""
+    references: int = 1
+    table: ContextTable | None = None
+    """Where it is linked; None if it is not."""
+    key: tuple[int, int] = (0, 0)
+
+    def describe(self) -> str:
+        return f"the {ContextType(self.kind).name} context at {self.address:#x}"
+
+
+@dataclass(eq=False, slots=True)
+class FilterVolume:
+    """A mounted volume as minifilters see it. `address` is its FLT_VOLUME.
+
+    A volume that is dismounted and mounted again is another FLT_VOLUME. Until the last reference to it is given back,
+    the old one stays where it is; nothing can be attached to it any more.
+    """
+
+    volume: "Volume"
+    address: int
+    vpb: int
+    """The VPB of this mount: file objects of it point there."""
+    instances: list[Instance] = field(default_factory=list)
+    """Highest altitude first."""
+    contexts: ContextTable = field(default_factory=dict)
+    devices: dict[Frame, FrameDevice] = field(default_factory=dict)
+    """The device of each frame on the volume's stack."""
+    dismounted: bool = False
+
+    @property
+    def type(self) -> int:
+        """FLT_FSTYPE_*, by the file system that has mounted it; FLT_FSTYPE_UNKNOWN for one from outside."""
+        return self.volume.file_system.kind.type if self.volume.file_system is not None else 0
+
+    @property
+    def device_type(self) -> int:
+        """The type of the file system's volume device."""
+        return FILE_DEVICE_DISK_FILE_SYSTEM
+
+    def __repr__(self) -> str:
+        return f"<FLT_VOLUME {self.volume.dos_name}>"
+
+    def describe(self) -> str:
+        """For findings."""
+        return f"volume {self.volume.dos_name}"

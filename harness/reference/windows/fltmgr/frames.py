@@ -5,13 +5,13 @@ devices, as IRP, fast I/O or FSFilter operation, is shown to the frame's minifil
 long as no legacy filter is attached above, one frame holds all minifilters; above a legacy filter a new one is made.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass, nt_success
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.fltmgr.filters import Frame, FrameDevice
 from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM, FSCTL_DISMOUNT_VOLUME, Minor
 from harness.reference.windows.io.devices import Device
 from harness.reference.windows.io.fast_io import fast_io
@@ -24,40 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.reference.windows.fltmgr.altitude import Altitude
-    from harness.reference.windows.fltmgr.filter_manager import FilterManager
-    from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
-    from harness.reference.windows.fltmgr.filters import Callbacks, Instance
+    from harness.reference.windows.fltmgr.filter_objects import FilterObjects
+    from harness.reference.windows.fltmgr.filters import FilterVolume, Instance
     from harness.reference.windows.fltmgr.passage import PassageEngine
+    from harness.reference.windows.fltmgr.selection import Selection
     from harness.reference.windows.io.volumes import Volume
-
-
-@dataclass(eq=False, slots=True)
-class FrameDevice:
-    """A frame's device on one stack; `on` is None on a file system's control device."""
-
-    frame: "Frame"
-    address: int
-    below: int
-    on: "FilterVolume | None"
-
-
-@dataclass(eq=False, slots=True)
-class Frame:
-    """A frame. `lowest` is the altitude from which on minifilters are its own, None for the first frame."""
-
-    number: int
-    lowest: "Altitude | None" = None
 
 
 class Frames:
     """The filter manager as a driver: its frames and their devices."""
 
-    def __init__(self, manager: "FilterManager", engine: "PassageEngine") -> None:
-        kernel = manager.kernel
-        self._manager = manager
-        self._kernel = kernel
+    def __init__(self, objects: "FilterObjects", selection: "Selection", engine: "PassageEngine") -> None:
+        self._objects = objects
+        self._kernel = objects.kernel
+        self._io = objects.io
+        self._selection = selection
         self._engine = engine
-        self._io = kernel.io
         self.driver = NativeDriver(
             self._io,
             r"\FileSystem\FltMgr",
@@ -70,7 +52,7 @@ class Frames:
         self.frames = [Frame(0)]
         """The lowest first."""
         self.mounted: Callable[[Volume, Frame], Code]
-        """Told of a volume that has a frame's device now and had none. Set by the kernel, as is:"""
+        """Told of a volume that has a frame's device now and had none. Set by the filter manager, as is:"""
         self.dismounted: Callable[[FilterVolume, Frame], Code]
         """Tears down the instances of a frame on a volume that is mounted no more."""
 
@@ -83,7 +65,7 @@ class Frames:
     def frame_for(self, altitude: "Altitude") -> Code:
         """The frame for a filter that registers now: a new one, if a legacy filter is above all that are there."""
         top = self.frames[-1]
-        lowest = max((instance.altitude for instance in self._manager.instances.values()), default=None)
+        lowest = max((instance.altitude for instance in self._objects.instances.values()), default=None)
         above_all = lowest is None or altitude > lowest
         if above_all and self._covered(top):
             top = Frame(len(self.frames), altitude)
@@ -114,7 +96,7 @@ class Frames:
         """A filter has unregistered: frames that are empty and have nothing above them are taken off the stacks."""
         while len(self.frames) > 1:
             top = self.frames[-1]
-            if self._covered(top) or any(item.frame is top for item in self._manager.filters.values()):
+            if self._covered(top) or any(item.frame is top for item in self._objects.filters.values()):
                 return
             self.frames.pop()
             for device in [item for item in self._devices.values() if item.frame is top]:
@@ -141,7 +123,7 @@ class Frames:
     def _attach(self, frame: Frame, target: int, volume: "Volume | None") -> None:
         device = self._io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM)
         below = self._io.devices.attach(device, target)
-        on = self._manager.on(volume) if volume is not None else None
+        on = self._objects.on(volume) if volume is not None else None
         item = FrameDevice(frame, device.address, below, on)
         self._devices[device.address] = item
         if on is not None:
@@ -162,10 +144,10 @@ class Frames:
         self._io.devices.detach(target)
         yield from self._io.delete_device(self._forget(at))
         if at.on is not None:
-            self._manager.forget_volume(at.on)
+            self._objects.forget_volume(at.on)
 
     def _dismounted(self, on: "FilterVolume", frame: Frame) -> Code:
-        self._manager.dismounted(on)
+        self._objects.dismounted(on)
         yield from self.dismounted(on, frame)
 
     def _mount(self, at: FrameDevice, irp: int) -> Code:
@@ -203,7 +185,7 @@ class Frames:
 
     def _dismount(self, at: FrameDevice, irp: int, request: Request) -> Code:
         """FSCTL_DISMOUNT_VOLUME: the instances go once it has succeeded, before its issuer has it back."""
-        instances = self._interested(at, request)
+        instances = self._selection.interested(at, request)
         if instances:
             request.at_end = partial(self._after_dismount, at, request)
             return (yield from self._engine.send(request, instances, at))
@@ -222,14 +204,6 @@ class Frames:
 
     # -- operations
 
-    def _interested(
-        self, at: FrameDevice, request: Request, below: "Instance | None" = None
-    ) -> "list[tuple[Instance, Callbacks]]":
-        """The instances of a frame that are shown a request, high to low; only those below one, if that is given."""
-        if at.on is None:
-            return []
-        return self._manager.interested(at.on, at.frame, request, below)
-
     def _dispatch(self, device: int, irp: int) -> Code:
         """Every dispatch routine."""
         at, io = self._devices[device], self._io
@@ -240,7 +214,7 @@ class Frames:
         elif self._is_dismount(at, request):
             return (yield from self._dismount(at, irp, request))
         else:
-            instances = self._interested(at, request)
+            instances = self._selection.interested(at, request)
             if instances:
                 return (yield from self._engine.send(request, instances, at))
         io.irps.skip(irp)
@@ -249,7 +223,7 @@ class Frames:
     def _fast_io(self, device: int, request: Request) -> Code:
         """The fast I/O table."""
         at = self._devices[device]
-        instances = self._interested(at, request)
+        instances = self._selection.interested(at, request)
         if not instances:
             return (yield from fast_io(self._io, at.below, request))
         yield from self._engine.send(request, instances, at)
@@ -258,7 +232,7 @@ class Frames:
     def _fs_filter(self, device: int, request: Request, below: Pass) -> Code:
         """The FSFilter callbacks."""
         at = self._devices[device]
-        instances = self._interested(at, request)
+        instances = self._selection.interested(at, request)
         if not instances:
             yield from below()
             return
@@ -267,10 +241,10 @@ class Frames:
     def send_below(self, instance: "Instance", request: Request) -> Code:
         """Send a filter's own request to what is below it: its frame's lower instances, then the device below."""
         at = self.device_of(instance)
-        instances = self._interested(at, request, instance)
+        instances = self._selection.interested(at, request, instance)
         io = self._io
         instance.busy.enter()
-        request.completions.append(lambda _: self._manager.leave(instance))
+        request.completions.append(lambda _: self._objects.leave(instance))
         if not instances:
             yield from io.send_to(at.below, request)
         elif request.kind is OperationClass.IRP:

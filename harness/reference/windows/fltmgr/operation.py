@@ -23,9 +23,8 @@ from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.chains import Chain
-    from harness.reference.windows.fltmgr.filter_manager import FilterManager
-    from harness.reference.windows.fltmgr.filters import Callbacks, Instance
-    from harness.reference.windows.fltmgr.frames import FrameDevice
+    from harness.reference.windows.fltmgr.filter_objects import FilterObjects
+    from harness.reference.windows.fltmgr.filters import Callbacks, FrameDevice, Instance
     from harness.reference.windows.io.native_drivers import Pass
     from harness.reference.windows.io.request import Request
     from harness.reference.windows.io.stack_parameters import Buffers
@@ -111,12 +110,12 @@ class Operation:
 
     def __init__(
         self,
-        manager: "FilterManager",
+        objects: "FilterObjects",
         request: "Request",
         instances: "list[tuple[Instance, Callbacks]]",
         at: "FrameDevice",
     ) -> None:
-        self.manager = manager
+        self.objects = objects
         self.request = request
         self.label = request.describe()
         """What it is, as it came: for the trace."""
@@ -139,14 +138,14 @@ class Operation:
         """Callbacks that have not returned; the callback data lives as long as one of them or the operation."""
         self.finished = False
         self.final_status = 0
-        self.own = request.irp != 0 and request in manager.kernel.io.pending
+        self.own = request.irp != 0 and request in objects.io.pending
         """A filter's own I/O: the request is the issuer's."""
         self.pass_on: Pass | None = None
         self.cancel_routine = 0
         self.queue = 0
         """The callback data queue it is in."""
         self.queue_context = 0
-        self.unset_status = UNSET_STATUS if manager.kernel.policy["io-status-fill"] == "pattern" else 0
+        self.unset_status = UNSET_STATUS if objects.kernel.policy["io-status-fill"] == "pattern" else 0
         self.locked_mdl = 0
         self.completed_pending: str | None = None
         """The filter that has completed it with STATUS_PENDING."""
@@ -156,16 +155,14 @@ class Operation:
         """Filters that want to know what the drivers below answer."""
         self.reported = False
         """Reported as never resumed."""
-        self._memory = manager.kernel.memory
-        self.data = manager.heap.allocate(_VISITS + _VISIT_STRIDE * len(instances))
+        self._memory = objects.kernel.memory
+        self.data = objects.heap.allocate(_VISITS + _VISIT_STRIDE * len(instances))
         self.iopb = self.data + _IOPB
         self._ram = self._memory.ram
-        self._at = manager.heap.place(self.data)
+        self._at = objects.heap.place(self.data)
         """Where the block is in RAM: it is on one page."""
         self.view = CallbackData(self._memory, self.data)
         flags = int(request.kind)
-        if manager.kernel.mutant("two-classes-at-once"):
-            flags |= int(OperationClass.IRP | OperationClass.FAST_IO)
         if request.system_buffer:
             flags |= CallbackDataFlags.SYSTEM_BUFFER
         if request.generated:
@@ -175,15 +172,15 @@ class Operation:
         self._memory.write(
             self.data,
             CALLBACK_DATA.pack(
-                flags, request.thread.kthread, self.iopb, self.unset_status, self._unset_information, 0, request.mode
+                flags, request.thread.kthread, self.iopb, self.unset_status, self.unset_information, 0, request.mode
             ),
         )
         self._memory.write(self.iopb, self.pack_parameters(0))
-        self.chain = manager.chains.take(self)
+        self.chain = objects.chains.take(self)
         """What takes it through the filters; None when it goes step by step."""
 
     @property
-    def _unset_information(self) -> int:
+    def unset_information(self) -> int:
         return UNSET_INFORMATION if self.unset_status else 0
 
     @property
@@ -222,7 +219,7 @@ class Operation:
         _U64.pack_into(block, OPERATION.TARGET_INSTANCE, instance.address)
         file = _U64.unpack_from(block, OPERATION.TARGET_FILE)[0]
         at = self._at + _VISITS + _VISIT_STRIDE * index
-        self._ram[at : at + RELATED_OBJECTS_SIZE] = self.manager.related_objects(instance, file)
+        self._ram[at : at + RELATED_OBJECTS_SIZE] = self.objects.related_objects(instance, file)
         return self._visit_of(index, bytes(block))
 
     def _visit_of(self, index: int, parameters: bytes) -> Visit:
@@ -231,6 +228,11 @@ class Operation:
         return Visit(instance, callbacks, related, related + OPERATION.SLOT, parameters)
 
     # -- where it is
+
+    @property
+    def holder(self) -> Visit | None:
+        """The turn of the filter that has the operation now, on the way down or up."""
+        return self.visit or self.post
 
     @property
     def nodes(self) -> list[Node]:
@@ -262,8 +264,8 @@ class Operation:
         """Lay out what a chain that makes the preoperation callbacks needs."""
         at = self._at + _VISITS
         self._ram[at : at + len(chain.related)] = chain.related
-        irql, parameters = self.manager.kernel.irql, self.read_parameters()
-        chain.begin_pre(irql, self.unset_status, self._unset_information, parameters)
+        irql, parameters = self.objects.kernel.irql, self.read_parameters()
+        chain.begin_pre(irql, self.unset_status, self.unset_information, parameters)
 
     def leave_chain(self, *, called: bool = True) -> None:
         """From now on it goes step by step. `called` says whether a chain that runs is in a callback, or before one."""
@@ -281,7 +283,7 @@ class Operation:
             if context is not None:
                 self._nodes.append(Node(self._visit_in(chain, index), context))
         if chain.running is None:
-            self.manager.chains.give_back(chain)
+            self.objects.chains.give_back(chain)
         elif called:
             visit = self._visit_in(chain, last)
             visit.instance.busy.enter()
@@ -317,7 +319,7 @@ class Operation:
 
     def clear_io_status(self) -> None:
         """IoStatus as a filter on the way down finds it."""
-        self.set_io_status(self.unset_status, self._unset_information)
+        self.set_io_status(self.unset_status, self.unset_information)
 
     def set_flags(self, *, add: int = 0, remove: int = 0) -> None:
         flags = _U32.unpack_from(self._ram, self._at)[0]
@@ -333,13 +335,13 @@ class Operation:
         request.parameters = parameters
         if request.file is None or request.file.address != file:
             # A file object that is being closed has no references left, and is still this request's.
-            request.file = self.manager.kernel.io.file_at(file) if file else None
+            request.file = self.objects.io.file_at(file) if file else None
 
     # -- the IRP
 
     def set_next_location(self) -> None:
         """The next stack location of the IRP, and its buffers, as the last filter left the parameters."""
-        irps, request = self.manager.kernel.io.irps, self.request
+        irps, request = self.objects.io.irps, self.request
         buffers = irps.buffers(self.irp)
         location, wanted = stack_parameters.unpack(request.major, request.minor, request.parameters, buffers)
         file = request.file.address if request.file is not None else 0
@@ -357,14 +359,14 @@ class Operation:
         if self.arrived_with is not None:
             buffers, flags = self.arrived_with
             self.arrived_with = None
-            self.manager.kernel.io.irps.set_buffers(self.irp, buffers)
+            self.objects.io.irps.set_buffers(self.irp, buffers)
             self._memory.write_u32(self.irp + 0x10, flags)
 
     # -- the status below
 
     def request_status(self, callback: int, context: int) -> bool:
         """The filter in whose pre-operation callback this is wants to know what the drivers below answer."""
-        visit, heap = self.visit, self.manager.heap
+        visit, heap = self.visit, self.objects.heap
         if visit is None or not self.is_irp or not callback:
             return False
         objects, parameters = heap.allocate(RELATED_OBJECTS_SIZE), heap.allocate(PARAMETER_BLOCK_SIZE)
@@ -376,7 +378,7 @@ class Operation:
     def call_below(self) -> Code:
         """IofCallDriver, and the answer to who wants to know it, lowest filter first."""
         asked = self._take_status_requests()
-        status = yield from self.manager.kernel.io.dispatcher.call_driver(self.at.below, self.irp)
+        status = yield from self.objects.io.dispatcher.call_driver(self.at.below, self.irp)
         yield from self._tell_status(asked, status)
 
     def finish(self, status: int) -> None:
@@ -384,7 +386,7 @@ class Operation:
         self.finished, self.final_status = True, status
         asked = self._take_status_requests()
         if asked:
-            self.manager.kernel.queue_worker(self._tell_status(asked, self.final_status))
+            self.objects.kernel.queue_worker(self._tell_status(asked, self.final_status))
 
     def _take_status_requests(self) -> list[StatusRequest]:
         found, self.status_requests = self.status_requests[::-1], []
@@ -395,17 +397,17 @@ class Operation:
     def _tell_status(self, asked: list[StatusRequest], status: int) -> Code:
         for item in asked:
             yield Call(item.callback, item.objects, item.parameters, status & 0xFFFF_FFFF, item.context)
-            self.manager.heap.free(item.objects)
-            self.manager.heap.free(item.parameters)
-            self.manager.leave(item.instance)
+            self.objects.heap.free(item.objects)
+            self.objects.heap.free(item.parameters)
+            self.objects.leave(item.instance)
 
     # -- the end
 
     def release(self) -> None:
         """Free the callback data once the operation has ended and no callback is running."""
-        if self.finished and self.running == 0 and self.data in self.manager.heap:
-            self.manager.operations.pop(self.data, None)
-            self.manager.heap.free(self.data)
+        if self.finished and self.running == 0 and self.data in self.objects.heap:
+            self.objects.operations.pop(self.data, None)
+            self.objects.heap.free(self.data)
 
     def describe(self) -> str:
         return self.request.describe()

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
-from harness.reference.windows.fltmgr import filter_services
 from harness.reference.windows.fltmgr.own_requests import query
 from harness.reference.windows.io.constants import FileInformationClass
 from harness.reference.windows.io.request import Code
@@ -195,11 +194,11 @@ def flt_purge_file_name_information_cache(k: "Kernel", instance: int, file_objec
 @export(FLTMGR, "FltLoadFilter", max_irql=Irql.PASSIVE)
 def flt_load_filter(k: "Kernel", name: int) -> Code:
     """FltLoadFilter: the service of this name; needs SeLoadDriverPrivilege, which kernel code has."""
-    status, _ = yield from filter_services.load(k, k.memory.read_unicode_string(name))
+    status, _ = yield from k.filter_services.load(k.memory.read_unicode_string(name))
     return int(status)
 
 
 @export(FLTMGR, "FltUnloadFilter", max_irql=Irql.PASSIVE)
 def flt_unload_filter(k: "Kernel", name: int) -> Code:
     """FltUnloadFilter."""
-    return (yield from filter_services.unload(k, k.memory.read_unicode_string(name), mandatory=False))
+    return (yield from k.filter_services.unload(k.memory.read_unicode_string(name), mandatory=False))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.windows.fltmgr.callback_data import IO_STATUS
-from harness.reference.windows.fltmgr.cancelled_opens import cancel_open
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
@@ -157,9 +156,3 @@ def flt_close(k: "Kernel", handle: int) -> Code:
     """FltClose."""
     closed = yield from k.objects.close_handle(handle)
     return int(NtStatus.SUCCESS if closed else NtStatus.INVALID_HANDLE)
-
-
-@export(FLTMGR, "FltCancelFileOpen", max_irql=Irql.PASSIVE)
-def flt_cancel_file_open(k: "Kernel", instance: int, file_object: int) -> Code:
-    """FltCancelFileOpen: cleanup below the caller now, close when the file object goes (POST-FAIL-02, OQ-12)."""
-    yield from cancel_open(k, k.flt.instance_at(instance), file_object)

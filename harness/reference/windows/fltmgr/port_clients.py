@@ -1,7 +1,7 @@
 """Connections between filters and user mode: what a port keeps, and what fltlib asks of it.
 
 A message waits at its connection until a program asks for one, and a program's question until there is a message:
-`ask` is either at once. The filter's side is in ports.py.
+`ask` is either at once. The filter's side is in port_exports.py.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
-    from harness.reference.windows.fltmgr.filter_manager import FilterManager
+    from harness.reference.windows.fltmgr.filter_objects import FilterObjects
     from harness.reference.windows.io.completion_ports import Association
 
 _MESSAGE_HEADER = Struct("<I4xQ")
@@ -103,31 +103,44 @@ class ClientPort:
 
 
 class PortClients:
-    """The user's side of all connections of a filter manager."""
+    """The ports of a filter manager, and the user's side of all connections."""
 
-    def __init__(self, manager: "FilterManager") -> None:
-        self._manager = manager
-        self._k = manager.kernel
+    def __init__(self, objects: "FilterObjects") -> None:
+        self._heap = objects.heap
+        self._k = objects.kernel
+        self.servers: dict[str, ServerPort] = {}
+        """By lower-case name."""
+        self.clients: dict[int, ClientPort] = {}
+        self._last_number = 0
         self._k.processes.on_thread_end.append(self._thread_ended)
+
+    def next_number(self) -> int:
+        """The number of a new message."""
+        self._last_number += 1
+        return self._last_number
+
+    def has_server(self, found: Filter) -> bool:
+        """Whether a filter has a server port that is open."""
+        return any(port.filter is found for port in self.servers.values())
 
     def _thread_ended(self, thread: "Thread") -> None:
         """What a thread has asked for is cancelled as it ends."""
-        for client in self._manager.clients.values():
+        for client in self.clients.values():
             if client.questions:
                 client.cancel_requests(thread, 0)
 
     def connect(self, name: str, context: int, size: int) -> Code:
         """FilterConnectCommunicationPort; (NTSTATUS, client or None)."""
-        manager, memory = self._manager, self._k.memory
-        server = manager.ports.get(name.lower())
+        memory = self._k.memory
+        server = self.servers.get(name.lower())
         if server is None:
             return int(NtStatus.OBJECT_NAME_NOT_FOUND), None
         if len(server.clients) >= server.limit:
             return int(NtStatus.CONNECTION_COUNT_LIMIT), None
-        client = ClientPort(server, manager.heap.allocate(0x40))
+        client = ClientPort(server, self._heap.allocate(0x40))
         server.clients.append(client)
-        manager.clients[client.address] = client
-        captured = manager.heap.allocate(max(size, 1) + 8)
+        self.clients[client.address] = client
+        captured = self._heap.allocate(max(size, 1) + 8)
         cookie_out = captured + size + 7 & ~7
         memory.write_u64(cookie_out, 0)
         if size:
@@ -135,12 +148,12 @@ class PortClients:
         answer = yield Call(server.connect, client.address, server.cookie, captured if size else 0, size, cookie_out)
         status = answer & 0xFFFF_FFFF
         client.cookie = memory.read_u64(cookie_out)
-        manager.heap.free(captured)
+        self._heap.free(captured)
         if not nt_success(status):
             if client in server.clients:
                 server.clients.remove(client)
-            if manager.clients.pop(client.address, None) is not None:
-                manager.heap.free(client.address)
+            if self.clients.pop(client.address, None) is not None:
+                self._heap.free(client.address)
             return status, None
         return int(NtStatus.SUCCESS), client
 
@@ -150,10 +163,10 @@ class PortClients:
             return int(NtStatus.PORT_DISCONNECTED), 0
         if not client.server.message:
             return int(NtStatus.NOT_SUPPORTED), 0
-        returned = self._manager.heap.allocate(8)
+        returned = self._heap.allocate(8)
         status = yield Call(client.server.message, client.cookie, source, length, target, room, returned)
         count = self._k.memory.read_u32(returned)
-        self._manager.heap.free(returned)
+        self._heap.free(returned)
         return status & 0xFFFF_FFFF, count
 
     def post(self, client: ClientPort, message: Message) -> None:
@@ -213,7 +226,7 @@ class PortClients:
         self._k.signal(client.ended)
         while client.questions:
             client.questions.popleft().finish(int(NtStatus.PORT_DISCONNECTED), 0)
-        self._manager.heap.free(client.address)
+        self._heap.free(client.address)
 
     def disconnect(self, client: ClientPort) -> Code:
         """The user's last handle is closed: who waits is let go, and the filter is told, once."""
@@ -227,7 +240,7 @@ class PortClients:
 
     def disconnect_all(self, found: Filter) -> Code:
         """Connections that are still open end with the filter, while its callback can still be called."""
-        for client in list(self._manager.clients.values()):
+        for client in list(self.clients.values()):
             if client.server.filter is found:
                 yield from self.disconnect(client)
                 client.closed = True

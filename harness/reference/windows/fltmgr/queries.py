@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.nt import IrpMajor, Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export, find_export
-from harness.reference.windows.fltmgr import attachment
-from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
-from harness.reference.windows.fltmgr.filters import Filter, Instance
+from harness.reference.windows.fltmgr.attachment import find_instance
+from harness.reference.windows.fltmgr.filters import Filter, FilterVolume, Instance
 from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.structures.device_objects import DriverObject
@@ -291,7 +290,7 @@ def flt_attach_volume(k: "Kernel", filter_: int, volume: int, name: int, out: in
         return int(NtStatus.FLT_DELETING_OBJECT)
     on = place.volume
     text = k.memory.read_unicode_string(name) if name else None
-    status = yield from attachment.attach_manually(k, found, on, text, None)
+    status = yield from k.flt.attachments.attach_manually(found, on, text, None)
     if status == NtStatus.FLT_INSTANCE_ALTITUDE_COLLISION:
         status = int(NtStatus.OBJECT_NAME_COLLISION)
     return _give_instance(k, status, found, on, text, out)
@@ -305,13 +304,13 @@ def flt_attach_volume_at_altitude(k: "Kernel", filter_: int, volume: int, altitu
         return int(NtStatus.FLT_DELETING_OBJECT)
     on = place.volume
     text = k.memory.read_unicode_string(name) if name else None
-    status = yield from attachment.attach_manually(k, found, on, text, k.memory.read_unicode_string(altitude))
+    status = yield from k.flt.attachments.attach_manually(found, on, text, k.memory.read_unicode_string(altitude))
     return _give_instance(k, status, found, on, text, out)
 
 
 def _give_instance(k: "Kernel", status: int, found: Filter, on: Any, name: str | None, out: int) -> int:
     if status & 0x8000_0000 == 0 and out:
-        instance = attachment.find_instance(found, on, name)
+        instance = find_instance(found, on, name)
         if instance is not None:
             k.flt.references.take(instance)
             k.memory.write_u64(out, instance.address)
@@ -322,10 +321,10 @@ def _give_instance(k: "Kernel", status: int, found: Filter, on: Any, name: str |
 def flt_detach_volume(k: "Kernel", filter_: int, volume: int, name: int) -> Code:
     """FltDetachVolume."""
     found, on = k.flt.filter_at(filter_), k.flt.volume_at(volume).volume
-    instance = attachment.find_instance(found, on, k.memory.read_unicode_string(name) if name else None)
+    instance = find_instance(found, on, k.memory.read_unicode_string(name) if name else None)
     if instance is None:
         return int(NtStatus.FLT_INSTANCE_NOT_FOUND)
-    return (yield from attachment.detach_manually(k, instance))
+    return (yield from k.flt.attachments.detach_manually(instance))
 
 
 @export(FLTMGR, "FltGetIrpName", max_irql=Irql.DISPATCH)

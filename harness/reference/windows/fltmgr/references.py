@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Union
 from harness.reference.windows.verifier.holdings import Holdings, Kind
 
 if TYPE_CHECKING:
-    from harness.reference.windows.fltmgr.filter_volumes import FilterVolume
-    from harness.reference.windows.fltmgr.filters import Filter, Instance
+    from harness.reference.windows.fltmgr.filters import Filter, FilterVolume, Instance
 
 Referenced = Union["Filter", "Instance", "FilterVolume"]
 

@@ -21,6 +21,7 @@ from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.structures.device_objects import MAJOR_FUNCTIONS, DeviceObject, Vpb
 
 if TYPE_CHECKING:
+    from harness.reference.windows.cc.cache_map import CacheMap
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.ntos.executive import Executive
@@ -222,6 +223,14 @@ class LocalFileSystems:
     def volumes(self) -> list[FileSystemDriver]:
         """What is mounted, and what was and has files open."""
         return [volume for item in self._drivers for volume in item.volumes()]
+
+    def cache_at(self, pointers: int) -> "CacheMap | None":
+        """The cache of the stream with these SECTION_OBJECT_POINTERS, if it has one."""
+        for driver in self.volumes():
+            stream = driver.stream_of(pointers) if pointers else None
+            if stream is not None:
+                return driver.cache_of(stream)
+        return None
 
     def start(self) -> Code:
         """IoRegisterFileSystem of each."""

@@ -6,7 +6,6 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, export
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.requests import Call
-from harness.reference.windows.fltmgr.contexts import object_gone
 from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
@@ -95,4 +94,4 @@ def fs_rtl_teardown_per_stream_contexts(k: "Kernel", header: int) -> Code:
     for context in _listed(k, header):
         _remove(k, context)
         yield Call(context.free_callback, context.address)
-    object_gone(k.flt, header)  # the filter manager keeps its contexts there too
+    k.flt.contexts.object_gone(header)  # the filter manager keeps its contexts there too

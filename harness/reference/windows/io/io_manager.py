@@ -226,6 +226,10 @@ class IoManager:
         self.kernel.objects.forget(file.object)
         file.free_memory()
 
+    def sends_again(self, request: Request) -> bool:
+        """Whether a request that has come back from fast I/O is sent again as an IRP: every one that was disallowed."""
+        return request.disallowed and self.kernel.policy["fast-io-resend"] != "never"
+
     def cleanup(self, file: FileObject) -> Code:
         """IRP_MJ_CLEANUP: the last handle is closed. Whatever comes back, the handle is gone."""
         request = Request(

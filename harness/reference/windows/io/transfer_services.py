@@ -114,10 +114,8 @@ def _send(caller: Caller, file: FileObject, major: IrpMajor, transfer: Transfer)
     if file.synchronous and file.caches and not file.non_cached:
         request = Request(OperationClass.FAST_IO, major, file, k.current, parameters=transfer.pack(), mode=caller.mode)
         yield from k.io.issue(request)
-        if not request.disallowed or k.policy["fast-io-resend"] == "never":
+        if not k.io.sends_again(request):
             caller.report(request.status, request.information, file)
-            return request.status
-        if k.mutant("disallowed-fast-io-fails"):
             return request.status
     operation = IrpFlags.READ_OPERATION if major is IrpMajor.READ else IrpFlags.WRITE_OPERATION
     flags = int(operation | IrpFlags.DEFER_IO_COMPLETION)

@@ -15,7 +15,7 @@ from harness.reference.windows.ksecdd.cng_objects import (
     digest_length,
     make_hash,
 )
-from harness.reference.windows.ksecdd.provider_exports import BCRYPT, hash_object
+from harness.reference.windows.ksecdd.object_memory import BCRYPT, hash_object
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

@@ -9,7 +9,7 @@ from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.windows.ksecdd.aes import BLOCK, Aes
 from harness.reference.windows.ksecdd.cng_objects import CIPHERS, Key, Provider, PublicKey, check_irql
 from harness.reference.windows.ksecdd.modes import cbc, ccm, cfb, ecb, gcm, rc4, same
-from harness.reference.windows.ksecdd.provider_exports import BCRYPT, key_object
+from harness.reference.windows.ksecdd.object_memory import BCRYPT, key_object
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

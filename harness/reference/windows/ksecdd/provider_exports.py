@@ -4,7 +4,7 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import CNG, KSECDD, U32, export
+from harness.reference.machine.loader.exports import U32, export
 from harness.reference.windows.ksecdd.cng_objects import (
     ALGORITHMS,
     CIPHERS,
@@ -21,12 +21,11 @@ from harness.reference.windows.ksecdd.cng_objects import (
     Provider,
     PublicKey,
 )
+from harness.reference.windows.ksecdd.object_memory import AES_OBJECT, BCRYPT, HASH_OBJECT
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
-BCRYPT = (KSECDD, CNG)
-_AES_OBJECT, _HASH_OBJECT = 654, 326
 _MODES = ("CBC", "ECB", "CFB", "GCM", "CCM")
 _PREFIX = "ChainingMode"
 _SYSTEM_PREFERRED_RNG = 2
@@ -127,7 +126,7 @@ def _value(item: Provider | Hash | Key | PublicKey, name: str) -> bytes | None:
         return {
             "HashDigestLength": pack("<I", length),
             "HashBlockLength": pack("<I", block),
-            "ObjectLength": pack("<I", _HASH_OBJECT),
+            "ObjectLength": pack("<I", HASH_OBJECT),
             "IsKeyedHash": pack("<I", provider.keyed or algorithm in MACS),
             "IsReusableHash": pack("<I", 1),
         }.get(name)
@@ -138,8 +137,8 @@ def _value(item: Provider | Hash | Key | PublicKey, name: str) -> bytes | None:
             "BlockLength": pack("<I", 16),
             "BlockSizeList": pack("<I", 16),
             "KeyLengths": pack("<III", 128, 256, 64),
-            "KeyObjectLength": pack("<I", _AES_OBJECT),
-            "ObjectLength": pack("<I", _AES_OBJECT),
+            "KeyObjectLength": pack("<I", AES_OBJECT),
+            "ObjectLength": pack("<I", AES_OBJECT),
         }
         if mode in ("GCM", "CCM"):
             values["AuthTagLength"] = pack("<III", 12, 16, 1) if mode == "GCM" else pack("<III", 4, 16, 2)
@@ -154,7 +153,7 @@ def _value(item: Provider | Hash | Key | PublicKey, name: str) -> bytes | None:
             "KeyStrength": pack("<I", bits),
             "SignatureLength": pack("<I", item.length),
         }.get(name)
-    return {"ObjectLength": pack("<I", _HASH_OBJECT)}.get(name)
+    return {"ObjectLength": pack("<I", HASH_OBJECT)}.get(name)
 
 
 def any_object(k: "Kernel", handle: int) -> Provider | Hash | Key | PublicKey | None:
@@ -209,23 +208,3 @@ def bcrypt_set_property(k: "Kernel", handle: int, name: int, data: int, size: U3
         item.segment = value
         return 0
     return int(NtStatus.NOT_SUPPORTED)
-
-
-def object_room(k: "Kernel", buffer: int, room: int, needed: int) -> int:
-    """Whether the caller's memory for an object will do: none at all, or enough; NTSTATUS."""
-    if not buffer:
-        return 0 if not room else int(NtStatus.INVALID_PARAMETER)
-    if room < needed:
-        return int(NtStatus.BUFFER_TOO_SMALL)
-    k.memory.write(buffer, bytes(needed))
-    return 0
-
-
-def hash_object(k: "Kernel", buffer: int, room: int) -> int:
-    """The same for a hash."""
-    return object_room(k, buffer, room, _HASH_OBJECT)
-
-
-def key_object(k: "Kernel", buffer: int, room: int) -> int:
-    """The same for a key."""
-    return object_room(k, buffer, room, _AES_OBJECT)

@@ -8,7 +8,7 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import U32, export
 from harness.reference.windows.ksecdd.cng_objects import HASHES, SIGNATURES, Provider, PublicKey
 from harness.reference.windows.ksecdd.modes import same, xor
-from harness.reference.windows.ksecdd.provider_exports import BCRYPT
+from harness.reference.windows.ksecdd.object_memory import BCRYPT
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

@@ -17,8 +17,9 @@ from harness.reference.machine.cpu import code
 from harness.reference.machine.memory.layout import CALL_PAGE, LEAVE_LEAF, TRAP
 from harness.reference.windows.fltmgr import chain_layout
 from harness.reference.windows.fltmgr.chain_layout import CHAIN, OPERATION, VISIT
-from harness.reference.windows.ntos.ke import irql, shared_data
-from harness.reference.windows.ntos.ke.offsets import KPCR, KTHREAD
+from harness.reference.windows.ntos.ke import shared_data
+from harness.reference.windows.ntos.ke.offsets import KLOCK_QUEUE_HANDLE, KPCR, KTHREAD
+from harness.reference.windows.ntos.ke.processor_control import SYNCH_LEVEL
 
 SOURCE = Path(__file__).with_name("leaves.S")
 BLOB = Path(__file__).with_name("blob.py")
@@ -46,9 +47,9 @@ CONSTANTS = {
     "KTHREAD_PROCESS": KTHREAD.PROCESS,
     "KTHREAD_PROCESS_ID": KTHREAD.PROCESS_ID,
     "KTHREAD_THREAD_ID": KTHREAD.THREAD_ID,
-    "QUEUED_LOCK": irql.QUEUED_LOCK_OFFSET,
-    "QUEUED_OLD_IRQL": irql.QUEUED_OLD_IRQL_OFFSET,
-    "SYNCH_LEVEL": irql.SYNCH_LEVEL,
+    "QUEUED_LOCK": KLOCK_QUEUE_HANDLE.LOCK,
+    "QUEUED_OLD_IRQL": KLOCK_QUEUE_HANDLE.OLD_IRQL,
+    "SYNCH_LEVEL": SYNCH_LEVEL,
     "PERFORMANCE_FREQUENCY": shared_data.PERFORMANCE_FREQUENCY,
     **{f"CHAIN_{name}": value for name, value in vars(CHAIN).items() if name.isupper()},
     **{f"VISIT_{name}": value for name, value in vars(VISIT).items() if name.isupper()},

@@ -36,7 +36,7 @@ from harness.reference.machine.stop import MachineStop
 from harness.reference.machine.supervisor import Supervisor
 from harness.reference.machine.trace import Trace
 from harness.reference.windows.leaves import LEAVES
-from harness.reference.windows.mutants import known_mutants
+from harness.reference.windows.mutants import Mutants
 from harness.reference.windows.ntos.cm.registry import Registry
 from harness.reference.windows.ntos.ex.lock_table import LockTable
 from harness.reference.windows.ntos.ex.pool import Pool
@@ -92,7 +92,7 @@ class Executive(Supervisor):
         """The guest's own: rdrand, UUIDs, rand(). What may be decided freely is drawn from `choices`."""
         self.choices = Choices(seed, replay)
         self.probes = Probes()
-        self.mutants = known_mutants(mutants)
+        self.mutants = Mutants(mutants)
         self.policy = Policy(policy)
         self.stop: MachineStop | None = None
         """How the machine ended; once set, every use raises it again."""
@@ -321,10 +321,6 @@ class Executive(Supervisor):
         return _KeepStop(self)
 
     # -- verdicts
-
-    def mutant(self, name: str) -> bool:
-        """Whether the deliberate break `name` is on."""
-        return name in self.mutants
 
     def bugcheck(
         self,

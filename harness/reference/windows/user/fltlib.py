@@ -12,7 +12,7 @@ from harness.reference.machine.loader.exports import FLTLIB, U16, U32, export
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
-from harness.reference.windows.fltmgr import attachment, filter_services
+from harness.reference.windows.fltmgr.attachment import find_instance
 from harness.reference.windows.fltmgr.filters import Filter
 from harness.reference.windows.fltmgr.port_clients import ClientPort, Question
 from harness.reference.windows.io.io_manager import PORT_TYPE
@@ -166,7 +166,7 @@ def _in_system_thread(k: "Kernel", code: Code, what: str) -> Code:
 def filter_load(k: "Kernel", name: int) -> Code:
     """FilterLoad: a service that is registered."""
     service = k.memory.read_wide(name)
-    status, _ = yield from _in_system_thread(k, filter_services.load(k, service), f"load {service}")
+    status, _ = yield from _in_system_thread(k, k.filter_services.load(service), f"load {service}")
     return int(status)
 
 
@@ -174,7 +174,7 @@ def filter_load(k: "Kernel", name: int) -> Code:
 def filter_unload(k: "Kernel", name: int) -> Code:
     """FilterUnload."""
     service = k.memory.read_wide(name)
-    unloading = filter_services.unload(k, service, mandatory=False)
+    unloading = k.filter_services.unload(service, mandatory=False)
     return int((yield from _in_system_thread(k, unloading, f"unload {service}")))
 
 
@@ -199,7 +199,7 @@ def _attach(
     if found is None or volume is None:
         return status
     before = set(found.instances)
-    answer: Any = yield from attachment.attach_manually(k, found, volume, _optional_text(k, instance), altitude)
+    answer: Any = yield from k.flt.attachments.attach_manually(found, volume, _optional_text(k, instance), altitude)
     made = next((item for item in found.instances if item not in before), None)
     if made is not None and created and length >= 2:
         text = made.name.encode("utf-16-le")[: (length & ~1) - 2]
@@ -227,7 +227,7 @@ def filter_detach(k: "Kernel", name: int, volume_name: int, instance: int) -> Co
     status, found, volume = _find(k, name, volume_name)
     if found is None or volume is None:
         return status
-    item = attachment.find_instance(found, volume, _optional_text(k, instance))
+    item = find_instance(found, volume, _optional_text(k, instance))
     if item is None:
         return int(NtStatus.FLT_INSTANCE_NOT_FOUND)
-    return (yield from attachment.detach_manually(k, item))
+    return (yield from k.flt.attachments.detach_manually(item))

@@ -7,7 +7,6 @@ from harness.nt import NtStatus
 from harness.reference.machine.loader.exports import U32
 from harness.reference.machine.memory.layout import is_user
 from harness.reference.machine.scheduler.thread import Process, Thread
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import service
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
@@ -17,6 +16,7 @@ from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps.process_objects import process_object, thread_object
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ClientId, ObjectAttributes
+from harness.reference.windows.user.query_answers import answer, body_of, counted_name
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -86,32 +86,6 @@ def open_thread(k: "Kernel", mode: int, handle_pointer: int, access: U32, attrib
     return (
         yield from _open(k, handle_pointer, thread_object(k, thread), _granted(access, _THREAD_MAPPING), attributes)
     )
-
-
-def body_of(k: "Kernel", handle: int, kind: type) -> object:
-    """What a handle refers to, of one kind; raises INVALID_HANDLE or OBJECT_TYPE_MISMATCH."""
-    item = object_by_handle(k, handle)
-    if item is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
-    if not isinstance(item.body, kind):
-        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
-    return item.body
-
-
-def answer(k: "Kernel", data: bytes, buffer: int, length: int, returned: int, *, exact: bool = True) -> int:
-    """Store what was asked for. `exact`: a buffer of any other length is refused."""
-    if returned:
-        k.memory.write_u32(returned, len(data))
-    if length < len(data) or (exact and length != len(data)):
-        return int(NtStatus.INFO_LENGTH_MISMATCH)
-    k.memory.write(buffer, data)
-    return 0
-
-
-def counted_name(text: str, buffer: int) -> bytes:
-    """A UNICODE_STRING for a buffer, with its characters and a NUL behind it."""
-    data = text.encode("utf-16-le")
-    return pack("<HHIQ", len(data), len(data) + 2, 0, buffer + 16) + data + b"\0\0"
 
 
 @service("QueryInformationProcess")

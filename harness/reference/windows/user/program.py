@@ -21,9 +21,9 @@ from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
 from harness.reference.windows.user.streams import InputPipe, OutputPipe
 
 if TYPE_CHECKING:
+    from harness.reference.windows.cc.sections import Views
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.ntos.executive import Executive
-    from harness.reference.windows.ntos.mm.sections import Views
 
 _USER_MODE = 1
 

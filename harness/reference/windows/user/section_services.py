@@ -4,11 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.machine.loader.exports import U32
-from harness.reference.windows.fs.errors import VolumeError
-from harness.reference.windows.io.constants import USER_MODE
-from harness.reference.windows.io.request import Code
-from harness.reference.windows.io.system_services import file_of, service
-from harness.reference.windows.ntos.mm.sections import (
+from harness.reference.windows.cc.sections import (
     PAGE_EXECUTE_READ,
     PAGE_EXECUTE_READWRITE,
     PAGE_READONLY,
@@ -17,6 +13,10 @@ from harness.reference.windows.ntos.mm.sections import (
     Section,
     create_section,
 )
+from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.io.constants import USER_MODE
+from harness.reference.windows.io.request import Code
+from harness.reference.windows.io.system_services import file_of, service
 from harness.reference.windows.ntos.ob.objects import CURRENT_PROCESS
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from harness.reference.machine.loader.exports import U32
 from harness.reference.machine.scheduler.thread import Process, Thread
 from harness.reference.windows.io.system_services import service
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.ps.process_table import Impersonation
 from harness.reference.windows.ntos.se.token_objects import (
     IMPERSONATION,
     IMPERSONATION_LEVEL,
-    Impersonation,
     Token,
     impersonate,
     make_token,
@@ -19,7 +19,7 @@ from harness.reference.windows.ntos.se.token_objects import (
     token_of,
 )
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
-from harness.reference.windows.user.process_services import answer, body_of
+from harness.reference.windows.user.query_answers import answer, body_of
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

@@ -9,8 +9,8 @@ from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.fs.errors import VolumeError
 
 if TYPE_CHECKING:
+    from harness.reference.windows.cc.sections import Views
     from harness.reference.windows.ntos.executive import Executive
-    from harness.reference.windows.ntos.mm.sections import Views
 
 
 def page_fault(executive: "Executive", views: "Views", address: int) -> KernelCode | None:

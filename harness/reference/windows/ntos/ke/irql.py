@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.loader.exports import HAL, NTOSKRNL, U8, export
 from harness.reference.machine.scheduler.requests import KernelCode
+from harness.reference.windows.ntos.ke.offsets import KLOCK_QUEUE_HANDLE
+from harness.reference.windows.ntos.ke.processor_control import SYNCH_LEVEL
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
-
-QUEUED_LOCK_OFFSET, QUEUED_OLD_IRQL_OFFSET = 8, 16
-"""In a KLOCK_QUEUE_HANDLE: LockQueue.Lock and OldIrql."""
-SYNCH_LEVEL = 12
 
 
 @export(NTOSKRNL, "KfRaiseIrql", "KeRaiseIrql")
@@ -80,28 +78,28 @@ def ke_release_spin_lock_from_dpc_level(k: "Kernel", lock: int) -> int:
 @export(NTOSKRNL, "KeAcquireInStackQueuedSpinLock", max_irql=Irql.DISPATCH)
 @export(HAL, "KeAcquireInStackQueuedSpinLock", max_irql=Irql.DISPATCH)
 def ke_acquire_in_stack_queued_spin_lock(k: "Kernel", lock: int, handle: int) -> int | KernelCode:
-    k.memory.write_u64(handle + QUEUED_LOCK_OFFSET, lock)
-    k.memory.write_u8(handle + QUEUED_OLD_IRQL_OFFSET, k.irql)
+    k.memory.write_u64(handle + KLOCK_QUEUE_HANDLE.LOCK, lock)
+    k.memory.write_u8(handle + KLOCK_QUEUE_HANDLE.OLD_IRQL, k.irql)
     k.set_irql(Irql.DISPATCH)
     return k.spin_locks.acquire(lock, 0)
 
 
 @export(NTOSKRNL, "KeAcquireInStackQueuedSpinLockAtDpcLevel")
 def ke_acquire_in_stack_queued_spin_lock_at_dpc_level(k: "Kernel", lock: int, handle: int) -> int | KernelCode:
-    k.memory.write_u64(handle + QUEUED_LOCK_OFFSET, lock)
-    k.memory.write_u8(handle + QUEUED_OLD_IRQL_OFFSET, k.irql)
+    k.memory.write_u64(handle + KLOCK_QUEUE_HANDLE.LOCK, lock)
+    k.memory.write_u8(handle + KLOCK_QUEUE_HANDLE.OLD_IRQL, k.irql)
     return k.spin_locks.acquire(lock, 0)
 
 
 @export(NTOSKRNL, "KeReleaseInStackQueuedSpinLock")
 @export(HAL, "KeReleaseInStackQueuedSpinLock")
 def ke_release_in_stack_queued_spin_lock(k: "Kernel", handle: int) -> int:
-    k.spin_locks.release(k.memory.read_u64(handle + QUEUED_LOCK_OFFSET))
-    k.lower_irql(k.memory.read_u8(handle + QUEUED_OLD_IRQL_OFFSET))
+    k.spin_locks.release(k.memory.read_u64(handle + KLOCK_QUEUE_HANDLE.LOCK))
+    k.lower_irql(k.memory.read_u8(handle + KLOCK_QUEUE_HANDLE.OLD_IRQL))
     return 0
 
 
 @export(NTOSKRNL, "KeReleaseInStackQueuedSpinLockFromDpcLevel")
 def ke_release_in_stack_queued_spin_lock_from_dpc_level(k: "Kernel", handle: int) -> int:
-    k.spin_locks.release(k.memory.read_u64(handle + QUEUED_LOCK_OFFSET))
+    k.spin_locks.release(k.memory.read_u64(handle + KLOCK_QUEUE_HANDLE.LOCK))
     return 0

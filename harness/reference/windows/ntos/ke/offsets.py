@@ -44,3 +44,10 @@ class EPROCESS:
     SIZE = 0x800
     PROCESS_ID = 0x440
     TOKEN = 0x4B8
+
+
+class KLOCK_QUEUE_HANDLE:  # noqa: N801 (its name in wdm.h)
+    """What KeAcquireInStackQueuedSpinLock fills in."""
+
+    LOCK = 0x08
+    OLD_IRQL = 0x10

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.thread import Thread
 
+SYNCH_LEVEL = 12
+"""The IRQL at which processors are synchronized, on machines with more than one."""
+
 assert KPCR.SIZE <= PROCESSOR_CONTROL_STRIDE
 assert KPCR.IRQL < 1 << PAGE_SHIFT
 

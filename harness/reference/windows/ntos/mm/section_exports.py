@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
-from harness.reference.windows.cc.cc_exports import cache_at
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -15,7 +14,7 @@ _FLUSH_FOR_DELETE = 0
 @export(NTOSKRNL, "MmFlushImageSection", max_irql=Irql.APC)
 def mm_flush_image_section(k: "Kernel", pointers: int, kind: U32) -> bool:
     """MmFlushImageSection: FALSE while an image is mapped, and before a delete while a program has data mapped."""
-    cache = cache_at(k, pointers)
+    cache = k.local_file_systems.cache_at(pointers)
     if cache is None:
         return True
     return not cache.image_references and not (kind == _FLUSH_FOR_DELETE and cache.user_references)
@@ -24,7 +23,7 @@ def mm_flush_image_section(k: "Kernel", pointers: int, kind: U32) -> bool:
 @export(NTOSKRNL, "MmCanFileBeTruncated", max_irql=Irql.APC)
 def mm_can_file_be_truncated(k: "Kernel", pointers: int, size_at: int) -> bool:
     """MmCanFileBeTruncated: no new size is a size of nothing."""
-    cache = cache_at(k, pointers)
+    cache = k.local_file_systems.cache_at(pointers)
     return cache is None or cache.can_truncate(k.memory.read_i64(size_at) if size_at else 0)
 
 
@@ -32,14 +31,14 @@ def mm_can_file_be_truncated(k: "Kernel", pointers: int, size_at: int) -> bool:
 def mm_force_section_closed(k: "Kernel", pointers: int, delay: U8) -> bool:
     """MmForceSectionClosed: whether no section of the file is in use any more."""
     del delay
-    cache = cache_at(k, pointers)
+    cache = k.local_file_systems.cache_at(pointers)
     return cache is None or not (cache.user_references or cache.image_references)
 
 
 @export(NTOSKRNL, "MmForceSectionClosedEx", max_irql=Irql.APC)
 def mm_force_section_closed_ex(k: "Kernel", pointers: int, flags: U32) -> bool:
     """The same, of data sections (1), image sections (2) or both."""
-    cache = cache_at(k, pointers)
+    cache = k.local_file_systems.cache_at(pointers)
     if cache is None:
         return True
     return not (flags & 1 and cache.user_references) and not (flags & 2 and cache.image_references)
@@ -48,5 +47,5 @@ def mm_force_section_closed_ex(k: "Kernel", pointers: int, flags: U32) -> bool:
 @export(NTOSKRNL, "MmDoesFileHaveUserWritableReferences", max_irql=Irql.APC)
 def mm_does_file_have_user_writable_references(k: "Kernel", pointers: int) -> int:
     """MmDoesFileHaveUserWritableReferences: not zero while a program can write through a view."""
-    cache = cache_at(k, pointers)
+    cache = k.local_file_systems.cache_at(pointers)
     return int(cache is not None and cache.writable_references)

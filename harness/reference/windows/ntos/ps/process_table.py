@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
-    from harness.reference.windows.ntos.se.token_objects import Impersonation
+    from harness.reference.windows.ntos.ob.objects import Object
 
 IDLE_PROCESS_ID = 0
 SYSTEM_PROCESS_ID = 4
@@ -38,6 +38,16 @@ class ProcessFacts:
     peb: int = 0
     section_base: int = 0
     session: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Impersonation:
+    """Whom a thread impersonates; it has a reference to the token."""
+
+    token: "Object"
+    level: int
+    copy_on_open: bool
+    effective_only: bool
 
 
 class ProcessTable:

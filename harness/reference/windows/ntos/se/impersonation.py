@@ -7,19 +7,19 @@ from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps.process_objects import thread_at
+from harness.reference.windows.ntos.ps.process_table import Impersonation
 from harness.reference.windows.ntos.se.token_objects import (
     DELEGATION_LEVEL,
     IDENTIFICATION_LEVEL,
     IMPERSONATION,
     IMPERSONATION_LEVEL,
     PRIMARY,
-    Impersonation,
     Token,
+    given_token,
     impersonate,
     make_token,
     token_of,
 )
-from harness.reference.windows.ntos.se.tokens import given_token
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread

@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from struct import pack
 from typing import TYPE_CHECKING
 
+from harness.nt import BugCheck
 from harness.reference.windows.ntos.ke.offsets import EPROCESS
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.ps.process_table import Impersonation
 from harness.reference.windows.ntos.se.sids import sid_bytes
 
 if TYPE_CHECKING:
@@ -77,16 +79,6 @@ class Token:
         return self.holds(ADMINISTRATORS)
 
 
-@dataclass(frozen=True, slots=True)
-class Impersonation:
-    """Whom a thread impersonates; it has a reference to the token."""
-
-    token: Object
-    level: int
-    copy_on_open: bool
-    effective_only: bool
-
-
 def _system_token() -> Token:
     groups = {ADMINISTRATORS: 0xE, _EVERYONE: GROUP_ENABLED, _AUTHENTICATED: GROUP_ENABLED}
     privileges = dict.fromkeys(sorted((*_PRIVILEGES, *_OF_THE_SYSTEM_ONLY)), PRIVILEGE_ENABLED)
@@ -123,6 +115,17 @@ def token_at(k: "Executive", address: int) -> Token | None:
     """The token at a guest address."""
     item = k.objects.at(address)
     return item.body if item is not None and isinstance(item.body, Token) else None
+
+
+def given_token(k: "Executive", address: int, function: str) -> Token:
+    """The token that a driver gave; a bug check if it is none."""
+    token = token_at(k, address)
+    if token is None:
+        k.bugcheck(
+            BugCheck.REFERENCE_BY_POINTER, 0, address,
+            message=f"{function} was given {k.describe_address(address)}, which is no token",
+        )  # fmt: skip
+    return token
 
 
 def impersonate(k: "Executive", thread: "Thread", impersonation: Impersonation | None) -> None:

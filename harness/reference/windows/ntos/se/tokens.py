@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from harness.nt import BugCheck, Irql, NtStatus
+from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
 from harness.reference.windows.ntos.ps.process_objects import process_at, thread_at
 from harness.reference.windows.ntos.se.access_check import check_access
@@ -12,9 +12,9 @@ from harness.reference.windows.ntos.se.token_objects import (
     GROUP_DENY_ONLY,
     Token,
     effective_token,
+    given_token,
     make_token,
     subject_context,
-    token_at,
     token_in_context,
     token_information,
     token_of,
@@ -30,17 +30,6 @@ _DISABLE_MAX_PRIVILEGE, _SANDBOX_INERT, _LUA_TOKEN, _WRITE_RESTRICTED = 1, 2, 4,
 _LUA_KEEPS = (CHANGE_NOTIFY_PRIVILEGE, 19, 25, 33, 34)
 _ALL_NECESSARY, _USED_FOR_ACCESS = 1, 0x8000_0000
 _USER_MODE = 1
-
-
-def given_token(k: "Kernel", address: int, function: str) -> Token:
-    """The token that a driver gave; a bug check if it is none."""
-    token = token_at(k, address)
-    if token is None:
-        k.bugcheck(
-            BugCheck.REFERENCE_BY_POINTER, 0, address,
-            message=f"{function} was given {k.describe_address(address)}, which is no token",
-        )  # fmt: skip
-    return token
 
 
 @export(NTOSKRNL, "PsReferencePrimaryToken", max_irql=Irql.APC)

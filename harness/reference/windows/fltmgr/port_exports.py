@@ -34,11 +34,10 @@ def flt_create_communication_port(
     k.memory.write_u64(out, 0)
     if not name.startswith("\\"):
         return NtStatus.OBJECT_PATH_SYNTAX_BAD
-    if name.lower() in k.flt.ports:
+    if name.lower() in k.flt.port_clients.servers:
         return NtStatus.OBJECT_NAME_COLLISION
     port = ServerPort(found, k.flt.heap.allocate(0x40), name, cookie, connect, disconnect, message, limit)
-    k.flt.ports[name.lower()] = port
-    found.ports.append(port)
+    k.flt.port_clients.servers[name.lower()] = port
     k.memory.write_u64(out, port.address)
     return NtStatus.SUCCESS
 
@@ -46,10 +45,9 @@ def flt_create_communication_port(
 @export(FLTMGR, "FltCloseCommunicationPort", max_irql=Irql.PASSIVE)
 def flt_close_communication_port(k: "Kernel", address: int) -> None:
     """FltCloseCommunicationPort: no new connections; those that are there stay."""
-    for port in list(k.flt.ports.values()):
+    for port in list(k.flt.port_clients.servers.values()):
         if port.address == address:
-            del k.flt.ports[port.name.lower()]
-            port.filter.ports.remove(port)
+            del k.flt.port_clients.servers[port.name.lower()]
             k.flt.heap.free(port.address)
             return
     k.verifier.report(None, k.blame.current().driver, f"closed {address:#x}, which is no communication server port")
@@ -60,7 +58,7 @@ def flt_close_client_port(k: "Kernel", filter_: int, port_at: int) -> None:
     """FltCloseClientPort: sets the caller's pointer to NULL."""
     k.flt.filter_at(filter_)
     address = k.memory.read_u64(port_at)
-    client = k.flt.clients.pop(address, None)
+    client = k.flt.port_clients.clients.pop(address, None)
     k.memory.write_u64(port_at, 0)
     if client is not None:
         k.flt.port_clients.close(client)
@@ -75,15 +73,16 @@ def flt_send_message(
     The end of the connection lets it go, and so does the end of the thread that it is called in.
     """
     k.flt.filter_at(filter_)
-    client = k.flt.clients.get(k.memory.read_u64(port_at))
+    client = k.flt.port_clients.clients.get(k.memory.read_u64(port_at))
     if client is None or client.disconnected:
         return int(NtStatus.PORT_DISCONNECTED)
     if k.current.terminating:
         return int(NtStatus.THREAD_IS_TERMINATING)
     wanted = k.memory.read_u32(reply_length) if reply and reply_length else 0
     ticks = _relative(k, timeout)
-    k.flt.next_message += 1
-    message = Message(k.flt.next_message, k.memory.read(buffer, length), wanted, Event("a reply from user mode"))
+    message = Message(
+        k.flt.port_clients.next_number(), k.memory.read(buffer, length), wanted, Event("a reply from user mode")
+    )
     k.flt.port_clients.post(client, message)
     objects = [message.answered, client.ended]
     status = yield Wait(objects, timeout=ticks, reason="user mode to answer a filter's message", user=True)

@@ -1,18 +1,16 @@
-"""FltRegisterFilter, FltStartFiltering, FltUnregisterFilter, and what becomes of a filter's registration."""
+"""FltRegisterFilter, FltStartFiltering, FltUnregisterFilter, and how a registration is read."""
 
 from typing import TYPE_CHECKING
 
 from harness.nt import IRP_MJ_OPERATION_END, ContextType, IrpMajor, Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, export
-from harness.reference.machine.scheduler.requests import Wait
-from harness.reference.windows.fltmgr import attachment
 from harness.reference.windows.fltmgr.callback_data import (
     CONTEXT_REGISTRATION,
     OPERATION_REGISTRATION,
     RegistrationView,
 )
-from harness.reference.windows.fltmgr.contexts import delete_filter_contexts
 from harness.reference.windows.fltmgr.filters import Callbacks, ContextDefinition, Filter, Registration
+from harness.reference.windows.fltmgr.instance_definitions import default_altitude, has_instances
 from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out:
         return int(NtStatus.INVALID_PARAMETER)
     if k.flt.filter_named(name) is not None:
         return int(NtStatus.FLT_REGISTRATION_BUSY)
-    if not attachment.has_instances(k, name):
+    if not has_instances(k.registry, name):
         k.registry.missed.append(f"an instance with an altitude below the key Instances of the service {name}")
         return int(NtStatus.OBJECT_NAME_NOT_FOUND)
     found = Filter(
@@ -51,7 +49,7 @@ def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out:
             teardown_start=view.teardown_start,
             teardown_complete=view.teardown_complete,
         ),
-        (yield from k.flt.frames.frame_for(attachment.default_altitude(k, name))),
+        (yield from k.flt.frames.frame_for(default_altitude(k.registry, name))),
     )
     k.flt.filters[found.address] = found
     k.memory.write_u64(filter_out, found.address)
@@ -102,28 +100,11 @@ def flt_start_filtering(k: "Kernel", filter_: int) -> Code:
         return int(NtStatus.FLT_DELETING_OBJECT)
     found.started = True
     k.probes.happened((f"FltStartFiltering {found.name}",))
-    yield from attachment.attach_automatically(k, found)
+    yield from k.flt.attachments.attach_automatically(found)
     return int(NtStatus.SUCCESS)
 
 
 @export(FLTMGR, "FltUnregisterFilter", max_irql=Irql.APC)
 def flt_unregister_filter(k: "Kernel", filter_: int) -> Code:
     """FltUnregisterFilter: tears down every instance, and waits for whatever still uses the filter (UNL-04)."""
-    yield from unregister(k, k.flt.filter_at(filter_))
-
-
-def unregister(k: "Kernel", found: Filter) -> Code:
-    """Take a filter away."""
-    found.unloading = True
-    for instance in list(found.instances):
-        yield from attachment.tear_down(k, instance, found.teardown_reason)
-    yield from k.flt.port_clients.disconnect_all(found)
-    if found.ports:
-        k.verifier.report("UNL-03", found.name, "unregistered with its communication server port open")
-    yield Wait([found.work.idle], reason=f"queued work items of {found.name} to finish")
-    yield from delete_filter_contexts(k, found)
-    k.flt.references.settle(found)
-    del k.flt.filters[found.address]
-    k.flt.heap.free(found.address)
-    k.flt.frames.filter_gone()
-    k.probes.happened((f"FltUnregisterFilter {found.name}",))
+    yield from k.filter_services.unregister(k.flt.filter_at(filter_))

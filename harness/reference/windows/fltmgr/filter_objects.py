@@ -1,0 +1,135 @@
+"""The filter manager's tables: filters, instances, volumes and operations, found by the addresses that drivers name."""
+
+from typing import TYPE_CHECKING, Never
+
+from harness.nt import BugCheck
+from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS, RELATED_OBJECTS_SIZE
+from harness.reference.windows.fltmgr.callback_probes import CallbackProbes
+from harness.reference.windows.fltmgr.chains import Chains
+from harness.reference.windows.fltmgr.filters import Filter, FilterVolume, Instance
+from harness.reference.windows.fltmgr.references import References
+from harness.reference.windows.io.guarded_heap import FILTER_OBJECTS, GuardedHeap
+
+if TYPE_CHECKING:
+    from harness.reference.windows.fltmgr.operation import Operation
+    from harness.reference.windows.io.file_object import FileObject
+    from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.io.volumes import Volume
+    from harness.reference.windows.ntos.executive import Executive
+
+
+class FilterObjects:
+    """What every part of the filter manager is made with; it knows none of the parts."""
+
+    def __init__(self, kernel: "Executive", io: "IoManager") -> None:
+        self.kernel = kernel
+        self.io = io
+        self.callbacks = CallbackProbes()
+        self.chains = Chains(kernel, lambda: self.callbacks.heard)
+        self.heap = GuardedHeap(kernel.memory, FILTER_OBJECTS)
+        self.filters: dict[int, Filter] = {}
+        """By the address of FLT_FILTER."""
+        self.instances: dict[int, Instance] = {}
+        """By the address of FLT_INSTANCE."""
+        self.operations: dict[int, Operation] = {}
+        """By the address of FLT_CALLBACK_DATA."""
+        self.references = References(kernel.holdings)
+        self._volumes: dict[Volume, FilterVolume] = {}
+        """What is mounted now."""
+        self._dismounted: list[FilterVolume] = []
+        """What was, and is still referenced or in use."""
+
+    # -- finding
+
+    def filter_at(self, address: int) -> Filter:
+        """The filter a driver names; a wrong pointer is a bug check."""
+        found = self.filters.get(address)
+        if found is None:
+            self._bad_object(address, "filter")
+        return found
+
+    def instance_at(self, address: int) -> Instance:
+        """The instance a driver names; a wrong pointer is a bug check."""
+        found = self.instances.get(address)
+        if found is None:
+            self._bad_object(address, "instance")
+        return found
+
+    def on(self, volume: "Volume") -> FilterVolume:
+        """What is kept of a volume as it is mounted now."""
+        found = self._volumes.get(volume)
+        if found is not None and found.vpb != volume.vpb:
+            self.dismounted(found)
+            found = None
+        if found is None:
+            found = self._volumes[volume] = FilterVolume(volume, self.heap.allocate(0x40), volume.vpb)
+        return found
+
+    def mount_of(self, file: "FileObject") -> FilterVolume:
+        """The mount that a file object belongs to."""
+        vpb = file.view.vpb
+        return next((item for item in self._dismounted if item.vpb == vpb), None) or self.on(file.volume)
+
+    def volume_at(self, address: int) -> FilterVolume:
+        """The volume a driver names; a wrong pointer is a bug check."""
+        for found in (*self._volumes.values(), *self._dismounted):
+            if found.address == address:
+                return found
+        self._bad_object(address, "volume")
+
+    def dismounted(self, found: FilterVolume) -> None:
+        """A volume is mounted no more: the next mount is another FLT_VOLUME."""
+        if not found.dismounted:
+            found.dismounted = True
+            self._volumes.pop(found.volume, None)
+            self._dismounted.append(found)
+
+    def forget_volume(self, found: FilterVolume) -> None:
+        """Free a dismounted FLT_VOLUME that nobody references or uses any more."""
+        if found in self._dismounted and not (found.instances or found.devices or self.references.held(found)):
+            self._dismounted.remove(found)
+            self.heap.free(found.address)
+
+    def operation_at(self, address: int) -> "Operation":
+        """The operation of a callback data; a wrong pointer is a bug check."""
+        found = self.operations.get(address)
+        if found is None:
+            self._bad_object(address, "callback data")
+        return found
+
+    def _bad_object(self, address: int, what: str) -> Never:
+        self.kernel.bugcheck(
+            BugCheck.FLTMGR_FILE_SYSTEM,
+            0,
+            address,
+            message=f"{address:#x} was given to the filter manager, which has no such {what} (any more)",
+        )
+
+    def filter_named(self, name: str) -> Filter | None:
+        """A filter by its name, without regard to case."""
+        for found in self.filters.values():
+            if found.name.lower() == name.lower():
+                return found
+        return None
+
+    def related_objects(self, instance: Instance, file: int = 0) -> bytes:
+        """FLT_RELATED_OBJECTS."""
+        volume = instance.on.address
+        return RELATED_OBJECTS.pack(RELATED_OBJECTS_SIZE, 0, instance.filter.address, volume, instance.address, file, 0)
+
+    # -- what an instance is in
+
+    def leave(self, instance: Instance) -> None:
+        """A callback, a pended operation or generated I/O of an instance is over."""
+        busy = instance.busy
+        busy.count -= 1
+        if busy.count == 0:
+            self.kernel.signal(busy.idle)
+
+    def in_flight(self, instance: Instance) -> "list[Operation]":
+        """Operations that owe a post-operation callback to an instance."""
+        return [
+            operation
+            for operation in self.operations.values()
+            if any(node.instance is instance for node in operation.nodes)
+        ]

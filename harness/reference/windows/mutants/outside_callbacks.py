@@ -1,0 +1,131 @@
+"""Mutants of what is around the passage: who is shown what, attaching and detaching, contexts, a filter's own I/O."""
+
+from dataclasses import replace
+
+from harness.nt import IrpMajor
+from harness.reference.windows.fltmgr.altitude import Altitude
+from harness.reference.windows.fltmgr.attachment import Attachments
+from harness.reference.windows.fltmgr.contexts import Contexts
+from harness.reference.windows.fltmgr.filter_services import FilterServices
+from harness.reference.windows.fltmgr.filters import Callbacks, Context, ContextTable, FrameDevice, Instance
+from harness.reference.windows.fltmgr.frames import Frames
+from harness.reference.windows.fltmgr.selection import Selection, Shown
+from harness.reference.windows.io.io_manager import IoManager
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.mutants import mutant
+
+# -- who is shown a request
+
+
+@mutant("unregistered-shown")
+class UnregisteredShown(Selection):
+    """IRPs are shown to filters that have not registered for them."""
+
+    def callbacks(self, instance: Instance, request: Request) -> Callbacks | None:
+        registered = super().callbacks(instance, request)
+        if registered is None and request.is_irp:
+            return next(iter(instance.filter.registration.operations.values()), None)
+        return registered
+
+
+@mutant("wrong-pre-called")
+class WrongPreCalled(Selection):
+    """Every operation gets the pre callback of the filter's first registration."""
+
+    def callbacks(self, instance: Instance, request: Request) -> Callbacks | None:
+        registered = super().callbacks(instance, request)
+        wrong = registered is not None and registered.pre and request.major == IrpMajor.WRITE
+        return None if wrong else registered
+
+
+@mutant("skip-flags-ignored")
+class SkipFlagsIgnored(Selection):
+    """The SKIP flags of a registration are ignored."""
+
+    def callbacks(self, instance: Instance, request: Request) -> Callbacks | None:
+        registered = super().callbacks(instance, request)
+        return replace(registered, flags=0) if registered is not None else None
+
+
+@mutant("pre-low-to-high")
+class PreLowToHigh(Selection):
+    """Pre callbacks are called from the lowest altitude up."""
+
+    def interested(self, at: FrameDevice, request: Request, below: Instance | None = None) -> Shown:
+        return super().interested(at, request, below)[::-1]
+
+
+@mutant("own-io-shown-to-initiator")
+class OwnIoShownToInitiator(Selection):
+    """I/O that a filter starts itself is shown to that filter."""
+
+    def candidates(self, at: FrameDevice, below: Instance | None) -> list[Instance]:
+        candidates = super().candidates(at, below)
+        return candidates if below is None else [below, *candidates]
+
+
+# -- attaching, detaching, unloading
+
+
+@mutant("altitudes-compared-as-text")
+class AltitudesComparedAsText(Attachments):
+    """Instances stand in the order of their altitudes' texts."""
+
+    def rank(self, instance: Instance) -> Altitude:
+        return Altitude("", str(instance.altitude))
+
+
+@mutant("teardown-veto-ignored")
+class TeardownVetoIgnored(Attachments):
+    """An instance is detached although its query-teardown callback has refused."""
+
+    def vetoes(self, answer: int) -> bool:
+        return False
+
+
+@mutant("unload-veto-ignored")
+class UnloadVetoIgnored(FilterServices):
+    """A filter is unloaded although its unload callback has refused."""
+
+    def vetoes(self, answer: int) -> bool:
+        return False
+
+
+# -- contexts
+
+
+@mutant("contexts-lost")
+class ContextsLost(Contexts):
+    """Contexts that were set cannot be fetched again."""
+
+    def find(self, table: ContextTable, key: tuple[int, int]) -> Context | None:
+        return None
+
+
+@mutant("contexts-refused-in-post")
+class ContextsRefusedInPost(Contexts):
+    """Contexts cannot be fetched in a post callback."""
+
+    def find(self, table: ContextTable, key: tuple[int, int]) -> Context | None:
+        in_post = any(operation.post is not None for operation in self.objects.operations.values())
+        return None if in_post else super().find(table, key)
+
+
+# -- a filter's own I/O, and the I/O manager's
+
+
+@mutant("own-io-unmarked")
+class OwnIoUnmarked(Frames):
+    """I/O that a filter starts itself is not marked as generated."""
+
+    def send_below(self, instance: Instance, request: Request) -> Code:
+        request.generated = False
+        yield from super().send_below(instance, request)
+
+
+@mutant("disallowed-fast-io-fails")
+class DisallowedFastIoFails(IoManager):
+    """Disallowed fast I/O fails instead of being sent again as an IRP."""
+
+    def sends_again(self, request: Request) -> bool:
+        return False
