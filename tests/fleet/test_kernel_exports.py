@@ -11,7 +11,7 @@ from harness.fleet.drivers import Drivers
 from harness.fleet.kernel_exports import kernel_exports, needs, warnings
 from harness.minifilter.image_imports import Import
 from harness.reference.machine.loader.exports import FLTMGR, NTOSKRNL, all_exports, find_export
-from harness.reference.windows.exports import load_exports
+from harness.reference.windows.export_rooms import load_exports
 
 PLAIN = b"FltGetRequestorProcessId\0"
 

@@ -2,7 +2,7 @@
 
 from harness.reference.guestd.cancellation import Cancelled
 from harness.reference.guestd.commands import background, batch, control, files, fltmc, fsutil, reg, sc, system
-from harness.reference.guestd.commands.program import run_program
+from harness.reference.guestd.commands.run_program import run_program
 from harness.reference.guestd.commands.table import COMMANDS, Invocation
 from harness.reference.guestd.complaints import complain
 from harness.reference.guestd.guest import Guest

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.reference.guestd.configuration import Configuration
+from harness.reference.guestd.guest_registry import NoSuchKey, Registry
 from harness.reference.guestd.kernel_process import KernelGone, KernelProcess, Nursery
 from harness.reference.guestd.paths import BadPath, Drives
-from harness.reference.guestd.registry import NoSuchKey, Registry
 from harness.reference.guestd.shells import Command
 from harness.wire import kernel as wire
 from harness.wire import programs

@@ -2,7 +2,7 @@
 
 MachineStop
 ├── HangStop       nothing can run any more and somebody waits, or guest code does not come back
-└── …              what the system that runs on the machine adds (windows/verifier/stop.py)
+└── …              what the system that runs on the machine adds (windows/verifier/bug_check_stop.py)
 """
 
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ from harness.reference.windows.io.volume_handles import dismount
 from harness.reference.windows.io.volume_removal import remove
 from harness.reference.windows.io.volumes import Volume
 from harness.reference.windows.kernel import Kernel
-from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckKind, BugCheckStop
 from harness.wire import kernel as wire
 from harness.wire import programs
 from harness.wire.codec import MalformedMessageError

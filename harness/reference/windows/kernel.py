@@ -1,6 +1,6 @@
 """The reference kernel: the executive with its I/O manager, filter manager, volumes and user-mode side.
 
-The modules that define exports (`@export`) take a `Kernel`; they are found by walking the rooms (exports.py).
+The modules that define exports (`@export`) take a `Kernel`; they are found by walking the rooms (export_rooms.py).
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from harness.reference.machine.choices import Draw
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.windows.cc.sections import Views
-from harness.reference.windows.exports import load_exports
+from harness.reference.windows.export_rooms import load_exports
 from harness.reference.windows.fltmgr.filter_manager import FilterManager
 from harness.reference.windows.fltmgr.filter_services import FilterServices
 from harness.reference.windows.fs.filesystem import FileSystem

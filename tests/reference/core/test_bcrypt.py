@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.reference.windows.verifier.stop import BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
 
 DRIVER = r"""
 #include <bcrypt.h>

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.nt import Irql, NtStatus
-from harness.reference.windows.verifier.stop import BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
 
 PRINTS = r"""
 #define COMPONENT_OF_NOBODY 150

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.nt import NtStatus
-from harness.reference.windows.verifier.stop import BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
 
 DRIVER = r"""
 static UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\Device\\Echo");

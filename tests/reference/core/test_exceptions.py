@@ -3,7 +3,7 @@
 import pytest
 
 from harness.nt import BugCheck
-from harness.reference.windows.verifier.stop import BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
 
 SOURCE = r"""
 static volatile ULONG Steps;

@@ -9,7 +9,7 @@ from harness.reference.machine.loader.exports import FLTMGR, NTOSKRNL, find_expo
 from harness.reference.process.host import Host, stop_message
 from harness.reference.windows.kernel import Kernel
 from harness.reference.windows.leaves import LEAVES, assemble, blob
-from harness.reference.windows.verifier.stop import BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
 from harness.wire import kernel as wire
 from tests.reference.user.conftest import Machine as Hosted
 from tests.reference.user.conftest import service_key

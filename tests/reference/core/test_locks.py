@@ -3,7 +3,7 @@
 import pytest
 
 from harness.reference.machine.stop import HangKind, HangStop
-from harness.reference.windows.verifier.stop import BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
 
 DRIVER = """
 static ERESOURCE Resource;

@@ -4,7 +4,7 @@ import pytest
 
 from harness.nt import BugCheck
 from harness.reference.machine.stop import HangKind, HangStop
-from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckKind, BugCheckStop
 
 DRIVER = """
 static KEVENT Never;

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.reference.windows.verifier.stop import BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
 
 DRIVER = """
 static volatile ULONG One = 1; /* so that the compiler cannot do the calls itself */

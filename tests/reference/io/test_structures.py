@@ -12,7 +12,7 @@ import pytest
 
 from harness.minifilter.metadata import _import_on_linux, package_directory
 from harness.reference.machine.memory.structure import Field, Structure
-from harness.reference.windows.structures import device_objects, fast_io_tables, file_objects, irp, mdl
+from harness.reference.windows.structures import device_objects, fast_io_tables, file_objects, irp, mdl_layout
 
 CLASSES: dict[str, type[Structure]] = {
     "IRP": irp.Irp,
@@ -29,7 +29,7 @@ CLASSES: dict[str, type[Structure]] = {
     "FAST_IO_DISPATCH": fast_io_tables.FastIoDispatch,
     "FS_FILTER_CALLBACKS": fast_io_tables.FsFilterCallbacks,
     "FS_FILTER_CALLBACK_DATA": fast_io_tables.FsFilterCallbackData,
-    "MDL": mdl.MdlView,
+    "MDL": mdl_layout.MdlView,
 }
 LARGER = {"DEVICE_OBJECT": 8, "DRIVER_EXTENSION": 0x38}
 """By how much the real one is larger: DEVICE_OBJECT is aligned to 16 bytes, DRIVER_EXTENSION goes on undocumented."""

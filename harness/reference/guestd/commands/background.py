@@ -4,7 +4,7 @@ Its output comes as it is printed. The client ends it by a signal, as every comm
 if it does not. Guest time passes only while another command has the kernel run.
 """
 
-from harness.reference.guestd.commands.program import NOT_FOUND, does_not_start, find_program
+from harness.reference.guestd.commands.run_program import NOT_FOUND, does_not_start, find_program
 from harness.reference.guestd.commands.table import Invocation, command
 from harness.reference.guestd.kernel_process import KernelRefused
 from harness.reference.guestd.shells import CONTROL_C_EXIT

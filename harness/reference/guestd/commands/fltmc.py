@@ -2,9 +2,9 @@
 
 from harness.nt.hresult import hresult_of_status, message_of
 from harness.reference.guestd.commands.table import Invocation, command
+from harness.reference.guestd.guest_registry import NoSuchKey
 from harness.reference.guestd.kernel_process import KernelRefused
 from harness.reference.guestd.paths import BadPath
-from harness.reference.guestd.registry import NoSuchKey
 from harness.wire import kernel as wire
 
 

@@ -1,7 +1,7 @@
 """reg: add, query and delete keys and values below HKLM."""
 
 from harness.reference.guestd.commands.table import Invocation, command
-from harness.reference.guestd.registry import TYPES, NoSuchKey, Value
+from harness.reference.guestd.guest_registry import TYPES, NoSuchKey, Value
 
 DONE = "The operation completed successfully."
 MISSING = "ERROR: The system was unable to find the specified registry key or value."

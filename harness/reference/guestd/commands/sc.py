@@ -3,8 +3,8 @@
 from harness.nt.hresult import WIN32_MESSAGES
 from harness.reference.guestd.commands import fltmc
 from harness.reference.guestd.commands.table import Invocation, command
+from harness.reference.guestd.guest_registry import SERVICES, NoSuchKey, Value
 from harness.reference.guestd.kernel_process import KernelRefused
-from harness.reference.guestd.registry import SERVICES, NoSuchKey, Value
 from harness.wire import kernel as wire
 
 TYPES = {"kernel": 1, "filesys": 2}

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from harness.nt import IrpMajor
 from harness.reference.windows.fs import (
     byte_range_locks,
-    control,
     directory,
     ea_and_security,
+    file_system_control,
     information,
     lifetime,
     notify_requests,
@@ -48,8 +48,8 @@ HANDLERS: Mapping[int, Handler] = {
     IrpMajor.NETWORK_QUERY_OPEN: information.network_query_open,
     IrpMajor.QUERY_OPEN: information.query_open,
     IrpMajor.DIRECTORY_CONTROL: _directory_control,
-    IrpMajor.FILE_SYSTEM_CONTROL: control.file_system_control,
-    IrpMajor.DEVICE_CONTROL: control.device_control,
+    IrpMajor.FILE_SYSTEM_CONTROL: file_system_control.file_system_control,
+    IrpMajor.DEVICE_CONTROL: file_system_control.device_control,
     IrpMajor.LOCK_CONTROL: byte_range_locks.control,
     IrpMajor.QUERY_EA: ea_and_security.query_ea,
     IrpMajor.SET_EA: ea_and_security.set_ea,

@@ -42,10 +42,10 @@ from harness.reference.windows.ntos.ex.lock_table import LockTable
 from harness.reference.windows.ntos.ex.pool import Pool
 from harness.reference.windows.ntos.ex.worker_threads import WorkerQueues
 from harness.reference.windows.ntos.ke.apc_counts import ApcCounts
+from harness.reference.windows.ntos.ke.kernel_timers import KernelTimers
 from harness.reference.windows.ntos.ke.processor_control import make_processor
 from harness.reference.windows.ntos.ke.shared_data import DataExports, SharedData
 from harness.reference.windows.ntos.ke.spin_locks import SpinLocks
-from harness.reference.windows.ntos.ke.timers import KernelTimers
 from harness.reference.windows.ntos.ob.handle_callbacks import HandleCallbacks
 from harness.reference.windows.ntos.ob.namespace import Namespace
 from harness.reference.windows.ntos.ob.objects import Handle, Object, ObjectManager

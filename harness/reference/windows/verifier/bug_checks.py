@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.memory.pagetables import OutOfMemoryError
 from harness.reference.machine.stop import MachineStop
-from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckKind, BugCheckStop
 
 if TYPE_CHECKING:
     from harness.reference.machine.loader.binding import MissingExport

@@ -11,7 +11,7 @@ from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.cpu.seh.dispatch import STATUS_BY_VECTOR
 from harness.reference.machine.memory.heap import KernelStacks
 from harness.reference.machine.memory.layout import is_user
-from harness.reference.windows.verifier.stop import BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.processor import QueuedDpc
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
 from harness.reference.windows.ntos.ke.dispatcher_objects import initialize_header
-from harness.reference.windows.ntos.ke.timers import KDpc, KTimer
+from harness.reference.windows.ntos.ke.kernel_timers import KDpc, KTimer
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.processor import Processor

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE
-from harness.reference.windows.structures.mdl import MdlView
+from harness.reference.windows.structures.mdl_layout import MdlView
 from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
