@@ -343,9 +343,12 @@ FlushVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     Step->Status = NtFlushBuffersFile(File->Handle, &IoStatus);
 }
 
-/* fsctl <file> code=0x.. [in=<bytes of zeros>|hex=<bytes>] [out=<room>] [async=] */
-void
-FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+typedef NTSTATUS(NTAPI *CONTROL_SERVICE)(HANDLE File, HANDLE Event, PIO_APC_ROUTINE ApcRoutine, PVOID ApcContext,
+                                         PIO_STATUS_BLOCK IoStatus, ULONG Code, PVOID In, ULONG InLength, PVOID Out,
+                                         ULONG OutLength);
+
+static void
+Control(PROBE_LINE *Line, PROBE_STEP *Step, CONTROL_SERVICE Service)
 {
     const char *Given = Value(Line, "hex");
     ULONG InLength = Given != NULL ? (ULONG)TextLength(Given) / 2 : BufferLength(Line, "in", 0);
@@ -359,9 +362,23 @@ FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     }
     Begin(Line, &Request, Out, OutLength);
     Finish(Step, &Request,
-           NtFsControlFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus,
-                           Number32(Line, "code", 0), InLength != 0 ? In : NULL, InLength, OutLength != 0 ? Out : NULL,
-                           OutLength));
+           Service(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus,
+                   Number32(Line, "code", 0), InLength != 0 ? In : NULL, InLength, OutLength != 0 ? Out : NULL,
+                   OutLength));
+}
+
+/* fsctl <file> code=0x.. [in=<bytes of zeros>|hex=<bytes>] [out=<room>] [async=] */
+void
+FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    Control(Line, Step, NtFsControlFile);
+}
+
+/* ioctl <file> code=0x.. [in=<bytes of zeros>|hex=<bytes>] [out=<room>] [async=] */
+void
+IoctlVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+{
+    Control(Line, Step, NtDeviceIoControlFile);
 }
 
 /* notify <directory> [filter=0x..] [tree] [async=] */

@@ -43,6 +43,7 @@ static const PROBE_GRAMMAR Grammar[] = {
     {"lock", LockVerb, 1, 1, "+offset +length async", "shared wait"},
     {"unlock", UnlockVerb, 1, 1, "+offset +length", ""},
     {"fsctl", FsctlVerb, 1, 1, "+code in hex out async", ""},
+    {"ioctl", IoctlVerb, 1, 1, "+code in hex out async", ""},
     {"notify", NotifyVerb, 1, 1, "filter async", "tree"},
     {"cancel", CancelVerb, 1, 1, "async", ""},
     {"query", QueryVerb, 1, 1, "+class", ""},

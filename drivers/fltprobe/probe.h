@@ -221,6 +221,7 @@ void FlushVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void LockVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void UnlockVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void IoctlVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void NotifyVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void CancelVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 

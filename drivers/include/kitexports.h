@@ -21,6 +21,9 @@
 #define PsThreadType ((POBJECT_TYPE *)&PsThreadType)
 #define SeTokenObjectType ((POBJECT_TYPE *)&SeTokenObjectType)
 
+extern POBJECT_TYPE NTSYSAPI *IoDeviceObjectType;
+#define IoDeviceObjectType ((POBJECT_TYPE *)&IoDeviceObjectType)
+
 /*
  * Processes, threads and tokens
  */

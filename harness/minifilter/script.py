@@ -67,6 +67,7 @@ GRAMMAR: Mapping[str, Verb] = {
     "lock": _verb(1, 1, "+offset +length async", "shared wait"),
     "unlock": _verb(1, 1, "+offset +length"),
     "fsctl": _verb(1, 1, "+code in hex out async"),
+    "ioctl": _verb(1, 1, "+code in hex out async"),
     "notify": _verb(1, 1, "filter async", "tree"),
     "cancel": _verb(1, 1, "async"),
     "query": _verb(1, 1, "+class"),

@@ -135,5 +135,7 @@ def _stop(call: Invocation, name: str, options: dict[str, str]) -> int:
         refused = fltmc.refusal(error)
         call.out(f"[SC] ControlService FAILED 1052:\n\n{refused}\n")
         return 1052
-    call.out(f"\nSERVICE_NAME: {name}\n        STATE              : 1  STOPPED")
+    # A driver stays for as long as one of its devices is open.
+    state = "3  STOP_PENDING" if _state(call, name).startswith("4") else "1  STOPPED"
+    call.out(f"\nSERVICE_NAME: {name}\n        STATE              : {state}")
     return 0

@@ -46,7 +46,7 @@ class FilterServices:
                 return int(NtStatus.FLT_FILTER_NOT_FOUND)
             if not driver.object.driver_unload:
                 return int(NtStatus.INVALID_DEVICE_REQUEST)
-            yield from self._drivers.unload(driver)
+            yield from self._flt.io.unload_driver(driver)
             return int(NtStatus.SUCCESS)
         registered = found.registration
         if mandatory and registered.flags & RegistrationFlags.DO_NOT_SUPPORT_SERVICE_STOP:
@@ -68,7 +68,7 @@ class FilterServices:
             )
             yield from self.unregister(found)
         if driver is not None:
-            yield from self._drivers.unload(driver)
+            yield from self._flt.io.unload_driver(driver)
         return int(NtStatus.SUCCESS)
 
     def vetoes(self, answer: int) -> bool:

@@ -8,12 +8,14 @@ from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.security import map_access
 from harness.reference.windows.io.constants import CreateOption, FileObjectFlags, IrpFlags
+from harness.reference.windows.io.device_security import refusal
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.io_manager import Send
 from harness.reference.windows.io.object_names import ObjectName, resolve
 from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.reparse import MOST_REPARSES, take_auxiliary, target_of
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.volumes import DeviceTarget
 from harness.reference.windows.ntos.se.token_objects import subject_context
 
 if TYPE_CHECKING:
@@ -115,6 +117,8 @@ def _open_once(
 ) -> Code:
     """One create: (NTSTATUS, Information, file object or None), or the name to open instead."""
     refused: int = 0 if root is not None else (yield from k.io.file_systems.make_ready(volume))
+    if not refused and root is None and isinstance(volume, DeviceTarget):
+        refused = refusal(k, volume.disk, name, parameters.access, parameters.mode, parameters.stack_flags)
     if refused:
         return refused, 0, None
     file = k.io.make_file_object(volume, name, parameters.file_flags, vpb=root.view.vpb if root is not None else None)

@@ -1,21 +1,22 @@
 """The exports for device objects: making, naming, stacking, finding and deleting them."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.nt import Irql, NtStatus
+from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
-from harness.reference.windows.io.constants import DeviceFlags
+from harness.reference.windows.io.constants import DeviceFlags, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.devices import Device
 from harness.reference.windows.io.object_names import ObjectName
-from harness.reference.windows.io.request import Code
+from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.ob.namespace import NameRefused
 from harness.reference.windows.structures.device_objects import DeviceObject, DeviceObjectExtension, Vpb
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
-_NON_DIRECTORY_FILE = 0x40
+_NON_DIRECTORY_FILE, _READ_ATTRIBUTES = 0x40, 0x80
 
 
 @export(NTOSKRNL, "IoCreateDevice", max_irql=Irql.APC)
@@ -167,6 +168,35 @@ def io_delete_symbolic_link(k: "Kernel", link: int) -> int:
     name = k.memory.read_unicode_string(link)
     k.namespace.made_by.pop(name.lower(), None)
     return NtStatus.SUCCESS if k.namespace.remove(name) else NtStatus.OBJECT_NAME_NOT_FOUND
+
+
+@export(NTOSKRNL, "IoAttachDevice", max_irql=Irql.PASSIVE)
+def io_attach_device(k: "Kernel", source: int, name: int, out: int) -> Code:
+    """IoAttachDevice: to the top of the stack of a device that is opened by its name."""
+    device, path = k.io.devices.at(source), k.memory.read_unicode_string(name)
+    if device is None:
+        return int(NtStatus.NO_SUCH_DEVICE)
+    status, _, file = yield from open_file(k, ObjectName(path), OpenParameters(access=_READ_ATTRIBUTES))
+    if file is None:
+        return status
+    k.memory.write_u64(out, k.io.devices.attach(device, k.io.device_of(file)))
+    yield from k.objects.close_handle(make_handle(k, file, kernel=True, access=_READ_ATTRIBUTES))
+    return int(NtStatus.SUCCESS)
+
+
+@export(NTOSKRNL, "IoCancelFileOpen", max_irql=Irql.PASSIVE)
+def io_cancel_file_open(k: "Kernel", device: int, file_object: int) -> Code:
+    """IoCancelFileOpen: IRP_MJ_CLEANUP to the devices below a legacy filter that fails a create; its close follows."""
+    file = k.io.file_at(file_object)
+    if file is None or file.flags & FileObjectFlags.HANDLE_CREATED:
+        text = "IoCancelFileOpen was called for what is no file object, or has a handle"
+        k.verifier.report(None, k.blame.current().driver, text)
+        return
+    flags = int(IrpFlags.CLOSE_OPERATION | IrpFlags.SYNCHRONOUS_API)
+    request = Request(OperationClass.IRP, IrpMajor.CLEANUP, file, k.current, irp_flags=flags)
+    yield from k.io.issue(request, partial(k.io.send_to, device))
+    file.cleaned_up = file.is_open = True
+    file.add_flags(int(FileObjectFlags.CLEANUP_COMPLETE | FileObjectFlags.FILE_OPEN_CANCELLED))
 
 
 @export(NTOSKRNL, "IoGetDeviceObjectPointer", max_irql=Irql.PASSIVE)

@@ -32,6 +32,11 @@ class Device:
         self.extension_size = size
         self.name = name
         self.deleted = False
+        """IoDeleteDevice was called; it is there for as long as somebody has it open."""
+        self.unloading = False
+        """Its driver is to be unloaded once nobody has it open."""
+        self.descriptor = b""
+        """Its security descriptor, self-relative; empty for the usual one."""
         self.owner: str | None = None
         """The driver from outside that made it."""
 
@@ -72,8 +77,7 @@ class DeviceTable:
         return device
 
     def delete(self, device: Device) -> None:
-        """IoDeleteDevice: out of its driver's list; the memory goes with the last reference."""
-        memory = self._memory
+        """IoDeleteDevice: at once, or when the last file object that was opened on it is closed."""
         if device.deleted:
             self._kernel.bugcheck(
                 BugCheck.DRIVER_VERIFIER_IOMANAGER_VIOLATION,
@@ -82,6 +86,12 @@ class DeviceTable:
                 message=f"IoDeleteDevice: the device {device.name or hex(device.address)} is deleted already",
             )
         device.deleted = True
+        if device.view.reference_count <= 0:
+            self.finish(device)
+
+    def finish(self, device: Device) -> None:
+        """A deleted device goes: out of its driver's list; the memory goes with the last reference."""
+        memory = self._memory
         at = device.view.driver_object + 0x08
         while (following := memory.read_u64(at)) and following != device.address:
             at = following + 0x10

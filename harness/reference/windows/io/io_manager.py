@@ -67,6 +67,7 @@ class IoManager:
         self.irps = Irps(kernel)
         self.dispatcher = Dispatcher(kernel, self.irps, self.finish)
         self.file_systems = FileSystems(self)
+        self._drivers = drivers
         drivers.on_remove.append(self._report_devices)
         drivers.invalid_device_request = self.dispatcher.add_native(
             "IopInvalidDeviceRequest", self.invalid_device_request, 2
@@ -215,8 +216,7 @@ class IoManager:
             )
             yield from self.issue(request)
         file.closed = True
-        file.volume.disk.view.reference_count -= 1
-        self.kernel.objects.dereference(file.volume.disk.object)
+        self._device_closed(file.volume.disk)
         for function in self.on_file_object_gone:
             function(file)
         if file.view.vpb:
@@ -229,6 +229,27 @@ class IoManager:
     def sends_again(self, request: Request) -> bool:
         """Whether a request that has come back from fast I/O is sent again as an IRP: every one that was disallowed."""
         return request.disallowed and self.kernel.policy["fast-io-resend"] != "never"
+
+    def _device_closed(self, device: Device) -> None:
+        """A file object that was opened on a device is gone, and with the last one what waited for that."""
+        device.view.reference_count -= 1
+        if device.view.reference_count == 0:
+            if device.deleted:
+                self.devices.finish(device)
+            driver = self._drivers.by_object(device.view.driver_object) if device.unloading else None
+            if driver is not None:
+                self.kernel.queue_worker(self.unload_driver(driver))
+        self.kernel.objects.dereference(device.object)
+
+    def unload_driver(self, driver: "Driver") -> Code:
+        """NtUnloadDriver: a driver whose device somebody has open stays until that is closed; nobody opens it again."""
+        devices = self.devices.of_driver(driver.object.address)
+        if any(device.view.reference_count > 0 for device in devices):
+            for device in devices:
+                device.unloading = True
+            self.kernel.probes.happened((f"unload {driver.name} waits for its open devices",))
+            return
+        yield from self._drivers.unload(driver)
 
     def cleanup(self, file: FileObject) -> Code:
         """IRP_MJ_CLEANUP: the last handle is closed. Whatever comes back, the handle is gone."""

@@ -9,6 +9,8 @@ from harness.reference.windows.fs.security import WORLD_DESCRIPTOR, selected
 from harness.reference.windows.io import information_rules as rules
 from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import USER_MODE, IrpFlags, StackFlags
+from harness.reference.windows.io.device_security import descriptor_of, set_descriptor
+from harness.reference.windows.io.devices import Device
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.parameters import INFORMATION, QUERY_EA, QUERY_SECURITY, SET_EA, SET_SECURITY
 from harness.reference.windows.io.request import Code, Request
@@ -120,9 +122,23 @@ def _check_rights(k: "Kernel", mode: int, handle: int, rights: int) -> FileObjec
     return file
 
 
+def _device_of(k: "Kernel", handle: int) -> Device | None:
+    """The device that a handle of ObOpenObjectByPointer leads to; None for a handle of a file."""
+    found = k.objects.lookup(handle)
+    return found.object.body if found is not None and isinstance(found.object.body, Device) else None
+
+
 @service("QuerySecurityObject")
 def query_security_object(k: "Kernel", mode: int, handle: int, what: U32, out: int, length: U32, needed: int) -> Code:
-    """NtQuerySecurityObject of a file."""
+    """NtQuerySecurityObject of a file or device."""
+    device = _device_of(k, handle)
+    if device is not None:
+        data = descriptor_of(device, what)
+        k.memory.write_u32(needed, len(data))
+        if length < len(data):
+            return int(NtStatus.BUFFER_TOO_SMALL)
+        yield from k.io.views.write(out, data)
+        return int(NtStatus.SUCCESS)
     rights = (_READ_CONTROL if what & (_OWNER | _GROUP | _DACL) else 0) | (_SYSTEM_SECURITY if what & _SACL else 0)
     probe(mode, out, length)
     file = _check_rights(k, mode, handle, rights)
@@ -148,7 +164,11 @@ def query_security_object(k: "Kernel", mode: int, handle: int, what: U32, out: i
 
 @service("SetSecurityObject")
 def set_security_object(k: "Kernel", mode: int, handle: int, what: U32, descriptor: int) -> Code:
-    """NtSetSecurityObject of a file."""
+    """NtSetSecurityObject of a file or device."""
+    device = _device_of(k, handle)
+    if device is not None:
+        set_descriptor(k, device, what, read_descriptor(k.memory, descriptor))
+        return int(NtStatus.SUCCESS)
     rights = (
         (_WRITE_OWNER if what & (_OWNER | _GROUP) else 0)
         | (_WRITE_DAC if what & _DACL else 0)

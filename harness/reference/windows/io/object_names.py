@@ -72,7 +72,7 @@ def _device_of(k: "Kernel", path: str) -> "tuple[Volume, str] | None":
     volume = next((volume for volume in k.io.volumes if volume.disk is device), None)
     if volume is not None:
         return volume, rest
-    if device.view.flags & DeviceFlags.DEVICE_INITIALIZING:
+    if device.view.flags & DeviceFlags.DEVICE_INITIALIZING or device.deleted or device.unloading:
         raise VolumeError(NtStatus.NO_SUCH_DEVICE)
     if device.view.flags & DeviceFlags.EXCLUSIVE and device.view.reference_count:
         raise VolumeError(NtStatus.ACCESS_DENIED)
