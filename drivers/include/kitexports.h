@@ -47,6 +47,16 @@ NTKERNELAPI NTSTATUS NTAPI SeCreateAccessState(PACCESS_STATE AccessState, PVOID 
 NTKERNELAPI VOID NTAPI SeDeleteAccessState(PACCESS_STATE AccessState);
 
 /*
+ * Executive and kernel
+ */
+
+#undef KeInitializeCallbackRecord
+#define KeInitializeCallbackRecord(CallbackRecord) ((CallbackRecord)->State = BufferEmpty)
+NTKERNELAPI VOID FASTCALL ExEnterCriticalRegionAndAcquireFastMutexUnsafe(PFAST_MUTEX FastMutex);
+NTKERNELAPI VOID FASTCALL ExReleaseFastMutexUnsafeAndLeaveCriticalRegion(PFAST_MUTEX FastMutex);
+NTKERNELAPI BOOLEAN NTAPI KeIsAttachedProcess(VOID);
+
+/*
  * Run-time library
  */
 

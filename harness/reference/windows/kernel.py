@@ -22,10 +22,12 @@ from harness.reference.windows.fsrtl.file_locks import FileLocks
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
 from harness.reference.windows.ksecdd.cng_objects import CngHandles
+from harness.reference.windows.ntos.ex.timer_objects import ExecutiveTimer
 from harness.reference.windows.ntos.executive import Executive
 from harness.reference.windows.ntos.kd.debug_output import report_callbacks
 from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
+from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps.notify_routines import forget_routines
 from harness.reference.windows.ntos.se.token_objects import impersonate
 from harness.reference.windows.user.program import Programs
@@ -33,6 +35,7 @@ from harness.reference.windows.user.view_faults import page_fault
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.machine.scheduler.timers import Timer
     from harness.reference.windows.io.volumes import Volume
 
 load_exports()
@@ -83,7 +86,7 @@ class Kernel(Executive):
         self.drivers.on_remove.append(lambda driver: self.timers.report_leaks(driver.name, driver.image))
         self.drivers.on_remove.append(lambda driver: report_callbacks(self, driver.name, driver.image))
         self.drivers.on_remove.append(lambda driver: forget_routines(self, driver.image))
-        self.drivers.on_remove.append(lambda driver: self.handle_callbacks.report_left(self, driver.name, driver.image))
+        self.drivers.on_remove.append(lambda driver: self.handle_callbacks.forget(self, driver.name))
         self.processes.on_thread_end.append(lambda thread: impersonate(self, thread, None))
         self.io = self.mutants.of(IoManager)(self, self.drivers)
         self.views = self.io.views = Views(self)
@@ -92,7 +95,22 @@ class Kernel(Executive):
         self.once_waiters: dict[int, Event] = {}
         """Who waits for an initialization that runs once, by its RTL_RUN_ONCE."""
         self.cng = CngHandles()
-        self.drivers.on_remove.append(lambda driver: self.cng.report_left(self, driver.name))
+        self.executive_timers: dict[int, ExecutiveTimer] = {}
+        """By address: what ExAllocateTimer gave."""
+        self.etw_activities: dict[int, bytes] = {}
+        """EtwActivityIdControl, by thread."""
+        self.csq_cancel = self.file_mapping = 0
+        """Guest addresses, once somebody has asked: the cancel routine of IoCsq, the generic mapping of files."""
+        self.device_timers: dict[int, tuple[int, int]] = {}
+        """IoInitializeTimer: routine and context, by device."""
+        self.running_device_timers: dict[int, Timer] = {}
+        self.mdl_pages: dict[int, int] = {}
+        """MmAllocatePagesForMdl: the pages of an MDL."""
+        self.attached: dict[int, int] = {}
+        """Threads that KeAttachProcess has attached, with their saved state."""
+        self.named_objects: dict[str, Object] = {}
+        """Directories and links that are gone with their last handle, by name in small letters."""
+        self.next_luid = 0x1_0000
         self.file_locks = FileLocks()
         """The FILE_LOCKs of file systems that are loaded as drivers."""
         self.programs = Programs(self, self.io, self.views)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from harness.nt import BugCheck, Irql
 from harness.reference.windows.ksecdd.aes import Aes
 from harness.reference.windows.ksecdd.modes import cmac
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
 
+_HANDLE = Kind("BCrypt handle", "BCryptDestroyKey, BCryptDestroyHash, BCryptCloseAlgorithmProvider")
 HASHES = {
     "MD5": (16, 64), "SHA1": (20, 64), "SHA256": (32, 64), "SHA384": (48, 128), "SHA512": (64, 128),
 }  # fmt: skip
@@ -110,19 +112,20 @@ _Kind = TypeVar("_Kind", Provider, Hash, Key, PublicKey)
 
 @dataclass(slots=True)
 class CngHandles:
-    """The open handles of one kernel: what each is, and the driver that made it."""
+    """The open handles of one kernel: what each is."""
 
-    items: dict[int, tuple[object, str | None]] = field(default_factory=dict)
+    items: dict[int, object] = field(default_factory=dict)
 
     def open(self, k: "Executive", item: object) -> int:
         """A handle: a block of memory of its own."""
         handle = k.heap.allocate(0x20)
-        self.items[handle] = (item, k.blame.current().driver)
+        self.items[handle] = item
+        k.holdings.take(_HANDLE, handle, f"to a {type(item).__name__.lower()}")
         return handle
 
     def get(self, handle: int, kind: type[_Kind]) -> _Kind | None:
         """What a handle is, if it is of a kind."""
-        item: object = self.items.get(handle, (None, None))[0]
+        item: object = self.items.get(handle)
         if handle in _PSEUDO:
             algorithm, keyed, mode = _PSEUDO[handle]
             item = Provider(algorithm, keyed, dispatch=True, mode=mode or "CBC")
@@ -131,16 +134,8 @@ class CngHandles:
     def close(self, k: "Executive", handle: int) -> None:
         """Forget a handle."""
         if self.items.pop(handle, None) is not None:
+            k.holdings.give_back(_HANDLE, handle)
             k.heap.free(handle)
-
-    def report_left(self, k: "Executive", driver: str) -> None:
-        """A driver goes: report the handles that it has not closed."""
-        for handle, (item, owner) in list(self.items.items()):
-            if owner == driver:
-                self.close(k, handle)
-                k.verifier.report(
-                    None, driver, f"leak at unload: a BCrypt {type(item).__name__.lower()} handle was never closed"
-                )
 
 
 def make_hash(provider: Provider, secret: bytes) -> Digest:

@@ -147,6 +147,29 @@ def ke_acquire_guarded_mutex(k: "Kernel", mutex: int) -> int | KernelCode:
     return _acquire_fast_mutex(k, mutex, raise_irql=False)
 
 
+@export(NTOSKRNL, "KeTryToAcquireGuardedMutex", max_irql=Irql.APC)
+def ke_try_to_acquire_guarded_mutex(k: "Kernel", address: int) -> bool:
+    mutex = FastMutex(k.memory, address)
+    if mutex.count != 1:
+        return False
+    k.apc_counts.enter_guarded_region()
+    _take(k, mutex, raise_irql=False)
+    return True
+
+
+@export(NTOSKRNL, "ExEnterCriticalRegionAndAcquireFastMutexUnsafe", max_irql=Irql.APC)
+def ex_enter_critical_region_and_acquire_fast_mutex_unsafe(k: "Kernel", mutex: int) -> int | KernelCode:
+    k.apc_counts.enter_critical_region()
+    return _acquire_fast_mutex(k, mutex, raise_irql=False)
+
+
+@export(NTOSKRNL, "ExReleaseFastMutexUnsafeAndLeaveCriticalRegion", max_irql=Irql.APC)
+def ex_release_fast_mutex_unsafe_and_leave_critical_region(k: "Kernel", mutex: int) -> int:
+    _release_fast_mutex(k, mutex, lower_irql=False)
+    k.apc_counts.leave_critical_region()
+    return 0
+
+
 @export(NTOSKRNL, "KeReleaseGuardedMutex", max_irql=Irql.APC)
 def ke_release_guarded_mutex(k: "Kernel", mutex: int) -> int:
     k.apc_counts.leave_guarded_region()
@@ -308,19 +331,35 @@ def ex_initialize_push_lock(k: "Kernel", lock: int) -> int:
     return initialize_push_lock(k, lock)
 
 
-@export(NTOSKRNL, "ExAcquirePushLockExclusiveEx", max_irql=Irql.APC)
+@export(
+    NTOSKRNL,
+    "ExAcquirePushLockExclusiveEx",
+    "ExfAcquirePushLockExclusive",
+    "ExAcquireCacheAwarePushLockExclusive",
+    max_irql=Irql.APC,
+)
 def ex_acquire_push_lock_exclusive_ex(k: "Kernel", lock: int, flags: U32) -> int | KernelCode:
     del flags
     return acquire_push_lock(k, lock, exclusive=True)
 
 
-@export(NTOSKRNL, "ExAcquirePushLockSharedEx", max_irql=Irql.APC)
+@export(NTOSKRNL, "ExAcquirePushLockSharedEx", "ExfAcquirePushLockShared", max_irql=Irql.APC)
 def ex_acquire_push_lock_shared_ex(k: "Kernel", lock: int, flags: U32) -> int | KernelCode:
     del flags
     return acquire_push_lock(k, lock, exclusive=False)
 
 
-@export(NTOSKRNL, "ExReleasePushLockExclusiveEx", "ExReleasePushLockSharedEx", "ExReleasePushLockEx", max_irql=Irql.APC)
+@export(
+    NTOSKRNL,
+    "ExReleasePushLockExclusiveEx",
+    "ExReleasePushLockSharedEx",
+    "ExReleasePushLockEx",
+    "ExfReleasePushLock",
+    "ExfReleasePushLockExclusive",
+    "ExfReleasePushLockShared",
+    "ExReleaseCacheAwarePushLockExclusive",
+    max_irql=Irql.APC,
+)
 def ex_release_push_lock_ex(k: "Kernel", lock: int, flags: U32) -> int:
     del flags
     return release_push_lock(k, lock)
@@ -331,18 +370,26 @@ def ex_release_push_lock_ex(k: "Kernel", lock: int, flags: U32) -> int:
 _RUNDOWN_ACTIVE = 1
 
 
-@export(NTOSKRNL, "ExInitializeRundownProtection", "ExReInitializeRundownProtection")
+@export(
+    NTOSKRNL,
+    "ExInitializeRundownProtection",
+    "ExReInitializeRundownProtection",
+    "ExInitializeRundownProtectionCacheAware",
+    "ExInitializeRundownProtectionCacheAwareEx",
+    "ExReInitializeRundownProtectionCacheAware",
+    "ExCleanupRundownProtectionCacheAware",
+)
 def ex_initialize_rundown_protection(k: "Kernel", rundown: int) -> int:
     k.memory.write_u64(rundown, 0)
     return 0
 
 
-@export(NTOSKRNL, "ExAcquireRundownProtection", max_irql=Irql.DISPATCH)
+@export(NTOSKRNL, "ExAcquireRundownProtection", "ExAcquireRundownProtectionCacheAware", max_irql=Irql.DISPATCH)
 def ex_acquire_rundown_protection(k: "Kernel", rundown: int) -> bool:
     return _rundown_add(k, rundown, 1)
 
 
-@export(NTOSKRNL, "ExAcquireRundownProtectionEx", max_irql=Irql.DISPATCH)
+@export(NTOSKRNL, "ExAcquireRundownProtectionEx", "ExAcquireRundownProtectionCacheAwareEx", max_irql=Irql.DISPATCH)
 def ex_acquire_rundown_protection_ex(k: "Kernel", rundown: int, count: U32) -> bool:
     return _rundown_add(k, rundown, count)
 
@@ -355,12 +402,12 @@ def _rundown_add(k: "Kernel", rundown: int, count: int) -> bool:
     return True
 
 
-@export(NTOSKRNL, "ExReleaseRundownProtection", max_irql=Irql.DISPATCH)
+@export(NTOSKRNL, "ExReleaseRundownProtection", "ExReleaseRundownProtectionCacheAware", max_irql=Irql.DISPATCH)
 def ex_release_rundown_protection(k: "Kernel", rundown: int) -> int:
     return _rundown_release(k, rundown, 1)
 
 
-@export(NTOSKRNL, "ExReleaseRundownProtectionEx", max_irql=Irql.DISPATCH)
+@export(NTOSKRNL, "ExReleaseRundownProtectionEx", "ExReleaseRundownProtectionCacheAwareEx", max_irql=Irql.DISPATCH)
 def ex_release_rundown_protection_ex(k: "Kernel", rundown: int, count: U32) -> int:
     return _rundown_release(k, rundown, count)
 
@@ -379,7 +426,7 @@ def _rundown_release(k: "Kernel", rundown: int, count: int) -> int:
     return 0
 
 
-@export(NTOSKRNL, "ExWaitForRundownProtectionRelease", max_irql=Irql.APC)
+@export(NTOSKRNL, "ExWaitForRundownProtectionRelease", "ExWaitForRundownProtectionReleaseCacheAware", max_irql=Irql.APC)
 def ex_wait_for_rundown_protection_release(k: "Kernel", rundown: int) -> int | KernelCode:
     value = k.memory.read_u64(rundown) | _RUNDOWN_ACTIVE
     k.memory.write_u64(rundown, value)
@@ -394,7 +441,7 @@ def _wait_for_rundown(k: "Kernel", rundown: int) -> KernelCode:
     return 0
 
 
-@export(NTOSKRNL, "ExRundownCompleted")
+@export(NTOSKRNL, "ExRundownCompleted", "ExRundownCompletedCacheAware")
 def ex_rundown_completed(k: "Kernel", rundown: int) -> int:
     k.memory.write_u64(rundown, _RUNDOWN_ACTIVE)
     return 0

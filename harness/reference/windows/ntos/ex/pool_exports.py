@@ -1,10 +1,12 @@
 """Pool allocation and lookaside lists."""
 
+from struct import unpack
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql
 from harness.reference.machine.loader.exports import NTOSKRNL, U16, U32, export
 from harness.reference.machine.memory.structure import Field, Structure
+from harness.reference.machine.scheduler.requests import Call, KernelCode
 from harness.reference.windows.ntos.ex.driver_pool import allocate, free, tag_text
 from harness.reference.windows.verifier.holdings import Kind
 
@@ -17,6 +19,9 @@ _ZERO_ALLOCATION = 0x400
 """POOL_ZERO_ALLOCATION: what the kit's inline ExAllocatePoolZero asks older exports for."""
 _FLAG_UNINITIALIZED, _FLAG_RAISE, _FLAG_PAGED = 0x02, 0x20, 0x100
 _POOL_FLAG_NON_PAGED = 0x40 | 0x80
+_NONE = int.from_bytes(b"None", "little")
+_PRIORITY, _OPTIONAL = 1, 1 << 8
+"""Of POOL_EXTENDED_PARAMETER: a type, and the flag that it may be left out."""
 
 
 @export(NTOSKRNL, "ExAllocatePoolWithTag", max_irql=Irql.DISPATCH)
@@ -194,4 +199,48 @@ def query_depth_slist(k: "Kernel", header_at: int) -> int:
 @export(NTOSKRNL, "InitializeSListHead", "RtlInitializeSListHead", "ExInitializeSListHead")
 def initialize_slist_head(k: "Kernel", header_at: int) -> int:
     SlistHeader(k.memory, header_at).clear()
+    return 0
+
+
+@export(NTOSKRNL, "ExAllocatePool3", max_irql=Irql.DISPATCH)
+def ex_allocate_pool3(k: "Kernel", flags: int, size: int, tag: U32, parameters: int, count: U32) -> int:
+    """ExAllocatePool2 with extended parameters: a priority, and what may be left out."""
+    for index in range(count):
+        word, _ = unpack("<QQ", k.memory.read(parameters + 16 * index, 16))
+        if word & 0xFF != _PRIORITY and not word & _OPTIONAL:
+            return 0
+    return int(ex_allocate_pool2(k, flags, size, tag))
+
+
+@export(NTOSKRNL, "ExAllocatePoolWithQuota", max_irql=Irql.DISPATCH)
+def ex_allocate_pool_with_quota(k: "Kernel", kind: U32, size: int) -> int:
+    return int(ex_allocate_pool_with_quota_tag(k, kind, size, _NONE))
+
+
+@export(NTOSKRNL, "ExQueryPoolBlockSize", max_irql=Irql.DISPATCH)
+def ex_query_pool_block_size(k: "Kernel", address: int, charged: int) -> int:
+    block = k.pool.block_at(address)
+    if charged:
+        k.memory.write_u8(charged, 0)
+    return block.size if block is not None else 0
+
+
+@export(NTOSKRNL, "ExAllocateFromPagedLookasideList", max_irql=Irql.APC)
+def ex_allocate_from_paged_lookaside_list(k: "Kernel", lookaside: int) -> KernelCode:
+    """The list's own routine: nothing is kept in it, so that wrong uses are found."""
+    view = GeneralLookaside(k.memory, lookaside)
+    view.total_allocates += 1
+    return (yield Call(view.allocate, view.type, view.size, view.tag))
+
+
+@export(NTOSKRNL, "ExFreeToPagedLookasideList", max_irql=Irql.APC)
+def ex_free_to_paged_lookaside_list(k: "Kernel", lookaside: int, entry: int) -> KernelCode:
+    view = GeneralLookaside(k.memory, lookaside)
+    view.total_frees += 1
+    yield Call(view.free, entry)
+
+
+@export(NTOSKRNL, "ExFlushLookasideListEx", max_irql=Irql.DISPATCH)
+def ex_flush_lookaside_list_ex(k: "Kernel", lookaside: int) -> int:
+    k.memory.read(lookaside, GeneralLookaside.SIZE)
     return 0

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.cpu.exceptions import GuestException
-from harness.reference.machine.loader.exports import I32, NTOSKRNL, U32, export
+from harness.reference.machine.loader.exports import I32, NTOSKRNL, U8, U32, export
 from harness.reference.windows.ntos.ke.dispatcher_objects import (
     MUTANT,
     NOTIFICATION_EVENT,
@@ -109,3 +109,23 @@ def ke_release_mutex(k: "Kernel", mutex: int, wait: bool) -> int:
         mutant.owner_thread = 0
         k.scheduler.signal_key(mutex)
     return before & 0xFFFF_FFFF
+
+
+@export(NTOSKRNL, "KeInitializeMutant")
+def ke_initialize_mutant(k: "Kernel", mutant: int, owned: U8) -> int:
+    ke_initialize_mutex(k, mutant, 0)
+    if owned:
+        k.memory.write_u32(mutant + 4, 0)
+        k.memory.write_u64(mutant + 0x28, k.current.kthread)
+    return 0
+
+
+@export(NTOSKRNL, "KeReleaseMutant", max_irql=Irql.DISPATCH)
+def ke_release_mutant(k: "Kernel", mutant: int, increment: I32, abandoned: U8, wait: U8) -> int:
+    del increment, abandoned
+    return int(ke_release_mutex(k, mutant, bool(wait)))
+
+
+@export(NTOSKRNL, "KeReadStateMutant", max_irql=Irql.DISPATCH)
+def ke_read_state_mutant(k: "Kernel", mutant: int) -> int:
+    return k.memory.read_u32(mutant + 4)

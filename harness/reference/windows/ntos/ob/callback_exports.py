@@ -6,12 +6,14 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, export
 from harness.reference.windows.ntos.ob.handle_callbacks import CREATE, DUPLICATE, Operation, Registration
 from harness.reference.windows.ntos.ps.signed_images import is_signed
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _VERSION = 0x0100
 _OPERATION_SIZE = 32
+_REGISTRATION = Kind("registration of object callbacks", "ObUnRegisterCallbacks")
 _TYPES = {"PsProcessType": "Process", "PsThreadType": "Thread"}
 
 
@@ -44,6 +46,7 @@ def ob_register_callbacks(k: "Kernel", registration: int, handle_pointer: int) -
     if not k.handle_callbacks.add(made):
         k.heap.free(handle)
         return int(NtStatus.FLT_INSTANCE_ALTITUDE_COLLISION)
+    k.holdings.take(_REGISTRATION, handle, f"at altitude {altitude}")
     k.memory.write_u64(handle_pointer, handle)
     return 0
 
@@ -66,5 +69,6 @@ def ob_unregister_callbacks(k: "Kernel", handle: int) -> int:
             None, k.blame.current().driver, f"ObUnRegisterCallbacks was given {handle:#x}, which is no registration"
         )
         return 0
+    k.holdings.give_back(_REGISTRATION, handle)
     k.heap.free(handle)
     return 0

@@ -8,7 +8,6 @@ from harness.reference.machine.scheduler.requests import Call, KernelCode
 from harness.reference.windows.ntos.ob.objects import KERNEL_HANDLE, Object
 
 if TYPE_CHECKING:
-    from harness.reference.machine.loader.images import Image
     from harness.reference.windows.ntos.executive import Executive
 
 CREATE, DUPLICATE = 1, 2
@@ -81,15 +80,11 @@ class HandleCallbacks:
             for item in registration.operations
         )
 
-    def report_left(self, k: "Executive", driver: str, image: "Image") -> None:
-        """A driver goes: report its registrations, and call them no more."""
+    def forget(self, k: "Executive", driver: str) -> None:
+        """A driver is gone: its registrations are called no more."""
         for registration in [item for item in self.registered if item.driver == driver]:
             self.registered.remove(registration)
             k.heap.free(registration.handle)
-            k.verifier.report(
-                None, driver, f"leak at unload: object callbacks of {image.name} at altitude {registration.altitude}"
-                " are still registered (ObUnRegisterCallbacks)",
-            )  # fmt: skip
 
     def open(self, k: "Executive", opening: Opening) -> KernelCode:
         """Make the handle, with those who registered asked before and told after; its value."""

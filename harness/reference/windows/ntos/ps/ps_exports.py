@@ -171,3 +171,28 @@ def ke_unstack_detach_process(k: "Kernel", state: int) -> int:
 def io_is_32bit_process(k: "Kernel", irp: int) -> bool:
     del k, irp
     return False
+
+
+@export(NTOSKRNL, "KeIsAttachedProcess", max_irql=Irql.DISPATCH)
+def ke_is_attached_process(k: "Kernel") -> bool:
+    return k.current.kthread in k.attached
+
+
+@export(NTOSKRNL, "KeAttachProcess", max_irql=Irql.APC)
+def ke_attach_process(k: "Kernel", process: int) -> int:
+    """Once: a thread that is attached already is a bug check."""
+    if k.current.kthread in k.attached:
+        k.bugcheck(BugCheck.INVALID_PROCESS_ATTACH_ATTEMPT, process, message="KeAttachProcess by an attached thread")
+    state = k.heap.allocate(0x30)
+    k.attached[k.current.kthread] = state
+    ke_stack_attach_process(k, process, state)
+    return 0
+
+
+@export(NTOSKRNL, "KeDetachProcess", max_irql=Irql.APC)
+def ke_detach_process(k: "Kernel") -> int:
+    state = k.attached.pop(k.current.kthread, 0)
+    if state:
+        k.memory.write_u64(k.current.kthread + KTHREAD.PROCESS, k.memory.read_u64(state))
+        k.heap.free(state)
+    return 0

@@ -1,0 +1,259 @@
+"""Opening and asking files, as drivers do by pointer: IoCreateFile, IoQueryFileInformation, names of volumes."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
+from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.io.captured import read_descriptor
+from harness.reference.windows.io.constants import IrpFlags
+from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
+from harness.reference.windows.io.object_names import name_of
+from harness.reference.windows.io.parameters import INFORMATION
+from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, IoStatusBlock, ObjectAttributes
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+_STACK_FLAGS = 0x05
+
+
+def _create(
+    k: "Kernel",
+    handle_out: int,
+    access: int,
+    attributes: int,
+    iosb: int,
+    allocation_at: int,
+    file_attributes: int,
+    share: int,
+    disposition: int,
+    options: int,
+    ea: int,
+    ea_length: int,
+    flags: int,
+    device: int = 0,
+) -> Code:
+    view = ObjectAttributes(k.memory, attributes)
+    parameters = OpenParameters(
+        access=access,
+        share=share,
+        disposition=disposition,
+        options=options,
+        attributes=file_attributes,
+        allocation=k.memory.read_i64(allocation_at) if allocation_at else 0,
+        eas=k.memory.read(ea, ea_length) if ea and ea_length else b"",
+        descriptor=read_descriptor(k.memory, view.security_descriptor),
+        stack_flags=flags & _STACK_FLAGS,
+    )
+    try:
+        name = name_of(k, attributes)
+    except VolumeError as error:
+        return int(error.status)
+    send = partial(k.io.send_to, device) if device else None
+    status, information, file = yield from open_file(k, name, parameters, send)
+    block = IoStatusBlock(k.memory, iosb)
+    block.status, block.information = status, information
+    if file is not None:
+        kernel = bool(view.attributes & OBJ_KERNEL_HANDLE)
+        k.memory.write_u64(handle_out, make_handle(k, file, kernel=kernel, access=file.access))
+    return status
+
+
+@export(NTOSKRNL, "IoCreateFile", "IoCreateFileEx", max_irql=Irql.PASSIVE)
+def io_create_file(
+    k: "Kernel",
+    handle_out: int,
+    access: U32,
+    attributes: int,
+    iosb: int,
+    allocation_at: int,
+    file_attributes: U32,
+    share: U32,
+    disposition: U32,
+    options: U32,
+    ea: int,
+    ea_length: U32,
+    kind: U32,
+    extra: int,
+    flags: U32,
+) -> Code:
+    """Of CreateFileTypeNone: there are no named pipes and mailslots here. The driver create context is not used."""
+    del extra
+    if kind:
+        return _refuse(int(NtStatus.NOT_SUPPORTED))
+    return _create(
+        k, handle_out, access, attributes, iosb, allocation_at, file_attributes, share, disposition, options, ea,
+        ea_length, flags,
+    )  # fmt: skip
+
+
+def _refuse(status: int) -> Code:
+    yield from ()
+    return status
+
+
+@export(NTOSKRNL, "IoCreateFileSpecifyDeviceObjectHint", max_irql=Irql.PASSIVE)
+def io_create_file_specify_device_object_hint(
+    k: "Kernel",
+    handle_out: int,
+    access: U32,
+    attributes: int,
+    iosb: int,
+    allocation_at: int,
+    file_attributes: U32,
+    share: U32,
+    disposition: U32,
+    options: U32,
+    ea: int,
+    ea_length: U32,
+    kind: U32,
+    extra: int,
+    flags: U32,
+    device: int,
+) -> Code:
+    """The create goes to the device and what is below it."""
+    del extra
+    if kind:
+        return _refuse(int(NtStatus.NOT_SUPPORTED))
+    return _create(
+        k, handle_out, access, attributes, iosb, allocation_at, file_attributes, share, disposition, options, ea,
+        ea_length, flags, device,
+    )  # fmt: skip
+
+
+def _query(k: "Kernel", major: IrpMajor, address: int, kind: int, length: int, out: int, returned: int) -> Code:
+    file = k.io.file_at(address)
+    if file is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    request = Request(
+        OperationClass.IRP,
+        major,
+        file,
+        k.current,
+        parameters=INFORMATION.pack(length, kind, out),
+        irp_flags=int(IrpFlags.SYNCHRONOUS_API),
+    )
+    request.system_buffer = True
+    yield from k.io.issue(request)
+    if returned:
+        k.memory.write_u32(returned, request.information)
+    return request.status
+
+
+@export(NTOSKRNL, "IoQueryFileInformation", max_irql=Irql.PASSIVE)
+def io_query_file_information(k: "Kernel", file: int, kind: U32, length: U32, out: int, returned: int) -> Code:
+    """From the top of the file's device stack."""
+    return _query(k, IrpMajor.QUERY_INFORMATION, file, kind, length, out, returned)
+
+
+@export(NTOSKRNL, "IoQueryVolumeInformation", max_irql=Irql.PASSIVE)
+def io_query_volume_information(k: "Kernel", file: int, kind: U32, length: U32, out: int, returned: int) -> Code:
+    return _query(k, IrpMajor.QUERY_VOLUME_INFORMATION, file, kind, length, out, returned)
+
+
+def _give(k: "Kernel", data: bytes, tag: str) -> int:
+    where = k.blame.current()
+    block = k.pool.allocate(len(data), tag, paged=True, owner=where.driver, allocated_by=where.address)
+    k.memory.write(block, data)
+    return block
+
+
+@export(NTOSKRNL, "IoQueryFileDosDeviceName", max_irql=Irql.PASSIVE)
+def io_query_file_dos_device_name(k: "Kernel", address: int, out: int) -> int:
+    r"""V:\dir\file, in a block that the caller frees."""
+    file = k.io.file_at(address)
+    if file is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    data = (file.volume.dos_name + file.name).encode("utf-16-le")
+    block = _give(k, bytes(16) + data + b"\0\0", "IoDn")
+    k.memory.write_unicode_string(block, block + 16, len(data), len(data) + 2)
+    k.memory.write_u64(out, block)
+    return 0
+
+
+@export(NTOSKRNL, "IoVolumeDeviceToGuidPath", max_irql=Irql.PASSIVE)
+def io_volume_device_to_guid_path(k: "Kernel", device: int, out: int) -> int:
+    r"""\??\Volume{...}, in a block that the caller frees."""
+    volume = k.io.volume_of_device(device)
+    if volume is None or not volume.guid_name:
+        return int(NtStatus.INVALID_PARAMETER)
+    data = volume.guid_name.encode("utf-16-le")
+    block = _give(k, data + b"\0\0", "IoGp")
+    k.memory.write_unicode_string(out, block, len(data), len(data) + 2)
+    return 0
+
+
+@export(NTOSKRNL, "IoVolumeDeviceToGuid", max_irql=Irql.PASSIVE)
+def io_volume_device_to_guid(k: "Kernel", device: int, out: int) -> int:
+    volume = k.io.volume_of_device(device)
+    if volume is None or "{" not in volume.guid_name:
+        return int(NtStatus.INVALID_PARAMETER)
+    text = volume.guid_name[volume.guid_name.index("{") + 1 : -1].replace("-", "")
+    raw = bytes.fromhex(text)
+    k.memory.write(out, raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:])
+    return 0
+
+
+@export(NTOSKRNL, "IoGetFileObjectGenericMapping")
+def io_get_file_object_generic_mapping(k: "Kernel") -> int:
+    """FILE_GENERIC_READ, -WRITE, -EXECUTE, FILE_ALL_ACCESS."""
+    if not k.file_mapping:
+        k.file_mapping = k.heap.allocate(16)
+        words = (0x12_0089, 0x12_0116, 0x12_00A0, 0x1F_01FF)
+        k.memory.write(k.file_mapping, b"".join(word.to_bytes(4, "little") for word in words))
+    return k.file_mapping
+
+
+@export(NTOSKRNL, "IoCheckDesiredAccess", max_irql=Irql.PASSIVE)
+def io_check_desired_access(k: "Kernel", desired: int, granted: U32) -> int:
+    """The generic rights that are wanted become a file's; ACCESS_DENIED if any is not granted."""
+    wanted = k.memory.read_u32(desired)
+    for bit, specific in zip((31, 30, 29, 28), (0x12_0089, 0x12_0116, 0x12_00A0, 0x1F_01FF), strict=True):
+        if wanted >> bit & 1:
+            wanted = wanted & ~(1 << bit) | specific
+    k.memory.write_u32(desired, wanted)
+    return int(NtStatus.ACCESS_DENIED) if wanted & ~granted else 0
+
+
+@export(NTOSKRNL, "IoCheckEaBufferValidity", max_irql=Irql.PASSIVE)
+def io_check_ea_buffer_validity(k: "Kernel", buffer: int, length: U32, wrong_at: int) -> int:
+    """Whether a list of FILE_FULL_EA_INFORMATION holds together; the offset of what does not."""
+    at = 0
+    while True:
+        if at + 8 > length:
+            break
+        following, _, name, value = (
+            k.memory.read_u32(buffer + at),
+            k.memory.read_u8(buffer + at + 4),
+            k.memory.read_u8(buffer + at + 5),
+            k.memory.read_u16(buffer + at + 6),
+        )
+        size = 8 + name + 1 + value
+        if at + size > length or k.memory.read_u8(buffer + at + 8 + name):
+            break
+        if not following:
+            return 0
+        if following & 3 or following < size:
+            break
+        at += following
+    k.memory.write_u32(wrong_at, at)
+    return 0x80000014  # STATUS_EA_LIST_INCONSISTENT
+
+
+@export(NTOSKRNL, "IoIsFileOriginRemote", max_irql=Irql.APC)
+def io_is_file_origin_remote(k: "Kernel", address: int) -> bool:
+    """FO_REMOTE_ORIGIN."""
+    file = k.io.file_at(address)
+    return file is not None and bool(file.flags & 0x0100_0000)
+
+
+@export(NTOSKRNL, "IoSetFileOrigin", max_irql=Irql.APC)
+def io_set_file_origin(k: "Kernel", address: int, remote: U8) -> int:
+    file = k.io.file_at(address)
+    if file is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    file.view.flags = file.flags & ~0x0100_0000 | (0x0100_0000 if remote else 0)
+    return 0

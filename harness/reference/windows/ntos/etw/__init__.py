@@ -1,0 +1,1 @@
+"""etw: event tracing."""
