@@ -109,7 +109,7 @@ def test_what_was_removed_leaves_no_filter_instance_or_service(guest: LocalGuest
     assert filters(guest) == []
     assert parse_instances(guest.run("fltmc.exe instances").output) == []
     assert guest.run("sc.exe query fltlab-passthrough").exit_code == 1060
-    assert not list((guest.system / "Windows/System32/drivers").iterdir())
+    assert not list((guest.system / "Windows/System32/drivers").glob("fltlab-*"))
     assert guest.drivers_under_test == ()
 
 
