@@ -320,32 +320,42 @@ EnablePrivilege(void)
     RtlAdjustPrivilege(LOAD_DRIVER_PRIVILEGE, TRUE, FALSE, &WasEnabled);
 }
 
+/* The service of a label: a deployment of ours calls it fltlab-<label>, unless service= says otherwise. */
 static const WCHAR *
-Service(const char *Label)
+Service(const PROBE_LINE *Line)
 {
-    return Wide(Join("fltlab-", Label), NULL);
+    const char *Name = Value(Line, "service");
+
+    return Wide(Name != NULL ? Name : Join("fltlab-", Line->Words[1]), NULL);
 }
 
-/* attach <label> [volume=V:] */
+static const WCHAR *
+Instance(const PROBE_LINE *Line)
+{
+    const char *Name = Value(Line, "instance");
+
+    return Name != NULL ? Wide(Name, NULL) : NULL;
+}
+
+/* attach <label> [volume=V:] [service=] [instance=] */
 void
 AttachVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    const WCHAR *Name = Service(Line->Words[1]);
     const char *Volume = Value(Line, "volume");
 
     EnablePrivilege();
-    Step->Status = (NTSTATUS)FilterAttach(Name, Wide(Volume != NULL ? Volume : "V:", NULL), NULL, 0, NULL);
+    Step->Status =
+        (NTSTATUS)FilterAttach(Service(Line), Wide(Volume != NULL ? Volume : "V:", NULL), Instance(Line), 0, NULL);
 }
 
-/* detach <label> [volume=V:] */
+/* detach <label> [volume=V:] [service=] [instance=] */
 void
 DetachVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
-    const WCHAR *Name = Service(Line->Words[1]);
     const char *Volume = Value(Line, "volume");
 
     EnablePrivilege();
-    Step->Status = (NTSTATUS)FilterDetach(Name, Wide(Volume != NULL ? Volume : "V:", NULL), NULL);
+    Step->Status = (NTSTATUS)FilterDetach(Service(Line), Wide(Volume != NULL ? Volume : "V:", NULL), Instance(Line));
 }
 
 /* load <service> */

@@ -261,6 +261,10 @@ class Deployment:
         """Attach one minifilter of the stack again."""
         self._run("attach", [self._attach(self._entry(label))], {})
 
+    def attaches_by_itself(self, label: str) -> bool:
+        """Whether its instances come when it is loaded, as its INF says."""
+        return _attaches_by_itself(self._entry(label))
+
     def detach(self, label: str) -> None:
         """Detach one minifilter of the stack. DriverError if it refuses."""
         entry = self._entry(label)

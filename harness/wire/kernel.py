@@ -260,6 +260,22 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class Starved:
+    """How many allocations have failed for simulated want of memory so far."""
+
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Starve:
+    """Have one in `every` allocations of these services' drivers fail, by the choices of the run; 0: none any more."""
+
+    services: tuple[str, ...]
+    every: int
+    RESULT: ClassVar[type] = Starved
+
+
+@dataclass(frozen=True)
 class Findings:
     """What the verifier has found."""
 
@@ -293,7 +309,7 @@ class Shutdown:
 
 Request = (
     SetRegistry | GetRegistry | Load | Unload | Attach | Detach | Dismount | RemoveDisk | ListFilters | ListInstances
-    | ListVolumes | ListDrivers | Run | Watch | Audit | Start | Look | Await | End | Status | Shutdown
+    | ListVolumes | ListDrivers | Run | Watch | Starve | Audit | Start | Look | Await | End | Status | Shutdown
 )  # fmt: skip
 
 
@@ -317,6 +333,7 @@ class Stopped:
 
 Answer = (
     Done
+    | Starved
     | Attached
     | Filters
     | Instances

@@ -29,6 +29,10 @@ def page(verdict: Verdict, needs: Needs | None) -> str:
         lines += ["", *_table(verdict)]
         lines += ["", *_changes(verdict.changes), *_findings("findings", verdict.findings, hang=verdict.hang)]
         lines += _findings("leaks", verdict.leaks, tried=verdict.unloaded != "not tried")
+    for told in verdict.hard:
+        lines += _wrapped("hard       ", told, 1)
+    if verdict.hard_findings:
+        lines += _findings("  then", verdict.hard_findings)
     if verdict.stop is not None:
         lines += ["", *_stop(verdict)]
     return "\n".join([*lines, "", _last(verdict)])
@@ -160,7 +164,8 @@ def _findings(title: str, some: Iterable[Finding], *, tried: bool = True, hang: 
 
 def _stop(verdict: Verdict) -> Iterator[str]:
     assert verdict.stop is not None
-    yield from _wrapped("stopped    ", verdict.stop.message, 3)
+    stage = f"during {verdict.stage}: " if verdict.loaded == "yes" else ""
+    yield from _wrapped("stopped    ", stage + verdict.stop.message, 4)
     # What is known of the cause says it once; the rest would only say it again.
     told = (
         []
@@ -226,6 +231,8 @@ def as_json(verdict: Verdict, needs: Needs | None) -> dict[str, object]:
         ],
         "findings": [{"rule": one.rule, "driver": one.driver, "text": one.text} for one in verdict.findings],
         "leaks": [{"rule": one.rule, "driver": one.driver, "text": one.text} for one in verdict.leaks],
+        "hard": list(verdict.hard),
+        "hard_findings": [{"rule": one.rule, "driver": one.driver, "text": one.text} for one in verdict.hard_findings],
         "hang": verdict.hang or None,
         "stop": None if verdict.stop is None else str(verdict.stop),
         "ended": verdict.ended.name.lower().replace("_", "-"),

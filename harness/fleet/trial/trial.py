@@ -19,6 +19,7 @@ from harness.fleet.kernel_exports import Needs, needs
 from harness.fleet.provider import Provider
 from harness.fleet.providers import kind_of, provider_for
 from harness.fleet.settings import DEFAULT_SEED, LOCAL_GUEST, Settings
+from harness.fleet.trial import hard
 from harness.fleet.trial.candidate import Candidate
 from harness.fleet.trial.census import Census, take_census
 from harness.fleet.trial.sightings import ABOVE, BELOW, Sightings
@@ -62,6 +63,8 @@ class TrialOptions:
     registry: tuple[RegistryValue, ...] = ()
     image_directory: Path | None = None
     parts: tuple[Part, ...] = WORKLOAD
+    hard: bool = True
+    """Whether the driver is also unloaded under load, loaded again, and given no memory."""
 
 
 @dataclass
@@ -83,6 +86,11 @@ class Verdict:
     findings: list[Finding] = field(default_factory=list)
     leaks: list[Finding] = field(default_factory=list)
     """What the kernel found when the driver was unloaded."""
+    stage: str = "the workload"
+    """What was done to the driver last."""
+    hard: list[str] = field(default_factory=list)
+    """What came of the hard part, a sentence each."""
+    hard_findings: list[Finding] = field(default_factory=list)
     hang: str = ""
     """The step that did not end, if one did not."""
     stop: FltLabError | None = None
@@ -102,7 +110,8 @@ class Verdict:
         if self.loaded != "yes" and not self.stop_is_crash:
             return Ended.COULD_NOT_RUN
         unmeant = any(change.allowed is None for change in self.changes)
-        wrong = self.stop is not None or self.hang or self.findings or self.leaks or unmeant
+        found = self.findings or self.leaks or self.hard_findings
+        wrong = self.stop is not None or self.hang or found or unmeant
         return Ended.FINDINGS if wrong else Ended.CLEAN
 
     stop_is_crash: bool = False
@@ -149,6 +158,7 @@ class _Baseline:
 
     parts: dict[str, ProbeResult] = field(default_factory=dict)
     census: Census = field(default_factory=dict)
+    under_load: ProbeResult | None = None
 
 
 class _Trial:
@@ -181,6 +191,7 @@ class _Trial:
             found.parts[part.name], _ = self._part(guest, part)
         self._script(guest, [LET_IT_SETTLE])
         found.census = take_census(lambda lines: self._script(guest, lines), ROOT)
+        found.under_load = self._script(guest, hard.under_load(None).lines)
         return found
 
     def given(self, guest: Guest, without: _Baseline) -> None:
@@ -194,10 +205,13 @@ class _Trial:
             if not verdict.hang:
                 census = take_census(lambda lines: self._script(guest, lines), ROOT)
                 verdict.differences += compare_census(without.census, census)
+                self._leaks(guest)
+                if verdict.unloaded == "yes" and verdict.options.hard:
+                    self._hard(guest, deployment, without)
         except (DriverError, GuestError) as error:
             verdict.stop = error
             verdict.stop_is_crash = guest.state is not GuestState.READY
-        self._find(guest)
+            self._leaks(guest)
 
     def _observe(self, guest: Guest) -> None:
         Deployment(guest, self._observers, {PROGRAM: self._own[PROBE].sys.read_bytes()}).deploy()
@@ -226,6 +240,33 @@ class _Trial:
                 verdict.hang = f"{part.name}: {part.lines[late[0].line - 1] if late else result.error}"
                 return
         self._script(guest, [LET_IT_SETTLE])
+
+    def _hard(self, guest: Guest, deployment: Deployment, without: _Baseline) -> None:
+        """Unload it while it is at work, load it again, and give it no memory."""
+        verdict, service = self._verdict, self._subject.entry.service
+        before = len(self._findings(guest))
+        verdict.stage = "its second load"
+        hard.start_again(deployment, self._label)
+        verdict.stage = "an unload under load"
+        part = hard.under_load(service)
+        result = self._script(guest, part.lines)
+        (stopped,) = (step for step in result.steps if step.verb == "unload")
+        verdict.hard.append(f"unload under load: {'done' if not stopped.status else f'0x{stopped.status:08X}'}")
+        assert without.under_load is not None
+        verdict.differences += compare_steps(part.name, hard.same_answers(part.lines), without.under_load, result)
+        if not stopped.status:
+            verdict.stage = "its third load"
+            hard.start_again(deployment, self._label)
+        parts = [part for part in verdict.options.parts if part.name in hard.SCARCE]
+        verdict.stage = "low resources"
+        allocations, steps = hard.starved(guest, service, parts, lambda lines: self._script(guest, lines))
+        if guest.profile.kernel_status is not None:
+            verdict.hard.append(
+                f"low resources: {allocations} allocations failed, and {steps} steps for want of memory"
+            )
+        verdict.stage = "its unload after low resources"
+        deployment.unload(self._label)
+        verdict.hard_findings = self._findings(guest)[before:]
 
     def _take_away(self, guest: Guest, deployment: Deployment) -> None:
         verdict = self._verdict
@@ -257,14 +298,16 @@ class _Trial:
 
     # -- what the kernel found
 
-    def _find(self, guest: Guest) -> None:
-        """What its verifier has found, what came when the driver was taken away apart from the rest."""
+    def _leaks(self, guest: Guest) -> None:
+        """What its verifier has found until now: what came when the driver was taken away apart from the rest."""
         verdict = self._verdict
         every = self._findings(guest)
         if verdict.unloaded == "not tried":
             verdict.findings = every
-        else:
+        elif not verdict.hard:
             verdict.leaks = every[len(verdict.findings) :]
+        else:
+            verdict.hard_findings = every[len(verdict.findings) + len(verdict.leaks) :]
 
     @staticmethod
     def _findings(guest: Guest) -> list[Finding]:

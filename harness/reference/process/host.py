@@ -61,6 +61,7 @@ class Host:
             wire.ListVolumes: self._volumes,
             wire.Run: self._run,
             wire.Watch: self._watch,
+            wire.Starve: self._starve,
             programs.Start: lambda asked: self._opened(self._programs.start_in_background, asked),
             programs.Look: self._programs.look,
             programs.Await: lambda asked: self._opened(self._programs.run_to_end, asked),
@@ -207,6 +208,11 @@ class Host:
             registry_changed=k.registry.changed,
             seen=self._seen(),
         )
+
+    def _starve(self, asked: wire.Starve) -> wire.Starved:
+        self._check_open_to_use()
+        self._system.scarcity.ask(dict.fromkeys(asked.services, asked.every))
+        return wire.Starved(self._system.scarcity.failed)
 
     def _watch(self, asked: wire.Watch) -> wire.Done:
         self._check_open_to_use()

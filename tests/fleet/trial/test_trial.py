@@ -99,3 +99,15 @@ def test_wrong_use_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "has no driver" in capsys.readouterr().err
     assert main(["try", str(HERE / "refuser"), "--service", "svc.exe"]) == 2
     assert main(["try", str(HERE / "refuser"), "--guest", "refrence"]) == 2
+
+
+def test_a_driver_that_does_not_look_whether_it_got_memory_is_found_out(tmp_path: Path) -> None:
+    """It does its work well while there is memory: only the hard part tells."""
+    found = try_driver(find_candidate(HERE / "careless"), SOME)
+
+    assert found.differences == []
+    assert found.hard[0] == "unload under load: done"
+    assert found.stage == "low resources"
+    assert found.ended is Ended.FINDINGS
+    assert "careless" in str(found.stop)
+    assert "during low resources" in " ".join(page.page(found, None).split())

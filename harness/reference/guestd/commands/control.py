@@ -21,7 +21,7 @@ STATUS_SECONDS = 5.0
 
 @command("fltlab-kernel")
 def kernel(call: Invocation) -> int:
-    """`restart [--seed N] [--mutant NAME] [--policy K=V]`, `watch SERVICE...`, `audit SERVICE...`, `status`."""
+    """`restart [--seed N] [--mutant NAME] [--policy K=V]`, `status`; `watch`, `audit`, `starve EVERY` of services."""
     words = list(call.words[1:])
     if words[:1] == ["restart"]:
         call.guest.restart_kernel(words[1:])
@@ -34,6 +34,10 @@ def kernel(call: Invocation) -> int:
     if words[:1] == ["watch"]:
         call.guest.kernel.ask(wire.Watch(tuple(words[1:])), wire.Done)
         return 0
+    if words[:1] == ["starve"] and len(words) > 2 and words[1].isdecimal():
+        starved = call.guest.kernel.ask(wire.Starve(tuple(words[2:]), int(words[1])), wire.Starved)
+        call.out(str(starved.failed))
+        return 0
     if words[:1] == ["audit"]:
         call.out(encode(call.guest.kernel.ask(wire.Audit(tuple(words[1:])), wire.Findings)))
         return 0
@@ -41,7 +45,7 @@ def kernel(call: Invocation) -> int:
         call.out(encode(status(call)))
         return 0
     restart = "restart [--seed N] [--mutant NAME] [--policy K=V]"
-    call.err(f"usage: fltlab-kernel {restart} | watch SERVICE... | audit SERVICE... | status")
+    call.err(f"usage: fltlab-kernel {restart} | watch SERVICE... | starve EVERY SERVICE... | audit SERVICE... | status")
     return 87
 
 

@@ -53,6 +53,8 @@ class Contexts:
             address = yield Call(item.allocate, pool, size, kind)
             if not address:
                 return int(NtStatus.INSUFFICIENT_RESOURCES), None
+        elif k.scarcity.strikes(found.name):
+            return int(NtStatus.INSUFFICIENT_RESOURCES), None
         else:
             address = k.pool.allocate(max(size, 1), "FMct", paged=paged, zero=False)
         context = Context(found, kind, item, address, size, k.blame.current().location)

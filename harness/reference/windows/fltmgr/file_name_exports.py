@@ -26,6 +26,8 @@ def flt_get_file_name_information(k: "Kernel", data: int, options: U32, out: int
     refusal = k.flt.file_names.refusal(operation, options)
     if refusal:
         return refusal
+    if k.scarcity.strikes(k.blame.current().driver):
+        return NtStatus.INSUFFICIENT_RESOURCES
     file = operation.request.file
     assert file is not None
     form = options & FORMATS

@@ -23,6 +23,8 @@ def flt_allocate_pool_aligned_with_tag(k: "Kernel", instance: int, pool: U32, si
     """FltAllocatePoolAlignedWithTag: aligned as the volume's device wants it."""
     k.flt.instance_at(instance)
     where = k.blame.current()
+    if k.scarcity.strikes(where.driver):
+        return 0
     text = tag.to_bytes(4, "little").decode("latin-1")
     return k.pool.allocate(
         size,

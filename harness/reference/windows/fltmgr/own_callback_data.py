@@ -37,6 +37,8 @@ def flt_allocate_callback_data_ex(k: "Kernel", instance: int, file_object: int, 
     """FltAllocateCallbackDataEx."""
     del flags
     found = k.flt.instance_at(instance)
+    if k.scarcity.strikes(found.filter.name):
+        return int(NtStatus.INSUFFICIENT_RESOURCES)
     data = k.flt.heap.allocate(_SIZE)
     k.flt.own_data[data] = found
     k.holdings.take(OWN_DATA, data)

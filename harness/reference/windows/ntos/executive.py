@@ -40,6 +40,7 @@ from harness.reference.windows.mutants import Mutants
 from harness.reference.windows.ntos.cm.registry import Registry
 from harness.reference.windows.ntos.ex.lock_table import LockTable
 from harness.reference.windows.ntos.ex.pool import Pool
+from harness.reference.windows.ntos.ex.scarcity import Scarcity
 from harness.reference.windows.ntos.ex.worker_threads import WorkerQueues
 from harness.reference.windows.ntos.ke.apc_counts import ApcCounts
 from harness.reference.windows.ntos.ke.kernel_timers import KernelTimers
@@ -105,6 +106,7 @@ class Executive(Supervisor):
         self.emulator = Emulator(self.memory.tables)
         self.images = ImageTable()
         self.pool = Pool(self.memory, self.images.describe)
+        self.scarcity = Scarcity(self.choices)
         self.heap = SystemHeap(self.memory)
         self.stacks = KernelStacks(self.memory)
         self.shared_data = SharedData(self.memory, processors)

@@ -31,7 +31,7 @@ def allocate(k: "Executive", size: int, tag: int, *, paged: bool, zero: bool, ra
             message=f"paged pool is allocated at IRQL {k.irql}",
         )  # fmt: skip
     try:
-        _leave_a_reserve(k, size)
+        _leave_a_reserve(k, size, where.driver)
         return k.pool.allocate(
             size,
             tag_text(tag),
@@ -46,7 +46,9 @@ def allocate(k: "Executive", size: int, tag: int, *, paged: bool, zero: bool, ra
         return 0
 
 
-def _leave_a_reserve(k: "Executive", size: int) -> None:
+def _leave_a_reserve(k: "Executive", size: int, driver: str | None) -> None:
+    if k.scarcity.strikes(driver):
+        raise OutOfMemoryError("low resources are simulated")
     left = k.memory.tables.available - KERNEL_RESERVE
     if size > left:
         raise OutOfMemoryError(f"{size:#x} bytes are wanted, and {left:#x} are left")

@@ -49,6 +49,8 @@ def _run_item(k: "Kernel", item: int) -> KernelCode:
 @export(NTOSKRNL, "IoAllocateWorkItem", max_irql=Irql.DISPATCH)
 def io_allocate_work_item(k: "Kernel", device: int) -> int:
     where = k.blame.current()
+    if k.scarcity.strikes(where.driver):
+        return 0
     item = k.pool.allocate(IoWorkItem.SIZE, "IoWi", owner=where.driver, allocated_by=where.address)
     IoWorkItem(k.memory, item).io_object = device
     return item
