@@ -46,6 +46,11 @@ class Drivers:
                 hint="fltlab drivers list; --drivers DIR adds a directory",
             )
 
+    def package(self, name: str) -> DriverPackage:
+        """What a driver's driver.yaml says."""
+        self.require(name)
+        return find_packages(self._root_of[name])[name]
+
     def build(self, names: Sequence[str]) -> "dict[str, BuiltDriver]":
         """The named drivers, built; a driver that no directory has is the user's mistake."""
         for name in names:

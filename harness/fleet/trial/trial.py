@@ -20,16 +20,16 @@ from harness.fleet.provider import Provider
 from harness.fleet.providers import kind_of, provider_for
 from harness.fleet.settings import DEFAULT_SEED, LOCAL_GUEST, Settings
 from harness.fleet.trial import hard
+from harness.fleet.trial.baseline import Baseline, observe, run_part
 from harness.fleet.trial.candidate import Candidate
-from harness.fleet.trial.census import Census, take_census
+from harness.fleet.trial.census import take_census
 from harness.fleet.trial.sightings import ABOVE, BELOW, Sightings
 from harness.fleet.trial.transparency import Change, Difference, compare_census, compare_steps, summarize
 from harness.fleet.trial.workload import WORKLOAD, Part
 from harness.guest import Guest, GuestKind, GuestState
 from harness.guest.crash import parse_status
 from harness.guest.deploy import OBSERVER, Deployment, DriverUnderTest
-from harness.guest.probe import PROGRAM, run_probe
-from harness.guest.registration import DriverOptions
+from harness.guest.probe import run_probe
 from harness.guest.stack import NamedEntry, StackEntry, place
 from harness.machine.deadlines import Wait
 from harness.minifilter.build import BuiltDriver
@@ -42,7 +42,6 @@ from harness.wire.kernel_state import Finding
 ROOT = "V:\\"
 LET_IT_SETTLE = "sleep 3000"
 """Long enough for the lazy writer: what it writes is written while the driver is there."""
-RING = 16384
 DO_NOT_DETACH = "0x801f0010"
 
 
@@ -152,15 +151,6 @@ def _guest(provider: Provider, folder: Path) -> Iterator[Guest]:
         yield opened.guest
 
 
-@dataclass
-class _Baseline:
-    """What the workload answers without the driver."""
-
-    parts: dict[str, ProbeResult] = field(default_factory=dict)
-    census: Census = field(default_factory=dict)
-    under_load: ProbeResult | None = None
-
-
 class _Trial:
     def __init__(self, verdict: Verdict, built: BuiltDriver, own: "dict[str, BuiltDriver]") -> None:
         self._verdict = verdict
@@ -178,23 +168,22 @@ class _Trial:
             *(candidate.service, candidate.instance, candidate.attaches_by_itself),
         )
         self._subject = DriverUnderTest(entry, built, registry=verdict.options.registry)
-        ring = DriverOptions(event_capacity=RING)
-        self._observers = [DriverUnderTest(one, own[OBSERVER], ring) for one in (above, below)]
+        self._observers = (above, below)
 
     # -- the two runs
 
-    def without(self, guest: Guest) -> _Baseline:
+    def without(self, guest: Guest) -> Baseline:
         """The workload with the observers alone."""
-        found = _Baseline()
+        found = Baseline()
         self._observe(guest)
         for part in self._verdict.options.parts:
-            found.parts[part.name], _ = self._part(guest, part)
+            found.parts[part.name], _ = run_part(guest, part)
         self._script(guest, [LET_IT_SETTLE])
         found.census = take_census(lambda lines: self._script(guest, lines), ROOT)
         found.under_load = self._script(guest, hard.under_load(None).lines)
         return found
 
-    def given(self, guest: Guest, without: _Baseline) -> None:
+    def given(self, guest: Guest, without: Baseline) -> None:
         """The workload with the driver between the observers; all that comes of it goes into the verdict."""
         verdict = self._verdict
         try:
@@ -214,7 +203,7 @@ class _Trial:
             self._leaks(guest)
 
     def _observe(self, guest: Guest) -> None:
-        Deployment(guest, self._observers, {PROGRAM: self._own[PROBE].sys.read_bytes()}).deploy()
+        observe(guest, self._observers, self._own)
 
     def _deploy(self, guest: Guest) -> Deployment:
         """Load and attach the driver."""
@@ -227,7 +216,7 @@ class _Trial:
         verdict.attached = "refused by its instance setup callback" if refused else f"at {entry.altitude}"
         return deployment
 
-    def _work(self, guest: Guest, without: _Baseline) -> None:
+    def _work(self, guest: Guest, without: Baseline) -> None:
         verdict = self._verdict
         for part in verdict.options.parts:
             result, trace = self._part(guest, part)
@@ -241,7 +230,7 @@ class _Trial:
                 return
         self._script(guest, [LET_IT_SETTLE])
 
-    def _hard(self, guest: Guest, deployment: Deployment, without: _Baseline) -> None:
+    def _hard(self, guest: Guest, deployment: Deployment, without: Baseline) -> None:
         """Unload it while it is at work, load it again, and give it no memory."""
         verdict, service = self._verdict, self._subject.entry.service
         before = len(self._findings(guest))
@@ -279,17 +268,14 @@ class _Trial:
 
     def _part(self, guest: Guest, part: Part) -> tuple[ProbeResult, Trace]:
         """Run a part; the answer to its own lines, and what the filters recorded under them."""
-        connect = [f"filter {ABOVE}", f"filter {BELOW}"]
-        _, result = run_probe(guest, "\n".join([*connect, *part.lines]) + "\n")
+        own, result = run_part(guest, part)
         service = self._subject.entry.service.casefold()
         seen = (event_of(item) for item in guest.seen.callbacks if item.filter.casefold() == service)
         lane = SeenByKernel(tuple(replace(event, filter=self._label) for event in seen), guest.seen.lost)
-        own = [step for step in result.steps if step.line > len(connect)]
-        labels = (ABOVE, self._label, BELOW)
-        trace = Trace.of(result, labels, since=own[0].begin if own else 0, seen=lane)
+        begin = own.steps[0].begin if own.steps else 0
+        trace = Trace.of(result, (ABOVE, self._label, BELOW), since=begin, seen=lane)
         self._verdict.sightings.lost += sum(report.dropped for report in result.filters.values()) + lane.lost
-        moved = (replace(step, line=step.line - len(connect)) for step in own)
-        return replace(result, steps=tuple(moved)), trace
+        return own, trace
 
     @staticmethod
     def _script(guest: Guest, lines: Sequence[str]) -> ProbeResult:
