@@ -13,6 +13,7 @@ from harness.fleet.filters import FilterHandle
 from harness.fleet.service import Beside, PlayedService
 from harness.fleet.volume import Volume
 from harness.guest.background import BackgroundProgram, ProgramUnderTest
+from harness.guest.stack import SERVICE_PREFIX
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.script import mistakes
 from harness.minifilter.trace import SeenByKernel, Trace
@@ -99,7 +100,11 @@ class Lab:
         before += self._prepared()
         for handle in self._filters.values():
             before += handle.script
-        own = {number: line.strip() for number, line in enumerate(script.splitlines(), start=1) if line.strip()}
+        own = {
+            number: self._of_service(line.strip())
+            for number, line in enumerate(script.splitlines(), start=1)
+            if line.strip()
+        }
         text = "\n".join([*before, *own.values()]) + "\n"
         self._asked.append(text)
         asked, since = Asked(text, len(before), datetime.now(UTC).isoformat(timespec="milliseconds")), time.monotonic()
@@ -122,6 +127,15 @@ class Lab:
             result,
             steps=tuple(replace(step, line=step.line - len(before)) for step in own_steps),
         )
+
+    def _of_service(self, line: str) -> str:
+        """A step on the stack, with the service of the minifilter where that has a name of its own."""
+        words = line.split()
+        if len(words) > 1 and words[0] in {"attach", "detach"} and words[1] in self._filters and "service=" not in line:
+            service = self._filters[words[1]].service
+            if service != SERVICE_PREFIX + words[1]:
+                return f'{line} service="{service}"'
+        return line
 
     def _prepared(self) -> list[str]:
         """The steps that make the files of the test; none where they are put there otherwise."""

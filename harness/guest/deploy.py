@@ -26,7 +26,7 @@ from harness.guest.signature import (
     signature_code,
     signs_itself,
 )
-from harness.guest.stack import NamedEntry, PlacedEntry
+from harness.guest.stack import SERVICE_PREFIX, NamedEntry, PlacedEntry
 from harness.machine.deadlines import Wait
 from harness.minifilter.altitude import Altitude
 from harness.minifilter.build import BuiltDriver
@@ -58,8 +58,15 @@ class DriverUnderTest:
 
     @classmethod
     def of(cls, entry: PlacedEntry, driver: BuiltDriver, options: DriverOptions) -> Self:
-        """A minifilter of a stack; one with an INF has the names that are in it, also where nothing installs an INF."""
-        return cls(inf.named(entry, driver.package), driver, options)
+        """A minifilter of a stack; one with an INF has the names that are in it, also where nothing installs an INF.
+
+        A black box that stands in the place of another driver keeps its own name.
+        """
+        named = inf.named(entry, driver.package)
+        if driver.package.control is Control.NONE and driver.name != entry.driver and not isinstance(named, NamedEntry):
+            service = SERVICE_PREFIX + (driver.name if entry.label == entry.driver else f"{driver.name}-{entry.label}")
+            named = NamedEntry(entry.driver, entry.label, entry.altitude, service, service)
+        return cls(named, driver, options)
 
     @property
     def values(self) -> tuple[RegistryValue, ...]:

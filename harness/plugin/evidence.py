@@ -66,11 +66,12 @@ def _keep(run: Run, item: pytest.Item, facts: ItemFacts, scripts: list[IoRun | U
 def _records(item: pytest.Item, run: Run, writer: TraceWriter, scripts: list[IoRun | Unanswered]) -> Iterator[Record]:
     from harness.plugin.scenes import stack_of
 
-    plan = stack_of(item, run.settings)
+    plan, services = stack_of(item, run.settings), _services(item)
     for entry in plan.entries:
         options = plan.options.get(entry.label)
         given = {key: value for key, value in asdict(options).items() if value is not None} if options else {}
-        yield Minifilter(entry.label, plan.driver_of(entry), str(entry.altitude), entry.service, given)
+        service = services.get(entry.label, entry.service)
+        yield Minifilter(entry.label, plan.driver_of(entry), str(entry.altitude), service, given)
     for number, io in enumerate(scripts, start=1):
         yield from writer.records(number, io)
 
@@ -136,7 +137,7 @@ def _path_mark(facts: ItemFacts, writer: TraceWriter, expected: PathExpectation)
 
 def _services(item: pytest.Item) -> dict[str, str]:
     scene = getattr(item, "funcargs", {}).get("fltlab_scene")
-    return {entry.label: entry.service for entry in scene.plan.entries} if scene is not None else {}
+    return {one.entry.label: one.entry.service for one in scene.minifilters} if scene is not None else {}
 
 
 def _sections(

@@ -51,9 +51,7 @@ def test_a_driver_of_ones_own_that_leaks_is_found_when_it_is_unloaded(tmp_path: 
 
     assert ran.returncode == ExitCode.FAILED, ran.stdout + ran.stderr
     assert "leak at unload: a 100-byte nonpaged pool block, tag 'Leak'" in ran.stdout
-    assert re.search(
-        rf"^ *fltlab-passthrough\+0x[0-9a-f]+  GuardPreCreate \[guard\.c:{line}\]$", ran.stdout, re.MULTILINE
-    )
+    assert re.search(rf"^ *fltlab-guard\+0x[0-9a-f]+  GuardPreCreate \[guard\.c:{line}\]$", ran.stdout, re.MULTILINE)
 
 
 def test_a_driver_of_ones_own_that_faults_is_told_by_function_line_and_operation(tmp_path: Path):
@@ -62,16 +60,14 @@ def test_a_driver_of_ones_own_that_faults_is_told_by_function_line_and_operation
     ran = run(tmp_path, str(ROOT / "suites/workload/test_unload.py"), "--replace", "passthrough=guard")
 
     assert ran.returncode == ExitCode.FAILED, ran.stdout + ran.stderr
-    assert "bug check SYSTEM_SERVICE_EXCEPTION (0x3B) in driver fltlab-passthrough" in ran.stdout
-    assert re.search(
-        rf"^ *fltlab-passthrough\+0x[0-9a-f]+  GuardPreCreate \[guard\.c:{line}\]$", ran.stdout, re.MULTILINE
-    )
-    assert re.search(r"^ *\d+ \d+ 0x[0-9a-f]+ CREATE .*fltlab-passthrough@\S+: pre$", ran.stdout, re.MULTILINE)
+    assert "bug check SYSTEM_SERVICE_EXCEPTION (0x3B) in driver fltlab-guard" in ran.stdout
+    assert re.search(rf"^ *fltlab-guard\+0x[0-9a-f]+  GuardPreCreate \[guard\.c:{line}\]$", ran.stdout, re.MULTILINE)
+    assert re.search(r"^ *\d+ \d+ 0x[0-9a-f]+ CREATE .*fltlab-guard@\S+: pre$", ran.stdout, re.MULTILINE)
     (record,) = read_journal(tmp_path / "run")
     trace = read_trace(tmp_path / "run" / str(record.folder) / TRACE)
     assert record.blame is Blame.DRIVER
     assert trace.ios[0].error.startswith("bug check SYSTEM_SERVICE_EXCEPTION")
-    assert [(mark.verdict, mark.driver) for mark in trace.marks] == [("bugcheck", "fltlab-passthrough")]
+    assert [(mark.verdict, mark.driver) for mark in trace.marks] == [("bugcheck", "fltlab-guard")]
     assert any(note.source == "kernel" for note in trace.notes)
 
 
