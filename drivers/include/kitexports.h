@@ -45,6 +45,12 @@ NTSYSAPI NTSTATUS NTAPI ZwOpenThread(PHANDLE ThreadHandle, ACCESS_MASK DesiredAc
 NTKERNELAPI NTSTATUS NTAPI SeCreateAccessState(PACCESS_STATE AccessState, PVOID AuxData, ACCESS_MASK DesiredAccess,
                                                PGENERIC_MAPPING GenericMapping);
 NTKERNELAPI VOID NTAPI SeDeleteAccessState(PACCESS_STATE AccessState);
+NTKERNELAPI NTSTATUS NTAPI SeCaptureSecurityDescriptor(PSECURITY_DESCRIPTOR OriginalSecurityDescriptor,
+                                                       KPROCESSOR_MODE CurrentMode, POOL_TYPE PoolType,
+                                                       BOOLEAN CaptureIfKernel,
+                                                       PSECURITY_DESCRIPTOR *CapturedSecurityDescriptor);
+NTKERNELAPI NTSTATUS NTAPI SeReleaseSecurityDescriptor(PSECURITY_DESCRIPTOR CapturedSecurityDescriptor,
+                                                       KPROCESSOR_MODE CurrentMode, BOOLEAN CaptureIfKernelMode);
 
 /*
  * Executive and kernel

@@ -30,6 +30,7 @@ from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps.notify_routines import forget_routines
 from harness.reference.windows.ntos.se.token_objects import impersonate
+from harness.reference.windows.user.address_space import Region
 from harness.reference.windows.user.program import Programs
 from harness.reference.windows.user.view_faults import page_fault
 
@@ -110,6 +111,8 @@ class Kernel(Executive):
         """Threads that KeAttachProcess has attached, with their saved state."""
         self.named_objects: dict[str, Object] = {}
         """Directories and links that are gone with their last handle, by name in small letters."""
+        self.system_regions: list[Region] = []
+        """User memory that drivers have allocated in the System process."""
         self.next_luid = 0x1_0000
         self.file_locks = FileLocks()
         """The FILE_LOCKs of file systems that are loaded as drivers."""

@@ -110,6 +110,91 @@ EXPORT ULONG Memory(void)
     return Checks;
 }
 
+EXPORT ULONG Virtual(void)
+{
+    PVOID Base = NULL, Again;
+    SIZE_T Size = 5000;
+
+    CHECK(ZwAllocateVirtualMemory(NtCurrentProcess(), &Base, 0, &Size, MEM_COMMIT, PAGE_READWRITE) == STATUS_SUCCESS);
+    CHECK(Base != NULL && Size == 8192 && (ULONG_PTR)Base <= (ULONG_PTR)MmHighestUserAddress);
+    *(PULONG)Base = 7;
+    Size = 0;
+    Again = Base;
+    CHECK(ZwFreeVirtualMemory(NtCurrentProcess(), &Base, &Size, MEM_RELEASE) == STATUS_SUCCESS && Size == 8192);
+    CHECK(ZwFreeVirtualMemory(NtCurrentProcess(), &Again, &Size, MEM_RELEASE) == STATUS_MEMORY_NOT_ALLOCATED);
+    return Checks;
+}
+
+static IO_CSQ Csq;
+static LIST_ENTRY Irps;
+static KSPIN_LOCK IrpLock;
+static PIRP Cancelled;
+
+static VOID NTAPI CsqInsert(PIO_CSQ Queue, PIRP Irp)
+{
+    UNREFERENCED_PARAMETER(Queue);
+    InsertTailList(&Irps, &Irp->Tail.Overlay.ListEntry);
+}
+
+static VOID NTAPI CsqRemove(PIO_CSQ Queue, PIRP Irp)
+{
+    UNREFERENCED_PARAMETER(Queue);
+    RemoveEntryList(&Irp->Tail.Overlay.ListEntry);
+}
+
+static PIRP NTAPI CsqPeek(PIO_CSQ Queue, PIRP Irp, PVOID Context)
+{
+    PLIST_ENTRY Next = Irp != NULL ? Irp->Tail.Overlay.ListEntry.Flink : Irps.Flink;
+    UNREFERENCED_PARAMETER(Queue);
+    UNREFERENCED_PARAMETER(Context);
+    return Next == &Irps ? NULL : CONTAINING_RECORD(Next, IRP, Tail.Overlay.ListEntry);
+}
+
+static VOID NTAPI CsqAcquire(PIO_CSQ Queue, PKIRQL Irql)
+{
+    UNREFERENCED_PARAMETER(Queue);
+    KeAcquireSpinLock(&IrpLock, Irql);
+}
+
+static VOID NTAPI CsqRelease(PIO_CSQ Queue, KIRQL Irql)
+{
+    UNREFERENCED_PARAMETER(Queue);
+    KeReleaseSpinLock(&IrpLock, Irql);
+}
+
+static VOID NTAPI CsqCancelled(PIO_CSQ Queue, PIRP Irp)
+{
+    UNREFERENCED_PARAMETER(Queue);
+    Cancelled = Irp;
+}
+
+EXPORT ULONG CancelSafe(void)
+{
+    PIRP One = IoAllocateIrp(1, FALSE), Two = IoAllocateIrp(1, FALSE), Three = IoAllocateIrp(1, FALSE);
+    IO_CSQ_IRP_CONTEXT Context;
+
+    InitializeListHead(&Irps);
+    CHECK(IoCsqInitialize(&Csq, CsqInsert, CsqRemove, CsqPeek, CsqAcquire, CsqRelease, CsqCancelled) == 0);
+    IoSetNextIrpStackLocation(One);
+    IoSetNextIrpStackLocation(Two);
+    IoSetNextIrpStackLocation(Three);
+    IoCsqInsertIrp(&Csq, One, NULL);
+    IoCsqInsertIrp(&Csq, Two, &Context);
+    IoCsqInsertIrp(&Csq, Three, NULL);
+    CHECK(IoCancelIrp(One) && Cancelled == One && KeGetCurrentIrql() == PASSIVE_LEVEL);
+    CHECK(IoCsqRemoveIrp(&Csq, &Context) == Two && IoCsqRemoveIrp(&Csq, &Context) == NULL);
+    CHECK(IoCsqRemoveNextIrp(&Csq, NULL) == Three && IoCsqRemoveNextIrp(&Csq, NULL) == NULL);
+    Cancelled = NULL;
+    CHECK(!IoCancelIrp(Two) && Cancelled == NULL);
+    IoCsqInsertIrp(&Csq, Two, NULL);
+    CHECK(Cancelled == Two && IsListEmpty(&Irps));
+    IoFreeIrp(One);
+    IoFreeIrp(Two);
+    IoFreeIrp(Three);
+    return Checks;
+}
+
+int __cdecl _snprintf_s(char *, size_t, size_t, const char *, ...);
 int __cdecl _itoa_s(int, char *, size_t, int);
 int __cdecl wcsncat_s(wchar_t *, size_t, const wchar_t *, size_t);
 char *__cdecl strtok_s(char *, const char *, char **);
@@ -138,6 +223,8 @@ EXPORT ULONG Library(void)
     CHECK(_itoa_s(1234, Small, sizeof(Small), 10) == 34 && Small[0] == 0);
     CHECK(wcsncat_s(Wide, 8, L"cdef", 2) == 0 && Wide[3] == L'd' && Wide[4] == 0);
     CHECK(*_wcsupr(Wide) == L'A' && wcstombs(Text, Wide, sizeof(Text)) == 4 && Text[3] == 'D');
+    CHECK(_snprintf_s(Small, sizeof(Small), (size_t)-1, "%d", 12345) == -1 && Small[2] == '3' && Small[3] == 0);
+    CHECK(_snprintf_s(Text, sizeof(Text), 5, "%s", "four") == 4 && Text[4] == 0);
     CHECK(strncpy_s(Small, sizeof(Small), "abcdef", (size_t)-1) == 80 && Small[2] == 'c' && Small[3] == 0);
     return Checks;
 }
@@ -203,7 +290,7 @@ EXPORT ULONG Files(void)
 def test_objects_memory_and_the_library(load):
     machine = load(DRIVER)
 
-    for function in ("Names", "Timers", "Objects", "Memory", "Library", "Helpers"):
+    for function in ("Names", "Timers", "Objects", "Memory", "Virtual", "CancelSafe", "Library", "Helpers"):
         machine.check(function)
 
     assert machine.unload() == []

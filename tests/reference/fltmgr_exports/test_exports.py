@@ -1,7 +1,9 @@
 """Exports of the filter manager that no other driver of ours calls, each called from machine code (asker/asker.c)."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -77,8 +79,10 @@ close f
 ASK = b"open f V:\\ask.bin access=rw disposition=create\nclose f\n"
 
 
-def run_with(folder: Path, name: str, script: bytes) -> tuple[Kernel, wire.Ended]:
-    """Load a driver of this folder, run a script beside it, and unload it."""
+def run_with(
+    folder: Path, name: str, script: bytes, altitudes: Mapping[str, str] = MappingProxyType({"one": "370090"})
+) -> tuple[Kernel, wire.Ended]:
+    """Load a driver of this folder, run a script beside it, and unload it. `altitudes`: of its instances, by name."""
     driver = build_drivers(Path(__file__).parent, folder / "out", [name])[name].sys
     probe = build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", ["fltprobe"])["fltprobe"].sys
     (folder / "volume").mkdir()
@@ -90,8 +94,10 @@ def run_with(folder: Path, name: str, script: bytes) -> tuple[Kernel, wire.Ended
         assert not isinstance(answer, wire.Refused | wire.Stopped), answer
         return answer
 
-    instance = {"Altitude": {"type": "REG_SZ", "value": "370090"}, "Flags": {"type": "REG_DWORD", "value": 0}}
-    instances = {"DefaultInstance": {"type": "REG_SZ", "value": name}, name: {"key": instance}}
+    instances: dict[str, Any] = {"DefaultInstance": {"type": "REG_SZ", "value": next(iter(altitudes))}}
+    for instance, altitude in altitudes.items():
+        values = {"Altitude": {"type": "REG_SZ", "value": altitude}, "Flags": {"type": "REG_DWORD", "value": 0}}
+        instances[instance] = {"key": values}
     system.registry.load(f"{system.registry.SERVICES}\\{name}", {"Instances": {"key": instances}})
     system.service_images[name] = driver
     ask(wire.Load(name))
@@ -133,4 +139,15 @@ def test_data_scans_locks_waits_priorities_and_volumes(tmp_path: Path) -> None:
     statuses = [step["status"] for step in json.loads(ended.stdout)["steps"]]
     assert [statuses[index] for index in (1, 3, 4, 5, 6)] == [OK, FILE_LOCK_CONFLICT, LOCK_NOT_GRANTED, OK, OK]
     assert system.volumes[0].label == "abc"
+    assert [finding.text for finding in system.verifier.findings] == []
+
+
+def test_an_extra_create_parameter_reaches_the_instance_below_and_its_answer_comes_back(tmp_path: Path) -> None:
+    script = b"open f V:\\first.bin access=rw disposition=create\nclose f\n"
+    system, _ = run_with(tmp_path, "twofold", script, {"upper": "370090", "lower": "360090"})
+
+    assert [text.strip() for text in system.log] == [
+        "twofold lower \\other.bin 00000000 42 of 4",
+        "twofold upper 00000000 acknowledged 1",
+    ]
     assert [finding.text for finding in system.verifier.findings] == []

@@ -1,9 +1,9 @@
-"""Extra create parameters: making lists of them, and finding them in the callback data of a create."""
+"""Extra create parameters: lists of them, in callback data and IRPs of a create; Flt and FsRtl on the same lists."""
 
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus
-from harness.reference.machine.loader.exports import FLTMGR, U32, export
+from harness.reference.machine.loader.exports import FLTMGR, NTOSKRNL, U32, export
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.ecp_lists import Ecp, EcpList
 from harness.reference.windows.io.request import Code
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _LIST_SIZE, _LOOKASIDE_SIZE = 0x20, 0x80
-_TAG = "FMec"
+_TAG, _LOOKASIDE_TAG = "FMec", int.from_bytes(b"FSel", "little")
 
 
 def _allocate(k: "Kernel", size: int, tag: str) -> int:
@@ -21,7 +21,7 @@ def _allocate(k: "Kernel", size: int, tag: str) -> int:
     return k.pool.allocate(size, tag, paged=True, zero=True, owner=where.driver, allocated_by=where.address)
 
 
-def _list(k: "Kernel", address: int) -> EcpList:
+def list_at(k: "Kernel", address: int) -> EcpList:
     found = k.flt.ecp_lists.get(address)
     if found is None:
         k.flt.operation_at(address)  # no such object: a bug check
@@ -29,7 +29,7 @@ def _list(k: "Kernel", address: int) -> EcpList:
     return found
 
 
-def _parameter(k: "Kernel", address: int) -> Ecp | None:
+def parameter_at(k: "Kernel", address: int) -> Ecp | None:
     loose = k.flt.ecps.get(address)
     if loose is not None:
         return loose
@@ -42,6 +42,11 @@ def flt_allocate_extra_create_parameter_list(k: "Kernel", filter_: int, flags: U
     """FltAllocateExtraCreateParameterList."""
     del flags
     k.flt.filter_at(filter_)
+    return allocate_list(k, out)
+
+
+def allocate_list(k: "Kernel", out: int) -> int:
+    """An empty list."""
     address = _allocate(k, _LIST_SIZE, _TAG)
     k.flt.ecp_lists[address] = EcpList(address)
     k.memory.write_u64(out, address)
@@ -52,7 +57,12 @@ def flt_allocate_extra_create_parameter_list(k: "Kernel", filter_: int, flags: U
 def flt_free_extra_create_parameter_list(k: "Kernel", filter_: int, ecp_list: int) -> Code:
     """FltFreeExtraCreateParameterList: and all parameters in it."""
     k.flt.filter_at(filter_)
-    found = _list(k, ecp_list)
+    yield from free_list(k, ecp_list)
+
+
+def free_list(k: "Kernel", ecp_list: int) -> Code:
+    """A list and what is in it."""
+    found = list_at(k, ecp_list)
     for item in found.parameters:
         yield from _free(k, item)
     del k.flt.ecp_lists[ecp_list]
@@ -75,6 +85,11 @@ def flt_allocate_extra_create_parameter(
     """FltAllocateExtraCreateParameter: a zeroed context of `size` bytes, in no list yet."""
     del flags
     k.flt.filter_at(filter_)
+    return allocate_parameter(k, kind, size, cleanup, tag, out)
+
+
+def allocate_parameter(k: "Kernel", kind: int, size: int, cleanup: int, tag: int, out: int) -> int:
+    """A zeroed context, in no list yet."""
     address = _allocate(k, size, tag.to_bytes(4, "little").decode("latin-1"))
     k.flt.ecps[address] = Ecp(address, k.memory.read(kind, 16), size, cleanup)
     k.memory.write_u64(out, address)
@@ -114,6 +129,11 @@ def flt_allocate_extra_create_parameter_from_lookaside_list(
 def flt_free_extra_create_parameter(k: "Kernel", filter_: int, context: int) -> Code:
     """FltFreeExtraCreateParameter: of one that is in no list."""
     k.flt.filter_at(filter_)
+    yield from free_parameter(k, context)
+
+
+def free_parameter(k: "Kernel", context: int) -> Code:
+    """One that is in no list."""
     item = k.flt.ecps.pop(context, None)
     if item is None:
         k.verifier.report(None, k.blame.current().driver, f"{context:#x} is freed as an ECP, and is none or in a list")
@@ -125,7 +145,12 @@ def flt_free_extra_create_parameter(k: "Kernel", filter_: int, context: int) -> 
 def flt_insert_extra_create_parameter(k: "Kernel", filter_: int, ecp_list: int, context: int) -> int:
     """FltInsertExtraCreateParameter: one of each kind."""
     k.flt.filter_at(filter_)
-    found, item = _list(k, ecp_list), k.flt.ecps.get(context)
+    return insert_parameter(k, ecp_list, context)
+
+
+def insert_parameter(k: "Kernel", ecp_list: int, context: int) -> int:
+    """Into a list that has none of the kind."""
+    found, item = list_at(k, ecp_list), k.flt.ecps.get(context)
     if item is None or found.find(item.kind) is not None:
         return int(NtStatus.INVALID_PARAMETER)
     found.parameters.append(k.flt.ecps.pop(context))
@@ -138,11 +163,11 @@ def flt_find_extra_create_parameter(
 ) -> int:
     """FltFindExtraCreateParameter."""
     k.flt.filter_at(filter_)
-    item = _list(k, ecp_list).find(k.memory.read(kind, 16))
-    return _tell(k, item, out, size_out)
+    item = list_at(k, ecp_list).find(k.memory.read(kind, 16))
+    return tell(k, item, out, size_out)
 
 
-def _tell(k: "Kernel", item: Ecp | None, out: int, size_out: int) -> int:
+def tell(k: "Kernel", item: Ecp | None, out: int, size_out: int) -> int:
     if out:
         k.memory.write_u64(out, item.address if item is not None else 0)
     if size_out:
@@ -156,12 +181,17 @@ def flt_remove_extra_create_parameter(
 ) -> int:
     """FltRemoveExtraCreateParameter: it is the caller's again."""
     k.flt.filter_at(filter_)
-    found = _list(k, ecp_list)
+    return remove_parameter(k, ecp_list, kind, out, size_out)
+
+
+def remove_parameter(k: "Kernel", ecp_list: int, kind: int, out: int, size_out: int) -> int:
+    """Out of a list: it is the caller's."""
+    found = list_at(k, ecp_list)
     item = found.find(k.memory.read(kind, 16))
     if item is not None:
         found.parameters.remove(item)
         k.flt.ecps[item.address] = item
-    return _tell(k, item, out, size_out)
+    return tell(k, item, out, size_out)
 
 
 @export(FLTMGR, "FltGetNextExtraCreateParameter", max_irql=Irql.APC)
@@ -170,20 +200,25 @@ def flt_get_next_extra_create_parameter(
 ) -> int:
     """FltGetNextExtraCreateParameter: behind `context`, or the first."""
     k.flt.filter_at(filter_)
-    parameters = _list(k, ecp_list).parameters
+    return next_parameter(k, ecp_list, context, kind_out, next_out, size_out)
+
+
+def next_parameter(k: "Kernel", ecp_list: int, context: int, kind_out: int, next_out: int, size_out: int) -> int:
+    """Behind one of a list, or its first."""
+    parameters = list_at(k, ecp_list).parameters
     addresses = [item.address for item in parameters]
     index = addresses.index(context) + 1 if context in addresses else 0
     item = parameters[index] if index < len(parameters) else None
     if item is not None and kind_out:
         k.memory.write(kind_out, item.kind)
-    return _tell(k, item, next_out, size_out)
+    return tell(k, item, next_out, size_out)
 
 
 @export(FLTMGR, "FltAcknowledgeEcp", max_irql=Irql.APC)
 def flt_acknowledge_ecp(k: "Kernel", filter_: int, context: int) -> None:
     """FltAcknowledgeEcp: whoever attached it sees that it was understood."""
     k.flt.filter_at(filter_)
-    item = _parameter(k, context)
+    item = parameter_at(k, context)
     if item is not None:
         item.acknowledged = True
 
@@ -192,7 +227,7 @@ def flt_acknowledge_ecp(k: "Kernel", filter_: int, context: int) -> None:
 def flt_is_ecp_acknowledged(k: "Kernel", filter_: int, context: int) -> bool:
     """FltIsEcpAcknowledged."""
     k.flt.filter_at(filter_)
-    item = _parameter(k, context)
+    item = parameter_at(k, context)
     return item is not None and item.acknowledged
 
 
@@ -200,7 +235,7 @@ def flt_is_ecp_acknowledged(k: "Kernel", filter_: int, context: int) -> bool:
 def flt_is_ecp_from_user_mode(k: "Kernel", filter_: int, context: int) -> bool:
     """FltIsEcpFromUserMode."""
     k.flt.filter_at(filter_)
-    item = _parameter(k, context)
+    item = parameter_at(k, context)
     return item is not None and item.from_user
 
 
@@ -208,7 +243,7 @@ def flt_is_ecp_from_user_mode(k: "Kernel", filter_: int, context: int) -> bool:
 def flt_prepare_to_reuse_ecp(k: "Kernel", filter_: int, context: int) -> None:
     """FltPrepareToReuseEcp: not acknowledged any more."""
     k.flt.filter_at(filter_)
-    item = _parameter(k, context)
+    item = parameter_at(k, context)
     if item is not None:
         item.acknowledged = False
 
@@ -232,8 +267,9 @@ def flt_set_ecp_list_into_callback_data(k: "Kernel", filter_: int, data: int, ec
     request = k.flt.operation_at(data).request
     if request.major != IrpMajor.CREATE or request.ecp_list:
         return int(NtStatus.INVALID_PARAMETER)
-    _list(k, ecp_list)
+    list_at(k, ecp_list)
     request.ecp_list = ecp_list
+    k.io.irps.set_ecp_list(request.irp, ecp_list)
     request.completions.append(lambda _: k.queue_worker(_free_list(k, filter_, ecp_list)))
     return int(NtStatus.SUCCESS)
 
@@ -244,3 +280,123 @@ def _free_list(k: "Kernel", filter_: int, ecp_list: int) -> Code:
             yield from _free(k, item)
         free(k, ecp_list, None)
     del filter_
+
+
+# -- the same by the names of FsRtl
+
+
+@export(NTOSKRNL, "FsRtlAllocateExtraCreateParameterList", max_irql=Irql.APC)
+def fs_rtl_allocate_extra_create_parameter_list(k: "Kernel", flags: U32, out: int) -> int:
+    del flags
+    return allocate_list(k, out)
+
+
+@export(NTOSKRNL, "FsRtlFreeExtraCreateParameterList", max_irql=Irql.APC)
+def fs_rtl_free_extra_create_parameter_list(k: "Kernel", ecp_list: int) -> Code:
+    yield from free_list(k, ecp_list)
+
+
+@export(NTOSKRNL, "FsRtlAllocateExtraCreateParameter", max_irql=Irql.APC)
+def fs_rtl_allocate_extra_create_parameter(
+    k: "Kernel", kind: int, size: U32, flags: U32, cleanup: int, tag: U32, out: int
+) -> int:
+    del flags
+    return allocate_parameter(k, kind, size, cleanup, tag, out)
+
+
+@export(NTOSKRNL, "FsRtlInitExtraCreateParameterLookasideList", max_irql=Irql.APC)
+def fs_rtl_init_extra_create_parameter_lookaside_list(
+    k: "Kernel", lookaside: int, flags: U32, size: int, tag: U32
+) -> None:
+    del flags, tag
+    k.memory.write(lookaside, size.to_bytes(8, "little"))
+
+
+@export(NTOSKRNL, "FsRtlDeleteExtraCreateParameterLookasideList", max_irql=Irql.APC)
+def fs_rtl_delete_extra_create_parameter_lookaside_list(k: "Kernel", lookaside: int, flags: U32) -> None:
+    del flags
+    k.memory.write(lookaside, bytes(8))
+
+
+@export(NTOSKRNL, "FsRtlAllocateExtraCreateParameterFromLookasideList", max_irql=Irql.APC)
+def fs_rtl_allocate_extra_create_parameter_from_lookaside_list(
+    k: "Kernel", kind: int, size: U32, flags: U32, cleanup: int, lookaside: int, out: int
+) -> int:
+    del flags
+    k.memory.read(lookaside, 8)
+    return allocate_parameter(k, kind, size, cleanup, _LOOKASIDE_TAG, out)
+
+
+@export(NTOSKRNL, "FsRtlFreeExtraCreateParameter", max_irql=Irql.APC)
+def fs_rtl_free_extra_create_parameter(k: "Kernel", context: int) -> Code:
+    yield from free_parameter(k, context)
+
+
+@export(NTOSKRNL, "FsRtlInsertExtraCreateParameter", max_irql=Irql.APC)
+def fs_rtl_insert_extra_create_parameter(k: "Kernel", ecp_list: int, context: int) -> int:
+    return insert_parameter(k, ecp_list, context)
+
+
+@export(NTOSKRNL, "FsRtlFindExtraCreateParameter", max_irql=Irql.APC)
+def fs_rtl_find_extra_create_parameter(k: "Kernel", ecp_list: int, kind: int, out: int, size_out: int) -> int:
+    return tell(k, list_at(k, ecp_list).find(k.memory.read(kind, 16)), out, size_out)
+
+
+@export(NTOSKRNL, "FsRtlRemoveExtraCreateParameter", max_irql=Irql.APC)
+def fs_rtl_remove_extra_create_parameter(k: "Kernel", ecp_list: int, kind: int, out: int, size_out: int) -> int:
+    return remove_parameter(k, ecp_list, kind, out, size_out)
+
+
+@export(NTOSKRNL, "FsRtlGetNextExtraCreateParameter", max_irql=Irql.APC)
+def fs_rtl_get_next_extra_create_parameter(
+    k: "Kernel", ecp_list: int, context: int, kind_out: int, next_out: int, size_out: int
+) -> int:
+    return next_parameter(k, ecp_list, context, kind_out, next_out, size_out)
+
+
+@export(NTOSKRNL, "FsRtlAcknowledgeEcp", max_irql=Irql.APC)
+def fs_rtl_acknowledge_ecp(k: "Kernel", context: int) -> None:
+    item = parameter_at(k, context)
+    if item is not None:
+        item.acknowledged = True
+
+
+@export(NTOSKRNL, "FsRtlPrepareToReuseEcp", max_irql=Irql.APC)
+def fs_rtl_prepare_to_reuse_ecp(k: "Kernel", context: int) -> None:
+    item = parameter_at(k, context)
+    if item is not None:
+        item.acknowledged = False
+
+
+@export(NTOSKRNL, "FsRtlIsEcpAcknowledged", max_irql=Irql.APC)
+def fs_rtl_is_ecp_acknowledged(k: "Kernel", context: int) -> bool:
+    item = parameter_at(k, context)
+    return item is not None and item.acknowledged
+
+
+@export(NTOSKRNL, "FsRtlIsEcpFromUserMode", max_irql=Irql.APC)
+def fs_rtl_is_ecp_from_user_mode(k: "Kernel", context: int) -> bool:
+    item = parameter_at(k, context)
+    return item is not None and item.from_user
+
+
+@export(NTOSKRNL, "FsRtlGetEcpListFromIrp", max_irql=Irql.APC)
+def fs_rtl_get_ecp_list_from_irp(k: "Kernel", irp: int, out: int) -> int:
+    """NULL where there is none."""
+    request = k.io.irps.request_of(irp)
+    k.memory.write_u64(out, 0)
+    if request.major != IrpMajor.CREATE:
+        return int(NtStatus.INVALID_PARAMETER)
+    k.memory.write_u64(out, request.ecp_list)
+    return 0
+
+
+@export(NTOSKRNL, "FsRtlSetEcpListIntoIrp", max_irql=Irql.APC)
+def fs_rtl_set_ecp_list_into_irp(k: "Kernel", irp: int, ecp_list: int) -> int:
+    """Of a create that has none yet."""
+    request = k.io.irps.request_of(irp)
+    if request.major != IrpMajor.CREATE or request.ecp_list:
+        return int(NtStatus.INVALID_PARAMETER)
+    found = list_at(k, ecp_list)
+    k.io.irps.set_ecp_list(irp, found.address)
+    return 0

@@ -16,6 +16,8 @@ from harness.reference.windows.ntos.structures import ObjectAttributes
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
+_ECP_LIST = 8
+"""Offset of ExtraCreateParameter in IO_DRIVER_CREATE_CONTEXT."""
 _STACK_FLAGS = 0x05
 """IO_FORCE_ACCESS_CHECK and IO_OPEN_TARGET_DIRECTORY have the values of their SL_ flags."""
 
@@ -40,6 +42,7 @@ def _create(
     ea: int,
     ea_length: int,
     flags: int,
+    context: int = 0,
 ) -> Code:
     """FltCreateFile and FltCreateFileEx: below an instance, or from the top of the stack (IO-03)."""
     k.flt.filter_at(filter_)
@@ -54,6 +57,7 @@ def _create(
         eas=k.memory.read(ea, ea_length) if ea_length else b"",
         descriptor=read_descriptor(k.memory, ObjectAttributes(k.memory, attributes).security_descriptor),
         stack_flags=flags & _STACK_FLAGS,
+        ecp_list=k.memory.read_u64(context + _ECP_LIST) if context else 0,
     )
     try:
         name = name_of(k, attributes)
@@ -143,11 +147,10 @@ def flt_create_file_ex2(
     flags: U32,
     context: int,
 ) -> Code:
-    """FltCreateFileEx2: the driver create context is not used."""
-    del context
+    """FltCreateFileEx2: of the driver create context the extra create parameters are used."""
     return _create(
         k, filter_, instance, handle_out, object_out, access, attributes, iosb, allocation_at, file_attributes, share,
-        disposition, options, ea, ea_length, flags,
+        disposition, options, ea, ea_length, flags, context,
     )  # fmt: skip
 
 

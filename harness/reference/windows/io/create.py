@@ -57,6 +57,8 @@ class OpenParameters:
     """A self-relative security descriptor for a new file."""
     stack_flags: int = 0
     """SL_*: StackFlags of the create."""
+    ecp_list: int = 0
+    """The extra create parameters: an ECP_LIST, which stays the caller's."""
 
     @property
     def file_flags(self) -> int:
@@ -128,6 +130,7 @@ def _open_once(
         file.view.related_file_object = root.address
     request, blocks = _create_request(k, file, parameters)
     request.generated = send is not None
+    request.ecp_list = parameters.ecp_list
     status: int = yield from k.io.issue(request, send)
     for block in blocks:
         k.io.heap.free(block)

@@ -247,7 +247,14 @@ class Irps:
         record = self.live.get(irp)
         if record is not None and record.issuer is not None:
             request.generated, request.reissued = record.issuer.generated, record.issuer.reissued
+            request.ecp_list = record.issuer.ecp_list
         return request
+
+    def set_ecp_list(self, irp: int, ecp_list: int) -> None:
+        """A create has extra create parameters from here down, whoever asks."""
+        record = self.live.get(irp)
+        if record is not None and record.issuer is not None:
+            record.issuer.ecp_list = ecp_list
 
     # -- cancelling
 

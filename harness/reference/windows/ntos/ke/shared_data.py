@@ -11,6 +11,7 @@ from harness.reference.machine.memory.layout import (
     USER_SHARED_DATA,
     USER_SHARED_DATA_USER,
 )
+from harness.reference.windows.ntos.se.se_exports import fill_se_exports
 
 if TYPE_CHECKING:
     from harness.reference.machine.loader.binding import ExportBinder
@@ -127,7 +128,7 @@ class DataExports:
         self._number("NlsMbOemCodePageTag", 0, 1)
         self._number("NlsAnsiCodePage", 1252, 2)
         self._number("NlsOemCodePage", 437, 2)
-        self._pointer("SeExports", heap.allocate(0x200))
+        self._pointer("SeExports", fill_se_exports(memory, heap))
         legal = heap.allocate(len(LEGAL_ANSI_CHARACTERS))
         memory.write(legal, LEGAL_ANSI_CHARACTERS)
         self._pointer("FsRtlLegalAnsiCharacterArray", legal)

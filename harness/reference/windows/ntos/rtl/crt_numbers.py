@@ -226,6 +226,45 @@ def swprintf_s(k: "Kernel", target: int, room: int, template: int, arguments: Va
     return _store_safely(k, target, room, _format(k, template, arguments, wide=True), wide=True)
 
 
+@export(NTOSKRNL, "vsprintf_s")
+def vsprintf_s(k: "Kernel", target: int, room: int, template: int, arguments: int) -> int:
+    return _store_safely(k, target, room, _format(k, template, va_list(k, arguments), wide=False), wide=False)
+
+
+@export(NTOSKRNL, "vswprintf_s")
+def vswprintf_s(k: "Kernel", target: int, room: int, template: int, arguments: int) -> int:
+    return _store_safely(k, target, room, _format(k, template, va_list(k, arguments), wide=True), wide=True)
+
+
+def _store_limited(k: "Kernel", target: int, room: int, count: int, text: str, *, wide: bool) -> int:
+    """At most `count` characters; with _TRUNCATE as many as there is room for, and -1 for what was cut."""
+    limit = room - 1 if count == _ALL & (1 << 64) - 1 else count
+    length = _store_safely(k, target, room, text[:limit], wide=wide)
+    return length if len(text) <= limit else _ALL
+
+
+@export(NTOSKRNL, "_snprintf_s", variadic=True)
+def snprintf_s(k: "Kernel", target: int, room: int, count: int, template: int, arguments: Variadic) -> int:
+    return _store_limited(k, target, room, count, _format(k, template, arguments, wide=False), wide=False)
+
+
+@export(NTOSKRNL, "_snwprintf_s", variadic=True)
+def snwprintf_s(k: "Kernel", target: int, room: int, count: int, template: int, arguments: Variadic) -> int:
+    return _store_limited(k, target, room, count, _format(k, template, arguments, wide=True), wide=True)
+
+
+@export(NTOSKRNL, "_vsnprintf_s")
+def vsnprintf_s(k: "Kernel", target: int, room: int, count: int, template: int, arguments: int) -> int:
+    text = _format(k, template, va_list(k, arguments), wide=False)
+    return _store_limited(k, target, room, count, text, wide=False)
+
+
+@export(NTOSKRNL, "_vsnwprintf_s")
+def vsnwprintf_s(k: "Kernel", target: int, room: int, count: int, template: int, arguments: int) -> int:
+    text = _format(k, template, va_list(k, arguments), wide=True)
+    return _store_limited(k, target, room, count, text, wide=True)
+
+
 @export(NTOSKRNL, "rand")
 def rand(k: "Kernel") -> int:
     return k.random.getrandbits(15)
