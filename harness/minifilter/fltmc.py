@@ -12,8 +12,8 @@ from harness.errors import GuestError
 from harness.nt.hresult import explain
 
 _RULER = re.compile(r"-{3,}(\s+-{3,})*\s*")
-_FAILURE = re.compile(r"(?P<what>.+?) failed with error:\s*0x(?P<code>[0-9A-Fa-f]{1,8})\s*(?P<message>.*)", re.DOTALL)
-_TRANSLATED = re.compile(r"(?P<what>[^\n]*?)\s*\b0x(?P<code>[89A-Fa-f][0-9A-Fa-f]{7})\b\s*(?P<message>.*)", re.DOTALL)
+_FAILURE = re.compile(r" failed with error:\s*0x([0-9A-Fa-f]{1,8})")
+_TRANSLATED = re.compile(r"\b0x([89A-Fa-f][0-9A-Fa-f]{7})\b")
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def parse_failure(text: str) -> Failure | None:
     match = _FAILURE.search(text) or _TRANSLATED.search(text)
     if match is None:
         return None
-    message = " ".join(match["message"].split())
-    lines = match["what"].strip().splitlines()
-    return Failure(lines[-1].strip() if lines else "", int(match["code"], 16), message)
+    lines = text[: match.start()].strip().splitlines()
+    message = " ".join(text[match.end() :].split())
+    return Failure(lines[-1].strip() if lines else "", int(match[1], 16), message)
 
 
 def parse_filters(text: str) -> list[FilterRow]:

@@ -46,6 +46,8 @@ class Console:
             complain()
             command.err(f"the guest daemon failed: {type(error).__name__}: {error}\n")
             return 1
+        finally:
+            self._guest.registry.save()
 
     def _line(self, line: str, command: Command, code: int = 0) -> int:
         """Run a chain; `code` is the exit code of what ran before it."""

@@ -75,7 +75,7 @@ def _decode(kind: str, data: bytes) -> Value:
 
 
 class Registry:
-    """The whole registry. Every change is on disk before the command that made it ends."""
+    """The whole registry. Every change is on disk before the command that made it ends: that one `save`s."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -85,6 +85,7 @@ class Registry:
             self._root = Key.from_message(decode(RegistryKey, path.read_text(encoding="utf-8")))
         self.version = 0
         """Counts changes."""
+        self._saved = 0
 
     def _parts(self, path: str) -> list[str]:
         parts = [part for part in path.replace("/", "\\").strip("\\").split("\\") if part]
@@ -109,7 +110,7 @@ class Registry:
         """Set a value, making its key."""
         with self._lock:
             self.key(path, create=True).set(name, kind, value)
-            self._save()
+            self.version += 1
 
     def delete(self, path: str, name: str | None = None) -> None:
         """Delete a value, or without `name` the key with everything below it."""
@@ -124,7 +125,7 @@ class Registry:
                     raise NoSuchKey(path)
                 parent = self.key("\\".join(["HKLM", *parts[:-1]]))
                 del parent.keys[parts[-1].casefold()]
-            self._save()
+            self.version += 1
 
     def walk(self, path: str) -> Iterator[tuple[str, Key]]:
         """A key and all below it, with their full names."""
@@ -152,13 +153,17 @@ class Registry:
         """All of it, as drivers have left it."""
         with self._lock:
             self._root = Key.from_message(message)
-            self._save()
+            self.version += 1
 
-    def _save(self) -> None:
-        self.version += 1
-        scratch = self._path.with_suffix(".new")
-        scratch.write_text(encode(self._root.as_message()), encoding="utf-8")
-        os.replace(scratch, self._path)  # noqa: PTH105 - pathlib would do the same with one import more
+    def save(self) -> None:
+        """Put what has changed on disk: to replace a file may take a disk 10 ms, so not for each value."""
+        with self._lock:
+            if self._saved == self.version:
+                return
+            scratch = self._path.with_suffix(".new")
+            scratch.write_text(encode(self._root.as_message()), encoding="utf-8")
+            os.replace(scratch, self._path)  # noqa: PTH105 - pathlib would do the same with one import more
+            self._saved = self.version
 
 
 def _below(name: str, key: Key) -> Iterator[tuple[str, Key]]:
