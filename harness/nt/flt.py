@@ -2,6 +2,8 @@
 
 from enum import IntEnum, IntFlag
 
+from harness.nt.words import word
+
 
 class PreopStatus(IntEnum):
     """FLT_PREOP_CALLBACK_STATUS."""
@@ -23,6 +25,7 @@ class PostopStatus(IntEnum):
     DISALLOW_FSFILTER_IO = 2
 
 
+@word
 class CallbackDataFlags(IntFlag):
     """FLTFL_CALLBACK_DATA_*: Flags of FLT_CALLBACK_DATA."""
 
@@ -38,12 +41,14 @@ class CallbackDataFlags(IntFlag):
     DIRTY = 0x80000000
 
 
+@word
 class PostOperationFlags(IntFlag):
     """FLTFL_POST_OPERATION_*: the Flags argument of a post-operation callback."""
 
     DRAINING = 0x00000001
 
 
+@word
 class RegistrationFlags(IntFlag):
     """FLTFL_REGISTRATION_*."""
 
@@ -52,6 +57,7 @@ class RegistrationFlags(IntFlag):
     SUPPORT_DAX_VOLUME = 0x00000004
 
 
+@word
 class OperationRegistrationFlags(IntFlag):
     """FLTFL_OPERATION_REGISTRATION_*."""
 
@@ -61,6 +67,7 @@ class OperationRegistrationFlags(IntFlag):
     SKIP_NON_CACHED_NON_PAGING_IO = 0x00000008
 
 
+@word
 class InstanceSetupFlags(IntFlag):
     """FLTFL_INSTANCE_SETUP_*."""
 
@@ -70,6 +77,7 @@ class InstanceSetupFlags(IntFlag):
     DETACHED_VOLUME = 0x00000008
 
 
+@word
 class InstanceTeardownFlags(IntFlag):
     """FLTFL_INSTANCE_TEARDOWN_*."""
 
@@ -80,12 +88,14 @@ class InstanceTeardownFlags(IntFlag):
     INTERNAL_ERROR = 0x00000010
 
 
+@word
 class FilterUnloadFlags(IntFlag):
     """FLTFL_FILTER_UNLOAD_*."""
 
     MANDATORY = 0x00000001
 
 
+@word
 class ContextType(IntFlag):
     """FLT_*_CONTEXT."""
 

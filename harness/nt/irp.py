@@ -5,6 +5,8 @@ Source: ntifs.h and fltkernel.h as documented; values above 0x1B are the filter 
 
 from enum import IntEnum, IntFlag
 
+from harness.nt.words import word
+
 
 class IrpMajor(IntEnum):
     """Major function codes a minifilter can register for."""
@@ -62,6 +64,7 @@ class IrpMajor(IntEnum):
 IRP_MJ_OPERATION_END = 0x80
 
 
+@word
 class OperationClass(IntFlag):
     """How an operation reaches the filter manager; exactly one bit is set in callback data (rule PRE-FIO-06)."""
 

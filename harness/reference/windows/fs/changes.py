@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Protocol
 
+from harness.nt.words import word
+
 if TYPE_CHECKING:
     from harness.reference.windows.fs.inode import Inode, Stream
 
@@ -21,6 +23,7 @@ class Action(IntEnum):
     MODIFIED_STREAM = 8
 
 
+@word
 class Notify(IntFlag):
     """FILE_NOTIFY_CHANGE_*."""
 

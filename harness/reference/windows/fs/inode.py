@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import TYPE_CHECKING, Protocol
 
+from harness.nt.words import word
 from harness.reference.windows.fs.sharing import ShareAccess
 from harness.reference.windows.fsrtl.expressions import upcase
 
@@ -20,6 +21,7 @@ SPARSE_UNIT = 0x1_0000
 DELETED_DIRECTORY = "\\$Extend\\$Deleted\\"
 
 
+@word
 class FileAttributes(IntFlag):
     """FILE_ATTRIBUTE_*."""
 

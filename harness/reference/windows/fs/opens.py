@@ -9,6 +9,7 @@ from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
+from harness.nt.words import word
 from harness.reference.windows.fs import extended_attributes, security
 from harness.reference.windows.fs.changes import Action, Notify
 from harness.reference.windows.fs.errors import VolumeError
@@ -45,6 +46,7 @@ class CreateResult(IntEnum):
     DOES_NOT_EXIST = 5
 
 
+@word
 class CreateOptions(IntFlag):
     """The CreateOptions that the file system itself obeys."""
 

@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from enum import IntFlag
 
+from harness.nt.words import word
 
+
+@word
 class Access(IntFlag):
     """The bits of a desired access that sharing looks at, plus those the volume checks itself."""
 
@@ -23,6 +26,7 @@ class Access(IntFlag):
     GENERIC_READ = 0x80000000
 
 
+@word
 class Share(IntFlag):
     """FILE_SHARE_*."""
 

@@ -11,6 +11,7 @@ from enum import Enum, IntFlag
 from struct import Struct
 
 from harness.nt import NtStatus
+from harness.nt.words import word
 from harness.reference.machine.scheduler.dispatcher import Event
 
 ACKNOWLEDGEMENT_TICKS = 50_000_000
@@ -21,6 +22,7 @@ _OUTPUT = Struct("<HHIIIIH2x")
 _ACK_REQUIRED = 1
 
 
+@word
 class Cache(IntFlag):
     """OPLOCK_LEVEL_CACHE_*."""
 

@@ -2,7 +2,10 @@
 
 from enum import IntEnum, IntFlag
 
+from harness.nt.words import word
 
+
+@word
 class FileObjectFlags(IntFlag):
     """FO_*: Flags of FILE_OBJECT."""
 
@@ -26,6 +29,7 @@ class FileObjectFlags(IntFlag):
     VOLUME_OPEN = 0x00400000
 
 
+@word
 class IrpFlags(IntFlag):
     """IRP_*: Flags of IRP, and IrpFlags of the parameter block."""
 
@@ -44,6 +48,7 @@ class IrpFlags(IntFlag):
     DEFER_IO_COMPLETION = 0x00000800
 
 
+@word
 class CreateOption(IntFlag):
     """FILE_* create options."""
 
@@ -79,6 +84,7 @@ class Minor(IntEnum):
     SURPRISE_REMOVAL = 0x17
 
 
+@word
 class StackFlags(IntFlag):
     """SL_*: OperationFlags of the parameter block; their meaning depends on the major function."""
 
@@ -173,6 +179,7 @@ FSCTL_DISMOUNT_VOLUME = 0x90020
 KERNEL_MODE, USER_MODE = 0, 1
 
 
+@word
 class DeviceFlags(IntFlag):
     """DO_*: Flags of DEVICE_OBJECT."""
 
