@@ -18,6 +18,8 @@ from harness.reference.windows.fltmgr.filter_services import FilterServices
 from harness.reference.windows.fs.filesystem import FileSystem
 from harness.reference.windows.fs.kinds import NTFS, Kind
 from harness.reference.windows.fs.ntfs_driver import LocalFileSystems
+from harness.reference.windows.fsrtl.driver_notify import DriverNotify
+from harness.reference.windows.fsrtl.driver_oplocks import DriverOplocks
 from harness.reference.windows.fsrtl.file_locks import FileLocks
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
@@ -114,6 +116,10 @@ class Kernel(Executive):
         self.system_regions: list[Region] = []
         """User memory that drivers have allocated in the System process."""
         self.next_luid = 0x1_0000
+        self.driver_oplocks = DriverOplocks(self)
+        """The OPLOCKs that drivers keep for their files."""
+        self.driver_notify = DriverNotify(self)
+        """The notify lists that drivers keep for their volumes."""
         self.file_locks = FileLocks()
         """The FILE_LOCKs of file systems that are loaded as drivers."""
         self.programs = Programs(self, self.io, self.views)

@@ -15,7 +15,7 @@ from harness.reference.windows.fs.system_tree import make_system_tree
 from harness.reference.windows.kernel import Kernel, Medium
 from harness.wire import kernel as wire
 
-OURS = ("watcher",)
+OURS = ("watcher", "keeper")
 
 
 class Machine:

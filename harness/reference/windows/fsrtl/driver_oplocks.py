@@ -1,0 +1,145 @@
+"""Oplocks of drivers: an OPLOCK that a filter or a file system keeps for a file, by its address.
+
+What is in an OPLOCK is ours. An operation is held against it by what it does to the file; if it has to wait for a
+break, it waits here, or its driver is called back once it may go on.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor
+from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS, Cache, Does, Kind, Oplock
+from harness.reference.windows.io.constants import FileInformationClass
+from harness.reference.windows.io.parameters import SET_INFORMATION, Control, Create
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.dispatcher import Event
+    from harness.reference.windows.io.request import Code, Request
+    from harness.reference.windows.ntos.executive import Executive
+
+COMPLETE_IF_OPLOCKED, KEY_CHECK_ONLY = 0x1, 0x2
+"""OPLOCK_FLAG_*."""
+_OPTION_COMPLETE_IF_OPLOCKED = 0x100
+_SET_ZERO_DATA = 0x980C8
+_DESIRED_ACCESS = 16
+_WRITES, _HARMLESS = 0x0001_0006, 0x0010_0180
+_OVERWRITES = (0, 4, 5)
+_SIZES = frozenset(
+    {FileInformationClass.ALLOCATION, FileInformationClass.END_OF_FILE, FileInformationClass.VALID_DATA_LENGTH}
+)
+_NAMES = frozenset(
+    {
+        FileInformationClass.RENAME, FileInformationClass.RENAME_EX, FileInformationClass.LINK,
+        FileInformationClass.LINK_EX, FileInformationClass.DISPOSITION, FileInformationClass.DISPOSITION_EX,
+        FileInformationClass.SHORT_NAME,
+    }
+)  # fmt: skip
+
+
+class DriverOplocks:
+    """The OPLOCKs that drivers have initialized."""
+
+    def __init__(self, kernel: "Executive") -> None:
+        self._kernel = kernel
+        self._oplocks: dict[int, Oplock] = {}
+
+    def make(self, address: int) -> None:
+        """FsRtlInitializeOplock."""
+        self._kernel.memory.write_u64(address, 0)
+        self._oplocks[address] = Oplock(self._kernel.signal)
+
+    def at(self, address: int) -> Oplock:
+        """The oplock of an OPLOCK; a finding, and one made now, for what was never initialized."""
+        if address not in self._oplocks:
+            text = f"the OPLOCK at {address:#x} is used, and was never initialized (FltInitializeOplock)"
+            self._kernel.verifier.report(None, self._kernel.blame.current().driver, text)
+            self._oplocks[address] = Oplock(self._kernel.signal)
+        return self._oplocks[address]
+
+    def remove(self, address: int) -> None:
+        """FsRtlUninitializeOplock: who still holds it, or waits, is let go."""
+        oplock = self._oplocks.pop(address, None)
+        for holder in list(oplock.holders) if oplock is not None else ():
+            assert oplock is not None
+            oplock.cleanup(holder.owner)
+
+
+def is_fast_io_possible(oplock: Oplock) -> bool:
+    """FsRtlOplockIsFastIoPossible: nothing that a fast read or write would have to break."""
+    return all(holder.exclusive and holder.breaking_to is None for holder in oplock.holders)
+
+
+def is_batch(oplock: Oplock) -> bool:
+    """FsRtlCurrentBatchOplock."""
+    return any(holder.kind in (Kind.BATCH, Kind.FILTER) or holder.level & Cache.HANDLE for holder in oplock.holders)
+
+
+def caches_handles(oplock: Oplock) -> bool:
+    """FsRtlCurrentOplockH."""
+    return any(holder.level & Cache.HANDLE for holder in oplock.holders)
+
+
+def does_of(k: "Executive", request: "Request") -> Does | None:
+    """What an operation does to its file; None if no oplock minds."""
+    major = request.major
+    if major == IrpMajor.CREATE:
+        return _of_create(k, Create.unpack(request.parameters))
+    if major == IrpMajor.READ:
+        return Does.READ
+    if major in (IrpMajor.WRITE, IrpMajor.LOCK_CONTROL):
+        return Does.WRITE
+    if major == IrpMajor.SET_INFORMATION:
+        kind = SET_INFORMATION.unpack_from(request.parameters)[1]
+        return Does.WRITE if kind in _SIZES else Does.RENAME if kind in _NAMES else None
+    if major == IrpMajor.FILE_SYSTEM_CONTROL and Control.unpack(request.parameters).code == _SET_ZERO_DATA:
+        return Does.WRITE
+    return None
+
+
+def _of_create(k: "Executive", parameters: Create) -> Does | None:
+    access = k.memory.read_u32(parameters.security_context + _DESIRED_ACCESS)
+    if parameters.options >> 24 in _OVERWRITES:
+        return Does.OVERWRITE
+    if not access & ~_HARMLESS:
+        return None
+    return Does.OPEN_TO_WRITE if access & _WRITES else Does.OPEN
+
+
+def completes_if_oplocked(request: "Request", flags: int) -> bool:
+    """Whether an operation goes on although a break is under way."""
+    if flags & COMPLETE_IF_OPLOCKED:
+        return True
+    create = request.major == IrpMajor.CREATE
+    return create and bool(Create.unpack(request.parameters).options & _OPTION_COMPLETE_IF_OPLOCKED)
+
+
+def begin_break(k: "Executive", oplock: Oplock, request: "Request", does: Does | None) -> "Event | None":
+    """Break what an operation breaks; the event to wait for before it may go on."""
+    file = request.file
+    if request.major == IrpMajor.CLEANUP:
+        oplock.cleanup(file)
+        return None
+    does = does or does_of(k, request)
+    return oplock.check(does, file, file) if does is not None else None
+
+
+def wait(oplock: Oplock, event: "Event", request: "Request") -> "Code":
+    """Wait for the acknowledgement of a break; a holder that takes too long loses its oplock."""
+    yield Wait(
+        [event], timeout=ACKNOWLEDGEMENT_TICKS, reason=f"{request.describe()} to be let on by an oplock's holder"
+    )
+    if not event.state:
+        oplock.give_up()
+
+
+def wait_in_thread(
+    k: "Executive", oplock: Oplock, event: "Event", request: "Request", then: Callable[[], "Code"]
+) -> None:
+    """Wait in a system thread, and go on with `then`."""
+
+    def code() -> "Code":
+        yield from wait(oplock, event, request)
+        yield from then()
+
+    k.queue_worker(code())

@@ -1,0 +1,177 @@
+"""FsRtl's oplocks, for file systems and legacy filters: an OPLOCK in each file, asked with the IRPs that come to it."""
+
+from typing import TYPE_CHECKING
+
+from harness.nt import Irql, NtStatus
+from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.machine.scheduler.requests import Call
+from harness.reference.windows.fsrtl import driver_oplocks as oplocks
+from harness.reference.windows.fsrtl import oplock_fsctls
+from harness.reference.windows.fsrtl.oplocks import Does
+from harness.reference.windows.io.parameters import Control
+from harness.reference.windows.io.request import Code, Request
+
+if TYPE_CHECKING:
+    from harness.reference.windows.kernel import Kernel
+
+
+@export(NTOSKRNL, "FsRtlInitializeOplock", max_irql=Irql.DISPATCH)
+def fs_rtl_initialize_oplock(k: "Kernel", address: int) -> None:
+    """FsRtlInitializeOplock."""
+    k.driver_oplocks.make(address)
+
+
+@export(NTOSKRNL, "FsRtlUninitializeOplock", max_irql=Irql.APC)
+def fs_rtl_uninitialize_oplock(k: "Kernel", address: int) -> None:
+    """FsRtlUninitializeOplock."""
+    k.driver_oplocks.remove(address)
+
+
+@export(NTOSKRNL, "FsRtlOplockFsctrl", max_irql=Irql.APC)
+def fs_rtl_oplock_fsctrl(k: "Kernel", address: int, irp: int, count: U32) -> Code:
+    """FsRtlOplockFsctrl: does what an oplock FSCTL asks, and completes its IRP, now or when the oplock is broken."""
+    return _fsctrl(k, address, irp, count)
+
+
+@export(NTOSKRNL, "FsRtlOplockFsctrlEx", max_irql=Irql.APC)
+def fs_rtl_oplock_fsctrl_ex(k: "Kernel", address: int, irp: int, count: U32, flags: U32) -> Code:
+    """The same with flags, of which none changes anything here."""
+    del flags
+    return _fsctrl(k, address, irp, count)
+
+
+def _fsctrl(k: "Kernel", address: int, irp: int, count: int) -> Code:
+    request = k.io.irps.request_of(irp)
+    parameters = Control.unpack(request.parameters)
+    if parameters.code not in oplock_fsctls.CODES:
+        return int(NtStatus.INVALID_PARAMETER)
+    buffered = parameters.code & 3 == 0
+    source, target = parameters.first, parameters.first if buffered else parameters.second
+    given = k.memory.read(source, parameters.input_length) if parameters.input_length else b""
+
+    def complete(status: int, information: int, output: bytes) -> None:
+        k.queue_worker(_complete(k, request, irp, target, status, information, output))
+
+    asking = oplock_fsctls.Asking(
+        k.driver_oplocks.at(address), request, request.file, lambda: max(count - 1, 0), lambda: False, complete,
+        synchronous=request.file is not None and request.file.synchronous,
+    )  # fmt: skip
+    answered = yield from oplock_fsctls.control(asking, parameters, given)
+    if answered is None:
+        k.io.irps.mark_pending(irp)
+        return int(NtStatus.PENDING)
+    yield from k.io.complete(irp, *answered)
+    return int(answered[0])
+
+
+def _complete(
+    k: "Kernel", request: Request, irp: int, target: int, status: int, information: int, output: bytes
+) -> Code:
+    if output:
+        yield from k.io.views.write(target, output)
+    request.set_cancel_routine(None)
+    yield from k.io.complete(irp, status, len(output) if output else information)
+
+
+def _check(
+    k: "Kernel", address: int, irp: int, flags: int, context: int, completion: int, post: int, does: Does | None = None
+) -> Code:
+    """STATUS_SUCCESS if the operation may go on, STATUS_PENDING if `completion` is called once it may."""
+    oplock, request = k.driver_oplocks.at(address), k.io.irps.request_of(irp)
+    if flags & oplocks.KEY_CHECK_ONLY:
+        return int(NtStatus.SUCCESS)
+    event = oplocks.begin_break(k, oplock, request, does)
+    if event is None:
+        return int(NtStatus.SUCCESS)
+    if oplocks.completes_if_oplocked(request, flags):
+        return int(NtStatus.OPLOCK_BREAK_IN_PROGRESS)
+    if not completion:
+        yield from oplocks.wait(oplock, event, request)
+        return int(NtStatus.SUCCESS)
+    if post:
+        yield Call(post, context, irp)
+    k.io.irps.mark_pending(irp)
+    oplocks.wait_in_thread(k, oplock, event, request, lambda: _call(completion, context, irp))
+    return int(NtStatus.PENDING)
+
+
+def _call(routine: int, context: int, irp: int) -> Code:
+    yield Call(routine, context, irp)
+
+
+@export(NTOSKRNL, "FsRtlCheckOplock", max_irql=Irql.APC)
+def fs_rtl_check_oplock(k: "Kernel", address: int, irp: int, context: int, completion: int, post: int) -> Code:
+    """FsRtlCheckOplock."""
+    return _check(k, address, irp, 0, context, completion, post)
+
+
+@export(NTOSKRNL, "FsRtlCheckOplockEx", max_irql=Irql.APC)
+def fs_rtl_check_oplock_ex(
+    k: "Kernel", address: int, irp: int, flags: U32, context: int, completion: int, post: int
+) -> Code:
+    """FsRtlCheckOplockEx."""
+    return _check(k, address, irp, flags, context, completion, post)
+
+
+@export(NTOSKRNL, "FsRtlOplockBreakH", max_irql=Irql.APC)
+def fs_rtl_oplock_break_h(
+    k: "Kernel", address: int, irp: int, flags: U32, context: int, completion: int, post: int
+) -> Code:
+    """FsRtlOplockBreakH: who caches the handle gives it up, before a sharing violation is told."""
+    return _check(k, address, irp, flags, context, completion, post, Does.SHARE_CONFLICT)
+
+
+@export(NTOSKRNL, "FsRtlOplockBreakToNone", max_irql=Irql.APC)
+def fs_rtl_oplock_break_to_none(
+    k: "Kernel", address: int, location: int, irp: int, context: int, completion: int, post: int
+) -> Code:
+    """FsRtlOplockBreakToNone."""
+    del location
+    return _check(k, address, irp, 0, context, completion, post, Does.OVERWRITE)
+
+
+@export(NTOSKRNL, "FsRtlOplockBreakToNoneEx", max_irql=Irql.APC)
+def fs_rtl_oplock_break_to_none_ex(
+    k: "Kernel", address: int, irp: int, flags: U32, context: int, completion: int, post: int
+) -> Code:
+    """FsRtlOplockBreakToNoneEx."""
+    return _check(k, address, irp, flags, context, completion, post, Does.OVERWRITE)
+
+
+@export(NTOSKRNL, "FsRtlOplockIsFastIoPossible", max_irql=Irql.APC)
+def fs_rtl_oplock_is_fast_io_possible(k: "Kernel", address: int) -> bool:
+    """FsRtlOplockIsFastIoPossible."""
+    return oplocks.is_fast_io_possible(k.driver_oplocks.at(address))
+
+
+@export(NTOSKRNL, "FsRtlCurrentBatchOplock", max_irql=Irql.APC)
+def fs_rtl_current_batch_oplock(k: "Kernel", address: int) -> bool:
+    """FsRtlCurrentBatchOplock."""
+    return oplocks.is_batch(k.driver_oplocks.at(address))
+
+
+@export(NTOSKRNL, "FsRtlCurrentOplock", max_irql=Irql.APC)
+def fs_rtl_current_oplock(k: "Kernel", address: int) -> bool:
+    """FsRtlCurrentOplock."""
+    return bool(k.driver_oplocks.at(address).holders)
+
+
+@export(NTOSKRNL, "FsRtlCurrentOplockH", max_irql=Irql.APC)
+def fs_rtl_current_oplock_h(k: "Kernel", address: int) -> bool:
+    """FsRtlCurrentOplockH."""
+    return oplocks.caches_handles(k.driver_oplocks.at(address))
+
+
+@export(NTOSKRNL, "FsRtlOplockIsSharedRequest", max_irql=Irql.APC)
+def fs_rtl_oplock_is_shared_request(k: "Kernel", irp: int) -> bool:
+    """FsRtlOplockIsSharedRequest."""
+    parameters = Control.unpack(k.io.irps.request_of(irp).parameters)
+    given = k.memory.read(parameters.first, parameters.input_length) if parameters.input_length else b""
+    return oplock_fsctls.is_shared(parameters.code, given)
+
+
+@export(NTOSKRNL, "FsRtlOplockKeysEqual", max_irql=Irql.DISPATCH)
+def fs_rtl_oplock_keys_equal(k: "Kernel", first: int, second: int) -> bool:
+    """FsRtlOplockKeysEqual: opens have no oplock keys here, so that only one and the same has the same."""
+    del k
+    return first == second
