@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Never
 from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.io.irps import Irps
+from harness.reference.windows.io.pending_rule import PendingRule
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.ke.dispatcher_states import set_event
 from harness.reference.windows.ntos.mm.mdl import release_mdls
@@ -45,6 +46,7 @@ class Dispatcher:
         self._finish = finish
         self.native: dict[int, Native] = {}
         """By guest address."""
+        self.pending_rule = PendingRule(kernel)
         self.cancel_lock = kernel.heap.allocate(8)
         irps.release_cancel_lock = self.release_cancel_lock
 
@@ -85,8 +87,10 @@ class Dispatcher:
         native = self.native.get(function)
         if native is not None:
             return (yield from native(device, irp))
-        status = yield Call(function, device, irp)
-        return status & 0xFFFF_FFFF
+        dispatch = self.pending_rule.enter(irp, at, function, memory.read_u8(at))
+        status = (yield Call(function, device, irp)) & 0xFFFF_FFFF
+        self.pending_rule.returned(dispatch, status)
+        return status
 
     def _no_irp(self, irp: int, function: str) -> Never:
         self._kernel.bugcheck(
@@ -109,6 +113,8 @@ class Dispatcher:
             at = memory.read_u64(irp + 0xB8)
             control = memory.read_u8(at + 3)
             pending = control & SL_PENDING_RETURNED
+            if self.pending_rule.open:
+                self.pending_rule.completed(irp, at, marked=bool(pending), status=memory.read_u32(irp + Irp.STATUS))
             memory.write_u8(irp + 0x41, pending)
             memory.write_u8(irp + 0x43, place + 1)
             memory.write_u64(irp + 0xB8, at + _LOCATION)
@@ -116,8 +122,10 @@ class Dispatcher:
                 routine, context = memory.read_u64(at + 0x38), memory.read_u64(at + 0x40)
                 device = memory.read_u64(at + _LOCATION + 0x28) if place < count else 0
                 memory.write(at, bytes(_LOCATION))
-                status = yield from self.call(routine, device, irp, context)
-                if status & 0xFFFF_FFFF == NtStatus.MORE_PROCESSING_REQUIRED:
+                status = (yield from self.call(routine, device, irp, context)) & 0xFFFF_FFFF
+                if routine not in self.native:
+                    self.pending_rule.completion_answer(routine, status)
+                if status == NtStatus.MORE_PROCESSING_REQUIRED:
                     return
             else:
                 memory.write(at, bytes(_LOCATION))
