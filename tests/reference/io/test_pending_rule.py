@@ -1,4 +1,4 @@
-"""What a dispatch or completion routine returns is held against what becomes of its IRP; each wrong names the driver."""
+"""What a dispatch or completion routine returns is held against what becomes of its IRP."""
 
 from collections.abc import Mapping
 from pathlib import Path
