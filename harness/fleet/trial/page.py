@@ -3,12 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from textwrap import shorten, wrap
 
-from harness.errors import DriverError
 from harness.fleet.kernel_exports import Needs
 from harness.fleet.trial.sightings import Seen
-from harness.fleet.trial.transparency import Change
 from harness.fleet.trial.trial import Ended, Verdict
 from harness.guest import GuestKind
 from harness.wire.kernel_state import Finding
@@ -27,7 +26,7 @@ def page(verdict: Verdict, needs: Needs | None) -> str:
     lines = [*_head(verdict), *_imports(needs), *_life(verdict)]
     if verdict.parts:
         lines += ["", *_table(verdict)]
-        lines += ["", *_changes(verdict.changes), *_findings("findings", verdict.findings, hang=verdict.hang)]
+        lines += ["", *_changes(verdict), *_findings("findings", _not_told(verdict), hang=verdict.hang)]
         lines += _findings("leaks", verdict.leaks, tried=verdict.unloaded != "not tried")
     for told in verdict.hard:
         lines += _wrapped("hard       ", told, 1)
@@ -125,11 +124,19 @@ def _between(verdict: Verdict) -> Iterator[str]:
         yield f"I/O of its own: {own} operations"
 
 
-def _changes(changes: list[Change]) -> Iterator[str]:
+def _not_told(verdict: Verdict) -> list[Finding]:
+    """The findings, without those that the end of the kernel says again."""
+    said = verdict.stop.message if verdict.stop is not None else ""
+    return [replace(one, text="see below") if one.text in said else one for one in verdict.findings]
+
+
+def _changes(verdict: Verdict) -> Iterator[str]:
+    changes, whole = verdict.changes, verdict.parts == len(verdict.options.parts)
     unmeant = [change for change in changes if change.allowed is None]
     meant = [change for change in changes if change.allowed is not None]
     if not changes:
-        yield "changes    none: every step comes out as it does without the driver"
+        done = "every step" if whole else f"what was done in {_number(verdict.parts, 'part')}"
+        yield f"changes    none: {done} comes out as it does without the driver"
         return
     told = f"changes    {_number(len(unmeant), 'kind')} of difference that nobody said it is meant to make"
     yield told if unmeant else f"changes    {_number(len(meant), 'kind')} of difference, all of them meant"
@@ -185,8 +192,6 @@ def _last(verdict: Verdict) -> str:
         Ended.FINDINGS: "findings",
         Ended.COULD_NOT_RUN: "could not run",
     }[ended]
-    if ended is Ended.FINDINGS and isinstance(verdict.stop, DriverError):
-        word = "it brought the guest down"
     model = "" if verdict.kind is GuestKind.WINDOWS else ": a model, not Windows"
     return f"{word}, {verdict.seconds:.1f} s  ({verdict.kind.value}{model}; sha256 {verdict.sha256[:12]})"
 

@@ -219,6 +219,7 @@ class _Trial:
     def _work(self, guest: Guest, without: Baseline) -> None:
         verdict = self._verdict
         for part in verdict.options.parts:
+            verdict.stage = f"the part {part.name} of the workload"
             result, trace = self._part(guest, part)
             verdict.parts += 1
             verdict.steps += len(result.steps)
@@ -260,6 +261,7 @@ class _Trial:
     def _take_away(self, guest: Guest, deployment: Deployment) -> None:
         verdict = self._verdict
         verdict.findings = self._findings(guest)
+        verdict.stage = "its detachment and unload"
         if self._label not in deployment.refused:
             verdict.detached = _tried(lambda: deployment.detach(self._label), "InstanceQueryTeardown")
         verdict.unloaded = _tried(lambda: deployment.unload(self._label), "FilterUnload")
