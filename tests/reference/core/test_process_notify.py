@@ -15,8 +15,9 @@ static VOID NTAPI Process(PEPROCESS Object, HANDLE Id, PPS_CREATE_NOTIFY_INFO In
         return;
     }
     SeLocateProcessImageName(Object, &Name);
-    DbgPrint("process %wZ | %wZ | %wZ | %d %Iu %d\n", Info->ImageFileName, Name, Info->CommandLine,
-             Info->FileOpenNameAvailable, (SIZE_T)Info->ParentProcessId, Id == PsGetCurrentProcessId());
+    DbgPrint("process %wZ | %wZ | %wZ | %d %Iu %d %u\n", Info->ImageFileName, Name, Info->CommandLine,
+             Info->FileOpenNameAvailable, (SIZE_T)Info->ParentProcessId, Id == PsGetCurrentProcessId(),
+             PsGetProcessSessionId(Object));
     ExFreePool(Name);
     Info->CreationStatus = Deny;
 }
@@ -68,7 +69,7 @@ def test_a_driver_is_told_of_programs_and_denies_one(load, tmp_path):
     machine.check("Unregister")
     run()
 
-    started = r"process \??\V:\tools\probe.exe | \Device\HarddiskVolume1\tools\probe.exe | V:\tools\probe.exe | 1 4 1"
+    started = r"process \??\V:\tools\probe.exe | \Device\HarddiskVolume1\tools\probe.exe | V:\tools\probe.exe | 1 4 1 1"
     assert [line.strip() for line in kernel.log] == [
         "old 1 4 1",
         started,

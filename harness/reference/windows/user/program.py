@@ -15,6 +15,7 @@ from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps import process_notify
+from harness.reference.windows.ntos.se.token_objects import PROGRAM_SESSION
 from harness.reference.windows.user.address_space import STACK_SIZE, Peb, Region, Teb, UserSpace, make_peb, peb_size
 from harness.reference.windows.user.image_names import image_names
 from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
@@ -78,7 +79,7 @@ class Programs:
         facts = k.processes.facts[process]
         facts.nt_path, facts.dos_path = image_names(self._io.volumes, path)
         facts.command_line, facts.created = command_line, k.now
-        facts.peb, facts.section_base = peb.address, image.base
+        facts.peb, facts.section_base, facts.session = peb.address, image.base, PROGRAM_SESSION
         program = Program(process, image, peb, OutputPipe(self._views), Event(f"the end of {name}"), [region])
         self.running[process] = program
         peb.standard_input = self._open_pipe(process, InputPipe(stdin))

@@ -21,6 +21,8 @@ GROUP_ENABLED, GROUP_DENY_ONLY = 0x7, 0x10
 _INTEGRITY_GROUP = 0x60
 PRIVILEGE_ENABLED = 0x3
 SYSTEM_LOGON, ADMINISTRATOR_LOGON = 0x3E7, 0x1_F17A
+PROGRAM_SESSION = 1
+"""The session of programs, and of their tokens; the system is in session 0."""
 SECURITY_PRIVILEGE, TAKE_OWNERSHIP_PRIVILEGE, CHANGE_NOTIFY_PRIVILEGE = 8, 9, 23
 _PRIVILEGES = (5, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 22, 23, 24, 25, 28, 29, 30, 33, 34, 35)
 _OF_THE_SYSTEM_ONLY = (2, 3, 4, 7, 16, 21)
@@ -90,7 +92,14 @@ def _administrator_token() -> Token:
     groups = dict.fromkeys((_NOBODYS_GROUP, _EVERYONE, _USERS, _AUTHENTICATED), GROUP_ENABLED) | {ADMINISTRATORS: 0xF}
     privileges = dict.fromkeys(_PRIVILEGES, PRIVILEGE_ENABLED)
     return Token(
-        _ADMINISTRATOR, _NOBODYS_GROUP, ADMINISTRATORS, _INTEGRITY_HIGH, ADMINISTRATOR_LOGON, groups, privileges
+        _ADMINISTRATOR,
+        _NOBODYS_GROUP,
+        ADMINISTRATORS,
+        _INTEGRITY_HIGH,
+        ADMINISTRATOR_LOGON,
+        groups,
+        privileges,
+        session=PROGRAM_SESSION,
     )
 
 
