@@ -18,6 +18,7 @@ from harness.reference.machine.scheduler import engine
 from harness.reference.process.host import Host
 from harness.reference.windows.ntos import executive
 from harness.wire import kernel as wire
+from harness.wire.kernel_state import StopKind
 from tests.fltprobe.conftest import Bench
 
 NAME = "passthrough"
@@ -110,7 +111,7 @@ def test_whatever_a_drivers_code_does_it_is_the_drivers_end_and_not_the_kernels(
             stop = answer.state.stop
             assert stop is not None
             end = stop.kind.value
-            assert stop.kind not in {wire.StopKind.KERNEL_FAULT, wire.StopKind.MISSING_EXPORT}, (
+            assert stop.kind not in {StopKind.KERNEL_FAULT, StopKind.MISSING_EXPORT}, (
                 seed,
                 answer.state.message,
                 "".join(answer.state.traceback),

@@ -1,9 +1,12 @@
 """Structured exceptions in guest code."""
 
+from collections.abc import Callable
+
 import pytest
 
 from harness.nt import BugCheck
-from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
+from harness.reference.windows.kernel import Kernel
+from harness.reference.windows.verifier.bug_check_stop import BugCheckKind, BugCheckStop
 
 SOURCE = r"""
 static volatile ULONG Steps;
@@ -245,3 +248,21 @@ def test_a_stopped_kernel_raises_its_first_stop_again(machine):
     with pytest.raises(BugCheckStop) as second:
         machine.call("OrdinaryFinally")
     assert second.value is first.value
+
+
+def test_a_driver_that_jumps_into_user_mode_with_a_stack_of_user_mode_is_the_drivers_end(
+    compile_driver: Callable[..., bytes],
+):
+    """There is no code of user mode below that the exception could go on to."""
+    body = '__asm__ volatile("movq $0x20000, %rsp\\n movq $0x30000, %rax\\n jmp *%rax");'
+    image = compile_driver(
+        f"NTSTATUS DriverEntry(PDRIVER_OBJECT D, PUNICODE_STRING P) {{ UNREFERENCED_PARAMETER(D);"
+        f" UNREFERENCED_PARAMETER(P); {body} return 0; }}",
+        entry=False,
+    )
+    kernel = Kernel()
+
+    with pytest.raises(BugCheckStop) as stop:
+        kernel.run(kernel.drivers.load("test", image, None))
+
+    assert stop.value.kind is BugCheckKind.DRIVER
