@@ -164,8 +164,8 @@ class Engine:
         if kind is Throw:
             assert isinstance(request, Throw)
             if not any(frame.user_call for frame in execution.frames):  # user mode's stack, and nobody is in user mode
-                exception = request.exception
-                raise self._supervisor.unhandled_exception(exception.status, 0, exception.parameters)
+                assert isinstance(request.exception, GuestException)
+                raise self._supervisor.unhandled_exception(request.exception.status, 0, request.exception.parameters)
             while not execution.frames[-1].user_call:
                 execution.frames.pop().code.close()
             execution.throw = request.exception
