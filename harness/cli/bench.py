@@ -163,7 +163,7 @@ def soak(
         int, typer.Option("--boots", metavar="N", min=0, help="Starts of the firmware of Windows guests.")
     ] = 20,
     long: Annotated[
-        float,
+        int,
         typer.Option(
             "--long",
             metavar="N",
@@ -212,7 +212,7 @@ def soak(
         raise typer.Exit(ExitCode.HOST)
 
 
-def _long(factor: float, progress: Console, *, as_json: bool) -> None:
+def _long(factor: int, progress: Console, *, as_json: bool) -> None:
     """The long mode: figures, and exit code 3 if something was found."""
     from harness.farm.bench.long import try_long
 
