@@ -208,17 +208,7 @@ DeleteVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     Step->Status = NtDeleteFile(&Attributes);
 }
 
-/*
- * The operation a request belongs to: the event named by async=, or one of its own that Finish waits for. A request on
- * a file that could not be opened, or is closed, goes to a handle that does not exist, and gets the status Windows gives for it.
- */
-typedef struct _REQUEST {
-    PROBE_NAME *File;
-    PROBE_NAME *Operation;
-    BOOLEAN Asynchronous;
-} REQUEST;
-
-static void
+void
 Begin(const PROBE_LINE *Line, REQUEST *Request, PVOID Buffer, SIZE_T Size)
 {
     const char *Async = Value(Line, "async");
@@ -233,7 +223,7 @@ Begin(const PROBE_LINE *Line, REQUEST *Request, PVOID Buffer, SIZE_T Size)
     Request->Operation->IoStatus.Status = STATUS_PENDING;
 }
 
-static void
+void
 Finish(PROBE_STEP *Step, REQUEST *Request, NTSTATUS Status)
 {
     PROBE_NAME *Operation = Request->Operation;
@@ -341,58 +331,6 @@ FlushVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     IO_STATUS_BLOCK IoStatus;
 
     Step->Status = NtFlushBuffersFile(File->Handle, &IoStatus);
-}
-
-typedef NTSTATUS(NTAPI *CONTROL_SERVICE)(HANDLE File, HANDLE Event, PIO_APC_ROUTINE ApcRoutine, PVOID ApcContext,
-                                         PIO_STATUS_BLOCK IoStatus, ULONG Code, PVOID In, ULONG InLength, PVOID Out,
-                                         ULONG OutLength);
-
-static void
-Control(PROBE_LINE *Line, PROBE_STEP *Step, CONTROL_SERVICE Service)
-{
-    const char *Given = Value(Line, "hex");
-    ULONG InLength = Given != NULL ? (ULONG)TextLength(Given) / 2 : BufferLength(Line, "in", 0);
-    ULONG OutLength = BufferLength(Line, "out", 0);
-    PUCHAR In = AllocatePages(InLength + 1);
-    PVOID Out = AllocatePages(OutLength + 1);
-    REQUEST Request;
-
-    if (Given != NULL) {
-        Bytes(Line, "hex", Given, In);
-    }
-    Begin(Line, &Request, Out, OutLength);
-    Finish(Step, &Request,
-           Service(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus,
-                   Number32(Line, "code", 0), InLength != 0 ? In : NULL, InLength, OutLength != 0 ? Out : NULL,
-                   OutLength));
-}
-
-/* fsctl <file> code=0x.. [in=<bytes of zeros>|hex=<bytes>] [out=<room>] [async=] */
-void
-FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step)
-{
-    Control(Line, Step, NtFsControlFile);
-}
-
-/* ioctl <file> code=0x.. [in=<bytes of zeros>|hex=<bytes>] [out=<room>] [async=] */
-void
-IoctlVerb(PROBE_LINE *Line, PROBE_STEP *Step)
-{
-    Control(Line, Step, NtDeviceIoControlFile);
-}
-
-/* notify <directory> [filter=0x..] [tree] [async=] */
-void
-NotifyVerb(PROBE_LINE *Line, PROBE_STEP *Step)
-{
-    PVOID Buffer = AllocatePages(4096);
-    REQUEST Request;
-
-    Begin(Line, &Request, Buffer, 4096);
-    Finish(Step, &Request,
-           NtNotifyChangeDirectoryFile(
-               Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus, Buffer, 4096,
-               Number32(Line, "filter", 0x1 /* FILE_NOTIFY_CHANGE_FILE_NAME */), Has(Line, "tree")));
 }
 
 /* cancel <file> [async=<operation>]: one operation, or all of the file */

@@ -207,7 +207,19 @@ ULONG Major(const PROBE_LINE *Line);
 ULONG Phase(const PROBE_LINE *Line);
 void RuleVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
+/*
+ * The operation a request belongs to: the event named by async=, or one of its own that Finish waits for. A request on
+ * a file that could not be opened, or is closed, goes to a handle that does not exist, and gets the status Windows gives for it.
+ */
+typedef struct _REQUEST {
+    PROBE_NAME *File;
+    PROBE_NAME *Operation;
+    BOOLEAN Asynchronous;
+} REQUEST;
+
 /* file.c */
+void Begin(const PROBE_LINE *Line, REQUEST *Request, PVOID Buffer, SIZE_T Size);
+void Finish(PROBE_STEP *Step, REQUEST *Request, NTSTATUS Status);
 void SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room);
 void SetList(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room);
 void NameAttributes(POBJECT_ATTRIBUTES Attributes, PUNICODE_STRING String, const char *Path);
@@ -220,10 +232,12 @@ void WriteVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void FlushVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void LockVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void UnlockVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void CancelVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* control.c */
 void FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void IoctlVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void NotifyVerb(PROBE_LINE *Line, PROBE_STEP *Step);
-void CancelVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* information.c */
 void QueryVerb(PROBE_LINE *Line, PROBE_STEP *Step);
