@@ -13,7 +13,7 @@ from harness.minifilter.image_imports import Import
 from harness.reference.machine.loader.exports import FLTMGR, NTOSKRNL, all_exports, find_export
 from harness.reference.windows.export_rooms import load_exports
 
-PLAIN = b"FltGetRequestorProcessId\0"
+PLAIN = b"FltDoCompletionProcessingWhenSafe\0"
 
 
 @pytest.fixture(scope="module")
