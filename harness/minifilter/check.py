@@ -147,9 +147,9 @@ def _check_checksum(image: Any) -> Iterator[Finding]:
 
 
 def _check_relocations(image: Any) -> Iterator[Finding]:
-    directory = image.OPTIONAL_HEADER.DATA_DIRECTORY[pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_BASERELOC"]]
-    if image.FILE_HEADER.Characteristics & RELOCATIONS_STRIPPED or directory.Size == 0:
-        yield Finding("no-relocations", "it has no relocations, so it cannot be loaded where the kernel wants it")
+    # Without a directory there is nothing to relocate; what is stripped would have been needed.
+    if image.FILE_HEADER.Characteristics & RELOCATIONS_STRIPPED:
+        yield Finding("no-relocations", "its relocations are stripped: it cannot be loaded where the kernel wants it")
 
 
 def _check_entry(image: Any, kind: PackageKind) -> Iterator[Finding]:

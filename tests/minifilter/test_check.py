@@ -92,6 +92,14 @@ def test_one_wrong_thing_gives_one_finding(change: Change, code: str, changed: C
     assert codes(changed(change)) == {code}
 
 
+def test_a_driver_that_needs_no_relocations_is_right_without(changed: Callable[..., Path]):
+    def empty(image: Any) -> None:
+        directory = image.OPTIONAL_HEADER.DATA_DIRECTORY[5]
+        directory.Size = directory.VirtualAddress = 0
+
+    assert codes(changed(empty)) == set()
+
+
 def test_a_wrong_checksum_is_found(changed: Callable[..., Path]):
     def spoil(image: Any) -> None:
         image.OPTIONAL_HEADER.CheckSum ^= 1

@@ -8,6 +8,7 @@ import pytest
 from harness.reference.machine.scheduler import engine
 from harness.reference.machine.stop import HangKind, HangStop
 from harness.reference.windows.kernel import Kernel
+from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
 
 BODIES = {
     "it allocates and frees": "for (;;) ExFreePoolWithTag(ExAllocatePool2(POOL_FLAG_NON_PAGED, 64, TAG), TAG);",
@@ -89,6 +90,41 @@ def test_a_loop_that_waits_ends_in_guest_time_and_names_the_driver(
 
     assert stop.value.kind is HangKind.DEADLINE
     assert stop.value.driver == "test"
+
+
+LONG = 'ULONG64 x = 1; for (ULONG n = 0; n < 200000000; n++) { __asm__ volatile("xor %1, %0" : "+r"(x) : "r"(3ULL)); }'
+
+
+def test_a_loop_of_200_million_iterations_is_long_and_no_failure(compile_driver: Callable[..., bytes]):
+    kernel = Kernel()
+    image = compile_driver(source("DriverEntry", f"{LONG} return x ? STATUS_SUCCESS : STATUS_SUCCESS;"), entry=False)
+
+    assert kernel.run(kernel.drivers.load("test", image, None)) == 0
+
+
+def test_a_loop_without_end_and_without_calls_is_the_drivers_failure(
+    compile_driver: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(engine, "PATIENCE", 1)
+    monkeypatch.setattr(engine, "RUNAWAY_INSTRUCTIONS", 100_000)
+    body = "volatile ULONG x = 1; while (x) { x |= 2; } return STATUS_SUCCESS;"
+    kernel = Kernel()
+
+    with pytest.raises(HangStop) as stop:
+        kernel.run(kernel.drivers.load("test", compile_driver(source("DriverEntry", body), entry=False), None))
+
+    assert (stop.value.kind, stop.value.driver) == (HangKind.RUNAWAY, "test")
+
+
+def test_an_instruction_that_our_processor_lacks_is_our_failure(compile_driver: Callable[..., bytes]):
+    body = '__asm__ volatile("vxorps %ymm0, %ymm0, %ymm0"); return STATUS_SUCCESS;'
+    kernel = Kernel()
+
+    with pytest.raises(BugCheckStop) as stop:
+        kernel.run(kernel.drivers.load("test", compile_driver(source("DriverEntry", body), entry=False), None))
+
+    assert stop.value.kind is BugCheckKind.MISSING_EXPORT
+    assert "vxorps ymm0, ymm0, ymm0" in stop.value.message
 
 
 MEMORY = """

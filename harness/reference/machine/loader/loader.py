@@ -86,6 +86,8 @@ class Loader:
             if not user:
                 _require_driver(file)
             functions = file.functions()
+            if file.stripped and not user:
+                raise LoadError(NtStatus.CONFLICTING_ADDRESSES, f"the relocations of {name} are stripped")
             base = self._place(file.size, user=user)
             image = Image(
                 name=name,

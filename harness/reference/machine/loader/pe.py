@@ -16,6 +16,7 @@ _SECTION = Struct("<8sIIIIIIHHI")
 _IMPORT = Struct("<IIIII")
 _EXPORT_COUNTS = Struct("<IIII")  # NumberOfNames, then the RVAs of functions, names, ordinals
 _RUNTIME_FUNCTION = Struct("<III")
+_RELOCATIONS_STRIPPED = 0x0001
 _RELOC_ABSOLUTE, _RELOC_DIR64 = 0, 10
 _ORDINAL = 1 << 63
 
@@ -218,6 +219,11 @@ class PortableExecutable:
             (address,) = unpack_from("<I", self.mapped, functions + 4 * ordinal)
             found[self._string(name)] = address
         return found
+
+    @property
+    def stripped(self) -> bool:
+        """Whether it says that its relocations have been taken away."""
+        return bool(self.characteristics & _RELOCATIONS_STRIPPED)
 
     def relocations(self) -> Iterator[int]:
         """RVAs of the 64-bit addresses that move with the image."""

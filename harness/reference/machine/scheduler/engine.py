@@ -41,6 +41,8 @@ _ACCESS_VIOLATION, _EXECUTE = 0xC0000005, 8
 RUNAWAY_INSTRUCTIONS = 50_000_000
 """How much guest code may run, once it has drawn attention by its duration, without calling the kernel."""
 
+PATIENCE = 30
+"""How often the watchdog may find guest code without a call, each time after half a second, before that is counted."""
 RUNAWAY_CALLS = 2_000_000
 """How many calls of the kernel one operation, callback or routine may make without a wait."""
 _CALLS_OF_AN_EXCEPTION = 200
@@ -333,6 +335,7 @@ class Engine:
         return self._take(execution, event)
 
     def _take(self, execution: Execution, event: GuestEvent) -> Outcome | None:
+        execution.stalls = 0
         if isinstance(event, Suspended | Returned | Interrupted) and is_user(event.stack_pointer):
             execution.calls = 0
         if isinstance(event, Returned):
@@ -411,21 +414,29 @@ class Engine:
             return None
 
     def _stalled(self, execution: Execution) -> Outcome | None:
-        """The watchdog stopped guest code that had not called for a while. Let it go on, but count."""
+        """The watchdog stopped guest code that had not called for a while: it may be long, and the last of it counts.
+
+        Counting slows all code sixteenfold, so it is done only when patience is at its end.
+        """
         emulator = self._emulator
+        while execution.stalls < PATIENCE:
+            execution.stalls += 1
+            address = emulator.instruction_pointer
+            if self._scheduler.others_can_run(self._processor):
+                execution.continuation = ResumeAt(address)
+                return Outcome.INTERRUPTED
+            event = self._traps.run(address)
+            if event is not None:
+                return self._take(execution, event)
         emulator.flush_code()
         event = self._traps.run(emulator.instruction_pointer, RUNAWAY_INSTRUCTIONS)
         if event is not None:
             return self._take(execution, event)
         address = emulator.instruction_pointer
-        execution.stalls += 1
-        if self._scheduler.others_can_run(self._processor) and execution.stalls < 100:
-            execution.continuation = ResumeAt(address)
-            return Outcome.INTERRUPTED
         image = self._images.at(address) or self._caller()
         raise HangStop(
             HangKind.RUNAWAY,
-            f"guest code at {self._images.describe(address)} runs for ever: more than {RUNAWAY_INSTRUCTIONS:,}"
-            " instructions without a call",
+            f"guest code at {self._images.describe(address)} runs for ever: it has not called for long,"
+            f" and then not in {RUNAWAY_INSTRUCTIONS:,} instructions",
             driver=image.name if image is not None else None,
         )

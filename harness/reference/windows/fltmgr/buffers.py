@@ -51,11 +51,13 @@ def note_swap(operation: "Operation", visit: "Visit") -> None:
     if now[mdl : mdl + 8] != visit.parameters[mdl : mdl + 8]:
         visit.swapped_mdl = _U64.unpack_from(now, mdl)[0]
     operation.swapped.append(visit)
+    visit.instance.busy.enter()  # what is below uses the buffer: the operation is not drained, but waited for
 
 
 def release_swapped(k: "Executive", operation: "Operation") -> None:
     """The operation is over: the MDLs that filters have put in, and not retained, are freed."""
     for visit in operation.swapped:
+        operation.objects.leave(visit.instance)
         if visit.swapped_mdl and not visit.retain_mdl and k.pool.block_at(visit.swapped_mdl) is not None:
             release_mdl(k, visit.swapped_mdl)
     operation.swapped.clear()

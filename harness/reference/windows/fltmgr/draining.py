@@ -30,9 +30,12 @@ class Draining:
         self._checks = checks
 
     def drain(self, instance: "Instance") -> Code:
-        """Make every post-operation callback that an instance is owed."""
+        """Make every post-operation callback that an instance is owed.
+
+        An operation whose buffer the filter has swapped is not drained: the instance is busy until it comes back.
+        """
         for operation in self.objects.in_flight(instance):
-            for node in [node for node in operation.nodes if node.instance is instance]:
+            for node in [node for node in operation.nodes if node.instance is instance and not node.visit.swapped]:
                 if node in operation.nodes:
                     operation.nodes.remove(node)
                     yield from self._drain(operation, node)

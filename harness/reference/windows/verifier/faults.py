@@ -11,17 +11,22 @@ from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.cpu.seh.dispatch import STATUS_BY_VECTOR
 from harness.reference.machine.memory.heap import KernelStacks
 from harness.reference.machine.memory.layout import is_user
-from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckKind, BugCheckStop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from capstone import CsInsn
 
     from harness.reference.machine.loader.images import ImageTable
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.windows.verifier.blame import Blame
     from harness.reference.windows.verifier.bug_checks import BugChecks
 
-_PAGE_FAULT, _GENERAL_PROTECTION, _DOUBLE_FAULT, _FAST_FAIL = 14, 13, 8, 0x29
+_PAGE_FAULT, _GENERAL_PROTECTION, _DOUBLE_FAULT, _FAST_FAIL, _INVALID_OPCODE = 14, 13, 8, 0x29, 6
+_VECTOR_PREFIXES = frozenset({0xC4, 0xC5, 0x62})
+"""VEX and EVEX: AVX, AVX2, AVX-512, BMI."""
+_EXTENDED_STATE = ("xsave", "xrstor", "xgetbv", "xsetbv")
 _M64 = (1 << 64) - 1
 _LONGEST_INSTRUCTION = 15
 
@@ -62,12 +67,32 @@ class Faults:
             raise self._stop(BugCheck.KERNEL_SECURITY_CHECK_FAILURE, rip, f"__fastfail({code})", code)
         if vector == _GENERAL_PROTECTION:
             return int(NtStatus.ACCESS_VIOLATION), (0, _M64)
+        if vector == _INVALID_OPCODE:
+            self._require_known(rip)
         if vector in (3, 0x2C):
             state.general[RIP] = rip - (1 if vector == 3 else 2)
         status = STATUS_BY_VECTOR.get(vector)
         if status is None:
             raise self._stop(BugCheck.UNEXPECTED_KERNEL_MODE_TRAP, rip, f"interrupt {vector:#x}", vector)
         return status, ()
+
+    def _require_known(self, rip: int) -> None:
+        """An instruction that real processors have and ours has not is no fault of who executes it."""
+        instruction = self._instruction_at(rip)
+        if instruction is None or not (
+            instruction.bytes[0] in _VECTOR_PREFIXES or instruction.mnemonic.startswith(_EXTENDED_STATE)
+        ):
+            return
+        text = f"{instruction.mnemonic} {instruction.op_str}".strip()
+        raise self._bug_checks.stop(
+            BugCheck.UNEXPECTED_KERNEL_MODE_TRAP,
+            _INVALID_OPCODE,
+            message=f"`{text}` at {self._images.describe(rip)}: the reference kernel's processor has neither AVX nor"
+            " XSAVE, and says so by cpuid",
+            location=self._images.describe(rip),
+            kind=BugCheckKind.MISSING_EXPORT,
+            chain=self._blame.chain_at(self._general or []) if self._general else None,
+        )
 
     def _page_fault(self, rip: int, state: MachineState) -> tuple[int, tuple[int, ...]]:
         address = state.fault_address
@@ -137,17 +162,23 @@ class Faults:
         memory = self._memory
         if memory.is_mapped(address) and not memory.is_mapped(address, write=True):
             return True
-        count = _LONGEST_INSTRUCTION
-        while count and not memory.is_mapped(rip, count):
-            count -= 1
+        instruction = self._instruction_at(rip)
         try:
-            for instruction in disassembler.detailed().disasm(memory.read(rip, count), rip, 1):
-                return any(o.type == CS_OP_MEM and o.access & CS_AC_WRITE for o in instruction.operands) or (
-                    instruction.mnemonic in ("push", "call")
-                )
+            return instruction is not None and (
+                any(o.type == CS_OP_MEM and o.access & CS_AC_WRITE for o in instruction.operands)
+                or instruction.mnemonic in ("push", "call")
+            )
         except CsError:
             return False
-        return False
+
+    def _instruction_at(self, rip: int) -> "CsInsn | None":
+        count = _LONGEST_INSTRUCTION
+        while count and not self._memory.is_mapped(rip, count):
+            count -= 1
+        try:
+            return next(disassembler.detailed().disasm(self._memory.read(rip, count), rip, 1), None)
+        except CsError:
+            return None
 
     def stack_overflow(self, address: int, rip: int = 0) -> BugCheckStop:
         """The kernel stack ran into its guard page: a double fault."""
