@@ -38,6 +38,25 @@ def buffer_fields(operation: "Operation") -> tuple[int, int, int] | None:
     return base + found[0], base + found[1], base + found[2]
 
 
+_LENGTH_FIRST = frozenset(
+    {
+        IrpMajor.QUERY_INFORMATION,
+        IrpMajor.QUERY_VOLUME_INFORMATION,
+        IrpMajor.DIRECTORY_CONTROL,
+        IrpMajor.QUERY_EA,
+        IrpMajor.QUERY_QUOTA,
+    }
+)
+
+
+def length_at(operation: "Operation") -> int | None:
+    """Guest address of the length that IoStatus.Information may reach; None where it counts something else."""
+    request = operation.request
+    if request.major in (IrpMajor.READ, IrpMajor.WRITE) or request.major in _LENGTH_FIRST:
+        return operation.iopb + _PARAMETERS
+    return None
+
+
 def note_swap(operation: "Operation", visit: "Visit") -> None:
     """Whether a filter has put another buffer in, and which MDL: that one is the filter manager's to free."""
     fields = buffer_fields(operation)

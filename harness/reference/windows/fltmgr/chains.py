@@ -238,7 +238,9 @@ class Chains:
         """Run machine code through a chain; how that ended. Unless it is done, the operation has left the chain."""
         chain.running = phase
         operation.running += 1
+        kept = self._kernel.kept.now()
         outcome = yield Call(self._routines[phase], chain.address)
+        self._kernel.kept.check(kept, None, f"its {phase.spelling}operation callback")
         operation.running -= 1
         if outcome != DONE:
             operation.leave_chain(called=outcome == CALLED)

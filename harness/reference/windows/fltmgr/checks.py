@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, CallbackDataFlags, IrpMajor, NtStatus, PostopStatus, PreopStatus, is_error, status_name
 from harness.reference.machine.memory.layout import HIGHEST_USER_ADDRESS
-from harness.reference.windows.fltmgr.buffers import buffer_fields, note_swap
+from harness.reference.windows.fltmgr.buffers import buffer_fields, length_at, note_swap
 from harness.reference.windows.fltmgr.callback_data import PARAMETER_BLOCK
 from harness.reference.windows.io.constants import FileObjectFlags, Minor
 
@@ -177,6 +177,17 @@ class Checks:
             if not is_error(status):
                 report("PRE-COMP-11", f"completed with {status_name(status)} without storing IoStatus.Information")
             operation.set_io_status(status, 0)
+        self.beyond_the_buffer(operation, driver)
+
+    def beyond_the_buffer(self, operation: "Operation", driver: str | None) -> None:
+        """Information says how much has been transferred, which the buffer must have had room for."""
+        at, information = length_at(operation), operation.information
+        if at is None or is_error(operation.status):
+            return
+        length = self._kernel.memory.read_u32(at)
+        if information > length:
+            text = f"stored {information} in IoStatus.Information, and the buffer has {length} bytes"
+            self._kernel.verifier.report(None, driver, f"{operation.describe()}: {text}")
 
     def resume_status(self, operation: "Operation", visit: "Visit", answer: int, context: int) -> PreopStatus:
         """What FltCompletePendedPreOperation was given."""
@@ -227,6 +238,8 @@ class Checks:
             what = f"turned {status_name(status_before)} into {status_name(operation.status)}"
             text = f"{operation.describe()}: {what} and left {operation.information} in IoStatus.Information"
             self._kernel.verifier.report("POST-FAIL-01", driver, text)
+        if operation.information != visit.information_before:
+            self.beyond_the_buffer(operation, driver)
         if answer == PostopStatus.MORE_PROCESSING_REQUIRED:
             if not operation.is_irp:
                 self._kernel.bugcheck(

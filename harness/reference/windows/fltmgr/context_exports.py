@@ -61,6 +61,11 @@ def _volume_place(k: "Kernel", filter_: int, volume: int) -> Place:
     return on.contexts, (int(ContextType.VOLUME), id(found)), found.name
 
 
+def _settable(k: "Kernel", instance: int, place: Place | int) -> Place | int:
+    """The place of a context that is set; nothing is set on an instance that is being torn down."""
+    return place if k.flt.instance_at(instance).attached_or_setup else int(NtStatus.FLT_DELETING_OBJECT)
+
+
 def _file_place(k: "Kernel", instance: int, file_object: int, kind: ContextType) -> Place | int:
     """The place of a context on a file object, stream or file; or the NTSTATUS that says why there is none (CTX-04)."""
     found = k.flt.instance_at(instance)
@@ -137,7 +142,7 @@ def _delete(k: "Kernel", place: Place | int, old_out: int) -> Code:
 @export(FLTMGR, "FltSetInstanceContext")
 def flt_set_instance_context(k: "Kernel", instance: int, operation: U32, new: int, old: int) -> Code:
     """FltSetInstanceContext."""
-    return _set(k, _instance_place(k, instance), operation, new, old)
+    return _set(k, _settable(k, instance, _instance_place(k, instance)), operation, new, old)
 
 
 @export(FLTMGR, "FltGetInstanceContext")
@@ -176,7 +181,7 @@ def _export_file_kind(name: str, kind: ContextType) -> None:
 
     @export(FLTMGR, f"FltSet{name}Context")
     def set_(k: "Kernel", instance: int, file_object: int, operation: U32, new: int, old: int) -> Code:
-        return _set(k, _file_place(k, instance, file_object, kind), operation, new, old)
+        return _set(k, _settable(k, instance, _file_place(k, instance, file_object, kind)), operation, new, old)
 
     @export(FLTMGR, f"FltGet{name}Context")
     def get(k: "Kernel", instance: int, file_object: int, out: int) -> int:

@@ -113,6 +113,8 @@ class Contexts:
         """FltSetXxxContext; (NTSTATUS, the old context, referenced, or None)."""
         if new.table is not None:
             return int(NtStatus.FLT_CONTEXT_ALREADY_LINKED), None
+        if new.filter.unloading and not new.filter.instances:
+            return int(NtStatus.FLT_DELETING_OBJECT), None
         old = table.get(key)
         if old is not None and operation == KEEP_IF_EXISTS:
             old.references += 1

@@ -175,6 +175,11 @@ class Instance:
     def attached(self) -> bool:
         return self.state is InstanceState.ATTACHED
 
+    @property
+    def attached_or_setup(self) -> bool:
+        """Whether its end has not begun."""
+        return self.state in (InstanceState.SETUP, InstanceState.ATTACHED)
+
     def describe(self) -> str:
         """For findings."""
         return f"instance {self.name} of {self.filter.name} on {self.volume.dos_name}"

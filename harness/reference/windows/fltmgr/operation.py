@@ -72,6 +72,7 @@ class Visit:
     """The filter has put another buffer in."""
     swapped_mdl: int = 0
     retain_mdl: bool = False
+    information_before: int = 0
     status_before: int = 0
     """What its post-operation callback was called with."""
 
@@ -287,7 +288,7 @@ class Operation:
         elif called:
             visit = self._visit_in(chain, last)
             visit.instance.busy.enter()
-            visit.status_before = chain.status
+            visit.status_before, visit.information_before = chain.status, self.information
             chain.visit = visit
             if chain.running is Phase.PRE:
                 self._visit = visit

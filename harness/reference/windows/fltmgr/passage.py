@@ -106,9 +106,11 @@ class PassageEngine:
         visit.instance.busy.enter()
         operation.running += 1
         self.seen.entered(operation, visit, Phase.PRE, 0, 0)
+        kept = self.kernel.kept.now()
         answer = (yield Call(visit.callbacks.pre, operation.data, visit.related, visit.slot)) & 0xFFFF_FFFF
         context = self.context_left(visit)
         self.seen.returned(operation, visit, Phase.PRE, answer, context)
+        self.kernel.kept.check(kept, visit.instance.filter.name, "its preoperation callback")
         operation.running -= 1
         return (yield from self._pre_answered(operation, visit, answer, context, irql, old_irql))
 
@@ -279,7 +281,11 @@ class PassageEngine:
     def ascend(self, operation: Operation, *, arrived: Node | None = None) -> Code:
         """Call the posts that are owed, low to high, as far as this thread may."""
         if operation.chain is not None:
+            information = operation.information
             stopped = yield from self.objects.chains.call_post(operation)
+            if stopped is None and operation.information != information:
+                names = {instance.filter.name for instance, _ in operation.instances}
+                self.checks.beyond_the_buffer(operation, names.pop() if len(names) == 1 else None)
             if stopped is not None and not self._post_answered(operation, *stopped):
                 return
         nodes = operation.nodes
@@ -302,12 +308,14 @@ class PassageEngine:
         operation.post = visit
         self.trace(operation, "post", visit.instance)
         irql = self.kernel.irql
-        visit.status_before = operation.status
+        visit.status_before, visit.information_before = operation.status, operation.information
         visit.instance.busy.enter()
         operation.running += 1
         self.seen.entered(operation, visit, Phase.POST, node.context, 0)
+        kept = self.kernel.kept.now()
         answer = (yield Call(visit.callbacks.post, operation.data, visit.related, node.context, 0)) & 0xFFFF_FFFF
         self.seen.returned(operation, visit, Phase.POST, answer, node.context)
+        self.kernel.kept.check(kept, visit.instance.filter.name, "its postoperation callback")
         operation.running -= 1
         return self._post_answered(operation, visit, answer, irql)
 

@@ -58,6 +58,7 @@ from harness.reference.windows.verifier.call_chain import CallChains
 from harness.reference.windows.verifier.faults import Faults
 from harness.reference.windows.verifier.findings import Verifier
 from harness.reference.windows.verifier.holdings import Holdings
+from harness.reference.windows.verifier.kept import KeptStates
 
 if TYPE_CHECKING:
     from harness.reference.machine.cpu.emulator import MachineState
@@ -162,6 +163,8 @@ class Executive(Supervisor):
         self.objects = ObjectManager(self.scheduler, self.workers, self.blame, self.holdings)
         self.namespace = Namespace()
         self.processes.on_thread_end.append(self.objects.forget_held)
+        self.kept = KeptStates(self)
+        self.processes.on_thread_end.append(self.holdings.forget)
         self.kernel_mutexes: set[int] = set()
         """KMUTEXes that were initialized, by address."""
         self.rundown_waiters: dict[int, Event] = {}
@@ -221,7 +224,7 @@ class Executive(Supervisor):
     @property
     def apc_counts(self) -> ApcCounts:
         """The critical and guarded regions that the current thread is in."""
-        return ApcCounts(self.memory, self.current)
+        return ApcCounts(self.memory, self.current, self.holdings)
 
     def spawn(
         self, code: "KernelCode", name: str, *, process: Process | None = None, start: int = 0, priority: int = 8

@@ -65,6 +65,16 @@ class Holdings:
         """How many of it are held."""
         return len(self._held.get((kind, key), ()))
 
+    def newest(self, kind: Kind, key: Hashable, number: int) -> "list[Location]":
+        """The calls that have taken the newest of them, which are forgotten."""
+        held = self._held.get((kind, key), [])
+        taken = held[len(held) - max(number, 0) :] if number > 0 else []
+        for _ in taken:
+            held.pop()
+        if not held:
+            self._held.pop((kind, key), None)
+        return [item.site for item in taken]
+
     def forget(self, key: Hashable) -> None:
         """What the key stands for is gone, and with it what was held of it."""
         for held in [item for item in self._held if item[1] == key]:

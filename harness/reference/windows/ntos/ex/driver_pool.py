@@ -57,6 +57,10 @@ def _leave_a_reserve(k: "Executive", size: int, driver: str | None) -> None:
 def free(k: "Executive", address: int, tag: str | None) -> None:
     """Free a block for the calling driver."""
     where = k.blame.current()
+    found = k.pool.block_starting_at(address)
+    if tag is not None and found is not None and found.tag != tag:
+        k.verifier.report(None, where.driver, f"{found} is freed with tag '{tag}'")
+        tag = None
     try:
         block = k.pool.free(address, tag, freed_by=where.address)
     except PoolError as problem:

@@ -58,6 +58,10 @@ class OwnedLock:
     shared: "dict[Thread | OwnerPointer, int]" = field(default_factory=dict)
     exclusive_waiters: int = 0
     shared_waiters: int = 0
+    acquisition: int = 0
+    """The number of its last acquisition, of all locks'."""
+    acquired_at: str = ""
+    """The call by which that was."""
 
     @property
     def free(self) -> bool:
@@ -132,6 +136,8 @@ class LockTable:
         self._blame = blame
         self._verifier = verifier
         self._locks: dict[int, OwnedLock] = {}
+        self.acquisitions = 0
+        """How many there have been."""
         processes.on_thread_end.append(self._thread_ended)
 
     def create(self, address: int, kind: str, *, recursive: bool) -> OwnedLock:
@@ -150,6 +156,8 @@ class LockTable:
         """Take a lock: 1 if taken, 0 if not and `wait` is false; kernel code that waits otherwise."""
         thread = self._scheduler.current_processor.current
         request = LockRequest(lock, exclusive=exclusive, starve=starve)
+        self.acquisitions += 1
+        lock.acquisition, lock.acquired_at = self.acquisitions, self._blame.current().location or ""
         if request.signaled(thread):
             request.acquire(thread)
             self._mirror(lock)
@@ -211,6 +219,10 @@ class LockTable:
     def held_by(self, thread: "Thread") -> list[OwnedLock]:
         """The locks a thread owns."""
         return [lock for lock in self._locks.values() if lock.owned_by(thread)]
+
+    def acquired_since(self, acquisition: int, thread: "Thread") -> list[OwnedLock]:
+        """The locks that a thread owns and that were acquired after so many acquisitions."""
+        return [lock for lock in self.held_by(thread) if lock.acquisition > acquisition]
 
     def inside(self, address: int, size: int) -> list[OwnedLock]:
         """Locks in a range of memory."""

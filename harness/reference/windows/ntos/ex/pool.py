@@ -199,6 +199,10 @@ class Pool:
         block = self._find(address)
         return block if block is not None and block.address <= address < block.address + block.size else None
 
+    def block_starting_at(self, address: int) -> Block | None:
+        """The live block that begins at an address."""
+        return self._live.get(address)
+
     def is_block(self, address: int) -> bool:
         """Whether a live block begins at an address."""
         return address in self._live

@@ -4,10 +4,16 @@ from typing import TYPE_CHECKING
 
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.thread import Thread
+    from harness.reference.windows.verifier.holdings import Holdings
+
+
+CRITICAL_REGION = Kind("critical region", "KeLeaveCriticalRegion, or FltReleaseResource and its like")
+GUARDED_REGION = Kind("guarded region", "KeLeaveGuardedRegion, or KeReleaseGuardedMutex")
 
 
 class _Counts(Structure):
@@ -20,8 +26,10 @@ class _Counts(Structure):
 class ApcCounts:
     """The regions that a thread is in."""
 
-    def __init__(self, memory: "Memory", thread: "Thread") -> None:
+    def __init__(self, memory: "Memory", thread: "Thread", holdings: "Holdings") -> None:
         self._counts = _Counts(memory, thread.kthread)
+        self._thread = thread
+        self._holdings = holdings
 
     @property
     def critical_regions(self) -> int:
@@ -41,15 +49,24 @@ class ApcCounts:
     def enter_critical_region(self) -> None:
         """KeEnterCriticalRegion."""
         self._counts.kernel_apc_disable -= 1
+        self._holdings.take(CRITICAL_REGION, self._thread)
 
     def leave_critical_region(self) -> None:
         """KeLeaveCriticalRegion."""
         self._counts.kernel_apc_disable += 1
+        self._holdings.give_back(CRITICAL_REGION, self._thread)
 
     def enter_guarded_region(self) -> None:
         """KeEnterGuardedRegion."""
         self._counts.special_apc_disable -= 1
+        self._holdings.take(GUARDED_REGION, self._thread)
 
     def leave_guarded_region(self) -> None:
         """KeLeaveGuardedRegion."""
         self._counts.special_apc_disable += 1
+        self._holdings.give_back(GUARDED_REGION, self._thread)
+
+    def restore(self, critical: int, guarded: int) -> None:
+        """Be as deep in regions as before; who has entered or left too many is reported."""
+        self._counts.kernel_apc_disable = -critical
+        self._counts.special_apc_disable = -guarded

@@ -62,19 +62,19 @@ TakeFromFilterManager(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects)
     PFLT_FILE_NAME_INFORMATION Name;
 
     if (IsNamed(Objects->FileObject, L"\\volume")) {
-        (VOID)FltGetVolumeFromInstance(Objects->Instance, &Volume);
+        (VOID) FltGetVolumeFromInstance(Objects->Instance, &Volume);
     } else if (IsNamed(Objects->FileObject, L"\\instance")) {
-        (VOID)FltObjectReference(Objects->Instance);
+        (VOID) FltObjectReference(Objects->Instance);
     } else if (IsNamed(Objects->FileObject, L"\\filter")) {
-        (VOID)FltObjectReference(Objects->Filter);
+        (VOID) FltObjectReference(Objects->Filter);
     } else if (IsNamed(Objects->FileObject, L"\\context")) {
-        (VOID)FltAllocateContext(Objects->Filter, FLT_STREAM_CONTEXT, 8, PagedPool, &Context);
+        (VOID) FltAllocateContext(Objects->Filter, FLT_STREAM_CONTEXT, 8, PagedPool, &Context);
     } else if (IsNamed(Objects->FileObject, L"\\data")) {
-        (VOID)FltAllocateCallbackData(Objects->Instance, Objects->FileObject, &Own);
+        (VOID) FltAllocateCallbackData(Objects->Instance, Objects->FileObject, &Own);
     } else if (IsNamed(Objects->FileObject, L"\\name")) {
-        (VOID)FltGetFileNameInformation(Data, FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT, &Name);
+        (VOID) FltGetFileNameInformation(Data, FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT, &Name);
     } else if (IsNamed(Objects->FileObject, L"\\workitem")) {
-        (VOID)FltAllocateGenericWorkItem();
+        (VOID) FltAllocateGenericWorkItem();
     }
 }
 
@@ -88,7 +88,7 @@ TakeFromKernel(PCFLT_RELATED_OBJECTS Objects)
     LARGE_INTEGER Later;
 
     if (IsNamed(Objects->FileObject, L"\\device")) {
-        (VOID)FltGetDiskDeviceObject(Objects->Volume, &Device);
+        (VOID) FltGetDiskDeviceObject(Objects->Volume, &Device);
     } else if (IsNamed(Objects->FileObject, L"\\fileobject")) {
         ObReferenceObject(Objects->FileObject);
     } else if (IsNamed(Objects->FileObject, L"\\process")) {
@@ -96,11 +96,11 @@ TakeFromKernel(PCFLT_RELATED_OBJECTS Objects)
     } else if (IsNamed(Objects->FileObject, L"\\threadobject")) {
         ObReferenceObject(PsGetCurrentThread());
     } else if (IsNamed(Objects->FileObject, L"\\memory")) {
-        (VOID)ExAllocatePoolWithTag(NonPagedPoolNx, 100, TAG);
+        (VOID) ExAllocatePoolWithTag(NonPagedPoolNx, 100, TAG);
     } else if (IsNamed(Objects->FileObject, L"\\lookaside")) {
         ExInitializeNPagedLookasideList(&Lookaside, NULL, NULL, 0, 64, TAG, 0);
     } else if (IsNamed(Objects->FileObject, L"\\resource")) {
-        (VOID)ExInitializeResourceLite(&Resource);
+        (VOID) ExInitializeResourceLite(&Resource);
     } else if (IsNamed(Objects->FileObject, L"\\timer")) {
         KeInitializeTimer(&Timer);
         KeInitializeDpc(&Dpc, Expired, NULL);
@@ -112,9 +112,9 @@ TakeFromKernel(PCFLT_RELATED_OBJECTS Objects)
             ZwClose(Thread);
         }
     } else if (IsNamed(Objects->FileObject, L"\\callback")) {
-        (VOID)PsSetCreateProcessNotifyRoutine(Told, FALSE);
+        (VOID) PsSetCreateProcessNotifyRoutine(Told, FALSE);
     } else if (IsNamed(Objects->FileObject, L"\\newdevice")) {
-        (VOID)IoCreateDevice(Driver, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &Device);
+        (VOID) IoCreateDevice(Driver, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &Device);
     } else if (IsNamed(Objects->FileObject, L"\\pages")) {
         Buffer = ExAllocatePoolWithTag(NonPagedPoolNx, 4096, TAG);
         Mdl = Buffer != NULL ? IoAllocateMdl(Buffer, 4096, FALSE, FALSE, NULL) : NULL;
@@ -134,8 +134,8 @@ TakeHandle(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects)
 
     if (NT_SUCCESS(FltGetFileNameInformation(Data, FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT, &Name))) {
         InitializeObjectAttributes(&Attributes, &Name->Name, OBJ_KERNEL_HANDLE, NULL, NULL);
-        (VOID)FltCreateFile(Objects->Filter, Objects->Instance, &Handle, FILE_READ_ATTRIBUTES, &Attributes, &IoStatus,
-                            NULL, 0, 7, FILE_OPEN, 0, NULL, 0, 0);
+        (VOID) FltCreateFile(Objects->Filter, Objects->Instance, &Handle, FILE_READ_ATTRIBUTES, &Attributes, &IoStatus,
+                             NULL, 0, 7, FILE_OPEN, 0, NULL, 0, 0);
         FltReleaseFileNameInformation(Name);
     }
 }

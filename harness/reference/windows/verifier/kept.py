@@ -1,0 +1,86 @@
+"""What a routine of a driver must not keep when it returns: regions without APCs, locks, spin locks."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.reference.machine.memory.layout import KERNEL_STACK_SIZE
+from harness.reference.windows.ntos.ke.apc_counts import CRITICAL_REGION, GUARDED_REGION
+from harness.reference.windows.ntos.ke.offsets import KPCR
+
+if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.thread import Thread
+    from harness.reference.windows.ntos.executive import Executive
+
+STACK_RESERVE = 4096
+"""Bytes of a kernel stack that no routine may use."""
+_UNUSED = bytes(STACK_RESERVE)
+
+
+class Kept(NamedTuple):
+    """What the current thread and processor keep at a moment."""
+
+    thread: "Thread"
+    regions: tuple[int, int]
+    """How deep the thread is in critical and in guarded regions."""
+    acquisitions: int
+    """How many locks with owners anybody has acquired so far."""
+    spin_locks: int
+
+
+class KeptStates:
+    """Compares what is kept before and after a routine."""
+
+    def __init__(self, kernel: "Executive") -> None:
+        self._kernel = kernel
+
+    def now(self) -> Kept:
+        """What is kept now."""
+        kernel = self._kernel
+        counts = kernel.apc_counts
+        held = kernel.memory.read_u32(kernel.processor.control + KPCR.HELD)
+        regions = counts.critical_regions, counts.guarded_regions
+        return Kept(kernel.current, regions, kernel.locks.acquisitions, held)
+
+    def check(self, before: Kept, driver: str | None, what: str) -> None:
+        """Report what a routine of `driver` has kept, or given away that it found; `what` names the routine.
+
+        Without `driver` the one that has made the call is named. Regions are put right again.
+        """
+        self._check_stack(driver, what)
+        now = self.now()
+        if now == before or now.thread is not before.thread:
+            return
+        self._check_regions(before, now, driver, what)
+        if now.acquisitions != before.acquisitions:
+            for lock in self._kernel.locks.acquired_since(before.acquisitions, now.thread):
+                sites = (lock.acquired_at,) if lock.acquired_at else ()
+                acquired = f", acquired at {lock.acquired_at}" if lock.acquired_at else ""
+                text = f"{what} has returned with the {lock.kind} at {lock.address:#x} held{acquired}"
+                self._kernel.verifier.report(None, driver or lock.driver, text, chain=sites)
+        if now.spin_locks > before.spin_locks:
+            held = self._kernel.spin_locks.held_on(self._kernel.processor)[before.spin_locks :]
+            for address, since in held:
+                where = self._kernel.blame.describe_call(since)
+                text = f"{what} has returned with the spin lock at {address:#x} held, acquired at {where}"
+                self._kernel.verifier.report(None, driver, text, chain=(where.partition(" ")[0],))
+
+    def _check_stack(self, driver: str | None, what: str) -> None:
+        """The kernel's own frames take more of a stack on Windows than here, where they are Python's."""
+        kernel = self._kernel
+        base = kernel.engine.current_execution.stack_base
+        if base and kernel.memory.read(base, STACK_RESERVE) != _UNUSED:
+            kernel.memory.write(base, _UNUSED)
+            text = f"{what} has left less than {STACK_RESERVE} of {KERNEL_STACK_SIZE} bytes of its kernel stack unused"
+            kernel.verifier.report(None, driver, text)
+
+    def _check_regions(self, before: Kept, now: Kept, driver: str | None, what: str) -> None:
+        kernel = self._kernel
+        for kind, old, new in zip((CRITICAL_REGION, GUARDED_REGION), before.regions, now.regions, strict=True):
+            if new < old:
+                text = f"{what} has left a {kind.name} that it had not entered"
+                kernel.verifier.report(None, driver, text)
+            for site in kernel.holdings.newest(kind, now.thread, new - old):
+                at = f", entered at {site.location}" if site.location else ""
+                text = f"{what} has returned inside a {kind.name}{at}: {kind.back}"
+                chain = (site.location,) if site.location else ()
+                kernel.verifier.report(None, driver or site.driver, text, chain=chain)
+        kernel.apc_counts.restore(*before.regions)
