@@ -234,7 +234,6 @@ def machine(load):
         ("WriteBefore", (64,)),
         ("UseAfterFree", ()),
         ("FreeTwice", ()),
-        ("FreeWithAnotherTag", ()),
         ("PagedAtDispatch", ()),
     ],
 )
@@ -243,6 +242,15 @@ def test_what_a_driver_must_not_do_with_memory_stops_the_machine_and_names_it(ma
         machine.call(function, *args)
     assert stop.value.driver == "test"
     assert stop.value.kind is BugCheckKind.DRIVER
+
+
+def test_a_block_that_is_freed_with_another_tag_is_a_finding_and_freed(machine):
+    machine.call("FreeWithAnotherTag")
+
+    (finding,) = machine.kernel.verifier.findings
+    assert "is freed with tag" in finding.text
+    assert finding.driver == "test"
+    assert len(machine.unload()) == 1
 
 
 def test_new_pool_is_zeroed(machine):
