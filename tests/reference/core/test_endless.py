@@ -8,7 +8,7 @@ import pytest
 from harness.reference.machine.scheduler import engine
 from harness.reference.machine.stop import HangKind, HangStop
 from harness.reference.windows.kernel import Kernel
-from harness.reference.windows.verifier.stop import BugCheckKind, BugCheckStop
+from harness.reference.windows.verifier.bug_check_stop import BugCheckKind, BugCheckStop
 
 BODIES = {
     "it allocates and frees": "for (;;) ExFreePoolWithTag(ExAllocatePool2(POOL_FLAG_NON_PAGED, 64, TAG), TAG);",

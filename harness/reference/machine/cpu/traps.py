@@ -108,6 +108,7 @@ class Failed:
 
     error: BaseException
     export: str
+    stack_pointer: int
 
 
 GuestEvent = Returned | Suspended | Interrupted | Raised | Faulted | Failed
@@ -216,7 +217,7 @@ class Traps:
         except GuestException as exception:
             self._stop(Raised(exception, stack_pointer, entry.name))
         except BaseException as error:  # noqa: BLE001 - a hook must not raise; the engine raises it again
-            self._stop(Failed(error, entry.name))
+            self._stop(Failed(error, entry.name, stack_pointer))
         else:
             if type(result) is GeneratorType:
                 self._stop(Suspended(result, stack_pointer, entry.name))

@@ -327,7 +327,7 @@ class Memory:
         length, _, buffer = _UNICODE_STRING.unpack(self.read(address, 16))
         if not length:
             return ""
-        return self.read(buffer, length).decode("utf-16-le", "surrogatepass")
+        return self.read(buffer, length & ~1).decode("utf-16-le", "surrogatepass")
 
     def write_unicode_string(self, address: int, buffer: int, length: int, maximum: int) -> None:
         """Fill in a UNICODE_STRING (lengths in bytes)."""

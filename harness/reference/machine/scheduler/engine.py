@@ -371,6 +371,7 @@ class Engine:
             return None
         if isinstance(event.error, MachineStop):
             raise event.error
+        self._traps.stack_pointer = event.stack_pointer  # who called is named
         raise self._supervisor.kernel_fault(event.error, event.export) from event.error
 
     def _page_in(self, execution: Execution, code: "KernelCode", state: MachineState) -> "KernelCode":

@@ -1,5 +1,6 @@
 """Bug checks: the stop to raise, with the driver that it names."""
 
+from struct import error as StructError  # noqa: N812 - as a class
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
     from harness.reference.machine.loader.images import ImageTable
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.verifier.blame import Blame
+
+
+_OF_ARGUMENTS = (ValueError, OverflowError, MemoryError, RecursionError, KeyError, StructError)
+"""What Python raises at values that are out of every range. In an export that a driver has called that is the driver's:
+with right arguments none of our exports raises one.
+"""
 
 
 class BugChecks:
@@ -58,6 +65,12 @@ class BugChecks:
                 BugCheck.NO_PAGES_AVAILABLE,
                 message=f"{error}{f', in a call of {export}' if export else ''}",
                 kind=BugCheckKind.DRIVER if where else BugCheckKind.KERNEL_FAULT,
+            )
+        if export and isinstance(error, _OF_ARGUMENTS) and self._blame.current().driver:
+            what = f"{type(error).__name__}: {error}"
+            return self.stop(
+                BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION,
+                message=f"{export} was given arguments that nothing can be done with ({what})",
             )
         return self.stop(
             BugCheck.FLTMGR_FILE_SYSTEM,

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from harness.nt import BugCheck
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
 from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.rtl import generic_tables as tables
@@ -10,6 +11,9 @@ from harness.reference.windows.ntos.rtl.trees import child, extreme, neighbour, 
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
+
+_MOST_ELEMENTS = 1 << 18
+"""How far a table is followed."""
 
 
 @export(NTOSKRNL, "RtlInitializeGenericTable")
@@ -160,7 +164,10 @@ def rtl_get_element_generic_table_avl(k: "Kernel", table: int, index: U32) -> in
     if index >= AvlTable(k.memory, table).count:
         return 0
     node = tables.first(k, AVL, table)
-    for _ in range(index):
+    for step in range(index):
+        if step > _MOST_ELEMENTS:
+            message = f"the table at {table:#x} has a circle: RtlGetElementGenericTableAvl comes to no end"
+            k.bugcheck(BugCheck.KERNEL_SECURITY_CHECK_FAILURE, 3, table, message=message)
         node = tables.following(k, AVL, table, node)
     return node + AVL.header
 
