@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.verifier.blame import Blame
 
 
-_OF_ARGUMENTS = (ValueError, OverflowError, MemoryError, RecursionError, KeyError, StructError)
+_OF_ARGUMENTS = (ValueError, OverflowError, MemoryError, RecursionError, LookupError, StructError)
 """What Python raises at values that are out of every range. In an export that a driver has called that is the driver's:
 with right arguments none of our exports raises one.
 """
