@@ -53,6 +53,10 @@ class Supervisor(ABC):
         """The kernel stack is used up."""
 
     @abstractmethod
+    def stack_nearly_used_up(self, execution: "Execution", left: int) -> None:
+        """A routine is called with so few bytes left on the kernel stack."""
+
+    @abstractmethod
     def unhandled_exception(self, code: int, address: int, parameters: tuple[int, ...]) -> "MachineStop":
         """Nobody handled an exception in kernel mode."""
 

@@ -44,7 +44,20 @@ class RunningPrograms:
             return ()
         k.flt.report_outstanding()
         self._report_blocked()
-        return tuple(waiter.waits_for for waiter in k.scheduler.waiting_threads() if not self._serves(waiter.process))
+        return self._report_busy(program) or tuple(
+            waiter.waits_for for waiter in k.scheduler.waiting_threads() if not self._serves(waiter.process)
+        )
+
+    def _report_busy(self, program: Program) -> tuple[str, ...]:
+        """Name the drivers that a thread of the program is still at work in, as in a loop; what each does."""
+        k = self._system
+        told = []
+        for thread in program.process.threads:
+            location = k.location_in(thread.execution) if thread.waiting is None else None
+            if location is not None:
+                told.append(f"thread {thread.id} is at work at {location}")
+                k.verifier.report(None, location.split("+")[0], f"does not come back: {told[-1]}, again and again")
+        return tuple(told)
 
     # -- in the background
 

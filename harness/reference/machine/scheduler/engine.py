@@ -43,8 +43,10 @@ RUNAWAY_INSTRUCTIONS = 50_000_000
 
 PATIENCE = 30
 """How often the watchdog may find guest code without a call, each time after half a second, before that is counted."""
-RUNAWAY_CALLS = 2_000_000
+RUNAWAY_CALLS = 4_000_000
 """How many calls of the kernel one operation, callback or routine may make without a wait."""
+_CALLS_OF_A_STEP = 100
+"""As how many calls a step of the system's own code counts: a call that makes a request takes some of them."""
 _CALLS_OF_AN_EXCEPTION = 200
 """As how many calls an exception counts, by the time that it takes."""
 
@@ -114,6 +116,9 @@ class Engine:
             if execution.continuation is not None:
                 outcome = self._continue_guest(execution, execution.continuation)
             else:
+                execution.calls += _CALLS_OF_A_STEP
+                if execution.calls > RUNAWAY_CALLS:
+                    self.require_end(execution, 0)
                 outcome = self._step(execution)
             if outcome is not None:
                 return outcome
@@ -255,6 +260,9 @@ class Engine:
                 self._memory.write_u64(stack_pointer + _SHADOW_SPACE + 8 * index, argument & _M64)
         except GuestException:
             raise self._supervisor.stack_overflow(stack_pointer) from None
+        if stack_pointer < execution.stack_low and not user:
+            execution.stack_low = 0
+            self._supervisor.stack_nearly_used_up(execution, stack_pointer - execution.stack_base)
         _ENTER.pack_into(self._ram, self._page + ENTER, *first, stack_pointer - 8, function)
         self._take_registers(execution)
         return self._run_guest(execution, self._enter[self._may_page], user=user)
@@ -403,7 +411,7 @@ class Engine:
             raise HangStop(
                 HangKind.RUNAWAY,
                 f"guest code{f' at {where}' if where else ''} runs for ever: it calls the kernel again and again,"
-                f" {RUNAWAY_CALLS:,} times without a wait",
+                " and never waits, ends or returns",
                 driver=where.split("+")[0] or None,
             )
 

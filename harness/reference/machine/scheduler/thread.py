@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from harness.reference.machine.scheduler.timers import Timer
 
 
+STACK_RESERVE = 0x800
+"""How much of a kernel stack must be left when a routine is called."""
+
+
 @dataclass(slots=True)
 class Frame:
     """Python kernel code on an execution's stack.
@@ -71,6 +75,8 @@ class Execution:
         self.frames = [Frame(code, 0)]
         self.stack_base = stack_base
         self.stack_top = stack_top
+        self.stack_low = stack_base + STACK_RESERVE
+        """Below here the stack is nearly used up; 0 once that has been told."""
         self.send: Any = None
         """What the topmost Python frame is sent next."""
         self.throw: BaseException | None = None

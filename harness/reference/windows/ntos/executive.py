@@ -363,6 +363,12 @@ class Executive(Supervisor):
     def stack_overflow(self, address: int) -> MachineStop:
         return self.faults.stack_overflow(address)
 
+    def stack_nearly_used_up(self, execution: Execution, left: int) -> None:
+        recursion = self.blame.recursion(execution)
+        driver = recursion.driver if recursion is not None else self.blame.in_execution(execution).driver
+        again = f"; {recursion.text}" if recursion is not None else ""
+        self.verifier.report(None, driver, f"the kernel stack is nearly used up: {max(left, 0)} bytes are left{again}")
+
     def unhandled_exception(self, code: int, address: int, parameters: tuple[int, ...]) -> MachineStop:
         return self.bug_checks.unhandled_exception(code, address, parameters, self.current, self.irql)
 

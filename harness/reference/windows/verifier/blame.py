@@ -1,5 +1,6 @@
 """Whose code it is: the driver nearest on the stack, and addresses in words."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from harness.reference.windows.verifier.call_chain import CallChains
 
 _ACCESS_VIOLATION = 0xC0000005
+_RECURSION = 3
+"""How often the same call is on a stack that goes round in a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,22 @@ class Location:
     def location(self) -> str | None:
         """`observer+0x1234`."""
         return self.image.describe(self.address) if self.image is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Recursion:
+    """Drivers that come back to themselves by what they call: who begins, and what is called where, `depth` times."""
+
+    driver: str
+    calls: tuple[tuple[str, str], ...]
+    """`image+0x1234`, and the export that is called there, for one round."""
+    depth: int
+
+    @property
+    def text(self) -> str:
+        """For a report."""
+        way = ", which leads to ".join(f"{place} calls {export}" for place, export in self.calls)
+        return f"{way}, which leads to {self.calls[0][0]} again, {self.depth} times"
 
 
 class Blame:
@@ -106,6 +125,24 @@ class Blame:
                 if found is not None:
                     return found
         return Location()
+
+    def recursion(self, execution: "Execution | None" = None) -> Recursion | None:
+        """The calls that come back to themselves on a stack (that of what runs now); None if there is no such."""
+        execution = execution or self._running()[1]
+        calls = [
+            (found, frame.export)
+            for frame in (execution.frames if execution is not None else ())
+            if frame.stack_pointer and (found := self._at(frame.stack_pointer)) is not None and found.driver is not None
+        ]
+        if not calls:
+            return None
+        depth = Counter(calls)
+        first = next((index for index, call in enumerate(calls) if depth[call] >= _RECURSION), None)
+        if first is None:
+            return None
+        end = calls.index(calls[first], first + 1)
+        round_ = tuple((found.location or "", export) for found, export in calls[first:end])
+        return Recursion(calls[first][0].driver or "", round_, depth[calls[first]])
 
     def _at(self, stack_pointer: int) -> Location | None:
         """The image that the return address at a stack pointer is in."""

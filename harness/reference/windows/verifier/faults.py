@@ -181,9 +181,18 @@ class Faults:
             return None
 
     def stack_overflow(self, address: int, rip: int = 0) -> BugCheckStop:
-        """The kernel stack ran into its guard page: a double fault."""
-        return self._stop(
-            BugCheck.UNEXPECTED_KERNEL_MODE_TRAP, rip, f"the kernel stack is used up (touched {address:#x})", 8, address
+        """The kernel stack ran into its guard page: a double fault. Who calls itself is named, not who came last."""
+        text = f"the kernel stack is used up (touched {address:#x})"
+        recursion = self._blame.recursion()
+        if recursion is None:
+            return self._stop(BugCheck.UNEXPECTED_KERNEL_MODE_TRAP, rip, text, 8, address)
+        return self._bug_checks.stop(
+            BugCheck.UNEXPECTED_KERNEL_MODE_TRAP,
+            8,
+            address,
+            message=f"{text}: {recursion.text}",
+            driver=recursion.driver,
+            location=recursion.calls[0][0],
         )
 
     def check_pointer(self, fault: PageFault, export: str) -> None:
