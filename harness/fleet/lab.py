@@ -69,6 +69,8 @@ class Lab:
         self._put = put
         self._puts_below = puts_below
         self._stop = stop
+        self.programs: list[BackgroundProgram] = []
+        """The user-mode parts of the drivers, as their driver.yaml names them, from top to bottom."""
         self._services: list[PlayedService] = []
         self._others: list[Beside | BackgroundProgram] = []
 

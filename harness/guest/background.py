@@ -32,6 +32,8 @@ class ProgramUnderTest:
     stdin: bytes = b""
     ready: str = ""
     seconds: float = 30.0
+    service: str = ""
+    """The name of the service as which it is started, on a reference guest."""
 
 
 class BackgroundProgram:
@@ -47,6 +49,7 @@ class BackgroundProgram:
         line = program.command
         if guest.profile.background is not None:
             ready = f'--ready "{program.ready}" ' if program.ready else ""
+            ready += f"--service {program.service} " if program.service else ""
             line = f"{guest.profile.background} {ready}--patience {round(program.seconds * 1000)} {line}"
         self._id = self._session.begin(line, program.stdin, Wait.GUEST_COMMAND)
         self._await_readiness()

@@ -9,7 +9,7 @@ The files of a package are in C:\fltlab\drivers\<name>; its commands are run the
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 from harness.errors import ConfigurationError, DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
@@ -120,11 +120,11 @@ def start_user_mode(guest: Guest, driver: BuiltDriver) -> None:
     """Start the driver's service and run its client's `start` commands; DriverError where one of them fails."""
     package = driver.package
     if package.files or package.service:
-        beside = [*package.files, *([package.service.binary] if package.service else [])]
+        beside = [*package.files, *([binary] if (binary := _service_binary(package)) is not None else [])]
         files = {str(_folder(package) / path.name): package.path(path).read_bytes() for path in beside}
         guest.put_all(files, Wait.DEPLOY)
-    if package.service is not None:
-        image = _folder(package) / package.service.binary.name
+    if package.service is not None and (binary := _service_binary(package)) is not None:
+        image = _folder(package) / binary.name
         line = f"{image} {package.service.arguments}".strip()
         _run(guest, driver, [f"sc.exe create {package.service.name} start= demand binPath= {quoted(line)}"])
         _run(guest, driver, [f"sc.exe start {package.service.name}"])
@@ -136,9 +136,14 @@ def stop_user_mode(guest: Guest, driver: BuiltDriver) -> None:
     package = driver.package
     for command in package.stop:
         guest.run(_in_folder(package, command), timeout=Wait.DEPLOY)
-    if package.service is not None:
+    if _service_binary(package) is not None and package.service is not None:
         guest.run(f"sc.exe stop {package.service.name}", timeout=Wait.DEPLOY)
         guest.run(f"sc.exe delete {package.service.name}")
+
+
+def _service_binary(package: DriverPackage) -> Path | None:
+    """The program of a driver's Windows service; one without a name is a process that a test starts."""
+    return package.service.binary if package.service is not None and package.service.name is not None else None
 
 
 def _files(driver: BuiltDriver, inf: Inf) -> dict[str, bytes]:

@@ -81,7 +81,8 @@ class _Protocol(Protocol):
 
     def interrupt_command(self, shell_id: str, command_id: str) -> None:
         """Send a command ctrl-c, which it may act on; `cleanup_command` terminates it."""
-        request = {"env:Envelope": self.build_wsman_header(f"{SHELL}/cmd", f"{SHELL}/Signal", shell_id)}
+        header = self.build_wsman_header(action=f"{SHELL}/Signal", resource_uri=f"{SHELL}/cmd", shell_id=shell_id)
+        request = {"env:Envelope": header}
         body = {"@CommandId": command_id, "rsp:Code": f"{SHELL}/signal/ctrl_c"}
         request["env:Envelope"]["env:Body"] = {"rsp:Signal": body}
         self.send_message(xmltodict.unparse(request))

@@ -94,6 +94,7 @@ class _Builder:
             files = [package.path(file) for file in (package.binary, package.pdb, package.certificate) if file]
             return self._digest(files, described)
         files = [definition_file(name) for name in package.imports] + [package.path(file) for file in package.libraries]
+        files += [package.path(package.exports)] if package.exports is not None else []
         names = [str(source) for source in self.objects.sources(package)]
         own = (_own_text(name).decode() for name in ("build.py", "sign.py"))
         return self._digest(files, described, *names, self.certificate.fingerprint, *own)
@@ -145,7 +146,13 @@ class _Builder:
         for name, origin in (inputs | libraries).items():
             shutil.copyfile(origin, linked / name)
         self.toolchain.link(
-            list(inputs), list(libraries), package.image_name, entry=package.entry, kernel=kernel, cwd=linked
+            list(inputs),
+            list(libraries),
+            package.image_name,
+            entry=package.entry,
+            kernel=kernel,
+            cwd=linked,
+            exports=package.path(package.exports) if package.exports is not None else None,
         )
         for name in inputs | libraries:
             (linked / name).unlink()

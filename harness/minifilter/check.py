@@ -24,6 +24,7 @@ RELOCATIONS_STRIPPED = 0x0001
 
 # DllCharacteristics: high-entropy ASLR, ASLR, no execution of data, terminal server aware.
 HARDENING = {0x0020: "HIGH_ENTROPY_VA", 0x0040: "DYNAMIC_BASE", 0x0100: "NX_COMPAT", 0x8000: "TERMINAL_SERVER_AWARE"}
+TERMINAL_SERVER_AWARE = 0x8000  # which only programs can be
 DRIVER_MODULES = frozenset({"fltmgr.sys", "ntoskrnl.exe", "hal.dll"})
 PROGRAM_MODULES = frozenset({"ntdll.dll", "fltlib.dll"})
 
@@ -88,12 +89,13 @@ def _findings(image: Any, path: Path, ours: bool, kind: PackageKind) -> list[Fin
                 pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_DEBUG"],
             ]
         )
-        findings = [*_check_imports(image, ours, kind), *_check_checksum(image), *_check_relocations(image)]
+        findings = [*_check_imports(image, ours, kind), *_check_checksum(image)]
+        findings += _check_relocations(image) if kind is PackageKind.DRIVER else []
         if ours:
-            findings += [*_check_entry(image, kind), *_check_sections(image), *_check_hardening(image)]
+            findings += [*_check_entry(image, kind), *_check_sections(image), *_check_hardening(image, kind)]
             findings += [*_check_signature(image), *check_pdb(image, path.with_suffix(".pdb"))]
         else:
-            findings += [_warning(finding) for finding in (*_check_sections(image), *_check_hardening(image))]
+            findings += [_warning(finding) for finding in (*_check_sections(image), *_check_hardening(image, kind))]
         return findings
 
 
@@ -168,8 +170,8 @@ def _check_sections(image: Any) -> Iterator[Finding]:
             yield Finding("writable-code", f"its section {name} is both writable and executable")
 
 
-def _check_hardening(image: Any) -> Iterator[Finding]:
-    flags = image.OPTIONAL_HEADER.DllCharacteristics
+def _check_hardening(image: Any, kind: PackageKind) -> Iterator[Finding]:
+    flags = image.OPTIONAL_HEADER.DllCharacteristics | (TERMINAL_SERVER_AWARE if kind is PackageKind.LIBRARY else 0)
     missing = [name for bit, name in HARDENING.items() if not flags & bit]
     if missing:
         yield Finding("not-hardened", f"its DllCharacteristics {flags:#06x} lack {', '.join(missing)}")

@@ -17,11 +17,14 @@ from pathlib import Path
 
 from harness.minifilter.imports import INCLUDE, SUPPORT
 from harness.minifilter.overlay import write_overlay
-from harness.minifilter.package import DriverPackage, PackageKind
+from harness.minifilter.package import CONSOLE_ENTRY, DriverPackage, PackageKind
 from harness.minifilter.toolchain import Compilation, Toolchain
 
 CXX = frozenset({".cpp", ".cc", ".cxx"})
 COMMON = SUPPORT / "common"
+CONSOLE_DEFINES = ("__USE_MINGW_ANSI_STDIO=0",)
+"""A program prints by msvcrt's own functions, not by mingw-w64's, which are in a library of its compiler."""
+FOR_CONSOLE_PROGRAMS = SUPPORT / "support" / "console"
 FOR_USERS = SUPPORT / "support"
 
 
@@ -76,6 +79,8 @@ class ObjectStore:
             own += sorted(COMMON.glob("*.c"))
         if package.kind is PackageKind.DRIVER and not package.directory.is_relative_to(SUPPORT):
             own += sorted(FOR_USERS.glob("*.c"))
+        if package.kind is PackageKind.PROGRAM and package.entry == CONSOLE_ENTRY:
+            own += sorted(FOR_CONSOLE_PROGRAMS.glob("*.c"))
         return own
 
     def compile(self, packages: Sequence[DriverPackage]) -> dict[str, list[Object]]:
@@ -117,7 +122,7 @@ class ObjectStore:
             cxx=source.suffix.lower() in CXX,
             floating_point=package.floating_point and own,
             include=tuple(include),
-            defines=package.defines if own else (),
+            defines=(*(() if kernel or ours else CONSOLE_DEFINES), *(package.defines if own else ())),
             root=SUPPORT.parent if ours else self._root,
             overlay=None if ours else self._overlay(tuple(include)),
         )

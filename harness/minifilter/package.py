@@ -13,6 +13,8 @@ from harness.errors import ConfigurationError
 from harness.minifilter.vcxproj import read_project
 
 PACKAGE_FILE = "driver.yaml"
+CONSOLE_ENTRY = "mainCRTStartup"
+"""Where a console program begins: its `main` is called with the arguments that the C runtime has cut."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 Define = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(=.*)?$")]
@@ -24,6 +26,8 @@ class PackageKind(Enum):
 
     DRIVER = "driver"
     PROGRAM = "program"
+    LIBRARY = "library"
+    """A DLL for programs on a reference guest; drivers/userland is the one there is."""
 
 
 class Control(Enum):
@@ -41,13 +45,30 @@ class FilterKind(Enum):
 
 
 class UserService(BaseModel):
-    """A user-mode service that belongs to a driver: started before the driver is loaded, stopped after it is gone."""
+    """The user-mode part of a driver: a program that runs from before a test's I/O until after it.
+
+    With a `name` it is a Windows service: its main calls StartServiceCtrlDispatcher. `ready` is a text that it prints
+    when it is ready, for which it has `seconds` of the guest's time.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,80}$")]
-    binary: Path
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,80}$")] | None = None
+    binary: Path | None = None
+    """The program, built already."""
+    program: Name | None = None
+    """The program as a package of its own (`kind: program`), that fltlab builds."""
     arguments: str = ""
+    ready: str = ""
+    seconds: float = Field(default=30.0, gt=0, le=600)
+
+    @model_validator(mode="after")
+    def _one_program(self) -> Self:
+        if (self.binary is None) is (self.program is None):
+            raise ValueError("give either binary (built already) or program (a package with kind: program)")
+        if self.name is not None and self.binary is None:
+            raise ValueError("a service with a name is installed from a binary")
+        return self
 
 
 class AllowedChange(BaseModel):
@@ -77,6 +98,8 @@ class DriverPackage(BaseModel):
     """Directories that headers are looked for in, beside those of the sources."""
     defines: tuple[Define, ...] = ()
     libraries: tuple[Path, ...] = ()
+    exports: Path | None = None
+    """Of a library: the module-definition file with the names that it exports."""
     floating_point: bool = False
     """Whether the sources may use SSE: only between KeSaveExtendedProcessorState and its restore."""
     vcxproj: Path | None = None
@@ -104,6 +127,14 @@ class DriverPackage(BaseModel):
     violates: RuleId | None = None
     directory: Path = Field(default=Path(), exclude=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _console_program(cls, content: Any) -> Any:
+        """A program is a console program unless it says otherwise."""
+        if isinstance(content, dict) and content.get("kind") == "program":
+            return {"entry": CONSOLE_ENTRY, "imports": ("kernel32", "advapi32", "fltlib", "msvcrt"), **content}
+        return content
+
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if sum(map(bool, (self.sources, self.binary, self.vcxproj))) != 1:
@@ -117,7 +148,8 @@ class DriverPackage(BaseModel):
     @property
     def image_name(self) -> str:
         """The file name of what is built."""
-        return f"{self.name}.{'exe' if self.kind is PackageKind.PROGRAM else 'sys'}"
+        endings = {PackageKind.DRIVER: "sys", PackageKind.PROGRAM: "exe", PackageKind.LIBRARY: "dll"}
+        return f"{self.name}.{endings[self.kind]}"
 
     def path(self, relative: Path) -> Path:
         """A file of the package."""

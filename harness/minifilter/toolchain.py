@@ -81,6 +81,7 @@ LINK = (
 KERNEL_LINK = ("/driver", "/subsystem:native,10.0", "/section:INIT,ERD", "/integritycheck")
 """/integritycheck: process notify routines and object callbacks may only be in an image that asks for it."""
 PROGRAM_LINK = ("/subsystem:console,10.0",)
+LIBRARY_LINK = ("/dll", "/noimplib", "/subsystem:console,10.0")
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,15 @@ class Toolchain:
         )
 
     def link(
-        self, objects: Sequence[str], libraries: Sequence[str], target: str, *, entry: str, kernel: bool, cwd: Path
+        self,
+        objects: Sequence[str],
+        libraries: Sequence[str],
+        target: str,
+        *,
+        entry: str,
+        kernel: bool,
+        cwd: Path,
+        exports: Path | None = None,
     ) -> None:
         """Link what lies in `cwd` to a driver or a console program and its PDB, which keeps the names given here."""
         pdb = Path(target).with_suffix(".pdb").name
@@ -174,11 +183,12 @@ class Toolchain:
             (
                 self.linker,
                 *LINK,
-                *(KERNEL_LINK if kernel else PROGRAM_LINK),
+                *(KERNEL_LINK if kernel else LIBRARY_LINK if target.endswith(".dll") else PROGRAM_LINK),
                 f"/entry:{entry}",
                 f"/pdb:{pdb}",
                 f"/pdbaltpath:{pdb}",
                 f"/out:{target}",
+                *([f"/def:{exports}"] if exports is not None else []),
                 *objects,
                 *libraries,
             ),

@@ -158,9 +158,14 @@ def volume(fltlab_lease: "Lease") -> "Volume":
 
 @pytest.fixture
 def lab(
-    request: pytest.FixtureRequest, fltlab_lease: "Lease", fltlab_scene: "Scene | None", volume: "Volume"
+    request: pytest.FixtureRequest,
+    fltlab_lease: "Lease",
+    fltlab_scene: "Scene | None",
+    fltlab_drivers: "Drivers",
+    volume: "Volume",
 ) -> Iterator["Lab"]:
     """The stack that the test's marks describe, loaded and attached to the volume."""
+    from harness.fleet import user_mode
     from harness.fleet.health import KernelWatch
     from harness.fleet.lab import Lab
     from harness.guest import background
@@ -184,17 +189,22 @@ def lab(
         state = lease.guest.last_kernel
         return state.stop if state is not None else None
 
+    drivers = [fltlab_scene.built[name] for name in fltlab_scene.plan.drivers]
+    parts = user_mode.start_services(lease.guest, drivers, fltlab_drivers)
     lab = Lab(
         *(deployed.handles, volume, probe, watch.check, witnesses, lambda: lease.guest.seen, program),
         put=lease.provider.puts_below(lease.guest) or lease.guest.put_all,
         puts_below=lease.provider.puts_below(lease.guest) is not None,
         stop=stop,
     )
+    lab.programs = parts
     item.stash[LAB] = lab
     yield lab
     if lease.guest.first_cause is not None:  # the test has been told, and if it passes it expected that
         return
     lab.close()
+    for part in parts:
+        part.stop()
     if lab.has_changed_stack or volume.was_dismounted:
         lease.stack.forget()
     if volume.was_dismounted:

@@ -28,6 +28,8 @@ class Start:
     stdin: bytes = b""
     ready: str = ""
     patience: int = 300_000_000
+    service: str = ""
+    """The name of the service as which it is started, if it is one."""
     RESULT: ClassVar[type] = Progress
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.nt import NtStatus
-from harness.reference.machine.loader.loader import LoadError
+from harness.reference.machine.loader.loader import LoadError, needs_library
 from harness.reference.process.refusal import RefusedError
 from harness.reference.windows.kernel import Kernel
-from harness.reference.windows.user.program import Program
+from harness.reference.windows.user.program import LIBRARY, Program
 from harness.wire.programs import Await, End, Look, Progress, Start
 
 GRACE_TICKS = 10_000_000
@@ -27,10 +27,13 @@ class RunningPrograms:
         self._background: dict[int, Program] = {}
         """By process id, until they have ended and that has been told."""
 
-    def start(self, image: str, arguments: Sequence[str], stdin: bytes) -> Program:
+    def start(self, image: str, arguments: Sequence[str], stdin: bytes, service: str = "") -> Program:
         """A program that is ready to run. RefusedError if it cannot be loaded."""
+        path = Path(image)
+        data = path.read_bytes()
+        library = _library_for(path) if needs_library(data) else None
         try:
-            return self._system.programs.start(image, Path(image).read_bytes(), arguments, stdin)
+            return self._system.programs.start(image, data, arguments, stdin, library=library, service=service)
         except LoadError as error:
             raise RefusedError(int(error.status), error.message) from error
 
@@ -63,7 +66,7 @@ class RunningPrograms:
 
     def start_in_background(self, asked: Start) -> Progress:
         """Start a program, and run until it is ready."""
-        program = self.start(asked.image, asked.args, asked.stdin)
+        program = self.start(asked.image, asked.args, asked.stdin, asked.service)
         self._background[program.process.id] = program
         ready = asked.ready.encode()
 
@@ -131,3 +134,14 @@ class RunningPrograms:
             if driver in drivers and not self._serves(waiter.process):
                 text = f"does not come back: at {waiter.location} thread {waiter.thread} waits for {waiter.waits_for}"
                 self._system.verifier.report(None, driver, text)
+
+
+def _library_for(image: Path) -> bytes:
+    r"""The library of a program: beside it, or in \Windows\System32 of the drive that it is on."""
+    for folder in image.parents:
+        for place in (folder, folder / "Windows" / "System32"):
+            if (place / LIBRARY).is_file():
+                return (place / LIBRARY).read_bytes()
+    raise RefusedError(
+        int(NtStatus.DLL_NOT_FOUND), f"{image.name} imports more than ntdll and fltlib, and {LIBRARY} is not there"
+    )

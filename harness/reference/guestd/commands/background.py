@@ -4,6 +4,7 @@ Its output comes as it is printed. The client ends it by a signal, as every comm
 if it does not. Guest time passes only while another command has the kernel run.
 """
 
+from harness.reference.guestd.cancellation import CURRENT, Cancelled
 from harness.reference.guestd.commands.run_program import NOT_FOUND, does_not_start, find_program
 from harness.reference.guestd.commands.table import Invocation, command
 from harness.reference.guestd.kernel_process import KernelRefused
@@ -11,7 +12,10 @@ from harness.reference.guestd.shells import CONTROL_C_EXIT
 from harness.wire import kernel as wire
 from harness.wire import programs
 
-USAGE = "usage: fltlab-background [--ready TEXT] [--patience MS] PROGRAM [ARGUMENT...] | --run-to-end PROCESS"
+USAGE = (
+    "usage: fltlab-background [--ready TEXT] [--patience MS] [--service NAME] PROGRAM [ARGUMENT...]"
+    " | --run-to-end PROCESS"
+)
 TICKS_PER_MS = 10_000
 
 
@@ -21,10 +25,12 @@ def background(call: Invocation) -> int:
     if len(call.words) == 3 and call.words[1] == "--run-to-end" and call.words[2].isdecimal():
         call.guest.ask_kernel(programs.Await(int(call.words[2])))
         return 0
-    words, ready, patience = list(call.words[1:]), "", programs.Start("").patience
-    while len(words) > 1 and words[0] in ("--ready", "--patience"):
+    words, ready, service, patience = list(call.words[1:]), "", "", programs.Start("").patience
+    while len(words) > 1 and words[0] in ("--ready", "--patience", "--service"):
         if words[0] == "--ready":
             ready = words[1]
+        elif words[0] == "--service":
+            service = words[1]
         elif words[1].isdecimal():
             patience = int(words[1]) * TICKS_PER_MS
         del words[:2]
@@ -34,7 +40,7 @@ def background(call: Invocation) -> int:
     path = find_program(call, words[0])
     if path is None:
         return NOT_FOUND
-    asked = programs.Start(path, tuple(words[1:]), call.command.read_all(), ready, patience)
+    asked = programs.Start(path, tuple(words[1:]), call.command.read_all(), ready, patience, service)
     call.command.in_background = True
     with call.guest.awaiting_kernel(call.command):
         try:
@@ -46,10 +52,10 @@ def background(call: Invocation) -> int:
 
 
 def _follow(call: Invocation, process: int, progress: programs.Progress) -> int:
-    """Hand on what the program prints, until it has ended."""
+    """Hand on what the program prints, until it has ended; it is ended in order when the client gives up."""
+    CURRENT.set(None)
     while progress.exit_code is None:
-        call.command.write("stdout", progress.stdout)
-        if call.command.await_nudge():
+        if _told_to_end(call, progress.stdout):
             asked = programs.End(process, 0) if call.command.forced else programs.End(process)
             progress = call.guest.ask_kernel(asked)
             call.command.write_last("stdout", progress.stdout)
@@ -57,3 +63,13 @@ def _follow(call: Invocation, process: int, progress: programs.Progress) -> int:
         progress = call.guest.ask_kernel(programs.Look(process))
     call.command.write("stdout", progress.stdout)
     return int(progress.exit_code)
+
+
+def _told_to_end(call: Invocation, printed: bytes) -> bool:
+    """Hand on what was printed, and wait until there may be more; whether the client has given up."""
+    try:
+        call.command.write("stdout", printed)
+    except Cancelled:
+        call.command.write_last("stdout", printed)
+        return True
+    return call.command.await_nudge()

@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
+from harness.reference.machine.loader.exports import FLTLIB, NTDLL
 from harness.reference.machine.loader.images import Image
 from harness.reference.machine.loader.patches import find_patches
-from harness.reference.machine.loader.pe import DIRECTORY_EXCEPTION, InvalidImageError, PortableExecutable
+from harness.reference.machine.loader.pe import DIRECTORY_EXCEPTION, Import, InvalidImageError, PortableExecutable
 from harness.reference.machine.memory.layout import IMAGE_ALIGNMENT, IMAGES, PAGE_SIZE, USER_IMAGES, page_align
 
 if TYPE_CHECKING:
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
 _U64 = Struct("<Q")
 SUBSYSTEM_NATIVE = 1
+_LIBRARY_MODULES = frozenset(
+    f"{name}.dll"
+    for name in (
+        "kernel32",
+        "kernelbase",
+        "advapi32",
+        "sechost",
+        "msvcrt",
+        "ucrtbase",
+        "vcruntime140",
+        "vcruntime140_1",
+    )
+)
 _NO_FRAMES: Mapping[int, Sequence[int]] = MappingProxyType({})
 _DEFAULT_SECURITY_COOKIE = 0x2B992DDFA232
 _COOKIE_MASK = 0x0000_FFFF_FFFF_FFFF
@@ -75,9 +89,12 @@ class Loader:
         self._programs: dict[bytes, _KeptProgram] = {}
         """By digest of the image file."""
 
-    def load(self, name: str, data: bytes, *, user: bool = False) -> Image:
-        """Load an image file. Raises `LoadError`, after which nothing of it is left."""
-        digest = blake2b(data).digest() if user else b""
+    def load(self, name: str, data: bytes, *, user: bool = False, library: Image | None = None) -> Image:
+        """Load an image file. Raises `LoadError`, after which nothing of it is left.
+
+        A program finds what is not ntdll's or fltlib's in `library`, whatever module it imports it from.
+        """
+        digest = blake2b(data).digest() if user and library is None else b""
         kept = self._programs.get(digest)
         if kept is not None and not kept.in_use:
             return self._load_again(kept)
@@ -88,7 +105,7 @@ class Loader:
             functions = file.functions()
             if file.stripped and not user:
                 raise LoadError(NtStatus.CONFLICTING_ADDRESSES, f"the relocations of {name} are stripped")
-            base = self._place(file.size, user=user)
+            base = file.image_base if file.stripped else self._place(file.size, user=user)
             image = Image(
                 name=name,
                 base=base,
@@ -102,7 +119,7 @@ class Loader:
             )
             content = file.mapped
             self._relocate(file, content, base)
-            self._bind(file, content, name)
+            self._bind(file, content, name, library)
             self._fill_in(file, content, base)
             self._patch(file, content, functions)
         except (InvalidImageError, StructError, IndexError, ValueError, OverflowError) as problem:
@@ -111,7 +128,7 @@ class Loader:
             ) from None
         self._map(image, content)
         self._images.add(image)
-        if user and kept is None:
+        if digest and kept is None:
             self._programs[digest] = _KeptProgram(image, bytes(content), self._frames_of(image))
         return image
 
@@ -141,9 +158,14 @@ class Loader:
             value = _U64.unpack_from(content, address)[0] + delta
             _U64.pack_into(content, address, value & 0xFFFF_FFFF_FFFF_FFFF)
 
-    def _bind(self, file: PortableExecutable, content: bytearray, name: str) -> None:
-        for imported in file.imports():
-            address = self._exports.resolve(imported.module, imported.name)
+    def _bind(self, file: PortableExecutable, content: bytearray, name: str, library: Image | None) -> None:
+        imports = list(file.imports())
+        if library is not None:
+            _require_all(imports, name, library, self._exports)
+        for imported in imports:
+            address = _in_library(imported, library, self._exports)
+            if address is None:
+                address = self._exports.resolve(imported.module, imported.name)
             if address is None:
                 raise LoadError(
                     NtStatus.DRIVER_ENTRYPOINT_NOT_FOUND,
@@ -220,6 +242,43 @@ class Loader:
             if not any(begin <= start < end for begin, end in image.discarded):
                 memory.unmap(start, section.size, keep_frames=kept is not None)
         self._images.remove(image)
+
+
+def _in_library(imported: Import, library: Image | None, exports: "ExportBinder") -> int | None:
+    """The address of what a program imports from a DLL that is neither ntdll nor fltlib; None if it has none."""
+    if library is None or imported.module.lower() in (NTDLL, FLTLIB):
+        return None
+    offset = library.exports.get(imported.name)
+    if offset is not None and served_by_library(imported.module):
+        return library.base + offset
+    return exports.resolve(NTDLL, imported.name) if exports.is_implemented(NTDLL, imported.name) else None
+
+
+def _require_all(imports: Sequence[Import], name: str, library: Image, exports: "ExportBinder") -> None:
+    """LoadError with everything that a program imports and that is not here: before anything of it runs."""
+    missing = [
+        f"{item.module}!{item.name}"
+        for item in imports
+        if _in_library(item, library, exports) is None and not exports.is_implemented(item.module.lower(), item.name)
+    ]
+    if missing:
+        raise LoadError(
+            NtStatus.DRIVER_ENTRYPOINT_NOT_FOUND,
+            f"{name} imports {len(missing)} names that a reference guest does not have: {', '.join(missing)}",
+        )
+
+
+def served_by_library(module: str) -> bool:
+    """Whether the exports of a DLL are those of the library that stands for kernel32 and its kin."""
+    return module.lower() in _LIBRARY_MODULES or module.lower().startswith("api-ms-win-")
+
+
+def needs_library(data: bytes) -> bool:
+    """Whether a program imports anything but ntdll and fltlib; False for what is no image."""
+    try:
+        return any(item.module.lower() not in (NTDLL, FLTLIB) for item in PortableExecutable(data).imports())
+    except (InvalidImageError, StructError, IndexError, ValueError, OverflowError):
+        return False
 
 
 def _require_driver(file: PortableExecutable) -> None:

@@ -398,9 +398,9 @@ class Executive(Supervisor):
         """An address in the words of a report: pool block, image, stack, or nothing known."""
         return self.blame.describe_address(address)
 
-    def load_image(self, name: str, data: bytes, *, user: bool = False) -> Image:
+    def load_image(self, name: str, data: bytes, *, user: bool = False, library: Image | None = None) -> Image:
         """Load an image file without running anything of it. Raises LoadError."""
-        return self.loader.load(name, data, user=user)
+        return self.loader.load(name, data, user=user, library=library)
 
     def is_user(self, address: int) -> bool:
         """Whether an address is in the user half."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
 
 STACK_SIZE = 0x20000
+LARGE_STACK_SIZE = 0x40000
+"""Of programs that were not written for this guest."""
 _GRANULARITY = 0x10000
 
 
@@ -27,6 +29,7 @@ class Peb(Structure):
     standard_error = Field(PARAMETERS + 0x30)
     IMAGE_PATH = PARAMETERS + 0x60
     COMMAND_LINE = PARAMETERS + 0x70
+    WINDOW_TITLE = PARAMETERS + 0xB0
     TEXT = PARAMETERS + 0x400
 
 
@@ -83,12 +86,12 @@ class Region:
         self._memory.unmap(self.base, self.size)
 
 
-def make_peb(memory: "Memory", region: Region, path: str, command_line: str) -> Peb:
-    """Fill in the environment block of a process. `region` has PEB_SIZE bytes or more."""
+def make_peb(memory: "Memory", region: Region, path: str, command_line: str, title: str = "") -> Peb:
+    """Fill in the environment block of a process. `region` has `peb_size` bytes or more."""
     peb = Peb(memory, region.base)
     peb.process_parameters = region.base + Peb.PARAMETERS
     at = region.base + Peb.TEXT
-    for field, text in ((Peb.IMAGE_PATH, path), (Peb.COMMAND_LINE, command_line)):
+    for field, text in ((Peb.IMAGE_PATH, path), (Peb.COMMAND_LINE, command_line), (Peb.WINDOW_TITLE, title)):
         data = text.encode("utf-16-le")
         memory.write(at, data)
         memory.write_unicode_string(region.base + field, at, len(data), len(data) + 2)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.nt import NtStatus, OperationClass
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.images import Image
+from harness.reference.machine.loader.loader import LoadError
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, EndThread, Wait
 from harness.reference.machine.scheduler.thread import Process, Thread, UserState
@@ -16,7 +17,16 @@ from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps import process_notify
 from harness.reference.windows.ntos.se.token_objects import PROGRAM_SESSION
-from harness.reference.windows.user.address_space import STACK_SIZE, Peb, Region, Teb, UserSpace, make_peb, peb_size
+from harness.reference.windows.user.address_space import (
+    LARGE_STACK_SIZE,
+    STACK_SIZE,
+    Peb,
+    Region,
+    Teb,
+    UserSpace,
+    make_peb,
+    peb_size,
+)
 from harness.reference.windows.user.image_names import image_names
 from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
 from harness.reference.windows.user.streams import InputPipe, OutputPipe
@@ -27,6 +37,9 @@ if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
 
 _USER_MODE = 1
+LIBRARY = "userland.dll"
+LIBRARY_START = "ProgramStart"
+"""Where a program begins that imports any of it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -39,6 +52,8 @@ class Program:
     output: OutputPipe
     ended: Event
     regions: list[Region] = field(default_factory=list)
+    library: Image | None = None
+    """Its copy of the DLL that stands for kernel32 and its kin."""
     leaving: Thread | None = None
     """The last thread, which takes the process with it."""
     exit_status: int | None = None
@@ -66,26 +81,46 @@ class Programs:
         """The program of the current thread; raises KeyError in a system thread."""
         return self.running[self._executive.current.process]
 
-    def start(self, path: str, data: bytes, arguments: Sequence[str] = (), stdin: bytes = b"") -> Program:
-        """Make a process for an image file, with its first thread ready to run. Raises LoadError."""
+    def start(
+        self,
+        path: str,
+        data: bytes,
+        arguments: Sequence[str] = (),
+        stdin: bytes = b"",
+        *,
+        library: bytes | None = None,
+        service: str = "",
+    ) -> Program:
+        """Make a process for an image file, with its first thread ready to run. Raises LoadError.
+
+        `library` is the DLL in which it finds what it imports from kernel32 and its kin, each process its own copy.
+        `service` is the name of the service as which it is started.
+        """
         k = self._executive
         name = path.replace("/", "\\").rpartition("\\")[2]
-        image = k.load_image(name, data, user=True)
+        dll = k.load_image(LIBRARY, library, user=True) if library is not None else None
+        try:
+            image = k.load_image(name, data, user=True, library=dll)
+        except LoadError:
+            if dll is not None:
+                k.loader.unload(dll)
+            raise
         process = k.create_process(name)
         command_line = " ".join(f'"{word}"' if " " in word else word for word in (path, *arguments))
-        region = self.space.allocate("block", peb_size(path, command_line))
-        peb = make_peb(k.memory, region, path, command_line)
+        region = self.space.allocate("block", peb_size(path, command_line + service))
+        peb = make_peb(k.memory, region, path, command_line, service)
         peb.image_base = image.base
         facts = k.processes.facts[process]
         facts.nt_path, facts.dos_path = image_names(self._io.volumes, path)
         facts.command_line, facts.created = command_line, k.now
         facts.peb, facts.section_base, facts.session = peb.address, image.base, PROGRAM_SESSION
-        program = Program(process, image, peb, OutputPipe(self._views), Event(f"the end of {name}"), [region])
+        program = Program(process, image, peb, OutputPipe(self._views), Event(f"the end of {name}"), [region], dll)
         self.running[process] = program
         peb.standard_input = self._open_pipe(process, InputPipe(stdin))
         peb.standard_output = peb.standard_error = self._open_pipe(process, program.output)
         k.probes.happened((f"start {name}",))
-        self.start_thread(program, image.entry_point, peb.address, first=True)
+        entry = image.entry_point if dll is None else dll.base + dll.exports[LIBRARY_START]
+        self.start_thread(program, entry, peb.address, first=True)
         return program
 
     def _open_pipe(self, process: Process, pipe: InputPipe | OutputPipe) -> int:
@@ -105,7 +140,7 @@ class Programs:
     def start_thread(self, program: Program, routine: int, parameter: int, *, first: bool = False) -> Thread:
         """A thread of a program that runs `routine(parameter)`."""
         k = self._executive
-        stack = self.space.allocate("stack", STACK_SIZE)
+        stack = self.space.allocate("stack", STACK_SIZE if program.library is None else LARGE_STACK_SIZE)
         block = self.space.allocate("block", Teb.SIZE)
         name = program.image.name
         thread = k.spawn(
@@ -234,6 +269,8 @@ class Programs:
         for region in program.regions:
             region.free()
         k.loader.unload(program.image)
+        if program.library is not None:
+            k.loader.unload(program.library)
         del self.running[process]
         k.processes.remove(process)
         k.probes.happened((f"end {program.image.name} {program.exit_status or 0:#x}",))
