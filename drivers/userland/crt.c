@@ -1,5 +1,5 @@
 /*
- * crt.c: the C runtime: memory, arguments, the way in and out. Strings and formats are ntdll's, under the same names.
+ * crt.c: the C runtime: memory, arguments, the way in. Strings and formats are ntdll's, under the same names.
  */
 
 #include "userland.h"
@@ -8,10 +8,6 @@ typedef void(__cdecl *ROUTINE)(void);
 typedef int(__cdecl *INITIALIZER)(void);
 typedef int(__cdecl *COMPARISON)(const void *, const void *);
 
-#define MOST_AT_EXIT 64
-
-static ROUTINE AtExit[MOST_AT_EXIT];
-static volatile LONG AtExitCount;
 static int ArgumentCount;
 static char **NarrowArguments;
 static WCHAR **WideArguments;
@@ -363,88 +359,4 @@ EXPORT void
 _endthreadex(unsigned int Code)
 {
     ExitThread(Code);
-}
-
-/* -- the way out */
-
-EXPORT int
-atexit(ROUTINE Routine)
-{
-    LONG Index = __sync_fetch_and_add(&AtExitCount, 1);
-
-    if (Index >= MOST_AT_EXIT) {
-        return -1;
-    }
-    AtExit[Index] = Routine;
-    return 0;
-}
-
-EXPORT _onexit_t
-_onexit(_onexit_t Routine)
-{
-    return atexit((ROUTINE)(PVOID)Routine) == 0 ? Routine : NULL;
-}
-
-void
-RunAtExit(void)
-{
-    while (AtExitCount > 0) {
-        LONG Index = __sync_sub_and_fetch(&AtExitCount, 1);
-
-        if (Index < MOST_AT_EXIT && AtExit[Index] != NULL) {
-            AtExit[Index]();
-        }
-    }
-}
-
-EXPORT void
-exit(int Code)
-{
-    ExitProcess((UINT)Code);
-}
-
-EXPORT void
-_exit(int Code)
-{
-    FlushStreams();
-    for (;;) {
-        TerminateProcess(HERE, (UINT)Code);
-    }
-}
-
-EXPORT void
-_cexit(void)
-{
-    RunAtExit();
-    FlushStreams();
-}
-
-EXPORT void
-_c_exit(void)
-{
-}
-
-EXPORT void
-abort(void)
-{
-    for (;;) {
-        TerminateProcess(HERE, 3);
-    }
-}
-
-EXPORT void
-_amsg_exit(int Number)
-{
-    (void)Number;
-    for (;;) {
-        TerminateProcess(HERE, 255);
-    }
-}
-
-EXPORT int
-_XcptFilter(unsigned long Code, struct _EXCEPTION_POINTERS *Pointers)
-{
-    (void)Code;
-    (void)Pointers;
-    return EXCEPTION_CONTINUE_SEARCH;
 }
