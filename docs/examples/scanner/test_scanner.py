@@ -28,7 +28,8 @@ def test_a_bad_file_is_not(lab: Lab) -> None:
     said = lab.programs[0].stop()
     assert said.exit_code == 0
     verdict, count = said.output.splitlines()[-2:]
-    assert verdict.startswith("bad") and verdict.endswith(r"\letter.txt")
+    assert verdict.startswith("bad")
+    assert verdict.endswith(r"\letter.txt")
     assert count == "1 files", "an empty file has nothing to scan"
 
 
