@@ -25,6 +25,7 @@ from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
 from harness.reference.windows.ksecdd.cng_objects import CngHandles
 from harness.reference.windows.ntos.ex.timer_objects import ExecutiveTimer
+from harness.reference.windows.ntos.cm.callbacks import report_registry_callbacks
 from harness.reference.windows.ntos.executive import Executive
 from harness.reference.windows.ntos.kd.debug_output import report_callbacks
 from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
@@ -91,6 +92,7 @@ class Kernel(Executive):
         self.drivers.on_remove.append(lambda driver: forget_routines(self, driver.image))
         self.drivers.on_remove.append(lambda driver: self.handle_callbacks.forget(self, driver.name))
         self.processes.on_thread_end.append(lambda thread: impersonate(self, thread, None))
+        self.drivers.on_remove.append(lambda driver: report_registry_callbacks(self, driver.name))
         self.io = self.mutants.of(IoManager)(self, self.drivers)
         self.views = self.io.views = Views(self)
         self.flt = FilterManager(self, self.io)

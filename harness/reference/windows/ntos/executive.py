@@ -37,7 +37,8 @@ from harness.reference.machine.supervisor import Supervisor
 from harness.reference.machine.trace import Trace
 from harness.reference.windows.leaves import LEAVES
 from harness.reference.windows.mutants import Mutants
-from harness.reference.windows.ntos.cm.registry import Registry
+from harness.reference.windows.ntos.cm.callbacks import RegistryCallbacks
+from harness.reference.windows.ntos.cm.registry import Key, Registry
 from harness.reference.windows.ntos.ex.lock_table import LockTable
 from harness.reference.windows.ntos.ex.pool import Pool
 from harness.reference.windows.ntos.ex.scarcity import Scarcity
@@ -127,6 +128,7 @@ class Executive(Supervisor):
             watch=self.emulator.watch_code,
         )
         self.registry = Registry()
+        self.registry_callbacks = RegistryCallbacks(self)
 
         self.processors = [make_processor(self.memory, number) for number in range(processors)]
         self.processes = ProcessTable(self.memory, self.heap, self.stacks)
@@ -180,7 +182,7 @@ class Executive(Supervisor):
         """Asked at a page fault: code that brings the page in, or None if the address is nobody's."""
         self.close_hooks: dict[str, Callable[[Handle], int | KernelCode]] = {}
         """How a handle to a type of object is closed, where that is more than forgetting it."""
-        self.object_names: dict[str, Callable[[Object], str]] = {}
+        self.object_names: dict[str, Callable[[Object], str]] = {"Key": self._name_of_key}
         """ObQueryNameString, by type of object."""
         self.data = DataExports(
             self.memory,
@@ -326,6 +328,9 @@ class Executive(Supervisor):
         return _KeepStop(self)
 
     # -- verdicts
+
+    def _name_of_key(self, item: Object) -> str:
+        return self.registry.path_of(item.body) if isinstance(item.body, Key) else ""
 
     def bugcheck(
         self,

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from harness.reference.windows.ntos.cm.registry import Key, Registry
-from harness.reference.windows.ntos.ob.objects import Object
 
 if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
@@ -20,7 +19,7 @@ _OPTIONAL_FLAGS = 0xC0000000
 
 def open_key(k: "Executive", key: Key, *, kernel: bool) -> int:
     """A handle to a registry key."""
-    return k.objects.open(Object("Key", key, references=0), kernel=kernel)
+    return k.objects.open(k.registry_callbacks.object_of(key), kernel=kernel)
 
 
 def key_of(k: "Executive", handle: int) -> Key | None:

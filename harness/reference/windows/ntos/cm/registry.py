@@ -110,6 +110,20 @@ class Registry:
             key = key.make(part)
         return key
 
+    def path_of(self, key: Key) -> str:
+        r"""The whole name of a key, as the kernel spells it: CurrentControlSet is a link. "" for one that is gone."""
+        pending = [(r"\REGISTRY", self.root)]
+        while pending:
+            path, at = pending.pop()
+            if at is key:
+                return path
+            names = {
+                child: "ControlSet001" if child.name == "CurrentControlSet" else child.name
+                for child in at.keys.values()
+            }
+            pending += [(f"{path}\\{name}", child) for child, name in names.items()]
+        return ""
+
     def remove(self, key: Key) -> bool:
         """Delete a key that has no subkeys; False if it has some or is not in the tree."""
         if key.keys:

@@ -1,16 +1,29 @@
 """Registry keys: ZwOpenKey and its family, IoOpenDriverRegistryKey, and the Rtl registry helpers."""
 
 from struct import pack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.windows.ntos.cm.callbacks import (
+    CREATE_KEY,
+    DELETE_KEY,
+    DELETE_VALUE,
+    ENUMERATE_KEY,
+    ENUMERATE_VALUE,
+    OPEN_KEY,
+    QUERY_KEY,
+    QUERY_VALUE,
+    SET_VALUE,
+)
 from harness.reference.windows.ntos.cm.key_handles import key_of, open_key, relative_key
 from harness.reference.windows.ntos.cm.registry import Key, Value, ValueType
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.reference.windows.kernel import Kernel
 
 _CREATED_NEW_KEY, _OPENED_EXISTING_KEY = 1, 2
@@ -45,20 +58,43 @@ def _named_key(k: "Kernel", attributes_at: int, *, create: bool) -> tuple[Key | 
     return key, kernel, disposition
 
 
+def _open_information(k: "Kernel", attributes_at: int, access: int, options: int, disposition: int) -> bytes:
+    """REG_CREATE_KEY_INFORMATION_V1 and REG_OPEN_KEY_INFORMATION_V1, which are one."""
+    attributes = ObjectAttributes(k.memory, attributes_at)
+    root = key_of(k, attributes.root_directory) if attributes.root_directory else None
+    root_object = k.registry_callbacks.object_of(root).address if root is not None else 0
+    name = attributes.object_name
+    return pack("<3QI4x3QII2Q", name, root_object, 0, options, 0, 0, 0, access, access, disposition, 0) + bytes(8)
+
+
+def _address_of(k: "Kernel", keys: "Sequence[Key]") -> int:
+    return k.registry_callbacks.object_of(keys[0]).address if keys else 0
+
+
 @export(NTOSKRNL, "ZwOpenKey", max_irql=Irql.PASSIVE)
-def zw_open_key(k: "Kernel", handle_pointer: int, access: U32, attributes: int) -> int:
-    del access
-    key, kernel, _ = _named_key(k, attributes, create=False)
-    if key is None:
-        name = k.memory.read_unicode_string(ObjectAttributes(k.memory, attributes).object_name)
-        k.registry.missed.append(f"the key {name}")
-        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
-    k.memory.write_u64(handle_pointer, open_key(k, key, kernel=kernel))
-    return 0
+def zw_open_key(k: "Kernel", handle_pointer: int, access: U32, attributes: int) -> Any:
+    opened: list[Key] = []
+
+    def operation() -> int:
+        key, kernel, _ = _named_key(k, attributes, create=False)
+        if key is None:
+            name = k.memory.read_unicode_string(ObjectAttributes(k.memory, attributes).object_name)
+            k.registry.missed.append(f"the key {name}")
+            return int(NtStatus.OBJECT_NAME_NOT_FOUND)
+        opened.append(key)
+        k.memory.write_u64(handle_pointer, open_key(k, key, kernel=kernel))
+        return 0
+
+    return k.registry_callbacks.around(
+        OPEN_KEY,
+        lambda: _open_information(k, attributes, access, 0, 0),
+        operation,
+        lambda: _address_of(k, opened),
+    )
 
 
 @export(NTOSKRNL, "ZwOpenKeyEx", max_irql=Irql.PASSIVE)
-def zw_open_key_ex(k: "Kernel", handle_pointer: int, access: U32, attributes: int, options: U32) -> int:
+def zw_open_key_ex(k: "Kernel", handle_pointer: int, access: U32, attributes: int, options: U32) -> Any:
     del options
     return zw_open_key(k, handle_pointer, access, attributes)
 
@@ -73,15 +109,26 @@ def zw_create_key(
     class_name: int,
     options: U32,
     disposition_pointer: int,
-) -> int:
-    del access, title, class_name, options
-    key, kernel, disposition = _named_key(k, attributes, create=True)
-    if key is None:
-        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
-    if disposition_pointer:
-        k.memory.write_u32(disposition_pointer, disposition)
-    k.memory.write_u64(handle_pointer, open_key(k, key, kernel=kernel))
-    return 0
+) -> Any:
+    del title, class_name
+    opened: list[Key] = []
+
+    def operation() -> int:
+        key, kernel, disposition = _named_key(k, attributes, create=True)
+        if key is None:
+            return int(NtStatus.OBJECT_NAME_NOT_FOUND)
+        opened.append(key)
+        if disposition_pointer:
+            k.memory.write_u32(disposition_pointer, disposition)
+        k.memory.write_u64(handle_pointer, open_key(k, key, kernel=kernel))
+        return 0
+
+    return k.registry_callbacks.around(
+        CREATE_KEY,
+        lambda: _open_information(k, attributes, access, options, disposition_pointer),
+        operation,
+        lambda: _address_of(k, opened),
+    )
 
 
 @export(NTOSKRNL, "IoOpenDriverRegistryKey", max_irql=Irql.PASSIVE)
@@ -128,34 +175,54 @@ def _value_information(value: Value, kind: int) -> tuple[bytes, int] | None:
 @export(NTOSKRNL, "ZwQueryValueKey", max_irql=Irql.PASSIVE)
 def zw_query_value_key(
     k: "Kernel", handle: int, name: int, kind: U32, buffer: int, length: U32, result_length: int
-) -> int:
+) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    value = key.value(k.memory.read_unicode_string(name))
-    if value is None:
-        k.registry.missed.append(f"the value {k.memory.read_unicode_string(name)} of the key {key.name}")
-        return int(NtStatus.OBJECT_NAME_NOT_FOUND)
-    information = _value_information(value, kind)
-    if information is None:
-        return int(NtStatus.INVALID_PARAMETER)
-    return _answer(k, *information, buffer, length, result_length)
+    item = k.registry_callbacks.object_of(key).address
+
+    def operation() -> int:
+        value = key.value(k.memory.read_unicode_string(name))
+        if value is None:
+            k.registry.missed.append(f"the value {k.memory.read_unicode_string(name)} of the key {key.name}")
+            return int(NtStatus.OBJECT_NAME_NOT_FOUND)
+        information = _value_information(value, kind)
+        if information is None:
+            return int(NtStatus.INVALID_PARAMETER)
+        return _answer(k, *information, buffer, length, result_length)
+
+    return k.registry_callbacks.around(
+        QUERY_VALUE,
+        lambda: pack("<QQI4xQI4xQ", item, name, kind, buffer, length, result_length),
+        operation,
+        lambda: item,
+    )
 
 
 @export(NTOSKRNL, "ZwEnumerateValueKey", max_irql=Irql.PASSIVE)
 def zw_enumerate_value_key(
     k: "Kernel", handle: int, index: U32, kind: U32, buffer: int, length: U32, result_length: int
-) -> int:
+) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    values = list(key.values.values())
-    if index >= len(values):
-        return int(NtStatus.NO_MORE_ENTRIES)
-    information = _value_information(values[index], kind)
-    if information is None:
-        return int(NtStatus.INVALID_PARAMETER)
-    return _answer(k, *information, buffer, length, result_length)
+    item = k.registry_callbacks.object_of(key).address
+
+    def operation() -> int:
+        values = list(key.values.values())
+        if index >= len(values):
+            return int(NtStatus.NO_MORE_ENTRIES)
+        information = _value_information(values[index], kind)
+        if information is None:
+            return int(NtStatus.INVALID_PARAMETER)
+        return _answer(k, *information, buffer, length, result_length)
+
+    return k.registry_callbacks.around(
+        ENUMERATE_VALUE,
+        lambda: pack("<QIIQI4xQ", item, index, kind, buffer, length, result_length),
+        operation,
+        lambda: item,
+    )
 
 
 def _key_information(key: Key, kind: int) -> tuple[bytes, int] | None:
@@ -177,30 +244,47 @@ def _key_information(key: Key, kind: int) -> tuple[bytes, int] | None:
 
 
 @export(NTOSKRNL, "ZwQueryKey", max_irql=Irql.PASSIVE)
-def zw_query_key(k: "Kernel", handle: int, kind: U32, buffer: int, length: U32, result_length: int) -> int:
+def zw_query_key(k: "Kernel", handle: int, kind: U32, buffer: int, length: U32, result_length: int) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    information = _key_information(key, kind)
-    if information is None:
-        return int(NtStatus.INVALID_PARAMETER)
-    return _answer(k, *information, buffer, length, result_length)
+    item = k.registry_callbacks.object_of(key).address
+
+    def operation() -> int:
+        information = _key_information(key, kind)
+        if information is None:
+            return int(NtStatus.INVALID_PARAMETER)
+        return _answer(k, *information, buffer, length, result_length)
+
+    return k.registry_callbacks.around(
+        QUERY_KEY, lambda: pack("<QI4xQI4xQ", item, kind, buffer, length, result_length), operation, lambda: item
+    )
 
 
 @export(NTOSKRNL, "ZwEnumerateKey", max_irql=Irql.PASSIVE)
 def zw_enumerate_key(
     k: "Kernel", handle: int, index: U32, kind: U32, buffer: int, length: U32, result_length: int
-) -> int:
+) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    keys = list(key.keys.values())
-    if index >= len(keys):
-        return int(NtStatus.NO_MORE_ENTRIES)
-    information = _key_information(keys[index], kind)
-    if information is None:
-        return int(NtStatus.INVALID_PARAMETER)
-    return _answer(k, *information, buffer, length, result_length)
+    item = k.registry_callbacks.object_of(key).address
+
+    def operation() -> int:
+        keys = list(key.keys.values())
+        if index >= len(keys):
+            return int(NtStatus.NO_MORE_ENTRIES)
+        information = _key_information(keys[index], kind)
+        if information is None:
+            return int(NtStatus.INVALID_PARAMETER)
+        return _answer(k, *information, buffer, length, result_length)
+
+    return k.registry_callbacks.around(
+        ENUMERATE_KEY,
+        lambda: pack("<QIIQI4xQ", item, index, kind, buffer, length, result_length),
+        operation,
+        lambda: item,
+    )
 
 
 def _set(k: "Kernel", key: Key, name: str, kind: int, data: bytes) -> int:
@@ -212,32 +296,58 @@ def _set(k: "Kernel", key: Key, name: str, kind: int, data: bytes) -> int:
 
 
 @export(NTOSKRNL, "ZwSetValueKey", max_irql=Irql.PASSIVE)
-def zw_set_value_key(k: "Kernel", handle: int, name: int, title: U32, kind: U32, data: int, size: U32) -> int:
-    del title
+def zw_set_value_key(k: "Kernel", handle: int, name: int, title: U32, kind: U32, data: int, size: U32) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    return _set(k, key, k.memory.read_unicode_string(name), kind, k.memory.read(data, size) if size else b"")
+    item = k.registry_callbacks.object_of(key).address
+
+    def operation() -> int:
+        return _set(k, key, k.memory.read_unicode_string(name), kind, k.memory.read(data, size) if size else b"")
+
+    return k.registry_callbacks.around(
+        SET_VALUE, lambda: pack("<QQIIQI4x", item, name, title, kind, data, size), operation, lambda: item
+    )
 
 
 @export(NTOSKRNL, "ZwDeleteValueKey", max_irql=Irql.PASSIVE)
-def zw_delete_value_key(k: "Kernel", handle: int, name: int) -> int:
+def zw_delete_value_key(k: "Kernel", handle: int, name: int) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    gone = key.values.pop(k.memory.read_unicode_string(name).lower(), None)
-    k.registry.changed |= gone is not None
-    return 0 if gone is not None else int(NtStatus.OBJECT_NAME_NOT_FOUND)
+    item = k.registry_callbacks.object_of(key).address
+
+    def operation() -> int:
+        gone = key.values.pop(k.memory.read_unicode_string(name).lower(), None)
+        k.registry.changed |= gone is not None
+        return 0 if gone is not None else int(NtStatus.OBJECT_NAME_NOT_FOUND)
+
+    return k.registry_callbacks.around(
+        DELETE_VALUE,
+        lambda: pack("<QQ", item, name),
+        operation,
+        lambda: item,
+    )
 
 
 @export(NTOSKRNL, "ZwDeleteKey", max_irql=Irql.PASSIVE)
-def zw_delete_key(k: "Kernel", handle: int) -> int:
+def zw_delete_key(k: "Kernel", handle: int) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    removed = k.registry.remove(key)
-    k.registry.changed |= removed
-    return 0 if removed else int(NtStatus.CANNOT_DELETE)
+    item = k.registry_callbacks.object_of(key).address
+
+    def operation() -> int:
+        removed = k.registry.remove(key)
+        k.registry.changed |= removed
+        return 0 if removed else int(NtStatus.CANNOT_DELETE)
+
+    return k.registry_callbacks.around(
+        DELETE_KEY,
+        lambda: pack("<Q", item),
+        operation,
+        lambda: item,
+    )
 
 
 @export(NTOSKRNL, "ZwFlushKey", max_irql=Irql.PASSIVE)

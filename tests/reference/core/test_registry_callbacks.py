@@ -1,0 +1,116 @@
+"""Registry callbacks: drivers are told of what is done with keys, before and after, and may refuse it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from harness.reference.windows.kernel import Kernel
+
+DRIVER = r"""
+static LARGE_INTEGER High, Low;
+static UNICODE_STRING Upper = RTL_CONSTANT_STRING(L"380000.5"), Lower = RTL_CONSTANT_STRING(L"380000");
+
+static NTSTATUS Callback(PVOID Context, PVOID Class, PVOID Information)
+{
+    REG_NOTIFY_CLASS What = (REG_NOTIFY_CLASS)(ULONG_PTR)Class;
+    PCUNICODE_STRING Name;
+
+    if (What == RegNtPreSetValueKey) {
+        PREG_SET_VALUE_KEY_INFORMATION Set = Information;
+
+        if (NT_SUCCESS(CmCallbackGetKeyObjectIDEx(&High, Set->Object, NULL, (PUNICODE_STRING *)&Name, 0))) {
+            DbgPrint("%s sets %wZ of %wZ: %u bytes\n", Context, Set->ValueName, Name, Set->DataSize);
+            CmCallbackReleaseKeyObjectIDEx((PUNICODE_STRING)Name);
+        }
+        if (*(PCHAR)Context == 'u' && Set->ValueName->Length == 12) {
+            return STATUS_ACCESS_DENIED;
+        }
+    } else if (What == RegNtPostSetValueKey) {
+        DbgPrint("%s has %08x\n", Context, ((PREG_POST_OPERATION_INFORMATION)Information)->Status);
+    } else if (What == RegNtPreCreateKeyEx) {
+        DbgPrint("%s creates %wZ\n", Context, ((PREG_CREATE_KEY_INFORMATION)Information)->CompleteName);
+    } else if (What == RegNtPreDeleteKey) {
+        return STATUS_CALLBACK_BYPASS;
+    }
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS Set(HANDLE Key, PCWSTR Text)
+{
+    ULONG Value = 7;
+    UNICODE_STRING Name;
+
+    RtlInitUnicodeString(&Name, Text);
+    return ZwSetValueKey(Key, &Name, 0, REG_DWORD, &Value, sizeof(Value));
+}
+
+static VOID Unload(PDRIVER_OBJECT D) { UNREFERENCED_PARAMETER(D); CmUnRegisterCallback(High); }
+
+NTSTATUS DriverEntry(PDRIVER_OBJECT D, PUNICODE_STRING P)
+{
+    UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\Registry\\Machine\\SYSTEM\\CurrentControlSet\\Services\\own");
+    OBJECT_ATTRIBUTES Attributes;
+    HANDLE Key;
+
+    UNREFERENCED_PARAMETER(P);
+    D->DriverUnload = Unload;
+    InitializeObjectAttributes(&Attributes, &Name, OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE, NULL, NULL);
+    CmRegisterCallbackEx(Callback, &Lower, D, "lower", &Low, NULL);
+    CmRegisterCallbackEx(Callback, &Upper, D, "upper", &High, NULL);
+    DbgPrint("again %08x\n", CmRegisterCallbackEx(Callback, &Upper, D, "upper", &High, NULL));
+    ZwCreateKey(&Key, KEY_ALL_ACCESS, &Attributes, 0, NULL, 0, NULL);
+    DbgPrint("set %08x\n", Set(Key, L"Open"));
+    DbgPrint("set %08x\n", Set(Key, L"Locked"));
+    DbgPrint("delete %08x\n", ZwDeleteKey(Key));
+    ZwClose(Key);
+    return STATUS_SUCCESS;
+}
+"""
+KEY = r"\REGISTRY\MACHINE\SYSTEM\ControlSet001\Services\own"
+
+
+@pytest.fixture(scope="module")
+def told(compile_driver: Callable[..., bytes]) -> tuple[Kernel, list[str]]:
+    kernel = Kernel()
+    assert kernel.run(kernel.drivers.load("test", compile_driver(DRIVER, entry=False), None)) == 0
+    return kernel, [line.strip() for line in kernel.log]
+
+
+def test_the_higher_is_asked_first_and_told_last(told: tuple[Kernel, list[str]]):
+    _, lines = told
+
+    assert lines[1:8] == [
+        r"upper creates \Registry\Machine\SYSTEM\CurrentControlSet\Services\own",
+        r"lower creates \Registry\Machine\SYSTEM\CurrentControlSet\Services\own",
+        rf"upper sets Open of {KEY}: 4 bytes",
+        rf"lower sets Open of {KEY}: 4 bytes",
+        "lower has 00000000",
+        "upper has 00000000",
+        "set 00000000",
+    ]
+
+
+def test_one_that_refuses_is_the_last_to_be_asked_and_nothing_is_done(told: tuple[Kernel, list[str]]):
+    kernel, lines = told
+
+    assert lines[8:10] == [rf"upper sets Locked of {KEY}: 4 bytes", "set c0000022"]
+    key = kernel.registry.find(r"\REGISTRY\MACHINE\SYSTEM\CurrentControlSet\Services\own")
+    assert key is not None
+    assert [value.name for value in key.values.values()] == ["Open"]
+
+
+def test_a_bypass_is_a_success_that_does_nothing(told: tuple[Kernel, list[str]]):
+    kernel, lines = told
+
+    assert lines[10:] == ["delete 00000000"]
+    assert kernel.registry.find(r"\REGISTRY\MACHINE\SYSTEM\CurrentControlSet\Services\own") is not None
+
+
+def test_an_altitude_is_one_drivers_and_what_is_left_registered_is_a_leak(told: tuple[Kernel, list[str]]):
+    kernel, lines = told
+
+    assert lines[0] == "again c01c0011"
+    kernel.run(kernel.drivers.unload(kernel.drivers.loaded["test"]))
+    assert [finding.text for finding in kernel.verifier.findings] == [
+        "leak at unload: a registry callback was never unregistered (CmUnRegisterCallback)"
+    ]
