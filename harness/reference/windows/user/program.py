@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
 
 _USER_MODE = 1
+_LONG = 1_000_000
+"""A wait of 100 ms or more is rest; a shorter one is a part of what a program does."""
 LIBRARY = "userland.dll"
 LIBRARY_START = "ProgramStart"
 """Where a program begins that imports any of it."""
@@ -61,9 +63,9 @@ class Program:
 
     @property
     def at_rest(self) -> bool:
-        """Whether all its threads wait for something that is no I/O of theirs."""
-        threads = self.process.threads
-        return all(thread.waiting is not None and thread.waiting.user for thread in threads)
+        """Whether all its threads wait for something that is no I/O of theirs, and for some time."""
+        waits = [thread.waiting for thread in self.process.threads]
+        return all(wait is not None and wait.user and (wait.timeout or _LONG) >= _LONG for wait in waits)
 
 
 class Programs:
