@@ -24,7 +24,7 @@ from harness.reference.windows.fsrtl.file_locks import FileLocks
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
 from harness.reference.windows.ksecdd.cng_objects import CngHandles
-from harness.reference.windows.ntos.cm.callbacks import report_registry_callbacks
+from harness.reference.windows.ntos.cm.registry_callbacks import report_registry_callbacks
 from harness.reference.windows.ntos.ex.timer_objects import ExecutiveTimer
 from harness.reference.windows.ntos.executive import Executive
 from harness.reference.windows.ntos.kd.debug_output import report_callbacks

@@ -37,8 +37,8 @@ from harness.reference.machine.supervisor import Supervisor
 from harness.reference.machine.trace import Trace
 from harness.reference.windows.leaves import LEAVES
 from harness.reference.windows.mutants import Mutants
-from harness.reference.windows.ntos.cm.callbacks import RegistryCallbacks
 from harness.reference.windows.ntos.cm.registry import Key, Registry
+from harness.reference.windows.ntos.cm.registry_callbacks import RegistryCallbacks
 from harness.reference.windows.ntos.ex.lock_table import LockTable
 from harness.reference.windows.ntos.ex.pool import Pool
 from harness.reference.windows.ntos.ex.scarcity import Scarcity

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
-from harness.reference.windows.ntos.cm.callbacks import (
+from harness.reference.windows.ntos.cm.key_handles import key_of, open_key, relative_key
+from harness.reference.windows.ntos.cm.registry import Key, Value, ValueType
+from harness.reference.windows.ntos.cm.registry_callbacks import (
     CREATE_KEY,
     DELETE_KEY,
     DELETE_VALUE,
@@ -16,8 +18,6 @@ from harness.reference.windows.ntos.cm.callbacks import (
     QUERY_VALUE,
     SET_VALUE,
 )
-from harness.reference.windows.ntos.cm.key_handles import key_of, open_key, relative_key
-from harness.reference.windows.ntos.cm.registry import Key, Value, ValueType
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 
