@@ -1,6 +1,7 @@
 """`fltlab try`: a verdict on one's own driver in the first five minutes."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ def try_(
         Path | None, typer.Option("--registry", metavar="FILE", help="A .reg file that the driver needs.")
     ] = None,
     service: Annotated[
-        str | None, typer.Option("--service", metavar="COMMAND", help="The driver's user-mode service.")
+        str | None, typer.Option("--service", metavar="COMMAND", help="The driver's user-mode service, an .exe.")
     ] = None,
     image_dir: Annotated[Path | None, typer.Option("--image-dir", metavar="DIR", help="Guest images.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -35,12 +36,13 @@ def try_(
     from harness.fleet.trial.trial import TrialOptions, needs_of, try_driver
     from harness.minifilter.registry import of_reg_file
 
-    if service is not None:
+    command = tuple(shlex.split(service)) if service is not None else ()
+    if command and not Path(command[0]).is_file():
         raise ConfigurationError(
-            "--service is not there yet: a user-mode service runs beside a driver only as its driver.yaml names it",
-            hint="docs/drivers.md, `service`",
+            f"there is no program {command[0]}", hint="--service takes an .exe of this machine, and its arguments"
         )
-    options = TrialOptions(guest, seed, of_reg_file(registry) if registry is not None else (), image_dir)
+    values = of_reg_file(registry) if registry is not None else ()
+    options = TrialOptions(guest, seed, values, image_dir, command)
     candidate = find_candidate(driver)
     needs = needs_of(candidate, options)
     verdict = try_driver(candidate, options)

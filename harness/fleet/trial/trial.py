@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from harness.errors import DriverError, ExitCode, FltLabError, GuestError
+from harness.errors import DriverError, ExitCode, FltLabError, GuestError, TestError
 from harness.fleet.drivers import PROBE, Drivers, build_alone
 from harness.fleet.kernel_exports import Needs, needs
 from harness.fleet.provider import Provider
@@ -26,6 +26,7 @@ from harness.fleet.trial.census import take_census
 from harness.fleet.trial.sightings import ABOVE, BELOW, Sightings
 from harness.fleet.trial.transparency import Change, Difference, compare_census, compare_steps, summarize
 from harness.fleet.trial.workload import WORKLOAD, Part
+from harness.fleet.user_mode import start_program, start_services
 from harness.guest import Guest, GuestKind, GuestState
 from harness.guest.crash import parse_status
 from harness.guest.deploy import OBSERVER, Deployment, DriverUnderTest
@@ -33,6 +34,7 @@ from harness.guest.probe import run_probe
 from harness.guest.stack import NamedEntry, StackEntry, place
 from harness.machine.deadlines import Wait
 from harness.minifilter.build import BuiltDriver
+from harness.minifilter.package import UserService
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.registry import RegistryValue
 from harness.minifilter.trace import SeenByKernel, Trace
@@ -61,6 +63,8 @@ class TrialOptions:
     seed: int = DEFAULT_SEED
     registry: tuple[RegistryValue, ...] = ()
     image_directory: Path | None = None
+    service: tuple[str, ...] = ()
+    """The driver's user-mode service: a program of this machine, and its arguments."""
     parts: tuple[Part, ...] = WORKLOAD
     hard: bool = True
     """Whether the driver is also unloaded under load, loaded again, and given no memory."""
@@ -189,7 +193,8 @@ class _Trial:
         try:
             self._observe(guest)
             deployment = self._deploy(guest)
-            self._work(guest, without)
+            with self._services(guest, self._subject.driver):
+                self._work(guest, without)
             self._take_away(guest, deployment)
             if not verdict.hang:
                 census = take_census(lambda lines: self._script(guest, lines), ROOT)
@@ -197,10 +202,25 @@ class _Trial:
                 self._leaks(guest)
                 if verdict.unloaded == "yes" and verdict.options.hard:
                     self._hard(guest, deployment, without)
-        except (DriverError, GuestError) as error:
+        except (DriverError, GuestError, TestError) as error:
             verdict.stop = error
             verdict.stop_is_crash = guest.state is not GuestState.READY
             self._leaks(guest)
+
+    @contextlib.contextmanager
+    def _services(self, guest: Guest, driver: BuiltDriver) -> Iterator[None]:
+        """What runs beside the I/O: the service that the command names, or else that of driver.yaml."""
+        command, package = self._verdict.options.service, driver.package
+        source = Drivers((package.directory.parent,) if package.service is not None else ())
+        if command:
+            named = UserService(binary=Path(command[0]), arguments=" ".join(command[1:]))
+            programs = [start_program(guest, source, Path(command[0]), named)]
+        else:
+            programs = start_services(guest, [driver], source)
+        with contextlib.ExitStack() as scoped:
+            for program in programs:
+                scoped.enter_context(program)
+            yield
 
     def _observe(self, guest: Guest) -> None:
         observe(guest, self._observers, self._own)
