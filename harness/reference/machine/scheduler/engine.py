@@ -45,8 +45,7 @@ PATIENCE = 30
 """How often the watchdog may find guest code without a call, each time after half a second, before that is counted."""
 RUNAWAY_CALLS = 4_000_000
 """How many calls of the kernel one operation, callback or routine may make without a wait."""
-_CALLS_OF_A_STEP = 100
-"""As how many calls a step of the system's own code counts: a call that makes a request takes some of them."""
+_CALLS_OF_A_STEP = 100  # as how many calls a step of the system's own code counts: a request takes some of them
 _CALLS_OF_AN_EXCEPTION = 200
 """As how many calls an exception counts, by the time that it takes."""
 
