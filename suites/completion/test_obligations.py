@@ -60,3 +60,32 @@ def test_a_filter_that_passes_an_operation_on_leaves_io_status_alone(lab):
     read = lab.trace.only(IrpMajor.READ, name="data.bin")
     above, below = read.of("above").pre, read.of("below").pre
     assert (below.status, below.information) == (above.status, above.information)
+
+
+@pytest.mark.rule("PRE-COMP-10")
+@pytest.mark.stack("observer@above", "pending", "observer@below")
+def test_a_pended_operation_is_completed_later_with_its_final_io_status(lab):
+    lab.pending.when(IrpMajor.READ, name="data.bin").pend(resume="complete", status=NtStatus.SUCCESS, information=512)
+
+    io = lab.io(READ)
+
+    read = lab.trace.only(IrpMajor.READ, name="data.bin")
+    assert read.path == ["above.pre", "pending.pre", "pending.resume", "above.post"]
+    assert (read.of("above").post.status, read.of("above").post.information) == (NtStatus.SUCCESS, 512)
+    assert (io.step("read", "f").status, io.step("read", "f").information) == (NtStatus.SUCCESS, 512)
+
+
+@pytest.mark.rule("PRE-COMP-13")
+def test_a_section_is_refused_for_want_of_resources_only(lab):
+    lab.completion.when(IrpMajor.ACQUIRE_FOR_SECTION_SYNCHRONIZATION, name="data.bin").complete(
+        NtStatus.INSUFFICIENT_RESOURCES
+    )
+
+    io = lab.io(r"""
+        open     f V:\data.bin access=read
+        section  s f protect=read
+    """)
+
+    acquire = lab.trace.all(IrpMajor.ACQUIRE_FOR_SECTION_SYNCHRONIZATION, filter="completion")
+    assert {item.of("completion").pre.status for item in acquire} == {NtStatus.INSUFFICIENT_RESOURCES}
+    assert io.step("section", "s").status == NtStatus.INSUFFICIENT_RESOURCES

@@ -136,3 +136,14 @@ def test_the_post_of_fast_io_comes_in_the_thread_of_its_pre_at_apc_level_at_most
             own = read.of(label)
             assert own.post.thread == own.pre.thread
             assert own.post.irql <= Irql.APC
+
+
+@pytest.mark.rule("PRE-FIO-07")
+def test_a_read_comes_as_an_irp_or_as_fast_io_to_the_same_callback(lab):
+    io = lab.io(CACHED_READS + "    read  f offset=2048 length=512\n")
+
+    asked = lab.trace.all(IrpMajor.READ, name="data.bin", filter="fastio")
+    assert {read.offset for read in asked} == {0, 1024, 2048}  # one that fast I/O does not serve comes again
+    assert [step.status for step in io.all("read")] == [NtStatus.SUCCESS] * 3
+    assert asked[0].operation_class is OperationClass.IRP
+    fast_reads(lab)

@@ -54,3 +54,17 @@ def test_only_a_query_open_is_disallowed_as_an_fsfilter_operation(lab):
     assert reads
     assert PreopStatus.DISALLOW_FSFILTER_IO not in {read.of("fastio").pre.returned for read in reads}
     assert [step.status for step in io.all("read")] == [NtStatus.SUCCESS] * 2
+
+
+@pytest.mark.rule("PRE-FIO-09")
+def test_a_network_query_open_is_rejected_in_its_preoperation_callback(lab):
+    lab.fastio.when(IrpMajor.NETWORK_QUERY_OPEN, name="data.bin").disallow_fastio()
+
+    io = lab.io(r"query-path V:\data.bin")
+
+    asked = lab.trace.all(IrpMajor.NETWORK_QUERY_OPEN)
+    lab.witness(bool(asked), "a path was queried by IRP_MJ_NETWORK_QUERY_OPEN")
+    for query in asked:
+        assert query.path == ["above.pre", "fastio.pre", "above.post"]
+        assert lab.trace.only(IrpMajor.CREATE, name="data.bin", filter="below")
+    assert io.step("query-path").status == NtStatus.SUCCESS

@@ -175,3 +175,23 @@ def test_any_status_but_pending_ends_the_filters_control_at_once(lab, label, ans
 
     assert io.step("wait", "reading").status != NtStatus.TIMEOUT
     assert lab.trace.only(IrpMajor.READ, name="data.bin").path == ["above.pre", f"{label}.pre", *then]
+
+
+@pytest.mark.rule("PRE-PASS-08")
+@pytest.mark.stack("observer@above", "passthrough", "pending", "observer@below")
+def test_overlapped_reads_come_to_their_end_though_no_filter_touches_the_irp(lab, volume):
+    volume.file("data.bin", length=8192, fill=0x5A)
+    lab.passthrough.when(IrpMajor.READ, name="data.bin").with_callback()
+    lab.pending.when(IrpMajor.READ, name="data.bin", skip=1).pend("deferred", resume="with-callback")
+
+    io = lab.io(r"""
+        open  f V:\data.bin access=read options=noncached,overlapped
+        read  f offset=0 length=4096 async=passed
+        wait  passed
+        read  f offset=4096 length=4096 async=pended
+        wait  pended
+    """)
+
+    assert io.all("read")[1].status == NtStatus.PENDING
+    ends = [io.step("wait", name) for name in ("passed", "pended")]
+    assert [(end.status, end.information, set(end.data)) for end in ends] == [(NtStatus.SUCCESS, 4096, {0x5A})] * 2

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.minifilter.events import Phase
 from harness.nt import IrpMajor, NtStatus, PreopStatus
 
 pytestmark = pytest.mark.stack("observer@above", "passthrough", "observer@below")
@@ -132,3 +133,94 @@ def test_altitudes_are_numbers(lab):
 
     path = lab.trace.only(IrpMajor.READ, name="data.bin").path
     assert path == ["above.pre", "passthrough.pre", "below.pre", "below.post", "passthrough.post", "above.post"]
+
+
+READ_EVERY_WAY = r"""
+    open     cached V:\data.bin access=read
+    read     cached offset=0 length=512
+    read     cached offset=512 length=512
+    close    cached
+    open     direct V:\data.bin access=read options=noncached
+    read     direct offset=4096 length=4096
+    close    direct
+    open     f V:\mapped.bin access=read
+    section  s f protect=read
+    map      v s protect=read
+    peek     v offset=0 length=16
+"""
+
+
+def reads(lab, label, name="data.bin"):
+    """Offset and length of each read of a file that one minifilter was shown, but for paging I/O."""
+    return [(read.offset, read.length) for read in lab.trace.all(IrpMajor.READ, name=name) if read.of(label)]
+
+
+@pytest.mark.rule("REG-08")
+@pytest.mark.driver_options("passthrough", operations=["read pre post skip-paging-io"])
+def test_a_filter_that_skips_paging_io_is_shown_all_reads_but_those_of_the_pager(lab, volume):
+    volume.file("mapped.bin", length=4096, fill=0x5A)
+
+    io = lab.io(READ_EVERY_WAY)
+
+    paging = [read for read in lab.trace.all(IrpMajor.READ, paging=True, process="any") if read.of("below")]
+    assert [read for read in paging if read.of("passthrough")] == []
+    assert reads(lab, "passthrough") == reads(lab, "below") == [(0, 512), (512, 512), (4096, 4096)]
+    assert set(io.step("peek", "v").data) == {0x5A}
+    lab.witness(bool(paging), "the pager read")
+
+
+@pytest.mark.rule("REG-10")
+@pytest.mark.driver_options("passthrough", operations=["read pre post skip-non-dasd-io"])
+def test_a_filter_that_skips_what_is_not_dasd_io_is_shown_reads_of_the_volume_only(lab):
+    io = lab.io(r"""
+        open  f V:\data.bin access=read options=noncached
+        read  f offset=0 length=4096
+        open  v V: access=read
+        read  v offset=0 length=4096
+    """)
+
+    shown = [read for read in lab.trace.all(IrpMajor.READ, paging=None) if read.of("passthrough")]
+    assert [(read.name, read.offset, read.length) for read in shown] == [("", 0, 4096)]
+    assert lab.trace.only(IrpMajor.READ, name="data.bin", filter="below")
+    assert io.step("read", "v").status == NtStatus.SUCCESS
+
+
+@pytest.mark.rule("REG-11")
+@pytest.mark.driver_options(
+    "passthrough",
+    operations=["read pre post skip-non-cached-non-paging-io", "create pre post skip-non-cached-non-paging-io"],
+)
+def test_a_filter_that_skips_non_cached_io_is_shown_cached_and_paging_reads(lab, volume):
+    volume.file("mapped.bin", length=4096, fill=0x5A)
+
+    lab.io(READ_EVERY_WAY)
+
+    assert reads(lab, "passthrough") == [(0, 512), (512, 512)]
+    assert reads(lab, "below") == [(0, 512), (512, 512), (4096, 4096)]
+    assert len(lab.trace.all(IrpMajor.CREATE, name="data.bin", filter="passthrough")) == 2  # it means nothing there
+    paging = [read for read in lab.trace.all(IrpMajor.READ, paging=True, process="any") if read.of("below")]
+    assert all(read.of("passthrough") for read in paging)
+    lab.witness(bool(paging), "the pager read")
+
+
+@pytest.mark.rule("ATT-01")
+def test_the_instance_setup_callback_decides_whether_an_instance_is_attached(lab):
+    # The test minifilters refuse the system's volume.
+    io = lab.io(r"""
+        attach  passthrough volume=C:
+        open    f C:\refused.txt access=write disposition=open-if options=delete-on-close
+        open    g V:\data.bin access=read
+    """)
+
+    assert io.step("attach", "passthrough").status != NtStatus.SUCCESS
+    (refused,) = [event for event in lab.trace.events if event.phase is Phase.INSTANCE_SETUP]
+    assert refused.returned == NtStatus.FLT_DO_NOT_ATTACH
+    assert lab.trace.none(name="refused.txt", filter="passthrough")
+    assert lab.trace.only(IrpMajor.CREATE, name="data.bin", filter="passthrough")
+
+
+@pytest.mark.rule("REG-14")
+def test_a_filter_that_registers_with_its_version_is_loaded_and_called(lab):
+    lab.io(USE_A_FILE)
+
+    assert lab.trace.only(IrpMajor.READ, name="data.bin", filter="passthrough")

@@ -45,3 +45,14 @@ def test_a_notification_of_changes_is_not_synchronized(lab):
 
 
 NOTIFY_CHANGE_DIRECTORY = 2  # IRP_MN_NOTIFY_CHANGE_DIRECTORY
+
+
+@pytest.mark.rule("PRE-SYNC-06")
+def test_a_create_is_not_synchronized_and_comes_back_to_its_thread_all_the_same(lab):
+    lab.synchronize.when(IrpMajor.CREATE, name="data.bin").synchronize()
+
+    io = lab.io(r"open f V:\data.bin access=read")
+
+    create = lab.trace.only(IrpMajor.CREATE, name="data.bin").of("synchronize")
+    assert create.pre.returned == PreopStatus.SUCCESS_WITH_CALLBACK
+    assert create.post.thread == create.pre.thread == io.step("open", "f").thread

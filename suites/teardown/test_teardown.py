@@ -3,7 +3,7 @@
 import pytest
 
 from harness.minifilter.events import Phase
-from harness.nt import InstanceTeardownFlags, IrpMajor, NtStatus, PostOperationFlags, PostopStatus, PreopStatus
+from harness.nt import InstanceTeardownFlags, IrpMajor, Irql, NtStatus, PostOperationFlags, PostopStatus, PreopStatus
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +151,106 @@ def test_a_filter_that_refuses_to_be_unloaded_stays(lab):
     assert io.steps[0].status != NtStatus.SUCCESS
     assert lab.trace.lifecycle("passthrough") == ["unload"]
     assert lab.trace.only(IrpMajor.READ, name="data.bin", filter="passthrough")
+
+
+@pytest.mark.rule("TEAR-02")
+@pytest.mark.stack("observer@above", "passthrough", "pending@low", "observer@below")
+def test_teardown_starts_then_drains_then_is_complete(lab):
+    lab.passthrough.when(IrpMajor.READ, name="data.bin").with_callback(context=0xD4A1)
+    lab.low.when(IrpMajor.READ, name="data.bin").pend("thread", resume="with-callback", hold=True)
+
+    lab.io(r"""
+        open         f V:\data.bin access=read options=noncached,overlapped
+        read         f offset=0 length=4096 async=reading
+        expect-held  low count=1
+        detach       passthrough
+        release      low
+        wait         reading
+    """)
+
+    own = [event for event in lab.trace.events if event.filter == "passthrough"]
+    after_pre = [event.phase for event in own[next(i for i, e in enumerate(own) if e.major == IrpMajor.READ) + 1 :]]
+    assert after_pre == [Phase.QUERY_TEARDOWN, Phase.TEARDOWN_START, Phase.POST, Phase.TEARDOWN_COMPLETE]
+    torn = [event for event in own if event.phase in {Phase.TEARDOWN_START, Phase.TEARDOWN_COMPLETE}]
+    assert [(event.irql, event.detail) for event in torn] == [(Irql.PASSIVE, InstanceTeardownFlags.MANUAL)] * 2
+
+
+@pytest.mark.rule("TEAR-02", "TEAR-05")
+@pytest.mark.stack("observer@above", "pending", "observer@below")
+def test_teardown_is_not_complete_while_an_operation_is_pended(lab):
+    lab.pending.when(IrpMajor.READ, name="data.bin").pend("deferred", resume="with-callback", delay=200)
+
+    io = lab.io(r"""
+        open           f V:\data.bin access=read options=noncached,overlapped
+        read           f offset=0 length=4096 async=reading
+        expect-events  pending phase=work-routine count=1
+        detach         pending
+        wait           reading
+    """)
+
+    resumed = lab.trace.only(IrpMajor.READ, name="data.bin").of("pending").resume
+    (complete,) = [event for event in lab.trace.events if event.phase is Phase.TEARDOWN_COMPLETE]
+    (start,) = [event for event in lab.trace.events if event.phase is Phase.TEARDOWN_START]
+    assert complete.performance_count > resumed.performance_count
+    assert io.step("wait", "reading").status == NtStatus.SUCCESS
+    lab.witness(start.performance_count < resumed.performance_count, "the instance was detached before the resume")
+
+
+@pytest.mark.rule("TEAR-04")
+@pytest.mark.stack("observer@above", "passthrough", "observer@below")
+def test_an_instance_that_is_torn_down_is_shown_nothing_new(lab):
+    # The first read keeps the teardown waiting, and the second comes meanwhile.
+    lab.passthrough.when(IrpMajor.READ, name="data.bin", max=1).with_callback(delay=200)
+
+    io = lab.io(r"""
+        open           f V:\data.bin access=read options=noncached
+        open           g V:\data.bin access=read options=noncached
+        spawn          first read f offset=0 length=4096
+        sleep          50
+        spawn          gone detach passthrough
+        expect-events  passthrough phase=teardown-start count=1
+        read           g offset=4096 length=4096
+        wait           first
+        wait           gone
+    """)
+
+    shown = [read.offset for read in lab.trace.all(IrpMajor.READ, name="data.bin") if read.of("passthrough")]
+    assert shown == [0]
+    assert len(lab.trace.all(IrpMajor.READ, name="data.bin", filter="below")) == 2
+    assert io.step("read", "g").status == NtStatus.SUCCESS
+
+
+@pytest.mark.rule("TEAR-06")
+@pytest.mark.stack("observer@above", "passthrough", "observer@below")
+def test_a_filter_that_was_shown_a_create_may_not_be_shown_its_cleanup(lab):
+    lab.io(r"""
+        open    f V:\data.bin access=read
+        detach  passthrough
+        close   f
+    """)
+
+    assert lab.trace.only(IrpMajor.CREATE, name="data.bin", filter="passthrough")
+    assert lab.trace.only(IrpMajor.CLEANUP, name="data.bin", filter="below")
+    assert lab.trace.none(IrpMajor.CLEANUP, filter="passthrough")
+
+
+@pytest.mark.rule("PRE-SYNC-10")
+@pytest.mark.stack("observer@above", "synchronize", "pending@low", "observer@below")
+def test_a_synchronized_operation_is_drained_like_any_other(lab):
+    lab.synchronize.when(IrpMajor.READ, name="data.bin").synchronize()
+    lab.low.when(IrpMajor.READ, name="data.bin").pend("thread", resume="with-callback", hold=True)
+
+    io = lab.io(r"""
+        open         f V:\data.bin access=read options=noncached
+        spawn        reading read f offset=0 length=4096
+        expect-held  low count=1
+        detach       synchronize
+        release      low
+        wait         reading
+    """)
+
+    own = lab.trace.only(IrpMajor.READ, name="data.bin").of("synchronize")
+    assert own.post.post_flags & PostOperationFlags.DRAINING
+    assert own.post.performance_count <= io.step("release").begin
+    assert own.post.thread != own.pre.thread  # that one waits for the read
+    assert io.step("wait", "reading").status == NtStatus.SUCCESS

@@ -19,6 +19,7 @@ OPEN = "open f V:\\data.bin access=rw options=noncached\n"
 READ = OPEN + "read f offset=0 length=512\n"
 FAST_READ = "open f V:\\data.bin access=rw\nread f offset=0 length=512\nread f offset=0 length=512\n"
 OVERLAPPED = "open f V:\\data.bin options=noncached,overlapped\nread f offset=0 length=512 async=r\n"
+MAPPED = "open f V:\\data.bin\nsection s f protect=read\nmap v s protect=read\npeek v offset=0 length=16\n"
 NOTIFIED = """
     open d V:\\ options=directory,overlapped access=list
     spawn n notify d
@@ -42,6 +43,14 @@ SCRIPTS = {
     "disallows-fsfilter-anywhere": ("major=read do=disallow-fsfilter-io", READ),
     "disallows-irps": ("major=read class=irp do=disallow-fastio", READ),
     "disallows-with-status": ("major=read class=fastio do=disallow-fastio", FAST_READ),
+    "fails-section-acquire": (
+        "major=acquire-for-section-synchronization do=complete",
+        "open f V:\\data.bin\nsection s f protect=read\n",
+    ),
+    "freezes-refused": ("major=read do=with-callback post=pend paging=yes", "deadline 50\n" + MAPPED),
+    "pends-refused": ("major=read do=pend paging=yes", "deadline 50\n" + MAPPED),
+    "resumes-without-status": ("major=read do=pend", READ),
+    "synchronizes-creates": ("major=create do=synchronize", OPEN),
     "fails-close": ("major=cleanup do=complete status=0xC0000022", OPEN + "close f\n"),
     "fails-with-information": ("major=read do=with-callback post-status=0xC0000022", READ),
     "fetches-context-in-post": ("major=read post-context=stream-handle", READ + 30 * "read f offset=0 length=512\n"),

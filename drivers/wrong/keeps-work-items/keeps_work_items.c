@@ -11,14 +11,14 @@ WrongPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVO
 
     *CompletionContext = NULL;
     LabMatchPre(Data, &Match);
-    if (Match.Rule.Action == FLTLAB_DO_WITH_CALLBACK) {
+    if (Match.RuleId != 0) {
         (VOID) FltAllocateDeferredIoWorkItem();
     }
     return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
 }
 
 const FLTLAB_DRIVER FltLabDriver = {
-    .Actions = LAB_ACTION(FLTLAB_DO_WITH_CALLBACK),
+    .Actions = LAB_ACTION(FLTLAB_DO_WITH_CALLBACK) | LAB_ACTION(FLTLAB_DO_PEND),
     .PreOperation = WrongPreOperation,
     .PostOperation = LabPostOperation,
 };

@@ -125,7 +125,7 @@ class Attachments:
             self.objects.heap.free(related)
             status = answer & 0xFFFF_FFFF
             self.objects.callbacks.lived(found, instance.address, Phase.INSTANCE_SETUP, status)
-            if status & 0x8000_0000:
+            if self.refuses(status):
                 yield from self._contexts.instance_gone(instance)
                 self._remove(instance)
                 return status, None
@@ -134,6 +134,10 @@ class Attachments:
         found.instances.append(instance)
         self._kernel.probes.happened((f"attach {found.name} at {altitude} to {volume.dos_name}",))
         return (status if nt_success(status) else int(NtStatus.SUCCESS)), instance
+
+    def refuses(self, answer: int) -> bool:
+        """Whether an InstanceSetup callback keeps its instance off the volume (ATT-01)."""
+        return bool(answer & 0x8000_0000)
 
     def make_related(self, instance: Instance) -> int:
         """FLT_RELATED_OBJECTS for a lifecycle callback. The caller frees it."""
@@ -210,7 +214,7 @@ class Attachments:
             yield Call(registration.teardown_start, related, reason)
             self.objects.callbacks.lived(found, instance.address, Phase.TEARDOWN_START, 0)
         yield from self._draining.drain(instance)
-        yield from self._wait_until_idle(instance)
+        yield from self.wait_until_idle(instance)
         if registration.teardown_complete:
             yield Call(registration.teardown_complete, related, reason)
             self.objects.callbacks.lived(found, instance.address, Phase.TEARDOWN_COMPLETE, 0)
@@ -221,7 +225,7 @@ class Attachments:
         self._kernel.signal(instance.gone)
         self._kernel.probes.happened((f"teardown of {found.name} at {instance.altitude_text} is complete",))
 
-    def _wait_until_idle(self, instance: Instance) -> Code:
+    def wait_until_idle(self, instance: Instance) -> Code:
         """Wait for running callbacks, pended operations and its own I/O; posts that come to be owed are drained."""
         while instance.busy.count or self.objects.in_flight(instance):
             if instance.busy.count:

@@ -22,6 +22,8 @@ Report = Callable[[str, str], None]
 _CANNOT_FAIL = frozenset({IrpMajor.CLEANUP, IrpMajor.CLOSE})
 _NEVER_FAST = frozenset({IrpMajor.SHUTDOWN, IrpMajor.VOLUME_MOUNT, IrpMajor.VOLUME_DISMOUNT})
 _OPLOCK_CODES = frozenset({0x90000, 0x90004, 0x90008, 0x9000C, 0x90010, 0x90014, 0x9005C, 0x90240})
+_SYNC_TYPE_CREATE_SECTION = 1
+"""SyncTypeCreateSection of FS_FILTER_SECTION_SYNC_TYPE."""
 NO_POST_FOR_CALLBACK = 0x66
 """Parameter 1 of bug check 0xF5: a status that asks for a post-operation callback, and none is registered."""
 
@@ -117,6 +119,8 @@ class Checks:
         if status is not PreopStatus.SYNCHRONIZE or not operation.is_irp:
             return
         request = operation.request
+        if request.major == IrpMajor.CREATE:
+            report("PRE-SYNC-06", "returned SYNCHRONIZE for a create, which the filter manager synchronizes anyway")
         if request.major in (IrpMajor.READ, IrpMajor.WRITE) and not request.synchronous:
             report("PRE-SYNC-07", "returned SYNCHRONIZE for an asynchronous read or write")
         notify = request.major == IrpMajor.DIRECTORY_CONTROL and request.minor == Minor.NOTIFY_CHANGE_DIRECTORY
@@ -151,8 +155,8 @@ class Checks:
         self.pending_context(operation, visit, context)
         return PreopStatus.PENDING
 
-    def completion(self, operation: "Operation", visit: "Visit") -> None:
-        """The status a filter completes with, at once or at the resume of a pended operation."""
+    def completion(self, operation: "Operation", visit: "Visit", unset_breaks: str = "PRE-COMP-02") -> None:
+        """The status a filter completes with, at once or at the resume of a pended operation (PRE-COMP-10)."""
         driver = visit.instance.filter.name
         status = operation.status
 
@@ -160,7 +164,7 @@ class Checks:
             self._kernel.verifier.report(rule, driver, f"{operation.describe()}: {text}")
 
         if operation.unset_status and status == operation.unset_status:
-            report("PRE-COMP-02", "completed the operation without storing a status in IoStatus.Status")
+            report(unset_breaks, "completed the operation without storing a status in IoStatus.Status")
             if operation.request.major in _CANNOT_FAIL:
                 report("PRE-COMP-07", "completed cleanup or close without STATUS_SUCCESS")
             return
@@ -173,6 +177,10 @@ class Checks:
             strict = self._kernel.policy["cleanup-close-status"] == "strict"
             if (strict and status != NtStatus.SUCCESS) or status & 0x8000_0000:
                 report("PRE-COMP-07", f"completed {operation.request.name} with {status_name(status)}")
+        if operation.request.major == IrpMajor.ACQUIRE_FOR_SECTION_SYNCHRONIZATION and is_error(status):
+            creates = int.from_bytes(operation.request.parameters[:4], "little") == _SYNC_TYPE_CREATE_SECTION
+            if not creates or status != NtStatus.INSUFFICIENT_RESOURCES:
+                report("PRE-COMP-13", f"failed the acquire for section synchronization with {status_name(status)}")
         if operation.unset_status and operation.information == 0xCCCC_CCCC_CCCC_CCCC:
             if not is_error(status):
                 report("PRE-COMP-11", f"completed with {status_name(status)} without storing IoStatus.Information")
@@ -210,7 +218,7 @@ class Checks:
                 "PRE-PEND-09", driver, f"{operation.describe()}: resumed with {status.name} and context {context:#x}"
             )
         if status is PreopStatus.COMPLETE:
-            self.completion(operation, visit)
+            self.completion(operation, visit, "PRE-COMP-10")
         return status
 
     def buffer_of_another_process(self, operation: "Operation", visit: "Visit") -> None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.reference.windows.fltmgr.attachment import Attachments
+from harness.reference.windows.fltmgr.callback_data_queues import CallbackDataQueues
 from harness.reference.windows.fltmgr.callback_recorder import CallbackRecorder
 from harness.reference.windows.fltmgr.checks import Checks
 from harness.reference.windows.fltmgr.contexts import Contexts
@@ -41,8 +42,9 @@ class FilterManager(FilterObjects):
         self.draining = part(Draining)(self, self.engine, self.checks)
         self.attachments = part(Attachments)(self, self.selection, self.engine, self.contexts, self.draining)
         self.safe_completion = part(SafeCompletion)(self, self.engine)
-        self.work_items = WorkItems(self)
-        self.file_names = FileNames(self)
+        self.work_items = part(WorkItems)(self)
+        self.queues = part(CallbackDataQueues)(self)
+        self.file_names = part(FileNames)(self)
         self.port_clients = PortClients(self)
         self.own_data: dict[int, Instance] = {}
         """Callback data that minifilters have made themselves, and for which of their instances."""
@@ -77,7 +79,10 @@ class FilterManager(FilterObjects):
                 if operation.reported:
                     continue
                 operation.reported = True
-                kept = "POST-PEND-03" if post else "PRE-PEND-02"
+                if operation.refused_to_post:  # it could not be handed over, and was pended all the same
+                    kept = "POST-PEND-04" if post else "PEND-WI-05"
+                else:
+                    kept = "POST-PEND-03" if post else "PRE-PEND-02"
                 rule = kept if instance.attached else "TEAR-03"
                 self.kernel.verifier.report(
                     rule,

@@ -146,6 +146,8 @@ class Operation:
         self.queue = 0
         """The callback data queue it is in."""
         self.queue_context = 0
+        self.refused_to_post = False
+        """The last try to hand it to a deferred work item was refused."""
         self.unset_status = UNSET_STATUS if objects.kernel.policy["io-status-fill"] == "pattern" else 0
         self.locked_mdl = 0
         self.completed_pending: str | None = None

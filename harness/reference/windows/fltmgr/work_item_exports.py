@@ -46,6 +46,7 @@ def flt_queue_deferred_io_work_item(
     if visit is None:
         return NtStatus.FLT_NOT_SAFE_TO_POST_OPERATION
     refusal = k.flt.safe_completion.refusal_to_post(operation, visit.instance)
+    operation.refused_to_post = bool(refusal)
     if refusal:
         return refusal
     k.flt.work_items.queue(item, visit.instance.filter, queue, routine, data, context)

@@ -30,7 +30,7 @@ class WorkItems:
 
     def __init__(self, objects: "FilterObjects") -> None:
         self._objects = objects
-        self._kernel = objects.kernel
+        self.kernel = objects.kernel
         self._allocated: dict[int, WorkItem] = {}
         """By address."""
 
@@ -38,7 +38,7 @@ class WorkItems:
         """A work item for the calling driver; its address."""
         item = WorkItem(self._objects.heap.allocate(0x58), generic)
         self._allocated[item.address] = item
-        self._kernel.holdings.take(_KINDS[generic], item.address)
+        self.kernel.holdings.take(_KINDS[generic], item.address)
         return item.address
 
     def at(self, address: int, *, generic: bool) -> WorkItem:
@@ -55,20 +55,21 @@ class WorkItems:
             self._misused(address, "a work item was freed while it was queued")
         del self._allocated[address]
         self._objects.heap.free(address)
-        self._kernel.holdings.give_back(_KINDS[generic], address)
+        self.kernel.holdings.give_back(_KINDS[generic], address)
 
     def queue(self, item: WorkItem, found: Filter, queue: int, routine: int, subject: int, context: int) -> None:
         """Have a system thread call the routine; the filter does not unload before it has returned (UNL-04)."""
         item.queued = True
         found.work.enter()  # a deferred item's routine still runs when it has resumed what holds the instance
-        self._kernel.queue_worker(self._run(item, found, routine, subject, context), queue=queue)
+        self.kernel.queue_worker(self.run(item, found, routine, subject, context), queue=queue)
 
-    def _run(self, item: WorkItem, found: Filter, routine: int, subject: int, context: int) -> Code:
+    def run(self, item: WorkItem, found: Filter, routine: int, subject: int, context: int) -> Code:
+        """The work routine, in a system thread at PASSIVE_LEVEL (PEND-WI-01, PEND-WI-07)."""
         item.queued = False
         yield Call(routine, item.address, subject, context)
         found.work.count -= 1
         if found.work.count == 0:
-            self._kernel.signal(found.work.idle)
+            self.kernel.signal(found.work.idle)
 
     def _misused(self, address: int, message: str) -> Never:
-        self._kernel.bugcheck(BugCheck.FLTMGR_FILE_SYSTEM, 0, address, message=message)
+        self.kernel.bugcheck(BugCheck.FLTMGR_FILE_SYSTEM, 0, address, message=message)

@@ -2,12 +2,19 @@
 
 from dataclasses import replace
 
-from harness.nt import IrpMajor
+from harness.nt import IrpMajor, OperationClass
 from harness.reference.windows.fltmgr.altitude import Altitude
 from harness.reference.windows.fltmgr.attachment import Attachments
 from harness.reference.windows.fltmgr.contexts import Contexts
 from harness.reference.windows.fltmgr.filter_services import FilterServices
-from harness.reference.windows.fltmgr.filters import Callbacks, Context, ContextTable, FrameDevice, Instance
+from harness.reference.windows.fltmgr.filters import (
+    Callbacks,
+    Context,
+    ContextTable,
+    FrameDevice,
+    Instance,
+    InstanceState,
+)
 from harness.reference.windows.fltmgr.frames import Frames
 from harness.reference.windows.fltmgr.selection import Selection, Shown
 from harness.reference.windows.io.io_manager import IoManager
@@ -64,7 +71,48 @@ class OwnIoShownToInitiator(Selection):
         return candidates if below is None else [below, *candidates]
 
 
+@mutant("fast-io-not-shown")
+class FastIoNotShown(Selection):
+    """Reads and writes by fast I/O are shown to no filter."""
+
+    def callbacks(self, instance: Instance, request: Request) -> Callbacks | None:
+        hidden = request.kind is OperationClass.FAST_IO and request.major in (IrpMajor.READ, IrpMajor.WRITE)
+        return None if hidden else super().callbacks(instance, request)
+
+
+@mutant("shown-while-torn-down")
+class ShownWhileTornDown(Selection):
+    """An instance that is being torn down is shown new operations."""
+
+    def takes_part(self, instance: Instance) -> bool:
+        return instance.state is not InstanceState.GONE
+
+
 # -- attaching, detaching, unloading
+
+
+@mutant("setup-veto-ignored")
+class SetupVetoIgnored(Attachments):
+    """An instance is attached although its setup callback has refused."""
+
+    def refuses(self, answer: int) -> bool:
+        return False
+
+
+@mutant("teardown-does-not-wait")
+class TeardownDoesNotWait(Attachments):
+    """Teardown is complete although operations are pended."""
+
+    def wait_until_idle(self, instance: Instance) -> Code:
+        yield from ()
+
+
+@mutant("stays-attached")
+class StaysAttached(Attachments):
+    """An instance that is detached goes on being called."""
+
+    def tear_down(self, instance: Instance, reason: int) -> Code:
+        yield from ()
 
 
 @mutant("altitudes-compared-as-text")
