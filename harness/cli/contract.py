@@ -49,7 +49,12 @@ def _show(rule: Rule, coverage: dict[str, list[str]], breaks: object) -> None:
     console.print(Text(f"{rule.id}  {rule.kind} ({rule.area})", style="bold"))
     console.print(rule.statement)
     console.print(f"source: {', '.join([rule.source, *rule.also])}", style="dim")
-    for heading, text in (("broken", rule.violation), ("open", rule.open_question), ("note", rule.note)):
+    for heading, text in (
+        ("broken", rule.violation),
+        ("open", rule.open_question),
+        ("note", rule.note),
+        ("no test", rule.reason),
+    ):
         if text:
             console.print(f"{heading}: {text}")
     console.print(f"tests: {len(coverage.get(rule.id, []))}")

@@ -59,6 +59,7 @@ class Rule(BaseModel):
     min_windows: str | None = None
     open_question: str | None = None
     note: str | None = None
+    reason: str | None = None
     inferred: bool = False
 
     @property

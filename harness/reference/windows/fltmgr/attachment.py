@@ -108,10 +108,9 @@ class Attachments:
             return int(NtStatus.INVALID_PARAMETER), None
         place_on = self.objects.on(volume)
         there = place_on.instances
-        if any(instance.filter is found and instance.name.lower() == name.lower() for instance in there):
-            return int(NtStatus.FLT_INSTANCE_NAME_COLLISION), None
-        if any(instance.altitude == place for instance in there):
-            return int(NtStatus.FLT_INSTANCE_ALTITUDE_COLLISION), None
+        collision = self.collision(there, found, name, place)
+        if collision:
+            return collision, None
         instance = Instance(found, place_on, name, place, altitude, self.objects.heap.allocate(0x40), found.frame)
         self.objects.instances[instance.address] = instance
         there.append(instance)
@@ -134,6 +133,14 @@ class Attachments:
         found.instances.append(instance)
         self._kernel.probes.happened((f"attach {found.name} at {altitude} to {volume.dos_name}",))
         return (status if nt_success(status) else int(NtStatus.SUCCESS)), instance
+
+    def collision(self, there: list[Instance], found: Filter, name: str, place: Altitude) -> int:
+        """The NTSTATUS if an instance's name or altitude is taken on its volume, or 0 (ATT-02)."""
+        if any(instance.filter is found and instance.name.lower() == name.lower() for instance in there):
+            return int(NtStatus.FLT_INSTANCE_NAME_COLLISION)
+        if any(instance.altitude == place for instance in there):
+            return int(NtStatus.FLT_INSTANCE_ALTITUDE_COLLISION)
+        return 0
 
     def refuses(self, answer: int) -> bool:
         """Whether an InstanceSetup callback keeps its instance off the volume (ATT-01)."""
@@ -206,8 +213,7 @@ class Attachments:
             yield Wait([instance.gone], reason=f"{instance!r} to be gone")
             return
         found, registration = instance.filter, instance.filter.registration
-        instance.state = InstanceState.TEARING_DOWN
-        self._selection.instances_changed()
+        self.hide(instance)
         self._kernel.probes.happened((f"teardown of {found.name} at {instance.altitude_text} starts",))
         related = self.make_related(instance)
         if registration.teardown_start:
@@ -224,6 +230,11 @@ class Attachments:
         self._remove(instance)
         self._kernel.signal(instance.gone)
         self._kernel.probes.happened((f"teardown of {found.name} at {instance.altitude_text} is complete",))
+
+    def hide(self, instance: Instance) -> None:
+        """From now on the instance is shown nothing new (TEAR-04)."""
+        instance.state = InstanceState.TEARING_DOWN
+        self._selection.instances_changed()
 
     def wait_until_idle(self, instance: Instance) -> Code:
         """Wait for running callbacks, pended operations and its own I/O; posts that come to be owed are drained."""

@@ -90,11 +90,12 @@ class Contexts:
                 driver=context.filter.name,
             )
         if self._kernel.irql >= Irql.DISPATCH:
-            self._kernel.queue_worker(self._destroy(context))
+            self._kernel.queue_worker(self.destroy(context))
         else:
-            yield from self._destroy(context)
+            yield from self.destroy(context)
 
-    def _destroy(self, context: Context) -> Code:
+    def destroy(self, context: Context) -> Code:
+        """Call the cleanup callback, and free the memory."""
         item = context.definition
         if item.cleanup:
             yield Call(item.cleanup, context.address, context.kind)

@@ -32,13 +32,27 @@ class Draining:
     def drain(self, instance: "Instance") -> Code:
         """Make every post-operation callback that an instance is owed.
 
-        An operation whose buffer the filter has swapped is not drained: the instance is busy until it comes back.
+        An operation whose buffer the filter has swapped is cancelled, and the instance is busy until it comes back.
         """
         for operation in self.objects.in_flight(instance):
-            for node in [node for node in operation.nodes if node.instance is instance and not node.visit.swapped]:
-                if node in operation.nodes:
+            for node in [node for node in operation.nodes if node.instance is instance]:
+                if not self.can_be_drained(node):
+                    yield from self._cancel(operation, node)
+                elif node in operation.nodes:
                     operation.nodes.remove(node)
                     yield from self._drain(operation, node)
+
+    def can_be_drained(self, node: "Node") -> bool:
+        """Whether the callback may be made early: not while the file system works with the filter's own buffer."""
+        return not node.visit.swapped
+
+    def _cancel(self, operation: "Operation", node: "Node") -> Code:
+        """Cancel an operation, and have the instance wait for the callback (DRAIN-04)."""
+        if node.awaited:
+            return
+        node.awaited = True
+        node.instance.busy.enter()  # until the callback has returned
+        yield from self.objects.io.cancel(operation.request)
 
     def _drain(self, operation: "Operation", node: "Node") -> Code:
         kernel, memory, heap = self.objects.kernel, self.objects.kernel.memory, self.objects.heap

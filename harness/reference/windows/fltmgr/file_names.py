@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NORMALIZED, OPENED, SHORT = 1, 2, 3
 FORMATS, METHODS = 0xFF, 0xFF00
 CACHE_ONLY = 0x200
+ALWAYS_ALLOW_CACHE_LOOKUP = 0x0400
 _SIZE = 120
 _NAME, _VOLUME, _SHARE, _EXTENSION, _STREAM, _FINAL, _PARENT = (8 + 16 * index for index in range(7))
 _PARSED = 0x0F
@@ -104,8 +105,9 @@ class FileNames:
             or bool(file.flags & FileObjectFlags.CLEANUP_COMPLETE)
             or (request.kind is OperationClass.FS_FILTER and request.major not in _FS_FILTER_SAFE)
         )
-        # What is in the name cache is given even there: everything that has been asked for a file object before.
-        return int(NtStatus.FLT_INVALID_NAME_REQUEST) if unsafe and not file.name_cached else 0
+        # The default method does nothing there, whatever the cache has; one method may still look into the cache.
+        cached = options & METHODS == ALWAYS_ALLOW_CACHE_LOOKUP and file.name_cached
+        return int(NtStatus.FLT_INVALID_NAME_REQUEST) if unsafe and not cached else 0
 
     def name_of(self, file: "FileObject", form: int) -> str:
         """An open file's name as the file system tells it now; of one that is being opened, what it is opened by."""

@@ -75,6 +75,25 @@ class FilterServices:
         """Whether a FilterUnloadCallback refuses."""
         return bool(answer & 0x8000_0000)
 
+    def start(self, found: Filter) -> Code:
+        """FltStartFiltering: attach to the volumes that are there, as the instances' registry keys say (OQ-23)."""
+        if self.is_started(found):
+            return int(NtStatus.INVALID_PARAMETER)
+        if found.unloading:
+            return int(NtStatus.FLT_DELETING_OBJECT)
+        found.started = True
+        self._kernel.probes.happened((f"FltStartFiltering {found.name}",))
+        yield from self._flt.attachments.attach_automatically(found)
+        return int(NtStatus.SUCCESS)
+
+    def is_started(self, found: Filter) -> bool:
+        """Whether a filter has been started, which is done once (REG-15)."""
+        return found.started
+
+    def wait_for_work(self, found: Filter) -> Code:
+        """Wait for the work items that a filter has queued."""
+        yield Wait([found.work.idle], reason=f"queued work items of {found.name} to finish")
+
     def unregister(self, found: Filter) -> Code:
         """Take a filter away: every instance, then whatever still uses it is waited for (UNL-04)."""
         flt, kernel = self._flt, self._kernel
@@ -84,7 +103,7 @@ class FilterServices:
         yield from flt.port_clients.disconnect_all(found)
         if flt.port_clients.has_server(found):
             kernel.verifier.report("UNL-03", found.name, "unregistered with its communication server port open")
-        yield Wait([found.work.idle], reason=f"queued work items of {found.name} to finish")
+        yield from self.wait_for_work(found)
         yield from flt.contexts.filter_gone(found)
         flt.references.settle(found)
         del flt.filters[found.address]

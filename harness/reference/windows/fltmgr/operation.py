@@ -86,6 +86,8 @@ class Node:
     ready: Event | None = None
     """Set when the thread that waits inside the filter manager is to make the call."""
     drained: bool = False
+    awaited: bool = False
+    """Its instance goes away, and waits for it: the filter has put another buffer in (DRAIN-04)."""
 
     @property
     def instance(self) -> "Instance":

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import FLTMGR, export
+from harness.reference.machine.memory.layout import is_user
 from harness.reference.windows.fltmgr.buffers import buffer_fields
 from harness.reference.windows.fltmgr.callback_data import CallbackData
 from harness.reference.windows.io.request import Code
-from harness.reference.windows.ntos.mm.mdl import make_mdl
+from harness.reference.windows.ntos.mm.mdl import MDL_PAGES_LOCKED, Mdl, make_mdl, map_pages, unmap_pages
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -65,14 +66,30 @@ def flt_lock_user_buffer(k: "Kernel", data: int) -> Code:
         return int(NtStatus.SUCCESS)
     try:
         yield from k.io.views.touch(buffer, length)
-        mdl = make_mdl(k, k.io.heap, buffer, length)
+        mdl = _lock_and_map(k, buffer, length)
     except GuestException as exception:
         return exception.status
-    operation.request.completions.append(lambda _: k.io.heap.free(mdl))
+    operation.request.completions.append(lambda _: _release(k, mdl))
     k.memory.write_u64(mdl_at, mdl)
     if operation.visit is not None:
         operation.set_flags(add=int(CallbackDataFlags.DIRTY))
     return int(NtStatus.SUCCESS)
+
+
+def _lock_and_map(k: "Kernel", buffer: int, length: int) -> int:
+    """An MDL of a buffer's pages, mapped into system space: it is used in any process, and at DISPATCH_LEVEL."""
+    mdl = make_mdl(k, k.io.heap, buffer, length)
+    if is_user(buffer):
+        Mdl(k.memory, mdl).mdl_flags = MDL_PAGES_LOCKED
+        map_pages(k, mdl)
+    return mdl
+
+
+def _release(k: "Kernel", mdl: int) -> None:
+    address = Mdl(k.memory, mdl).mapped_system_va
+    if Mdl(k.memory, mdl).virtual_address != address:
+        unmap_pages(k, address, mdl)
+    k.io.heap.free(mdl)
 
 
 @export(FLTMGR, "FltGetSwappedBufferMdlAddress", max_irql=Irql.DISPATCH)

@@ -317,6 +317,8 @@ class PassageEngine:
         self.seen.returned(operation, visit, Phase.POST, answer, node.context)
         self.kernel.kept.check(kept, visit.instance.filter.name, "its postoperation callback")
         operation.running -= 1
+        if node.awaited:
+            self.objects.leave(visit.instance)
         return self._post_answered(operation, visit, answer, irql)
 
     def _post_answered(self, operation: Operation, visit: Visit, answer: int, irql: int) -> bool:

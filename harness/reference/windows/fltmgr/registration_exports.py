@@ -92,16 +92,9 @@ def _read_contexts(k: "Kernel", address: int) -> tuple[ContextDefinition, ...]:
 
 @export(FLTMGR, "FltStartFiltering", max_irql=Irql.APC)
 def flt_start_filtering(k: "Kernel", filter_: int) -> Code:
-    """FltStartFiltering: attaches to the volumes that are there, as the instances' registry keys say (OQ-23)."""
-    found = k.flt.filter_at(filter_)
-    if found.started:
-        return int(NtStatus.INVALID_PARAMETER)
-    if found.unloading:
-        return int(NtStatus.FLT_DELETING_OBJECT)
-    found.started = True
-    k.probes.happened((f"FltStartFiltering {found.name}",))
-    yield from k.flt.attachments.attach_automatically(found)
-    return int(NtStatus.SUCCESS)
+    """FltStartFiltering."""
+    status: int = yield from k.filter_services.start(k.flt.filter_at(filter_))
+    return status
 
 
 @export(FLTMGR, "FltUnregisterFilter", max_irql=Irql.APC)

@@ -55,16 +55,12 @@ class Selection:
     def _look_for(self, at: "FrameDevice", request: "Request", below: Instance | None) -> Shown:
         found: Shown = []
         for instance in self.candidates(at, below):
-            if not self.takes_part(instance):
+            if not instance.attached:
                 continue
             callbacks = self.callbacks(instance, request)
             if callbacks is not None and not callbacks.skips(request):
                 found.append((instance, callbacks))
         return found
-
-    def takes_part(self, instance: Instance) -> bool:
-        """Whether an instance is shown what is new: not before it is attached, nor once it is torn down (TEAR-04)."""
-        return instance.attached
 
     def candidates(self, at: "FrameDevice", below: Instance | None) -> list[Instance]:
         """A frame's instances on a volume; of a filter's own request only those below the filter's instance (IO-01)."""

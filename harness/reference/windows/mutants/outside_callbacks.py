@@ -5,17 +5,19 @@ from dataclasses import replace
 from harness.nt import IrpMajor, OperationClass
 from harness.reference.windows.fltmgr.altitude import Altitude
 from harness.reference.windows.fltmgr.attachment import Attachments
-from harness.reference.windows.fltmgr.contexts import Contexts
+from harness.reference.windows.fltmgr.contexts import REPLACE_IF_EXISTS, Contexts
+from harness.reference.windows.fltmgr.file_names import FileNames
 from harness.reference.windows.fltmgr.filter_services import FilterServices
 from harness.reference.windows.fltmgr.filters import (
     Callbacks,
     Context,
     ContextTable,
+    Filter,
     FrameDevice,
     Instance,
-    InstanceState,
 )
 from harness.reference.windows.fltmgr.frames import Frames
+from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.fltmgr.selection import Selection, Shown
 from harness.reference.windows.io.io_manager import IoManager
 from harness.reference.windows.io.request import Code, Request
@@ -80,14 +82,6 @@ class FastIoNotShown(Selection):
         return None if hidden else super().callbacks(instance, request)
 
 
-@mutant("shown-while-torn-down")
-class ShownWhileTornDown(Selection):
-    """An instance that is being torn down is shown new operations."""
-
-    def takes_part(self, instance: Instance) -> bool:
-        return instance.state is not InstanceState.GONE
-
-
 # -- attaching, detaching, unloading
 
 
@@ -105,6 +99,14 @@ class TeardownDoesNotWait(Attachments):
 
     def wait_until_idle(self, instance: Instance) -> Code:
         yield from ()
+
+
+@mutant("shown-while-torn-down")
+class ShownWhileTornDown(Attachments):
+    """An instance that is being torn down is shown new operations."""
+
+    def hide(self, instance: Instance) -> None:
+        pass
 
 
 @mutant("stays-attached")
@@ -129,6 +131,30 @@ class TeardownVetoIgnored(Attachments):
 
     def vetoes(self, answer: int) -> bool:
         return False
+
+
+@mutant("collisions-ignored")
+class CollisionsIgnored(Attachments):
+    """Instances of one name, or of one altitude, are attached to one volume."""
+
+    def collision(self, there: list[Instance], found: Filter, name: str, place: Altitude) -> int:
+        return 0
+
+
+@mutant("started-again")
+class StartedAgain(FilterServices):
+    """FltStartFiltering may be called again and again."""
+
+    def is_started(self, found: Filter) -> bool:
+        return False
+
+
+@mutant("work-not-waited-for")
+class WorkNotWaitedFor(FilterServices):
+    """FltUnregisterFilter returns while work items of the filter are queued."""
+
+    def wait_for_work(self, found: Filter) -> Code:
+        yield from ()
 
 
 @mutant("unload-veto-ignored")
@@ -157,6 +183,41 @@ class ContextsRefusedInPost(Contexts):
     def find(self, table: ContextTable, key: tuple[int, int]) -> Context | None:
         in_post = any(operation.post is not None for operation in self.objects.operations.values())
         return None if in_post else super().find(table, key)
+
+
+@mutant("context-not-cleaned-up")
+class ContextNotCleanedUp(Contexts):
+    """The cleanup callback of a context is not called."""
+
+    def destroy(self, context: Context) -> Code:
+        context.definition = replace(context.definition, cleanup=0)
+        yield from super().destroy(context)
+
+
+@mutant("keep-replaces")
+class KeepReplaces(Contexts):
+    """A context that is set with KEEP_IF_EXISTS takes the place of the one that is there."""
+
+    def link(
+        self, table: ContextTable, key: tuple[int, int], operation: int, new: Context
+    ) -> tuple[int, Context | None]:
+        return super().link(table, key, REPLACE_IF_EXISTS, new)
+
+
+@mutant("contexts-outlive-files")
+class ContextsOutliveFiles(Contexts):
+    """Contexts stay when their file object or stream goes away."""
+
+    def object_gone(self, identity: int) -> None:
+        pass
+
+
+@mutant("names-queried-anywhere")
+class NamesQueriedAnywhere(FileNames):
+    """File names are queried also where that is not safe."""
+
+    def refusal(self, operation: Operation, options: int) -> int:
+        return 0
 
 
 # -- a filter's own I/O, and the I/O manager's

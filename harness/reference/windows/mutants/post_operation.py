@@ -132,6 +132,14 @@ class FinishedEndsCompletion(PassageEngine):
         return go_on
 
 
+@mutant("swapped-buffers-drained")
+class SwappedBuffersDrained(Draining):
+    """An operation is drained although the filter has put a buffer of its own in."""
+
+    def can_be_drained(self, node: Node) -> bool:
+        return True
+
+
 @mutant("not-drained")
 class NotDrained(Draining):
     """An instance is torn down without a post callback for the operations still under way."""

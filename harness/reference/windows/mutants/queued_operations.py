@@ -53,6 +53,17 @@ class RemovedTwice(CallbackDataQueues):
             self.kernel.memory.write_u64(context + 8, operation.data)
 
 
+@mutant("handed-out-twice")
+class HandedOutTwice(CallbackDataQueues):
+    """FltCbdqRemoveNextIo hands out the last operation again when the queue is empty."""
+
+    last = 0
+
+    def remove_next(self, view: CallbackDataQueue, peek_context: int) -> Code:
+        self.last = (yield from super().remove_next(view, peek_context)) or self.last
+        return self.last
+
+
 @mutant("insert-status-lost")
 class InsertStatusLost(CallbackDataQueues):
     """FltCbdqInsertIo answers STATUS_SUCCESS whatever success the filter's insert routine has returned."""

@@ -1,0 +1,223 @@
+/*
+ * services.c: calls services of the filter manager where a file's name asks for it, and prints what they answer.
+ *
+ * What the contract says of a call in a callback (its status, what it hands out, when its routine runs) is not seen from
+ * outside. So this driver makes the calls and says what came of them, one line each; suites hold the lines against the
+ * contract. Each part follows the obligations that go with its calls.
+ */
+
+#include "services.h"
+
+PFLT_FILTER Filter;
+
+static PFILE_OBJECT Target; /* where reads of "redirected.bin" go: the file opened as "target.bin" */
+
+DRIVER_INITIALIZE DriverEntry;
+
+#ifdef ALLOC_PRAGMA
+#pragma alloc_text(INIT, DriverEntry)
+#endif
+
+/* Whether the file's name ends with a text. In a postoperation callback above APC_LEVEL nothing asks. */
+static BOOLEAN
+Is(PCFLT_RELATED_OBJECTS FltObjects, PCWSTR Text)
+{
+    UNICODE_STRING Wanted, End;
+
+    if (FltObjects->FileObject == NULL || FltObjects->FileObject->FileName.Buffer == NULL) {
+        return FALSE;
+    }
+    RtlInitUnicodeString(&Wanted, Text);
+    End = FltObjects->FileObject->FileName;
+    if (End.Length < Wanted.Length) {
+        return FALSE;
+    }
+    End.Buffer += (End.Length - Wanted.Length) / sizeof(WCHAR);
+    End.Length = Wanted.Length;
+    return RtlEqualUnicodeString(&End, &Wanted, FALSE);
+}
+
+static VOID
+AskName(PFLT_CALLBACK_DATA Data, PCSTR Where, FLT_FILE_NAME_OPTIONS Options)
+{
+    PFLT_FILE_NAME_INFORMATION Name;
+    NTSTATUS Status = FltGetFileNameInformation(Data, Options, &Name);
+
+    Say("name %s: 0x%08x\n", Where, Status);
+    if (NT_SUCCESS(Status)) {
+        FltReleaseFileNameInformation(Name);
+    }
+}
+
+static VOID
+AskNameWithTopLevelIrp(PFLT_CALLBACK_DATA Data)
+{
+    PIRP Before = IoGetTopLevelIrp();
+
+    AskName(Data, "in read", FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT);
+    IoSetTopLevelIrp((PIRP)FSRTL_FSP_TOP_LEVEL_IRP);
+    AskName(Data, "with a top-level IRP", FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT);
+    AskName(Data, "from the cache", FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_ALWAYS_ALLOW_CACHE_LOOKUP);
+    IoSetTopLevelIrp(Before);
+}
+
+static FLT_PREOP_CALLBACK_STATUS FLTAPI
+PreCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
+{
+    *CompletionContext = NULL;
+    if (Is(FltObjects, L"contexts.bin")) {
+        AskContextBeforeCreate(FltObjects);
+    } else if (Is(FltObjects, L"names.bin")) {
+        AskName(Data, "short in pre-create", FLT_FILE_NAME_SHORT | FLT_FILE_NAME_QUERY_DEFAULT);
+    } else if (Is(FltObjects, L"own-all.bin") || Is(FltObjects, L"own-below.bin")) {
+        Say("shown the create of its own\n");
+    }
+    return FLT_PREOP_SUCCESS_WITH_CALLBACK;
+}
+
+static FLT_POSTOP_CALLBACK_STATUS FLTAPI
+PostCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID CompletionContext,
+           FLT_POST_OPERATION_FLAGS Flags)
+{
+    UNREFERENCED_PARAMETER(CompletionContext);
+    if (FlagOn(Flags, FLTFL_POST_OPERATION_DRAINING) || !NT_SUCCESS(Data->IoStatus.Status)) {
+        return FLT_POSTOP_FINISHED_PROCESSING;
+    }
+    if (Is(FltObjects, L"contexts.bin")) {
+        AskContexts(FltObjects);
+    } else if (Is(FltObjects, L"refused.bin")) {
+        FltCancelFileOpen(FltObjects->Instance, FltObjects->FileObject);
+        Data->IoStatus.Status = STATUS_ACCESS_DENIED;
+        Data->IoStatus.Information = 0;
+    } else if (Is(FltObjects, L"own.bin")) {
+        CreateOwn(FltObjects);
+    } else if (Is(FltObjects, L"own-read.bin")) {
+        ReadOwn(FltObjects);
+    } else if (Is(FltObjects, L"generic.bin")) {
+        AskGeneric(FltObjects);
+    } else if (Is(FltObjects, L"slow.bin")) {
+        QueueSlowItem();
+    } else if (Is(FltObjects, L"target.bin")) {
+        Target = FltObjects->FileObject; /* open until the test is over */
+    }
+    return FLT_POSTOP_FINISHED_PROCESSING;
+}
+
+static FLT_PREOP_CALLBACK_STATUS FLTAPI
+PreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
+{
+    *CompletionContext = NULL;
+    if (FLT_IS_IRP_OPERATION(Data) && FlagOn(Data->Iopb->IrpFlags, IRP_PAGING_IO)) {
+        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+    }
+    if (Is(FltObjects, L"synchronous.bin")) {
+        Say("synchronous: %u\n", FltIsOperationSynchronous(Data));
+    } else if (Is(FltObjects, L"names.bin")) {
+        AskNameWithTopLevelIrp(Data);
+    } else if (Is(FltObjects, L"queue.bin") && FLT_IS_IRP_OPERATION(Data)) {
+        AskQueue(Data, FltObjects);
+    } else if (Is(FltObjects, L"deferred.bin") && FLT_IS_FASTIO_OPERATION(Data)) {
+        AskDeferred(Data);
+    } else if (Is(FltObjects, L"top-level.bin")) {
+        AskDeferredWithTopLevelIrp(Data);
+    } else if (Is(FltObjects, L"late.bin")) {
+        AskDeferredInTeardown(Data);
+    } else if (Is(FltObjects, L"redirected.bin") && Target != NULL) {
+        Data->Iopb->TargetFileObject = Target;
+        FltSetCallbackDataDirty(Data);
+    } else if (Is(FltObjects, L"swapped.bin")) {
+        return SwapBuffer(Data, FltObjects, CompletionContext);
+    } else if (Is(FltObjects, L"reissued.bin") && FLT_IS_IRP_OPERATION(Data)) {
+        *CompletionContext = (PVOID)Reissue;
+        return FLT_PREOP_SYNCHRONIZE;
+    }
+    return FLT_PREOP_SUCCESS_NO_CALLBACK;
+}
+
+static FLT_POSTOP_CALLBACK_STATUS FLTAPI
+PostRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID CompletionContext,
+         FLT_POST_OPERATION_FLAGS Flags)
+{
+    BOOLEAN Draining = FlagOn(Flags, FLTFL_POST_OPERATION_DRAINING) != 0;
+
+    if (CompletionContext != (PVOID)Reissue) {
+        GiveBuffer(Data, FltObjects, CompletionContext, Draining);
+    } else if (!Draining) {
+        Reissue(Data, FltObjects);
+    }
+    return FLT_POSTOP_FINISHED_PROCESSING;
+}
+
+static const FLT_OPERATION_REGISTRATION Operations[] = {
+    {.MajorFunction = IRP_MJ_CREATE, .PreOperation = PreCreate, .PostOperation = PostCreate},
+    {.MajorFunction = IRP_MJ_READ, .PreOperation = PreRead, .PostOperation = PostRead},
+    {.MajorFunction = IRP_MJ_OPERATION_END},
+};
+
+/* Without this callback no instance is detached by hand. */
+static NTSTATUS FLTAPI
+QueryTeardown(PCFLT_RELATED_OBJECTS FltObjects, FLT_INSTANCE_QUERY_TEARDOWN_FLAGS Flags)
+{
+    UNREFERENCED_PARAMETER(FltObjects);
+    UNREFERENCED_PARAMETER(Flags);
+    return STATUS_SUCCESS;
+}
+
+static VOID FLTAPI
+TeardownStart(PCFLT_RELATED_OBJECTS FltObjects, FLT_INSTANCE_TEARDOWN_FLAGS Reason)
+{
+    UNREFERENCED_PARAMETER(FltObjects);
+    Say("teardown starts: reason 0x%x\n", Reason);
+    TeardownHasStarted();
+    if (FlagOn(Reason, FLTFL_INSTANCE_TEARDOWN_FILTER_UNLOAD)) {
+        AskGenericInUnload();
+    }
+}
+
+static VOID FLTAPI
+TeardownComplete(PCFLT_RELATED_OBJECTS FltObjects, FLT_INSTANCE_TEARDOWN_FLAGS Reason)
+{
+    UNREFERENCED_PARAMETER(FltObjects);
+    UNREFERENCED_PARAMETER(Reason);
+    Say("teardown is complete\n");
+}
+
+static NTSTATUS FLTAPI
+Unload(FLT_FILTER_UNLOAD_FLAGS Flags)
+{
+    UNREFERENCED_PARAMETER(Flags);
+    FltUnregisterFilter(Filter);
+    Say("unregistered\n");
+    return STATUS_SUCCESS;
+}
+
+static const FLT_REGISTRATION Registration = {
+    .Size = sizeof(FLT_REGISTRATION),
+    .Version = FLT_REGISTRATION_VERSION,
+    .ContextRegistration = ContextRegistration,
+    .OperationRegistration = Operations,
+    .FilterUnloadCallback = Unload,
+    .InstanceQueryTeardownCallback = QueryTeardown,
+    .InstanceTeardownStartCallback = TeardownStart,
+    .InstanceTeardownCompleteCallback = TeardownComplete,
+};
+
+NTSTATUS
+DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
+{
+    NTSTATUS Status;
+
+    UNREFERENCED_PARAMETER(RegistryPath);
+    InitializeWork();
+    Status = FltRegisterFilter(DriverObject, &Registration, &Filter);
+    if (!NT_SUCCESS(Status)) {
+        return Status;
+    }
+    Status = FltStartFiltering(Filter);
+    if (!NT_SUCCESS(Status)) {
+        FltUnregisterFilter(Filter);
+        return Status;
+    }
+    Say("started again: 0x%08x\n", FltStartFiltering(Filter));
+    return STATUS_SUCCESS;
+}
