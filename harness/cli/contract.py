@@ -37,11 +37,22 @@ def contract(
         for one in rules
     ]
     if as_json:
-        typer.echo(json.dumps(entries, indent=2))
+        typer.echo(json.dumps({"summary": _summary(rules, coverage, frozenset(guards)), "rules": entries}, indent=2))
     elif rule:
         _show(rules[0], coverage, entries[0]["broken_by"])
     else:
         _table(rules, coverage, frozenset(guards))
+
+
+def _summary(rules: list[Rule], coverage: dict[str, list[str]], guarded: frozenset[str]) -> dict[str, object]:
+    """How many of the rules are tested and guarded, and why others are not tested."""
+    return {
+        "rules": len(rules),
+        "tested": sum(1 for rule in rules if coverage.get(rule.id)),
+        "guarded": sum(1 for rule in rules if rule.id in guarded),
+        "core": sum(1 for rule in rules if rule.core),
+        "reasons": {rule.id: rule.reason for rule in rules if rule.reason},
+    }
 
 
 def _show(rule: Rule, coverage: dict[str, list[str]], breaks: object) -> None:
@@ -49,12 +60,8 @@ def _show(rule: Rule, coverage: dict[str, list[str]], breaks: object) -> None:
     console.print(Text(f"{rule.id}  {rule.kind} ({rule.area})", style="bold"))
     console.print(rule.statement)
     console.print(f"source: {', '.join([rule.source, *rule.also])}", style="dim")
-    for heading, text in (
-        ("broken", rule.violation),
-        ("open", rule.open_question),
-        ("note", rule.note),
-        ("no test", rule.reason),
-    ):
+    said = (("broken", rule.violation), ("open", rule.open_question), ("note", rule.note), ("no test", rule.reason))
+    for heading, text in said:
         if text:
             console.print(f"{heading}: {text}")
     console.print(f"tests: {len(coverage.get(rule.id, []))}")
@@ -73,7 +80,7 @@ def _table(rules: list[Rule], coverage: dict[str, list[str]], guarded: frozenset
             "core" if rule.core else "",
             str(len(coverage.get(rule.id, [])) or ""),
             "yes" if rule.id in guarded else "",
-            rule.statement,
+            f"({rule.reason}) {rule.statement}" if rule.reason else rule.statement,
         )
         for rule in rules
     ]

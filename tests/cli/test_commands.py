@@ -74,7 +74,9 @@ def test_the_suites_of_the_current_directory_come_before_fltlabs_own(
 def test_the_contract_as_json_says_which_tests_are_about_a_rule(capsys: pytest.CaptureFixture[str]):
     assert main(["contract", "pre-comp-01", "--json"]) == ExitCode.PASSED
 
-    (rule,) = json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)
+    (rule,) = told["rules"]
+    assert told["summary"] == {"rules": 1, "tested": 1, "guarded": 1, "core": 1, "reasons": {}}
     assert rule["id"] == "PRE-COMP-01"
     assert "completion/test_completion.py::test_a_completed_create_goes_no_further_down" in rule["tests"]
 

@@ -63,7 +63,7 @@ def test_the_contract_knows_the_tests_that_came_with_it(installed: Path, tmp_pat
     ran = run(installed, tmp_path, "harness.cli", "contract", "PRE-COMP-01", "--json")
 
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)[0]["tests"]
+    assert json.loads(ran.stdout)["rules"][0]["tests"]
 
 
 def test_images_have_their_recipes(installed: Path, tmp_path: Path):

@@ -5,7 +5,8 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from harness.contract import Area, Guard, Kind, Rule, load_catalogue, load_guards
+from harness.contract import Area, Guard, Kind, Rule, load_catalogue, load_guards, rule_coverage
+from harness.shipped import SUITES
 
 CATALOGUE = load_catalogue()
 
@@ -67,3 +68,11 @@ def test_guards_name_rules_of_the_catalogue():
 def test_a_guard_that_guards_nothing_is_refused(broken):
     with pytest.raises(ValidationError):
         Guard.model_validate(broken)
+
+
+def test_a_rule_that_has_a_reason_for_no_test_has_none():
+    tested = rule_coverage(SUITES)
+
+    assert {rule.id for rule in load_catalogue().rules if rule.reason and rule.id in tested} == set()
+    reasons = {rule.id: rule.reason for rule in load_catalogue().rules if rule.reason}
+    assert all(reason.startswith(("only on Windows", "not observable")) for reason in reasons.values())
