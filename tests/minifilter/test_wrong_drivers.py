@@ -50,7 +50,6 @@ SCRIPTS = {
     "freezes-refused": ("major=read do=with-callback post=pend paging=yes", "deadline 50\n" + MAPPED),
     "pends-refused": ("major=read do=pend paging=yes", "deadline 50\n" + MAPPED),
     "resumes-without-status": ("major=read do=pend", READ),
-    "synchronizes-creates": ("major=create do=synchronize", OPEN),
     "fails-close": ("major=cleanup do=complete status=0xC0000022", OPEN + "close f\n"),
     "fails-with-information": ("major=read do=with-callback post-status=0xC0000022", READ),
     "fetches-context-in-post": ("major=read post-context=stream-handle", READ + 30 * "read f offset=0 length=512\n"),

@@ -119,8 +119,6 @@ class Checks:
         if status is not PreopStatus.SYNCHRONIZE or not operation.is_irp:
             return
         request = operation.request
-        if request.major == IrpMajor.CREATE:
-            report("PRE-SYNC-06", "returned SYNCHRONIZE for a create, which the filter manager synchronizes anyway")
         if request.major in (IrpMajor.READ, IrpMajor.WRITE) and not request.synchronous:
             report("PRE-SYNC-07", "returned SYNCHRONIZE for an asynchronous read or write")
         notify = request.major == IrpMajor.DIRECTORY_CONTROL and request.minor == Minor.NOTIFY_CHANGE_DIRECTORY
