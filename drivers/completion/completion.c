@@ -13,6 +13,15 @@ CannotFail(UCHAR Major)
     return Major == IRP_MJ_CLEANUP || Major == IRP_MJ_CLOSE;
 }
 
+/* The acquire for section synchronization fails for want of resources only, and not of every type (PRE-COMP-13). */
+static BOOLEAN
+CannotFailSo(PFLT_CALLBACK_DATA Data, NTSTATUS Status)
+{
+    return Data->Iopb->MajorFunction == IRP_MJ_ACQUIRE_FOR_SECTION_SYNCHRONIZATION && !NT_SUCCESS(Status) &&
+           (Status != STATUS_INSUFFICIENT_RESOURCES ||
+            Data->Iopb->Parameters.AcquireForSectionSynchronization.SyncType != SyncTypeCreateSection);
+}
+
 static FLT_PREOP_CALLBACK_STATUS FLTAPI
 CompletionPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
 {
@@ -21,7 +30,7 @@ CompletionPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects
     *CompletionContext = NULL; /* must be NULL with FLT_PREOP_COMPLETE (PRE-COMP-08) */
     LabMatchPre(Data, &Match);
     LabActInPre(Data, FltObjects, &Match);
-    if (Match.Rule.Action != FLTLAB_DO_COMPLETE) {
+    if (Match.Rule.Action != FLTLAB_DO_COMPLETE || CannotFailSo(Data, (NTSTATUS)Match.Rule.Status)) {
         return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
     }
     Data->IoStatus.Status = (NTSTATUS)Match.Rule.Status;
