@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class NtStatus(IntEnum):
-    """NTSTATUS values as unsigned 32-bit numbers, named as ntstatus.h names them without STATUS_."""
+    """NTSTATUS values as unsigned 32-bit numbers, named as in ntstatus.h, without the `STATUS_` in front."""
 
     SUCCESS = 0x00000000
     WAIT_1 = 0x00000001

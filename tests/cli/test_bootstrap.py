@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout that was never set up."""
-    for name in ("fltlab", "requirements.lock", "pyproject.toml"):
+    for name in ("fltlab", "requirements.lock", "requirements-test.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -60,3 +60,11 @@ def test_without_leave_to_install_all_that_is_missing_is_listed(checkout: Path):
         assert f"\n  {package} " in ended.stderr
     assert "apt-get install clang-19" in ended.stderr
     assert not (checkout / ".venv").exists()
+
+
+def test_the_libraries_of_the_tests_have_those_that_users_get():
+    def pinned(name: str) -> set[str]:
+        return {line.split()[0] for line in (ROOT / name).read_text().splitlines() if "==" in line and line[0] != "#"}
+
+    assert pinned("requirements.lock") < pinned("requirements-test.lock")
+    assert not any("playwright" in one for one in pinned("requirements.lock"))
