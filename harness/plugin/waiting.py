@@ -14,8 +14,8 @@ from harness.fleet.progress import heard_by
 from harness.plugin.facts import LEASE_FIXTURE
 from harness.plugin.options import settings
 
-FEW_SECONDS = 10
-"""Nobody needs to be told of a wait that is shorter."""
+SHORT = 10
+"""Seconds: nobody needs to be told of a wait that is shorter."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -48,7 +48,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
     default = settings(config).guests[0]
     wanted = [(item.nodeid, _guest_of(item) or default) for item in ours]
     expected = expected_seconds(config.invocation_params.dir / "runs", wanted)
-    if expected is None or expected[0] < FEW_SECONDS:
+    if expected is None or expected[0] < SHORT:
         return []
     seconds, run = expected
     return [f"fltlab: about {_duration(seconds)}, by the run {run}"]

@@ -13,11 +13,12 @@ from harness.machine.deadlines import Deadline, DeadlineError, Deadlines, Wait
 HARNESS = Path(__file__).resolve().parents[2] / "harness"
 ROOMS = ("machine", "guest", "plugin", "report")
 LIMIT = re.compile(r"(^|_)(SECONDS|TIMEOUT|MINUTES)$")
-# Not limits of a wait for a guest: how old a connection may be that is used again, how often leases are looked at, and
-# how long programs of the host may take over gigabytes, or to name a symbol.
+# Not limits of a wait for a guest: how old a connection may be that is used again, how often leases are looked at
+# and for how long one waits to look, and how long programs of the host may take over gigabytes, or to name a symbol.
 ELSEWHERE = {
     "machine/deadlines.py",
     "guest/winrm.py:IDLE_SECONDS",
+    "machine/leases.py:LOOK_SECONDS",
     "machine/leases.py:_POLL_SECONDS",
     "machine/export.py:3600",
     "guest/dump/offline.py:SECONDS",

@@ -231,10 +231,20 @@ ALIKE = """
 """
 
 
-def test_what_many_tests_say_alike_is_one_message_and_every_report_has_them_all(pytester: pytest.Pytester):
+def test_what_many_tests_say_alike_is_told_once(pytester: pytest.Pytester):
     pytester.makepyfile(test_suite=ALIKE)
 
     done = fltlab_run(pytester.path, "test_suite.py")
+
+    assert done.stdout.count("its last words") == 1
+    assert "the same in 147 more: test_many[1], test_many[2]" in done.stdout
+    assert "2 failed, 148 errors" in done.stdout
+
+
+def test_of_pytests_own_account_too_it_is_one_message_and_every_report_has_them_all(pytester: pytest.Pytester):
+    pytester.makepyfile(test_suite=ALIKE)
+
+    done = fltlab_run(pytester.path, "test_suite.py", "--tb=long")
 
     assert done.stdout.count("its last words") == 1
     assert "the same of 147 other tests" in done.stdout

@@ -31,7 +31,7 @@ def test_it_is_named_and_the_evidence_is_kept(project, driver: str, tag: str, me
     assert project.case("test_it")[0] == tag
     assert project.case("test_it")[1].startswith(message)
     assert project.case("test_the_next_one") == ("passed", "")
-    assert output.count(f"\n{message}") == 1
+    assert output.count(f"\n  {message}") == 1
     assert "fltlab-kernel-stopped" not in output
     assert project.kernel("test_it")["state"] == state
     assert {"winrm.json", "daemon.log", "host.json"} <= set(project.evidence("test_it"))
