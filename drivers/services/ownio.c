@@ -1,5 +1,5 @@
 /*
- * ownio.c: creates and reads of our own, and an operation that is sent once more.
+ * ownio.c: creates and reads of our own, further instances, and an operation that is sent once more.
  */
 
 #include "services.h"
@@ -74,4 +74,27 @@ Reissue(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects)
     FltSetCallbackDataDirty(Data);
     FltReissueSynchronousIo(FltObjects->Instance, Data);
     Say("reissued: 0x%08x\n", Data->IoStatus.Status);
+}
+
+static VOID
+TryAttach(PCFLT_RELATED_OBJECTS FltObjects, PCWSTR Altitude, PCWSTR Name)
+{
+    UNICODE_STRING AltitudeText, NameText;
+
+    RtlInitUnicodeString(&AltitudeText, Altitude);
+    RtlInitUnicodeString(&NameText, Name);
+    Say("attach %ws at %ws: 0x%08x\n", Name, Altitude,
+        FltAttachVolumeAtAltitude(Filter, FltObjects->Volume, &AltitudeText, &NameText, NULL));
+}
+
+VOID
+AskAttach(PCFLT_RELATED_OBJECTS FltObjects)
+{
+    UNICODE_STRING Name;
+
+    TryAttach(FltObjects, L"123456.7", L"second");
+    TryAttach(FltObjects, L"123456.8", L"second");
+    TryAttach(FltObjects, L"123456.7", L"third");
+    RtlInitUnicodeString(&Name, L"second");
+    FltDetachVolume(Filter, FltObjects->Volume, &Name);
 }

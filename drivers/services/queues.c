@@ -108,3 +108,20 @@ AskQueue(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects)
     Say("remove next again: %s\n", Found(FltCbdqRemoveNextIo(&Q.Queue, NULL), Data));
     Say("calls without the lock: %d\n", Q.Unlocked);
 }
+
+/* In the thread that cancels, without any lock: nobody else has the operation (PEND-CAN-01). */
+static VOID FLTAPI
+Canceled(PFLT_CALLBACK_DATA Data)
+{
+    Say("the cancel routine is called, the lock %s\n", Q.Held ? "held" : "free");
+    Data->IoStatus.Status = STATUS_CANCELLED;
+    Data->IoStatus.Information = 0;
+    FltCompletePendedPreOperation(Data, FLT_PREOP_COMPLETE, NULL);
+}
+
+/* Pends until the requester cancels it. */
+BOOLEAN
+PendCancelable(PFLT_CALLBACK_DATA Data)
+{
+    return FLT_IS_IRP_OPERATION(Data) && NT_SUCCESS(FltSetCancelCompletion(Data, Canceled));
+}

@@ -97,6 +97,8 @@ PostCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID Comp
         AskGeneric(FltObjects);
     } else if (Is(FltObjects, L"slow.bin")) {
         QueueSlowItem();
+    } else if (Is(FltObjects, L"attach.bin")) {
+        AskAttach(FltObjects);
     } else if (Is(FltObjects, L"target.bin")) {
         Target = FltObjects->FileObject; /* open until the test is over */
     }
@@ -116,6 +118,8 @@ PreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *Comple
         AskNameWithTopLevelIrp(Data);
     } else if (Is(FltObjects, L"queue.bin") && FLT_IS_IRP_OPERATION(Data)) {
         AskQueue(Data, FltObjects);
+    } else if (Is(FltObjects, L"canceled.bin") && PendCancelable(Data)) {
+        return FLT_PREOP_PENDING;
     } else if (Is(FltObjects, L"deferred.bin") && FLT_IS_FASTIO_OPERATION(Data)) {
         AskDeferred(Data);
     } else if (Is(FltObjects, L"top-level.bin")) {

@@ -90,3 +90,16 @@ def test_filtering_is_started_once(lab, said):
 
     assert [step.status for step in io.steps] == [NtStatus.SUCCESS] * 2
     assert said()[-1] == "started again: INVALID_PARAMETER"
+
+
+@pytest.mark.rule("ATT-02")
+def test_an_instance_needs_an_altitude_and_a_name_that_are_free(lab, said, volume):
+    volume.file("attach.bin", length=512, fill=0x5A)
+
+    lab.io(r"open f V:\attach.bin access=read")
+
+    assert [line for line in said() if line.startswith("attach")] == [
+        "attach second at 123456.7: SUCCESS",
+        "attach second at 123456.8: FLT_INSTANCE_NAME_COLLISION",
+        "attach third at 123456.7: FLT_INSTANCE_ALTITUDE_COLLISION",
+    ]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness.nt import IrpMajor, NtStatus
+
 pytestmark = pytest.mark.stack("observer@above", "services", "observer@below")
 
 READ = r"""
@@ -60,3 +62,30 @@ def test_insert_answers_what_the_filters_insert_routine_has_answered(lab, said):
     lab.io(READ)
 
     assert [line.split(": ")[1] for line in of(said(), "insert", "insert when enabled")] == ["0x00000321"] * 2
+
+
+@pytest.mark.rule("PEND-CBDQ-07")
+def test_only_irps_without_a_cancel_routine_go_through_the_queue(lab, said):
+    io = lab.io(READ)
+
+    read = lab.trace.only(IrpMajor.READ, name="queue.bin")
+    assert read.path == ["above.pre", "below.pre", "below.post", "above.post"]
+    assert "remove next: the operation" in said()
+    assert io.step("read", "f").status == NtStatus.SUCCESS
+
+
+@pytest.mark.rule("PEND-CAN-01")
+def test_a_cancel_routine_is_called_without_a_lock_when_the_request_is_cancelled(lab, said, volume):
+    volume.file("canceled.bin", length=512, fill=0x5A)
+
+    io = lab.io(r"""
+        open    f V:\canceled.bin access=read options=noncached,overlapped
+        read    f offset=0 length=512 async=reading
+        cancel  f async=reading
+        wait    reading
+    """)
+
+    assert said() == ["the cancel routine is called, the lock free"]
+    read = lab.trace.only(IrpMajor.READ, name="canceled.bin")
+    assert read.path == ["above.pre", "above.post"]
+    assert io.step("wait", "reading").status == NtStatus.CANCELLED
