@@ -351,7 +351,7 @@ class Scripted:
             file.write("x")
         yield Opened(guest, Stack(guest))
 
-providers.PROVIDERS["windows-scripted"] = lambda settings: Scripted()
+providers.PROVIDERS["windows-scripted"] = lambda *_: Scripted()
 '''
 
 SUITE = """

@@ -67,7 +67,7 @@ def test_a_wrong_mark_in_a_worker_of_xdist_stops_the_run_as_well(pytester: pytes
     assert "there is no rule 'NO-99'" in result.stdout.str()
 
 
-def test_a_guest_that_a_test_spoils_is_nobody_elses_afterwards(pytester: pytest.Pytester):
+def test_what_a_test_left_by_hand_no_other_meets(pytester: pytest.Pytester):
     pytester.makepyfile(
         r"""
         import pytest
@@ -85,7 +85,8 @@ def test_a_guest_that_a_test_spoils_is_nobody_elses_afterwards(pytester: pytest.
             guest.put(b"left", LEFT)
 
         def test_three(guest):
-            assert guest.get(LEFT) == b"left"
+            with pytest.raises(CommandFailed):
+                guest.get(LEFT)
         """
     )
 

@@ -219,4 +219,4 @@ def test_the_line_to_run_a_test_again_is_one_of_a_shell(pytester: pytest.Pyteste
 
     for record in read_journal(pytester.path / "run"):
         again = record.details.split("--- again\n")[1].splitlines()[0]
-        assert shlex.split(again)[2] == record.nodeid
+        assert shlex.split(again)[2] == f"{pytester.path}/{record.nodeid}"

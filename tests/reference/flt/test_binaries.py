@@ -8,7 +8,7 @@ from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.probe import parse_probe
 from harness.minifilter.trace import Operation, Trace
 from harness.nt import IrpMajor, NtStatus, OperationClass, PreopStatus
-from harness.reference.machine.loader.exports import FLTMGR, find_export
+from harness.reference.machine.loader.exports import NTOSKRNL, find_export
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
 from harness.wire import kernel as wire
@@ -160,12 +160,15 @@ def test_seeds_between_them_show_every_permitted_place_of_a_post_and_nothing_els
     assert all(irql <= 2 for _, irql in places)
 
 
+REPLACED = b"ExAcquireFastMutex\0"
+
+
 def test_a_call_of_what_the_model_lacks_is_a_bug_check_of_its_own_kind(built: Built, tmp_path: Path):
     code = built["completion"].sys.read_bytes()
-    assert code.count(b"FltGetRequestorProcessId\0") == 1
+    assert code.count(REPLACED) == 1
     image = tmp_path / "needy.sys"
-    # Another name of the same length that FLTMGR.SYS exports, and that the reference kernel does not have.
-    image.write_bytes(code.replace(b"FltGetRequestorProcessId\0", missing_name(24)))
+    # Another name, not longer, that ntoskrnl.exe exports, and that the reference kernel does not have.
+    image.write_bytes(code.replace(REPLACED, missing_name(len(REPLACED) - 1)))
     machine = make_machine(tmp_path)
     stack(machine, built, image)
 
@@ -175,7 +178,7 @@ def test_a_call_of_what_the_model_lacks_is_a_bug_check_of_its_own_kind(built: Bu
     stop = answer.state.stop
     assert stop is not None
     assert stop.kind is kernel_state.StopKind.MISSING_EXPORT
-    assert missing_name(24).rstrip(b"\0").decode() in stop.message
+    assert missing_name(len(REPLACED) - 1).rstrip(b"\0").decode() in stop.message
     assert stop.driver == "fltlab-middle"
     again = machine.host.answer(wire.ListFilters())
     assert isinstance(again, wire.Stopped)
@@ -183,7 +186,7 @@ def test_a_call_of_what_the_model_lacks_is_a_bug_check_of_its_own_kind(built: Bu
 
 
 def missing_name(length: int) -> bytes:
-    """An export of FLTMGR.SYS of at most this length that the model does not implement, padded with NULs."""
-    names = (Path(__file__).parents[3] / "harness/reference/machine/loader/export_names/fltmgr.txt").read_text().split()
-    name = next(name for name in names if len(name) <= length and find_export(FLTMGR, name) is None)
+    """An export of ntoskrnl.exe of at most this length that the model does not implement, padded with NULs."""
+    names = (Path(__file__).parents[3] / "harness/reference/machine/loader/export_names/ntoskrnl.txt").read_text().split()
+    name = next(name for name in names if len(name) <= length and find_export(NTOSKRNL, name) is None)
     return name.encode().ljust(length + 1, b"\0")

@@ -44,7 +44,10 @@ def run(chosen: str, tmp_path: Path, *more: str) -> subprocess.CompletedProcess[
 
 
 def test_the_suites_hold_on_a_file_system_that_is_a_driver(chosen: str, tmp_path: Path) -> None:
-    done = run(chosen, tmp_path, "--guest=reference-local", *(f"suites/{suite}" for suite in SUITES))
+    # labfs does not dismount: that is a file system's own work with the VPB.
+    words = ("--guest=reference-local", "-k", "not dismount", *(f"suites/{suite}" for suite in SUITES))
+
+    done = run(chosen, tmp_path, *words)
 
     assert done.returncode == 0, done.stdout[-4000:]
 

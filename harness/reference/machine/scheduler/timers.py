@@ -11,6 +11,8 @@ from struct import Struct
 
 NANOSECONDS_PER_TICK = 100
 """The unit of timeouts and of QueryPerformanceCounter: 100 ns."""
+NEVER = (1 << 63) // NANOSECONDS_PER_TICK
+"""What is due later than this, some 290 years after the start, does not come."""
 _U64 = Struct("<Q")
 
 
@@ -72,7 +74,8 @@ class Clock:
         return timer
 
     def _push(self, timer: Timer) -> None:
-        heapq.heappush(self._heap, (timer.due, next(self._order), timer))
+        if timer.due <= NEVER:
+            heapq.heappush(self._heap, (timer.due, next(self._order), timer))
 
     def _next(self) -> Timer | None:
         while self._heap and not self._heap[0][2].active:

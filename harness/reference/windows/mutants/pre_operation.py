@@ -10,7 +10,7 @@ from harness.reference.windows.fltmgr.selection import Shown
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.mutants import mutant
 
-_A_WHILE = 10_000_000
+_A_WHILE = 150_000_000
 """100 ns."""
 
 # -- callbacks that are made

@@ -154,6 +154,9 @@ def strtok_s(k: "Kernel", text: int, delimiters: int, context: int) -> int:
 
 
 def _digits(value: int, radix: int) -> str:
+    """In a base that the C library has: of another no number can be written, and nothing is."""
+    if not 2 <= radix <= len(_DIGITS):
+        return ""
     text = ""
     while True:
         value, digit = divmod(value, radix)
