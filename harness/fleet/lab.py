@@ -47,12 +47,11 @@ class Lab:
         start_program: Callable[[ProgramUnderTest], BackgroundProgram] | None = None,
         *,
         put: Callable[[Mapping[str, bytes]], None] | None = None,
-        puts_below: bool = False,
         stop: Callable[[], Stop | None] = lambda: None,
     ) -> None:
         """`seen` is what the kernel has seen of watched minifilters during the last script, if there is a way to know.
 
-        `put` puts files into the guest; with `puts_below` that costs nothing and no filter sees it, so all go this way.
+        `put` puts files into the guest that the steps of a script cannot make, or that a black box must not see made.
         `stop` is how the reference kernel has ended. The rest is as a test has it: `run_probe` runs a script,
         `check_kernel` raises what the kernel has found.
         """
@@ -67,7 +66,6 @@ class Lab:
         self._seen = seen
         self._start_program = start_program
         self._put = put
-        self._puts_below = puts_below
         self._stop = stop
         self.programs: list[BackgroundProgram] = []
         """The user-mode parts of the drivers, as their driver.yaml names them, from top to bottom."""
@@ -142,7 +140,7 @@ class Lab:
     def _prepared(self) -> list[str]:
         """The steps that make the files of the test; none where they are put there otherwise."""
         theirs = any(not handle.has_port for handle in self._filters.values())
-        if self._put is None or not (self._puts_below or theirs or self._volume.needs_putting):
+        if self._put is None or not (theirs or self._volume.needs_putting):
             return self._volume.take_steps()
         files = self._volume.take_files()
         if files:

@@ -1,11 +1,10 @@
 """`volume`: the data volume V: of the guest, and the files a test wants to find on it.
 
-Where V: is a directory of this machine, the files are put there: below all filters, which see nothing of it. Elsewhere
-they are put into the guest, if what is to be in them or a minifilter that is no test minifilter asks for it: on a
-reference guest below all filters too, on Windows by a program as any other. Else fltprobe itself makes them, by steps
-that run before it connects to any minifilter: connecting clears the rings, so that the trace of a test begins with its
-own operations. They are written past the cache, so that nothing is left for the lazy writer to write in the middle of
-the test.
+Fltprobe itself makes them where it can, by steps that run before it connects to any minifilter: connecting clears the
+rings, so that the trace of a test begins with its own operations, and its script is all that another guest needs to do
+the same. They are written past the cache, so that nothing is left for the lazy writer to write in the middle of the
+test. If what is to be in them or a minifilter that is no test minifilter asks for it, they are put into the guest: on a
+reference guest below all filters, on Windows by a program as any other.
 """
 
 from dataclasses import dataclass, field

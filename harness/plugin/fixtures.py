@@ -194,7 +194,6 @@ def lab(
     lab = Lab(
         *(deployed.handles, volume, probe, watch.check, witnesses, lambda: lease.guest.seen, program),
         put=lease.provider.puts_below(lease.guest) or lease.guest.put_all,
-        puts_below=lease.provider.puts_below(lease.guest) is not None,
         stop=stop,
     )
     lab.programs = parts

@@ -187,6 +187,8 @@ def test_a_call_of_what_the_model_lacks_is_a_bug_check_of_its_own_kind(built: Bu
 
 def missing_name(length: int) -> bytes:
     """An export of ntoskrnl.exe of at most this length that the model does not implement, padded with NULs."""
-    names = (Path(__file__).parents[3] / "harness/reference/machine/loader/export_names/ntoskrnl.txt").read_text().split()
+    names = (
+        (Path(__file__).parents[3] / "harness/reference/machine/loader/export_names/ntoskrnl.txt").read_text().split()
+    )
     name = next(name for name in names if len(name) <= length and find_export(NTOSKRNL, name) is None)
     return name.encode().ljust(length + 1, b"\0")
