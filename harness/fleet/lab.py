@@ -140,6 +140,10 @@ class Lab:
     def _prepared(self) -> list[str]:
         """The steps that make the files of the test; none where they are put there otherwise."""
         theirs = any(not handle.has_port for handle in self._filters.values())
+        if self._put is None and self._volume.needs_putting:
+            raise ConfigurationError(
+                "here only fltprobe can make files: of a length that is a multiple of 4096, each byte the same"
+            )
         if self._put is None or not (theirs or self._volume.needs_putting):
             return self._volume.take_steps()
         files = self._volume.take_files()

@@ -183,7 +183,7 @@ def lab(
     def program(wanted: "ProgramUnderTest") -> "BackgroundProgram":
         return background.start(lease.guest, wanted)
 
-    witnesses = item.stash[FACTS].witnesses
+    witnesses, puts_below = item.stash[FACTS].witnesses, lease.provider.puts_below(lease.guest)
 
     def stop() -> "Stop | None":
         state = lease.guest.last_kernel
@@ -193,7 +193,8 @@ def lab(
     parts = user_mode.start_services(lease.guest, drivers, fltlab_drivers)
     lab = Lab(
         *(deployed.handles, volume, probe, watch.check, witnesses, lambda: lease.guest.seen, program),
-        put=lease.provider.puts_below(lease.guest) or lease.guest.put_all,
+        # A file system that is a driver has its volume to itself: what is put into the guest is not on it.
+        put=None if settings(request.config).file_system_driver else puts_below or lease.guest.put_all,
         stop=stop,
     )
     lab.programs = parts
