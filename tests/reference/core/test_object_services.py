@@ -254,7 +254,7 @@ EXPORT ULONG Helpers(void)
     return Checks;
 }
 
-EXPORT ULONG Files(void)
+EXPORT ULONG Files(PDRIVER_OBJECT Self)
 {
     UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\??\\V:\\made.txt"), Guid;
     POBJECT_NAME_INFORMATION Dos = NULL;
@@ -264,8 +264,11 @@ EXPORT ULONG Files(void)
     PFILE_OBJECT File;
     PDEVICE_OBJECT Device;
     ULONG Length = 0;
+    IO_DRIVER_CREATE_CONTEXT Context;
+    PDEVICE_OBJECT Bare;
     HANDLE Handle;
 
+    CHECK(IoCreateDevice(Self, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &Bare) == STATUS_SUCCESS);
     InitializeObjectAttributes(&Attributes, &Name, OBJ_KERNEL_HANDLE, NULL, NULL);
     CHECK(IoCreateFile(&Handle, FILE_GENERIC_WRITE, &Attributes, &Iosb, NULL, 0, 0, FILE_CREATE,
                        FILE_SYNCHRONOUS_IO_NONALERT, NULL, 0, CreateFileTypeNone, NULL, 0) == STATUS_SUCCESS);
@@ -281,6 +284,15 @@ EXPORT ULONG Files(void)
     CHECK(IoCreateFileSpecifyDeviceObjectHint(&Handle, FILE_GENERIC_READ, &Attributes, &Iosb, NULL, 0, 0, FILE_OPEN, 0,
                                               NULL, 0, CreateFileTypeNone, NULL, 0, Device) == STATUS_SUCCESS);
     ZwClose(Handle);
+    // With a driver create context: the create begins at the device that it names, here one that has no files.
+    IoInitializeDriverCreateContext(&Context);
+    CHECK(IoCreateFileEx(&Handle, FILE_GENERIC_READ, &Attributes, &Iosb, NULL, 0, 0, FILE_OPEN, 0, NULL, 0,
+                         CreateFileTypeNone, NULL, 0, &Context) == STATUS_SUCCESS);
+    ZwClose(Handle);
+    Context.DeviceObjectHint = Bare;
+    CHECK(IoCreateFileEx(&Handle, FILE_GENERIC_READ, &Attributes, &Iosb, NULL, 0, 0, FILE_OPEN, 0, NULL, 0,
+                         CreateFileTypeNone, NULL, 0, &Context) == STATUS_INVALID_DEVICE_REQUEST);
+    IoDeleteDevice(Bare);
     ObDereferenceObject(File);
     return Checks;
 }
@@ -299,7 +311,7 @@ def test_objects_memory_and_the_library(load):
 def test_files_by_the_routines_of_the_io_manager(load, tmp_path):
     machine = load(DRIVER, volumes={"V:": tmp_path})
 
-    machine.check("Files")
+    machine.check("Files", machine.driver.object.address)
 
     assert machine.unload() == []
     assert (tmp_path / "made.txt").exists()

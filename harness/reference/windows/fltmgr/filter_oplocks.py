@@ -10,6 +10,7 @@ from harness.reference.windows.fltmgr.kept_operations import end_pended
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.fsrtl import driver_oplocks as oplocks
 from harness.reference.windows.fsrtl import oplock_fsctls
+from harness.reference.windows.fsrtl.driver_oplocks import Checked
 from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
@@ -58,55 +59,39 @@ def _fsctrl(k: "Kernel", address: int, data: int, count: int) -> Code:
     if not operation.is_irp or parameters.code not in oplock_fsctls.CODES:
         operation.set_io_status(int(NtStatus.INVALID_PARAMETER), 0)
         return int(PreopStatus.COMPLETE)
-    target = parameters.first if parameters.code & 3 == 0 else parameters.second
-    given = k.memory.read(parameters.first, parameters.input_length) if parameters.input_length else b""
 
-    def complete(status: int, information: int, output: bytes) -> None:
-        k.queue_worker(_give(k, operation, target, status, information, output))
+    def give(target: int, status: int, information: int, output: bytes) -> Code:
+        if output:
+            yield from k.io.views.write(target, output)
+        yield from end_pended(k, operation, status, information)
 
-    asking = oplock_fsctls.Asking(
-        k.driver_oplocks.at(address), request, request.file, lambda: max(count - 1, 0), lambda: False, complete,
-        synchronous=request.file is not None and request.file.synchronous,
-    )  # fmt: skip
-    answered = yield from oplock_fsctls.control(asking, parameters, given)
+    oplock = k.driver_oplocks.at(address)
+    answered = yield from oplock_fsctls.asked(k, oplock, request, parameters, count, give)
     if answered is None:
         return int(PreopStatus.PENDING)
     operation.set_io_status(*answered)
     return int(PreopStatus.COMPLETE)
 
 
-def _give(k: "Kernel", operation: Operation, target: int, status: int, information: int, output: bytes) -> Code:
-    if output:
-        yield from k.io.views.write(target, output)
-    yield from end_pended(k, operation, status, len(output) if output else information)
-
-
 def _check(
     k: "Kernel", address: int, data: int, flags: int, context: int, completion: int, post: int, does: Does | None = None
 ) -> Code:
     """SUCCESS_WITH_CALLBACK if the operation may go on, PENDING if `completion` is called once it may."""
-    oplock, operation = k.driver_oplocks.at(address), k.flt.operation_at(data)
-    if not operation.is_irp or flags & oplocks.KEY_CHECK_ONLY:
+    operation = k.flt.operation_at(data)
+    if not operation.is_irp:
         return int(PreopStatus.SUCCESS_WITH_CALLBACK)
     came = operation.request
     request = Request(came.kind, came.major, came.file, came.thread, parameters=_parameters(operation))
-    event = oplocks.begin_break(k, oplock, request, does)
-    if event is None:
-        return int(PreopStatus.SUCCESS_WITH_CALLBACK)
-    if oplocks.completes_if_oplocked(request, flags):
+    checked = yield from oplocks.check(
+        k, k.driver_oplocks.at(address), request, flags, does,
+        post=Call(post, data, context) if post else None,
+        completion=Call(completion, data, context) if completion else None,
+    )  # fmt: skip
+    if checked is Checked.WAITS:
+        return int(PreopStatus.PENDING)
+    if checked is Checked.BREAK_IN_PROGRESS:
         operation.set_io_status(int(NtStatus.OPLOCK_BREAK_IN_PROGRESS), 0)
-        return int(PreopStatus.SUCCESS_WITH_CALLBACK)
-    if not completion:
-        yield from oplocks.wait(oplock, event, request)
-        return int(PreopStatus.SUCCESS_WITH_CALLBACK)
-    if post:
-        yield Call(post, data, context)
-    oplocks.wait_in_thread(k, oplock, event, request, lambda: _call(completion, data, context))
-    return int(PreopStatus.PENDING)
-
-
-def _call(routine: int, data: int, context: int) -> Code:
-    yield Call(routine, data, context)
+    return int(PreopStatus.SUCCESS_WITH_CALLBACK)
 
 
 @export(FLTMGR, "FltCheckOplock", max_irql=Irql.APC)

@@ -7,19 +7,12 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.windows.fltmgr.callback_data import IO_STATUS
 from harness.reference.windows.fs.errors import VolumeError
-from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import name_of
 from harness.reference.windows.io.request import Code
-from harness.reference.windows.ntos.structures import ObjectAttributes
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
-
-_ECP_LIST = 8
-"""Offset of ExtraCreateParameter in IO_DRIVER_CREATE_CONTEXT."""
-_STACK_FLAGS = 0x05
-"""IO_FORCE_ACCESS_CHECK and IO_OPEN_TARGET_DIRECTORY have the values of their SL_ flags."""
 
 
 # -- create and close
@@ -47,18 +40,10 @@ def _create(
     """FltCreateFile and FltCreateFileEx: below an instance, or from the top of the stack (IO-03)."""
     k.flt.filter_at(filter_)
     send = partial(k.flt.frames.send_below, k.flt.instance_at(instance)) if instance else None
-    parameters = OpenParameters(
-        access=access,
-        share=share,
-        disposition=disposition,
-        options=options,
-        attributes=file_attributes,
-        allocation=k.memory.read_i64(allocation_at) if allocation_at else 0,
-        eas=k.memory.read(ea, ea_length) if ea_length else b"",
-        descriptor=read_descriptor(k.memory, ObjectAttributes(k.memory, attributes).security_descriptor),
-        stack_flags=flags & _STACK_FLAGS,
-        ecp_list=k.memory.read_u64(context + _ECP_LIST) if context else 0,
-    )
+    parameters = OpenParameters.of_driver(
+        k.memory, access, attributes, allocation_at, file_attributes, share, disposition, options, ea, ea_length, flags,
+        context,
+    )  # fmt: skip
     try:
         name = name_of(k, attributes)
     except VolumeError as error:

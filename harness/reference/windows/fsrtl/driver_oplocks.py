@@ -4,11 +4,11 @@ What is in an OPLOCK is ours. An operation is held against it by what it does to
 break, it waits here, or its driver is called back once it may go on.
 """
 
-from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor
-from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS, Cache, Does, Kind, Oplock
 from harness.reference.windows.io.constants import FileInformationClass
 from harness.reference.windows.io.parameters import SET_INFORMATION, Control, Create
@@ -106,7 +106,49 @@ def _of_create(k: "Executive", parameters: Create) -> Does | None:
     return Does.OPEN_TO_WRITE if access & _WRITES else Does.OPEN
 
 
-def completes_if_oplocked(request: "Request", flags: int) -> bool:
+class Checked(Enum):
+    """What comes of holding an operation against an oplock."""
+
+    MAY_GO_ON = "may go on"
+    BREAK_IN_PROGRESS = "is to end, as it wants to rather than to wait for a break"
+    WAITS = "waits, and its driver is called back once it may go on"
+
+
+def check(
+    k: "Executive",
+    oplock: Oplock,
+    request: "Request",
+    flags: int = 0,
+    does: Does | None = None,
+    *,
+    post: Call | None = None,
+    completion: Call | None = None,
+) -> "Code":
+    """Hold an operation against an oplock, and break what it breaks; returns `Checked`.
+
+    Its driver's routines: `post` is called before the operation is left to wait, `completion` once it may go on.
+    Without `completion` it is the caller that waits.
+    """
+    event = None if flags & KEY_CHECK_ONLY else _begin_break(k, oplock, request, does)
+    if event is None:
+        return Checked.MAY_GO_ON
+    if _completes_if_oplocked(request, flags):
+        return Checked.BREAK_IN_PROGRESS
+    if completion is None:
+        yield from _wait(oplock, event, request)
+        return Checked.MAY_GO_ON
+    if post is not None:
+        yield post
+    k.queue_worker(_wait_and_call(oplock, event, request, completion))
+    return Checked.WAITS
+
+
+def _wait_and_call(oplock: Oplock, event: "Event", request: "Request", completion: Call) -> "Code":
+    yield from _wait(oplock, event, request)
+    yield completion
+
+
+def _completes_if_oplocked(request: "Request", flags: int) -> bool:
     """Whether an operation goes on although a break is under way."""
     if flags & COMPLETE_IF_OPLOCKED:
         return True
@@ -114,7 +156,7 @@ def completes_if_oplocked(request: "Request", flags: int) -> bool:
     return create and bool(Create.unpack(request.parameters).options & _OPTION_COMPLETE_IF_OPLOCKED)
 
 
-def begin_break(k: "Executive", oplock: Oplock, request: "Request", does: Does | None) -> "Event | None":
+def _begin_break(k: "Executive", oplock: Oplock, request: "Request", does: Does | None) -> "Event | None":
     """Break what an operation breaks; the event to wait for before it may go on."""
     file = request.file
     if request.major == IrpMajor.CLEANUP:
@@ -124,22 +166,10 @@ def begin_break(k: "Executive", oplock: Oplock, request: "Request", does: Does |
     return oplock.check(does, file, file) if does is not None else None
 
 
-def wait(oplock: Oplock, event: "Event", request: "Request") -> "Code":
+def _wait(oplock: Oplock, event: "Event", request: "Request") -> "Code":
     """Wait for the acknowledgement of a break; a holder that takes too long loses its oplock."""
     yield Wait(
         [event], timeout=ACKNOWLEDGEMENT_TICKS, reason=f"{request.describe()} to be let on by an oplock's holder"
     )
     if not event.state:
         oplock.give_up()
-
-
-def wait_in_thread(
-    k: "Executive", oplock: Oplock, event: "Event", request: "Request", then: Callable[[], "Code"]
-) -> None:
-    """Wait in a system thread, and go on with `then`."""
-
-    def code() -> "Code":
-        yield from wait(oplock, event, request)
-        yield from then()
-
-    k.queue_worker(code())

@@ -7,12 +7,19 @@ from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fsrtl import driver_oplocks as oplocks
 from harness.reference.windows.fsrtl import oplock_fsctls
+from harness.reference.windows.fsrtl.driver_oplocks import Checked
 from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.parameters import Control
-from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
+
+_STATUS_OF = {
+    Checked.MAY_GO_ON: NtStatus.SUCCESS,
+    Checked.BREAK_IN_PROGRESS: NtStatus.OPLOCK_BREAK_IN_PROGRESS,
+    Checked.WAITS: NtStatus.PENDING,
+}
 
 
 @export(NTOSKRNL, "FsRtlInitializeOplock", max_irql=Irql.DISPATCH)
@@ -45,18 +52,15 @@ def _fsctrl(k: "Kernel", address: int, irp: int, count: int) -> Code:
     parameters = Control.unpack(request.parameters)
     if parameters.code not in oplock_fsctls.CODES:
         return int(NtStatus.INVALID_PARAMETER)
-    buffered = parameters.code & 3 == 0
-    source, target = parameters.first, parameters.first if buffered else parameters.second
-    given = k.memory.read(source, parameters.input_length) if parameters.input_length else b""
 
-    def complete(status: int, information: int, output: bytes) -> None:
-        k.queue_worker(_complete(k, request, irp, target, status, information, output))
+    def give(target: int, status: int, information: int, output: bytes) -> Code:
+        if output:
+            yield from k.io.views.write(target, output)
+        request.set_cancel_routine(None)
+        yield from k.io.complete(irp, status, information)
 
-    asking = oplock_fsctls.Asking(
-        k.driver_oplocks.at(address), request, request.file, lambda: max(count - 1, 0), lambda: False, complete,
-        synchronous=request.file is not None and request.file.synchronous,
-    )  # fmt: skip
-    answered = yield from oplock_fsctls.control(asking, parameters, given)
+    oplock = k.driver_oplocks.at(address)
+    answered = yield from oplock_fsctls.asked(k, oplock, request, parameters, count, give)
     if answered is None:
         k.io.irps.mark_pending(irp)
         return int(NtStatus.PENDING)
@@ -64,39 +68,18 @@ def _fsctrl(k: "Kernel", address: int, irp: int, count: int) -> Code:
     return int(answered[0])
 
 
-def _complete(
-    k: "Kernel", request: Request, irp: int, target: int, status: int, information: int, output: bytes
-) -> Code:
-    if output:
-        yield from k.io.views.write(target, output)
-    request.set_cancel_routine(None)
-    yield from k.io.complete(irp, status, len(output) if output else information)
-
-
 def _check(
     k: "Kernel", address: int, irp: int, flags: int, context: int, completion: int, post: int, does: Does | None = None
 ) -> Code:
     """STATUS_SUCCESS if the operation may go on, STATUS_PENDING if `completion` is called once it may."""
-    oplock, request = k.driver_oplocks.at(address), k.io.irps.request_of(irp)
-    if flags & oplocks.KEY_CHECK_ONLY:
-        return int(NtStatus.SUCCESS)
-    event = oplocks.begin_break(k, oplock, request, does)
-    if event is None:
-        return int(NtStatus.SUCCESS)
-    if oplocks.completes_if_oplocked(request, flags):
-        return int(NtStatus.OPLOCK_BREAK_IN_PROGRESS)
-    if not completion:
-        yield from oplocks.wait(oplock, event, request)
-        return int(NtStatus.SUCCESS)
-    if post:
-        yield Call(post, context, irp)
-    k.io.irps.mark_pending(irp)
-    oplocks.wait_in_thread(k, oplock, event, request, lambda: _call(completion, context, irp))
-    return int(NtStatus.PENDING)
-
-
-def _call(routine: int, context: int, irp: int) -> Code:
-    yield Call(routine, context, irp)
+    checked = yield from oplocks.check(
+        k, k.driver_oplocks.at(address), k.io.irps.request_of(irp), flags, does,
+        post=Call(post, context, irp) if post else None,
+        completion=Call(completion, context, irp) if completion else None,
+    )  # fmt: skip
+    if checked is Checked.WAITS:
+        k.io.irps.mark_pending(irp)
+    return int(_STATUS_OF[checked])
 
 
 @export(NTOSKRNL, "FsRtlCheckOplock", max_irql=Irql.APC)

@@ -12,6 +12,7 @@ from harness.reference.windows.fsrtl.oplocks import GRANTABLE, Cache, Complete, 
 if TYPE_CHECKING:
     from harness.reference.windows.io.parameters import Control
     from harness.reference.windows.io.request import Code, Request
+    from harness.reference.windows.ntos.executive import Executive
 
 REQUEST_LEVEL_1, REQUEST_LEVEL_2, REQUEST_BATCH, REQUEST_FILTER = 0x90000, 0x90004, 0x90008, 0x9005C
 BREAK_ACKNOWLEDGE, ACK_CLOSE_PENDING, BREAK_NOTIFY, BREAK_ACK_NO_2 = 0x9000C, 0x90010, 0x90014, 0x90050
@@ -23,6 +24,10 @@ _KINDS = {
     REQUEST_FILTER: Kind.FILTER,
 }
 CODES = frozenset({*_KINDS, BREAK_ACKNOWLEDGE, ACK_CLOSE_PENDING, BREAK_NOTIFY, BREAK_ACK_NO_2, REQUEST_OPLOCK})
+_METHOD, _BUFFERED = 3, 0
+"""Of a control code."""
+Give = Callable[[int, int, int, bytes], "Code"]
+"""What ends a request that was kept: its target, status, Information and output."""
 INPUT = Struct("<HHII")
 """REQUEST_OPLOCK_INPUT_BUFFER."""
 _FLAG_REQUEST, _FLAG_ACK = 1, 2
@@ -53,6 +58,27 @@ def is_shared(code: int, given: bytes) -> bool:
         _, _, wanted, flags = INPUT.unpack_from(given)
         return bool(flags & _FLAG_REQUEST) and not wanted & Cache.WRITE
     return code == REQUEST_LEVEL_2
+
+
+def asked(k: "Executive", oplock: Oplock, request: "Request", parameters: "Control", count: int, give: Give) -> "Code":
+    """An oplock FSCTL of an OPLOCK that a driver keeps: as `control`.
+
+    `count` is how many handles of the stream the driver says there are. A request that is kept ends later: `give`
+    is run in a system thread then.
+    """
+    source = parameters.first
+    target = source if parameters.code & _METHOD == _BUFFERED else parameters.second
+    given = k.memory.read(source, parameters.input_length) if parameters.input_length else b""
+
+    def complete(status: int, information: int, output: bytes) -> None:
+        k.queue_worker(give(target, status, len(output) if output else information, output))
+
+    file = request.file
+    asking = Asking(
+        oplock, request, file, lambda: max(count - 1, 0), lambda: False, complete,
+        synchronous=file is not None and file.synchronous,
+    )  # fmt: skip
+    return (yield from control(asking, parameters, given))
 
 
 def control(asking: Asking, parameters: "Control", given: bytes) -> "Code":

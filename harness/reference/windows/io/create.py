@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.security import map_access
+from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import CreateOption, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.device_security import refusal
 from harness.reference.windows.io.file_object import FileObject
@@ -17,8 +18,10 @@ from harness.reference.windows.io.reparse import MOST_REPARSES, take_auxiliary, 
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.volumes import DeviceTarget
 from harness.reference.windows.ntos.se.token_objects import subject_context
+from harness.reference.windows.ntos.structures import ObjectAttributes
 
 if TYPE_CHECKING:
+    from harness.reference.machine.memory.memory import Memory
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
 
@@ -39,6 +42,10 @@ _FLAGS_OF_OPTION = (
     (CreateOption.RANDOM_ACCESS, FileObjectFlags.RANDOM_ACCESS),
     (CreateOption.DELETE_ON_CLOSE, FileObjectFlags.DELETE_ON_CLOSE),
 )
+_ECP_LIST = 8
+"""Offset of ExtraCreateParameter in IO_DRIVER_CREATE_CONTEXT."""
+_STACK_FLAGS = 0x05
+"""IO_FORCE_ACCESS_CHECK and IO_OPEN_TARGET_DIRECTORY have the values of their SL_ flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,36 @@ class OpenParameters:
     """SL_*: StackFlags of the create."""
     ecp_list: int = 0
     """The extra create parameters: an ECP_LIST, which stays the caller's."""
+
+    @classmethod
+    def of_driver(
+        cls,
+        memory: "Memory",
+        access: int,
+        attributes: int,
+        allocation_at: int,
+        file_attributes: int,
+        share: int,
+        disposition: int,
+        options: int,
+        ea: int,
+        ea_length: int,
+        flags: int,
+        context: int = 0,
+    ) -> Self:
+        """What IoCreateFile(Ex) and FltCreateFile(Ex, Ex2) are given; `context` is an IO_DRIVER_CREATE_CONTEXT or 0."""
+        return cls(
+            access=access,
+            share=share,
+            disposition=disposition,
+            options=options,
+            attributes=file_attributes,
+            allocation=memory.read_i64(allocation_at) if allocation_at else 0,
+            eas=memory.read(ea, ea_length) if ea and ea_length else b"",
+            descriptor=read_descriptor(memory, ObjectAttributes(memory, attributes).security_descriptor),
+            stack_flags=flags & _STACK_FLAGS,
+            ecp_list=memory.read_u64(context + _ECP_LIST) if context else 0,
+        )
 
     @property
     def file_flags(self) -> int:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
 from harness.reference.windows.fs.errors import VolumeError
-from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import name_of
@@ -17,7 +16,8 @@ from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, IoStatu
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
-_STACK_FLAGS = 0x05
+_DEVICE_HINT = 16
+"""Offset of DeviceObjectHint in IO_DRIVER_CREATE_CONTEXT."""
 
 
 def _create(
@@ -35,19 +35,13 @@ def _create(
     ea_length: int,
     flags: int,
     device: int = 0,
+    context: int = 0,
 ) -> Code:
     view = ObjectAttributes(k.memory, attributes)
-    parameters = OpenParameters(
-        access=access,
-        share=share,
-        disposition=disposition,
-        options=options,
-        attributes=file_attributes,
-        allocation=k.memory.read_i64(allocation_at) if allocation_at else 0,
-        eas=k.memory.read(ea, ea_length) if ea and ea_length else b"",
-        descriptor=read_descriptor(k.memory, view.security_descriptor),
-        stack_flags=flags & _STACK_FLAGS,
-    )
+    parameters = OpenParameters.of_driver(
+        k.memory, access, attributes, allocation_at, file_attributes, share, disposition, options, ea, ea_length, flags,
+        context,
+    )  # fmt: skip
     try:
         name = name_of(k, attributes)
     except VolumeError as error:
@@ -62,7 +56,7 @@ def _create(
     return status
 
 
-@export(NTOSKRNL, "IoCreateFile", "IoCreateFileEx", max_irql=Irql.PASSIVE)
+@export(NTOSKRNL, "IoCreateFile", max_irql=Irql.PASSIVE)
 def io_create_file(
     k: "Kernel",
     handle_out: int,
@@ -80,13 +74,43 @@ def io_create_file(
     extra: int,
     flags: U32,
 ) -> Code:
-    """Of CreateFileTypeNone: there are no named pipes and mailslots here. The driver create context is not used."""
+    """Of CreateFileTypeNone: there are no named pipes and mailslots here."""
     del extra
     if kind:
         return _refuse(int(NtStatus.NOT_SUPPORTED))
     return _create(
         k, handle_out, access, attributes, iosb, allocation_at, file_attributes, share, disposition, options, ea,
         ea_length, flags,
+    )  # fmt: skip
+
+
+@export(NTOSKRNL, "IoCreateFileEx", max_irql=Irql.PASSIVE)
+def io_create_file_ex(
+    k: "Kernel",
+    handle_out: int,
+    access: U32,
+    attributes: int,
+    iosb: int,
+    allocation_at: int,
+    file_attributes: U32,
+    share: U32,
+    disposition: U32,
+    options: U32,
+    ea: int,
+    ea_length: U32,
+    kind: U32,
+    extra: int,
+    flags: U32,
+    context: int,
+) -> Code:
+    """With a driver create context: extra create parameters, and the device that the create begins at."""
+    del extra
+    if kind:
+        return _refuse(int(NtStatus.NOT_SUPPORTED))
+    device = k.memory.read_u64(context + _DEVICE_HINT) if context else 0
+    return _create(
+        k, handle_out, access, attributes, iosb, allocation_at, file_attributes, share, disposition, options, ea,
+        ea_length, flags, device, context,
     )  # fmt: skip
 
 
