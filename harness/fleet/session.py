@@ -17,6 +17,7 @@ from harness.fleet.drivers import Drivers
 from harness.fleet.health import KernelWatch
 from harness.fleet.lab import Lab
 from harness.fleet.pool import GuestPool, Lease
+from harness.fleet.providers import require_guest
 from harness.fleet.scene import Scene
 from harness.fleet.settings import Settings
 from harness.fleet.stack import StackPlan
@@ -60,7 +61,11 @@ class Session:
     """A script on a stack, and the guest in which it ran last."""
 
     def __init__(self, settings: Settings, stack: str, folder: Path) -> None:
-        """Build the drivers of the stack; `folder` takes what guests leave. Nothing runs before the first step."""
+        """Build the drivers of the stack; `folder` takes what guests leave. Nothing runs before the first step.
+
+        ConfigurationError if there is no such guest, or no such driver.
+        """
+        require_guest(settings.guests[0], settings)
         self.settings = settings
         self.stack = stack
         self.lines: list[str] = []

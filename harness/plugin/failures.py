@@ -5,15 +5,15 @@ pytest's own, whole account comes with -v, --tb or --full-trace, and stands in t
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from harness.contract import load_catalogue
 from harness.plugin.facts import is_of_command
-from harness.report.records import Outcome, SectionKind, TestRecord
+from harness.report.records import SectionKind, TestRecord
+from harness.report.troubles import Trouble
 
 LINES = 25
 """How long one trouble is, at most."""
@@ -22,15 +22,6 @@ SENTENCE, PLACES, RULES, TIMELINE, LAST, OTHERS = 9, 4, 2, 8, 3, 2
 """How many lines, at most, the sentence takes, places in drivers, rules (by number), the timeline or what the kernel
 did last, and the names of further tests."""
 _PLACE = re.compile(r"^(\S+?:\d+): ")
-_WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ERROR})
-
-
-@dataclass
-class Trouble:
-    """What went wrong for one reason: the first test that it was seen in, and the others."""
-
-    first: TestRecord
-    others: list[TestRecord] = field(default_factory=list)
 
 
 def wants_short_failures(config: pytest.Config) -> bool:
@@ -39,23 +30,9 @@ def wants_short_failures(config: pytest.Config) -> bool:
     return is_of_command(config) and config.option.verbose <= 0 and not asked
 
 
-def troubles(records: Iterable[TestRecord]) -> list[Trouble]:
-    """What went wrong, each cause once."""
-    found: dict[str, Trouble] = {}
-    for record in records:
-        if record.outcome not in _WENT_WRONG:
-            continue
-        cause = record.cause or record.message or record.nodeid
-        if cause in found:
-            found[cause].others.append(record)
-        else:
-            found[cause] = Trouble(record)
-    return list(found.values())
-
-
 def told(trouble: Trouble, around: Mapping[str, str], directory: Path, width: int = COLUMNS) -> list[str]:
     """One trouble in at most 25 lines; `around` is the timeline of the wrong operation by node id."""
-    record = trouble.first
+    record, *others = trouble.tests
     place, sentence = _sentence(record)
     lines = [f"{record.outcome.value.upper()} {record.nodeid}"]
     lines += _cut([part for line in sentence for part in _wrapped(line, width, "  ")], SENTENCE)
@@ -66,9 +43,8 @@ def told(trouble: Trouble, around: Mapping[str, str], directory: Path, width: in
         lines += _cut(around[record.nodeid].splitlines(), TIMELINE)
     else:  # nothing answered: what the kernel did last is what there is
         lines += [f"  {line}" for line in record.section(SectionKind.KERNEL).splitlines()[-LAST:]]
-    if trouble.others:
-        names = ", ".join(other.name for other in trouble.others)
-        also = f"the same in {len(trouble.others)} more: {names}"
+    if others:
+        also = f"the same in {len(others)} more: {', '.join(other.name for other in others)}"
         lines += _cut(_wrapped(also, width, "  "), OTHERS)
     again = record.section(SectionKind.AGAIN)
     rest = [f"  again: {again}"] if again else []

@@ -12,7 +12,7 @@ import pytest
 from harness.errors import ExitCode
 from harness.plugin.evidence import AROUND
 from harness.plugin.facts import is_of_command, is_ours, suite_of
-from harness.plugin.failures import COLUMNS, told, troubles, wants_short_failures
+from harness.plugin.failures import COLUMNS, told, wants_short_failures
 from harness.plugin.outcomes import exit_code_of, outcome_of
 from harness.plugin.run import RUN, Run
 from harness.report.cause import cause_of
@@ -21,6 +21,7 @@ from harness.report.provenance import GuestFacts, Provenance, now, write_run_jso
 from harness.report.records import Blame, Outcome, Section, SectionKind, TestRecord, Witness
 from harness.report.resume import UnfinishedRun
 from harness.report.summary import Summary
+from harness.report.troubles import troubles
 from harness.report.write import write_reports
 
 RECORDER = "fltlab-recorder"

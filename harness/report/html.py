@@ -20,6 +20,7 @@ from harness.report.picture import picture_of
 from harness.report.provenance import Provenance
 from harness.report.records import Outcome, TestRecord
 from harness.report.summary import Summary, rule_verdicts
+from harness.report.troubles import Trouble, troubles
 from harness.text import safe
 from harness.wire.trace import FILE_NAME as TRACE
 from harness.wire.trace import NotATraceError, read_trace
@@ -28,7 +29,6 @@ FILE_NAME = "report.html"
 TRACES = 32 * 1024 * 1024
 """How many bytes of compressed traces a page takes; those of tests that did not pass come first."""
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
-_WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ERROR})
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def write_html(
         "format": 1,
         "run": _run(provenance),
         "summary": {**asdict(summary), "tests": summary.tests},
-        "troubles": _troubles(records),
+        "troubles": [_trouble(trouble) for trouble in troubles(records)],
         "rules": [{"id": rule, **asdict(text), "guarded": rule in guarded} for rule, text in rules.items()],
         "verdicts": _verdicts(records, guarded),
         "tests": [_test(record, number in traces, number in left_out) for number, record in enumerate(records)],
@@ -95,8 +95,9 @@ def _plain(provenance: Provenance, summary: Summary, records: Sequence[TestRecor
     yield f"<h1>fltlab run {html.escape(provenance.id)}</h1><p>{summary.tests} tests: {summary.passed} passed, "
     yield f"{summary.failed} failed, {summary.errors} errors, {summary.skipped} skipped, "
     yield f"{summary.not_witnessed} not witnessed. The rest of this page needs JavaScript.</p>"
-    for trouble in _troubles(records):
-        yield f"<p>{html.escape(safe(trouble['message']))} ({len(trouble['tests'])} tests)</p>"
+    for trouble in troubles(records):
+        message = trouble.first.message or trouble.first.outcome.value
+        yield f"<p>{html.escape(safe(message))} ({len(trouble.tests)} tests)</p>"
 
 
 def packed(document: object) -> str:
@@ -140,19 +141,10 @@ def _test(record: TestRecord, has_trace: bool, left_out: bool) -> dict[str, Any]
     return {**data, "trace": has_trace, "left_out": left_out}
 
 
-def _troubles(records: Sequence[TestRecord]) -> list[dict[str, Any]]:
-    """What went wrong, each cause once with all the tests in which it did, in the order in which it came up."""
-    found: dict[str, dict[str, Any]] = {}
-    for number, record in enumerate(records):
-        if record.outcome not in _WENT_WRONG:
-            continue
-        trouble = found.setdefault(
-            record.cause or record.message or record.outcome.value,
-            {"message": record.message or record.outcome.value, "rules": [], "tests": [], "blame": record.blame},
-        )
-        trouble["tests"].append(number)
-        trouble["rules"] += [rule for rule in record.violated if rule not in trouble["rules"]]
-    return list(found.values())
+def _trouble(trouble: Trouble) -> dict[str, Any]:
+    first = trouble.first
+    message = first.message or first.outcome.value
+    return {"message": message, "rules": trouble.rules, "tests": trouble.numbers, "blame": first.blame}
 
 
 def _verdicts(records: Sequence[TestRecord], guarded: frozenset[str]) -> dict[str, dict[str, Any]]:

@@ -79,3 +79,16 @@ def test_a_step_that_is_refused_is_not_kept_and_one_that_waits_is(tmp_path: Path
 def test_a_half_typed_step_is_completed_from_the_grammar(line: str, words: list[str], tmp_path: Path):
     with Session(Settings((LOCAL_GUEST,)), STACK, tmp_path) as session:
         assert [*completions(session, line, line.rfind(" ") + 1)] == words
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(("--guest", "nosuch"), "no guest called"), (("--stack", "nosuch"), "no driver")]
+)
+def test_what_is_not_there_is_told_before_the_first_step(
+    words: tuple[str, str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+
+    assert main(["shell", *words]) == ExitCode.USAGE
+
+    assert said in capsys.readouterr().err

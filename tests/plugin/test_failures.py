@@ -6,8 +6,9 @@ import pytest
 
 from harness.cli.main import main
 from harness.errors import ExitCode
-from harness.plugin.failures import COLUMNS, LINES, told, troubles
+from harness.plugin.failures import COLUMNS, LINES, told
 from harness.report.records import Outcome, Section, SectionKind, TestRecord
+from harness.report.troubles import troubles
 
 ASSERTION = """
     def test_path(lab):
@@ -83,7 +84,7 @@ def test_tests_that_fail_for_one_cause_are_one_trouble():
 
     lines = told(found[0], {}, Path("x"))
 
-    assert [len(trouble.others) for trouble in found] == [39, 0]
+    assert [len(trouble.tests) for trouble in found] == [40, 1]
     assert any("the same in 39 more: test_1," in line for line in lines)
 
 
