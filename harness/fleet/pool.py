@@ -7,7 +7,7 @@ one runs, and ended ones are put away meanwhile too.
 
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from harness.fleet.provider import Opened, Provider
 from harness.fleet.providers import provider_for
 from harness.fleet.scene import Scene
 from harness.fleet.settings import Settings
-from harness.guest import GuestState
+from harness.guest import Guest, GuestState
 
 
 class Lease:
@@ -44,20 +44,25 @@ class Lease:
 class _Expected:
     """A guest that is being made for the next test."""
 
+    name: str
     scene: Scene | None
     opening: "Future[tuple[Opened, contextlib.ExitStack]]"
 
 
 class GuestPool:
-    """Hands out leases; at most one guest of each name is in use in one process, and one more is made ready."""
+    """Hands out leases; one guest is in use in one process, and one more is made ready.
+
+    Never does it wait for a machine while it holds another that nobody uses: what it waits for could be that one.
+    """
 
     def __init__(self, settings: Settings, folder_of: Callable[[int, str], Path]) -> None:
         """`folder_of` names the folder of one guest, by its number in this process and its name."""
         self._settings = settings
         self._folder_of = folder_of
         self._providers: dict[str, Provider] = {}
-        self._leases: dict[str, tuple[Lease, contextlib.ExitStack]] = {}
-        self._expected: dict[str, _Expected] = {}
+        self._lease: Lease | None = None
+        self._scoped = contextlib.ExitStack()
+        self._expected: _Expected | None = None
         self._numbers = itertools.count(1)
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="next guest")
         self._closer = ThreadPoolExecutor(1, thread_name_prefix="ended guests")
@@ -71,29 +76,30 @@ class GuestPool:
 
     def lease(self, name: str, scope: str, scene: Scene | None = None) -> Lease:
         """A good guest of this name: the one this scope has already, the one made ready for it, or a clean one."""
-        if name in self._leases:
-            lease, _ = self._leases[name]
-            if lease.is_good_for(scope):
-                lease.provider.next_test(lease.guest)
-                return lease
-            self.end(name)
+        if self._has(name, scope):
+            assert self._lease is not None
+            self._lease.provider.next_test(self._lease.guest)
+            return self._lease
+        self._end()
         provider = self.provider(name)
-        opened, scoped = self._take_expected(name, scene) or self._open(provider, scene)
-        lease = Lease(provider, opened, scope)
-        self._leases[name] = (lease, scoped)
-        return lease
+        opened, self._scoped = self._take_expected(name, scene) or self._open(provider, scene)
+        self._lease = Lease(provider, opened, scope)
+        return self._lease
+
+    @contextlib.contextmanager
+    def apart(self, name: str) -> Iterator[Guest]:
+        """A clean guest of this name that is no test's; before it is made, what the pool has is put away."""
+        self._end()
+        self._forget_expected()
+        opened, scoped = self._open(self.provider(name), None)
+        with scoped:
+            yield opened.guest
 
     def expect(self, name: str, scope: str, scene: Scene | None) -> None:
         """Begin to make a guest ready for the next test, if that one will get another than this."""
-        provider = self.provider(name)
-        same = name in self._leases and self._leases[name][0].is_good_for(scope)
-        if not same and name not in self._expected:
-            self._expected[name] = _Expected(scene, self._opener.submit(self._open, provider, scene))
-
-    def end(self, name: str) -> None:
-        """End the guest of this name; what it runs in goes too, so nothing needs to be put in order in it."""
-        _, scoped = self._leases.pop(name)
-        self._put_away(scoped)
+        if self._expected is None and not self._has(name, scope):
+            provider = self.provider(name)
+            self._expected = _Expected(name, scene, self._opener.submit(self._open, provider, scene))
 
     def close(self) -> None:
         """End every guest, also if ending one of them fails."""
@@ -102,11 +108,18 @@ class GuestPool:
                 all_of_them.callback(provider.close)
             all_of_them.callback(self._closer.shutdown)
             all_of_them.callback(self._check_closed, everything=True)
-            for name in list(self._leases):
-                all_of_them.callback(self.end, name)
-            for name in list(self._expected):
-                all_of_them.callback(self._forget_expected, name)
+            all_of_them.callback(self._end)
+            all_of_them.callback(self._forget_expected)
             all_of_them.callback(self._opener.shutdown)
+
+    def _has(self, name: str, scope: str) -> bool:
+        return self._lease is not None and self._lease.provider.name == name and self._lease.is_good_for(scope)
+
+    def _end(self) -> None:
+        """End the guest in use, if any; what it runs in goes too, so nothing needs to be put in order in it."""
+        if self._lease is not None:
+            self._lease = None
+            self._put_away(self._scoped)
 
     def _open(self, provider: Provider, scene: Scene | None) -> tuple[Opened, contextlib.ExitStack]:
         directory = self._folder_of(next(self._numbers), provider.name)
@@ -115,21 +128,16 @@ class GuestPool:
 
     def _take_expected(self, name: str, scene: Scene | None) -> tuple[Opened, contextlib.ExitStack] | None:
         """The guest that was made ready, if it is of this scene. What went wrong in its making is raised here."""
-        expected = self._expected.get(name)
-        if expected is None:
+        expected = self._expected
+        if expected is None or (expected.name, expected.scene) != (name, scene):
+            self._forget_expected()
             return None
-        if expected.scene != scene:
-            self._forget_expected(name)
-            return None
-        del self._expected[name]
+        self._expected = None
         return expected.opening.result()
 
-    def _forget_expected(self, name: str) -> None:
-        expected = self._expected.pop(name)
-        if expected.opening.cancel():
-            return
-        error = expected.opening.exception()
-        if error is None:
+    def _forget_expected(self) -> None:
+        expected, self._expected = self._expected, None
+        if expected is not None and not expected.opening.cancel() and expected.opening.exception() is None:
             self._put_away(expected.opening.result()[1])
 
     def _put_away(self, scoped: contextlib.ExitStack) -> None:

@@ -43,7 +43,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test once on every guest that was asked for; with one guest the names of the tests stay as they are."""
     guests = settings(metafunc.config).guests
     if "fltlab_guest_name" in metafunc.fixturenames and len(guests) > 1:
-        metafunc.parametrize("fltlab_guest_name", guests, indirect=True)
+        metafunc.parametrize("fltlab_guest_name", guests, indirect=True, scope="module")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -74,9 +74,9 @@ def fltlab_drivers(request: pytest.FixtureRequest) -> "Drivers":
     return Drivers(request.config.stash[RUN].settings.drivers)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fltlab_guest_name(request: pytest.FixtureRequest) -> str:
-    """The name of the guest that this test runs on."""
+    """The name of the guest that tests of a file run on: of a matrix, one after the other."""
     return str(getattr(request, "param", settings(request.config).guests[0]))
 
 
