@@ -11,6 +11,7 @@ A message says what was tried, what came back and what to do next. JUnit's *erro
 class: `DriverError` and `TestError` are failures, everything else is an error.
 """
 
+import signal
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any
@@ -115,3 +116,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     near = get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def ending(code: int) -> str:
+    """How a program ended, by what `subprocess` gives: its exit code, or the signal that killed it."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"killed by {name}" + (", as the kernel does when memory runs out" if name == "SIGKILL" else "")

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import HostError
+from harness.errors import HostError, ending
 
 TAIL_LINES = 12
 
@@ -46,6 +46,6 @@ def run_program(
     if done.returncode != 0:
         output = tail((done.stderr or done.stdout).decode(errors="replace"))
         raise HostError(
-            f"could not {purpose}: exit code {done.returncode}", details=(command, *output), hint=hint
+            f"could not {purpose}: {ending(done.returncode)}", details=(command, *output), hint=hint
         ) from None
     return done.stdout

@@ -7,7 +7,6 @@ committed one against the metadata.
 
 import ast
 import re
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import TypeVar
 from harness.errors import HostError
 from harness.minifilter.imports import INCLUDE, import_list
 from harness.minifilter.metadata import PACKAGE, package_directory
-from harness.minifilter.toolchain import KERNEL_TARGET, TARGET, Toolchain, find_toolchain
+from harness.minifilter.toolchain import KERNEL_TARGET, TARGET, Toolchain, attempt, find_toolchain
 
 Answer = TypeVar("Answer")
 HEADER = INCLUDE / "kitmetadata.h"
@@ -252,11 +251,11 @@ def _lacking(toolchain: Toolchain, names: Sequence[str]) -> frozenset[str]:
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "names.c"
         source.write_text("\n".join(lines) + "\n", encoding="ascii")
-        command = [
-            str(toolchain.clang), *TARGET, *KERNEL_TARGET, "-w", "-ferror-limit=0", "-fsyntax-only",
-            f"-I{INCLUDE}", "-isystem", str(toolchain.mingw), "-isystem", str(toolchain.mingw / "ddk"), str(source),
+        command: list[str | Path] = [
+            toolchain.clang, *TARGET, *KERNEL_TARGET, "-w", "-ferror-limit=0", "-fsyntax-only",
+            f"-I{INCLUDE}", "-isystem", toolchain.mingw, "-isystem", toolchain.mingw / "ddk", source,
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = attempt(command)
     numbers = re.findall(r"^name:(\d+):\d+: error: (?:use of undeclared|unknown type)", done.stderr, re.MULTILINE)
     return frozenset(names[int(number) - 1] for number in numbers)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from harness.errors import ConfigurationError, HostError
+from harness.errors import ConfigurationError, HostError, ending
 
 CLANG_VERSIONS = (19, 20, 21, 22)
 SIGNER_OPTIONS = ("-h", "-n", "-i", "-ph", "-time")
@@ -199,18 +199,29 @@ class Toolchain:
 
 def run(command: Sequence[str | Path], failed: str, *, cwd: Path | None = None) -> str:
     """Run a program of the toolchain; what it prints becomes the details of a ConfigurationError."""
-    environment: Mapping[str, str] = {**os.environ, "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            [str(word) for word in command], capture_output=True, text=True, cwd=cwd, env=environment, check=False
-        )
-    except OSError as error:
-        raise HostError(f"{command[0]} cannot be run", details=(str(error),)) from error
+    done = attempt(command, cwd=cwd)
     if done.returncode != 0:
         output = _errors_first((done.stdout + done.stderr).strip().splitlines())
         shown = output if len(output) <= 40 else [*output[:40], f"... {len(output) - 40} more lines"]
         raise ConfigurationError(failed, details=(f"{Path(command[0]).name} ended with {done.returncode}", *shown))
     return done.stdout
+
+
+def attempt(command: Sequence[str | Path], *, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program of the toolchain, whatever it says of the sources.
+
+    One that somebody kills says nothing of them: it is run once more, and then it is a HostError.
+    """
+    environment: Mapping[str, str] = {**os.environ, "LC_ALL": "C"}
+    words = [str(word) for word in command]
+    for _ in range(2):
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+        except OSError as error:
+            raise HostError(f"{words[0]} cannot be run", details=(str(error),)) from error
+        if done.returncode >= 0:
+            return done
+    raise HostError(f"{Path(words[0]).name} was {ending(done.returncode)}, twice")
 
 
 def _errors_first(lines: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from harness.errors import ConfigurationError, HostError
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers, file_sha256
 from harness.minifilter.check import check_image
 from harness.minifilter.package import PackageKind
-from harness.minifilter.toolchain import find_toolchain
+from harness.minifilter.toolchain import find_toolchain, run
 
 OURS = {"passthrough", "completion", "pending", "synchronize", "fastio", "observer"}
 UserDriver = Callable[..., Path]
@@ -215,3 +215,20 @@ def test_the_example_of_a_drivers_own_tree_builds_without_findings(tmp_path: Pat
     drivers = {name: one for name, one in built.items() if one.package.kind is PackageKind.DRIVER}
     assert {"guard", "scanner"} <= set(drivers)
     assert [finding for one in drivers.values() for finding in check_image(one.sys, ours=False)] == []
+
+
+def test_a_program_that_is_killed_says_nothing_of_the_source(tmp_path: Path):
+    program = tmp_path / "clang"
+    program.write_text("#!/bin/sh\n[ -e once ] && echo done && exit 0\n: > once\nkill -9 $$\n")
+    program.chmod(0o755)
+
+    assert run((program,), "text.c does not compile", cwd=tmp_path) == "done\n"
+
+
+def test_one_that_is_killed_again_is_named_with_the_signal(tmp_path: Path):
+    program = tmp_path / "clang"
+    program.write_text("#!/bin/sh\nkill -9 $$\n")
+    program.chmod(0o755)
+
+    with pytest.raises(HostError, match=r"clang was killed by SIGKILL, as the kernel does .*, twice"):
+        run((program,), "text.c does not compile")
