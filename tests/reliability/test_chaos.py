@@ -103,9 +103,9 @@ def test_a_run_of_which_any_process_is_killed_is_finished_and_nothing_is_lost(
         project.assert_nothing_is_left()
         killed[role] += 1
         errors += len(wrong)
-    tell |= {
-        "kills": killed.total(),
-        "of": dict(killed.most_common()),
-        "resumes": resumed,
-        "tests that it cost": errors,
-    }
+        tell |= {
+            "kills": killed.total(),
+            "of": dict(killed.most_common()),
+            "resumes": resumed,
+            "tests that it cost": errors,
+        }
