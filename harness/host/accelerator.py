@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from harness.attempt import attempt
 from harness.errors import ConfigurationError, FltLabError, HostError
 from harness.host.command import tail
 from harness.host.directories import home, private_directory
@@ -93,9 +94,7 @@ def run_probe(accelerator: Accelerator, qemu: Path, timeout: float = PROBE_TIMEO
         ]
         begin = time.monotonic()
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
-            )
+            done = attempt(command, stdin=subprocess.DEVNULL, timeout=timeout)
         except subprocess.TimeoutExpired:
             return Probe(accelerator, False, timeout, f"a guest under {accelerator} made no progress in {timeout:g} s")
         seconds = time.monotonic() - begin

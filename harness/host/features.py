@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterable, Mapping
 
+from harness.attempt import attempt
 from harness.errors import HostError
 from harness.host.tools import Tool
 
@@ -66,14 +67,7 @@ def _ask(*commands: Mapping[str, object]) -> Iterable[list[dict[str, str]]]:
         "stdio",
     ]
     try:
-        done = subprocess.run(
-            words,
-            input="".join(json.dumps(line) + "\n" for line in lines),
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        done = attempt(words, input="".join(json.dumps(line) + "\n" for line in lines), timeout=SECONDS)
     except subprocess.TimeoutExpired as error:
         raise HostError(f"QEMU did not say in {SECONDS} s what it can do") from error
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

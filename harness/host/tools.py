@@ -3,12 +3,12 @@
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from harness.attempt import attempt
 from harness.errors import HostError
 
 # Programs of the administrator (mkfs.*, swtpm_setup) are not on every user's PATH.
@@ -80,6 +80,6 @@ def version_of(tool: Tool) -> str | None:
     path, option = tool.find(), tool.program.version_option
     if path is None or option is None:
         return None
-    done = subprocess.run([path, option], capture_output=True, text=True, timeout=30, check=False)
+    done = attempt([path, option], timeout=30)
     found = re.search(r"\d+(?:\.\d+)+", done.stdout + done.stderr)
     return found[0] if found else None

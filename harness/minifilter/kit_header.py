@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from harness.attempt import attempt
 from harness.errors import HostError
 from harness.minifilter.imports import INCLUDE, import_list
 from harness.minifilter.metadata import PACKAGE, package_directory
-from harness.minifilter.toolchain import KERNEL_TARGET, TARGET, Toolchain, attempt, find_toolchain
+from harness.minifilter.toolchain import KERNEL_TARGET, TARGET, Toolchain, find_toolchain
 
 Answer = TypeVar("Answer")
 HEADER = INCLUDE / "kitmetadata.h"

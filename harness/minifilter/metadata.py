@@ -9,7 +9,6 @@ an array of one element at the end of a structure counts as empty, and IRP_MJ_* 
 import ctypes
 import json
 import re
-import subprocess
 import sys
 import types
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
+from harness.attempt import attempt
 from harness.errors import HostError
 
 PACKAGE = "win32more-microsoft-windows-wdk-win32metadata"
@@ -57,12 +57,8 @@ def read_metadata() -> Metadata | None:
     directory = package_directory()
     if directory is None:
         return None
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.minifilter.metadata", str(directory)],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).resolve().parents[2],
-        check=False,
+    done = attempt(
+        [sys.executable, "-m", "harness.minifilter.metadata", directory], cwd=Path(__file__).resolve().parents[2]
     )
     if done.returncode != 0:
         raise HostError(

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from harness.errors import ConfigurationError, HostError, ending
+from harness.attempt import attempt
+from harness.errors import ConfigurationError, HostError
 
 CLANG_VERSIONS = (19, 20, 21, 22)
 SIGNER_OPTIONS = ("-h", "-n", "-i", "-ph", "-time")
@@ -199,29 +200,16 @@ class Toolchain:
 
 def run(command: Sequence[str | Path], failed: str, *, cwd: Path | None = None) -> str:
     """Run a program of the toolchain; what it prints becomes the details of a ConfigurationError."""
-    done = attempt(command, cwd=cwd)
+    environment: Mapping[str, str] = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = attempt(command, cwd=cwd, env=environment)
+    except OSError as error:
+        raise HostError(f"{command[0]} cannot be run", details=(str(error),)) from error
     if done.returncode != 0:
         output = _errors_first((done.stdout + done.stderr).strip().splitlines())
         shown = output if len(output) <= 40 else [*output[:40], f"... {len(output) - 40} more lines"]
         raise ConfigurationError(failed, details=(f"{Path(command[0]).name} ended with {done.returncode}", *shown))
     return done.stdout
-
-
-def attempt(command: Sequence[str | Path], *, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program of the toolchain, whatever it says of the sources.
-
-    One that somebody kills says nothing of them: it is run once more, and then it is a HostError.
-    """
-    environment: Mapping[str, str] = {**os.environ, "LC_ALL": "C"}
-    words = [str(word) for word in command]
-    for _ in range(2):
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
-        except OSError as error:
-            raise HostError(f"{words[0]} cannot be run", details=(str(error),)) from error
-        if done.returncode >= 0:
-            return done
-    raise HostError(f"{Path(words[0]).name} was {ending(done.returncode)}, twice")
 
 
 def _errors_first(lines: Sequence[str]) -> list[str]:
@@ -275,7 +263,7 @@ def _signer() -> Path:
 def _printed(*command: str | Path) -> str:
     """All that a program prints, whatever its exit code: osslsigncode ends its help with 1."""
     try:
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=30)
+        done = attempt(command, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostError(f"{command[0]} cannot be run", details=(str(error),)) from error
     return done.stdout + done.stderr
