@@ -14,7 +14,7 @@ FLOORS = (*LOWER, "plugin", "cli")
 PYTEST = ("pytest", "_pytest", "pluggy")
 OWN_NT_ONLY = "reference"
 FOR_REFERENCE = ("nt", "wire")
-FOR_EVERYBODY = ("errors", "text", "shipped")
+FOR_EVERYBODY = ("errors", "text", "shipped", "attempt")
 
 
 def modules() -> list[Path]:
