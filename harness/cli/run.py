@@ -64,6 +64,7 @@ def run(
     ] = None,
     verifier: Annotated[str | None, typer.Option("--verifier", metavar="LEVEL", help=options.VERIFIER.help)] = None,
     record: Annotated[str | None, typer.Option("--record", metavar="DIR", help=options.RECORD.help)] = None,
+    coverage: Annotated[str | None, typer.Option("--coverage", metavar="FILE", help=options.COVERAGE.help)] = None,
     pause: Annotated[bool, typer.Option("--pause-on-failure", help=options.PAUSE.help)] = False,
     expression: Annotated[str | None, typer.Option("-k", metavar="WORDS", help="Only tests whose names match.")] = None,
     workers: Annotated[str | None, typer.Option("-n", metavar="N", help="Guests to use at a time.")] = None,
@@ -83,6 +84,7 @@ def run(
         options.FILE_SYSTEM_DRIVER: file_system_driver,
         options.VERIFIER: verifier,
         options.PAUSE: pause or None,
+        options.COVERAGE: coverage,
         options.RECORD: record,
     }
     for_pytest, suites = split_words(words or [])

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,9 @@ def try_(
     service: Annotated[
         str | None, typer.Option("--service", metavar="COMMAND", help="The driver's user-mode service, an .exe.")
     ] = None,
+    coverage: Annotated[
+        str | None, typer.Option("--coverage", metavar="FILE", help="lcov (.info) or Cobertura (.xml) of the driver.")
+    ] = None,
     image_dir: Annotated[Path | None, typer.Option("--image-dir", metavar="DIR", help="Guest images.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -30,6 +34,7 @@ def try_(
 
     Needs no configuration. Exit code 0 clean, 1 findings, 2 wrong use, 3 it could not be run.
     """
+    from harness.fleet.coverage_target import coverage_target
     from harness.fleet.trial.candidate import find_candidate
     from harness.fleet.trial.page import as_json as data_of
     from harness.fleet.trial.page import page
@@ -42,10 +47,13 @@ def try_(
             f"there is no program {command[0]}", hint="--service takes an .exe of this machine, and its arguments"
         )
     values = of_reg_file(registry) if registry is not None else ()
-    options = TrialOptions(guest, seed, values, image_dir, command)
+    target = coverage_target(coverage, [guest], Path()) if coverage else None
+    options = TrialOptions(guest, seed, values, image_dir, command, coverage=target)
     candidate = find_candidate(driver)
     needs = needs_of(candidate, options)
     verdict = try_driver(candidate, options)
+    if target is not None and verdict.measured is not None:
+        verdict.measured.write(target, installed_version("fltlab"))
     typer.echo(json.dumps(data_of(verdict, needs), indent=2) if as_json else page(verdict, needs))
     raise typer.Exit(verdict.ended.value)
 

@@ -65,10 +65,16 @@ VERIFIER = Option(
     "LEVEL",
 )
 PAUSE = Option("--pause-on-failure", "stop at the first failure, its guest paused for a debugger", kind=bool)
+COVERAGE = Option(
+    "--coverage",
+    "lines and branches of the drivers' own sources that ran, from their PDBs, on reference guests: "
+    "lcov into FILE.info or FILE.lcov, Cobertura into FILE.xml",
+    "FILE",
+)
 RECORD = Option("--record", "keep what is said to the guests in a new directory, for `fltlab replay`", "DIR")
 REPLAY = Option("--replay", "have a recording of --record answer, and no guest (see `fltlab replay`)", "DIR")
 
 OPTIONS = (
     *(GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME),
-    *(FILESYSTEM, DATA_VOLUME, FILE_SYSTEM_DRIVER, VERIFIER, PAUSE, RECORD, REPLAY),
+    *(FILESYSTEM, DATA_VOLUME, FILE_SYSTEM_DRIVER, VERIFIER, PAUSE, COVERAGE, RECORD, REPLAY),
 )

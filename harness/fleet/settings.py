@@ -35,6 +35,8 @@ class Settings:
     data_volumes: tuple[str, ...] = ()
     file_system_driver: tuple[Path, Path] | None = None
     pause_on_failure: bool = False
+    coverage: Path | None = None
+    """The file that says which lines of the drivers ran."""
     record: Path | None = None
     replay: Path | None = None
 
@@ -44,7 +46,11 @@ class Settings:
         from harness.guest import KernelOptions  # not for every pytest run on the machine
 
         return KernelOptions(
-            seed=self.seed, mutants=self.mutants, file_system=self.file_system_driver, data=self.data_volumes
+            seed=self.seed,
+            mutants=self.mutants,
+            file_system=self.file_system_driver,
+            data=self.data_volumes,
+            coverage=self.coverage is not None,
         )
 
     def as_options(self) -> dict[str, object]:
@@ -57,6 +63,7 @@ class Settings:
         given |= {"verifier": self.verifier} if self.verifier != "off" else {}
         given |= {"filesystem": list(self.filesystems)} if self.filesystems else {}
         given |= {"data-volume": list(self.data_volumes)} if self.data_volumes else {}
+        given |= {"coverage": str(self.coverage)} if self.coverage else {}
         if self.file_system_driver is not None:
             given["file-system-driver"] = "=".join(map(str, self.file_system_driver))
         return given

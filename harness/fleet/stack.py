@@ -81,6 +81,11 @@ class Stack:
         )
         return DeployedStack(tuple(handles), dict(self._hashes))
 
+    @property
+    def minifilters(self) -> Sequence[DriverUnderTest]:
+        """What stands, under the names that it was registered by."""
+        return self._deployment.stack if self._deployment is not None else ()
+
     def remove(self) -> None:
         """Detach, unload and forget what stands, if something does."""
         if self._deployment is not None:

@@ -12,7 +12,7 @@ from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.text import read_json
 from harness.wire.codec import from_data
-from harness.wire.kernel import CALLBACKS_MARK, FINDINGS_MARK, STOPPED_MARK, Findings
+from harness.wire.kernel import CALLBACKS_MARK, FINDINGS_MARK, STOPPED_MARK, Coverage, Findings
 from harness.wire.kernel_state import Finding, KernelState, SeenCallbacks, State, Stop, StopKind
 
 OUR_FAULTS = {
@@ -44,6 +44,17 @@ def parse_findings(result: CommandResult) -> tuple[Finding, ...]:
     except ValueError as error:
         raise GuestError(
             "the guest did not say what its drivers would leave behind",
+            details=(f"{type(error).__name__}: {error}", *result.describe()),
+        ) from error
+
+
+def parse_coverage(result: CommandResult) -> Coverage:
+    """Read what `fltlab-kernel coverage` printed."""
+    try:
+        return from_data(Coverage, read_json(result.output))
+    except ValueError as error:
+        raise GuestError(
+            "the guest did not say what has run of its drivers",
             details=(f"{type(error).__name__}: {error}", *result.describe()),
         ) from error
 

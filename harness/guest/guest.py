@@ -11,6 +11,7 @@ from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.guest.crash import (
     kernel_error,
+    parse_coverage,
     parse_status,
     stopped_kernel,
     told_callbacks,
@@ -35,6 +36,7 @@ from harness.guest.transfer import file_sha256, pack, require_copied, verify
 from harness.guest.winrm import WinRmSession
 from harness.machine.deadlines import POLL_SECONDS, Deadline, Deadlines, Wait
 from harness.wire.codec import to_data
+from harness.wire.kernel import Coverage
 from harness.wire.kernel_state import KernelState, SeenCallbacks, State
 
 if TYPE_CHECKING:
@@ -293,6 +295,15 @@ class Guest:
         if self.profile.kernel_status is None:
             return None
         return parse_status(self.run(self.profile.kernel_status, timeout=Wait.KERNEL_STATUS))
+
+    @only_in(GuestState.READY, GuestState.BROKEN)
+    def take_coverage(self) -> Coverage:
+        """Which code of drivers has run since this was asked last; nothing where nobody can say it any more."""
+        command = self.profile.kernel_coverage
+        if command is None or (self._first_cause is not None and not self._kernel_stopped):
+            return Coverage()
+        result = self._session.run(command, timeout=Wait.KERNEL_STATUS)
+        return parse_coverage(result) if result.ok else Coverage()
 
     # -- for those who look for what went wrong
 

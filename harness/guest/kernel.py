@@ -15,6 +15,8 @@ class KernelOptions:
     """A file-system driver and the image of a disk, for volume V:; on this machine only."""
     format: str = ""
     """What V: is formatted with: ntfs (the default), refs, exfat or fat32."""
+    coverage: bool = False
+    """Whether it counts which code of drivers runs."""
     data: tuple[str, ...] = ()
     """Further data volumes: `W:`, `W:fat32`, `W:fat32,removable`."""
 
@@ -30,6 +32,8 @@ class KernelOptions:
             words += ["--file-system", str(driver), "--disk", str(image)]
         if self.format:
             words += ["--filesystem", self.format]
+        if self.coverage:
+            words.append("--coverage")
         for volume in self.data:
             words += ["--data", volume]
         return words

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.guest.background import BackgroundProgram, ProgramUnderTest
     from harness.minifilter.probe import ProbeResult
     from harness.plugin.scenes import Scenes
+    from harness.report.coverage.measured import Subject
     from harness.wire.kernel_state import Stop
 
 FAILED = pytest.StashKey[bool]()
@@ -37,6 +38,8 @@ GUEST_FIXTURE = "guest"
 NEXT = pytest.StashKey[pytest.Item | None]()
 TRIED = pytest.StashKey[set[str]]()  # the guests that were asked for, whatever came of it
 CAME_UP = pytest.StashKey[set[str]]()  # the guests of which one has come up in this process
+
+MEASURED: "pytest.StashKey[dict[str, Subject]]" = pytest.StashKey()  # the drivers whose code is measured, by service
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -125,10 +128,26 @@ def fltlab_lease(
     request.node.stash[LEASE] = lease
     _expect_next(request.node, fltlab_pool, fltlab_scenes)
     yield lease
+    _keep_coverage(request.node, lease)
     # What a test has done in the guest by itself, no other is to meet.
     by_hand = GUEST_FIXTURE in request.fixturenames
     spoils = request.node.get_closest_marker("spoils_guest") is not None
     lease.spoiled |= request.node.stash.get(FAILED, False) or spoils or by_hand
+
+
+def _keep_coverage(item: pytest.Item, lease: "Lease") -> None:
+    """Write down what this test had run of its drivers, if the run measures that."""
+    run = item.config.stash[RUN]
+    if run.settings.coverage is None:
+        return
+    from harness.report.coverage.measured import Subject, keep
+
+    # Those of the stack before are there too: what they ran when they were unloaded comes out now.
+    subjects = item.session.stash.setdefault(MEASURED, {})
+    subjects |= {one.entry.service: Subject.of(one.driver) for one in lease.stack.minifilters}
+    folder = run.test_folder(item.nodeid)
+    if keep(folder, lease.guest.take_coverage(), subjects):
+        item.stash[FACTS].folder = str(folder.relative_to(run.directory))
 
 
 def _expect_next(item: pytest.Item, pool: "GuestPool", scenes: "Scenes") -> None:

@@ -34,6 +34,7 @@ def settings(config: pytest.Config) -> Settings:
         chosen = config.getoption(options.FILE_SYSTEM_DRIVER.name)
         base = Path(config.invocation_params.dir)
         driver = parse_file_system_driver(chosen, given(options.GUEST) or [DEFAULT_GUEST], base) if chosen else None
+        coverage = _coverage(config)
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from error
     return Settings(
@@ -50,8 +51,21 @@ def settings(config: pytest.Config) -> Settings:
         data_volumes=tuple(parse_data_volume(text) for text in given(options.DATA_VOLUME)),
         file_system_driver=driver,
         pause_on_failure=bool(config.getoption(options.PAUSE.name)),
+        coverage=coverage,
         record=path(options.RECORD),
         replay=path(options.REPLAY),
+    )
+
+
+def _coverage(config: pytest.Config) -> Path | None:
+    chosen = config.getoption(options.COVERAGE.name)
+    if not chosen:
+        return None
+    from harness.fleet.coverage_target import coverage_target  # not for every pytest run on the machine
+
+    guests = config.getoption(options.GUEST.name) or [DEFAULT_GUEST]
+    return coverage_target(
+        chosen, guests, Path(config.invocation_params.dir), replay=bool(config.getoption(options.REPLAY.name))
     )
 
 

@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import ExitCode
+from harness.errors import ExitCode, HostError
 from harness.plugin.evidence import AROUND
 from harness.plugin.facts import is_of_command, is_ours, suite_of
 from harness.plugin.failures import COLUMNS, told, wants_short_failures
@@ -23,6 +23,9 @@ from harness.report.resume import UnfinishedRun
 from harness.report.summary import Summary
 from harness.report.troubles import troubles
 from harness.report.write import write_reports
+
+if TYPE_CHECKING:
+    from harness.report.coverage.measured import Measured
 
 RECORDER = "fltlab-recorder"
 COLLECTION = "collection"
@@ -50,6 +53,8 @@ class Recorder:
         self.provenance: Provenance | None = None
         self.summary: Summary | None = None
         self._interrupted = False
+        self._measured: Measured | None = None
+        self._unmeasured = ""
         self._changed: set[str] = set()
         self._ended = False
         """Whether an error ended the run that every further test would have met."""
@@ -162,12 +167,17 @@ class Recorder:
         self.provenance = self.provenance.finish(now())
         with self.run.storing():
             seconds = time.monotonic() - self._begun
-            self.summary = write_reports(self.run.directory, self.provenance, self.records, seconds)
+            self._measured = self._measure()
+            self.summary = write_reports(
+                self.run.directory, self.provenance, self.records, seconds, coverage=self._measured
+            )
         if exitstatus == pytest.ExitCode.TESTS_FAILED or (
             exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
             and ExitCode.FAILED in self.exit_codes
         ):
             session.exitstatus = worst(self.exit_codes)
+        elif self._unmeasured and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = ExitCode.HOST
         self._ended |= bool(session.shouldstop)
         if self._ended and exitstatus == pytest.ExitCode.INTERRUPTED:
             session.exitstatus = worst(self.exit_codes)
@@ -175,6 +185,23 @@ class Recorder:
         if wants_short_failures(self.config):
             self._tells_failures = True
             self.config.option.tbstyle = "no"  # pytest would tell each test whole
+
+    def _measure(self) -> "Measured | None":
+        """What the tests covered of their drivers, written where `--coverage` says; None if nobody asked."""
+        target = self.run.settings.coverage
+        if target is None:
+            return None
+        from harness.report.coverage.measured import FILE_NAME, measure
+
+        folders = [self.run.directory / record.folder for record in self.records if record.folder is not None]
+        try:
+            measured = measure(path for folder in folders if (path := folder / FILE_NAME).is_file())
+            measured.write(target, self.provenance.versions["fltlab"] if self.provenance is not None else "")
+        except HostError as error:
+            self.exit_codes.add(ExitCode.HOST)
+            self._unmeasured = str(error)
+            return None
+        return measured
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -219,6 +246,11 @@ class Recorder:
         if self._interrupted:
             how = "ended" if self._ended else "interrupted"
             yield f"{how} after {len(self.records)} tests; to finish: fltlab run --resume {self.run.directory}"
+        target = self.run.settings.coverage
+        if self._measured is not None and target is not None:
+            yield from self._measured.told(target)
+        if self._unmeasured:
+            yield f"error: {self._unmeasured}"
         yield f"files: {self._shown_directory()}/  (junit.xml, report.html, run.json, results.jsonl)"
 
 

@@ -15,19 +15,23 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from harness.report.coverage.line_coverage import SourceFile
+from harness.report.coverage.measured import Measured
 from harness.report.history import FormerRun, former_runs
 from harness.report.picture import picture_of
 from harness.report.provenance import Provenance
 from harness.report.records import Outcome, TestRecord
 from harness.report.summary import Summary, rule_verdicts
 from harness.report.troubles import Trouble, troubles
-from harness.text import safe
+from harness.text import safe, safe_line
 from harness.wire.trace import FILE_NAME as TRACE
 from harness.wire.trace import NotATraceError, read_trace
 
 FILE_NAME = "report.html"
 TRACES = 32 * 1024 * 1024
 """How many bytes of compressed traces a page takes; those of tests that did not pass come first."""
+SOURCE = 1 << 20
+"""How many characters of one file of source are in the page."""
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -49,6 +53,7 @@ def write_html(
     summary: Summary,
     guarded: frozenset[str],
     rules: Mapping[str, RuleText],
+    coverage: Measured | None = None,
 ) -> Path:
     """Write report.html of a run; `rules` is the catalogue, `guarded` as in `harness.report.summary`."""
     path = directory / FILE_NAME
@@ -62,11 +67,31 @@ def write_html(
         "rules": [{"id": rule, **asdict(text), "guarded": rule in guarded} for rule, text in rules.items()],
         "verdicts": _verdicts(records, guarded),
         "tests": [_test(record, number in traces, number in left_out) for number, record in enumerate(records)],
+        "coverage": covered(coverage) if coverage is not None else None,
         "former": [_former(run, records) for run in former],
     }
     with path.open("w", encoding="utf-8") as page:
         page.writelines(_page(provenance, summary, records, document, traces))
     return path
+
+
+def covered(measured: Measured) -> dict[str, Any]:
+    """What ran of the drivers' sources, with their text as far as it is at hand."""
+    drivers = {name: [file.name for file in files] for name, files in measured.drivers.items()}
+    return {"drivers": drivers, "without": measured.without, "files": [_source(file) for file in measured.files]}
+
+
+def _source(file: SourceFile) -> dict[str, Any]:
+    text = file.path.read_text(encoding="utf-8", errors="replace") if file.path is not None else ""
+    return {
+        "name": safe_line(file.name),
+        "lines": file.lines,
+        "branches": file.branches,
+        "hit": file.lines_hit,
+        "ways": len(file.ways),
+        "gone": file.ways_gone,
+        "text": safe(text, SOURCE).split("\n"),
+    }
 
 
 def _page(

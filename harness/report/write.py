@@ -1,13 +1,24 @@
 """All reports of a run that has ended, written into its directory."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.report.provenance import Provenance, write_run_json
 from harness.report.records import TestRecord
 from harness.report.summary import Summary, summarise
 
+if TYPE_CHECKING:
+    from harness.report.coverage.measured import Measured
 
-def write_reports(directory: Path, provenance: Provenance, records: list[TestRecord], seconds: float) -> Summary:
+
+def write_reports(
+    directory: Path,
+    provenance: Provenance,
+    records: list[TestRecord],
+    seconds: float,
+    *,
+    coverage: "Measured | None" = None,
+) -> Summary:
     """Write run.json, junit.xml and report.html of a run that has ended."""
     from harness.contract import load_catalogue, load_proven
     from harness.report.html import RuleText, write_html
@@ -21,5 +32,5 @@ def write_reports(directory: Path, provenance: Provenance, records: list[TestRec
     }
     write_run_json(directory, provenance, summary)
     write_junit(directory, provenance, records, guarded)
-    write_html(directory, provenance, records, summary, guarded, rules)
+    write_html(directory, provenance, records, summary, guarded, rules, coverage)
     return summary

@@ -294,6 +294,33 @@ class Audit:
 
 
 @dataclass(frozen=True)
+class ImageCoverage:
+    """What has run of a driver's image; offsets are from its begin.
+
+    `spans` are (begin, end, times) of code that ran equally often. `ends` are (end of a basic block, how often the
+    code right behind it came next, how often other code did).
+    """
+
+    service: str
+    spans: tuple[tuple[int, ...], ...] = ()
+    ends: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What has run of the drivers that are loaded, or have been, since this was asked last."""
+
+    images: tuple[ImageCoverage, ...] = ()
+
+
+@dataclass(frozen=True)
+class TakeCoverage:
+    """Ask what has run; of a kernel that has stopped, too. Refused by one that was not started to count."""
+
+    RESULT: ClassVar[type] = Coverage
+
+
+@dataclass(frozen=True)
 class Status:
     """Ask for the kernel's state."""
 
@@ -309,7 +336,8 @@ class Shutdown:
 
 Request = (
     SetRegistry | GetRegistry | Load | Unload | Attach | Detach | Dismount | RemoveDisk | ListFilters | ListInstances
-    | ListVolumes | ListDrivers | Run | Watch | Starve | Audit | Start | Look | Await | End | Status | Shutdown
+    | ListVolumes | ListDrivers | Run | Watch | Starve | Audit | TakeCoverage
+    | Start | Look | Await | End | Status | Shutdown
 )  # fmt: skip
 
 
@@ -342,6 +370,7 @@ Answer = (
     | Ended
     | Progress
     | Findings
+    | Coverage
     | KernelState
     | RegistryKey
     | Refused

@@ -10,6 +10,7 @@ from harness.fleet.kernel_exports import Needs
 from harness.fleet.trial.sightings import Seen
 from harness.fleet.trial.trial import Ended, Verdict
 from harness.guest import GuestKind
+from harness.report.coverage.measured import in_words
 from harness.wire.kernel_state import Finding
 
 WIDTH = 80
@@ -30,11 +31,20 @@ def page(verdict: Verdict, needs: Needs | None) -> str:
         lines += _findings("leaks", verdict.leaks, tried=verdict.unloaded != "not tried")
     for told in verdict.hard:
         lines += _wrapped("hard       ", told, 1)
+    lines += _coverage(verdict)
     if verdict.hard_findings:
         lines += _findings("  then", verdict.hard_findings)
     if verdict.stop is not None:
         lines += ["", *_stop(verdict)]
     return "\n".join([*lines, "", _last(verdict)])
+
+
+def _coverage(verdict: Verdict) -> Iterator[str]:
+    measured = verdict.measured
+    for files in measured.drivers.values() if measured else ():
+        yield from _wrapped("coverage   ", in_words(files), 2)
+    for reason in measured.without.values() if measured else ():
+        yield from _wrapped("coverage   ", f"none: {reason}", 2)
 
 
 def _head(verdict: Verdict) -> Iterator[str]:
@@ -203,6 +213,20 @@ def _wrapped(title: str, text: str, most: int) -> list[str]:
     return [title + lines[0], *(" " * len(title) + line for line in lines[1:])]
 
 
+def _coverage_as_json(verdict: Verdict) -> dict[str, dict[str, int]]:
+    """By file; empty where it was not measured."""
+    files = verdict.measured.files if verdict.measured is not None else ()
+    return {
+        file.name: {
+            "lines": len(file.lines),
+            "lines_hit": file.lines_hit,
+            "branches": len(file.ways),
+            "branches_hit": file.ways_gone,
+        }
+        for file in files
+    }
+
+
 def as_json(verdict: Verdict, needs: Needs | None) -> dict[str, object]:
     """The whole verdict as plain data."""
     candidate, seen = verdict.candidate, verdict.sightings
@@ -224,6 +248,7 @@ def as_json(verdict: Verdict, needs: Needs | None) -> dict[str, object]:
         "attached": verdict.attached,
         "detached": verdict.detached,
         "unloaded": verdict.unloaded,
+        "coverage": _coverage_as_json(verdict),
         "workload": {"parts": verdict.parts, "steps": verdict.steps},
         "operations": {name: _row_as_json(row) for name, row in seen.rows().items()},
         "threads": len(seen.threads),

@@ -39,6 +39,8 @@ from harness.minifilter.probe import ProbeResult
 from harness.minifilter.registry import RegistryValue
 from harness.minifilter.trace import SeenByKernel, Trace
 from harness.minifilter.tracing import event_of
+from harness.report.coverage.line_coverage import Ran
+from harness.report.coverage.measured import Measured, Subject, lines_of_drivers
 from harness.wire.kernel_state import Finding
 
 ROOT = "V:\\"
@@ -66,6 +68,8 @@ class TrialOptions:
     service: tuple[str, ...] = ()
     """The driver's user-mode service: a program of this machine, and its arguments."""
     parts: tuple[Part, ...] = WORKLOAD
+    coverage: Path | None = None
+    """The file that says which lines of the driver ran."""
     hard: bool = True
     """Whether the driver is also unloaded under load, loaded again, and given no memory."""
 
@@ -99,6 +103,8 @@ class Verdict:
     stop: FltLabError | None = None
     """What ended the trial before its end."""
     seconds: float = 0.0
+    measured: Measured | None = None
+    """What ran of the driver's sources, where that is asked for."""
 
     @property
     def changes(self) -> list[Change]:
@@ -128,7 +134,12 @@ def try_driver(candidate: Candidate, options: TrialOptions) -> Verdict:
     own = Drivers(()).build([OBSERVER, PROBE])
     built = build_alone(candidate.package)
     verdict.sha256 = built.sha256
-    settings = Settings(guests=(options.guest,), seed=options.seed, image_directory=options.image_directory)
+    settings = Settings(
+        guests=(options.guest,),
+        seed=options.seed,
+        image_directory=options.image_directory,
+        coverage=options.coverage,
+    )
     trial = _Trial(verdict, built, own)
     with contextlib.ExitStack() as scoped:
         provider = provider_for(options.guest, settings)
@@ -206,6 +217,15 @@ class _Trial:
             verdict.stop = error
             verdict.stop_is_crash = guest.state is not GuestState.READY
             self._leaks(guest)
+        if verdict.options.coverage is not None:
+            verdict.measured = self._measured(guest)
+
+    def _measured(self, guest: Guest) -> Measured:
+        ran = Ran()
+        for one in guest.take_coverage().images:
+            if one.service == self._subject.entry.service:
+                ran.add(one.spans, one.ends)
+        return lines_of_drivers({Subject.of(self._subject.driver): ran})
 
     @contextlib.contextmanager
     def _services(self, guest: Guest, driver: BuiltDriver) -> Iterator[None]:

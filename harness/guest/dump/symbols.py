@@ -111,9 +111,14 @@ def frames_at(image: Path, offsets: Sequence[int]) -> list[list[Frame]]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     try:
         found = json.loads(done.stdout)
-        return [[_frame(symbol) for symbol in reversed(item["Symbol"]) if symbol.get("FunctionName")] for item in found]
+        return [frames_of(item) for item in found]
     except (ValueError, LookupError, TypeError):
         return [[] for _ in offsets]
+
+
+def frames_of(item: Mapping[str, Any]) -> list[Frame]:
+    """The frames of one address as llvm-symbolizer tells them, outermost first."""
+    return [_frame(symbol) for symbol in reversed(item["Symbol"]) if symbol.get("FunctionName")]
 
 
 def _frame(symbol: Mapping[str, Any]) -> Frame:

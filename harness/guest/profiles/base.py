@@ -34,6 +34,8 @@ class Profile:
     kernel_restart: str | None
     kernel_watch: str | None = None
     kernel_audit: str | None = None
+    kernel_coverage: str | None = None
+    """What prints, and forgets, which code of drivers has run."""
     from_cd: str | None = None
     background: str | None = None
     """What a program in the background is started with; None where any command may go on beside others."""

@@ -15,5 +15,6 @@ REFERENCE = Profile(
     kernel_watch="fltlab-kernel watch",
     background="fltlab-background",
     kernel_audit="fltlab-kernel audit",
+    kernel_coverage="fltlab-kernel coverage",
 )
 REFERENCE_LOCAL = replace(REFERENCE, kind=GuestKind.REFERENCE_LOCAL)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, ParamSpec
 
 if TYPE_CHECKING:
     from harness.reference.machine.loader.exports import Export
+    from harness.reference.machine.loader.images import Image
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.thread import Execution
 
@@ -54,6 +55,8 @@ class Probes:
         """The same, told later: guest code of our own noted it, with time (100 ns) and thread (cpu/notes.py)."""
         self.called: Probe[[Export, int]] = Probe()
         """An import call has come to Python: the export, and rsp at its entry. Leaves do not come here."""
+        self.loaded: Probe[[Image]] = Probe()
+        """An image has been brought into memory; nothing of it has run yet."""
         self.switched: Probe[[Processor, Execution]] = Probe()
         """A processor goes on with a thread or a DPC."""
         self.found: Probe[[str | None, str | None, str]] = Probe()

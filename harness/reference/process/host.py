@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any, NoReturn, TextIO
 
 from harness.nt import BugCheck, NtStatus, bugcheck_name
+from harness.reference.machine.cpu.block_counter import ImageCounters
+from harness.reference.machine.loader.images import Image
 from harness.reference.machine.stop import HangStop, MachineStop
 from harness.reference.process import audit, registry_copy
 from harness.reference.process.refusal import RefusedError
@@ -43,8 +45,9 @@ USAGE_ERROR = 2
 class Host:
     """A kernel and what can be asked of it."""
 
-    def __init__(self, system: Kernel) -> None:
+    def __init__(self, system: Kernel, counters: ImageCounters | None = None) -> None:
         self._system = system
+        self._counters = counters
         self._programs = RunningPrograms(system)
         self._operations: Mapping[type, Callable[[Any], wire.Answer]] = {
             wire.SetRegistry: self._set_registry,
@@ -67,6 +70,7 @@ class Host:
             programs.Await: lambda asked: self._opened(self._programs.run_to_end, asked),
             programs.End: lambda asked: self._opened(self._programs.end, asked),
             wire.Audit: self._audit,
+            wire.TakeCoverage: self._take_coverage,
             wire.Status: self._status,
             wire.Shutdown: lambda _: wire.Done(),
         }
@@ -244,6 +248,14 @@ class Host:
         found = self._system.verifier.findings
         return tuple(Finding(one.text, one.rule, one.driver, one.time, one.chain) for one in found)
 
+    def _take_coverage(self, _: wire.TakeCoverage) -> wire.Coverage:
+        if self._counters is None:
+            raise RefusedError(int(NtStatus.NOT_SUPPORTED), "this kernel was started without --coverage")
+        found = self._counters.take()
+        return wire.Coverage(
+            tuple(wire.ImageCoverage(name, one.spans, one.ends) for name, every in found.items() for one in every)
+        )
+
     def _status(self, _: wire.Status) -> KernelState:
         self._check_open_to_use()
         return self._state()
@@ -360,6 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--processors", type=int, default=2)
     parser.add_argument("--mutant", action="append", default=[])
     parser.add_argument("--policy", action="append", type=_policy, default=[])
+    parser.add_argument("--coverage", action="store_true", help="count which code of drivers runs")
     parser.add_argument("--file-system", type=Path, help="the .sys of a file system that V: is mounted by")
     parser.add_argument("--disk", type=Path, help="the image of a disk with that file system; a copy of it is used")
     options = parser.parse_args(arguments)
@@ -380,9 +393,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     except ValueError as error:
         parser.error(str(error))
+    counters = count_drivers(system) if options.coverage else None
     if image is not None:
         _mount(system, options.file_system)
-    serve(Host(system), sys.stdin, sys.stdout)
+    serve(Host(system, counters), sys.stdin, sys.stdout)
+
+
+def count_drivers(system: Kernel) -> ImageCounters:
+    """Count what runs of every driver that is loaded from now on."""
+    counters = ImageCounters(system.emulator.count_blocks)
+
+    def loaded(image: Image) -> None:
+        if not image.user:
+            counters.watch(image.name, image.base, image.size)
+
+    system.probes.loaded.connect(loaded)
+    return counters
 
 
 def _copy(image: Path) -> Path:

@@ -21,7 +21,7 @@ STATUS_SECONDS = 5.0
 
 @command("fltlab-kernel")
 def kernel(call: Invocation) -> int:
-    """`restart [--seed N] [--mutant NAME] [--policy K=V]`, `status`; `watch`, `audit`, `starve EVERY` of services."""
+    """`restart [--seed N] [--mutant NAME] [--policy K=V]`, `status`, `coverage`; `watch`, `audit`, `starve EVERY`."""
     words = list(call.words[1:])
     if words[:1] == ["restart"]:
         call.guest.restart_kernel(words[1:])
@@ -41,11 +41,15 @@ def kernel(call: Invocation) -> int:
     if words[:1] == ["audit"]:
         call.out(encode(call.guest.kernel.ask(wire.Audit(tuple(words[1:])), wire.Findings)))
         return 0
+    if words == ["coverage"]:
+        call.out(encode(call.guest.kernel.ask(wire.TakeCoverage(), wire.Coverage)))
+        return 0
     if words[:1] == ["status"]:
         call.out(encode(status(call)))
         return 0
     restart = "restart [--seed N] [--mutant NAME] [--policy K=V]"
-    call.err(f"usage: fltlab-kernel {restart} | watch SERVICE... | starve EVERY SERVICE... | audit SERVICE... | status")
+    of_services = "watch SERVICE... | starve EVERY SERVICE... | audit SERVICE..."
+    call.err(f"usage: fltlab-kernel {restart} | {of_services} | coverage | status")
     return 87
 
 

@@ -227,14 +227,18 @@ class Emulator:
 
         self._hook(UC_HOOK_BLOCK, _BLOCK_HOOK(block), begin=begin, end=end - 1)
 
-    def _hook(self, kind: int, callback: Any, *arguments: int, begin: int = 1, end: int = 0) -> None:
+    def count_blocks(self, begin: int, end: int, hook: Any, data: int) -> None:
+        """Have a function of the host's called for every block that runs in [begin, end) (block_counter.py)."""
+        self._hook(UC_HOOK_BLOCK, hook, begin=begin, end=end - 1, data=data)
+
+    def _hook(self, kind: int, callback: Any, *arguments: int, begin: int = 1, end: int = 0, data: int = 0) -> None:
         handle = _unicorn.uc_hook_h()
         status = _unicorn.uclib.uc_hook_add(
             self._handle,
             ctypes.byref(handle),
             kind,
             callback,
-            ctypes.c_void_p(0),
+            ctypes.c_void_p(data),
             ctypes.c_uint64(begin),
             ctypes.c_uint64(end),
             *(ctypes.c_int(argument) for argument in arguments),

@@ -76,9 +76,14 @@ class Loader:
         *,
         pageable: bool,
         watch: Callable[[int, int], None],
+        loaded: Callable[[Image], None],
     ) -> None:
-        """`watch` is told of the ranges of pageable code; it sees to it that none runs at raised IRQL."""
+        """`watch` is told of the ranges of pageable code; it sees to it that none runs at raised IRQL.
+
+        `loaded` is told of every image before any of its code runs.
+        """
         self._watch = watch
+        self._loaded = loaded
         self._memory = memory
         self._images = images
         self._exports = exports
@@ -128,6 +133,7 @@ class Loader:
             ) from None
         self._map(image, content)
         self._images.add(image)
+        self._loaded(image)
         if digest and kept is None:
             self._programs[digest] = _KeptProgram(image, bytes(content), self._frames_of(image))
         return image

@@ -126,6 +126,7 @@ class Executive(Supervisor):
             self.exports,
             pageable=pageable,
             watch=self.emulator.watch_code,
+            loaded=self.probes.loaded,
         )
         self.registry = Registry()
         self.registry_callbacks = RegistryCallbacks(self)

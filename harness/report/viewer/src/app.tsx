@@ -1,6 +1,7 @@
-// The frame of the page: what run this is, and the four views of it.
+// The frame of the page: what run this is, and the views of it.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Contract } from "./contract";
+import { CoverageView } from "./coverage";
 import type { Report } from "./data";
 import { Overview } from "./overview";
 import { Link, day } from "./parts";
@@ -12,6 +13,7 @@ const VIEWS: [Route["view"], string][] = [
   ["overview", "Overview"],
   ["tests", "Tests"],
   ["contract", "Contract"],
+  ["coverage", "Coverage"],
   ["run", "Run"],
 ];
 const THEMES = ["auto", "light", "dark"];
@@ -42,7 +44,7 @@ export function App({ report }: { report: Report }) {
           <span class="quiet when"> · {day(report.run.started)}</span>
         </div>
         <nav aria-label="views">
-          {VIEWS.map(([view, words]) => (
+          {VIEWS.filter(([view]) => view !== "coverage" || report.coverage).map(([view, words]) => (
             <a
               key={view}
               href={view === "overview" ? "#" : `#view=${view}`}
@@ -59,6 +61,7 @@ export function App({ report }: { report: Report }) {
         {route.view === "overview" && <Overview report={report} />}
         {route.view === "tests" && <Tests report={report} route={route} />}
         {route.view === "contract" && <Contract report={report} route={route} />}
+        {route.view === "coverage" && <CoverageView report={report} route={route} />}
         {route.view === "run" && <RunView report={report} />}
       </main>
       <footer class="quiet">

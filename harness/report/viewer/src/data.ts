@@ -71,6 +71,23 @@ export interface Trouble {
   blame: string | null;
 }
 
+export interface SourceFile {
+  name: string;
+  lines: Record<string, number>;
+  /** The jumps of a line: how often not taken, and taken; null for one that was never reached. */
+  branches: Record<string, ([number, number] | null)[]>;
+  hit: number;
+  ways: number;
+  gone: number;
+  text: string[];
+}
+
+export interface Coverage {
+  drivers: Record<string, string[]>;
+  without: Record<string, string>;
+  files: SourceFile[];
+}
+
 export interface Cell {
   verdict: Verdict;
   suites: Record<string, Verdict>;
@@ -115,6 +132,7 @@ export interface Report {
     seconds: number;
   };
   troubles: Trouble[];
+  coverage: Coverage | null;
   rules: Rule[];
   verdicts: Record<string, Record<string, Cell>>;
   tests: Test[];

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 export interface Route {
-  view: "overview" | "tests" | "contract" | "run";
+  view: "overview" | "tests" | "contract" | "coverage" | "run";
   test: string;
   op: number;
   event: number;
@@ -13,6 +13,8 @@ export interface Route {
   rule: string;
   verdict: string;
   change: string;
+  /** A file of source, in the coverage. */
+  file: string;
   /** The number of a trouble: only the tests in which it showed. */
   trouble: string;
 }
@@ -29,14 +31,15 @@ const EMPTY: Route = {
   rule: "",
   verdict: "",
   change: "",
+  file: "",
   trouble: "",
 };
-const VIEWS = ["overview", "tests", "contract", "run"];
+const VIEWS = ["overview", "tests", "contract", "coverage", "run"];
 
 export function parse(hash: string): Route {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const route: Route = { ...EMPTY };
-  for (const key of ["test", "q", "outcome", "suite", "guest", "rule", "verdict", "change", "trouble"] as const) {
+  for (const key of ["test", "q", "outcome", "suite", "guest", "rule", "verdict", "change", "file", "trouble"] as const) {
     route[key] = given.get(key) ?? "";
   }
   route.op = Number(given.get("op")) || 0;

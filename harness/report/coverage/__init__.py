@@ -1,0 +1,1 @@
+"""Coverage of drivers' sources: what ran of their machine code, as lines, branches and functions."""
