@@ -22,6 +22,7 @@ class Policy:
         "fast-io-resend": ("always", "never"),
         "io-status-fill": ("pattern", "zero"),
         "attribute-query": ("network-query-open", "query-open", "open"),
+        "name-provider-format": ("as-requested", "opened"),
         "dismount-teardown": ("at-once", "with-the-device"),
         "pageable": ("enforce", "ignore"),
         "preemption": ("seeded", "none"),

@@ -4,15 +4,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import pytest
 
-from harness.minifilter.build import SUPPORT, build_drivers
 from harness.nt import NtStatus
-from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
 from harness.wire import kernel as wire
+from tests.reference.minifilters import Minifilters
 
 OK = int(NtStatus.SUCCESS)
 FILE_LOCK_CONFLICT, LOCK_NOT_GRANTED = int(NtStatus.FILE_LOCK_CONFLICT), int(NtStatus.LOCK_NOT_GRANTED)
@@ -83,27 +81,10 @@ def run_with(
     folder: Path, name: str, script: bytes, altitudes: Mapping[str, str] = MappingProxyType({"one": "370090"})
 ) -> tuple[Kernel, wire.Ended]:
     """Load a driver of this folder, run a script beside it, and unload it. `altitudes`: of its instances, by name."""
-    driver = build_drivers(Path(__file__).parent, folder / "out", [name])[name].sys
-    probe = build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", ["fltprobe"])["fltprobe"].sys
-    (folder / "volume").mkdir()
-    system = Kernel(volumes={"V:": folder / "volume"}, seed=1)
-    host = Host(system)
-
-    def ask(request: wire.Request) -> Any:
-        answer = host.answer(request)
-        assert not isinstance(answer, wire.Refused | wire.Stopped), answer
-        return answer
-
-    instances: dict[str, Any] = {"DefaultInstance": {"type": "REG_SZ", "value": next(iter(altitudes))}}
-    for instance, altitude in altitudes.items():
-        values = {"Altitude": {"type": "REG_SZ", "value": altitude}, "Flags": {"type": "REG_DWORD", "value": 0}}
-        instances[instance] = {"key": values}
-    system.registry.load(f"{system.registry.SERVICES}\\{name}", {"Instances": {"key": instances}})
-    system.service_images[name] = driver
-    ask(wire.Load(name))
-    ended = ask(wire.Run(str(probe), (), script))
-    ask(wire.Unload(name))
-    return system, ended
+    minifilters = Minifilters(Path(__file__).parent, folder, {name: altitudes})
+    ended = minifilters.run(script)
+    minifilters.unload()
+    return minifilters.kernel, ended
 
 
 @pytest.fixture(scope="module")

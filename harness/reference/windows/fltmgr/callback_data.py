@@ -74,3 +74,5 @@ class RegistrationView(Structure):
     teardown_complete = Field(56)
     generate_name = Field(64)
     normalize_name = Field(72)
+    normalize_cleanup = Field(80)
+    normalize_name_ex = Field(96)

@@ -2,13 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from harness.nt import IrpMajor, Irql, NtStatus
+from harness.nt import IrpMajor, Irql, NtStatus, nt_success
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
-from harness.reference.windows.fltmgr.file_names import CACHE_ONLY, FORMATS, METHODS, NORMALIZED, OPENED, spelling
+from harness.reference.windows.fltmgr.file_names import FORMATS, FROM_CURRENT_PROVIDER, NORMALIZED, OPENED, SHORT
+from harness.reference.windows.fltmgr.name_providers import DESTINATION
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.io.constants import CreateOption
+from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
+    from harness.reference.windows.fltmgr.filters import Instance
+    from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.kernel import Kernel
 
 
@@ -19,44 +23,43 @@ def _is_opened_by_id(operation: Operation) -> bool:
 
 
 @export(FLTMGR, "FltGetFileNameInformation", max_irql=Irql.APC)
-def flt_get_file_name_information(k: "Kernel", data: int, options: U32, out: int) -> int:
+def flt_get_file_name_information(k: "Kernel", data: int, options: U32, out: int) -> Code:
     """FltGetFileNameInformation."""
     k.memory.write_u64(out, 0)
     operation = k.flt.operation_at(data)
     refusal = k.flt.file_names.refusal(operation, options)
     if refusal:
-        return refusal
+        return int(refusal)
     if k.scarcity.strikes(k.blame.current().driver):
-        return NtStatus.INSUFFICIENT_RESOURCES
+        return int(NtStatus.INSUFFICIENT_RESOURCES)
     file = operation.request.file
     assert file is not None
-    form = options & FORMATS
-    if options & METHODS == CACHE_ONLY and not file.name_cached:
-        return NtStatus.FLT_NAME_CACHE_MISS
-    file.name_cached = True
-    if file.opened is None and _is_opened_by_id(operation):
-        return NtStatus.NOT_SUPPORTED
-    name = k.flt.file_names.name_of(file, form)
-    information = k.flt.file_names.make(file.volume, name, form)
-    k.memory.write_u64(out, information.address)
-    return NtStatus.SUCCESS
+    names = k.flt.file_names
+    by_id = _is_opened_by_id(operation)
+    return (
+        yield from _tell(k, file, names.query(file, names.asking(operation), data, options, by_id=by_id), options, out)
+    )
+
+
+def _tell(k: "Kernel", file: "FileObject", query: Code, options: int, out: int) -> Code:
+    """Make the FLT_FILE_NAME_INFORMATION of a name that is being asked for; NTSTATUS."""
+    status, name = yield from query
+    if nt_success(status):
+        information = k.flt.file_names.make(file.volume, name, options & FORMATS)
+        k.memory.write_u64(out, information.address)
+        return int(NtStatus.SUCCESS)
+    return int(status)
 
 
 @export(FLTMGR, "FltGetFileNameInformationUnsafe", max_irql=Irql.APC)
-def flt_get_file_name_information_unsafe(k: "Kernel", file_object: int, instance: int, options: U32, out: int) -> int:
-    """FltGetFileNameInformationUnsafe."""
-    del instance
+def flt_get_file_name_information_unsafe(k: "Kernel", file_object: int, instance: int, options: U32, out: int) -> Code:
+    """FltGetFileNameInformationUnsafe: as the filters below the instance call the file, or all filters without one."""
     k.memory.write_u64(out, 0)
     file = k.io.file_at(file_object)
-    if file is None:
-        return NtStatus.INVALID_PARAMETER
-    form = options & FORMATS
-    if options & METHODS == CACHE_ONLY and not file.name_cached:
-        return NtStatus.FLT_NAME_CACHE_MISS
-    file.name_cached = True
-    information = k.flt.file_names.make(file.volume, k.flt.file_names.name_of(file, form), form)
-    k.memory.write_u64(out, information.address)
-    return NtStatus.SUCCESS
+    if file is None or options & FORMATS not in (NORMALIZED, OPENED, SHORT):
+        return int(NtStatus.INVALID_PARAMETER)
+    asking = k.flt.instance_at(instance) if instance else None
+    return (yield from _tell(k, file, k.flt.file_names.query(file, asking, 0, options, by_id=False), options, out))
 
 
 @export(FLTMGR, "FltReferenceFileNameInformation", max_irql=Irql.APC)
@@ -88,31 +91,43 @@ def flt_get_destination_file_name_information(
     name_length: U32,
     options: U32,
     out: int,
-) -> int:
-    """FltGetDestinationFileNameInformation: the name a rename or link would make."""
+) -> Code:
+    """FltGetDestinationFileNameInformation: the name a rename or link would make, as the filters below call it."""
     k.memory.write_u64(out, 0)
     found, file = k.flt.instance_at(instance), k.io.file_at(file_object)
-    if file is None:
-        return NtStatus.INVALID_PARAMETER
+    if file is None or options & FORMATS not in (NORMALIZED, OPENED, SHORT):
+        return int(NtStatus.INVALID_PARAMETER)
     name = k.memory.read(name_at, name_length).decode("utf-16-le", "surrogatepass")
+    above: FileObject | None = None
     if root:
         handle = k.objects.lookup(root)
         above = k.io.file_at(handle.object.address) if handle is not None else None
         if above is None:
-            return NtStatus.INVALID_HANDLE
-        name = k.flt.file_names.name_of(above, OPENED).rstrip("\\") + "\\" + name
-    elif "\\" not in name:
-        name = k.flt.file_names.name_of(file, OPENED).rpartition("\\")[0] + "\\" + name
+            return int(NtStatus.INVALID_HANDLE)
+    return (yield from _tell(k, file, _destination(k, found, file, above, name, options), options, out))
+
+
+def _destination(
+    k: "Kernel", found: "Instance", file: "FileObject", above: "FileObject | None", name: str, options: int
+) -> Code:
+    """The whole name that a file would get; (NTSTATUS, name)."""
+    names, form = k.flt.file_names, options & FORMATS
+    provider = names.providers.below(found.on, found, current=bool(options & FROM_CURRENT_PROVIDER))
+    if above is not None or "\\" not in name:
+        status, base = yield from names.query(above or file, found, 0, options & ~FORMATS | OPENED, by_id=False)
+        if not nt_success(status):
+            return status, ""
+        if name.startswith(":"):  # the file itself gets a stream, or another name for one
+            directory, _, final = base.rpartition("\\")
+            name = directory + "\\" + final.partition(":")[0] + name
+        else:
+            name = (base if above is not None else base.rpartition("\\")[0]).rstrip("\\") + "\\" + name
     else:
         elsewhere = k.io.volume_of(name)
-        if elsewhere is not None:
-            name = elsewhere[1]
-    form = options & FORMATS
-    if form == NORMALIZED:
-        name = spelling(found.volume, name)
-    information = k.flt.file_names.make(found.volume, name, form)
-    k.memory.write_u64(out, information.address)
-    return NtStatus.SUCCESS
+        name = found.volume.device_name + (elsewhere[1] if elsewhere is not None else name)
+    if form != NORMALIZED:
+        return int(NtStatus.SUCCESS), name
+    return (yield from names.normalize(provider, file, name, DESTINATION))
 
 
 @export(FLTMGR, "FltGetTunneledName", max_irql=Irql.APC)

@@ -1,28 +1,33 @@
 """File names: FLT_FILE_NAME_INFORMATION, and where a name comes from.
 
 There are no short names and no tunnelling on this volume: the name of an open file is what the file system tells, in
-both formats, and of one that is being opened the normalized name has the spelling of the directories.
+both formats, and of one that is being opened the normalized name has the spelling of the directories. A name provider
+below whoever asks answers in the file system's place (name_providers.py).
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass
+from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass, nt_success
+from harness.reference.windows.fltmgr.name_cache import NameCache
+from harness.reference.windows.fltmgr.name_providers import NameProviders
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.fltmgr.references import FILE_NAME
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
+from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_objects import FilterObjects
+    from harness.reference.windows.fltmgr.filters import Instance
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.volumes import Volume
 
 NORMALIZED, OPENED, SHORT = 1, 2, 3
 FORMATS, METHODS = 0xFF, 0xFF00
-CACHE_ONLY = 0x200
-ALWAYS_ALLOW_CACHE_LOOKUP = 0x0400
+CACHE_ONLY, FILESYSTEM_ONLY, ALWAYS_ALLOW_CACHE_LOOKUP = 0x0200, 0x0300, 0x0400
+FROM_CURRENT_PROVIDER, DO_NOT_CACHE = 0x0100_0000, 0x0200_0000
 _SIZE = 120
 _NAME, _VOLUME, _SHARE, _EXTENSION, _STREAM, _FINAL, _PARENT = (8 + 16 * index for index in range(7))
 _PARSED = 0x0F
@@ -33,7 +38,7 @@ _FS_FILTER_SAFE = frozenset({IrpMajor.QUERY_OPEN})
 
 @dataclass(eq=False, slots=True)
 class NameInformation:
-    """FLT_FILE_NAME_INFORMATION with its references."""
+    """FLT_FILE_NAME_INFORMATION with its references. `volume_length` is in bytes."""
 
     address: int
     volume_length: int
@@ -67,11 +72,14 @@ class FileNames:
     def __init__(self, objects: "FilterObjects") -> None:
         self._objects = objects
         self._kernel = objects.kernel
+        self.providers = NameProviders(objects)
+        self.cache = NameCache()
         self._given: dict[int, NameInformation] = {}
         """By address."""
 
     def make(self, volume: "Volume", name: str, form: int) -> NameInformation:
-        full = (volume.device_name + name).encode("utf-16-le", "surrogatepass")
+        """Of a name as it is called to filters: with the volume's name, unless a provider has made up another."""
+        full = name.encode("utf-16-le", "surrogatepass")
         address = self._objects.heap.allocate(_SIZE + len(full) + 2)
         buffer = address + _SIZE
         memory = self._kernel.memory
@@ -79,7 +87,7 @@ class FileNames:
         memory.write_u16(address, _SIZE)
         memory.write_u32(address + 4, form)
         memory.write_unicode_string(address + _NAME, buffer, len(full), len(full))
-        volume_length = 2 * len(volume.device_name)
+        volume_length = 2 * len(volume.device_name) if name.startswith(volume.device_name) else 0
         memory.write_unicode_string(address + _VOLUME, buffer, volume_length, volume_length)
         information = NameInformation(address, volume_length)
         self._given[address] = information
@@ -106,8 +114,67 @@ class FileNames:
             or (request.kind is OperationClass.FS_FILTER and request.major not in _FS_FILTER_SAFE)
         )
         # The default method does nothing there, whatever the cache has; one method may still look into the cache.
-        cached = options & METHODS == ALWAYS_ALLOW_CACHE_LOOKUP and file.name_cached
-        return int(NtStatus.FLT_INVALID_NAME_REQUEST) if unsafe and not cached else 0
+        if not unsafe:
+            return 0
+        asking = self.asking(operation)
+        allowed = options & METHODS == ALWAYS_ALLOW_CACHE_LOOKUP
+        cached = allowed and self._cached(file, self._provider(file, asking, options), form) is not None
+        return 0 if cached else int(NtStatus.FLT_INVALID_NAME_REQUEST)
+
+    def asking(self, operation: Operation) -> "Instance | None":
+        """The instance that asks about an operation: the one whose turn it is, or a provider that is asked itself."""
+        holder = operation.holder
+        provider = self.providers.asking(operation.data)
+        return provider or (holder.instance if holder is not None else None)
+
+    def _provider(self, file: "FileObject", asking: "Instance | None", options: int) -> "Instance | None":
+        current = bool(options & FROM_CURRENT_PROVIDER)
+        return self.providers.below(self._objects.mount_of(file), asking, current=current)
+
+    def _cached(self, file: "FileObject", provider: "Instance | None", form: int) -> str | None:
+        return self.cache.find(file, provider, form, self._true_name(file, provider))
+
+    def _true_name(self, file: "FileObject", provider: "Instance | None") -> str:
+        """What a kept name stands or falls with: the file system is always asked anew."""
+        return self.name_of(file, OPENED) if provider is not None else ""
+
+    def query(self, file: "FileObject", asking: "Instance | None", data: int, options: int, *, by_id: bool) -> Code:
+        """What a file is called to an instance; (NTSTATUS, whole name). `data` is 0 where there is no operation."""
+        form, method = options & FORMATS, options & METHODS
+        provider = self._provider(file, asking, options)
+        known = self._cached(file, provider, form) if method != FILESYSTEM_ONLY else None
+        if known is not None and provider is not None:
+            return int(NtStatus.SUCCESS), known
+        if method == CACHE_ONLY and known is None:
+            return int(NtStatus.FLT_NAME_CACHE_MISS), ""
+        cache = method != FILESYSTEM_ONLY and not options & DO_NOT_CACHE
+        status, name = int(NtStatus.SUCCESS), ""
+        if provider is None:
+            if file.opened is None and by_id:
+                return int(NtStatus.NOT_SUPPORTED), ""
+            name = file.volume.device_name + self.name_of(file, form)
+        else:
+            opened_only = form == NORMALIZED and self._kernel.policy["name-provider-format"] == "opened"
+            wanted = options & ~FORMATS | OPENED if opened_only else options
+            status, generated = yield from self.providers.generate(provider, file, data, wanted)
+            if generated is not None:
+                name, cache = generated.name, cache and generated.cache
+            if nt_success(status) and form == NORMALIZED:
+                status, name = yield from self.normalize(provider, file, name, 0)
+        if nt_success(status) and cache:
+            self.cache.keep(file, provider, form, self._true_name(file, provider), name)
+        return status, name
+
+    def normalize(self, provider: "Instance | None", file: "FileObject", name: str, flags: int) -> Code:
+        """The normalized form of a whole name, by a provider or the file system; (NTSTATUS, name)."""
+        device = file.volume.device_name
+        if not name.startswith(device + "\\"):
+            return int(NtStatus.SUCCESS), name
+        inside = name[len(device) :]
+        if provider is None:
+            return int(NtStatus.SUCCESS), device + spelling(file.volume, inside)
+        status, long = yield from self.providers.normalize(provider, file, inside, flags)
+        return status, device + long
 
     def name_of(self, file: "FileObject", form: int) -> str:
         """An open file's name as the file system tells it now; of one that is being opened, what it is opened by."""

@@ -60,8 +60,9 @@ class FilterManager(FilterObjects):
     # -- what goes away
 
     def file_object_gone(self, file: "FileObject") -> None:
-        """A file object is closed: its stream-handle contexts go."""
+        """A file object is closed: its stream-handle contexts go, and its names."""
         self.contexts.object_gone(id(file))
+        self.file_names.cache.forget(file)
 
     def stream_gone(self, stream: "Hashable", file: "Hashable | None") -> None:
         """The last file object of a stream is closed: its contexts go, and with the file's last stream the file's."""

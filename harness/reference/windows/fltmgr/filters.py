@@ -77,6 +77,10 @@ class Registration:
     query_teardown: int
     teardown_start: int
     teardown_complete: int
+    generate_name: int = 0
+    normalize_name: int = 0
+    normalize_cleanup: int = 0
+    normalize_name_ex: int = 0
 
 
 class Rundown:

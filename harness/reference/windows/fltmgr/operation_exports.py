@@ -4,7 +4,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus
-from harness.reference.machine.loader.exports import FLTMGR, U32, export
+from harness.reference.machine.loader.exports import FLTMGR, U16, U32, export
 from harness.reference.windows.fltmgr.own_requests import query
 from harness.reference.windows.io.constants import FileInformationClass
 from harness.reference.windows.io.request import Code
@@ -165,7 +165,7 @@ def flt_parse_file_name(k: "Kernel", name: int, extension: int, stream: int, fin
 
 
 @export(FLTMGR, "FltCheckAndGrowNameControl", max_irql=Irql.APC)
-def flt_check_and_grow_name_control(k: "Kernel", control: int, new_size: U32) -> int:
+def flt_check_and_grow_name_control(k: "Kernel", control: int, new_size: U16) -> int:
     """FltCheckAndGrowNameControl: a larger buffer with what was in the old one."""
     if new_size > 0xFFFE:
         return int(NtStatus.INSUFFICIENT_RESOURCES)
@@ -176,18 +176,18 @@ def flt_check_and_grow_name_control(k: "Kernel", control: int, new_size: U32) ->
     content = k.memory.read(old, length) if length else b""
     buffer = k.flt.heap.allocate(new_size)
     k.memory.write(buffer, content)
+    k.flt.file_names.providers.replace_buffer(control, buffer)
     k.memory.write_unicode_string(control, buffer, length, new_size)
     return int(NtStatus.SUCCESS)
 
 
 @export(FLTMGR, "FltPurgeFileNameInformationCache", max_irql=Irql.APC)
 def flt_purge_file_name_information_cache(k: "Kernel", instance: int, file_object: int) -> int:
-    """FltPurgeFileNameInformationCache: what was asked for one file, or for all."""
-    k.flt.instance_at(instance)
-    for files in k.io.files.values():
-        for file in files:
-            if file_object in (0, file.address):
-                file.name_cached = False
+    """FltPurgeFileNameInformationCache: what an instance and those above it called one file, or all of its volume."""
+    found, file = k.flt.instance_at(instance), k.io.file_at(file_object) if file_object else None
+    if file_object and file is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    k.flt.file_names.cache.purge(found, file)
     return int(NtStatus.SUCCESS)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 FLT_REGISTRATION_VERSIONS = (0x0200, 0x0201, 0x0202, 0x0203)
+_WITH_NAME_EX = 0x0202
 _MOST_ELEMENTS = 256
 _NO_CALLBACKS_AT_ALL = frozenset({IrpMajor.POWER, IrpMajor.DEVICE_CHANGE})
 
@@ -30,6 +31,8 @@ def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out:
     if view.version not in FLT_REGISTRATION_VERSIONS:
         k.verifier.report("REG-14", name, f"registered with version {view.version:#06x}")
         return int(NtStatus.INVALID_PARAMETER)
+    if any(callback and callback >> 47 == 0 for callback in (view.generate_name, view.normalize_name)):
+        return int(NtStatus.INVALID_PARAMETER)  # the name provider callbacks are no kernel routines
     if k.flt.filter_named(name) is not None:
         return int(NtStatus.FLT_REGISTRATION_BUSY)
     if not has_instances(k.registry, name):
@@ -48,6 +51,10 @@ def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out:
             query_teardown=view.query_teardown,
             teardown_start=view.teardown_start,
             teardown_complete=view.teardown_complete,
+            generate_name=view.generate_name,
+            normalize_name=view.normalize_name,
+            normalize_cleanup=view.normalize_cleanup,
+            normalize_name_ex=view.normalize_name_ex if view.version >= _WITH_NAME_EX else 0,
         ),
         (yield from k.flt.frames.frame_for(default_altitude(k.registry, name))),
     )

@@ -76,8 +76,6 @@ class FileObject:
         """PrivateCacheMap is set: a cached read or write has been through the file system."""
         self.busy = False
         self.free = Event(f"the file object lock of {name}")
-        self.name_cached = False
-        """A filter has asked for its name."""
         self.object: Object = kernel.objects.register(
             Object("IoFileObjectType", self, self.address, deleting=lambda _: closing(self))
         )
