@@ -65,9 +65,9 @@ GenerateFileName(PFLT_INSTANCE Instance, PFILE_OBJECT FileObject, PFLT_CALLBACK_
 
     DbgPrint("virtualizer generate %x %s\n", Options, Data != NULL ? "data" : "-");
     Options &= ~FLT_FILE_NAME_REQUEST_FROM_CURRENT_PROVIDER;
-    Status = Data != NULL ? FltGetFileNameInformation(Data, Options | FLT_FILE_NAME_DO_NOT_CACHE, &Below)
-                          : FltGetFileNameInformationUnsafe(FileObject, Instance, Options | FLT_FILE_NAME_DO_NOT_CACHE,
-                                                            &Below);
+    Status = Data != NULL
+                 ? FltGetFileNameInformation(Data, Options | FLT_FILE_NAME_DO_NOT_CACHE, &Below)
+                 : FltGetFileNameInformationUnsafe(FileObject, Instance, Options | FLT_FILE_NAME_DO_NOT_CACHE, &Below);
     if (!NT_SUCCESS(Status)) {
         return Status;
     }
@@ -92,8 +92,8 @@ GenerateFileName(PFLT_INSTANCE Instance, PFILE_OBJECT FileObject, PFLT_CALLBACK_
 
 /* The entry of a directory, opened below us. */
 static NTSTATUS
-LookUp(PFLT_INSTANCE Instance, PUNICODE_STRING Directory, PCUNICODE_STRING Component,
-       PFILE_NAMES_INFORMATION Expanded, ULONG Length)
+LookUp(PFLT_INSTANCE Instance, PUNICODE_STRING Directory, PCUNICODE_STRING Component, PFILE_NAMES_INFORMATION Expanded,
+       ULONG Length)
 {
     OBJECT_ATTRIBUTES Attributes;
     IO_STATUS_BLOCK Iosb;
@@ -180,9 +180,21 @@ DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
 {
     static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_CREATE, 0, PreCreate, NULL},
                                                             {IRP_MJ_OPERATION_END}};
-    static const FLT_REGISTRATION Registration = {
-        sizeof(FLT_REGISTRATION), FLT_REGISTRATION_VERSION, 0, NULL, Operations, Unload, NULL, NULL, NULL, NULL,
-        GenerateFileName, NormalizeNameComponent, CleanUp, NULL, NormalizeNameComponentEx};
+    static const FLT_REGISTRATION Registration = {sizeof(FLT_REGISTRATION),
+                                                  FLT_REGISTRATION_VERSION,
+                                                  0,
+                                                  NULL,
+                                                  Operations,
+                                                  Unload,
+                                                  NULL,
+                                                  NULL,
+                                                  NULL,
+                                                  NULL,
+                                                  GenerateFileName,
+                                                  NormalizeNameComponent,
+                                                  CleanUp,
+                                                  NULL,
+                                                  NormalizeNameComponentEx};
     NTSTATUS Status = FltRegisterFilter(DriverObject, &Registration, &Filter);
 
     UNREFERENCED_PARAMETER(RegistryPath);
