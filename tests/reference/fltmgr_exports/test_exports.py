@@ -132,3 +132,31 @@ def test_an_extra_create_parameter_reaches_the_instance_below_and_its_answer_com
         "twofold upper 00000000 acknowledged 1",
     ]
     assert [finding.text for finding in system.verifier.findings] == []
+
+
+KEYED = b"""
+open a V:\\keyed.bin access=rw disposition=create options=overlapped,sequential
+fsctl a code=0x90240 hex=01000c000700000001000000 out=24 async=held
+open b V:\\keyed.bin access=rw options=sequential
+write b offset=0 length=4
+spawn other open c V:\\keyed.bin access=rw
+wait held
+close a
+wait other
+close b
+close c
+open t V:\\tag.bin access=rw disposition=create
+close t
+"""
+
+
+def test_opens_with_one_oplock_key_do_not_break_each_other_and_tags_have_owners(tmp_path: Path) -> None:
+    system, ended = run_with(tmp_path, "keyed", KEYED)
+
+    assert [text for text in system.log if text.startswith("keyed: line")] == []
+    assert any(text.startswith("keyed checked ") and int(text.split()[-1]) > 25 for text in system.log)
+    steps = {(step["verb"], step["name"]): step for step in json.loads(ended.stdout)["steps"]}
+    assert [steps[key]["status"] for key in (("fsctl", "a"), ("open", "b"), ("write", "b"))] == [NtStatus.PENDING, 0, 0]
+    assert steps["wait", "held"]["end"] > steps["write", "b"]["end"], "the open without the key has broken it"
+    assert (steps["wait", "held"]["status"], steps["wait", "held"]["data"][8:16]) == (0, "07000000")
+    assert [finding.text for finding in system.verifier.findings] == []

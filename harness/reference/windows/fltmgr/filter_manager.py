@@ -20,7 +20,6 @@ from harness.reference.windows.fltmgr.work_items import WorkItems
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from harness.reference.windows.fltmgr.ecp_lists import Ecp, EcpList
     from harness.reference.windows.fltmgr.filters import Instance
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
@@ -48,9 +47,6 @@ class FilterManager(FilterObjects):
         self.port_clients = PortClients(self)
         self.own_data: dict[int, Instance] = {}
         """Callback data that minifilters have made themselves, and for which of their instances."""
-        self.ecp_lists: dict[int, EcpList] = {}
-        self.ecps: dict[int, Ecp] = {}
-        """Extra create parameters that are in no list."""
         self.irp_names: dict[int, int] = {}
         self.frames.mounted = self.attachments.volume_mounted
         self.frames.dismounted = self.attachments.volume_dismounted

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from harness.nt import Irql, NtStatus, PreopStatus
+from harness.nt import IrpMajor, Irql, NtStatus, PreopStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import PARAMETER_BLOCK
 from harness.reference.windows.fltmgr.kept_operations import end_pended
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.fsrtl import driver_oplocks as oplocks
-from harness.reference.windows.fsrtl import oplock_fsctls
+from harness.reference.windows.fsrtl import oplock_fsctls, oplock_keys
 from harness.reference.windows.fsrtl.driver_oplocks import Checked
 from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.parameters import Control
@@ -43,18 +43,21 @@ def flt_uninitialize_oplock(k: "Kernel", address: int) -> None:
 @export(FLTMGR, "FltOplockFsctrl", max_irql=Irql.APC)
 def flt_oplock_fsctrl(k: "Kernel", address: int, data: int, count: U32) -> Code:
     """FltOplockFsctrl: FLT_PREOP_PENDING while the oplock is held; its break completes the operation."""
-    return _fsctrl(k, address, data, count)
+    return _fsctrl(k, address, data, count, 0)
 
 
 @export(FLTMGR, "FltOplockFsctrlEx", max_irql=Irql.APC)
 def flt_oplock_fsctrl_ex(k: "Kernel", address: int, data: int, count: U32, flags: U32) -> Code:
-    """The same with flags, of which none changes anything here."""
-    del flags
-    return _fsctrl(k, address, data, count)
+    """The same with OPLOCK_FSCTRL_FLAG_ALL_KEYS_MATCH."""
+    return _fsctrl(k, address, data, count, flags)
 
 
-def _fsctrl(k: "Kernel", address: int, data: int, count: int) -> Code:
+def _fsctrl(k: "Kernel", address: int, data: int, count: int, flags: int) -> Code:
     operation = k.flt.operation_at(data)
+    if operation.is_irp and operation.request.major == IrpMajor.CREATE:
+        status = oplocks.of_create(k.io, k.driver_oplocks.at(address), _as_it_is_now(operation), count)
+        operation.set_io_status(status, 0)
+        return int(PreopStatus.COMPLETE)
     request, parameters = operation.request, Control.unpack(_parameters(operation))
     if not operation.is_irp or parameters.code not in oplock_fsctls.CODES:
         operation.set_io_status(int(NtStatus.INVALID_PARAMETER), 0)
@@ -66,11 +69,19 @@ def _fsctrl(k: "Kernel", address: int, data: int, count: int) -> Code:
         yield from end_pended(k, operation, status, information)
 
     oplock = k.driver_oplocks.at(address)
-    answered = yield from oplock_fsctls.asked(k, oplock, request, parameters, count, give)
+    answered = yield from oplock_fsctls.asked(k, oplock, request, parameters, count, flags, give)
     if answered is None:
         return int(PreopStatus.PENDING)
     operation.set_io_status(*answered)
     return int(PreopStatus.COMPLETE)
+
+
+def _as_it_is_now(operation: Operation) -> Request:
+    """An operation with the parameters as the filter has them."""
+    came = operation.request
+    request = Request(came.kind, came.major, came.file, came.thread, parameters=_parameters(operation))
+    request.ecp_list = came.ecp_list
+    return request
 
 
 def _check(
@@ -80,10 +91,9 @@ def _check(
     operation = k.flt.operation_at(data)
     if not operation.is_irp:
         return int(PreopStatus.SUCCESS_WITH_CALLBACK)
-    came = operation.request
-    request = Request(came.kind, came.major, came.file, came.thread, parameters=_parameters(operation))
+    request = _as_it_is_now(operation)
     checked = yield from oplocks.check(
-        k, k.driver_oplocks.at(address), request, flags, does,
+        k.io, k.driver_oplocks.at(address), request, flags, does,
         post=Call(post, data, context) if post else None,
         completion=Call(completion, data, context) if completion else None,
     )  # fmt: skip
@@ -164,6 +174,5 @@ def flt_oplock_is_shared_request(k: "Kernel", data: int) -> bool:
 
 @export(FLTMGR, "FltOplockKeysEqual", max_irql=Irql.DISPATCH)
 def flt_oplock_keys_equal(k: "Kernel", first: int, second: int) -> bool:
-    """FltOplockKeysEqual: opens have no oplock keys here, so that only one and the same has the same."""
-    del k
-    return first == second
+    """FltOplockKeysEqual."""
+    return oplock_keys.equal(k.io.file_at(first), k.io.file_at(second))

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _FSCTL_SET_REPARSE_POINT, _FSCTL_DELETE_REPARSE_POINT = 0x000900A4, 0x000900AC
+_FSCTL_SET_REPARSE_POINT_EX = 0x0009040C
+_REPARSE_EX_HEADER = Struct("<II16sQ")
+"""REPARSE_DATA_BUFFER_EX before the reparse data: flags, tag and GUID of what is there, reserved."""
 _REPARSE_GUID_HEADER = Struct("<IHH16s")
 _REPARSE_HEADER = Struct("<IHH")
 
@@ -190,9 +193,11 @@ def flt_tag_file_ex(
     existing_guid: int,
     flags: U32,
 ) -> Code:
-    """FltTagFileEx: the existing tag is the file system's to compare."""
-    del existing_tag, existing_guid, flags
-    return (yield from _tag(k, instance, file_object, _FSCTL_SET_REPARSE_POINT, tag, guid, k.memory.read(data, length)))
+    """FltTagFileEx: in the place of an existing tag, which the file system compares."""
+    guid_there = k.memory.read(existing_guid, 16) if existing_guid else bytes(16)
+    head = _REPARSE_EX_HEADER.pack(flags, existing_tag, guid_there, 0)
+    content = k.memory.read(data, length)
+    return (yield from _tag(k, instance, file_object, _FSCTL_SET_REPARSE_POINT_EX, tag, guid, content, head))
 
 
 @export(FLTMGR, "FltUntagFile", max_irql=Irql.PASSIVE)
@@ -201,11 +206,16 @@ def flt_untag_file(k: "Kernel", instance: int, file_object: int, tag: U32, guid:
     return (yield from _tag(k, instance, file_object, _FSCTL_DELETE_REPARSE_POINT, tag, guid, b""))
 
 
-def _tag(k: "Kernel", instance: int, file_object: int, code: int, tag: int, guid: int, data: bytes) -> Code:
-    if tag & 0x8000_0000 or not guid:
+def _tag(
+    k: "Kernel", instance: int, file_object: int, code: int, tag: int, guid: int, data: bytes, head: bytes = b""
+) -> Code:
+    if not tag & 0x8000_0000 and not guid:
+        return int(NtStatus.INVALID_PARAMETER)  # a tag that is not Microsoft's has a GUID
+    if tag & 0x8000_0000:
         content = _REPARSE_HEADER.pack(tag, len(data), 0) + data
     else:
         content = _REPARSE_GUID_HEADER.pack(tag, len(data), 0, k.memory.read(guid, 16)) + data
+    content = head + content
     buffer = k.flt.heap.allocate(len(content))
     k.memory.write(buffer, content)
     status: int = yield from control(

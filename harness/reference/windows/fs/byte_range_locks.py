@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus, OperationClass
 from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import Minor, StackFlags
 from harness.reference.windows.io.parameters import LOCK
@@ -102,7 +103,7 @@ def control(driver: "FileSystemDriver", request: Request) -> Code:
         return int(NtStatus.SUCCESS), 0
     if offset + length > _BEYOND:
         return int(NtStatus.INVALID_LOCK_RANGE), 0
-    event = state.oplock.check(Does.WRITE, file, file)
+    event = state.oplock.check(Does.WRITE, file, key_of(file))
     if event is not None:
         return (yield from driver.wait(request, event, control))
     if request.kind is OperationClass.IRP:

@@ -17,6 +17,7 @@ from harness.reference.windows.fs.limits import refusal
 from harness.reference.windows.fs.names import length
 from harness.reference.windows.fs.stream_state import StreamState
 from harness.reference.windows.fsrtl.notify import NotifyList
+from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS
 from harness.reference.windows.io.constants import DeviceFlags
 from harness.reference.windows.io.request import Code, Request
@@ -111,6 +112,15 @@ class FileSystemDriver:
             other is not file and other.opened is not None and other.opened.stream is stream and self.owns(other)
             for other in others
         )
+
+    def handles_beside(self, stream: "Stream", file: "FileObject") -> int:
+        """How many handles of a stream there are that have not the oplock key of a file object."""
+        of_key = sum(
+            other.opened is not None and other.opened.stream is stream and not other.opened.cleaned_up
+            for other in self.io.files.get(self.volume, ())
+            if other is not file and key_of(other) == key_of(file)
+        )
+        return stream.handles - 1 - of_key
 
     def dismount(self, *, flush: bool) -> Code:
         """The mount ends, whatever is open. What is not written is lost if there is no disk to `flush` it to."""

@@ -9,6 +9,7 @@ from harness.reference.windows.fs import oplock_requests, reparse_points, volume
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.inode import CLUSTER
 from harness.reference.windows.fs.opens import OpenFile
+from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import FSCTL_DISMOUNT_VOLUME, SECTOR_SIZE, Minor
 from harness.reference.windows.io.parameters import Control
@@ -25,6 +26,7 @@ ALLOW_EXTENDED_DASD_IO = 0x90083
 SET_OBJECT_ID, GET_OBJECT_ID, DELETE_OBJECT_ID = 0x90098, 0x9009C, 0x900A0
 SET_OBJECT_ID_EXTENDED, CREATE_OR_GET_OBJECT_ID = 0x900BC, 0x900C0
 SET_REPARSE_POINT, GET_REPARSE_POINT, DELETE_REPARSE_POINT = 0x900A4, 0x900A8, 0x900AC
+SET_REPARSE_POINT_EX = 0x9040C
 SET_SPARSE, SET_ZERO_DATA, QUERY_ALLOCATED_RANGES = 0x900C4, 0x980C8, 0x940CF
 READ_FILE_USN_DATA, QUERY_USN_JOURNAL, MARK_HANDLE = 0x900EB, 0x900F4, 0x900FC
 READ_USN_JOURNAL, DELETE_USN_JOURNAL, ENUM_USN_DATA, WRITE_USN_CLOSE_RECORD = 0x900BB, 0x900F8, 0x900B3, 0x900EF
@@ -68,7 +70,7 @@ def file_system_control(driver: "FileSystemDriver", request: Request) -> Code:
         return int(NtStatus.INVALID_PARAMETER), 0
     data = yield from driver.io.views.read(source, parameters.input_length) if parameters.input_length else _none()
     if code == SET_ZERO_DATA and file.opened is not None:
-        event = driver.state(file.opened.stream).oplock.check(Does.WRITE, file, file)
+        event = driver.state(file.opened.stream).oplock.check(Does.WRITE, file, key_of(file))
         if event is not None:
             return (yield from driver.wait(request, event, file_system_control))
     answered = on_file(driver, request, data)
@@ -247,6 +249,11 @@ def _set_reparse(driver: "FileSystemDriver", request: Request, data: bytes) -> A
     return b""
 
 
+def _set_reparse_ex(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    reparse_points.set_in_place_of(driver.files, _open_of(request), data)
+    return b""
+
+
 def _get_reparse(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
     del driver, data
     return reparse_points.get(_open_of(request))
@@ -318,6 +325,7 @@ _ON_FILE: dict[int, Callable[["FileSystemDriver", Request, bytes], Answered]] = 
     SET_ZERO_DATA: _set_zero,
     QUERY_ALLOCATED_RANGES: _allocated_ranges,
     SET_REPARSE_POINT: _set_reparse,
+    SET_REPARSE_POINT_EX: _set_reparse_ex,
     GET_REPARSE_POINT: _get_reparse,
     DELETE_REPARSE_POINT: _delete_reparse,
     SET_OBJECT_ID: _set_object_id,

@@ -28,7 +28,8 @@ from harness.reference.windows.fs.security import (
     map_access,
 )
 from harness.reference.windows.fs.sharing import WRITES, Access
-from harness.reference.windows.fsrtl.oplocks import Does
+from harness.reference.windows.fsrtl import oplock_keys
+from harness.reference.windows.fsrtl.oplocks import Does, Oplock
 from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import KERNEL_MODE, CreateOption, FileObjectFlags, StackFlags
 from harness.reference.windows.io.parameters import Create
@@ -101,8 +102,10 @@ def create(driver: "FileSystemDriver", request: Request) -> Code:
     if not asked.name and not file.view.related_file_object:
         return _open_volume(driver, file, asked)
     status = int(NtStatus.SUCCESS)
+    oplock_keys.attach(driver.io, request)
     while True:
         found = find(driver.files, asked)
+        _check_oplock_options(driver, file, found, asked)
         event = _break_oplocks(driver, file, found, asked)
         if event is None:
             break
@@ -128,7 +131,8 @@ def _open_volume(driver: "FileSystemDriver", file: "FileObject", asked: Asked) -
     return int(NtStatus.SUCCESS), int(CreateResult.OPENED)
 
 
-def _break_oplocks(driver: "FileSystemDriver", file: "FileObject", found: Found, asked: Asked) -> Event | None:
+def _breaks(driver: "FileSystemDriver", found: Found, asked: Asked) -> tuple[Does, Oplock] | None:
+    """What a create does to a stream that somebody has an oplock on, and the oplock."""
     stream = found.stream
     state = driver.known_state(stream) if stream is not None else None
     if state is None or not state.oplock.holders:
@@ -141,7 +145,28 @@ def _break_oplocks(driver: "FileSystemDriver", file: "FileObject", found: Found,
         does = Does.OVERWRITE
     elif not rights:
         return None
-    return state.oplock.check(does, file, file)
+    return does, state.oplock
+
+
+def _check_oplock_options(driver: "FileSystemDriver", file: "FileObject", found: Found, asked: Asked) -> None:
+    """FILE_OPEN_REQUIRING_OPLOCK may break no oplock, FILE_RESERVE_OPFILTER must be the first handle of its file."""
+    broken = _breaks(driver, found, asked)
+    if asked.options & CreateOptions.OPEN_REQUIRING_OPLOCK and broken is not None:
+        does, oplock = broken
+        if oplock.would_break(does, file, oplock_keys.key_of(file)):
+            raise VolumeError(NtStatus.CANNOT_BREAK_OPLOCK)
+    if asked.options & CreateOptions.RESERVE_OPFILTER:
+        exact = found.access == Access.READ_ATTRIBUTES
+        if found.stream is not None and (found.stream.handles or not exact):
+            raise VolumeError(NtStatus.OPLOCK_NOT_GRANTED)
+
+
+def _break_oplocks(driver: "FileSystemDriver", file: "FileObject", found: Found, asked: Asked) -> Event | None:
+    broken = _breaks(driver, found, asked)
+    if broken is None:
+        return None
+    does, oplock = broken
+    return oplock.check(does, file, oplock_keys.key_of(file))
 
 
 def _set_up(driver: "FileSystemDriver", file: "FileObject", opened: OpenFile, parameters: Create) -> None:

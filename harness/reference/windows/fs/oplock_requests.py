@@ -27,7 +27,7 @@ def control(driver: "FileSystemDriver", request: Request, parameters: Control, s
         state.oplock,
         request,
         file,
-        lambda: stream.handles - 1,
+        lambda: driver.handles_beside(stream, file),
         lambda: bool(state.locks.locks),
         _completion(driver, request, target),
         stream.directory,

@@ -1,5 +1,6 @@
 """Reparse points and object ids: what FSCTLs set, get and delete on an inode."""
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
@@ -15,12 +16,16 @@ _MICROSOFT, _DIRECTORY_BIT = 0x8000_0000, 0x1000_0000
 _RESERVED_BITS = 0x0FFF_0000
 _HEADER, _GUID_HEADER = 8, 24
 _MOST = 16 * 1024
+_EX_HEADER = Struct("<II16sQ")
+"""REPARSE_DATA_BUFFER_EX: flags, tag and GUID of the existing point, reserved."""
+_GIVEN_TAG_OR_NONE = 1
+"""REPARSE_DATA_EX_FLAG_GIVEN_TAG_OR_NONE."""
 _WRITE_RIGHTS = 0x0000_0102
 """FILE_WRITE_DATA or FILE_WRITE_ATTRIBUTES."""
 
 
-def set_(files: "FileSystem", opened: OpenFile, data: bytes) -> None:
-    """FSCTL_SET_REPARSE_POINT."""
+def set_(files: "FileSystem", opened: OpenFile, data: bytes, *, replaces: bool = False) -> None:
+    """FSCTL_SET_REPARSE_POINT: the point that is there is changed only by its own kind, unless it is to be replaced."""
     inode = opened.inode
     if not opened.access & _WRITE_RIGHTS:
         raise VolumeError(NtStatus.ACCESS_DENIED)
@@ -33,11 +38,30 @@ def set_(files: "FileSystem", opened: OpenFile, data: bytes) -> None:
     _check_names(tag, data[head:])
     if tag == MOUNT_POINT and not inode.directory:
         raise VolumeError(NtStatus.NOT_A_DIRECTORY)
-    _check_same(inode.reparse, data, tag)
+    if not replaces:
+        _check_same(inode.reparse, data, tag)
     if inode.directory and not tag & _DIRECTORY_BIT and not inode.reparse and not files.store.is_empty(inode):
         raise VolumeError(NtStatus.DIRECTORY_NOT_EMPTY)
     inode.reparse = bytes(data)
     _changed(files, opened)
+
+
+def set_in_place_of(files: "FileSystem", opened: OpenFile, data: bytes) -> None:
+    """FSCTL_SET_REPARSE_POINT_EX: the point that is there must be the given one, or with a flag there may be none."""
+    if len(data) < _EX_HEADER.size:
+        raise VolumeError(NtStatus.INVALID_PARAMETER)
+    flags, tag, guid, reserved = _EX_HEADER.unpack_from(data)
+    if flags & ~_GIVEN_TAG_OR_NONE or reserved:
+        raise VolumeError(NtStatus.INVALID_PARAMETER)
+    there = opened.inode.reparse
+    if there:
+        if int.from_bytes(there[:4], "little") != tag:
+            raise VolumeError(NtStatus.IO_REPARSE_TAG_MISMATCH)
+        if not tag & _MICROSOFT and there[8:24] != guid:
+            raise VolumeError(NtStatus.REPARSE_ATTRIBUTE_CONFLICT)
+    elif tag and not flags:
+        raise VolumeError(NtStatus.NOT_A_REPARSE_POINT)
+    set_(files, opened, data[_EX_HEADER.size :], replaces=True)
 
 
 def _check_header(data: bytes) -> tuple[int, int]:

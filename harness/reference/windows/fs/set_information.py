@@ -9,6 +9,7 @@ from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.inode import Inode
 from harness.reference.windows.fs.names import parse
 from harness.reference.windows.fs.opens import OpenFile
+from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import FileInformationClass
 from harness.reference.windows.io.parameters import SET_INFORMATION
@@ -42,7 +43,7 @@ def set_(driver: "FileSystemDriver", request: Request) -> Code:
         raise VolumeError(NtStatus.FILE_DELETED)
     does = Does.WRITE if kind in _SIZES else Does.RENAME if kind in _RENAMES | _LINKS | _DISPOSITIONS else None
     if does is not None:
-        event = driver.state(opened.stream).oplock.check(does, file, file)
+        event = driver.state(opened.stream).oplock.check(does, file, key_of(file))
         if event is not None:
             return (yield from driver.wait(request, event, set_))
     if kind == FileInformationClass.BASIC:

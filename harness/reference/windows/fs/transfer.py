@@ -7,6 +7,7 @@ from harness.reference.windows.cc.cache_map import CacheMap
 from harness.reference.windows.fs import volume_io
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.opens import OpenFile
+from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import SECTOR_SIZE, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.parameters import Transfer
@@ -34,7 +35,7 @@ def read(driver: "FileSystemDriver", request: Request) -> Code:
         if stream.directory:
             return int(NtStatus.INVALID_DEVICE_REQUEST), 0
         _check_present(file.opened)
-        event = driver.state(stream).oplock.check(Does.READ, file, file)
+        event = driver.state(stream).oplock.check(Does.READ, file, key_of(file))
         if event is not None:
             return (yield from driver.wait(request, event, read))
         driver.state(stream).locks.check(file, transfer.offset, transfer.length, transfer.key, write=False)
@@ -75,7 +76,7 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
     if paging:
         driver.files.write(stream, offset, data, paging=True)
         return int(NtStatus.SUCCESS), transfer.length
-    event = driver.state(stream).oplock.check(Does.WRITE, file, file)
+    event = driver.state(stream).oplock.check(Does.WRITE, file, key_of(file))
     if event is not None:
         return (yield from driver.wait(request, event, write))
     driver.state(stream).locks.check(file, offset, transfer.length, transfer.key, write=True)

@@ -7,19 +7,23 @@ break, it waits here, or its driver is called back once it may go on.
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from harness.nt import IrpMajor
+from harness.nt import IrpMajor, NtStatus
 from harness.reference.machine.scheduler.requests import Call, Wait
+from harness.reference.windows.fsrtl import oplock_keys
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS, Cache, Does, Kind, Oplock
 from harness.reference.windows.io.constants import FileInformationClass
 from harness.reference.windows.io.parameters import SET_INFORMATION, Control, Create
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.dispatcher import Event
+    from harness.reference.windows.io.file_object import FileObject
+    from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.io.request import Code, Request
     from harness.reference.windows.ntos.executive import Executive
 
-COMPLETE_IF_OPLOCKED, KEY_CHECK_ONLY = 0x1, 0x2
-"""OPLOCK_FLAG_*."""
+COMPLETE_IF_OPLOCKED, KEY_CHECK_ONLY, IGNORE_KEYS, PARENT_OBJECT = 0x1, 0x2, 0x8, 0x10
+"""OPLOCK_FLAG_*. BACK_OUT_ATOMIC_OPLOCK (4) has nothing to take back here: a create reserves nothing."""
+_OPEN_REQUIRING_OPLOCK, _RESERVE_OPFILTER, _READ_ATTRIBUTES = 0x1_0000, 0x10_0000, 0x80
 _OPTION_COMPLETE_IF_OPLOCKED = 0x100
 _SET_ZERO_DATA = 0x980C8
 _DESIRED_ACCESS = 16
@@ -115,7 +119,7 @@ class Checked(Enum):
 
 
 def check(
-    k: "Executive",
+    io: "IoManager",
     oplock: Oplock,
     request: "Request",
     flags: int = 0,
@@ -129,7 +133,9 @@ def check(
     Its driver's routines: `post` is called before the operation is left to wait, `completion` once it may go on.
     Without `completion` it is the caller that waits.
     """
-    event = None if flags & KEY_CHECK_ONLY else _begin_break(k, oplock, request, does)
+    if request.major == IrpMajor.CREATE:
+        oplock_keys.attach(io, request)
+    event = None if flags & KEY_CHECK_ONLY else _begin_break(io.kernel, oplock, request, flags, does)
     if event is None:
         return Checked.MAY_GO_ON
     if _completes_if_oplocked(request, flags):
@@ -139,7 +145,7 @@ def check(
         return Checked.MAY_GO_ON
     if post is not None:
         yield post
-    k.queue_worker(_wait_and_call(oplock, event, request, completion))
+    io.kernel.queue_worker(_wait_and_call(oplock, event, request, completion))
     return Checked.WAITS
 
 
@@ -156,14 +162,40 @@ def _completes_if_oplocked(request: "Request", flags: int) -> bool:
     return create and bool(Create.unpack(request.parameters).options & _OPTION_COMPLETE_IF_OPLOCKED)
 
 
-def _begin_break(k: "Executive", oplock: Oplock, request: "Request", does: Does | None) -> "Event | None":
+def of_create(io: "IoManager", oplock: Oplock, request: "Request", count: int) -> int:
+    """An oplock "FSCTL" of a create that asks for one by its options: NTSTATUS; CANNOT_BREAK_OPLOCK if it would break.
+
+    `count` is how many handles of the stream there are.
+    """
+    file, parameters = request.file, Create.unpack(request.parameters)
+    oplock_keys.attach(io, request)
+    if file is None or not parameters.options & (_OPEN_REQUIRING_OPLOCK | _RESERVE_OPFILTER):
+        return int(NtStatus.INVALID_PARAMETER)
+    if parameters.options & _RESERVE_OPFILTER:
+        exact = io.kernel.memory.read_u32(parameters.security_context + _DESIRED_ACCESS) == _READ_ATTRIBUTES
+        return int(NtStatus.SUCCESS if exact and not count else NtStatus.OPLOCK_NOT_GRANTED)
+    does = does_of(io.kernel, request)
+    broken = does is not None and oplock.would_break(does, file, oplock_keys.key_of(file))
+    return int(NtStatus.CANNOT_BREAK_OPLOCK if broken else NtStatus.SUCCESS)
+
+
+def _begin_break(k: "Executive", oplock: Oplock, request: "Request", flags: int, does: Does | None) -> "Event | None":
     """Break what an operation breaks; the event to wait for before it may go on."""
     file = request.file
     if request.major == IrpMajor.CLEANUP:
         oplock.cleanup(file)
         return None
     does = does or does_of(k, request)
-    return oplock.check(does, file, file) if does is not None else None
+    return oplock.check(does, file, _key(file, flags)) if does is not None else None
+
+
+def _key(file: "FileObject | None", flags: int) -> object:
+    """The key that counts for an operation; a new object is nobody else's."""
+    if file is None or flags & IGNORE_KEYS:
+        return object()
+    if flags & PARENT_OBJECT:
+        return file.parent_oplock_key or object()
+    return oplock_keys.key_of(file)
 
 
 def _wait(oplock: Oplock, event: "Event", request: "Request") -> "Code":

@@ -1,20 +1,25 @@
 """FsRtl's oplocks, for file systems and legacy filters: an OPLOCK in each file, asked with the IRPs that come to it."""
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
-from harness.nt import Irql, NtStatus
+from harness.nt import IrpMajor, Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fsrtl import driver_oplocks as oplocks
-from harness.reference.windows.fsrtl import oplock_fsctls
+from harness.reference.windows.fsrtl import oplock_fsctls, oplock_keys
 from harness.reference.windows.fsrtl.driver_oplocks import Checked
 from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
+    from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.kernel import Kernel
 
+_KEY_CONTEXT = Struct("<HH16s16sI")
+"""OPLOCK_KEY_CONTEXT: version, OPLOCK_KEY_FLAG_*, keys of parent and target, reserved."""
+_TARGET_KEY, _VERSION_WIN8 = 20, 2
 _STATUS_OF = {
     Checked.MAY_GO_ON: NtStatus.SUCCESS,
     Checked.BREAK_IN_PROGRESS: NtStatus.OPLOCK_BREAK_IN_PROGRESS,
@@ -37,18 +42,19 @@ def fs_rtl_uninitialize_oplock(k: "Kernel", address: int) -> None:
 @export(NTOSKRNL, "FsRtlOplockFsctrl", max_irql=Irql.APC)
 def fs_rtl_oplock_fsctrl(k: "Kernel", address: int, irp: int, count: U32) -> Code:
     """FsRtlOplockFsctrl: does what an oplock FSCTL asks, and completes its IRP, now or when the oplock is broken."""
-    return _fsctrl(k, address, irp, count)
+    return _fsctrl(k, address, irp, count, 0)
 
 
 @export(NTOSKRNL, "FsRtlOplockFsctrlEx", max_irql=Irql.APC)
 def fs_rtl_oplock_fsctrl_ex(k: "Kernel", address: int, irp: int, count: U32, flags: U32) -> Code:
-    """The same with flags, of which none changes anything here."""
-    del flags
-    return _fsctrl(k, address, irp, count)
+    """The same with OPLOCK_FSCTRL_FLAG_ALL_KEYS_MATCH."""
+    return _fsctrl(k, address, irp, count, flags)
 
 
-def _fsctrl(k: "Kernel", address: int, irp: int, count: int) -> Code:
+def _fsctrl(k: "Kernel", address: int, irp: int, count: int, flags: int) -> Code:
     request = k.io.irps.request_of(irp)
+    if request.major == IrpMajor.CREATE:  # its IRP stays the file system's
+        return oplocks.of_create(k.io, k.driver_oplocks.at(address), request, count)
     parameters = Control.unpack(request.parameters)
     if parameters.code not in oplock_fsctls.CODES:
         return int(NtStatus.INVALID_PARAMETER)
@@ -60,7 +66,7 @@ def _fsctrl(k: "Kernel", address: int, irp: int, count: int) -> Code:
         yield from k.io.complete(irp, status, information)
 
     oplock = k.driver_oplocks.at(address)
-    answered = yield from oplock_fsctls.asked(k, oplock, request, parameters, count, give)
+    answered = yield from oplock_fsctls.asked(k, oplock, request, parameters, count, flags, give)
     if answered is None:
         k.io.irps.mark_pending(irp)
         return int(NtStatus.PENDING)
@@ -73,7 +79,7 @@ def _check(
 ) -> Code:
     """STATUS_SUCCESS if the operation may go on, STATUS_PENDING if `completion` is called once it may."""
     checked = yield from oplocks.check(
-        k, k.driver_oplocks.at(address), k.io.irps.request_of(irp), flags, does,
+        k.io, k.driver_oplocks.at(address), k.io.irps.request_of(irp), flags, does,
         post=Call(post, context, irp) if post else None,
         completion=Call(completion, context, irp) if completion else None,
     )  # fmt: skip
@@ -153,8 +159,36 @@ def fs_rtl_oplock_is_shared_request(k: "Kernel", irp: int) -> bool:
     return oplock_fsctls.is_shared(parameters.code, given)
 
 
+@export(NTOSKRNL, "IoGetOplockKeyContext", max_irql=Irql.DISPATCH)
+def io_get_oplock_key_context(k: "Kernel", file_object: int) -> int:
+    """IoGetOplockKeyContext: OPLOCK_KEY_ECP_CONTEXT of an open that has a key, or NULL."""
+    file = k.io.file_at(file_object)
+    if file is None or file.oplock_key is None:
+        return 0
+    return _key_context(k, file) + _TARGET_KEY
+
+
+@export(NTOSKRNL, "IoGetOplockKeyContextEx", max_irql=Irql.DISPATCH)
+def io_get_oplock_key_context_ex(k: "Kernel", file_object: int) -> int:
+    """IoGetOplockKeyContextEx: OPLOCK_KEY_CONTEXT of an open that has a key, or whose parent has one; or NULL."""
+    file = k.io.file_at(file_object)
+    if file is None or (file.oplock_key is None and file.parent_oplock_key is None):
+        return 0
+    return _key_context(k, file)
+
+
+def _key_context(k: "Kernel", file: "FileObject") -> int:
+    """OPLOCK_KEY_CONTEXT of a file object, which lives as long as that does."""
+    if not file.oplock_key_context:
+        file.oplock_key_context = k.io.heap.allocate(_KEY_CONTEXT.size)
+    parent, target = file.parent_oplock_key, file.oplock_key
+    flags = (parent is not None) | (target is not None) << 1
+    packed = _KEY_CONTEXT.pack(_VERSION_WIN8, flags, parent or bytes(16), target or bytes(16), 0)
+    k.memory.write(file.oplock_key_context, packed)
+    return file.oplock_key_context
+
+
 @export(NTOSKRNL, "FsRtlOplockKeysEqual", max_irql=Irql.DISPATCH)
 def fs_rtl_oplock_keys_equal(k: "Kernel", first: int, second: int) -> bool:
-    """FsRtlOplockKeysEqual: opens have no oplock keys here, so that only one and the same has the same."""
-    del k
-    return first == second
+    """FsRtlOplockKeysEqual."""
+    return oplock_keys.equal(k.io.file_at(first), k.io.file_at(second))

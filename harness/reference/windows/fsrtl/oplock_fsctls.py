@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.machine.scheduler.requests import Wait
+from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import GRANTABLE, Cache, Complete, Holder, Kind, Oplock, level_of
 
 if TYPE_CHECKING:
+    from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.parameters import Control
     from harness.reference.windows.io.request import Code, Request
     from harness.reference.windows.ntos.executive import Executive
@@ -32,6 +34,8 @@ INPUT = Struct("<HHII")
 """REQUEST_OPLOCK_INPUT_BUFFER."""
 _FLAG_REQUEST, _FLAG_ACK = 1, 2
 _OUTPUT_SIZE = 24
+ALL_KEYS_MATCH = 0x1
+"""OPLOCK_FSCTRL_FLAG_ALL_KEYS_MATCH."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,9 @@ class Asking:
 
     oplock: Oplock
     request: "Request"
-    owner: object
+    owner: "FileObject"
     opens: Callable[[], int]
-    """Handles of the stream beside this one."""
+    """Handles of the stream beside this one that have not its key."""
     locks: Callable[[], bool]
     """Whether it has byte-range locks."""
     complete: Complete
@@ -60,11 +64,14 @@ def is_shared(code: int, given: bytes) -> bool:
     return code == REQUEST_LEVEL_2
 
 
-def asked(k: "Executive", oplock: Oplock, request: "Request", parameters: "Control", count: int, give: Give) -> "Code":
+def asked(
+    k: "Executive", oplock: Oplock, request: "Request", parameters: "Control", count: int, flags: int, give: Give
+) -> "Code":
     """An oplock FSCTL of an OPLOCK that a driver keeps: as `control`.
 
-    `count` is how many handles of the stream the driver says there are. A request that is kept ends later: `give`
-    is run in a system thread then.
+    `count` is how many handles of the stream the driver says there are, or for a shared oplock whether there are
+    byte-range locks; `flags` are OPLOCK_FSCTRL_FLAG_*. A request that is kept ends later: `give` is run in a system
+    thread then.
     """
     source = parameters.first
     target = source if parameters.code & _METHOD == _BUFFERED else parameters.second
@@ -74,10 +81,10 @@ def asked(k: "Executive", oplock: Oplock, request: "Request", parameters: "Contr
         k.queue_worker(give(target, status, len(output) if output else information, output))
 
     file = request.file
-    asking = Asking(
-        oplock, request, file, lambda: max(count - 1, 0), lambda: False, complete,
-        synchronous=file is not None and file.synchronous,
-    )  # fmt: skip
+    if file is None:
+        return int(NtStatus.INVALID_PARAMETER), 0
+    others = 0 if flags & ALL_KEYS_MATCH else max(count - 1, 0)
+    asking = Asking(oplock, request, file, lambda: others, lambda: count != 0, complete, synchronous=file.synchronous)
     return (yield from control(asking, parameters, given))
 
 
@@ -125,7 +132,7 @@ def _grant(asking: Asking, kind: Kind, level: Cache) -> tuple[int, int] | None:
     if asking.synchronous:
         return int(NtStatus.OPLOCK_NOT_GRANTED), 0
     oplock = asking.oplock
-    holder = Holder(asking.owner, asking.owner, kind, level, asking.complete)
+    holder = Holder(asking.owner, key_of(asking.owner), kind, level, asking.complete)
     status = oplock.request(holder, opens=asking.opens(), locks=asking.locks())
     if status != NtStatus.PENDING:
         return status, 0

@@ -142,6 +142,14 @@ class Oplock:
                 wait |= self._break(holder, level) and _must_wait(holder, does)
         return self._settled if wait else None
 
+    def would_break(self, does: Does, owner: object, key: object) -> bool:
+        """Whether an operation would break an oplock, or have to wait for a break that is under way."""
+        return any(
+            _left(holder, does, same=holder.key == key, own=holder.owner is owner) is not None
+            or (holder.breaking_to is not None and holder.key != key)
+            for holder in self.holders
+        )
+
     def _break(self, holder: Holder, level: Cache) -> bool:
         """Begin the break of one holder; whether it has to be acknowledged."""
         ack = holder.exclusive or bool(holder.level & Cache.HANDLE)

@@ -74,6 +74,11 @@ class FileObject:
         self.closed = False
         self.caches = False
         """PrivateCacheMap is set: a cached read or write has been through the file system."""
+        self.oplock_key: bytes | None = None
+        """GUID of the open's oplock key (fsrtl/oplock_keys.py), and that of its parent's."""
+        self.parent_oplock_key: bytes | None = None
+        self.oplock_key_context = 0
+        """OPLOCK_KEY_CONTEXT that somebody has asked for."""
         self.busy = False
         self.free = Event(f"the file object lock of {name}")
         self.object: Object = kernel.objects.register(
@@ -133,6 +138,8 @@ class FileObject:
         """The object is gone: what still points to it dangles."""
         self._heap.free(self.address)
         self._heap.free(self._buffer)
+        if self.oplock_key_context:
+            self._heap.free(self.oplock_key_context)
 
     def __repr__(self) -> str:
         return f"<FileObject {self.volume.dos_name}{self.name} {self.address:#x}>"

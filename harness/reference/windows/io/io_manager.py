@@ -16,6 +16,7 @@ from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
 from harness.reference.windows.io.devices import Device, DeviceTable
 from harness.reference.windows.io.disk import DiskDriver
 from harness.reference.windows.io.dispatching import Dispatcher
+from harness.reference.windows.io.extra_create_parameters import ExtraCreateParameters
 from harness.reference.windows.io.fast_io import fast_io
 from harness.reference.windows.io.file_object import FileObject, file_at
 from harness.reference.windows.io.file_systems import FileSystems
@@ -65,6 +66,7 @@ class IoManager:
         """Drivers of the kernel's own, by the address of their DRIVER_OBJECT."""
         self.devices = DeviceTable(kernel)
         self.irps = Irps(kernel)
+        self.ecps = ExtraCreateParameters(kernel, self.heap)
         self.dispatcher = Dispatcher(kernel, self.irps, self.finish)
         self.file_systems = FileSystems(self)
         self._drivers = drivers

@@ -85,7 +85,7 @@ PreControl(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Contex
     }
     TELL("shared %u\n", FltOplockIsSharedRequest(Data));
     Ask("before");
-    Status = FltOplockFsctrl(&Oplock, Data, (ULONG)Opens);
+    Status = FltOplockFsctrl(&Oplock, Data, FltOplockIsSharedRequest(Data) ? 0 : (ULONG)Opens);
     Ask("after");
     return Status;
 }
