@@ -1,5 +1,5 @@
 /*
- * filter.c: the minifilters a script speaks to: their ports, their rings, and fltlib's load and attach calls.
+ * filter.c: the minifilters a script speaks to: their ports and their rings.
  */
 
 #include "probe.h"
@@ -8,7 +8,6 @@
 #define DRAIN_PATIENCE_MS 1000
 #define RELEASE_PATIENCE_MS 200
 #define RELEASE_QUIET_MS 5
-#define LOAD_DRIVER_PRIVILEGE 10 /* SE_LOAD_DRIVER_PRIVILEGE */
 #define POLL_TICKS (1 * TICKS_PER_MS)
 
 PROBE_FILTER Filters[MAXIMUM_FILTERS];
@@ -311,64 +310,9 @@ ExpectEventsVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     Expect(Line, Step, MatchingEvents);
 }
 
-/* fltlib's callers must have SeLoadDriverPrivilege enabled; where that fails, the call itself says so. */
-static void
-EnablePrivilege(void)
-{
-    BOOLEAN WasEnabled;
-
-    RtlAdjustPrivilege(LOAD_DRIVER_PRIVILEGE, TRUE, FALSE, &WasEnabled);
-}
-
-/* The service of a label: a deployment of ours calls it fltlab-<label>, unless service= says otherwise. */
-static const WCHAR *
-Service(const PROBE_LINE *Line)
-{
-    const char *Name = Value(Line, "service");
-
-    return Wide(Name != NULL ? Name : Join("fltlab-", Line->Words[1]), NULL);
-}
-
-static const WCHAR *
-Instance(const PROBE_LINE *Line)
-{
-    const char *Name = Value(Line, "instance");
-
-    return Name != NULL ? Wide(Name, NULL) : NULL;
-}
-
-/* attach <label> [volume=V:] [service=] [instance=] */
+/* What a minifilter has recorded goes with it, so all rings are drained before one goes. */
 void
-AttachVerb(PROBE_LINE *Line, PROBE_STEP *Step)
-{
-    const char *Volume = Value(Line, "volume");
-
-    EnablePrivilege();
-    Step->Status =
-        (NTSTATUS)FilterAttach(Service(Line), Wide(Volume != NULL ? Volume : "V:", NULL), Instance(Line), 0, NULL);
-}
-
-/* detach <label> [volume=V:] [service=] [instance=] */
-void
-DetachVerb(PROBE_LINE *Line, PROBE_STEP *Step)
-{
-    const char *Volume = Value(Line, "volume");
-
-    EnablePrivilege();
-    Step->Status = (NTSTATUS)FilterDetach(Service(Line), Wide(Volume != NULL ? Volume : "V:", NULL), Instance(Line));
-}
-
-/* load <service> */
-void
-LoadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
-{
-    EnablePrivilege();
-    Step->Status = (NTSTATUS)FilterLoad(Wide(Line->Words[1], NULL));
-}
-
-/* unload <service>; what a minifilter has recorded goes with it, so the rings are drained first */
-void
-UnloadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
+DrainFilters(void)
 {
     ULONG Index;
 
@@ -378,6 +322,4 @@ UnloadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
             EndDrain(&Filters[Index]);
         }
     }
-    EnablePrivilege();
-    Step->Status = (NTSTATUS)FilterUnload(Wide(Line->Words[1], NULL));
 }

@@ -33,6 +33,7 @@ static const PROBE_GRAMMAR Grammar[] = {
     {"detach", DetachVerb, 1, 1, "volume service instance", ""},
     {"load", LoadVerb, 1, 1, "", ""},
     {"unload", UnloadVerb, 1, 1, "", ""},
+    {"stop", StopVerb, 1, 1, "", ""},
     {"open", OpenVerb, 2, 2, "access share disposition options attributes allocation relative", ""},
     {"open-by-id", OpenByIdVerb, 2, 2, "access share options", ""},
     {"delete", DeleteVerb, 1, 1, "", ""},

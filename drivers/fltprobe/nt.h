@@ -93,6 +93,8 @@ NTSYSAPI NTSTATUS NTAPI RtlCreateUserThread(HANDLE Process, PVOID SecurityDescri
 NTSYSAPI NTSTATUS NTAPI RtlAdjustPrivilege(ULONG Privilege, BOOLEAN Enable, BOOLEAN CurrentThread, PBOOLEAN WasEnabled);
 NTSYSAPI VOID NTAPI RtlExitUserThread(NTSTATUS Status);
 
+NTSYSAPI NTSTATUS NTAPI NtUnloadDriver(PUNICODE_STRING DriverServiceName);
+
 /* fltlib.dll; the answers are HRESULTs */
 HRESULT WINAPI FilterConnectCommunicationPort(LPCWSTR Name, DWORD Options, LPCVOID Context, WORD ContextSize,
                                               PVOID SecurityAttributes, HANDLE *Port);

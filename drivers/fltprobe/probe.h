@@ -173,15 +173,19 @@ void InitializeRequest(FLTLAB_REQUEST *Request, ULONG Command, ULONG Size);
 void Drain(PROBE_FILTER *Filter);
 BOOLEAN BeginDrain(PROBE_FILTER *Filter);
 void EndDrain(PROBE_FILTER *Filter);
+void DrainFilters(void);
 void ReleaseEverything(void);
 void FilterVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void ReleaseVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void ExpectHeldVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void ExpectEventsVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* loading.c */
 void AttachVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void DetachVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void LoadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void UnloadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void StopVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* port.c */
 extern PROBE_PORT *Ports[MAXIMUM_PORTS];

@@ -61,6 +61,13 @@ AskContextBeforeCreate(PCFLT_RELATED_OBJECTS FltObjects)
 
     Say("get in pre-create: 0x%08x\n", Status);
     Release(Context);
+    if (NT_SUCCESS(FltAllocateContext(Filter, FLT_STREAMHANDLE_CONTEXT, sizeof(NUMBERED), NonPagedPoolNx, &Context))) {
+        ((PNUMBERED)Context)->Number = 0;
+        Status = FltSetStreamHandleContext(FltObjects->Instance, FltObjects->FileObject,
+                                           FLT_SET_CONTEXT_REPLACE_IF_EXISTS, Context, NULL);
+        Say("set in pre-create: 0x%08x\n", Status);
+        FltReleaseContext(Context);
+    }
 }
 
 static VOID

@@ -61,6 +61,16 @@ AskNameWithTopLevelIrp(PFLT_CALLBACK_DATA Data)
     IoSetTopLevelIrp(Before);
 }
 
+/* Within our own instance, and so within its volume. */
+static VOID
+AskRedirection(PCFLT_RELATED_OBJECTS FltObjects)
+{
+    BOOLEAN Allowed = FALSE;
+    NTSTATUS Status = FltIsIoRedirectionAllowed(FltObjects->Instance, FltObjects->Instance, &Allowed);
+
+    Say("redirection: 0x%08x, allowed %u\n", Status, Allowed);
+}
+
 static FLT_PREOP_CALLBACK_STATUS FLTAPI
 PreCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
 {
@@ -127,6 +137,7 @@ PreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *Comple
     } else if (Is(FltObjects, L"late.bin")) {
         AskDeferredInTeardown(Data);
     } else if (Is(FltObjects, L"redirected.bin") && Target != NULL) {
+        AskRedirection(FltObjects);
         Data->Iopb->TargetFileObject = Target;
         FltSetCallbackDataDirty(Data);
     } else if (Is(FltObjects, L"swapped.bin")) {
@@ -206,6 +217,24 @@ static const FLT_REGISTRATION Registration = {
     .InstanceTeardownCompleteCallback = TeardownComplete,
 };
 
+/* Whether there is a file that asks for a DriverEntry that fails: a filter must undo its own work then (REG-16). */
+static BOOLEAN
+IsToFail(VOID)
+{
+    UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\??\\V:\\fail-entry.bin");
+    OBJECT_ATTRIBUTES Attributes;
+    IO_STATUS_BLOCK IoStatus;
+    HANDLE Handle;
+
+    InitializeObjectAttributes(&Attributes, &Name, OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE, NULL, NULL);
+    if (!NT_SUCCESS(ZwOpenFile(&Handle, FILE_READ_ATTRIBUTES | SYNCHRONIZE, &Attributes, &IoStatus,
+                               FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, FILE_SYNCHRONOUS_IO_NONALERT))) {
+        return FALSE;
+    }
+    ZwClose(Handle);
+    return TRUE;
+}
+
 NTSTATUS
 DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
 {
@@ -217,7 +246,7 @@ DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
     if (!NT_SUCCESS(Status)) {
         return Status;
     }
-    Status = FltStartFiltering(Filter);
+    Status = IsToFail() ? STATUS_INSUFFICIENT_RESOURCES : FltStartFiltering(Filter);
     if (!NT_SUCCESS(Status)) {
         FltUnregisterFilter(Filter);
         return Status;

@@ -45,13 +45,13 @@ def contract(
 
 
 def _summary(rules: list[Rule], coverage: dict[str, list[str]], guarded: frozenset[str]) -> dict[str, object]:
-    """How many of the rules are tested and guarded, and why others are not tested."""
+    """How many of the rules are tested and guarded, and why others are not."""
     return {
         "rules": len(rules),
         "tested": sum(1 for rule in rules if coverage.get(rule.id)),
         "guarded": sum(1 for rule in rules if rule.id in guarded),
         "core": sum(1 for rule in rules if rule.core),
-        "reasons": {rule.id: rule.reason for rule in rules if rule.reason},
+        "reasons": {rule.id: why for rule in rules if (why := rule.reason or rule.unguarded)},
     }
 
 
@@ -60,7 +60,13 @@ def _show(rule: Rule, coverage: dict[str, list[str]], breaks: object) -> None:
     console.print(Text(f"{rule.id}  {rule.kind} ({rule.area})", style="bold"))
     console.print(rule.statement)
     console.print(f"source: {', '.join([rule.source, *rule.also])}", style="dim")
-    said = (("broken", rule.violation), ("open", rule.open_question), ("note", rule.note), ("no test", rule.reason))
+    said = (
+        ("broken", rule.violation),
+        ("open", rule.open_question),
+        ("note", rule.note),
+        ("no test", rule.reason),
+        ("no guard", rule.unguarded),
+    )
     for heading, text in said:
         if text:
             console.print(f"{heading}: {text}")
@@ -80,7 +86,7 @@ def _table(rules: list[Rule], coverage: dict[str, list[str]], guarded: frozenset
             "core" if rule.core else "",
             str(len(coverage.get(rule.id, [])) or ""),
             "yes" if rule.id in guarded else "",
-            f"({rule.reason}) {rule.statement}" if rule.reason else rule.statement,
+            f"({why}) {rule.statement}" if (why := rule.reason or rule.unguarded) else rule.statement,
         )
         for rule in rules
     ]

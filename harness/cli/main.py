@@ -26,7 +26,7 @@ COMMANDS = {
     "crash": "Print the bug check of a dump, what its parameters mean, and the driver it points at (a guess).",
     "contract": "Show the rules: what the documentation says, which tests are about it, which break turns them red.",
     "explain": "Say what one rule of the contract means, which tests are about it, and how it is broken on purpose.",
-    "mutants": "List the mutants of the reference kernel: what each breaks, and which rules' tests it turns red.",
+    "mutants": "The deliberate breaks of the contract: list the mutants, or run them and the wrong drivers.",
     "new-driver": "Write drivers/NAME/: a minifilter that builds, loads and lets every create pass.",
     "new-suite": "Write suites/NAME/test_NAME.py: one test that runs as it is.",
     "kernel": "What the reference kernel exports, and what a driver needs of it.",

@@ -60,6 +60,7 @@ class Rule(BaseModel):
     open_question: str | None = None
     note: str | None = None
     reason: str | None = None
+    unguarded: str | None = None
     inferred: bool = False
 
     @property

@@ -22,7 +22,7 @@ from harness.nt import BugCheck, nt_success
 from harness.report.records import Witness
 from harness.wire.kernel_state import SeenCallbacks, Stop
 
-_STACK_VERBS = frozenset({"attach", "detach", "load", "unload"})
+_STACK_VERBS = frozenset({"attach", "detach", "load", "unload", "stop"})
 """Steps that change the stack, also where the minifilter itself records nothing of it."""
 
 

@@ -57,6 +57,7 @@ GRAMMAR: Mapping[str, Verb] = {
     "detach": _verb(1, 1, "volume service instance"),
     "load": _verb(1, 1),
     "unload": _verb(1, 1),
+    "stop": _verb(1, 1),
     "open": _verb(2, 2, "access share disposition options attributes allocation relative"),
     "open-by-id": _verb(2, 2, "access share options"),
     "delete": _verb(1, 1),

@@ -14,7 +14,9 @@ def data(volume):
 def test_a_stream_handle_has_no_context_before_its_create_is_finished(lab, said):
     lab.io(r"open f V:\contexts.bin access=read")
 
-    assert said()[0] in {"get in pre-create: NOT_SUPPORTED", "get in pre-create: NOT_FOUND"}
+    asked = [line.partition(": ")[::2] for line in said()[:2]]
+    assert [what for what, _ in asked] == ["get in pre-create", "set in pre-create"]
+    assert {status for _, status in asked} <= {"NOT_SUPPORTED", "NOT_FOUND"}
 
 
 @pytest.mark.rule("CTX-09")

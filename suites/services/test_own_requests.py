@@ -6,6 +6,9 @@ from harness.nt import IrpMajor, NtStatus
 
 pytestmark = pytest.mark.stack("observer@above", "services", "observer@below")
 
+HRESULT_OF_INSUFFICIENT_RESOURCES = 0x800705AA
+"""ERROR_NO_SYSTEM_RESOURCES, as FilterLoad tells STATUS_INSUFFICIENT_RESOURCES."""
+
 
 @pytest.mark.rule("IO-03")
 def test_a_create_of_a_filters_own_begins_at_the_top_or_below_its_instance(lab, said, volume):
@@ -90,6 +93,23 @@ def test_filtering_is_started_once(lab, said):
 
     assert [step.status for step in io.steps] == [NtStatus.SUCCESS] * 2
     assert said()[-1] == "started again: INVALID_PARAMETER"
+
+
+@pytest.mark.rule("REG-16")
+def test_a_filter_whose_driver_entry_fails_has_unregistered_itself(lab, said, volume):
+    volume.file("fail-entry.bin", length=512, fill=0x5A)
+
+    io = lab.io(r"""
+        unload  fltlab-services
+        load    fltlab-services
+        delete  V:\fail-entry.bin
+        load    fltlab-services
+    """)
+
+    refused, started = io.all("load")
+    assert refused.status == HRESULT_OF_INSUFFICIENT_RESOURCES
+    assert started.status == NtStatus.SUCCESS
+    assert said().count("unregistered") == 1  # the unload callback is not called for a driver that never started
 
 
 @pytest.mark.rule("ATT-02")

@@ -53,8 +53,8 @@ def test_an_operation_with_a_swapped_buffer_is_not_drained(lab, said, volume):
     assert io.step("wait", "reading").status == NtStatus.CANCELLED
 
 
-@pytest.mark.rule("PARM-06", "PARM-07")
-def test_a_read_that_is_turned_to_another_file_comes_to_the_filters_below_with_that_file(lab, volume):
+@pytest.mark.rule("PARM-05", "PARM-06", "PARM-07")
+def test_a_read_that_is_turned_to_another_file_comes_to_the_filters_below_with_that_file(lab, said, volume):
     volume.file("target.bin", length=4096, fill=0x77)
     volume.file("redirected.bin", length=4096, fill=0x5A)
 
@@ -69,6 +69,7 @@ def test_a_read_that_is_turned_to_another_file_comes_to_the_filters_below_with_t
     assert read.of("below").pre.file_object == target.file_object
     assert read.of("above").pre.file_object != target.file_object
     assert read.of("below").pre.instance == target.instance
+    assert said() == ["redirection: SUCCESS, allowed 1"]
     assert set(io.step("read", "f").data) == {0x77}
 
 

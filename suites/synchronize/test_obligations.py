@@ -47,6 +47,21 @@ def test_a_notification_of_changes_is_not_synchronized(lab):
 NOTIFY_CHANGE_DIRECTORY = 2  # IRP_MN_NOTIFY_CHANGE_DIRECTORY
 
 
+@pytest.mark.rule("PRE-SYNC-09")
+def test_nothing_is_held_from_the_preoperation_to_the_postoperation_callback(lab, volume):
+    volume.file("data.bin", length=8192, fill=0x5A)
+    lab.synchronize.when(IrpMajor.READ, name="data.bin").synchronize()
+
+    io = lab.io(r"""
+        open  f V:\data.bin access=read options=noncached
+        read  f offset=0 length=4096
+    """)
+
+    own = lab.trace.only(IrpMajor.READ, name="data.bin").of("synchronize")
+    assert own.pre.returned == PreopStatus.SYNCHRONIZE
+    assert io.step("read", "f").status == NtStatus.SUCCESS
+
+
 @pytest.mark.rule("PRE-SYNC-06")
 def test_a_create_is_not_synchronized_and_comes_back_to_its_thread_all_the_same(lab):
     lab.synchronize.when(IrpMajor.CREATE, name="data.bin").synchronize()

@@ -5,6 +5,9 @@ import pytest
 from harness.minifilter.events import Phase
 from harness.nt import InstanceTeardownFlags, IrpMajor, Irql, NtStatus, PostOperationFlags, PostopStatus, PreopStatus
 
+FLT_FILTER_NOT_FOUND = 0x801F0013
+"""The HRESULT of FilterUnload for a filter that there is not."""
+
 
 @pytest.fixture(autouse=True)
 def data(volume):
@@ -151,6 +154,44 @@ def test_a_filter_that_refuses_to_be_unloaded_stays(lab):
     assert io.steps[0].status != NtStatus.SUCCESS
     assert lab.trace.lifecycle("passthrough") == ["unload"]
     assert lab.trace.only(IrpMajor.READ, name="data.bin", filter="passthrough")
+
+
+@pytest.mark.rule("UNL-02")
+@pytest.mark.stack("observer@above", "passthrough", "observer@below")
+@pytest.mark.driver_options("passthrough", options=["refuse-unload"])
+def test_a_filter_that_refuses_to_be_unloaded_goes_when_its_service_is_stopped(lab):
+    io = lab.io(r"""
+        unload  fltlab-passthrough
+        stop    fltlab-passthrough
+        open    f V:\data.bin access=read options=noncached
+        read    f offset=0 length=4096
+        unload  fltlab-passthrough
+    """)
+
+    refused, gone = io.all("unload")
+    assert refused.status != NtStatus.SUCCESS
+    assert io.step("stop").status == NtStatus.SUCCESS
+    assert gone.status == FLT_FILTER_NOT_FOUND
+    assert lab.trace.only(IrpMajor.READ, name="data.bin").path[0] == "above.pre"
+    assert lab.trace.none(name="data.bin", filter="passthrough")
+
+
+@pytest.mark.rule("UNL-02")
+@pytest.mark.stack("observer@above", "passthrough", "observer@below")
+@pytest.mark.driver_options("passthrough", options=["do-not-support-service-stop"])
+def test_a_filter_that_does_not_support_it_is_not_stopped_and_not_asked(lab):
+    io = lab.io(r"""
+        stop    fltlab-passthrough
+        open    f V:\data.bin access=read options=noncached
+        read    f offset=0 length=4096
+        close   f
+        unload  fltlab-passthrough
+    """)
+
+    assert io.step("stop").status != NtStatus.SUCCESS
+    assert "unload" not in lab.trace.lifecycle("passthrough")
+    assert lab.trace.only(IrpMajor.READ, name="data.bin", filter="passthrough")
+    assert io.step("unload").status == NtStatus.SUCCESS
 
 
 @pytest.mark.rule("TEAR-02")

@@ -159,6 +159,11 @@ class Attachments:
         del self.objects.instances[instance.address]
         self.objects.heap.free(instance.address)
 
+    def abandon(self, found: Filter) -> None:
+        """The code of a filter is gone: none of its instances is called any more."""
+        for instance in [item for item in self.objects.instances.values() if item.filter is found]:
+            self._remove(instance)
+
     # -- mounting and dismounting
 
     def _tell_instances(self, major: IrpMajor, on: "FilterVolume", frame: "Frame") -> Code:

@@ -3,15 +3,17 @@
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from harness.nt import IrpMajor
-from harness.reference.windows.io.constants import Minor
+from harness.nt import CallbackDataFlags, IrpMajor, PreopStatus
+from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags, Minor
 from harness.reference.windows.ntos.mm.mdl import release_mdl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.reference.windows.fltmgr.operation import Operation, Visit
     from harness.reference.windows.ntos.executive import Executive
 
-_U64 = Struct("<Q")
+_U32, _U64 = Struct("<I"), Struct("<Q")
 _PARAMETERS = 24
 """Parameters in FLT_IO_PARAMETER_BLOCK."""
 _BUFFERS: dict[tuple[int, int | None], tuple[int, int, int]] = {
@@ -55,6 +57,42 @@ def length_at(operation: "Operation") -> int | None:
     if request.major in (IrpMajor.READ, IrpMajor.WRITE) or request.major in _LENGTH_FIRST:
         return operation.iopb + _PARAMETERS
     return None
+
+
+def _describe_swap(operation: "Operation", visit: "Visit", buffer: int, mdl: int) -> str:
+    """What is wrong with a buffer and an MDL that a filter has put in together, or "" (BUF-01)."""
+    was = _U64.unpack_from(visit.parameters, mdl)[0]
+    now = _U64.unpack_from(operation.read_parameters(), mdl)[0]
+    if operation.view.flags & CallbackDataFlags.SYSTEM_BUFFER or not operation.is_irp:
+        return "put its buffer in with an MDL, which goes with no system buffer and no fast I/O" if now else ""
+    if not now:
+        return "put its buffer in and no MDL, in an IRP-based operation without a system buffer"
+    return "put its buffer in and left the MDL of the old one" if now == was else ""
+
+
+def swap_faults(
+    k: "Executive", operation: "Operation", visit: "Visit", status: PreopStatus
+) -> "Iterator[tuple[str, str]]":
+    """What is wrong with the buffer that a filter has put in: rule and text."""
+    fields = buffer_fields(operation)
+    if fields is None or not visit.swapped:
+        return
+    buffer_at, mdl_at, length_at = fields
+    text = _describe_swap(operation, visit, buffer_at - operation.iopb, mdl_at - operation.iopb)
+    if text:
+        yield "BUF-01", text
+    if status is PreopStatus.SUCCESS_NO_CALLBACK:
+        yield "BUF-02", "put its buffer in and wants no postoperation callback to free it in"
+    request = operation.request
+    transfers = request.major in (IrpMajor.READ, IrpMajor.WRITE) and request.is_irp
+    irp_flags = _U32.unpack_from(operation.read_parameters(), 0)[0]
+    if transfers and irp_flags & IrpFlags.NOCACHE:
+        buffer, length = k.memory.read_u64(buffer_at), k.memory.read_u32(length_at)
+        block = k.pool.block_at(buffer)
+        room = block.address + block.size - buffer if block is not None else None
+        needed = (length + SECTOR_SIZE - 1) // SECTOR_SIZE * SECTOR_SIZE
+        if room is not None and room < needed:
+            yield "BUF-03", f"put a buffer of {room} bytes in, and file systems round {length} up to {needed}"
 
 
 def note_swap(operation: "Operation", visit: "Visit") -> None:

@@ -95,14 +95,15 @@ def flt_set_cancel_completion(k: "Kernel", data: int, routine: int) -> Code:
     if request.cancelled:
         return int(NtStatus.CANCELLED)
     operation.cancel_routine = routine
-    request.set_cancel_routine(lambda _: _call_cancel_routine(operation))
+    request.set_cancel_routine(lambda _: _call_cancel_routine(k, operation))
     yield from ()
     return int(NtStatus.SUCCESS)
 
 
-def _call_cancel_routine(operation: Operation) -> Code:
+def _call_cancel_routine(k: "Kernel", operation: Operation) -> Code:
     routine, operation.cancel_routine = operation.cancel_routine, 0
     if routine:
+        k.flt.queues.cancel_routines_called.append(operation.data)
         yield Call(routine, operation.data)
 
 

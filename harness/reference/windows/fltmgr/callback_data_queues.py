@@ -4,6 +4,7 @@ The filter manager calls insert, remove and peek with the lock held, and takes c
 -07, OQ-15 to OQ-17).
 """
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus, nt_success
@@ -21,12 +22,17 @@ _IRQL_SLOT = 0x38
 """ReservePointer of IO_CSQ: where the acquire routine leaves the old IRQL."""
 
 
+_REMEMBERED = 64
+
+
 class CallbackDataQueues:
     """What is done with the queues of all filters; each queue is guest memory, by its address."""
 
     def __init__(self, objects: "FilterObjects") -> None:
         self.objects = objects
         self.kernel = objects.kernel
+        self.cancel_routines_called: deque[int] = deque(maxlen=_REMEMBERED)
+        """The callback data that were cancelled last and whose cancel routine was called."""
 
     def queue_at(self, address: int) -> CallbackDataQueue:
         return CallbackDataQueue(self.kernel.memory, address)

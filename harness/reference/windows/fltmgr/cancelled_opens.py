@@ -3,11 +3,12 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass
+from harness.nt import BugCheck, CallbackDataFlags, IrpMajor, Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, export
 from harness.reference.windows.fltmgr.callback_data import PARAMETER_BLOCK
 from harness.reference.windows.fltmgr.filters import Instance
-from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
+from harness.reference.windows.fltmgr.operation import Operation
+from harness.reference.windows.io.constants import FileObjectFlags
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
@@ -45,14 +46,7 @@ def _cancel_open(k: "Kernel", instance: Instance, file_object: int) -> Code:
             "POST-FAIL-03", driver, "FltCancelFileOpen was called outside of a postoperation callback of the create"
         )
         return
-    flags = int(IrpFlags.CLOSE_OPERATION | IrpFlags.SYNCHRONOUS_API)
-    for major in (IrpMajor.CLEANUP, IrpMajor.CLOSE):
-        request = Request(OperationClass.IRP, major, file, k.current, irp_flags=flags)
-        request.generated = True
-        yield from k.io.issue(request, partial(k.flt.frames.send_below, instance))
-        if major is IrpMajor.CLEANUP:
-            file.cleaned_up = True
-            file.add_flags(int(FileObjectFlags.CLEANUP_COMPLETE))
+    yield from k.flt.operation_services.close_below(instance, file)
     file.add_flags(int(FileObjectFlags.FILE_OPEN_CANCELLED))
 
 
@@ -62,12 +56,28 @@ def flt_cancel_file_open(k: "Kernel", instance: int, file_object: int) -> Code:
     yield from _cancel_open(k, k.flt.instance_at(instance), file_object)
 
 
+def _check_reissue(k: "Kernel", instance: Instance, operation: Operation) -> None:
+    """What is sent again is an IRP of the caller's own that it has synchronized; what it has changed it has marked."""
+    visit = operation.holder
+    wrong = ""
+    if visit is None or visit.instance is not instance or not operation.is_irp:
+        wrong = "for what is no IRP-based operation in a callback of its own"
+    elif k.irql > Irql.PASSIVE:
+        wrong = "without having synchronized it"
+    elif operation.read_parameters() != visit.parameters and not operation.view.flags & CallbackDataFlags.DIRTY:
+        wrong = "with changed parameters and without FltSetCallbackDataDirty"
+    if wrong:
+        text = f"{operation.describe()}: FltReissueSynchronousIo was called {wrong}"
+        k.verifier.report("IO-05", instance.filter.name, text)
+
+
 @export(FLTMGR, "FltReissueSynchronousIo", max_irql=Irql.PASSIVE)
 def flt_reissue_synchronous_io(k: "Kernel", instance: int, data: int) -> Code:
     """FltReissueSynchronousIo: once more through the filters below the caller (IO-05, OQ-08)."""
     found, operation = k.flt.instance_at(instance), k.flt.operation_at(data)
     original = operation.request
     file = original.file
+    _check_reissue(k, found, operation)
     if file is not None and file.flags & FileObjectFlags.FILE_OPEN_CANCELLED:
         operation.set_io_status(int(NtStatus.CANCELLED), 0)
         return

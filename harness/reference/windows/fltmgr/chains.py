@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from harness.nt import IrpMajor, NtStatus
+from harness.nt import IrpMajor, NtStatus, PreopStatus
 from harness.reference.machine.memory.layout import PAGE_SIZE
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.chain_layout import CALLED, CHAIN, DONE, HEADER, OPERATION, ROUTINES, VISIT
@@ -32,6 +32,10 @@ assert VISIT.OWED == VISIT.CONTEXT + 8
 
 
 _ROUTINES = {Phase.PRE: "FltpCallPreoperations", Phase.POST: "FltpCallPostoperations"}
+
+
+HELD_UNTIL_POST = "PRE-SYNC-09"
+"""What a lock breaks that a preoperation callback keeps and asks for SYNCHRONIZE, to release it in post."""
 
 
 class Turn(NamedTuple):
@@ -240,10 +244,12 @@ class Chains:
         operation.running += 1
         kept = self._kernel.kept.now()
         outcome = yield Call(self._routines[phase], chain.address)
-        self._kernel.kept.check(kept, None, f"its {phase.spelling}operation callback")
         operation.running -= 1
         if outcome != DONE:
             operation.leave_chain(called=outcome == CALLED)
+        synchronizes = phase is Phase.PRE and outcome == CALLED and chain.stopped.answer == PreopStatus.SYNCHRONIZE
+        rule = HELD_UNTIL_POST if synchronizes else None
+        self._kernel.kept.check(kept, None, f"its {phase.spelling}operation callback", rule=rule)
         chain.running = None
         if operation.chain is None:
             self.give_back(chain)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, CallbackDataFlags, IrpMajor, NtStatus, PostopStatus, PreopStatus, is_error, status_name
 from harness.reference.machine.memory.layout import HIGHEST_USER_ADDRESS
-from harness.reference.windows.fltmgr.buffers import buffer_fields, length_at, note_swap
+from harness.reference.windows.fltmgr.buffers import buffer_fields, length_at, note_swap, swap_faults
 from harness.reference.windows.fltmgr.callback_data import PARAMETER_BLOCK
 from harness.reference.windows.io.constants import FileObjectFlags, Minor
 
@@ -331,6 +331,8 @@ class Checks:
         if operation.view.flags & CallbackDataFlags.DIRTY:
             self._changed_parameters(operation, visit, now)
             note_swap(operation, visit)
+            for rule, text in swap_faults(self._kernel, operation, visit, status):
+                self._kernel.verifier.report(rule, visit.instance.filter.name, f"{operation.describe()}: {text}")
         else:
             self._unmarked_parameters(operation, visit, status)
             operation.write_parameters(visit.parameters)

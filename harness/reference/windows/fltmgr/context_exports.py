@@ -8,11 +8,8 @@ from harness.reference.windows.fltmgr.filters import Context, ContextTable
 from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
-    from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.kernel import Kernel
 
-_SUPPORTS_FILTER_CONTEXTS = 0x02
-"""FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS."""
 Place = tuple[ContextTable, tuple[int, int], str]
 """The table, the key in it, and the filter's name."""
 
@@ -73,7 +70,7 @@ def _file_place(k: "Kernel", instance: int, file_object: int, kind: ContextType)
     if file is None or file.closed:
         return int(NtStatus.NOT_SUPPORTED)
     if file.opened is None:
-        stream = _stream_of_driver(k, file)
+        stream = k.flt.contexts.stream_before_open(file)
         if not stream or kind in (ContextType.FILE, ContextType.SECTION):
             return int(NtStatus.NOT_SUPPORTED)
         owner = id(file) if kind is ContextType.STREAM_HANDLE else stream
@@ -83,12 +80,6 @@ def _file_place(k: "Kernel", instance: int, file_object: int, kind: ContextType)
     of_file = {ContextType.STREAM_HANDLE: id(file), ContextType.FILE: id(file.opened.inode)}
     owner = of_file.get(kind, id(file.opened.stream))
     return found.contexts, (int(kind), owner), found.filter.name
-
-
-def _stream_of_driver(k: "Kernel", file: "FileObject") -> int:
-    """Where a file system that is loaded as a driver keeps the contexts of a stream: in its FCB's advanced header."""
-    header = file.view.fs_context
-    return header if header and k.memory.read_u8(header + 6) & _SUPPORTS_FILTER_CONTEXTS else 0
 
 
 # -- set, get, delete
@@ -196,7 +187,9 @@ def _export_file_kind(name: str, kind: ContextType) -> None:
         file = k.io.file_at(file_object)
         if file is None or file.closed:
             return False
-        return file.opened is not None or (kind is not ContextType.FILE and bool(_stream_of_driver(k, file)))
+        return file.opened is not None or (
+            kind is not ContextType.FILE and bool(k.flt.contexts.stream_before_open(file))
+        )
 
 
 @export(FLTMGR, "FltSupportsFileContextsEx")

@@ -19,11 +19,14 @@ from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_objects import FilterObjects
+    from harness.reference.windows.io.file_object import FileObject
 
 REPLACE_IF_EXISTS, KEEP_IF_EXISTS = 0, 1
 VARIABLE_SIZE = 0xFFFF_FFFF_FFFF_FFFF
 _NO_EXACT_SIZE_MATCH = 0x0001
 _PAGED_POOL = 1
+_SUPPORTS_FILTER_CONTEXTS = 0x02
+"""FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS."""
 OVER_RELEASED, REFERENCED_AFTER_FREE = 0x6D, 0x6E
 """Parameter 1 of bug check 0xF5."""
 
@@ -126,6 +129,14 @@ class Contexts:
         new.table, new.key = table, key
         new.references += 1
         return int(NtStatus.SUCCESS), old
+
+    def stream_before_open(self, file: "FileObject") -> int:
+        """What contexts of a stream hang on that none of our file systems has open; 0 for nothing (CTX-04).
+
+        A file system that is loaded as a driver keeps them in its FCB's advanced header.
+        """
+        header, memory = file.view.fs_context, self._kernel.memory
+        return header if header and memory.read_u8(header + 6) & _SUPPORTS_FILTER_CONTEXTS else 0
 
     def fetch(self, table: ContextTable, key: tuple[int, int], driver: str) -> tuple[int, Context | None]:
         """FltGetXxxContext; (NTSTATUS, the context with a reference for the caller, or None)."""

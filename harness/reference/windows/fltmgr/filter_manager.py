@@ -11,6 +11,7 @@ from harness.reference.windows.fltmgr.draining import Draining
 from harness.reference.windows.fltmgr.file_names import FileNames
 from harness.reference.windows.fltmgr.filter_objects import FilterObjects
 from harness.reference.windows.fltmgr.frames import Frames
+from harness.reference.windows.fltmgr.operation_services import OperationServices
 from harness.reference.windows.fltmgr.passage import PassageEngine
 from harness.reference.windows.fltmgr.port_clients import PortClients
 from harness.reference.windows.fltmgr.safe_completion import SafeCompletion
@@ -37,6 +38,7 @@ class FilterManager(FilterObjects):
         self.engine = part(PassageEngine)(self, self.checks)
         self.selection = part(Selection)(self)
         self.frames = part(Frames)(self, self.selection, self.engine)
+        self.operation_services = part(OperationServices)(self, self.frames)
         self.contexts = part(Contexts)(self)
         self.draining = part(Draining)(self, self.engine, self.checks)
         self.attachments = part(Attachments)(self, self.selection, self.engine, self.contexts, self.draining)

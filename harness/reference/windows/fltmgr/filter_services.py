@@ -13,7 +13,7 @@ from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
-    from harness.reference.windows.io.driver_table import DriverTable
+    from harness.reference.windows.io.driver_table import Driver, DriverTable
 
 
 class FilterServices:
@@ -25,6 +25,7 @@ class FilterServices:
         self._kernel = flt.kernel
         self._drivers = drivers
         self._images = images
+        drivers.on_remove.append(self._driver_gone)
 
     def load(self, service: str) -> Code:
         """Load the driver of a service that is registered; (NTSTATUS, why it was refused or "")."""
@@ -70,6 +71,17 @@ class FilterServices:
         if driver is not None:
             yield from self._flt.io.unload_driver(driver)
         return int(NtStatus.SUCCESS)
+
+    def _driver_gone(self, driver: "Driver") -> None:
+        """A driver is taken away: with its filter registered only if its DriverEntry has failed (REG-16)."""
+        found = self._flt.filter_named(driver.name)
+        if found is None:
+            return
+        text = "its DriverEntry has failed and left the filter registered: FltUnregisterFilter"
+        self._kernel.verifier.report("REG-16", found.name, text)
+        self._flt.attachments.abandon(found)
+        del self._flt.filters[found.address]
+        self._flt.heap.free(found.address)
 
     def vetoes(self, answer: int) -> bool:
         """Whether a FilterUnloadCallback refuses."""

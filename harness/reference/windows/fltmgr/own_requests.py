@@ -91,13 +91,13 @@ def transfer(
     if flags & _KEEP_OFFSET:
         request.completions.append(restore)
     if not callback:
-        status: int = yield from k.io.issue(request, below(k, found))
+        yield from k.flt.operation_services.send_own(found, request, wait=True)
         if count_out:
             k.memory.write_u32(count_out, request.information)
-        return status
+        return request.status
     request.synchronous = False
     request.completions.append(lambda done: _call_back_later(k, done, callback, context))
-    yield from below(k, found)(request)
+    yield from k.flt.operation_services.send_own(found, request, wait=False)
     return int(NtStatus.PENDING)
 
 

@@ -70,9 +70,7 @@ def flt_lock_user_buffer(k: "Kernel", data: int) -> Code:
     except GuestException as exception:
         return exception.status
     operation.request.completions.append(lambda _: _release(k, mdl))
-    k.memory.write_u64(mdl_at, mdl)
-    if operation.visit is not None:
-        operation.set_flags(add=int(CallbackDataFlags.DIRTY))
+    k.flt.operation_services.user_buffer_locked(operation, mdl_at, mdl)
     return int(NtStatus.SUCCESS)
 
 

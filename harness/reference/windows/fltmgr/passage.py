@@ -13,6 +13,7 @@ from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationCla
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fltmgr import buffers
+from harness.reference.windows.fltmgr.chains import HELD_UNTIL_POST
 from harness.reference.windows.fltmgr.operation import Node, Operation, Visit, VisitState
 from harness.reference.windows.io.fast_io import fast_io
 from harness.reference.windows.io.fs_filter_callbacks import fs_filter
@@ -110,7 +111,8 @@ class PassageEngine:
         answer = (yield Call(visit.callbacks.pre, operation.data, visit.related, visit.slot)) & 0xFFFF_FFFF
         context = self.context_left(visit)
         self.seen.returned(operation, visit, Phase.PRE, answer, context)
-        self.kernel.kept.check(kept, visit.instance.filter.name, "its preoperation callback")
+        rule = HELD_UNTIL_POST if answer == PreopStatus.SYNCHRONIZE else None
+        self.kernel.kept.check(kept, visit.instance.filter.name, "its preoperation callback", rule=rule)
         operation.running -= 1
         return (yield from self._pre_answered(operation, visit, answer, context, irql, old_irql))
 
@@ -201,7 +203,7 @@ class PassageEngine:
         self.trace(operation, "file system", None)
         request, io = operation.request, self.io
         if request.kind is OperationClass.IRP:
-            operation.set_next_location()
+            self.fill_next_location(operation)
             io.irps.set_completion_routine(operation.irp, self._completed, operation.data)
             yield from operation.call_below()
             return
@@ -213,6 +215,10 @@ class PassageEngine:
         else:
             yield from fs_filter(io, operation.at.below, request)
         yield from self._back(operation, request.status, request.information)
+
+    def fill_next_location(self, operation: Operation) -> None:
+        """The IRP's stack location for the device below, which no filter needs to care for (PRE-PASS-08)."""
+        operation.set_next_location()
 
     def _irp_completed(self, device: int, irp: int, data: int) -> Code:
         """The completion routine of every IRP that goes below: the way up begins here, in whatever thread this is."""

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql, PostopStatus, PreopStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
-from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
@@ -17,10 +16,12 @@ def flt_complete_pended_pre_operation(k: "Kernel", data: int, answer: U32, conte
     operation = k.flt.operations.get(data)
     driver = k.blame.current().driver
     if operation is None or operation.visit is None or operation.visit.resumed:
+        cancelled = data in k.flt.queues.cancel_routines_called
+        why = ": its cancel routine has been called, which FltClearCancelCompletion tells" if cancelled else ""
         k.verifier.report(
-            "PRE-PEND-02",
+            "PEND-CAN-01" if cancelled else "PRE-PEND-02",
             driver,
-            f"FltCompletePendedPreOperation was called for {data:#x}, which is not pended (any more)",
+            f"FltCompletePendedPreOperation was called for {data:#x}, which is not pended (any more){why}",
         )
         return
     visit = operation.visit
@@ -81,12 +82,4 @@ def flt_do_completion_processing_when_safe(
 @export(FLTMGR, "FltIsOperationSynchronous", max_irql=Irql.DISPATCH)
 def flt_is_operation_synchronous(k: "Kernel", data: int) -> bool:
     """FltIsOperationSynchronous (IO-06)."""
-    operation = k.flt.operation_at(data)
-    request = operation.request
-    if not request.is_irp:
-        return True
-    if request.irp_flags & IrpFlags.PAGING_IO:
-        return bool(request.irp_flags & IrpFlags.SYNCHRONOUS_PAGING_IO)
-    if request.irp_flags & IrpFlags.SYNCHRONOUS_API:
-        return True
-    return request.file is not None and request.file.synchronous
+    return k.flt.operation_services.is_synchronous(k.flt.operation_at(data))

@@ -100,6 +100,7 @@ def _ask_without_opening(k: "Kernel", mode: int, name: ObjectName, way: str, kin
     """NetworkQueryOpen or QueryOpen; None if it was refused, or led elsewhere, and the file must be opened."""
     volume, rest = resolve(k, name)
     file = k.io.make_file_object(volume, rest, 0)
+    file.object.on_stack = True
     if name.root is not None:
         file.view.related_file_object = name.root.address
     buffer, size_at = k.io.heap.allocate(length), k.io.heap.allocate(4)

@@ -163,7 +163,7 @@ class Executive(Supervisor):
         self.locks = LockTable(self.memory, self.scheduler, self.processes, self.blame, self.verifier)
         self.timers = KernelTimers(self.memory, self.clock, self.scheduler, self.blame, self.bug_checks, self.verifier)
         self.workers = WorkerQueues(self.scheduler, self.processes, self.bug_checks)
-        self.objects = ObjectManager(self.scheduler, self.workers, self.blame, self.holdings)
+        self.objects = ObjectManager(self.scheduler, self.workers, self.blame, self.holdings, self.verifier)
         self.namespace = Namespace()
         self.processes.on_thread_end.append(self.objects.forget_held)
         self.kept = KeptStates(self)

@@ -19,6 +19,7 @@ from harness.reference.windows.io.io_manager import PORT_TYPE
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import event_of_handle, set_event
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.user.system_thread import in_system_thread
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.volumes import Volume
@@ -155,18 +156,11 @@ def filter_reply_message(k: "Kernel", handle: int, source: int, length: U32) -> 
 # -- minifilters
 
 
-def _in_system_thread(k: "Kernel", code: Code, what: str) -> Code:
-    """Drivers are loaded and unloaded in a thread of the System process."""
-    thread = k.spawn(code, what)
-    yield Wait([thread], reason=f"{what} to end")
-    return thread.result
-
-
 @filter_call("FilterLoad")
 def filter_load(k: "Kernel", name: int) -> Code:
     """FilterLoad: a service that is registered."""
     service = k.memory.read_wide(name)
-    status, _ = yield from _in_system_thread(k, k.filter_services.load(service), f"load {service}")
+    status, _ = yield from in_system_thread(k, k.filter_services.load(service), f"load {service}")
     return int(status)
 
 
@@ -175,7 +169,7 @@ def filter_unload(k: "Kernel", name: int) -> Code:
     """FilterUnload."""
     service = k.memory.read_wide(name)
     unloading = k.filter_services.unload(service, mandatory=False)
-    return int((yield from _in_system_thread(k, unloading, f"unload {service}")))
+    return int((yield from in_system_thread(k, unloading, f"unload {service}")))
 
 
 def _find(k: "Kernel", name: int, volume_name: int) -> tuple[int, Filter | None, "Volume | None"]:

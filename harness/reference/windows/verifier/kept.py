@@ -40,10 +40,11 @@ class KeptStates:
         regions = counts.critical_regions, counts.guarded_regions
         return Kept(kernel.current, regions, kernel.locks.acquisitions, held)
 
-    def check(self, before: Kept, driver: str | None, what: str) -> None:
+    def check(self, before: Kept, driver: str | None, what: str, *, rule: str | None = None) -> None:
         """Report what a routine of `driver` has kept, or given away that it found; `what` names the routine.
 
-        Without `driver` the one that has made the call is named. Regions are put right again.
+        Without `driver` the one that has made the call is named; `rule` is what keeping a lock breaks. Regions are put
+        right again.
         """
         self._check_stack(driver, what)
         now = self.now()
@@ -55,7 +56,7 @@ class KeptStates:
                 sites = (lock.acquired_at,) if lock.acquired_at else ()
                 acquired = f", acquired at {lock.acquired_at}" if lock.acquired_at else ""
                 text = f"{what} has returned with the {lock.kind} at {lock.address:#x} held{acquired}"
-                self._kernel.verifier.report(None, driver or lock.driver, text, chain=sites)
+                self._kernel.verifier.report(rule, driver or lock.driver, text, chain=sites)
         if now.spin_locks > before.spin_locks:
             held = self._kernel.spin_locks.held_on(self._kernel.processor)[before.spin_locks :]
             for address, since in held:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.reference.machine.scheduler.scheduler import Scheduler
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.verifier.blame import Blame
+    from harness.reference.windows.verifier.findings import Verifier
 
 REFERENCE = Kind("object reference", "ObDereferenceObject")
 KERNEL_HANDLE = 0xFFFF_FFFF_8000_0000
@@ -41,6 +42,8 @@ class Object:
     """Kernel code that runs once the last reference is gone: a file's close."""
     on_delete: Callable[["Object"], None] | None = None
     """Called when the last reference is gone."""
+    on_stack: bool = False
+    """A file object that lives as long as a call, whoever references it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +63,14 @@ class Handle:
 class ObjectManager:
     """Handles of all processes, and reference counts."""
 
-    def __init__(self, scheduler: "Scheduler", workers: "WorkerQueues", blame: "Blame", holdings: Holdings) -> None:
+    def __init__(
+        self,
+        scheduler: "Scheduler",
+        workers: "WorkerQueues",
+        blame: "Blame",
+        holdings: Holdings,
+        verifier: "Verifier",
+    ) -> None:
         self._scheduler = scheduler
         self._workers = workers
         self._blame = blame
@@ -69,6 +79,7 @@ class ObjectManager:
         self._next_kernel = count(KERNEL_HANDLE + 0x100, 4)
         self._by_address: dict[int, Object] = {}
         self._holdings = holdings
+        self._verifier = verifier
         self._held: dict[Thread, list[Object]] = {}
 
     def register(self, item: Object) -> Object:
@@ -123,6 +134,9 @@ class ObjectManager:
     def take(self, item: Object) -> int:
         """A driver takes a reference, which it owes back; the new count."""
         self._holdings.take(REFERENCE, item, f"to a {item.type} at {item.address:#x}")
+        if item.on_stack:
+            text = f"referenced the {item.type} at {item.address:#x} of a query by path, which lives on a stack"
+            self._verifier.report("PRE-FIO-09", self._blame.current().driver, text)
         return self.reference(item)
 
     def give_back(self, item: Object) -> int:
