@@ -357,3 +357,93 @@ def test_sections_ask_for_the_rights_of_file_and_handle(bench: Bench) -> None:
         """,
     )
     assert (bench.volume / "empty").stat().st_size == 5000
+
+
+def test_an_overwrite_is_a_write_and_a_supersede_a_deletion_to_those_who_share(bench: Bench) -> None:
+    play(
+        bench,
+        r"""
+        open a V:\f disposition=create access=rw => SUCCESS
+        close a
+        open a V:\f access=read share=read => SUCCESS
+        open b V:\f access=attributes => SUCCESS
+        open c V:\f access=attributes disposition=overwrite => SHARING_VIOLATION
+        open c V:\f access=attributes disposition=overwrite-if => SHARING_VIOLATION
+        open c V:\f access=attributes disposition=supersede => SHARING_VIOLATION
+        open c V:\f options=0x40000000 => INVALID_PARAMETER
+        """,
+    )
+
+
+def test_a_file_is_not_opened_for_deletion_while_one_of_its_streams_is_not_shared_for_it(bench: Bench) -> None:
+    play(
+        bench,
+        r"""
+        open s V:\f:s disposition=create access=rw share=read,write => SUCCESS
+        open f V:\f access=read => SUCCESS
+        open d V:\f access=delete => SHARING_VIOLATION
+        open d V:\f disposition=supersede access=attributes => SHARING_VIOLATION
+        close s
+        open s V:\f:s access=read => SUCCESS
+        open d V:\f access=delete => SUCCESS
+        set d class=disposition value=1 => SUCCESS
+        open t V:\f:t disposition=create access=read => DELETE_PENDING
+        """,
+    )
+
+
+def test_a_directory_that_goes_ends_what_waits_for_changes_in_it(bench: Bench) -> None:
+    play(
+        bench,
+        r"""
+        open d V:\d disposition=create options=directory,overlapped access=list => SUCCESS
+        notify d filter=0x3 async=n => PENDING
+        delete V:\d => SUCCESS
+        wait n => DELETE_PENDING
+        notify d filter=0x3 async=m => DELETE_PENDING
+        """,
+    )
+
+
+def test_compression_is_a_mark_that_directories_hand_on(bench: Bench) -> None:
+    result = play(
+        bench,
+        r"""
+        open d V:\d disposition=create options=directory access=rw => SUCCESS
+        fsctl d code=0x9C040 hex=0100 => SUCCESS
+        open f V:\d\f disposition=create access=rw => SUCCESS
+        query f class=attribute-tag => SUCCESS
+        fsctl f code=0x9003C out=2 => SUCCESS
+        fsctl f code=0x9003C out=1 => INVALID_PARAMETER
+        fsctl f code=0x9C040 hex=0000 => SUCCESS
+        fsctl f code=0x9C040 hex=0900 => INVALID_PARAMETER
+        fsctl f code=0x9C040 hex=01 => INVALID_PARAMETER
+        query f class=attribute-tag => SUCCESS
+        """,
+    )
+
+    before, after = (step.data[:4] for step in result.steps if step.verb == "query")
+    assert (int.from_bytes(before, "little"), int.from_bytes(after, "little")) == (0x820, 0x20)
+
+
+def test_what_the_disk_has_no_room_for_is_not_reserved_and_its_file_not_made(bench: Bench) -> None:
+    play(
+        bench,
+        r"""
+        open f V:\f disposition=create access=rw => SUCCESS
+        set f class=allocation value=0x80000000000 => DISK_FULL
+        open g V:\g disposition=create access=rw allocation=0x80000000000 => DISK_FULL
+        open g V:\g => OBJECT_NAME_NOT_FOUND
+        """,
+    )
+
+
+def test_an_image_section_asks_for_the_right_that_its_protection_names(bench: Bench) -> None:
+    play(
+        bench,
+        r"""
+        open f V:\f disposition=create access=rw => SUCCESS
+        write f offset=0 length=100 => SUCCESS
+        section i f protect=read image => INVALID_IMAGE_NOT_MZ
+        """,
+    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.windows.fs import oplock_requests, reparse_points, volume_io
+from harness.reference.windows.fs.changes import Action, Notify
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.inode import CLUSTER
 from harness.reference.windows.fs.opens import OpenFile
@@ -33,6 +34,8 @@ READ_USN_JOURNAL, DELETE_USN_JOURNAL, ENUM_USN_DATA, WRITE_USN_CLOSE_RECORD = 0x
 GET_EXTERNAL_BACKING, FILE_LEVEL_TRIM = 0x90310, 0x98208
 IOCTL_DISK_GET_LENGTH_INFO, IOCTL_DISK_GET_DRIVE_GEOMETRY = 0x7405C, 0x70000
 _WRITE_DATA = 0x2
+_UNCOMPRESSED, _DEFAULT, _LZNT1 = 0, 1, 2
+"""COMPRESSION_FORMAT_*."""
 _NTFS_VOLUME_DATA = Struct("<qqqqqIIIIqqqqq")
 _USN_RECORD = Struct("<IHHQQqqIIIIHH")
 
@@ -89,7 +92,7 @@ def _output(driver: "FileSystemDriver", target: int, room: int, data: bytes, cod
     if room < len(data):
         least, unit = _VARIABLE.get(code, (0, 0))
         if not unit or room < least:
-            return int(NtStatus.BUFFER_TOO_SMALL), 0
+            return int(_TOO_SMALL.get(code, NtStatus.BUFFER_TOO_SMALL)), 0
         data = data[: room // unit * unit]
         yield from driver.io.views.write(target, data)
         return int(NtStatus.BUFFER_OVERFLOW), len(data)
@@ -100,6 +103,10 @@ def _output(driver: "FileSystemDriver", target: int, room: int, data: bytes, cod
 
 _VARIABLE = {QUERY_ALLOCATED_RANGES: (16, 16), GET_REPARSE_POINT: (8, 1)}
 """Least room, and the unit that is not cut."""
+_TOO_SMALL = dict.fromkeys(
+    (GET_COMPRESSION, GET_OBJECT_ID, CREATE_OR_GET_OBJECT_ID, IS_VOLUME_DIRTY), NtStatus.INVALID_PARAMETER
+)
+"""What room for less than the whole answer is, where it is not BUFFER_TOO_SMALL ([MS-FSA] 2.1.5.10)."""
 
 
 # -- on a handle to the volume
@@ -166,17 +173,18 @@ def _open_of(request: Request) -> OpenFile:
 
 def _get_compression(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
     del driver, data
-    _open_of(request)
-    return bytes(2)
+    return (_LZNT1 if _open_of(request).inode.compressed else _UNCOMPRESSED).to_bytes(2, "little")
 
 
 def _set_compression(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
-    """Nothing is ever compressed here, which a caller can ask for; the formats that would be are refused."""
-    del driver
-    _open_of(request)
-    if len(data) < 2:
+    """A file is marked as compressed, a directory for what is made in it; the bytes stay as they are."""
+    inode = _open_of(request).inode
+    wanted = int.from_bytes(data[:2], "little") if len(data) >= 2 else -1
+    if wanted not in (_UNCOMPRESSED, _DEFAULT, _LZNT1):
         return int(NtStatus.INVALID_PARAMETER)
-    return int(NtStatus.SUCCESS if int.from_bytes(data[:2], "little") == 0 else NtStatus.INVALID_DEVICE_REQUEST)
+    inode.compressed = wanted != _UNCOMPRESSED
+    driver.files.changed(inode, Action.MODIFIED, Notify.ATTRIBUTES)
+    return b""
 
 
 def _volume_data(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:

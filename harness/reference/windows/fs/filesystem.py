@@ -217,13 +217,18 @@ class FileSystem:
         stream = opened.stream
         if stream.data is None or size < 0:
             raise VolumeError(NtStatus.INVALID_PARAMETER)
-        if size > self.kind.largest:
-            raise VolumeError(NtStatus.DISK_FULL)
         if size < self.size(stream):
             self.resize(stream, size)
             self.written(opened)
+        else:
+            self.require_room(size, self.allocation(stream))
         stream.reserved = _clusters(size)
         self.report_data_changes(opened)
+
+    def require_room(self, size: int, held: int = 0) -> None:
+        """Refuse what neither the kind of file system nor the disk has room for, beyond what is `held` already."""
+        if size > self.kind.largest or size - held > self.store.space()[1]:
+            raise VolumeError(NtStatus.DISK_FULL)
 
     def set_zero(self, stream: Stream, begin: int, end: int) -> None:
         """FSCTL_SET_ZERO_DATA, of what lies before the end of the file."""

@@ -8,6 +8,7 @@ from harness.reference.windows.fs.errors import Reparse, VolumeError
 from harness.reference.windows.fs.inode import FileAttributes, Inode, Link
 from harness.reference.windows.fs.names import SYSTEM_FILES, Name, parse
 from harness.reference.windows.fs.opens import (
+    ADDED,
     MAKES,
     OVERWRITES,
     Asked,
@@ -219,11 +220,7 @@ def _check_access(files: "FileSystem", asked: Asked, inode: Inode, *, directory:
     read_only = inode.attributes & FileAttributes.READONLY and not directory
     if read_only and asked.access & WRITES:
         raise VolumeError(NtStatus.ACCESS_DENIED)
-    added = {
-        Disposition.OVERWRITE: Access.WRITE_DATA,
-        Disposition.OVERWRITE_IF: Access.WRITE_DATA,
-        Disposition.SUPERSEDE: Access.DELETE,
-    }.get(Disposition(asked.disposition), Access(0))
+    added = ADDED.get(Disposition(asked.disposition), 0)
     above = files.descriptor_above(inode)
     access = security.check(files.descriptor(inode), asked.subject, asked.access, above)
     if added:

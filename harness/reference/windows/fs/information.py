@@ -9,6 +9,7 @@ from harness.reference.windows.fs import security
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.filesystem import FileFacts
 from harness.reference.windows.fs.finding import find
+from harness.reference.windows.fs.inode import FileAttributes
 from harness.reference.windows.fs.lifetime import subject_of
 from harness.reference.windows.fs.opens import Asked, Disposition, OpenFile
 from harness.reference.windows.io.constants import FileInformationClass
@@ -98,6 +99,12 @@ def _standard_link(facts: FileFacts) -> bytes:
     )
 
 
+def _compression(facts: FileFacts) -> bytes:
+    """FileCompressionInformation: the format, and the shifts of its unit, chunk and cluster."""
+    how = (2, 16, 12, 12) if facts.attributes & FileAttributes.COMPRESSED else (0, 0, 0, 0)
+    return _COMPRESSION.pack(facts.allocation_size, *how)
+
+
 _Make = Callable[["FileObject", FileFacts], bytes]
 _CLASSES: dict[int, _Make] = {
     FileInformationClass.BASIC: lambda _, facts: basic(facts),
@@ -114,7 +121,7 @@ _CLASSES: dict[int, _Make] = {
     FileInformationClass.ALL: _all,
     FileInformationClass.ATTRIBUTE_TAG: lambda _, facts: Struct("<II").pack(facts.attributes, facts.reparse_tag),
     FileInformationClass.STANDARD_LINK: lambda _, facts: _standard_link(facts),
-    FileInformationClass.COMPRESSION: lambda _, facts: _COMPRESSION.pack(facts.allocation_size, 0, 0, 0, 0),
+    FileInformationClass.COMPRESSION: lambda _, facts: _compression(facts),
     FileInformationClass.IS_REMOTE_DEVICE: lambda _, facts: b"\0",
     FileInformationClass.STAT: lambda file, facts: _stat(facts, file.access),
     FileInformationClass.STAT_LX: lambda file, facts: _stat(facts, file.access) + _STAT_LX.pack(0, 0, 0, 0, 0, 0),

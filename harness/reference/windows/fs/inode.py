@@ -166,6 +166,8 @@ class Inode:
     children: dict[str, Link] = field(default_factory=dict)
     """Of a directory: links by name, in upper case unless it tells cases apart."""
     case_sensitive: bool = False
+    compressed: bool = False
+    """Marked so; its bytes are not."""
     eas: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Extended attributes: name to flags and value."""
     reparse: bytes = b""
@@ -211,6 +213,8 @@ class Inode:
             attributes |= FileAttributes.DIRECTORY
         elif self.default_stream.allocated is not None:
             attributes |= FileAttributes.SPARSE_FILE
+        if self.compressed:
+            attributes |= FileAttributes.COMPRESSED
         if self.reparse:
             attributes |= FileAttributes.REPARSE_POINT
         return int(attributes or FileAttributes.NORMAL)

@@ -12,7 +12,7 @@ from harness.reference.windows.io.constants import FileInformationClass as File
 from harness.reference.windows.io.constants import FsInformationClass as Volume
 
 _CASE_SENSITIVE_SEARCH, _CASE_PRESERVED_NAMES, _UNICODE_ON_DISK, _PERSISTENT_ACLS = 0x1, 0x2, 0x4, 0x8
-_SPARSE_FILES, _REPARSE_POINTS, _POSIX_UNLINK_RENAME, _OBJECT_IDS = 0x40, 0x80, 0x400, 0x1_0000
+_FILE_COMPRESSION, _SPARSE_FILES, _REPARSE_POINTS, _POSIX_UNLINK_RENAME, _OBJECT_IDS = 0x10, 0x40, 0x80, 0x400, 0x1_0000
 _NAMED_STREAMS, _HARD_LINKS, _EXTENDED_ATTRIBUTES, _OPEN_BY_FILE_ID = 0x4_0000, 0x40_0000, 0x80_0000, 0x100_0000
 
 
@@ -92,12 +92,13 @@ _REFS = Limits(
     set=frozenset(File),
     directory=frozenset(File),
     volume=frozenset(Volume) - {Volume.CONTROL, Volume.OBJECT_ID},
-    no_controls=frozenset({0x90098, 0x9009C, 0x900A0, 0x900BC, 0x900C0, 0x90064}),  # object ids, NTFS volume data
+    # object ids, NTFS volume data, compression
+    no_controls=frozenset({0x90098, 0x9009C, 0x900A0, 0x900BC, 0x900C0, 0x90064, 0x9C040}),
 )
 _OF_NTFS = (
     _CASE_SENSITIVE_SEARCH | _CASE_PRESERVED_NAMES | _UNICODE_ON_DISK | _PERSISTENT_ACLS | _SPARSE_FILES
     | _REPARSE_POINTS | _POSIX_UNLINK_RENAME | _OBJECT_IDS | _NAMED_STREAMS | _HARD_LINKS | _EXTENDED_ATTRIBUTES
-    | _OPEN_BY_FILE_ID
+    | _OPEN_BY_FILE_ID | _FILE_COMPRESSION
 )  # fmt: skip
 _4_GIB = 0x1_0000_0000
 
@@ -110,6 +111,13 @@ EXFAT = Kind(
     "exFAT", 22, r"\FileSystem\exfat", r"\ExFat", _CASE_PRESERVED_NAMES | _UNICODE_ON_DISK, _EXFAT,
     plain=True, longest_label=11,
 )  # fmt: skip
-REFS = Kind("ReFS", 28, r"\FileSystem\ReFS", r"\ReFS", _OF_NTFS & ~(_OBJECT_IDS | _EXTENDED_ATTRIBUTES), _REFS)
+REFS = Kind(
+    "ReFS",
+    28,
+    r"\FileSystem\ReFS",
+    r"\ReFS",
+    _OF_NTFS & ~(_FILE_COMPRESSION | _OBJECT_IDS | _EXTENDED_ATTRIBUTES),
+    _REFS,
+)
 KINDS = {kind.name.lower(): kind for kind in (NTFS, REFS, EXFAT, FAT32)}
 """By the names that `--filesystem` takes."""

@@ -207,6 +207,9 @@ def cleanup(driver: "FileSystemDriver", request: Request) -> Code:
     state.locks.unlock_all(driver, file)
     driver.notify.cleanup(file)
     deleted = not driver.dismounted and deletions.cleanup(driver.files, file.opened)
+    link = file.opened.link
+    if file.opened.delete_on_close and stream.directory and link is not None and link.delete_pending:
+        driver.notify.directory_goes(stream.inode)
     file.opened.cleaned_up = True
     state.oplock.cleanup(file)
     cache = driver.cache_of(stream)

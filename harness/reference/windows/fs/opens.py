@@ -14,7 +14,7 @@ from harness.reference.windows.fs import extended_attributes, security
 from harness.reference.windows.fs.changes import Action, Notify
 from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.inode import CLUSTER, SETTABLE, FileAttributes, Inode, Link, Stream
-from harness.reference.windows.fs.sharing import WRITES, ShareEntry
+from harness.reference.windows.fs.sharing import WRITES, Access, Share, ShareEntry
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem
@@ -32,6 +32,12 @@ class Disposition(IntEnum):
 
 
 OVERWRITES = frozenset({Disposition.SUPERSEDE, Disposition.OVERWRITE, Disposition.OVERWRITE_IF})
+ADDED = {
+    Disposition.OVERWRITE: Access.WRITE_DATA,
+    Disposition.OVERWRITE_IF: Access.WRITE_DATA,
+    Disposition.SUPERSEDE: Access.DELETE,
+}
+"""What a create does besides what it asks for: others must share it, and the file must allow it."""
 MAKES = frozenset({Disposition.SUPERSEDE, Disposition.CREATE, Disposition.OPEN_IF, Disposition.OVERWRITE_IF})
 
 
@@ -141,9 +147,18 @@ class Found:
 
 def conflicts(found: Found, asked: Asked) -> bool:
     """Whether other opens of the stream do not let this one in."""
-    if found.stream is None:
+    if found.stream is None or found.inode is None:
         return False
-    return not found.stream.sharing.admits(ShareEntry(found.access, asked.share))
+    entry = ShareEntry(found.access | ADDED.get(Disposition(asked.disposition), 0), asked.share)
+    if not found.stream.sharing.admits(entry):
+        return True
+    # Who may delete a file deletes its streams with it.
+    deletes = entry.access & Access.DELETE and not found.stream_name
+    return bool(deletes) and any(
+        other.needs and not other.share & Share.DELETE
+        for stream in found.inode.streams.values()
+        for other in stream.sharing.entries
+    )
 
 
 def commit(files: "FileSystem", asked: Asked, found: Found) -> OpenFile:
@@ -152,6 +167,8 @@ def commit(files: "FileSystem", asked: Asked, found: Found) -> OpenFile:
         raise VolumeError(NtStatus.SHARING_VIOLATION)
     if found.stream is not None and not found.stream.directory:
         _check_sections(files, asked, found, found.stream)
+    if asked.allocation > 0 and (found.stream is None or asked.disposition in OVERWRITES):
+        files.require_room(asked.allocation)
     if found.inode is None:
         _make(files, asked, found)
     elif found.stream is None:
@@ -194,6 +211,7 @@ def _make(files: "FileSystem", asked: Asked, found: Found) -> None:
     inode = found.inode = link.inode
     found.link = link
     inode.attributes = asked.attributes & int(SETTABLE) | (0 if directory else FileAttributes.ARCHIVE)
+    inode.compressed = found.parent.compressed and not asked.options & CreateOptions.NO_COMPRESSION
     if directory:
         inode.case_sensitive = found.parent.case_sensitive
     above = security.unpack(files.descriptor_data(found.parent))

@@ -31,6 +31,7 @@ _ACCESS_STATE_SIZE = 0xA8
 _SUBJECT, _SECURITY_DESCRIPTOR = 0x20, 0x40
 """Offsets of SubjectSecurityContext and SecurityDescriptor in ACCESS_STATE."""
 _VALID_ATTRIBUTES = 0x0000_7FB7
+_VALID_OPTIONS = 0x00FF_FFFF
 _OPTIONS_OF_DIRECTORIES = 0x00F3_F133
 """Create options that may stand beside FILE_DIRECTORY_FILE."""
 _FLAGS_OF_OPTION = (
@@ -115,9 +116,10 @@ class OpenParameters:
             self.disposition > 5
             or self.attributes & ~_VALID_ATTRIBUTES
             or self.share & ~7
+            or self.options & ~_VALID_OPTIONS
             or (directory and self.options & CreateOption.NON_DIRECTORY_FILE)
             or (directory and self.disposition not in (1, 2, 3))
-            or (directory and self.options & ~_OPTIONS_OF_DIRECTORIES & 0x00FF_FFFF)
+            or (directory and self.options & ~_OPTIONS_OF_DIRECTORIES)
             or synchronous == CreateOption.SYNCHRONOUS_IO_ALERT | CreateOption.SYNCHRONOUS_IO_NONALERT
             or self.allocation < 0
             or (synchronous and not self.access & 0x0010_0000 and not self.access & 0xF000_0000)

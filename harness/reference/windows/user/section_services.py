@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import NtStatus
 from harness.reference.machine.loader.exports import U32
 from harness.reference.windows.cc.sections import (
+    PAGE_EXECUTE,
     PAGE_EXECUTE_READ,
     PAGE_EXECUTE_READWRITE,
     PAGE_READONLY,
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _WRITABLE = PAGE_READWRITE | PAGE_EXECUTE_READWRITE
-_PROTECTIONS = (PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE)
+_EXECUTABLE = PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE
+_PROTECTIONS = (PAGE_EXECUTE, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE)
 _READ_ACCESS, _EXECUTE_ACCESS, _WRITE_ACCESS = 0x1, 0x20, 0x2
 _GRANULARITY = 0x10000
 _SEC_IMAGE = 0x0100_0000
@@ -52,7 +54,7 @@ def create_section_service(
         return int(NtStatus.INVALID_FILE_FOR_SECTION)
     file = None
     if file_handle:
-        file = file_of(k, file_handle, _EXECUTE_ACCESS if image else _READ_ACCESS)
+        file = file_of(k, file_handle, _EXECUTE_ACCESS if protection & _EXECUTABLE else _READ_ACCESS)
         if protection & _WRITABLE and not image:
             file_of(k, file_handle, _WRITE_ACCESS)
     driver = k.local_file_systems.driver_of(file.volume) if file is not None else None
