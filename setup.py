@@ -1,9 +1,13 @@
 """Builds the package: what stands beside `harness` in the checkout travels in it as `harness/share`.
 
-All else about the package is in pyproject.toml. harness/shipped.py finds these files again.
+Its version is the git tag `v1.2.3`, or what comes after it. All else about the package is in pyproject.toml.
+harness/shipped.py finds these files again.
 """
 
+import email
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from setuptools import setup
@@ -14,6 +18,29 @@ SHARED = ("drivers", "suites", "vm-images")
 INI = """[pytest]
 addopts = --strict-markers --import-mode=importlib
 """
+
+
+FIRST = "0.1.0"
+"""The version that is in the making while there is no tag."""
+
+
+def version() -> str:
+    """1.2.3 at the tag `v1.2.3`, 1.2.3.post4+gabcdef1 four commits later; FIRST.dev0 without git."""
+    packed = ROOT / "PKG-INFO"  # of a source distribution
+    if packed.is_file():
+        return str(email.message_from_string(packed.read_text(encoding="utf-8"))["Version"])
+    command = ["git", "-C", str(ROOT), "describe", "--tags", "--long", "--always", "--match", "v[0-9]*"]
+    try:
+        described = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return f"{FIRST}.dev0"
+    if not (ROOT / ".git").exists():  # the repository of somebody else
+        return f"{FIRST}.dev0"
+    tagged = re.fullmatch(r"v(\d+(?:\.\d+)*)-(\d+)-(g[0-9a-f]+)", described)
+    if tagged is None:
+        return f"{FIRST}.dev0+g{described}"
+    number, later, commit = tagged.groups()
+    return number if later == "0" else f"{number}.post{later}+{commit}"
 
 
 class BuildWithShare(build_py):
@@ -42,4 +69,4 @@ class BuildWithShare(build_py):
         (built / "fltlab" / "py.typed").touch()
 
 
-setup(cmdclass={"build_py": BuildWithShare})
+setup(version=version(), cmdclass={"build_py": BuildWithShare})

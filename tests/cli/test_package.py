@@ -79,3 +79,26 @@ def test_a_users_test_is_checked_against_the_types_of_the_fixtures(installed: Pa
     assert "test_user.py:5" in ran.stdout, ran.stdout + ran.stderr
     assert 'incompatible type "int"' in ran.stdout
     assert "Found 1 error in 1 file" in ran.stdout
+
+
+def test_it_has_its_licence_and_the_version_of_the_newest_tag(installed: Path, tmp_path: Path):
+    (facts,) = installed.glob("fltlab-*.dist-info")
+    assert "MIT License" in (facts / "licenses" / "LICENSE").read_text()
+    assert "License-Expression: MIT" in (facts / "METADATA").read_text()
+
+    shutil.copy(ROOT / "setup.py", tmp_path)
+    assert version_of(tmp_path) == "0.1.0.dev0"  # no repository of its own
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for command in (["init", "-q"], ["add", "setup.py"], ["commit", "-qm", "one"], ["tag", "v1.2.3"]):
+        subprocess.run([*git, *command], check=True)
+    assert version_of(tmp_path) == "1.2.3"
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "two"], check=True)
+    assert version_of(tmp_path).startswith("1.2.3.post1+g")
+
+
+def version_of(directory: Path) -> str:
+    """What setup.py of a directory says."""
+    asked = subprocess.run(
+        [sys.executable, "setup.py", "--version"], cwd=directory, capture_output=True, text=True, check=True
+    )
+    return asked.stdout.splitlines()[-1]
