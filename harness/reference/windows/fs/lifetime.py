@@ -34,6 +34,8 @@ from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import KERNEL_MODE, CreateOption, FileObjectFlags, StackFlags
 from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.ps.process_table import Impersonation
+from harness.reference.windows.ntos.se.token_objects import IMPERSONATION_LEVEL, TAKE_OWNERSHIP_PRIVILEGE, Token
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -57,8 +59,27 @@ def subject_of(driver: "FileSystemDriver", request: Request) -> Subject:
         return KERNEL_SUBJECT
     if driver.files.kind.plain:  # files have no descriptors there
         return KERNEL_SUBJECT
+    impersonation = driver.kernel.processes.impersonations.get(request.thread)
+    if impersonation is not None:
+        return _client(impersonation)
     system = request.thread.process is driver.kernel.processes.system
     return SYSTEM_SUBJECT if system else ADMINISTRATOR_SUBJECT
+
+
+def _client(impersonation: Impersonation) -> Subject:
+    """Whom a thread impersonates; BAD_IMPERSONATION_LEVEL where it may only know who that is."""
+    if impersonation.level < IMPERSONATION_LEVEL:
+        raise VolumeError(NtStatus.BAD_IMPERSONATION_LEVEL)
+    token = impersonation.token.body
+    assert isinstance(token, Token)
+    return Subject(
+        frozenset({token.user, *(sid for sid in token.groups if token.holds(sid))}),
+        token.owner,
+        token.group,
+        deny_only=frozenset(sid for sid in token.groups if not token.holds(sid) and token.holds(sid, deny=True)),
+        restricted=frozenset(token.restricted),
+        privileged=token.enabled(TAKE_OWNERSHIP_PRIVILEGE),
+    )
 
 
 def _asked(driver: "FileSystemDriver", request: Request, parameters: Create) -> Asked:

@@ -52,6 +52,12 @@ class Subject:
     owner: bytes = ADMINISTRATORS
     group: bytes = NOBODYS_GROUP
     kernel: bool = False
+    deny_only: frozenset[bytes] = frozenset()
+    """SIDs that count for denials alone."""
+    restricted: frozenset[bytes] = frozenset()
+    """Where there are any, they must be allowed it too."""
+    privileged: bool = True
+    """It may take ownership and read audit lists, whatever a descriptor says."""
 
 
 SYSTEM_SUBJECT = Subject(frozenset({SYSTEM, ADMINISTRATORS, EVERYONE, AUTHENTICATED_USERS}), SYSTEM, SYSTEM)
@@ -209,18 +215,24 @@ def granted(descriptor: Descriptor, subject: Subject, above: Descriptor | None) 
 def _rights(descriptor: Descriptor, subject: Subject) -> int:
     if descriptor.dacl is None or subject.kernel:
         return FILE_ALL_ACCESS | ACCESS_SYSTEM_SECURITY
+    allowed = _allowed(descriptor, subject.sids, subject.deny_only)
+    if subject.restricted:
+        allowed &= _allowed(descriptor, subject.restricted, frozenset())
+    return allowed | (WRITE_OWNER | ACCESS_SYSTEM_SECURITY | 0x0010_0000 if subject.privileged else 0)
+
+
+def _allowed(descriptor: Descriptor, sids: frozenset[bytes], deny_only: frozenset[bytes]) -> int:
     allowed = denied = 0
-    if descriptor.owner in subject.sids:
+    if descriptor.owner in sids:
         allowed |= READ_CONTROL | WRITE_DAC
-    for entry in descriptor.dacl:
-        if entry.flags & _INHERIT_ONLY or entry.who not in subject.sids:
+    for entry in descriptor.dacl or ():
+        if entry.flags & _INHERIT_ONLY:
             continue
-        if entry.kind == _DENIED:
+        if entry.kind == _DENIED and (entry.who in sids or entry.who in deny_only):
             denied |= entry.mask & ~allowed
-        elif entry.kind == _ALLOWED:
+        elif entry.kind == _ALLOWED and entry.who in sids:
             allowed |= entry.mask & ~denied
-    # Administrators and the system may take ownership and read access lists of the audit kind: they hold the privilege.
-    return allowed | WRITE_OWNER | ACCESS_SYSTEM_SECURITY | 0x0010_0000
+    return allowed
 
 
 def check(descriptor: Descriptor, subject: Subject, desired: int, above: Descriptor | None = None) -> int:

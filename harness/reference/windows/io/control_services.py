@@ -1,4 +1,4 @@
-"""NtFsControlFile, NtDeviceIoControlFile, NtCancelIoFile and NtCancelIoFileEx."""
+"""NtFsControlFile, NtDeviceIoControlFile, NtCancelIoFile, NtCancelIoFileEx and NtCancelSynchronousIoFile."""
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ from harness.reference.windows.io.parameters import (
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.system_services import Caller, event_of_handle, file_of, probe, send_irp, service
 from harness.reference.windows.ntos.mm.mdl import allocate_mdl, lock_pages
+from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
@@ -180,6 +181,17 @@ def cancel_io_file(k: "Kernel", mode: int, handle: int, iosb: int) -> Code:
         return _cancelled(k, mode, iosb, found.object.body.cancel_requests(k.current, 0))
     file = file_of(k, handle)
     return (yield from _cancel(k, mode, iosb, [r for r in _pending(k, file) if r.thread is k.current]))
+
+
+@service("CancelSynchronousIoFile")
+def cancel_synchronous_io_file(k: "Kernel", mode: int, handle: int, target: int, iosb: int) -> Code:
+    """NtCancelSynchronousIoFile: what a thread has issued and waits for; one request, by its status block, or all."""
+    item = object_by_handle(k, handle)
+    if item is None:
+        return int(NtStatus.INVALID_HANDLE)
+    thread = item.body
+    waited_for = [request for request in k.io.pending if request.thread is thread and request.synchronous]
+    return (yield from _cancel(k, mode, iosb, [r for r in waited_for if not target or r.iosb == target]))
 
 
 def _pending(k: "Kernel", file: FileObject) -> list[Request]:

@@ -1,4 +1,4 @@
-"""Extended attributes, security descriptors and the volume's label, as services."""
+"""Extended attributes, security descriptors, quotas and the volume's label, as services."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,15 @@ from harness.reference.windows.io.constants import USER_MODE, IrpFlags, StackFla
 from harness.reference.windows.io.device_security import descriptor_of, set_descriptor
 from harness.reference.windows.io.devices import Device
 from harness.reference.windows.io.file_object import FileObject
-from harness.reference.windows.io.parameters import INFORMATION, QUERY_EA, QUERY_SECURITY, SET_EA, SET_SECURITY
+from harness.reference.windows.io.parameters import (
+    INFORMATION,
+    QUERY_EA,
+    QUERY_QUOTA,
+    QUERY_SECURITY,
+    SET_EA,
+    SET_QUOTA,
+    SET_SECURITY,
+)
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.system_services import Caller, file_of, probe, service
 
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _BUFFERED = int(IrpFlags.SYNCHRONOUS_API | IrpFlags.BUFFERED_IO | IrpFlags.DEALLOCATE_BUFFER)
-_READ_EA, _WRITE_EA = 0x8, 0x10
+_WRITE_DATA, _READ_EA, _WRITE_EA = 0x2, 0x8, 0x10
 _READ_CONTROL, _WRITE_DAC, _WRITE_OWNER, _SYSTEM_SECURITY = 0x2_0000, 0x4_0000, 0x8_0000, 0x0100_0000
 _OWNER, _GROUP, _DACL, _SACL = 1, 2, 4, 8
 
@@ -184,4 +192,55 @@ def set_security_object(k: "Kernel", mode: int, handle: int, what: U32, descript
     k.io.heap.free(buffer)
     if request.status == NtStatus.INVALID_DEVICE_REQUEST:
         return int(NtStatus.SUCCESS)
+    return request.status
+
+
+@service("QueryQuotaInformationFile")
+def query_quota_information_file(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    iosb: int,
+    out: int,
+    length: U32,
+    single: U8,
+    sids: int,
+    sids_length: U32,
+    start: int,
+    restart: U8,
+) -> Code:
+    """NtQueryQuotaInformationFile; a file system that keeps none says INVALID_DEVICE_REQUEST."""
+    probe(mode, out, length)
+    file = file_of(k, handle)
+    wanted = (yield from k.io.views.read(sids, sids_length)) if sids and sids_length else b""
+    first = (yield from k.io.views.read(start, 8 + 4 * k.memory.read_u8(start + 1))) if start else b""
+    buffer, list_at = k.io.heap.allocate(max(length, 1)), k.io.heap.allocate(max(len(wanted), 1))
+    start_at = k.io.heap.allocate(max(len(first), 1))
+    k.memory.write(list_at, wanted)
+    k.memory.write(start_at, first)
+    flags = (StackFlags.RESTART_SCAN if restart else 0) | (StackFlags.RETURN_SINGLE_ENTRY if single else 0)
+    packed = QUERY_QUOTA.pack(length, start_at if first else 0, list_at if wanted else 0, len(wanted), buffer, 0)
+    request = yield from _send(
+        k, file, mode, IrpMajor.QUERY_QUOTA, packed, int(flags) | (StackFlags.INDEX_SPECIFIED if first else 0)
+    )
+    data = k.memory.read(buffer, min(request.information, length))
+    for address in (buffer, list_at, start_at):
+        k.io.heap.free(address)
+    if nt_success(request.status) or request.status == NtStatus.BUFFER_OVERFLOW:
+        yield from k.io.views.write(out, data)
+    Caller(k, mode, None, iosb).report(request.status, request.information)
+    return request.status
+
+
+@service("SetQuotaInformationFile")
+def set_quota_information_file(k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: U32) -> Code:
+    """NtSetQuotaInformationFile."""
+    probe(mode, source, length)
+    file = file_of(k, handle, _WRITE_DATA if mode == USER_MODE else 0)
+    data = yield from k.io.views.read(source, length) if length else _nothing()
+    buffer = k.io.heap.allocate(max(length, 1))
+    k.memory.write(buffer, data)
+    request = yield from _send(k, file, mode, IrpMajor.SET_QUOTA, SET_QUOTA.pack(length, buffer, 0))
+    k.io.heap.free(buffer)
+    Caller(k, mode, None, iosb).report(request.status, request.information)
     return request.status

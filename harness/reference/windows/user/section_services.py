@@ -24,12 +24,17 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _WRITABLE = PAGE_READWRITE | PAGE_EXECUTE_READWRITE
-_EXECUTABLE = PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE
-_PROTECTIONS = (PAGE_EXECUTE, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE)
+_PAGE_EXECUTE_WRITECOPY = 0x80
+_EXECUTABLE = PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE | _PAGE_EXECUTE_WRITECOPY
+_COPIED = PAGE_WRITECOPY | _PAGE_EXECUTE_WRITECOPY
+_PROTECTIONS = (
+    *(PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY),
+    *(PAGE_EXECUTE, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, _PAGE_EXECUTE_WRITECOPY),
+)
 _READ_ACCESS, _EXECUTE_ACCESS, _WRITE_ACCESS = 0x1, 0x20, 0x2
 _GRANULARITY = 0x10000
 _SEC_IMAGE = 0x0100_0000
-_MAP_WRITE, _MAP_READ, _GENERIC_ALL = 0x2, 0x4, 0x1000_0000
+_MAP_WRITE, _MAP_READ, _MAP_EXECUTE, _GENERIC_ALL = 0x2, 0x4, 0x8, 0x1000_0000
 
 
 @service("CreateSection")
@@ -73,6 +78,7 @@ def _section_of(k: "Kernel", handle: int, mode: int, protection: int) -> Section
     if not isinstance(found.object.body, Section):
         raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
     needed = _MAP_READ | (_MAP_WRITE if protection & _WRITABLE else 0)
+    needed |= _MAP_EXECUTE if protection & _EXECUTABLE else 0
     if mode == USER_MODE and needed & ~found.access and not found.access & _GENERIC_ALL:
         raise VolumeError(NtStatus.ACCESS_DENIED)
     return found.object.body
@@ -105,7 +111,7 @@ def map_view_of_section(
     if offset >= section.size or size > section.size - offset:
         return int(NtStatus.INVALID_VIEW_SIZE)
     writable = bool(protection & _WRITABLE)
-    private = protection == PAGE_WRITECOPY or section.image is not None
+    private = bool(protection & _COPIED) or section.image is not None
     if protection not in _PROTECTIONS or (writable and not private and not section.protection & _WRITABLE):
         return int(NtStatus.SECTION_PROTECTION)
     view = k.views.map(section, k.current.process, offset, size, writable=writable or private, private=private)

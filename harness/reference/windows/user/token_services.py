@@ -9,6 +9,7 @@ from harness.reference.machine.scheduler.thread import Process, Thread
 from harness.reference.windows.io.system_services import service
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps.process_table import Impersonation
+from harness.reference.windows.ntos.se.restricted_tokens import anonymous_token, filtered_token
 from harness.reference.windows.ntos.se.token_objects import (
     IMPERSONATION,
     IMPERSONATION_LEVEL,
@@ -109,6 +110,31 @@ def duplicate_token(
     status = _open(k, item, access or _TOKEN_ALL_ACCESS, view.attributes if view is not None else 0, new)
     k.objects.dereference(item)
     return status
+
+
+@service("FilterToken")
+def filter_token(
+    k: "Kernel", mode: int, handle: int, flags: U32, disable: int, remove: int, restrict: int, new: int
+) -> int:
+    """NtFilterToken."""
+    del mode
+    token = body_of(k, handle, Token)
+    assert isinstance(token, Token)
+    item = make_token(k, filtered_token(k, token, flags, disable, remove, restrict))
+    status = _open(k, item, _TOKEN_ALL_ACCESS, 0, new)
+    k.objects.dereference(item)
+    return status
+
+
+@service("ImpersonateAnonymousToken")
+def impersonate_anonymous_token(k: "Kernel", mode: int, handle: int) -> int:
+    """NtImpersonateAnonymousToken."""
+    del mode
+    thread = body_of(k, handle, Thread)
+    assert isinstance(thread, Thread)
+    token = anonymous_token()
+    impersonate(k, thread, Impersonation(make_token(k, token), token.level, False, False))
+    return 0
 
 
 @service("AdjustPrivilegesToken")

@@ -6,10 +6,8 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
 from harness.reference.windows.ntos.ps.process_objects import process_at, thread_at
 from harness.reference.windows.ntos.se.access_check import check_access
-from harness.reference.windows.ntos.se.descriptors import sid_at
+from harness.reference.windows.ntos.se.restricted_tokens import filtered_token
 from harness.reference.windows.ntos.se.token_objects import (
-    CHANGE_NOTIFY_PRIVILEGE,
-    GROUP_DENY_ONLY,
     Token,
     effective_token,
     given_token,
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 _NUMBERS = (12, 20, 21, 29)
 """Classes of SeQueryInformationToken that answer with the number itself, not with a block."""
-_DISABLE_MAX_PRIVILEGE, _SANDBOX_INERT, _LUA_TOKEN, _WRITE_RESTRICTED = 1, 2, 4, 8
-_LUA_KEEPS = (CHANGE_NOTIFY_PRIVILEGE, 19, 25, 33, 34)
 _ALL_NECESSARY, _USED_FOR_ACCESS = 1, 0x8000_0000
 _USER_MODE = 1
 
@@ -227,36 +223,8 @@ def se_filter_token(
     k: "Kernel", existing: int, flags: U32, disable: int, remove: int, restrict: int, filtered: int
 ) -> int:
     """A token with less in it; the caller dereferences it (ObDereferenceObject)."""
-    token = given_token(k, existing, "SeFilterToken").duplicate(
-        given_token(k, existing, "SeFilterToken").type, given_token(k, existing, "SeFilterToken").level
-    )
-    for sid in _sids(k, disable):
-        if sid in token.groups:
-            token.groups[sid] = GROUP_DENY_ONLY
-    if flags & _DISABLE_MAX_PRIVILEGE:
-        token.privileges = {key: value for key, value in token.privileges.items() if key == CHANGE_NOTIFY_PRIVILEGE}
-    if flags & _LUA_TOKEN:
-        token.privileges = {key: value for key, value in token.privileges.items() if key in _LUA_KEEPS}
-        token.groups = {sid: GROUP_DENY_ONLY if value & 8 else value for sid, value in token.groups.items()}
-        token.elevated = False
-    if remove:
-        for index in range(k.memory.read_u32(remove)):
-            token.privileges.pop(k.memory.read_u64(remove + 4 + 12 * index), None)
-    restricted = tuple(_sids(k, restrict))
-    if restricted:
-        token.restricted = restricted
-        token.write_restricted = bool(flags & _WRITE_RESTRICTED)
-    token.sandbox_inert |= bool(flags & _SANDBOX_INERT)
-    item = make_token(k, token)
+    item = make_token(k, filtered_token(k, given_token(k, existing, "SeFilterToken"), flags, disable, remove, restrict))
     k.objects.take(item)
     k.objects.dereference(item)
     k.memory.write_u64(filtered, item.address)
     return 0
-
-
-def _sids(k: "Kernel", groups: int) -> list[bytes]:
-    """The SIDs of a TOKEN_GROUPS; none of a null pointer."""
-    if not groups:
-        return []
-    entries = range(groups + 8, groups + 8 + 16 * k.memory.read_u32(groups), 16)
-    return [sid_at(k, k.memory.read_u64(entry)) for entry in entries]
