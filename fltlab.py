@@ -2,8 +2,9 @@
 
     from fltlab import IrpMajor, Lab, NtStatus, Volume
 
-The words of the Windows kernel, and the types of the fixtures `lab`, `volume` and `guest`, so that an editor and mypy
-know them. Everything else is in the package `harness`, which may change from one version to the next.
+The words of the Windows kernel, the steps of I/O scripts as functions (`step`), and the types of the fixtures `lab`,
+`volume` and `guest`, so that an editor and mypy know them. Everything else is in the package `harness`, which may
+change from one version to the next.
 
 PYTEST_DONT_REWRITE: `fltlab run` may import this before pytest does, which pytest would warn of.
 """
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
     from harness.fleet.lab import Lab
     from harness.fleet.volume import Volume
     from harness.guest import Guest
+    from harness.minifilter import steps as step
     from harness.minifilter.events import ContextCall, Phase
-    from harness.minifilter.probe import ProbeResult
+    from harness.minifilter.listing import DirectoryEntry
+    from harness.minifilter.probe import ProbeResult, Step
+    from harness.minifilter.steps import ScriptStep
     from harness.minifilter.trace import Operation, Trace
 
 __all__ = [
@@ -43,6 +47,7 @@ __all__ = [
     "CallbackDataFlags",
     "ContextCall",
     "ContextType",
+    "DirectoryEntry",
     "FilterHandle",
     "FilterUnloadFlags",
     "Guest",
@@ -61,28 +66,36 @@ __all__ = [
     "PreopStatus",
     "ProbeResult",
     "RegistrationFlags",
+    "ScriptStep",
+    "Step",
     "Trace",
     "Volume",
     "nt_success",
+    "step",
 ]
 
 # Their modules are heavier than the words above: they are imported when somebody asks for them.
 _LATER = {
     "ContextCall": "harness.minifilter.events",
+    "DirectoryEntry": "harness.minifilter.listing",
     "FilterHandle": "harness.fleet.filters",
     "Guest": "harness.guest",
     "Lab": "harness.fleet.lab",
     "Operation": "harness.minifilter.trace",
     "Phase": "harness.minifilter.events",
     "ProbeResult": "harness.minifilter.probe",
+    "ScriptStep": "harness.minifilter.steps",
+    "Step": "harness.minifilter.probe",
     "Trace": "harness.minifilter.trace",
     "Volume": "harness.fleet.volume",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"fltlab has no {name!r}")
     from importlib import import_module
 
+    if name == "step":
+        return import_module("harness.minifilter.steps")
+    if name not in _LATER:
+        raise AttributeError(f"fltlab has no {name!r}")
     return getattr(import_module(_LATER[name]), name)

@@ -117,6 +117,9 @@ PutStep(const PROBE_STEP *Step)
     PutMember("thread_id", Step->ThreadId);
     PutMember("begin", (ULONGLONG)Step->Begin);
     PutMember("end", (ULONGLONG)Step->End);
+    if (Step->Class != 0) {
+        PutMember("class", Step->Class);
+    }
     Put(",\"data\":\"");
     PutHex(Step->Data, Step->DataLength);
     Put("\"");

@@ -67,6 +67,17 @@ NTSYSAPI NTSTATUS NTAPI NtSetEaFile(HANDLE File, PIO_STATUS_BLOCK IoStatus, PVOI
 NTSYSAPI NTSTATUS NTAPI NtQuerySecurityObject(HANDLE Object, SECURITY_INFORMATION Wanted, PVOID Descriptor,
                                               ULONG Length, PULONG Needed);
 NTSYSAPI NTSTATUS NTAPI NtSetSecurityObject(HANDLE Object, SECURITY_INFORMATION Wanted, PVOID Descriptor);
+NTSYSAPI NTSTATUS NTAPI NtQueryQuotaInformationFile(HANDLE File, PIO_STATUS_BLOCK IoStatus, PVOID Buffer, ULONG Length,
+                                                    BOOLEAN ReturnSingleEntry, PVOID List, ULONG ListLength,
+                                                    PVOID StartSid, BOOLEAN RestartScan);
+NTSYSAPI NTSTATUS NTAPI NtSetQuotaInformationFile(HANDLE File, PIO_STATUS_BLOCK IoStatus, PVOID Buffer, ULONG Length);
+NTSYSAPI NTSTATUS NTAPI NtOpenProcessToken(HANDLE Process, ACCESS_MASK Access, PHANDLE Token);
+NTSYSAPI NTSTATUS NTAPI NtFilterToken(HANDLE Token, ULONG Flags, PVOID Disable, PVOID Delete, PVOID Restrict,
+                                      PHANDLE Filtered);
+NTSYSAPI NTSTATUS NTAPI NtDuplicateToken(HANDLE Token, ACCESS_MASK Access, POBJECT_ATTRIBUTES Attributes,
+                                         BOOLEAN EffectiveOnly, ULONG Type, PHANDLE Duplicate);
+NTSYSAPI NTSTATUS NTAPI NtImpersonateAnonymousToken(HANDLE Thread);
+NTSYSAPI NTSTATUS NTAPI NtSetInformationThread(HANDLE Thread, THREADINFOCLASS Class, PVOID Information, ULONG Length);
 NTSYSAPI NTSTATUS NTAPI NtQueryFullAttributesFile(POBJECT_ATTRIBUTES Attributes, NETWORK_OPEN_INFORMATION *Information);
 NTSYSAPI NTSTATUS NTAPI NtNotifyChangeDirectoryFile(HANDLE File, HANDLE Event, PVOID ApcRoutine, PVOID ApcContext,
                                                     PIO_STATUS_BLOCK IoStatus, PVOID Buffer, ULONG Length, ULONG Filter,
@@ -79,6 +90,8 @@ NTSYSAPI NTSTATUS NTAPI NtMapViewOfSection(HANDLE Section, HANDLE Process, PVOID
                                            ULONG InheritDisposition, ULONG AllocationType, ULONG Protection);
 NTSYSAPI NTSTATUS NTAPI NtUnmapViewOfSection(HANDLE Process, PVOID Base);
 NTSYSAPI NTSTATUS NTAPI NtCancelIoFileEx(HANDLE File, PIO_STATUS_BLOCK Request, PIO_STATUS_BLOCK IoStatus);
+NTSYSAPI NTSTATUS NTAPI NtCancelIoFile(HANDLE File, PIO_STATUS_BLOCK IoStatus);
+NTSYSAPI NTSTATUS NTAPI NtCancelSynchronousIoFile(HANDLE Thread, PIO_STATUS_BLOCK Request, PIO_STATUS_BLOCK IoStatus);
 NTSYSAPI NTSTATUS NTAPI NtCreateEvent(PHANDLE Event, ACCESS_MASK Access, POBJECT_ATTRIBUTES Attributes, ULONG Type,
                                       BOOLEAN InitialState);
 NTSYSAPI NTSTATUS NTAPI NtSetEvent(HANDLE Event, PLONG PreviousState);

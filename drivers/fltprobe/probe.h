@@ -69,6 +69,7 @@ struct _PROBE_STEP {
     ULONG DataLength;
     const UCHAR *Data; /* the beginning of what came back */
     ULONGLONG Digest;  /* of all of it: FNV-1a; 0 where nothing did */
+    ULONG Class;       /* how a listing is laid out: FILE_INFORMATION_CLASS, or 0 */
     volatile LONG Ended;
 };
 
@@ -82,8 +83,10 @@ typedef struct _PROBE_NAME {
     BOOLEAN Overlapped;       /* file: opened without FILE_SYNCHRONOUS_IO_NONALERT */
     PVOID Address;            /* view; event: buffer of the operation */
     SIZE_T Size;              /* of what is at Address */
+    SIZE_T Kept;              /* event: how much of it is told */
+    ULONG Class;              /* event: of a listing */
     IO_STATUS_BLOCK IoStatus; /* event: of the operation */
-    HANDLE File;              /* event: the file of the operation */
+    HANDLE File;              /* event: the file of the operation, the thread of a spawned step */
     PROBE_STEP *Step;         /* event: the step that was spawned, NULL for an asynchronous operation */
 } PROBE_NAME;
 
@@ -155,6 +158,7 @@ ULONGLONG NumberUpTo(const PROBE_LINE *Line, const char *Key, ULONGLONG Otherwis
 ULONG Number32(const PROBE_LINE *Line, const char *Key, ULONG Otherwise);
 ULONG BufferLength(const PROBE_LINE *Line, const char *Key, ULONG Otherwise);
 void Bytes(const PROBE_LINE *Line, const char *Key, const char *Hex, PUCHAR To);
+PUCHAR GivenBytes(const PROBE_LINE *Line, const char *Key, ULONG *Length);
 LONGLONG Ticks(const PROBE_LINE *Line);
 BOOLEAN Has(const PROBE_LINE *Line, const char *Word);
 PROBE_NAME *FindName(const PROBE_LINE *Line, PROBE_NAME_KIND Kind, const char *Name);
@@ -221,40 +225,85 @@ typedef struct _REQUEST {
     BOOLEAN Asynchronous;
 } REQUEST;
 
-/* file.c */
-void Begin(const PROBE_LINE *Line, REQUEST *Request, PVOID Buffer, SIZE_T Size);
-void Finish(PROBE_STEP *Step, REQUEST *Request, NTSTATUS Status);
-void SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room);
-void SetList(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room);
+/* words.c */
+typedef struct _BIT_WORD {
+    const char *Word;
+    ULONG Bits;
+} BIT_WORD;
+extern const BIT_WORD AccessWords[];
+extern const BIT_WORD ShareWords[];
+extern const BIT_WORD DispositionWords[];
+extern const BIT_WORD OptionWords[];
+extern const BIT_WORD AttributeWords[];
+extern const BIT_WORD NotifyWords[];
+extern const BIT_WORD OplockWords[];
+extern const BIT_WORD RenameWords[];
+extern const BIT_WORD ProtectWords[];
+extern const BIT_WORD LevelWords[];
+extern const BIT_WORD WhoWords[];
+#define OPTION_OVERLAPPED 0x80000000u /* ours: leave FILE_SYNCHRONOUS_IO_NONALERT out */
+ULONG Bits(const PROBE_LINE *Line, const char *Key, const BIT_WORD *Words, ULONG Otherwise);
+ULONG OneOf(const PROBE_LINE *Line, const char *What, const char *Text, const BIT_WORD *Words);
+
+/* open.c */
 void NameAttributes(POBJECT_ATTRIBUTES Attributes, PUNICODE_STRING String, const char *Path);
 void OpenVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void OpenByIdVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void DeleteVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void CloseVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* Whether a request with this status has put something into its buffer. */
+#define HasAnswer(Status) ((Status) >= 0 || (Status) == STATUS_BUFFER_OVERFLOW)
+
+/* file.c */
+void Begin(const PROBE_LINE *Line, REQUEST *Request, PVOID Buffer, SIZE_T Size);
+void Finish(PROBE_STEP *Step, REQUEST *Request, NTSTATUS Status);
+void SetBeginning(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room, SIZE_T Most);
+void SetData(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room);
+void SetList(PROBE_STEP *Step, const void *Data, SIZE_T Length, SIZE_T Room);
 void ReadVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void WriteVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void FlushVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void LockVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void UnlockVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void CancelVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void CancelSynchronousVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* control.c */
 void FsctlVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void IoctlVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void NotifyVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void OplockVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void AcknowledgeOplockVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* set.c */
+void SetVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void SetVolumeVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* information.c */
+typedef struct _INFORMATION_CLASS {
+    const char *Word;
+    ULONG Class;
+    ULONG Length;
+} INFORMATION_CLASS;
+const INFORMATION_CLASS *Named(const PROBE_LINE *Line, const char *Text, const INFORMATION_CLASS *Classes);
 void QueryVerb(PROBE_LINE *Line, PROBE_STEP *Step);
-void SetVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void QueryPathVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void QueryVolumeVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void DirectoryVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* metadata.c */
+PVOID NewEa(const char *Name, const char *Text, ULONG *Length); /* a list of one; without a text it removes */
 void QueryEaVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void SetEaVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void QuerySecurityVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void SetSecurityVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void QueryQuotaVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void SetQuotaVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+
+/* identity.c */
+void ImpersonateVerb(PROBE_LINE *Line, PROBE_STEP *Step);
+void RevertVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* section.c */
 void SectionVerb(PROBE_LINE *Line, PROBE_STEP *Step);

@@ -98,6 +98,23 @@ Bytes(const PROBE_LINE *Line, const char *Key, const char *Hex, PUCHAR To)
     }
 }
 
+/* The bytes of a key, and how many they are; NULL where it is not given. */
+PUCHAR
+GivenBytes(const PROBE_LINE *Line, const char *Key, ULONG *Length)
+{
+    const char *Hex = Value(Line, Key);
+    PUCHAR Data;
+
+    *Length = 0;
+    if (Hex == NULL) {
+        return NULL;
+    }
+    *Length = (ULONG)TextLength(Hex) / 2;
+    Data = AllocatePages(*Length + 1);
+    Bytes(Line, Key, Hex, Data);
+    return Data;
+}
+
 /* The first operand as milliseconds, in units of 100 ns. */
 LONGLONG
 Ticks(const PROBE_LINE *Line)

@@ -11,16 +11,17 @@ Protection(const PROBE_LINE *Line)
 {
     const char *Text = Value(Line, "protect");
 
-    if (Text == NULL || SameText(Text, "readwrite")) {
-        return PAGE_READWRITE;
-    }
-    if (SameText(Text, "read")) {
-        return PAGE_READONLY;
-    }
-    if (SameText(Text, "writecopy")) {
-        return PAGE_WRITECOPY;
-    }
-    ScriptError(Line, "protect= is readwrite, read or writecopy, not", Text);
+    return Text != NULL ? OneOf(Line, "protect=", Text, ProtectWords) : PAGE_READWRITE;
+}
+
+/* The rights that a section needs so that views of a protection can be mapped. */
+static ACCESS_MASK
+SectionAccess(ULONG Protect)
+{
+    BOOLEAN Writes = Protect == PAGE_READWRITE || Protect == PAGE_EXECUTE_READWRITE;
+
+    return SECTION_MAP_READ | SECTION_QUERY | (Writes ? SECTION_MAP_WRITE : 0) |
+           (Protect >= PAGE_EXECUTE ? SECTION_MAP_EXECUTE : 0);
 }
 
 /* section <name> <file> [protect=] [size=] [image] */
@@ -30,17 +31,16 @@ SectionVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     const char *Name = Line->Words[1];
     PROBE_NAME *File = FindName(Line, NameFile, Line->Words[2]);
     ULONG Protect = Protection(Line);
-    ACCESS_MASK Access = SECTION_MAP_READ | SECTION_QUERY | (Protect == PAGE_READWRITE ? SECTION_MAP_WRITE : 0);
     LARGE_INTEGER Size;
     HANDLE Section = NULL;
 
     Size.QuadPart = (LONGLONG)Number(Line, "size", 0);
-    Step->Status = NtCreateSection(&Section, Access, NULL, Size.QuadPart != 0 ? &Size : NULL, Protect,
+    Step->Status = NtCreateSection(&Section, SectionAccess(Protect), NULL, Size.QuadPart != 0 ? &Size : NULL, Protect,
                                    Has(Line, "image") ? SEC_IMAGE : SEC_COMMIT, File->Handle);
     NewName(Line, NameSection, Name)->Handle = Step->Status >= 0 ? Section : NULL;
 }
 
-/* map <view> <section> [protect=] [length=] */
+/* map <view> <section> [protect=] [offset=] [length=] */
 void
 MapVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
@@ -48,10 +48,12 @@ MapVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     PROBE_NAME *Section = FindName(Line, NameSection, Line->Words[2]);
     PVOID Base = NULL;
     SIZE_T Size = (SIZE_T)Number(Line, "length", 0);
+    LARGE_INTEGER Offset;
     PROBE_NAME *View;
 
-    Step->Status = NtMapViewOfSection(Section->Handle, NtCurrentProcess(), &Base, 0, 0, NULL, &Size, 2 /* ViewUnmap */,
-                                      0, Protection(Line));
+    Offset.QuadPart = (LONGLONG)Number(Line, "offset", 0);
+    Step->Status = NtMapViewOfSection(Section->Handle, NtCurrentProcess(), &Base, 0, 0, &Offset, &Size,
+                                      2 /* ViewUnmap */, 0, Protection(Line));
     View = NewName(Line, NameView, Name);
     if (Step->Status >= 0) {
         View->Size = Step->Information = Size;

@@ -44,9 +44,10 @@ void
 Outcome(PROBE_STEP *Step, PROBE_NAME *Operation)
 {
     Step->Status = Operation->IoStatus.Status;
+    Step->Class = Operation->Class;
     Step->Information = Operation->IoStatus.Information;
-    if (Step->Status >= 0 && Operation->Address != NULL) {
-        SetData(Step, Operation->Address, Operation->IoStatus.Information, Operation->Size);
+    if (HasAnswer(Step->Status) && Operation->Address != NULL) {
+        SetBeginning(Step, Operation->Address, Operation->IoStatus.Information, Operation->Size, Operation->Kept);
     }
 }
 
@@ -71,6 +72,7 @@ WaitVerb(PROBE_LINE *Line, PROBE_STEP *Step)
         Step->Data = Event->Step->Data;
         Step->DataLength = Event->Step->DataLength;
         Step->Digest = Event->Step->Digest;
+        Step->Class = Event->Step->Class;
     }
 }
 
@@ -106,9 +108,7 @@ SpawnVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     Spawned->Step = NewStep(Spawned->Line);
     Spawned->Name->Step = Spawned->Step;
     Step->Status = RtlCreateUserThread(NtCurrentProcess(), NULL, FALSE, 0, 0, 0, SpawnedThread, Spawned, &Thread, NULL);
-    if (Step->Status >= 0) {
-        NtClose(Thread);
-    }
+    Spawned->Name->File = Step->Status >= 0 ? Thread : NULL;
 }
 
 /* An event that processes share, by its name. */

@@ -5,64 +5,92 @@ the I/O script that `lab.io` runs next; the keys and values are those of drivers
 """
 
 from collections.abc import Callable, Mapping
+from typing import Literal, TypedDict, Unpack
 
 from harness.errors import ConfigurationError
+from harness.minifilter.script_words import Context, Mechanism, PostAction, Resume
 from harness.nt import IrpMajor, NtStatus, OperationClass
 
 CLASS_WORDS = {OperationClass.IRP: "irp", OperationClass.FAST_IO: "fastio", OperationClass.FS_FILTER: "fsfilter"}
 
 
+Yes = bool | Literal["yes", "no"]
+
+
+class RuleKeys(TypedDict, total=False):
+    """What a minifilter may do beside what its rule is for; docs/drivers.md tells of each."""
+
+    paging: Yes
+    delay: int
+    """Milliseconds before the callback returns."""
+    hold: Yes
+    """Keep what is pended until a `release` step."""
+    race: Yes
+    read_own: Yes
+    offset: int
+    dirty: Yes
+    set_context: Context
+    pre_context: Context
+    post_context: Context
+    post: PostAction
+    post_status: int
+    post_mechanism: Mechanism
+    post_hold: Yes
+    """Keep what the post callback has pended until a `release` step."""
+
+
 class RuleBuilder:
     """The operations a rule is about; every method but `when`'s keywords finishes the rule with what to do.
 
-    Keywords common to all of them are handed on as they are, with "-" for "_": `delay=5` (milliseconds),
-    `hold=True` (until a `release` step), `post="pend"`, `post_mechanism="thread"`, `set_context="stream-handle"`, ….
+    Keywords common to all of them (RuleKeys) are handed on as they are, with "-" for "_".
     """
 
     def __init__(self, add: Callable[[Mapping[str, object]], None], match: Mapping[str, object]) -> None:
         self._add = add
         self._match = match
 
-    def no_callback(self, **more: object) -> None:
+    def no_callback(self, **more: Unpack[RuleKeys]) -> None:
         """Return FLT_PREOP_SUCCESS_NO_CALLBACK."""
         self._do("no-callback", more)
 
-    def with_callback(self, context: int | None = None, **more: object) -> None:
+    def with_callback(self, context: int | None = None, **more: Unpack[RuleKeys]) -> None:
         """Return FLT_PREOP_SUCCESS_WITH_CALLBACK, with `context` as the completion context."""
         self._do("with-callback", {"context": context, **more})
 
-    def synchronize(self, context: int | None = None, **more: object) -> None:
+    def synchronize(self, context: int | None = None, **more: Unpack[RuleKeys]) -> None:
         """Return FLT_PREOP_SYNCHRONIZE, with `context` as the completion context."""
         self._do("synchronize", {"context": context, **more})
 
-    def complete(self, status: NtStatus, information: int = 0, **more: object) -> None:
+    def complete(self, status: NtStatus, information: int = 0, **more: Unpack[RuleKeys]) -> None:
         """Return FLT_PREOP_COMPLETE, with this IoStatus."""
         self._do("complete", {"status": int(status), "information": information, **more})
 
     def pend(
         self,
-        mechanism: str = "deferred",
-        resume: str = "no-callback",
+        mechanism: Mechanism = "deferred",
+        resume: Resume = "no-callback",
         status: NtStatus | None = None,
         context: int | None = None,
-        **more: object,
+        information: int | None = None,
+        **more: Unpack[RuleKeys],
     ) -> None:
         """Return FLT_PREOP_PENDING, and come back by `mechanism`, resuming with `resume`.
 
         `mechanism`: deferred, generic, queue, thread. `resume`: no-callback, with-callback (`context` is handed to the
-        post callback), complete (`status` becomes the IoStatus).
+        post callback), complete (`status` and `information` become the IoStatus), synchronize.
         """
-        self._do("pend", {"mechanism": mechanism, "resume": resume, "status": status, "context": context, **more})
+        resumed = {"status": status, "information": information, "context": context}
+        self._do("pend", {"mechanism": mechanism, "resume": resume, **resumed, **more})
 
-    def disallow_fastio(self, **more: object) -> None:
+    def disallow_fastio(self, **more: Unpack[RuleKeys]) -> None:
         """Return FLT_PREOP_DISALLOW_FASTIO."""
         self._do("disallow-fastio", more)
 
-    def disallow_fsfilter_io(self, **more: object) -> None:
+    def disallow_fsfilter_io(self, **more: Unpack[RuleKeys]) -> None:
         """Return FLT_PREOP_DISALLOW_FSFILTER_IO."""
         self._do("disallow-fsfilter-io", more)
 
-    def as_always(self, **more: object) -> None:
+    def as_always(self, **more: Unpack[RuleKeys]) -> None:
         """Return what the minifilter returns without a rule; for rules about posts, contexts, delays."""
         self._do(None, more)
 

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -16,6 +16,7 @@ from harness.guest.background import BackgroundProgram, ProgramUnderTest
 from harness.guest.stack import SERVICE_PREFIX
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.script import mistakes
+from harness.minifilter.steps import ScriptStep
 from harness.minifilter.trace import SeenByKernel, Trace
 from harness.minifilter.tracing import Asked, IoRun, Unanswered, event_of
 from harness.nt import BugCheck, nt_success
@@ -86,14 +87,18 @@ class Lab:
             )
         return self._filters[label]
 
-    def io(self, script: str) -> ProbeResult:
+    def io(self, *script: str | ScriptStep) -> ProbeResult:
         """Run an I/O script under the rules given so far, and return the results of its steps.
+
+        The script is text, or steps of `fltlab.step`, or both. What is wrong with it is a TestError that has the place,
+        before anything of it runs.
 
         Files that the test asked of `volume` are made first, before the rings are cleared. DriverError if the kernel
         has found a minifilter breaking a rule; TestError if the script could not be run to its end: a step was still
         outstanding at its deadline, a minifilter refused a rule, or a step names a file that could not be opened.
         """
-        _require_grammar(script)
+        text, line_of = _as_text(script)
+        _require_grammar(text, self._labels)
         for service in self._services:
             service.start()
         before = [f"await {service.ready} timeout=5000" for service in self._services if service.is_running]
@@ -102,7 +107,7 @@ class Lab:
             before += handle.script
         own = {
             number: self._of_service(line.strip())
-            for number, line in enumerate(script.splitlines(), start=1)
+            for number, line in enumerate(text.splitlines(), start=1)
             if line.strip()
         }
         text = "\n".join([*before, *own.values()]) + "\n"
@@ -123,9 +128,11 @@ class Lab:
         self.scripts.append(IoRun(asked, result, trace))
         self._check_kernel()
         _require_whole(result, trace, len(before), _in_own_words(result.error, before, own))
+        numbers = list(own)
         return replace(
             result,
-            steps=tuple(replace(step, line=step.line - len(before)) for step in own_steps),
+            steps=tuple(replace(step, line=numbers[step.line - len(before) - 1]) for step in own_steps),
+            line_of=line_of,
         )
 
     def _of_service(self, line: str) -> str:
@@ -183,10 +190,11 @@ class Lab:
         self._services.append(served)
         return served
 
-    def beside(self, script: str) -> Beside:
+    def beside(self, *script: str | ScriptStep) -> Beside:
         """Run an I/O script in a process of its own, now, beside what `lab.io` does; `result()` waits for its end."""
-        _require_grammar(script)
-        beside = Beside(self._start, "\n".join(line.strip() for line in script.splitlines()) + "\n")
+        text, _ = _as_text(script)
+        _require_grammar(text, ())
+        beside = Beside(self._start, "\n".join(line.strip() for line in text.splitlines()) + "\n")
         self._others.append(beside)
         beside.start()
         return beside
@@ -217,6 +225,11 @@ class Lab:
         self._run_probe(f"signal {event}\n")
 
     @property
+    def _labels(self) -> list[str]:
+        """The minifilters that a script is connected to from its beginning."""
+        return [label for label, handle in self._filters.items() if handle.has_port]
+
+    @property
     def history(self) -> list[IoRun]:
         """The scripts that were answered."""
         return [io for io in self.scripts if isinstance(io, IoRun)]
@@ -245,9 +258,25 @@ class Lab:
         self._witnesses.append(Witness(text, seen=bool(condition)))
 
 
-def _require_grammar(script: str) -> None:
+def _as_text(script: Sequence[str | ScriptStep]) -> tuple[str, dict[ScriptStep, int]]:
+    """A script as lines, and the number of the line that each step is. ConfigurationError for a step given twice."""
+    lines: list[str] = []
+    line_of: dict[ScriptStep, int] = {}
+    for part in script:
+        if isinstance(part, ScriptStep):
+            if part in line_of:
+                raise ConfigurationError(
+                    f"{part.text!r} is given twice: which of the two would lab.io(…)[step] be?",
+                    hint="make the step anew for each time that it is to be done",
+                )
+            line_of[part] = len(lines) + 1
+        lines += str(part).splitlines()
+    return "\n".join(lines), line_of
+
+
+def _require_grammar(script: str, labels: Collection[str]) -> None:
     """TestError, with the place, for a script that fltprobe would not take: nothing of it has been done then."""
-    found = mistakes(script)
+    found = mistakes(script, labels)
     if found:
         first = found[0]
         others = (f"line {other.line}, column {other.column}: {other.text}" for other in found[1:])

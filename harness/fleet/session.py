@@ -160,7 +160,7 @@ class Session:
 
 def completions(session: Session, line: str, begin: int) -> Iterator[str]:
     """The words that may stand at the end of a half-typed step, from the grammar of I/O scripts."""
-    from harness.minifilter.script import GRAMMAR
+    from harness.minifilter.script_grammar import GRAMMAR
 
     before, word = line[:begin].split(), line[begin:]
     if before and before[0] == "spawn":

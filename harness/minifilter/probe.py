@@ -6,7 +6,9 @@ from typing import Any
 
 from harness.errors import GuestError, TestError
 from harness.minifilter.events import Event, decode_events
+from harness.minifilter.listing import DirectoryEntry, entries_of
 from harness.minifilter.prints import PrintReport, decode_prints
+from harness.minifilter.steps.script_step import ScriptStep
 from harness.nt import NtStatus, Status, status_name
 from harness.text import LINE_LIMIT, SafeText, read_json, safe_line
 
@@ -33,6 +35,23 @@ class Step:
     data: bytes
     outstanding: bool
     digest: int = 0
+    information_class: int = 0
+    """Of a directory query: how its answer is laid out (FILE_INFORMATION_CLASS)."""
+
+    @property
+    def entries(self) -> list[DirectoryEntry]:
+        """What a directory query has listed; of one with `async=` it is the `wait` that has it. TestError for others.
+
+        A page of more than 4096 bytes is told, and listed here, as far as that.
+        """
+        if not self.information_class:
+            raise TestError(f"{self.verb} {self.name} lists no directory", details=(str(self),))
+        return entries_of(self.information_class, self.data)
+
+    @property
+    def names(self) -> list[str]:
+        """The names that a directory query has listed, in their order."""
+        return [entry.name for entry in self.entries]
 
     def __str__(self) -> str:
         late = ", outstanding" if self.outstanding else ""
@@ -86,6 +105,8 @@ class ProbeResult:
     frequency: int
     error: SafeText | None
     ports: Mapping[str, tuple[PortMessage, ...]] = field(default_factory=dict)
+    line_of: Mapping[ScriptStep, int] = field(default_factory=dict, compare=False)
+    """Of a script whose steps are objects."""
 
     def step(self, verb: str, name: str | None = None) -> Step:
         """The one step with this verb, and this name if one is given; TestError if there is none, or more than one."""
@@ -102,12 +123,21 @@ class ProbeResult:
         """Every step with this verb and this name."""
         return [step for step in self.steps if verb in {None, step.verb} and name in {None, step.name}]
 
-    def __getitem__(self, name: str) -> Step:
-        """The last step that names this handle or event."""
-        found = self.all(name=name)
+    def __getitem__(self, of: str | ScriptStep) -> Step:
+        """What came of a step of the script; or of the last one that names this handle or event."""
+        if isinstance(of, ScriptStep):
+            found = [step for step in self.steps if step.line == self.line_of.get(of)]
+            what = f"the script did not come to {of.text!r}" if of in self.line_of else f"{of.text!r} is no step of it"
+        else:
+            found, what = self.all(name=of), f"no step names {of!r}"
         if not found:
-            raise TestError(f"no step names {name!r}", details=tuple(str(step) for step in self.steps))
+            raise TestError(what, details=tuple(str(step) for step in self.steps))
         return found[-1]
+
+    def names(self, directory: str | ScriptStep) -> list[str]:
+        """The names that all queries of an open directory have listed, page after page."""
+        name = directory.name if isinstance(directory, ScriptStep) else directory
+        return [entry for step in self.all("directory", name) for entry in step.names]
 
     @property
     def events(self) -> list[Event]:
@@ -164,6 +194,7 @@ def _step(step: Mapping[str, Any]) -> Step:
         data=bytes.fromhex(step.get("data") or ""),
         outstanding=bool(step.get("outstanding")),
         digest=int(step.get("digest") or 0),
+        information_class=int(step.get("class") or 0),
     )
 
 

@@ -1,96 +1,14 @@
-"""The grammar of the I/O script, and what is wrong with a script: by line and column, before anything runs it.
+"""What is wrong with an I/O script: by line and column, before anything runs it."""
 
-fltprobe holds every line against the same grammar (drivers/fltprobe/grammar.c); tests/architecture holds the two
-against each other. What a key's value may be is fltprobe's to judge.
-"""
-
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from harness.errors import did_you_mean
+from harness.minifilter.script_grammar import GRAMMAR, Name, Number, Plain, Value, Verb, Words
 
 MOST_WORDS = 40
 NOT_SPAWNED = frozenset({"filter", "spawn", "deadline"})
-
-
-@dataclass(frozen=True)
-class Verb:
-    """What one step may say: operands by their place, then keys and plain words in any order."""
-
-    operands: int
-    most_operands: int | None
-    keys: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-
-
-def _verb(operands: int, most: int | None, keys: str = "", words: str = "") -> Verb:
-    """A verb as grammar.c writes it: a `+` marks a key that must be given."""
-    names = keys.split()
-    required = tuple(name[1:] for name in names if name.startswith("+"))
-    return Verb(operands, most, tuple(name.removeprefix("+") for name in names), required, tuple(words.split()))
-
-
-GRAMMAR: Mapping[str, Verb] = {
-    "filter": _verb(1, 2, "", "prints"),
-    "debug-print": _verb(1, 1),
-    "rule": _verb(
-        1,
-        1,
-        "major minor class process paging name skip max do status information context delay hold mechanism resume race "
-        "read-own offset dirty set-context pre-context post-context post post-status post-mechanism post-hold",
-    ),
-    "release": _verb(1, 1, "rule"),
-    "expect-held": _verb(1, 1, "+count timeout"),
-    "expect-events": _verb(1, 1, "+count major phase timeout"),
-    "connect": _verb(2, 2, "context"),
-    "disconnect": _verb(1, 1),
-    "send-message": _verb(1, 1, "data room"),
-    "get-message": _verb(1, 1, "timeout"),
-    "reply": _verb(1, 1, "data status"),
-    "answer": _verb(1, 1, "contains at data status delay max", "silent"),
-    "serve": _verb(1, 1, "threads"),
-    "expect-messages": _verb(1, 1, "+count timeout"),
-    "signal": _verb(1, 1),
-    "await": _verb(1, 1, "timeout"),
-    "attach": _verb(1, 1, "volume service instance"),
-    "detach": _verb(1, 1, "volume service instance"),
-    "load": _verb(1, 1),
-    "unload": _verb(1, 1),
-    "stop": _verb(1, 1),
-    "open": _verb(2, 2, "access share disposition options attributes allocation relative"),
-    "open-by-id": _verb(2, 2, "access share options"),
-    "delete": _verb(1, 1),
-    "close": _verb(1, 1),
-    "read": _verb(1, 1, "offset +length async"),
-    "write": _verb(1, 1, "offset length fill text async"),
-    "flush": _verb(1, 1),
-    "lock": _verb(1, 1, "+offset +length async", "shared wait"),
-    "unlock": _verb(1, 1, "+offset +length"),
-    "fsctl": _verb(1, 1, "+code in hex out async"),
-    "ioctl": _verb(1, 1, "+code in hex out async"),
-    "notify": _verb(1, 1, "filter async", "tree"),
-    "cancel": _verb(1, 1, "async"),
-    "query": _verb(1, 1, "+class"),
-    "set": _verb(1, 1, "+class value path", "replace"),
-    "query-path": _verb(1, 1),
-    "query-volume": _verb(1, 1, "+class"),
-    "directory": _verb(1, 1, "pattern class", "single continue"),
-    "query-ea": _verb(1, 1),
-    "set-ea": _verb(1, 1, "+name text"),
-    "query-security": _verb(1, 1, "information"),
-    "set-security": _verb(1, 1, "information"),
-    "section": _verb(2, 2, "protect size", "image"),
-    "map": _verb(2, 2, "protect length"),
-    "peek": _verb(1, 1, "+offset length"),
-    "poke": _verb(1, 1, "+offset length +fill"),
-    "unmap": _verb(1, 1),
-    "close-section": _verb(1, 1),
-    "wait": _verb(1, 1, "timeout"),
-    "sleep": _verb(1, 1),
-    "spawn": _verb(2, None),
-    "deadline": _verb(1, 1),
-}
 
 
 @dataclass(frozen=True)
@@ -120,20 +38,42 @@ class _Word:
         return key if separator and key else None
 
 
+class _Names:
+    """The names that the lines so far have given."""
+
+    def __init__(self, filters: Collection[str]) -> None:
+        self._given: dict[Name, dict[str, None]] = {kind: {} for kind in Name}
+        self._given[Name.FILTER] = dict.fromkeys(filters)
+
+    def give(self, kind: Name, name: str) -> None:
+        self._given[kind][name] = None
+
+    def require(self, kind: Name, name: str, column: int) -> None:
+        known = self._given[kind]
+        if kind is Name.PORT:  # a minifilter's control port is one, too
+            known = {**known, **self._given[Name.FILTER]}
+        if name not in known:
+            raise _Wrong(column, f"no {kind.value}: {name!r}{did_you_mean(name, known)}")
+
+
 class _Wrong(Exception):
     def __init__(self, column: int, text: str) -> None:
         super().__init__(text)
         self.column = column
 
 
-def mistakes(script: str) -> list[Mistake]:
-    """What fltprobe would not take, the first of each line."""
+def mistakes(script: str, filters: Collection[str] | None = None) -> list[Mistake]:
+    """What fltprobe would not take, the first of each line.
+
+    With the labels of the stack's minifilters names are looked at, too: of files, operations, sections, views, ports.
+    """
     found = []
+    names = None if filters is None else _Names(filters)
     for number, source in enumerate(script.splitlines(), start=1):
         try:
             words = list(_cut(source))
             if words:
-                _check(words)
+                _check(words, names)
         except _Wrong as wrong:
             found.append(Mistake(number, wrong.column, str(wrong), source))
     return found
@@ -168,7 +108,7 @@ def _cut(source: str) -> Iterator[_Word]:
         yield _Word(text, begin + 1)
 
 
-def _check(words: list[_Word]) -> None:
+def _check(words: list[_Word], names: _Names | None) -> None:
     first = words[0]
     verb = GRAMMAR.get(first.text)
     if verb is None:
@@ -180,13 +120,15 @@ def _check(words: list[_Word]) -> None:
         inner = words[2:]
         if inner[0].text in NOT_SPAWNED:
             raise _Wrong(inner[0].column, f"{inner[0].text} cannot be spawned")
-        _check(inner)
+        _check_names(verb, words, [], names)
+        _check(inner, names)
         return
     options = 1 + verb.operands
     # An operand that may be left out, unless it is one of the plain words.
     while options < len(words) and options <= (verb.most_operands or 0) and words[options].text not in verb.words:
         options += 1
     _check_options(first, verb, words[options:])
+    _check_names(verb, words, words[options:], names)
 
 
 def _check_options(first: _Word, verb: Verb, options: list[_Word]) -> None:
@@ -203,7 +145,70 @@ def _check_options(first: _Word, verb: Verb, options: list[_Word]) -> None:
             raise _Wrong(word.column, f"{key}= is given twice")
         else:
             given.add(key)
+            _check_value(word, key, verb.values[key])
     for key in verb.required:
         if key not in given:
             end = (options[-1] if options else first).column
             raise _Wrong(end, f"{first.text} needs {key}=")
+
+
+def _check_value(word: _Word, key: str, kind: Value) -> None:
+    column, text = word.column + len(key) + 1, word.text[len(key) + 1 :]
+    match kind:
+        case Number(most):
+            number = _number(text)
+            if number is None:
+                raise _Wrong(column, f"{key}= takes a number, decimal or 0x..., not {text!r}")
+            if number > most:
+                raise _Wrong(column, f"{key}= is at most 0x{most:X}")
+        case Words(several=True):
+            for one in _parts(text):
+                if one not in kind.words and _number(one) is None:
+                    raise _Wrong(column, _no_word(key, one, kind.words))
+        case Words():
+            if text not in kind.words and not (kind.or_number and _number(text) is not None):
+                raise _Wrong(column, _no_word(key, text, kind.words))
+        case Plain.BYTES:
+            if not _BYTES.fullmatch(text):
+                raise _Wrong(column, f"{key}= takes pairs of hexadecimal digits, not {text!r}")
+
+
+def _parts(text: str) -> list[str]:
+    """The words between commas; one at the end makes no further word."""
+    return text.removesuffix(",").split(",") if text else []
+
+
+def _no_word(key: str, text: str, known: Collection[str]) -> str:
+    return f"{key}= has no word {text!r}{did_you_mean(text, known) or '; it takes ' + ', '.join(known)}"
+
+
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
+_BYTES = re.compile(r"(?:[0-9a-fA-F]{2})*")
+
+
+def _number(text: str) -> int | None:
+    if not _NUMBER.fullmatch(text):
+        return None
+    return int(text, 0) if text[1:2] in {"x", "X"} else int(text)
+
+
+def _check_names(verb: Verb, words: list[_Word], options: list[_Word], names: _Names | None) -> None:
+    if names is None:
+        return
+    used = [(kind, _named(at, words, options)) for at, kind in verb.uses.items()]
+    given = [(kind, _named(at, words, options)) for at, kind in verb.gives.items()]
+    try:
+        for kind, word in used:
+            if word is not None:
+                names.require(kind, word.text, word.column)
+    finally:  # also of a line that is wrong, so that those after it are not told for its sake
+        for kind, word in given:
+            if word is not None:
+                names.give(kind, word.text)
+
+
+def _named(at: int | str, words: list[_Word], options: list[_Word]) -> _Word | None:
+    """The name at a place, or behind a key."""
+    if isinstance(at, int):
+        return words[at]
+    return next((_Word(w.text[len(at) + 1 :], w.column + len(at) + 1) for w in options if w.key == at), None)

@@ -97,7 +97,10 @@ class Io:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a script that was run. `data` is the beginning of what came back, in hexadecimal, `digest` of all."""
+    """One step of a script that was run. `data` is the beginning of what came back, in hexadecimal, `digest` of all.
+
+    `information_class` is how a directory listing in it is laid out.
+    """
 
     io: int
     line: int
@@ -111,6 +114,7 @@ class Step:
     data: str = ""
     outstanding: bool = False
     digest: int = 0
+    information_class: int = 0
 
 
 @dataclass(frozen=True)

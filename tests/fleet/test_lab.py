@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fltlab import step
 from harness.errors import ConfigurationError, DriverError, TestError
 from harness.fleet.filters import FilterHandle
 from harness.fleet.lab import Lab
@@ -119,8 +120,8 @@ def test_files_are_made_before_the_rings_are_cleared(lab: Lab, volume: Volume, p
 
 def test_files_are_made_once(lab: Lab, volume: Volume, probe: Probe):
     volume.file("data.bin", length=4096)
-    lab.io("flush f")
-    lab.io("flush f")
+    lab.io("sleep 1")
+    lab.io("sleep 1")
 
     assert "prepare0" in probe.scripts[0]
     assert "prepare0" not in probe.scripts[1]
@@ -131,25 +132,25 @@ def test_a_file_that_could_not_be_made_is_told(lab: Lab, volume: Volume, probe: 
     probe.statuses["close prepare0"] = NtStatus.DISK_FULL
 
     with pytest.raises(TestError, match="could not be made: line 3: close prepare0: 0xC000007F DISK_FULL"):
-        lab.io("flush f")
+        lab.io("sleep 1")
 
 
 def test_a_script_that_stopped_is_a_failure_with_its_steps(lab: Lab, probe: Probe):
     probe.document["error"] = "line 3: the minifilter refuses this rule"
 
     with pytest.raises(
-        TestError, match="the I/O script stopped: line 1: the minifilter refuses this rule\n  in: flush f"
+        TestError, match="the I/O script stopped: line 1: the minifilter refuses this rule\n  in: sleep 1"
     ) as raised:
-        lab.io("flush f")
+        lab.io("sleep 1")
 
-    assert "flush f" in str(raised.value)
+    assert "sleep 1" in str(raised.value)
 
 
 def test_lost_events_make_a_trace_worthless(lab: Lab, probe: Probe):
     probe.document["filters"] = {"above": {"dropped": 7, "outstanding": 0, "events": []}}
 
     with pytest.raises(TestError, match="the trace is not whole: above lost 7 events"):
-        lab.io("flush f")
+        lab.io("sleep 1")
 
 
 def test_a_label_that_the_stack_lacks_names_the_nearest(lab: Lab):
@@ -160,9 +161,9 @@ def test_a_label_that_the_stack_lacks_names_the_nearest(lab: Lab):
 def test_a_black_box_is_not_connected_to_and_takes_no_rules(volume: Volume, probe: Probe):
     lab = Lab([FilterHandle("theirs", "theirs", has_port=False)], volume, probe, lambda: None, [])
 
-    lab.io("flush f")
+    lab.io("sleep 1")
 
-    assert probe.scripts == ["flush f\n"]
+    assert probe.scripts == ["sleep 1\n"]
     with pytest.raises(ConfigurationError, match="theirs takes no rules"):
         lab.theirs.when(IrpMajor.READ)
 
@@ -180,14 +181,53 @@ def test_a_script_that_is_wrong_is_told_by_its_place_and_never_run(lab: Lab, pro
     assert probe.scripts == []
 
 
+def test_steps_are_run_in_their_order_and_found_by_themselves(lab: Lab, probe: Probe):
+    opened = step.open("f", "V:\\a", access="read")
+    read = step.read(opened, length=1)
+    probe.statuses["read f length=1"] = int(NtStatus.ACCESS_DENIED)
+
+    io = lab.io(opened, read, "flush f\nflush f", step.close(opened))
+
+    assert probe.scripts[0].splitlines()[2:] == [
+        "open f V:\\a access=read", "read f length=1", "flush f", "flush f", "close f"
+    ]  # fmt: skip
+    assert (io[opened].status, io[read].status) == (NtStatus.SUCCESS, NtStatus.ACCESS_DENIED)
+    assert [one.line for one in io.steps] == [1, 2, 3, 4, 5]
+    assert io["f"].verb == "close"
+    with pytest.raises(TestError, match="is no step of it"):
+        io[step.flush("f")]
+    with pytest.raises(ConfigurationError, match="given twice"):
+        lab.io(opened, opened)
+    with pytest.raises(TestError, match=r"lists no directory"):
+        _ = io[read].names
+
+
+def test_a_name_or_minifilter_that_there_is_not_is_told_before_the_guest_is_asked(lab: Lab, probe: Probe):
+    with pytest.raises(TestError, match=r"line 1, column 13: no minifilter .* 'compleiton'; did you mean 'completion'"):
+        lab.io("expect-held compleiton count=1")
+    with pytest.raises(TestError, match=r"line 2, column 6: no `open` line names this file: 'g'"):
+        lab.io("open f V:\\a\nread g length=1")
+    assert probe.scripts == []
+
+
+def test_lines_of_a_script_keep_the_numbers_that_they_have_in_the_test(lab: Lab):
+    io = lab.io("""
+        open f V:\\a
+
+        flush f
+    """)
+
+    assert [one.line for one in io.steps] == [2, 4]
+
+
 def test_what_fltprobe_says_of_a_line_has_the_number_that_the_line_has_in_the_test(
     lab: Lab, probe: Probe, volume: Volume
 ):
     volume.file("data.bin", length=4096)
-    probe.document["error"] = f"line {len(volume._steps) + 3}: access= has no such word: raed"
+    probe.document["error"] = f"line {len(volume._steps) + 3}: the view is mapped already"
 
-    with pytest.raises(TestError, match=r"stopped: line 3: access= has no such word: raed\n  in: open f"):
-        lab.io("\n\n  open f V:\\a access=raed\n")
+    with pytest.raises(TestError, match=r"stopped: line 3: the view is mapped already\n  in: open f"):
+        lab.io("\n\n  open f V:\\a access=read\n")
 
 
 def test_a_status_shows_its_name(lab: Lab, probe: Probe):

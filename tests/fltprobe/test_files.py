@@ -4,7 +4,6 @@ import struct
 
 import pytest
 
-from harness.minifilter.probe import Step
 from harness.nt import NtStatus
 from tests.fltprobe.conftest import Bench
 
@@ -19,18 +18,6 @@ def content(bench: Bench) -> bytes:
     data = bytes(range(256)) * 64
     (bench.volume / "data.bin").write_bytes(data)
     return data
-
-
-def names(step: Step) -> list[str]:
-    """The names in a FILE_NAMES_INFORMATION list."""
-    found, at = [], 0
-    while at + 12 <= len(step.data):
-        following, _, length = struct.unpack_from("<III", step.data, at)
-        found.append(step.data[at + 12 : at + 12 + length].decode("utf-16-le"))
-        if not following:
-            break
-        at += following
-    return found
 
 
 def test_open_reports_what_became_of_the_file(bench: Bench, content: bytes):
@@ -252,9 +239,9 @@ def test_a_directory_is_listed_from_the_beginning(bench: Bench, content: bytes):
         directory g
     """)
 
-    assert [names(step) for step in result.all("directory", "d")] == [["b.txt"], ["b.txt"]]
+    assert [step.names for step in result.all("directory", "d")] == [["b.txt"], ["b.txt"]]
     assert result.step("directory", "e").status == NtStatus.NO_SUCH_FILE
-    assert names(result.step("directory", "g")) == [".", ".."]
+    assert result.step("directory", "g").names == [".", ".."]
 
 
 def test_a_change_is_notified(bench: Bench):

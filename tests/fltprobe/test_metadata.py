@@ -6,7 +6,6 @@ import pytest
 
 from harness.nt import NtStatus
 from tests.fltprobe.conftest import Bench
-from tests.fltprobe.test_files import names
 
 
 def test_a_file_is_opened_by_its_id_and_from_its_directory(bench: Bench):
@@ -73,10 +72,12 @@ def test_a_security_descriptor_is_read_and_set_again(bench: Bench):
     assert (before.data, before.digest) == (after.data, after.digest)
 
 
-@pytest.mark.parametrize("kind", ["directory", "full", "both", "id-both", "id-full", "names"])
+@pytest.mark.parametrize(
+    "kind", ["directory", "full", "both", "id-both", "id-full", "id-extd", "id-extd-both", "names"]
+)
 def test_a_directory_is_listed_in_every_class(bench: Bench, kind: str):
     for number in range(3):
-        (bench.volume / f"file{number}").write_bytes(b"")
+        (bench.volume / f"file{number}").write_bytes(b"content")
 
     result = bench(rf"""
         open      d V:\ access=list options=directory
@@ -84,14 +85,21 @@ def test_a_directory_is_listed_in_every_class(bench: Bench, kind: str):
         directory d class={kind} pattern=file* single
         directory d class={kind} single continue
         directory d class={kind} continue
+        spawn     s directory d class={kind} pattern=file*
+        wait      s
+        close     d
     """)
 
-    every, first, second, rest = result.all("directory")
+    every, first, second, rest, _ = result.all("directory")
     assert all(f"file{number}".encode("utf-16-le") in every.data for number in range(3))
     assert "file0".encode("utf-16-le") in first.data
     assert "file1".encode("utf-16-le") in second.data
     assert "file2".encode("utf-16-le") in rest.data
-    assert kind != "names" or names(every) == ["file0", "file1", "file2"]
+    assert every.names == result.step("wait").names == ["file0", "file1", "file2"]
+    assert result.names("d") == [*every.names, *every.names, *every.names]
+    sizes = {entry.end_of_file for entry in every.entries}
+    assert sizes == ({None} if kind == "names" else {7})
+    assert (every.entries[0].file_id is not None) is kind.startswith("id-")
 
 
 def test_the_digest_is_of_all_that_was_read(bench: Bench):

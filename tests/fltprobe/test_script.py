@@ -27,9 +27,9 @@ def verbs(bench: Bench) -> list[str]:
 
 
 def test_the_documentation_has_every_step_and_no_other(bench: Bench):
-    documented = re.findall(r"`([a-z-]+) <", DOCUMENTATION.read_text())
+    documented = re.findall(r"`([a-z-]+) <|^\| `([a-z]+)` \|", DOCUMENTATION.read_text(), re.MULTILINE)
 
-    assert sorted(set(documented)) == sorted(verbs(bench))
+    assert sorted({first or second for first, second in documented}) == sorted(verbs(bench))
 
 
 def test_the_documentation_has_every_key(bench: Bench):

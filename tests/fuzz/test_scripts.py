@@ -10,7 +10,8 @@ import pytest
 
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.probe import parse_probe
-from harness.minifilter.script import GRAMMAR, mistakes
+from harness.minifilter.script import mistakes
+from harness.minifilter.script_grammar import GRAMMAR
 from harness.reference.process.host import Host
 from harness.wire import kernel as wire
 from tests.fltprobe.conftest import Bench
