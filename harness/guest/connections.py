@@ -6,10 +6,13 @@ second, `100 Continue` without end, or an answer that would fill the memory.
 
 import contextlib
 import http.client
+import os
 import socket
 import threading
+import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -24,6 +27,65 @@ _CHUNK = 1 << 16
 
 class UnboundedAnswerError(requests.exceptions.RequestException):
     """An answer was larger than any answer of WinRM, or packed so that it could be."""
+
+
+@dataclass(eq=False)
+class _Alarm:
+    """What is to be called at a time, unless it is cancelled before."""
+
+    at: float
+    ring: Callable[[], None]
+    rang: bool = False
+
+
+class _Clock:
+    """The alarms of all requests, with one thread for them: one for each would cost as much as sending a request."""
+
+    def __init__(self) -> None:
+        self._alarms: set[_Alarm] = set()
+        self._changed = threading.Condition()
+        self._wakes_at = float("inf")
+        self._runs = False
+
+    def set(self, seconds: float, ring: Callable[[], None]) -> _Alarm:
+        """Have `ring` called in so many seconds, in the clock's thread."""
+        alarm = _Alarm(time.monotonic() + seconds, ring)
+        with self._changed:
+            self._alarms.add(alarm)
+            if not self._runs:
+                self._runs = True
+                threading.Thread(target=self._run, name="ends of requests", daemon=True).start()
+            elif alarm.at < self._wakes_at:
+                self._changed.notify()
+        return alarm
+
+    def cancel(self, alarm: _Alarm) -> None:
+        """Forget an alarm; one that rings now has rung."""
+        with self._changed:
+            self._alarms.discard(alarm)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for alarm in [alarm for alarm in self._alarms if alarm.at <= now]:
+                    self._alarms.discard(alarm)
+                    alarm.rang = True
+                    alarm.ring()
+                self._wakes_at = min((alarm.at for alarm in self._alarms), default=float("inf"))
+                self._changed.wait(min(self._wakes_at - now, threading.TIMEOUT_MAX))
+
+
+_CLOCK = _Clock()
+
+
+def _begin_anew() -> None:
+    """A forked process has no thread but the one that forked it."""
+    global _CLOCK  # noqa: PLW0603
+    _CLOCK = _Clock()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 class BreakableAdapter(HTTPAdapter):
@@ -81,23 +143,15 @@ class BreakableAdapter(HTTPAdapter):
     @contextlib.contextmanager
     def ending_after(self, seconds: float) -> Iterator[None]:
         """Have what is asked inside end in so many seconds, whatever comes meanwhile: with requests' Timeout."""
-        passed = threading.Event()
-
-        def end() -> None:
-            passed.set()
-            self._shut_all_down()
-
-        timer = threading.Timer(seconds, end)
-        timer.daemon = True
-        timer.start()
+        alarm = _CLOCK.set(seconds, self._shut_all_down)
         try:
             yield
         except (requests.exceptions.RequestException, OSError, http.client.HTTPException, ValueError) as error:
-            if passed.is_set():
+            if alarm.rang:
                 raise requests.exceptions.ReadTimeout(f"no whole answer in {seconds:.0f} s") from error
             raise
         finally:
-            timer.cancel()
+            _CLOCK.cancel(alarm)
 
     def break_all(self) -> None:
         """Shut every connection down: whoever waits for an answer gets an error now. From any thread."""

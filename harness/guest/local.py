@@ -14,6 +14,7 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import harness
 from harness.errors import FltLabError, GuestError
@@ -25,8 +26,10 @@ from harness.host.command import tail
 from harness.host.directories import private_directory, write_private
 from harness.host.memory import limit_memory
 from harness.machine.deadlines import Deadlines, Wait
-from harness.machine.machine import Machine
 from harness.machine.watchdog import kill_group, watchdog
+
+if TYPE_CHECKING:
+    from harness.machine.machine import Machine
 
 USER = "fltlab"
 MEMORY_MIB = 6144
@@ -103,7 +106,7 @@ class DaemonProcess:
         """Its log."""
         return {self.log.name: lambda path: path.write_bytes(self.log.read_bytes())}
 
-    def qemu(self) -> Machine:
+    def qemu(self) -> "Machine":
         """There is none: GuestError."""
         raise GuestError("this guest is no machine of QEMU: it is a local process", hint="--guest reference")
 

@@ -15,14 +15,6 @@ from xml.parsers.expat import ExpatError
 import requests
 import xmltodict
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-from winrm.exceptions import (
-    InvalidCredentialsError,
-    WinRMError,
-    WinRMOperationTimeoutError,
-    WinRMTransportError,
-    WSManFaultError,
-)
-from winrm.protocol import Protocol
 
 from harness.guest.command import CommandResult, shorten
 from harness.guest.connections import BreakableAdapter
@@ -39,6 +31,14 @@ from harness.guest.errors import (
     WinRmFault,
 )
 from harness.guest.exchange import Exchanges
+from harness.guest.pywinrm import (
+    InvalidCredentialsError,
+    Protocol,
+    WinRMError,
+    WinRMOperationTimeoutError,
+    WinRMTransportError,
+    WSManFaultError,
+)
 from harness.machine.deadlines import Deadline, Deadlines, Wait
 
 ENVELOPE = 500 * 1024

@@ -9,8 +9,9 @@ import pytest
 
 from harness.host.accelerator import choose
 from harness.image import reference
-from harness.machine import Machine, MachineSpec
 from harness.machine.deadlines import Deadline, Deadlines, Wait
+from harness.machine.machine import Machine
+from harness.machine.spec import MachineSpec
 from harness.machine.template_store import ColdBoot, Template, TemplateStore
 
 AGENT = Path(__file__).with_name("agent.py")

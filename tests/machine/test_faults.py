@@ -9,11 +9,12 @@ import pytest
 
 from harness.errors import ConfigurationError
 from harness.host.accelerator import Accelerator
-from harness.machine import Machine, MachineSpec
 from harness.machine.deadlines import Deadline
 from harness.machine.disks import Bus, Disk, DiskImage, Format
 from harness.machine.faults import MOST_RULES, DiskFaults, Error, FaultOrderError, Operation, error_rules
+from harness.machine.machine import Machine
 from harness.machine.parts import Board, Device, Processor
+from harness.machine.spec import MachineSpec
 
 WORKER = Path(__file__).with_name("disk_worker.S")
 PLACE = 16000

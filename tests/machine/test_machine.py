@@ -15,12 +15,12 @@ import pytest
 from harness.errors import HostError
 from harness.host.accelerator import Accelerator
 from harness.image import reference
-from harness.machine import Machine, MachineSpec, MachineState
 from harness.machine.deadlines import Wait
-from harness.machine.machine import GuestEndedError, GuestPanickedError, MachineDiedError
+from harness.machine.machine import GuestEndedError, GuestPanickedError, Machine, MachineDiedError
 from harness.machine.parts import Board, Device, Processor
 from harness.machine.qmp import QmpError
-from harness.machine.state import MachineStateError
+from harness.machine.spec import MachineSpec
+from harness.machine.state import MachineState, MachineStateError
 
 EMPTY = MachineSpec(board=Board(memory_mib=16), processor=Processor(Accelerator.TCG))
 
@@ -179,7 +179,8 @@ PARENT = textwrap.dedent(
     import os, sys, threading
     from pathlib import Path
     from harness.host.accelerator import Accelerator
-    from harness.machine import Machine, MachineSpec
+    from harness.machine.machine import Machine
+    from harness.machine.spec import MachineSpec
     from harness.machine.parts import Board, Processor
     from harness.machine.watchdog import watchdog
 

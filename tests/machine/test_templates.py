@@ -11,10 +11,11 @@ import pytest
 from harness.host import fingerprint
 from harness.host.accelerator import Accelerator
 from harness.image import reference
-from harness.machine import MachineSpec, MachineState
 from harness.machine.disks import Disk, DiskImage, Format
 from harness.machine.freezing import CannotFreezeError
 from harness.machine.parts import Board, Device, Processor
+from harness.machine.spec import MachineSpec
+from harness.machine.state import MachineState
 from harness.machine.template_seal import MEMORY
 from harness.machine.template_store import ColdBoot, TemplateStore
 from harness.machine.templates import STATE

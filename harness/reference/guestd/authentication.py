@@ -7,6 +7,7 @@ import base64
 import binascii
 import contextlib
 import hmac
+import importlib.util
 import os
 import re
 import struct
@@ -19,12 +20,8 @@ from typing import Any
 from harness.reference.guestd.configuration import Configuration
 from harness.reference.guestd.http import Connection, Request, Response
 
-spnego: Any
-try:
-    import spnego
-except ImportError:
-    spnego = None
-
+HAS_NTLM = importlib.util.find_spec("spnego") is not None
+"""It is loaded with the first client that wants it: that takes as long as all the rest of the daemon."""
 ENCRYPTED = "multipart/encrypted"
 _PART = re.compile(rb"Length=(\d+)")
 _BOUNDARY = b"--Encrypted Boundary"
@@ -43,7 +40,7 @@ class Authenticator:
 
     def refuse(self) -> Response:
         """The answer to a request without valid credentials."""
-        offers = [("WWW-Authenticate", "Negotiate")] if spnego else []
+        offers = [("WWW-Authenticate", "Negotiate")] if HAS_NTLM else []
         return Response(401, headers=[*offers, ("WWW-Authenticate", 'Basic realm="WSMAN"')])
 
     def check(self, request: Request, connection: Connection) -> Response | None:
@@ -58,7 +55,7 @@ class Authenticator:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
             return None if self._is_known(value, connection) or self._basic(value, connection) else self.refuse()
-        if scheme.lower() in ("negotiate", "ntlm") and spnego:
+        if scheme.lower() in ("negotiate", "ntlm") and HAS_NTLM:
             return self._negotiate(value, connection, scheme)
         return self.refuse()
 
@@ -104,6 +101,8 @@ class _Negotiation:
     """One NTLM handshake, and the keys it ends with."""
 
     def __init__(self, configuration: Configuration) -> None:
+        import spnego
+
         self._configuration = configuration
         with _accounts(configuration):
             self._context: Any = spnego.server(protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm)

@@ -10,7 +10,7 @@ a bool, or None for 0. A generator function may block or call guest code by yiel
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from struct import Struct
@@ -75,17 +75,22 @@ _EXPORTS: dict[tuple[str, str], Export] = {}
 
 
 def export(
-    module: str | tuple[str, ...], *names: str, max_irql: int = Irql.HIGH, variadic: bool = False
+    module: str | tuple[str, ...],
+    *names: str,
+    max_irql: int = Irql.HIGH,
+    variadic: bool = False,
+    arguments: Sequence[Any] | None = None,
 ) -> Callable[[_Function], _Function]:
     """Export the decorated function from `module` (or several) under each of `names`.
 
     Called above `max_irql`, the function is not run: the kernel reports the violation and bug checks.
-    With `variadic` the last parameter of the function is a `Variadic`.
+    With `variadic` the last parameter of the function is a `Variadic`. `arguments` are the annotations of its arguments
+    where the function itself does not say them.
     """
     modules = (module,) if isinstance(module, str) else module
 
     def register(function: _Function) -> _Function:
-        codes = [_code(parameter) for parameter in list(inspect.signature(function).parameters.values())[1:]]
+        codes = [_code(annotation) for annotation in (declared_arguments(function) if arguments is None else arguments)]
         if variadic:
             codes.pop()
         registers, stack = codes[:4], codes[4:]
@@ -109,9 +114,15 @@ def export(
     return register
 
 
-def _code(parameter: inspect.Parameter) -> str:
+def declared_arguments(function: ExportFunction) -> list[Any]:
+    """The annotations of all parameters but the first, read without the time that `inspect.signature` takes."""
+    declared: Any = inspect.unwrap(function)
+    names = declared.__code__.co_varnames[1 : declared.__code__.co_argcount]
+    return [declared.__annotations__[name] for name in names]
+
+
+def _code(annotation: Any) -> str:
     """The struct format of one parameter, from its annotation."""
-    annotation = parameter.annotation
     if annotation is bool:
         return "?7x"
     extras = get_args(annotation)

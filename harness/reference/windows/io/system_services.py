@@ -6,7 +6,6 @@
 `mode` is the previous mode: UserMode when a program calls. A bad pointer of a program's becomes the status of the call.
 """
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import GeneratorType
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
-from harness.reference.machine.loader.exports import NTDLL, NTOSKRNL, export
+from harness.reference.machine.loader.exports import NTDLL, NTOSKRNL, declared_arguments, export
 from harness.reference.machine.memory.layout import is_user
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fs.errors import VolumeError
@@ -46,11 +45,9 @@ def service(name: str) -> Callable[[Service], Service]:
                 return int(error.status)
             return _guard(k, result, mode) if isinstance(result, GeneratorType) else result
 
-        signature = inspect.signature(function)
-        parameters = [item for key, item in signature.parameters.items() if key != "mode"]
-        call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        export(NTOSKRNL, f"Zw{name}", f"Nt{name}", max_irql=Irql.PASSIVE)(call)
-        export(NTDLL, f"Nt{name}", f"Zw{name}")(call)
+        _mode, *arguments = declared_arguments(function)
+        export(NTOSKRNL, f"Zw{name}", f"Nt{name}", max_irql=Irql.PASSIVE, arguments=arguments)(call)
+        export(NTDLL, f"Nt{name}", f"Zw{name}", arguments=arguments)(call)
         return function
 
     return register
