@@ -6,6 +6,7 @@ microseconds after the first callback of the test's first script.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntFlag
+from functools import cache
 from typing import Any
 
 from harness.minifilter.prints import Print
@@ -236,12 +237,13 @@ def _details(item: wire.Callback, texts: Texts) -> list[int]:
     return [texts.place(text) for fact in facts for text in fact]
 
 
-def _flags(name: str, kind: type[IntFlag], value: int) -> list[tuple[str, str]]:
+@cache
+def _flags(name: str, kind: type[IntFlag], value: int) -> tuple[tuple[str, str], ...]:
     if not value:
-        return []
+        return ()
     known = [flag.name for flag in kind if flag & value and flag.name]
     rest = value & ~sum(flag for flag in kind)
-    return [(name, ", ".join([*known, *([f"0x{rest:X}"] if rest else [])]))]
+    return ((name, ", ".join([*known, *([f"0x{rest:X}"] if rest else [])])),)
 
 
 def _printed(item: wire.Print) -> tuple[str, str]:

@@ -341,18 +341,24 @@ def _line(record: Any) -> str:
         value = getattr(record, name)
         if value != default:
             document[name] = value
-    return json.dumps(document, separators=(",", ":"))
+    return _ENCODER.encode(document)
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def _decode(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:
     known = _DEFAULTS[kind]
-    values = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in document.items() if name in known
-    }
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise NotATraceError(f"{where} is no {kind.__name__.lower()}: {error}") from error
+    values = dict(known)
+    for name, value in document.items():
+        if name in known:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    missing = [name for name, value in values.items() if value is MISSING]
+    if missing:
+        raise NotATraceError(f"{where} is no {kind.__name__.lower()}: it has no {', '.join(missing)}")
+    record = object.__new__(kind)  # a page reads thousands: its own __init__ sets each member by a call
+    vars(record).update(values)
+    return record
 
 
 def _members(kind: type[Any]) -> dict[str, object]:
