@@ -21,6 +21,8 @@ pytest_plugins = [
     "harness.plugin.second_attempt",
     "harness.plugin.resume",
     "harness.plugin.signals",
+    "harness.plugin.live",
+    "harness.plugin.step_tree",
     "harness.plugin.waiting",
     "harness.plugin.workers",
     "harness.plugin.safe_reports",

@@ -12,6 +12,7 @@ import pytest
 
 from harness.fleet.progress import heard_by
 from harness.plugin.facts import LEASE_FIXTURE
+from harness.plugin.live import duration, tell_expected, wants_live
 from harness.plugin.options import settings
 
 SHORT = 10
@@ -22,7 +23,7 @@ SHORT = 10
 def pytest_configure(config: pytest.Config) -> None:
     """Listen, where there is a terminal to say it on."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    if reporter is None or hasattr(config, "workerinput") or config.getoption("verbose") < 0:
+    if reporter is None or hasattr(config, "workerinput") or config.getoption("verbose") < 0 or wants_live(config):
         return
 
     def tell(text: str) -> None:
@@ -48,17 +49,12 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
     default = settings(config).guests[0]
     wanted = [(item.nodeid, _guest_of(item) or default) for item in ours]
     expected = expected_seconds(config.invocation_params.dir / "runs", wanted)
-    if expected is None or expected[0] < SHORT:
+    tell_expected(config, expected, [item.nodeid for item in items])
+    if expected is None or expected.total < SHORT:
         return []
-    seconds, run = expected
-    return [f"fltlab: about {_duration(seconds)}, by the run {run}"]
+    return [f"fltlab: about {duration(expected.total)}, by the run {expected.run}"]
 
 
 def _guest_of(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     return str(callspec.params.get("fltlab_guest_name", "")) if callspec is not None else ""
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,7 +1,7 @@
 """The runs before a run: what its tests came to then."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -46,11 +46,31 @@ def former_runs(directory: Path, provenance: Provenance, records: Sequence[TestR
     return found
 
 
-def expected_seconds(runs: Path, wanted: Iterable[tuple[str, str]]) -> tuple[float, str] | None:
-    """How long tests will take, by the newest run below `runs` that had most of them, and which run that was.
+@dataclass(frozen=True)
+class Expected:
+    """How long tests will take, by a former run, which `run` names."""
 
-    `wanted` are node ids, each with the name of its guest. What that run did not have takes what its tests took in the
-    middle. None if no run had as many as half of them.
+    run: str
+    seconds: Mapping[str, float]
+    """By node id; of a test on several guests, on all of them."""
+    otherwise: float
+    """What a test takes that the run did not have: as its tests in the middle."""
+    missing: int = 0
+    """How many it did not have."""
+
+    @property
+    def total(self) -> float:
+        return sum(self.seconds.values()) + self.missing * self.otherwise
+
+    def of(self, nodeid: str) -> float:
+        """Seconds of one test."""
+        return self.seconds.get(nodeid, self.otherwise)
+
+
+def expected_seconds(runs: Path, wanted: Iterable[tuple[str, str]]) -> Expected | None:
+    """How long tests will take, by the newest run below `runs` that had most of them.
+
+    `wanted` are node ids, each with the name of its guest. None if no run had as many as half of them.
     """
     asked = set(wanted)
     found = sorted((path.parent for path in runs.glob(f"*/{JOURNAL}")), key=lambda folder: folder.name, reverse=True)
@@ -60,7 +80,10 @@ def expected_seconds(runs: Path, wanted: Iterable[tuple[str, str]]) -> tuple[flo
         except (ConfigurationError, OSError):
             continue
         if took and 2 * len(took) >= len(asked):
-            return sum(took.values()) + (len(asked) - len(took)) * median(took.values()), folder.name
+            seconds: dict[str, float] = {}
+            for (nodeid, _), one in took.items():
+                seconds[nodeid] = seconds.get(nodeid, 0) + one
+            return Expected(folder.name, seconds, median(took.values()), len(asked) - len(took))
     return None
 
 

@@ -18,6 +18,8 @@ STYLE = {
     RuleVerdict.NOT_WITNESSED: "yellow",
     RuleVerdict.NOT_RUN: "dim",
 }
+NAMED = 10
+"""How many tests that were not witnessed are named in the terminal."""
 REMARK = {
     RuleVerdict.VIOLATED: ", as the kernel reports",
     RuleVerdict.FAILED: ", by a test's own assertion",
@@ -27,16 +29,32 @@ REMARK = {
 
 
 def tables(records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str]) -> RenderableType:
-    """The table of suites, and the rules by what the run says about them."""
-    return Group(suite_table(records, summary, guarded), rule_table(records, guarded))
+    """The table of suites, the rules by what the run says about them, and what did not occur."""
+    return Group(
+        suite_table(records, summary, guarded), rule_table(records, guarded), *not_witnessed(records)
+    )  # fmt: skip
+
+
+def not_witnessed(records: Sequence[TestRecord]) -> list[Text]:
+    """Which tests ended as not witnessed, and what did not occur, each on lines of its own."""
+    unseen = [
+        Text.assemble(
+            (RuleVerdict.NOT_WITNESSED.value, STYLE[RuleVerdict.NOT_WITNESSED]), f": {text}\n  in {record.nodeid}"
+        )
+        for record in records
+        if record.outcome is Outcome.NOT_WITNESSED
+        for text in [witness.text for witness in record.witnesses if not witness.seen] or ["it does not say what"]
+    ]
+    more = [Text(f"and {len(unseen) - NAMED} more, which the report names")] if len(unseen) > NAMED else []
+    return [*unseen[:NAMED], *more]
 
 
 def suite_table(records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str]) -> Table:
-    """One row a suite, and the sum; `not seen` counts the tests that were not witnessed, `proven` the rules."""
+    """One row a suite, and the sum; `proven` counts rules, all others tests."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    table.add_column("suite", no_wrap=True)
-    for heading in ("tests", "passed", "failed", "errors", "skipped", "not seen", "proven", "seconds"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("\nsuite", no_wrap=True)
+    for heading in ("tests", "passed", "failed", "errors", "skipped", "not\nwitnessed", "proven", "seconds"):
+        table.add_column(heading if "\n" in heading else f"\n{heading}", justify="right", no_wrap=True)
     for name, tests in by_suite(records).items():
         proven = sum(verdict is RuleVerdict.PROVEN for verdict in rule_verdicts(tests, guarded).values())
         table.add_row(Text(name), *_counts(tests), str(proven), f"{sum(test.seconds for test in tests):.1f}")

@@ -125,7 +125,10 @@ def test_the_summary_is_in_run_json_and_the_tables_are_printed(run, pytester: py
         "skipped": 1,
         "not_witnessed": 1,
     }
-    result.stdout.re_match_lines([r"suite +tests +passed +failed +errors +skipped +not seen +proven +seconds"])
+    result.stdout.re_match_lines([r"suite +tests +passed +failed +errors +skipped +witnessed +proven +seconds"])
+    result.stdout.re_match_lines(
+        [r"not witnessed: it was completed elsewhere", r"  in test_\S+\.py::test_unseen"], consecutive=True
+    )
     assert (pytester.path / "run" / "junit.xml").is_file()
     assert (pytester.path / "run" / "report.html").is_file()
 

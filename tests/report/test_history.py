@@ -76,6 +76,8 @@ def test_how_long_tests_will_take_is_told_by_the_newest_run_that_had_most_of_the
     (tmp_path / "5-damaged" / "results.jsonl").write_text("no json\n{}\n")
     wanted = [(nodeid, "reference") for nodeid in "abc"]
 
-    assert expected_seconds(tmp_path, wanted) == (1 + 3 + 2, "2-new")
+    expected = expected_seconds(tmp_path, wanted)
+    assert expected is not None
+    assert (expected.total, expected.run) == (1 + 3 + 2, "2-new")
     assert expected_seconds(tmp_path, [("x", "reference")]) is None
     assert expected_seconds(tmp_path / "nowhere", wanted) is None
