@@ -98,7 +98,7 @@ Key(const PROBE_LINE *Line, PULONG Place)
     return Value(Line, "key") != NULL ? Place : NULL;
 }
 
-/* read <file> [offset=] length= [key=] [async=] */
+/* read <file> [offset=] length= [key=] [async=] [whole] */
 void
 ReadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
@@ -109,6 +109,9 @@ ReadVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     REQUEST Request;
 
     Begin(Line, &Request, Buffer, Length);
+    if (Has(Line, "whole")) {
+        Request.Operation->Kept = Length;
+    }
     Finish(Step, &Request,
            NtReadFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL, &Request.Operation->IoStatus, Buffer,
                       Length, Offset(Line, &Request, &Where), Key(Line, &LockKey)));

@@ -119,7 +119,7 @@ QueryVolumeVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     }
 }
 
-/* directory <file> [pattern=] [class=] [room=] [async=] [single] [continue]: a page, the first if not told otherwise */
+/* directory <file> [pattern=] [class=] [room=] [async=] [single] [continue] [whole]: a page, the first but for continue */
 void
 DirectoryVerb(PROBE_LINE *Line, PROBE_STEP *Step)
 {
@@ -135,7 +135,7 @@ DirectoryVerb(PROBE_LINE *Line, PROBE_STEP *Step)
         Wide(Pattern, Name);
     }
     Begin(Line, &Request, Buffer, Room);
-    Request.Operation->Kept = STEP_LIST_LENGTH;
+    Request.Operation->Kept = Has(Line, "whole") ? Room : STEP_LIST_LENGTH;
     Request.Operation->Class = Asked->Class;
     Finish(Step, &Request,
            NtQueryDirectoryFile(Request.File->Handle, Request.Operation->Handle, NULL, NULL,

@@ -67,13 +67,19 @@ def close(file: Named) -> ScriptStep:
 
 
 def read(
-    file: Named, *, length: int, offset: int | None = None, key: int | None = None, async_: str | None = None
+    file: Named,
+    *,
+    length: int,
+    offset: int | None = None,
+    key: int | None = None,
+    async_: str | None = None,
+    whole: bool = False,
 ) -> ScriptStep:
-    """NtReadFile of `length` bytes from `offset`, or from the file's own position; the first 64 are told.
+    """NtReadFile of `length` bytes from `offset`, or from the file's own position; the first 64 are told, or the whole.
 
     `key` is the key of byte-range locks.
     """
-    return line("read", file, offset=offset, length=length, key=key, async_=async_)
+    return line("read", file, offset=offset, length=length, key=key, async_=async_, plain=plain(whole=whole))
 
 
 def write(

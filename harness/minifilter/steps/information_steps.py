@@ -75,12 +75,13 @@ def directory(
     async_: str | None = None,
     single: bool = False,
     continue_: bool = False,
+    whole: bool = False,
 ) -> ScriptStep:
     """NtQueryDirectoryFile: one page (`room` bytes, 4096 by itself), the first unless it is to continue.
 
-    `names` of the result are those that were listed.
+    `names` of the result are those that were listed, in the first 4096 bytes, or in the whole page.
     """
-    words = plain(single=single) + (["continue"] if continue_ else [])
+    words = plain(single=single, whole=whole) + (["continue"] if continue_ else [])
     return line("directory", file, pattern=pattern, class_=class_, room=room, async_=async_, plain=words)
 
 
