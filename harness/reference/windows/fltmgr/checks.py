@@ -223,7 +223,12 @@ class Checks:
         """A pended operation goes on in this thread: the requester's buffer must be in reach here, or locked."""
         fields = buffer_fields(operation)
         request = operation.request
-        if fields is None or not request.mode or self._kernel.current.process is request.thread.process:
+        if (
+            fields is None
+            or request.system_buffer
+            or not request.mode
+            or self._kernel.current.process is request.thread.process
+        ):
             return
         buffer_at, mdl_at, length_at = fields
         buffer = self._kernel.memory.read_u64(buffer_at)

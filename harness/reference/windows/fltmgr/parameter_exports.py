@@ -53,8 +53,13 @@ def flt_decode_parameters(
 
 @export(FLTMGR, "FltLockUserBuffer", max_irql=Irql.APC)
 def flt_lock_user_buffer(k: "Kernel", data: int) -> Code:
-    """FltLockUserBuffer: an MDL in the parameters, and the data dirty if it had to be made (BUF-04)."""
+    """FltLockUserBuffer: an MDL in the parameters, and the data dirty if it had to be made (BUF-04).
+
+    A system buffer is in reach everywhere, and needs none.
+    """
     operation = k.flt.operation_at(data)
+    if operation.request.system_buffer:
+        return int(NtStatus.SUCCESS)
     fields = buffer_fields(operation)
     if fields is None:
         return int(NtStatus.INVALID_PARAMETER)

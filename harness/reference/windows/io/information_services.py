@@ -22,6 +22,7 @@ from harness.reference.windows.io.object_names import ObjectName, name_of, resol
 from harness.reference.windows.io.parameters import INFORMATION, NETWORK_QUERY_OPEN, QUERY_OPEN, SET_INFORMATION
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.system_services import Caller, file_of, probe, service
+from harness.reference.windows.structures.irp import Irp
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -105,13 +106,15 @@ def _ask_without_opening(k: "Kernel", mode: int, name: ObjectName, way: str, kin
         file.view.related_file_object = name.root.address
     buffer, size_at = k.io.heap.allocate(length), k.io.heap.allocate(4)
     k.memory.write_u32(size_at, length)
+    irp = 0
     if way == "network-query-open":
+        irp = _query_open_irp(k, file, mode)
         request = Request(
             OperationClass.FAST_IO,
             IrpMajor.NETWORK_QUERY_OPEN,
             file,
             k.current,
-            parameters=NETWORK_QUERY_OPEN.pack(0, buffer),
+            parameters=NETWORK_QUERY_OPEN.pack(irp, buffer),
             mode=mode,
         )
     else:
@@ -124,11 +127,24 @@ def _ask_without_opening(k: "Kernel", mode: int, name: ObjectName, way: str, kin
             mode=mode,
         )
     yield from k.io.issue(request)
+    if irp:
+        k.io.irps.free(irp)
     data = k.memory.read(buffer, length)
     k.io.heap.free(buffer)
     k.io.heap.free(size_at)
     k.objects.dereference(file.object)
     return None if request.disallowed or request.status == NtStatus.REPARSE else (request.status, data)
+
+
+def _query_open_irp(k: "Kernel", file: FileObject, mode: int) -> int:
+    """The IRP of a create that FastIoQueryOpen finds the file's name by, and that nobody sends."""
+    irps = k.io.irps
+    irp = irps.allocate(1)
+    view = Irp(k.memory, irp)
+    view.requestor_mode, view.thread = mode, k.current.kthread
+    irps.write_location(irps.next(irp), IrpMajor.CREATE, 0, 0, b"", k.io.device_of(file), file.address)
+    irps.advance(irp)
+    return irp
 
 
 # -- information
