@@ -21,6 +21,7 @@ from harness.plugin.preflight import needed_by_all
 from harness.plugin.run import RUN
 
 if TYPE_CHECKING:
+    from harness.fleet.disk import Disk
     from harness.fleet.drivers import Drivers
     from harness.fleet.lab import Lab
     from harness.fleet.pool import GuestPool, Lease
@@ -173,6 +174,14 @@ def volume(fltlab_lease: "Lease") -> "Volume":
     from harness.fleet.volume import Volume
 
     return Volume(guest=fltlab_lease.guest)
+
+
+@pytest.fixture
+def disk(lab: "Lab", volume: "Volume") -> "Disk":
+    """The disk of V: from below: made to fail, to be slow or full, taken away."""
+    from harness.fleet.disk import Disk
+
+    return Disk(volume, lambda: lab.io("sleep 1"))
 
 
 @pytest.fixture

@@ -214,6 +214,25 @@ class RemoveDisk:
 
 
 @dataclass(frozen=True)
+class SetDisk:
+    """How the disk of a volume is from now on; by default as it should be.
+
+    `failing` transfers ("read", "write") end with `status`, so many of them (0: all); every transfer takes
+    `milliseconds` longer; a `full` disk has no room for what is not there yet. `through`: what is written is on the
+    host's own disk before it is done, and what is read past the cache comes from there.
+    """
+
+    volume: str
+    failing: tuple[str, ...] = ()
+    status: int = 0
+    count: int = 0
+    milliseconds: int = 0
+    full: bool = False
+    through: bool = False
+    RESULT: ClassVar[type] = Done
+
+
+@dataclass(frozen=True)
 class ListFilters:
     """Ask for the filters."""
 
@@ -335,7 +354,8 @@ class Shutdown:
 
 
 Request = (
-    SetRegistry | GetRegistry | Load | Unload | Attach | Detach | Dismount | RemoveDisk | ListFilters | ListInstances
+    SetRegistry | GetRegistry | Load | Unload | Attach | Detach | Dismount | RemoveDisk | SetDisk | ListFilters
+    | ListInstances
     | ListVolumes | ListDrivers | Run | Watch | Starve | Audit | TakeCoverage
     | Start | Look | Await | End | Status | Shutdown
 )  # fmt: skip

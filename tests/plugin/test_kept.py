@@ -18,6 +18,7 @@ FINDINGS = {
     "resource": "has returned with the executive resource at 0x",
     "pushlock": "has returned with the push lock at 0x",
     "mutex": "its preoperation callback has returned inside a guarded region, entered at fltlab-keeper+0x",
+    "interrupts": "its preoperation callback has returned with interrupts disabled: _enable",
     "tag": "tag 'Keep', of fltlab-keeper is freed with tag 'Oher'",
     "stack": "its preoperation callback has left less than 4096 of",
     "complete": "stored 513 in IoStatus.Information, and the buffer has 512 bytes",
@@ -45,5 +46,6 @@ def test_it_is_a_finding(records: dict[str, TestRecord], what: str):
     assert FINDINGS[what] in "\n".join(section.text for section in record.sections)
 
 
-def test_a_region_that_is_left_again_is_none(records: dict[str, TestRecord]):
-    assert records["leaves"].outcome is Outcome.PASSED
+@pytest.mark.parametrize("what", ["leaves", "disables"])
+def test_what_is_put_right_again_is_none(records: dict[str, TestRecord], what: str):
+    assert records[what].outcome is Outcome.PASSED

@@ -20,6 +20,7 @@ from harness.reference.machine.cpu.block_counter import ImageCounters
 from harness.reference.machine.loader.images import Image
 from harness.reference.machine.stop import HangStop, MachineStop
 from harness.reference.process import audit, registry_copy
+from harness.reference.process.disks import set_disk
 from harness.reference.process.refusal import RefusedError
 from harness.reference.process.running_programs import RunningPrograms
 from harness.reference.process.volume_arguments import add_arguments, volumes
@@ -58,6 +59,7 @@ class Host:
             wire.Detach: self._detach,
             wire.Dismount: self._dismount,
             wire.RemoveDisk: self._remove_disk,
+            wire.SetDisk: self._set_disk,
             wire.ListFilters: self._filters,
             wire.ListDrivers: self._drivers,
             wire.ListInstances: self._instances,
@@ -169,6 +171,11 @@ class Host:
         k = self._system
         removing = remove(k.io, self._place(asked.volume), surprise=asked.surprise)
         return self._expect(k.run(removing, f"remove {asked.volume}"))
+
+    def _set_disk(self, asked: wire.SetDisk) -> wire.Done:
+        self._check_open_to_use()
+        set_disk(self._system, self._place(asked.volume), asked)
+        return wire.Done()
 
     def _drivers(self, _: wire.ListDrivers) -> wire.Drivers:
         self._check_open_to_use()

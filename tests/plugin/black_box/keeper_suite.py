@@ -5,11 +5,23 @@ import pytest
 pytestmark = pytest.mark.stack("keeper")
 
 WRONG = [
-    *("critical", "guarded", "resource", "pushlock", "mutex", "tag", "stack", "complete", "beyond", "late"),
+    *(
+        "critical",
+        "guarded",
+        "resource",
+        "pushlock",
+        "mutex",
+        "interrupts",
+        "tag",
+        "stack",
+        "complete",
+        "beyond",
+        "late",
+    ),
 ]
 
 
-@pytest.mark.parametrize("what", [*WRONG, "leaves"])
+@pytest.mark.parametrize("what", [*WRONG, "leaves", "disables"])
 def test_reads(lab, volume, what):
     volume.file(what, length=4096)
     lab.io(rf"""

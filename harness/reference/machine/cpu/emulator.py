@@ -75,6 +75,7 @@ _BATCH_LAYOUT = Struct("<17Q32Q2Q")
 
 _CR0_PE_MP_ET_NE_WP_PG = 0x80010033
 _CR4_PAE_PGE_OSFXSR_OSXMMEXCPT_SMAP = 0x2006A0
+_INTERRUPTS = 0x200
 _ACCESS = 1 << 18
 """EFLAGS.AC: whether pageable memory may be touched.
 
@@ -166,6 +167,7 @@ class Emulator:
         """Counts starts and stops."""
         self.hooks: Hooks | None = None
         self.gs = 0
+        self.interrupts_enabled = True
         self._pristine = self.uc.context_save()
 
     def _places(self) -> Iterator[int]:
@@ -309,6 +311,16 @@ class Emulator:
         """Set whether the code that runs now may touch pageable memory."""
         flags = self._read(UC_X86_REG_EFLAGS) & 0xFFFF_FFFF
         self._write(UC_X86_REG_EFLAGS, flags | _ACCESS if allowed else flags & ~_ACCESS)
+
+    @property
+    def interrupts_enabled(self) -> bool:
+        """EFLAGS.IF of the code that runs now: nothing interrupts it either way, but drivers see and clear it."""
+        return bool(self._read(UC_X86_REG_EFLAGS) & _INTERRUPTS)
+
+    @interrupts_enabled.setter
+    def interrupts_enabled(self, enabled: bool) -> None:
+        flags = self._read(UC_X86_REG_EFLAGS) & 0xFFFF_FFFF
+        self._write(UC_X86_REG_EFLAGS, flags | _INTERRUPTS if enabled else flags & ~_INTERRUPTS)
 
     def read_register(self, index: int) -> int:
         """One general register."""

@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.nt import NtStatus
@@ -122,27 +123,48 @@ class HostPlace:
             self._descriptor = None
 
 
+@dataclass
+class Medium:
+    """How the host's disk is used: `through` its cache, and as if it were `full`."""
+
+    full: bool = False
+    through: bool = False
+
+
 class HostData:
     """The bytes of a file's default stream."""
 
-    def __init__(self, place: HostPlace) -> None:
+    def __init__(self, place: HostPlace, medium: Medium) -> None:
         self._place = place
+        self._medium = medium
 
     def size(self) -> int:
         return self._place.status().st_size
 
     def read(self, offset: int, length: int) -> bytes:
         with host_errors(NtStatus.FILE_DELETED):
-            return os.pread(self._place.descriptor(), length, offset)
+            descriptor = self._place.descriptor()
+            if self._medium.through:
+                os.fdatasync(descriptor)
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            return os.pread(descriptor, length, offset)
 
     def write(self, offset: int, data: bytes) -> None:
         written, descriptor = 0, self._place.descriptor()
+        self._check_room(offset + len(data))
         with host_errors(NtStatus.FILE_DELETED):
             while written < len(data):
                 written += os.pwrite(descriptor, data[written:], offset + written)
+            if self._medium.through:
+                os.fdatasync(descriptor)
         self._place.touched()
 
+    def _check_room(self, size: int) -> None:
+        if self._medium.full and size > self.size():
+            raise VolumeError(NtStatus.DISK_FULL)
+
     def resize(self, size: int) -> None:
+        self._check_room(size)
         with host_errors(NtStatus.FILE_DELETED):
             os.ftruncate(self._place.descriptor(), size)
         self._place.touched()

@@ -17,6 +17,7 @@ from harness.reference.windows.fs.host_storage import (
     HostData,
     HostId,
     HostPlace,
+    Medium,
     host_errors,
     host_id,
     is_ours,
@@ -40,6 +41,7 @@ class Store:
     def __init__(self, root: Path, now: Callable[[], int]) -> None:
         self.host_root = root.resolve(strict=True)
         self.now = now
+        self.medium = Medium()
         self._numbers: dict[int, Inode] = {}
         self._hosts: dict[HostId, Inode] = {}
         self._sequences: dict[int, int] = {}
@@ -69,7 +71,7 @@ class Store:
         inode = Inode(number, sequence, directory, times, place)
         if not directory:
             inode.attributes = int(FileAttributes.ARCHIVE)
-        inode.streams[""] = Stream(inode, "", None if directory else HostData(place))
+        inode.streams[""] = Stream(inode, "", None if directory else HostData(place, self.medium))
         self._numbers[number] = inode
         self._hosts[place.identity] = inode
         return inode

@@ -5,6 +5,7 @@ disk that has an image, a file of the host, moves sectors: file systems that are
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,32 @@ if TYPE_CHECKING:
 
 _TICKS = (200, 2000)
 """How long a transfer takes: 20 to 200 microseconds, in 100 ns."""
+_TICKS_PER_MS = 10_000
 _INSIDE_A_FILE_SYSTEM = 0.1
 """How often the thread that the interrupt comes into is at work in a file system, and so has a top-level IRP."""
 _FSRTL_FAST_IO_TOP_LEVEL_IRP = 4
+
+
+@dataclass
+class DiskState:
+    """How a disk is: which transfers fail, with what and how often (0: always), and how much longer all take."""
+
+    failing: frozenset[int] = frozenset()
+    status: int = 0
+    count: int = 0
+    milliseconds: int = 0
+
+    def failure(self, major: int) -> int:
+        """The status that a transfer fails with; 0 if it does not."""
+        if major not in self.failing:
+            return 0
+        if self.count == 1:
+            self.failing = frozenset()
+        self.count -= self.count > 0
+        return self.status
+
+
+_SOUND = DiskState()
 
 
 class DiskDriver:
@@ -32,6 +56,8 @@ class DiskDriver:
         self._io = io
         self._images: dict[int, Path] = {}
         """By device."""
+        self.states: dict[int, DiskState] = {}
+        """Of the disks that are not as they should be."""
         self.removed: set[int] = set()
         """Disks that are not in the machine any more."""
         self.driver = NativeDriver(
@@ -63,11 +89,12 @@ class DiskDriver:
         request = io.irps.request_of(irp)
         io.irps.mark_pending(irp)
         processor = kernel.processors[kernel.choices.one_of("interrupt", len(kernel.processors))]
-        ticks = kernel.choices.between("disk-time", *_TICKS)
+        state = self.states.get(device, _SOUND)
+        ticks = kernel.choices.between("disk-time", *_TICKS) + state.milliseconds * _TICKS_PER_MS
         length = kernel.memory.read_u32(io.irps.current(irp) + 8)
 
         def interrupt() -> None:
-            status = self._move(device, request, length)
+            status = state.failure(request.major) or self._move(device, request, length)
             kernel.queue_dpc(lambda: self._complete(irp, status, 0 if status else length), processor)
 
         kernel.timer(ticks, interrupt)

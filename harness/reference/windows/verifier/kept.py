@@ -1,4 +1,4 @@
-"""What a routine of a driver must not keep when it returns: regions without APCs, locks, spin locks."""
+"""What a routine of a driver must not keep when it returns: regions without APCs, locks, disabled interrupts."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +24,8 @@ class Kept(NamedTuple):
     acquisitions: int
     """How many locks with owners anybody has acquired so far."""
     spin_locks: int
+    interrupts: bool
+    """Whether the processor takes them."""
 
 
 class KeptStates:
@@ -38,7 +40,8 @@ class KeptStates:
         counts = kernel.apc_counts
         held = kernel.memory.read_u32(kernel.processor.control + KPCR.HELD)
         regions = counts.critical_regions, counts.guarded_regions
-        return Kept(kernel.current, regions, kernel.locks.acquisitions, held)
+        interrupts = kernel.emulator.interrupts_enabled
+        return Kept(kernel.current, regions, kernel.locks.acquisitions, held, interrupts)
 
     def check(self, before: Kept, driver: str | None, what: str, *, rule: str | None = None) -> None:
         """Report what a routine of `driver` has kept, or given away that it found; `what` names the routine.
@@ -50,6 +53,9 @@ class KeptStates:
         now = self.now()
         if now == before or now.thread is not before.thread:
             return
+        if before.interrupts and not now.interrupts:
+            self._kernel.verifier.report(None, driver, f"{what} has returned with interrupts disabled: _enable")
+            self._kernel.emulator.interrupts_enabled = True
         self._check_regions(before, now, driver, what)
         if now.acquisitions != before.acquisitions:
             for lock in self._kernel.locks.acquired_since(before.acquisitions, now.thread):

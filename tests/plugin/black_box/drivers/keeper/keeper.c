@@ -55,6 +55,11 @@ PreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *Comple
         FltAcquirePushLockShared(&PushLock);
     } else if (IsNamed(File, L"\\mutex")) {
         KeAcquireGuardedMutex(&Mutex);
+    } else if (IsNamed(File, L"\\interrupts")) {
+        __asm__ volatile("cli");
+    } else if (IsNamed(File, L"\\disables")) {
+        __asm__ volatile("cli");
+        __asm__ volatile("sti");
     } else if (IsNamed(File, L"\\leaves")) {
         KeEnterCriticalRegion();
         KeLeaveCriticalRegion();
