@@ -21,6 +21,7 @@ from harness.reference.windows.fs.ntfs_driver import LocalFileSystems
 from harness.reference.windows.fsrtl.driver_notify import DriverNotify
 from harness.reference.windows.fsrtl.driver_oplocks import DriverOplocks
 from harness.reference.windows.fsrtl.file_locks import FileLocks
+from harness.reference.windows.fsrtl.tunnel_cache import TunnelCaches
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
 from harness.reference.windows.ksecdd.cng_objects import CngHandles
@@ -100,6 +101,7 @@ class Kernel(Executive):
         self.once_waiters: dict[int, Event] = {}
         """Who waits for an initialization that runs once, by its RTL_RUN_ONCE."""
         self.cng = CngHandles()
+        self.tunnels = TunnelCaches(self)
         self.executive_timers: dict[int, ExecutiveTimer] = {}
         """By address: what ExAllocateTimer gave."""
         self.etw_activities: dict[int, bytes] = {}

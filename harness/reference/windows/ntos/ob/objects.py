@@ -185,6 +185,10 @@ class ObjectManager:
         """No object is at its address any more. One with `deleting` says so itself, when that is over."""
         self._by_address.pop(item.address, None)
 
+    def all_handles(self) -> list[Handle]:
+        """Open handles of all processes."""
+        return list(self._handles.values())
+
     def handles_of(self, process: int) -> list[Handle]:
         """Open handles of a process."""
         return [handle for handle in self._handles.values() if handle.process == process]
