@@ -125,3 +125,21 @@ def release_mdls(executive: "Executive", irp: int) -> None:
         following = executive.memory.read_u64(at)
         release_mdl(executive, at)
         at = following
+
+
+def advance(k: "Executive", at: int, count: int) -> bool:
+    """MmAdvanceMdl: the MDL describes its buffer from `count` bytes on; False if it has not so many."""
+    mdl = Mdl(k.memory, at)
+    if count > mdl.byte_count:
+        return False
+    gone, offset = divmod(mdl.byte_offset + count, PAGE_SIZE)
+    kept = k.memory.read(at + Mdl.SIZE + 8 * gone, 8 * max(mdl.pages - gone, 0))
+    k.memory.write(at + Mdl.SIZE, kept)
+    mdl.start_va += gone * PAGE_SIZE
+    mdl.byte_offset = offset
+    mdl.byte_count -= count
+    if mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA and gone:
+        k.memory.unmap(mdl.mapped_system_va & -PAGE_SIZE, gone * PAGE_SIZE, keep_frames=True)
+    if mdl.mdl_flags & (MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL):
+        mdl.mapped_system_va += count
+    return True

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from harness.nt import BugCheck, Irql
+from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import FLTMGR, HAL, NTOSKRNL, U8, U32, export
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, is_user, page_align
@@ -14,6 +14,7 @@ from harness.reference.windows.ntos.mm.mdl import (
     MDL_PARTIAL,
     MDL_SOURCE_IS_NONPAGED_POOL,
     Mdl,
+    advance,
     allocate_mdl,
     lock_pages,
     map_pages,
@@ -149,6 +150,12 @@ def io_build_partial_mdl(k: "Kernel", source: int, target: int, address: int, le
     if original.mdl_flags & (MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL):
         partial.mapped_system_va = original.mapped_system_va + address - original.virtual_address
     return 0
+
+
+@export(NTOSKRNL, "MmAdvanceMdl", max_irql=Irql.DISPATCH)
+def mm_advance_mdl(k: "Kernel", at: int, count: U32) -> int:
+    """MmAdvanceMdl: pages that are left behind are not the MDL's any more."""
+    return int(NtStatus.SUCCESS if advance(k, at, count) else NtStatus.INVALID_PARAMETER_2)
 
 
 @export(NTOSKRNL, "MmSizeOfMdl")

@@ -242,10 +242,24 @@ def wcsncpy_s(k: "Kernel", target: int, room: int, source: int, limit: int) -> i
     return copy_safely(k, target, room, data, 2)
 
 
-@export(KERNEL_AND_USER, "memcpy_s", "memmove_s")
+@export(KERNEL_AND_USER, "memcpy_s")
 def memcpy_s(k: "Kernel", target: int, room: int, source: int, size: int) -> int:
-    if size > room:
-        return ERANGE
-    if size:
-        k.memory.write(target, k.memory.read(source, size))
+    """A target that is too small is cleared."""
+    return _copy(k, target, room, source, size, clears=True)
+
+
+@export(KERNEL_AND_USER, "memmove_s")
+def memmove_s(k: "Kernel", target: int, room: int, source: int, size: int) -> int:
+    """A target that is too small stays as it is."""
+    return _copy(k, target, room, source, size, clears=False)
+
+
+def _copy(k: "Kernel", target: int, room: int, source: int, size: int, *, clears: bool) -> int:
+    if not size:
+        return 0
+    if not target or not source or size > room:
+        if clears and target and room:
+            k.memory.write(target, bytes(room))
+        return EINVAL if not target or not source else ERANGE
+    k.memory.write(target, k.memory.read(source, size))
     return 0
