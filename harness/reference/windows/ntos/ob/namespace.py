@@ -52,6 +52,8 @@ class Namespace:
                 "basenamedobjects": Directory(),
             }
         )
+        self._paths: dict[int, str] = {}
+        """As whoever named an object has spelled it, by the object's identity."""
         self.made_by: dict[str, str | None] = {}
         """Which driver made a symbolic link, by its name in small letters."""
 
@@ -66,7 +68,12 @@ class Namespace:
         if parent is None or not _last(path) or _last(path) in parent.entries:
             return False
         parent.entries[_last(path)] = entry
+        self._paths[id(entry)] = path
         return True
+
+    def path_of(self, item: Object) -> str:
+        """The whole name of an object that has one, or ""."""
+        return self._paths.get(id(item), "")
 
     def link(self, path: str, target: str) -> bool:
         """Make a symbolic link."""
@@ -75,7 +82,10 @@ class Namespace:
     def remove(self, path: str) -> bool:
         """Take a name away; False if there is none."""
         parent = self._parent(path)
-        return parent is not None and parent.entries.pop(_last(path), None) is not None
+        entry = parent.entries.pop(_last(path), None) if parent is not None else None
+        if entry is not None:
+            self._paths.pop(id(entry), None)
+        return entry is not None
 
     def _parent(self, path: str) -> Directory | None:
         at: Entry = self.root

@@ -137,7 +137,7 @@ def zw_close(k: "Kernel", handle: int) -> object:
 @export(NTOSKRNL, "ObQueryNameString", max_irql=Irql.PASSIVE)
 def ob_query_name_string(k: "Kernel", address: int, information: int, length: U32, returned: int) -> int:
     item = object_at(k, address, "ObQueryNameString")
-    name = k.object_names[item.type](item) if item.type in k.object_names else ""
+    name = k.object_names[item.type](item) if item.type in k.object_names else k.namespace.path_of(item)
     data = name.encode("utf-16-le")
     needed = 16 + len(data) + 2 if data else 16
     if returned:
