@@ -4,6 +4,7 @@ What is in a FILE_LOCK is ours: the locks are kept here, by its address. Request
 what they wait for is free.
 """
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
@@ -11,13 +12,26 @@ from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 from harness.reference.windows.fsrtl.file_locks import FileLock, Range
 from harness.reference.windows.io.constants import Minor, StackFlags
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.structures import IoStatusBlock
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 
+_UNLOCK_ROUTINE, _QUESTIONABLE, _LAST_INFO, _LAST = 0x08, 0x10, 0x20, 0x50
+"""Fields of FILE_LOCK: FastIoIsQuestionable tells whether there are locks, LastReturnedLock is an index here."""
+_LOCK_INFO = Struct("<QQB3xIQQQ")
+"""FILE_LOCK_INFO."""
+
+
 def _locks(k: "Kernel", address: int) -> FileLock:
     return k.file_locks.at(address)
+
+
+def _show(k: "Kernel", address: int) -> None:
+    """What FsRtlAreThereCurrentFileLocks, a macro, looks at."""
+    locks = _locks(k, address)
+    k.memory.write_u8(address + _QUESTIONABLE, bool(locks.held or locks.waiting))
 
 
 @export(NTOSKRNL, "FsRtlInitializeFileLock", max_irql=Irql.APC)
@@ -25,7 +39,7 @@ def fs_rtl_initialize_file_lock(k: "Kernel", address: int, complete: int, unlock
     """FsRtlInitializeFileLock. The two routines are for redirectors; they may be NULL."""
     k.memory.write(address, bytes(FileLock.SIZE))
     k.memory.write_u64(address, complete)
-    k.memory.write_u64(address + 8, unlock)
+    k.memory.write_u64(address + _UNLOCK_ROUTINE, unlock)
     k.file_locks.make(address)
 
 
@@ -44,7 +58,7 @@ def fs_rtl_process_file_lock(k: "Kernel", address: int, irp: int, context: int) 
     file = request.file.address if request.file is not None else 0
     wanted = Range.of(k.memory, request, file)
     if request.minor == Minor.LOCK:
-        return (yield from _lock(k, locks, irp, request, wanted))
+        return (yield from _lock(k, address, irp, request, wanted))
     status = int(NtStatus.SUCCESS)
     if request.minor == Minor.UNLOCK_SINGLE:
         status = int(NtStatus.SUCCESS if locks.release(wanted) else NtStatus.RANGE_NOT_LOCKED)
@@ -53,13 +67,15 @@ def fs_rtl_process_file_lock(k: "Kernel", address: int, irp: int, context: int) 
     else:
         locks.release_all(file, wanted.process, wanted.key)
     yield from k.io.complete(irp, status, 0)
-    yield from _grant(k, locks)
+    yield from _grant(k, address)
     return status
 
 
-def _lock(k: "Kernel", locks: FileLock, irp: int, request: Request, wanted: Range) -> Code:
+def _lock(k: "Kernel", address: int, irp: int, request: Request, wanted: Range) -> Code:
+    locks = _locks(k, address)
     if locks.admits(wanted):
         locks.held.append(wanted)
+        _show(k, address)
         status = NtStatus.SUCCESS
     elif request.operation_flags & StackFlags.FAIL_IMMEDIATELY:
         status = NtStatus.LOCK_NOT_GRANTED
@@ -68,6 +84,7 @@ def _lock(k: "Kernel", locks: FileLock, irp: int, request: Request, wanted: Rang
     else:
         k.io.irps.mark_pending(irp)
         locks.waiting.append((irp, wanted))
+        _show(k, address)
         request.set_cancel_routine(lambda _: _cancelled(k, locks, irp))
         return int(NtStatus.PENDING)
     yield from k.io.complete(irp, status, 0)
@@ -79,9 +96,11 @@ def _cancelled(k: "Kernel", locks: FileLock, irp: int) -> Code:
     yield from k.io.complete(irp, NtStatus.CANCELLED, 0)
 
 
-def _grant(k: "Kernel", locks: FileLock) -> Code:
+def _grant(k: "Kernel", address: int) -> Code:
     """Give waiters what has become free."""
-    for irp in locks.grant():
+    granted = _locks(k, address).grant()
+    _show(k, address)
+    for irp in granted:
         k.io.irps.request_of(irp).set_cancel_routine(None)
         yield from k.io.complete(irp, NtStatus.SUCCESS, 0)
 
@@ -145,7 +164,7 @@ def fs_rtl_fast_unlock_single(
     locks = _locks(k, address)
     wanted = Range(file, process, key, k.memory.read_u64(offset), k.memory.read_u64(length))
     released = locks.release(wanted)
-    yield from _grant(k, locks)
+    yield from _grant(k, address)
     return int(NtStatus.SUCCESS if released else NtStatus.RANGE_NOT_LOCKED)
 
 
@@ -155,7 +174,7 @@ def fs_rtl_fast_unlock_all(k: "Kernel", address: int, file: int, process: int, c
     del context
     locks = _locks(k, address)
     locks.release_all(file, process)
-    yield from _grant(k, locks)
+    yield from _grant(k, address)
     return int(NtStatus.SUCCESS)
 
 
@@ -165,8 +184,94 @@ def fs_rtl_fast_unlock_all_by_key(k: "Kernel", address: int, file: int, process:
     del context
     locks = _locks(k, address)
     locks.release_all(file, process, key)
-    yield from _grant(k, locks)
+    yield from _grant(k, address)
     return int(NtStatus.SUCCESS)
+
+
+@export(NTOSKRNL, "FsRtlPrivateLock", max_irql=Irql.APC)
+def fs_rtl_private_lock(
+    k: "Kernel",
+    address: int,
+    file: int,
+    offset: int,
+    length: int,
+    process: int,
+    key: U32,
+    immediately: bool,
+    exclusive: bool,
+    iosb: int,
+    irp: int,
+    context: int,
+    synchronized: bool,
+) -> Code:
+    """FsRtlPrivateLock (FsRtlFastLock): FALSE if the range is locked and there is no IRP that could wait for it."""
+    del context, synchronized
+    locks = _locks(k, address)
+    wanted = Range(file, process, key, k.memory.read_u64(offset), k.memory.read_u64(length), exclusive)
+    if irp:
+        status = yield from _lock(k, address, irp, k.io.irps.request_of(irp), wanted)
+    elif locks.admits(wanted):
+        locks.held.append(wanted)
+        _show(k, address)
+        status = int(NtStatus.SUCCESS)
+    elif immediately:
+        status = int(NtStatus.LOCK_NOT_GRANTED)
+    else:
+        return False
+    block = IoStatusBlock(k.memory, iosb)
+    block.status, block.information = status, 0
+    return True
+
+
+@export(NTOSKRNL, "FsRtlAllocateFileLock", max_irql=Irql.APC)
+def fs_rtl_allocate_file_lock(k: "Kernel", complete: int, unlock: int) -> int:
+    """FsRtlAllocateFileLock: an initialized one from pool."""
+    where = k.blame.current()
+    address = k.pool.allocate(FileLock.SIZE, "FSfl", zero=True, owner=where.driver, allocated_by=where.address)
+    fs_rtl_initialize_file_lock(k, address, complete, unlock)
+    return address
+
+
+@export(NTOSKRNL, "FsRtlFreeFileLock", max_irql=Irql.APC)
+def fs_rtl_free_file_lock(k: "Kernel", address: int) -> Code:
+    """FsRtlFreeFileLock."""
+    yield from fs_rtl_uninitialize_file_lock(k, address)
+    k.pool.free(address)
+
+
+@export(NTOSKRNL, "FsRtlGetNextFileLock", max_irql=Irql.APC)
+def fs_rtl_get_next_file_lock(k: "Kernel", address: int, restart: bool) -> int:
+    """FsRtlGetNextFileLock: FILE_LOCK_INFO of one lock after the other, in the FILE_LOCK; NULL behind the last."""
+    index = 0 if restart else k.memory.read_u32(address + _LAST)
+    held = _locks(k, address).held
+    if index >= len(held):
+        return 0
+    item = held[index]
+    end = item.offset + item.length - 1 & (1 << 64) - 1
+    info = _LOCK_INFO.pack(item.offset, item.length, item.exclusive, item.key, item.file, item.process, end)
+    k.memory.write(address + _LAST_INFO, info)
+    k.memory.write_u32(address + _LAST, index + 1)
+    return address + _LAST_INFO
+
+
+@export(NTOSKRNL, "FsRtlAreThereCurrentOrInProgressFileLocks", max_irql=Irql.APC)
+def fs_rtl_are_there_current_or_in_progress_file_locks(k: "Kernel", address: int) -> bool:
+    """FsRtlAreThereCurrentOrInProgressFileLocks."""
+    locks = _locks(k, address)
+    return bool(locks.held or locks.waiting)
+
+
+@export(NTOSKRNL, "FsRtlAreThereWaitingFileLocks", max_irql=Irql.APC)
+def fs_rtl_are_there_waiting_file_locks(k: "Kernel", address: int) -> bool:
+    """FsRtlAreThereWaitingFileLocks."""
+    return bool(_locks(k, address).waiting)
+
+
+@export(NTOSKRNL, "FsRtlCheckLockForOplockRequest", max_irql=Irql.APC)
+def fs_rtl_check_lock_for_oplock_request(k: "Kernel", address: int, size_at: int) -> bool:
+    """FsRtlCheckLockForOplockRequest: no lock within the allocation, and none that waits."""
+    size, locks = k.memory.read_u64(size_at), _locks(k, address)
+    return not size or (not locks.waiting and not any(item.offset < size for item in locks.held))
 
 
 _NOT_EXPECTED = frozenset({0xC0000005, 0x80000002, 0xC000001D, 0xC00000AA})

@@ -48,7 +48,7 @@ class Range:
 class FileLock:
     """One FILE_LOCK. `waiting` has the IRPs that wait, in their order."""
 
-    SIZE = 0x38
+    SIZE = 0x60
     held: list[Range] = field(default_factory=list)
     waiting: list[tuple[int, Range]] = field(default_factory=list)
 
