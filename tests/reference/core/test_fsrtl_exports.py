@@ -173,7 +173,9 @@ EXPORT ULONG Machine(void)
     UNREFERENCED_PARAMETER(Secured);
     return Checks;
 }
-""".replace("A_NAME", 'ANSI_STRING Short = RTL_CONSTANT_STRING("SHORT.TXT"), Long = RTL_CONSTANT_STRING("much too long.text");')
+""".replace(
+    "A_NAME", 'ANSI_STRING Short = RTL_CONSTANT_STRING("SHORT.TXT"), Long = RTL_CONSTANT_STRING("much too long.text");'
+)
 
 
 def test_fsrtl_and_the_rest_answer_as_their_documentation_says(load, tmp_path: Path):

@@ -1,5 +1,7 @@
 """Rtl's strings, conversions, numbers and identifiers, called from machine code."""
 
+# ruff: noqa: E501  (C, one check a line)
+
 DRIVER = r"""
 #define U(Name, Text) UNICODE_STRING Name = RTL_CONSTANT_STRING(Text)
 #define A(Name, Text) ANSI_STRING Name = RTL_CONSTANT_STRING(Text)

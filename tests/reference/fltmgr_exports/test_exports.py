@@ -123,6 +123,15 @@ def test_data_scans_locks_waits_priorities_and_volumes(tmp_path: Path) -> None:
     assert [finding.text for finding in system.verifier.findings] == []
 
 
+def test_contexts_locks_files_objects_and_callback_data(tmp_path: Path) -> None:
+    script = b"open f V:\\call.bin access=rw disposition=create\nquery f class=standard\nclose f\n"
+    system, _ = run_with(tmp_path, "caller", script)
+
+    assert [text for text in system.log if text.startswith("caller: line")] == []
+    assert any(text.startswith("caller checked ") and int(text.split()[-1]) > 80 for text in system.log)
+    assert [finding.text for finding in system.verifier.findings] == []
+
+
 def test_an_extra_create_parameter_reaches_the_instance_below_and_its_answer_comes_back(tmp_path: Path) -> None:
     script = b"open f V:\\first.bin access=rw disposition=create\nclose f\n"
     system, _ = run_with(tmp_path, "twofold", script, {"upper": "370090", "lower": "360090"})
