@@ -15,6 +15,7 @@ from harness.errors import ExitCode, FltLabError, HostError
 
 # What --help says of each command, in its order: a module is imported only when its command is used.
 COMMANDS = {
+    "fuzz": "Try scripts that nobody wrote, led by what they reach in the driver's code; keep each fault as a test.",
     "try": "Load a driver, run a standard workload with and without it, unload it, and tell what came of it on a page.",
     "run": "Run suites on guests, and keep what came out in runs/<time>-<id>/. Other "
     "options go to pytest: -x, --pdb, ….",

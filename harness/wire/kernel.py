@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from harness.wire.attempts import Attempts, Entrances, ListEntrances, Tried
 from harness.wire.codec import MalformedMessageError, from_data, to_data
 from harness.wire.kernel_state import (
     Finding,
@@ -357,7 +358,7 @@ Request = (
     SetRegistry | GetRegistry | Load | Unload | Attach | Detach | Dismount | RemoveDisk | SetDisk | ListFilters
     | ListInstances
     | ListVolumes | ListDrivers | Run | Watch | Starve | Audit | TakeCoverage
-    | Start | Look | Await | End | Status | Shutdown
+    | Attempts | ListEntrances | Start | Look | Await | End | Status | Shutdown
 )  # fmt: skip
 
 
@@ -391,6 +392,8 @@ Answer = (
     | Progress
     | Findings
     | Coverage
+    | Entrances
+    | Tried
     | KernelState
     | RegistryKey
     | Refused

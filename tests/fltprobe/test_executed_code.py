@@ -6,7 +6,7 @@ import pytest
 
 from harness.minifilter.build import BuiltDriver
 from harness.reference.machine.cpu.block_counter import BlockCounter, Executed, ImageCounters
-from harness.reference.process.host import count_drivers
+from harness.reference.process.counting import count_drivers
 from harness.report.coverage.line_coverage import Ran
 from harness.report.coverage.measured import Subject, lines_of_drivers
 

@@ -12,14 +12,16 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NoReturn, TextIO
 
 from harness.nt import BugCheck, NtStatus, bugcheck_name
 from harness.reference.machine.cpu.block_counter import ImageCounters
-from harness.reference.machine.loader.images import Image
 from harness.reference.machine.stop import HangStop, MachineStop
 from harness.reference.process import audit, registry_copy
+from harness.reference.process.attempts import AttemptRunner, entrances_of
+from harness.reference.process.counting import count_drivers, take_coverage
 from harness.reference.process.disks import set_disk
 from harness.reference.process.refusal import RefusedError
 from harness.reference.process.running_programs import RunningPrograms
@@ -32,8 +34,8 @@ from harness.reference.windows.io.volume_removal import remove
 from harness.reference.windows.io.volumes import Volume
 from harness.reference.windows.kernel import Kernel
 from harness.reference.windows.verifier.bug_check_stop import BugCheckKind, BugCheckStop
+from harness.wire import attempts, programs
 from harness.wire import kernel as wire
-from harness.wire import programs
 from harness.wire.codec import MalformedMessageError
 from harness.wire.kernel import ASKED_IN_VAIN
 from harness.wire.kernel_state import Finding, KernelState, SeenCallbacks, State, Stop, StopKind, Waiter
@@ -48,7 +50,7 @@ class Host:
 
     def __init__(self, system: Kernel, counters: ImageCounters | None = None) -> None:
         self._system = system
-        self._counters = counters
+        runner = AttemptRunner(system, counters, stop_message)
         self._programs = RunningPrograms(system)
         self._operations: Mapping[type, Callable[[Any], wire.Answer]] = {
             wire.SetRegistry: self._set_registry,
@@ -72,7 +74,9 @@ class Host:
             programs.Await: lambda asked: self._opened(self._programs.run_to_end, asked),
             programs.End: lambda asked: self._opened(self._programs.end, asked),
             wire.Audit: self._audit,
-            wire.TakeCoverage: self._take_coverage,
+            wire.TakeCoverage: partial(take_coverage, counters),
+            attempts.Attempts: lambda asked: self._opened(runner.run, asked),
+            attempts.ListEntrances: lambda asked: self._opened(lambda _: entrances_of(system, asked.service), asked),
             wire.Status: self._status,
             wire.Shutdown: lambda _: wire.Done(),
         }
@@ -255,14 +259,6 @@ class Host:
         found = self._system.verifier.findings
         return tuple(Finding(one.text, one.rule, one.driver, one.time, one.chain) for one in found)
 
-    def _take_coverage(self, _: wire.TakeCoverage) -> wire.Coverage:
-        if self._counters is None:
-            raise RefusedError(int(NtStatus.NOT_SUPPORTED), "this kernel was started without --coverage")
-        found = self._counters.take()
-        return wire.Coverage(
-            tuple(wire.ImageCoverage(name, one.spans, one.ends) for name, every in found.items() for one in every)
-        )
-
     def _status(self, _: wire.Status) -> KernelState:
         self._check_open_to_use()
         return self._state()
@@ -404,18 +400,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if image is not None:
         _mount(system, options.file_system)
     serve(Host(system, counters), sys.stdin, sys.stdout)
-
-
-def count_drivers(system: Kernel) -> ImageCounters:
-    """Count what runs of every driver that is loaded from now on."""
-    counters = ImageCounters(system.emulator.count_blocks)
-
-    def loaded(image: Image) -> None:
-        if not image.user:
-            counters.watch(image.name, image.base, image.size)
-
-    system.probes.loaded.connect(loaded)
-    return counters
 
 
 def _copy(image: Path) -> Path:

@@ -6,13 +6,15 @@ import json
 import os
 import struct
 import time
+from dataclasses import replace
 
 from harness.reference.guestd import ssh
 from harness.reference.guestd.commands.table import Invocation, command
 from harness.reference.guestd.kernel_process import KernelBusy, KernelGone, KernelStopped
+from harness.reference.guestd.paths import BadPath
+from harness.wire import attempts, kernel_state
 from harness.wire import kernel as wire
-from harness.wire import kernel_state
-from harness.wire.codec import encode
+from harness.wire.codec import MalformedMessageError, decode, encode
 
 RNDADDENTROPY = 0x40085203
 RNDRESEEDCRNG = 0x5207
@@ -41,6 +43,11 @@ def kernel(call: Invocation) -> int:
     if words[:1] == ["audit"]:
         call.out(encode(call.guest.kernel.ask(wire.Audit(tuple(words[1:])), wire.Findings)))
         return 0
+    if words == ["attempts"]:
+        return _attempts(call)
+    if words[:1] == ["entrances"] and len(words) == 2:
+        call.out(encode(call.guest.kernel.ask(attempts.ListEntrances(words[1]), attempts.Entrances)))
+        return 0
     if words == ["coverage"]:
         call.out(encode(call.guest.kernel.ask(wire.TakeCoverage(), wire.Coverage)))
         return 0
@@ -49,8 +56,23 @@ def kernel(call: Invocation) -> int:
         return 0
     restart = "restart [--seed N] [--mutant NAME] [--policy K=V]"
     of_services = "watch SERVICE... | starve EVERY SERVICE... | audit SERVICE..."
-    call.err(f"usage: fltlab-kernel {restart} | {of_services} | coverage | status")
+    call.err(
+        f"usage: fltlab-kernel {restart} | {of_services} | coverage | status | entrances SERVICE | attempts < JSON"
+    )
     return 87
+
+
+def _attempts(call: Invocation) -> int:
+    """Scripts to try, from standard input; V: is emptied before each."""
+    try:
+        asked = decode(attempts.Attempts, call.command.read_all())
+        program = call.guest.drives.local(asked.program)
+    except (MalformedMessageError, BadPath) as error:
+        call.err(f"fltlab-kernel attempts: {error}")
+        return 87
+    asked = replace(asked, program=str(program), empty=(str(call.guest.drives.root("V")),))
+    call.out(encode(call.guest.kernel.ask(asked, attempts.Tried)))
+    return 0
 
 
 def status(call: Invocation) -> kernel_state.KernelState:

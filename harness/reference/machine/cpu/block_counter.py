@@ -103,6 +103,11 @@ class BlockCounter:
             counters[:] = bytes(len(counters))
         return executed
 
+    def begin_anew(self) -> None:
+        """The next block follows none."""
+        *places, _, _ = _STATE.unpack_from(self._state)
+        _STATE.pack_into(self._state, 0, *places, self.size, 0)
+
     def _spans(self) -> Iterator[tuple[int, int, int]]:
         times = begin = 0
         for at in _words(self._starts, 4):
@@ -131,6 +136,13 @@ class ImageCounters:
         counter = BlockCounter(begin, size, self.edges)
         self._of.setdefault(name, []).append(counter)
         self._count(begin, begin + size, *counter.hook())
+
+    def forget_edges(self) -> None:
+        """Count edges from 0 again; none leads from what has run until now."""
+        self.edges[:] = bytes(EDGES)
+        for counters in self._of.values():
+            for counter in counters:
+                counter.begin_anew()
 
     def take(self) -> dict[str, list[Executed]]:
         """By name what has run of each image since this was asked last; more than one if it was loaded again."""

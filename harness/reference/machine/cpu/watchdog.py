@@ -27,7 +27,7 @@ class _Watchdog:
         """Watch this emulator from now on; what was watched before."""
         with self._wanted:
             before, self._emulator = self._emulator, emulator
-            if emulator is not None:
+            if emulator is not None and emulator is not before:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name="guest watchdog", daemon=True)
                     self._thread.start()

@@ -1,0 +1,249 @@
+"""A campaign: batches of cases are tried, what reaches something new joins the corpus, what goes wrong is kept."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from harness.fleet.fuzz.case import Case, Step, sound
+from harness.fleet.fuzz.dictionary import dictionary_of
+from harness.fleet.fuzz.fault import Fault, died, endless, faults_in
+from harness.fleet.fuzz.kept import Corpus
+from harness.fleet.fuzz.mutation import Mutator
+from harness.fleet.fuzz.shrink import shrunk
+from harness.fleet.fuzz.suite_file import Suite
+from harness.fleet.fuzz.target import Target
+from harness.fleet.fuzz.vocabulary import Door, Vocabulary
+from harness.minifilter.build import BuiltDriver
+from harness.wire.attempts import Attempt, Tried
+
+BATCH = 64
+MOST_STALE = 8
+"""How often something is reached by a case that does not reach it alone, before that counts as known."""
+BEGINNINGS = 64
+NEAR = BATCH // 2
+"""How many cases near to one that has reached something come before any others."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a campaign ends: after so many seconds, or executions, or when it is interrupted."""
+
+    seconds: float | None = None
+    count: int | None = None
+
+
+@dataclass
+class Found:
+    """One cause: the smallest case known for it, the file that shows it, how often it came, and when first."""
+
+    fault: Fault
+    case: Case
+    file: Path
+    times: int = 1
+    executions: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """What a campaign has come to; filled in while it goes on."""
+
+    executions: int = 0
+    seconds: float = 0.0
+    corpus: int = 0
+    edges: int = 0
+    found: dict[tuple[str, ...], Found] = field(default_factory=dict)
+    lost: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """Causes that did not come again, neither alone nor behind the cases before."""
+    others: dict[tuple[str, ...], tuple[Fault, Case]] = field(default_factory=dict)
+    """What is no verdict on the driver, with a case that shows it."""
+    interrupted: bool = False
+
+
+class Campaign:
+    """One run of the fuzzer."""
+
+    def __init__(
+        self,
+        target: Target,
+        built: BuiltDriver,
+        doors: Sequence[Door],
+        seed: int,
+        corpus: Corpus,
+        suite: Suite,
+        progress: Callable[[Outcome], None],
+    ) -> None:
+        self._target = target
+        self._random = Random(seed)
+        vocabulary = Vocabulary(tuple(doors), target.entrances(), dictionary_of(built.sys))
+        self._mutator = Mutator(self._random, vocabulary)
+        self._corpus = corpus
+        self._suite = suite
+        self._progress = progress
+        self._pending: deque[Case] = deque(sound(vocabulary.beginning(self._random)) for _ in range(BEGINNINGS))
+        self._cases: list[Case] = []
+        self._learning: list[int] = []
+        self._learnt: set[int] = set()
+        self._stale: Counter[int] = Counter()
+        self._without: set[tuple[str, ...]] = set()
+        self.outcome = Outcome()
+        self._began = time.monotonic()
+
+    def run(self, limits: Limits, seeds: Sequence[Case] = ()) -> Outcome:
+        """Go on until a limit is reached, or Ctrl-C: all that was found is on disk by then."""
+        self._pending.extendleft(reversed(seeds))
+        outcome = self.outcome
+        try:
+            # What is left behind without any case is not a case's.
+            self._without = {fault.cause for fault in self._after_unload(self._target.attempt((), unload=True), 0)}
+            while not self._is_over(limits):
+                size = min(BATCH, limits.count - outcome.executions) if limits.count is not None else BATCH
+                self._batch([self._next() for _ in range(size)])
+                outcome.seconds = time.monotonic() - self._began
+                self._progress(outcome)
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+        outcome.seconds = time.monotonic() - self._began
+        return outcome
+
+    def _is_over(self, limits: Limits) -> bool:
+        late = limits.seconds is not None and time.monotonic() - self._began >= limits.seconds
+        return late or (limits.count is not None and self.outcome.executions >= limits.count)
+
+    def _next(self) -> Case:
+        return self._pending.popleft() if self._pending else self._mutator.another(self._cases)
+
+    # -- one batch
+
+    def _batch(self, cases: Sequence[Case]) -> None:
+        tried = self._attempt(cases, unload=True)
+        attempts = tried.attempts[: len(cases)]
+        self.outcome.executions += len(attempts)
+        for at, attempt in enumerate(attempts):
+            for fault in faults_in(attempt):
+                self._fault(fault, cases, at)
+            if attempt.news and attempt.stop is None:
+                self._news(cases[at], attempt.news)
+        if len(attempts) == len(cases):
+            for fault in self._after_unload(tried, len(cases)):
+                if fault.cause not in self._without:
+                    self._left(fault, cases)
+            return
+        ended = self._broken_off(tried)
+        if ended is not None:
+            self.outcome.executions += 1
+            self._fault(ended, cases, len(attempts))
+            attempts = (*attempts, Attempt())
+        self._pending.extendleft(reversed(cases[len(attempts) :]))
+
+    def _broken_off(self, tried: Tried) -> Fault | None:
+        if tried.out_of_time:
+            return endless(self._target.service)
+        return died(self._target.service, tried.exit_code) if tried.exit_code else None
+
+    def _attempt(self, cases: Sequence[Case], *, unload: bool = False) -> Tried:
+        learning, self._learning = self._learning, []
+        return self._target.attempt(cases, learning, unload=unload)
+
+    def _learn(self, news: Sequence[int]) -> None:
+        self._learning += news
+        self._learnt |= set(news)
+
+    def _news(self, case: Case, news: Sequence[int]) -> None:
+        """A case that reached something: it is kept if it does so alone."""
+        fresh = [number for number in news if number not in self._learnt]
+        if not fresh:
+            return
+        alone = self._attempt([case]).attempts
+        reached = [number for number in alone[0].news if number not in self._learnt] if alone else []
+        if reached:
+            case = self._cut(case, set(reached))
+            new_edges = {number // 256 for number in reached} - {number // 256 for number in self._learnt}
+            self._learn(reached)
+            self._cases.append(case)
+            self._corpus.add(case)
+            self._pending.extend(self._mutator.near(case) for _ in range(NEAR))
+            if new_edges:
+                self._pending.extendleft(reversed(list(self._mutator.walk(case))))
+            self.outcome.corpus = len(self._cases)
+            self.outcome.edges = len({number // 256 for number in self._learnt})
+        self._stale.update(number for number in fresh if number not in reached)
+        self._learn([number for number in fresh if self._stale[number] >= MOST_STALE])
+
+    def _cut(self, case: Case, reached: set[int]) -> Case:
+        """A case without the steps behind the one that has reached all of this."""
+        beginnings = [case[:count] for count in range(1, len(case))]
+        attempts = self._attempt(beginnings).attempts if beginnings else ()
+        found = (shorter for shorter, one in zip(beginnings, attempts, strict=False) if reached <= set(one.news))
+        return next(found, case)
+
+    # -- what goes wrong
+
+    def _after_unload(self, tried: Tried, count: int) -> list[Fault]:
+        return [fault for attempt in tried.attempts[count : count + 1] for fault in faults_in(attempt)]
+
+    def _fault(self, fault: Fault, cases: Sequence[Case], at: int) -> None:
+        """A cause that came under one case of a batch: alone if it comes again so, else behind those before it."""
+        if self._is_known(fault):
+            return
+        if fault.cause == ("died",) or fault.cause == ("endless",):
+            self._keep(fault, cases[at])
+            return
+        for case in ((cases[at],), tuple(cases[: at + 1])):
+            joined = together(case)
+            if self._comes(fault, joined):
+                self._keep(fault, shrunk(joined, lambda smaller: self._comes(fault, smaller)))
+                return
+        self.outcome.lost[fault.cause] += 1
+
+    def _left(self, fault: Fault, cases: Sequence[Case]) -> None:
+        """What was found when the driver was unloaded behind a batch: half of the cases is enough, or the other."""
+        if self._is_known(fault):
+            return
+        while len(cases) > 1:
+            half = len(cases) // 2
+            cases = next(
+                (some for some in (cases[:half], cases[half:]) if self._is_left(fault, together(some))), cases[:0]
+            )
+        if not cases:
+            self.outcome.lost[fault.cause] += 1
+            return
+        self._keep(fault, shrunk(cases[0], lambda smaller: self._is_left(fault, smaller)))
+
+    def _is_known(self, fault: Fault) -> bool:
+        if fault.cause in self.outcome.others:
+            return True
+        known = self.outcome.found.get(fault.cause)
+        if known is not None:
+            known.times += 1
+        return known is not None or self.outcome.lost[fault.cause] >= MOST_STALE
+
+    def _comes(self, fault: Fault, case: Case) -> bool:
+        attempts = self._attempt([case]).attempts
+        return any(fault.cause == other.cause for attempt in attempts for other in faults_in(attempt))
+
+    def _is_left(self, fault: Fault, case: Case) -> bool:
+        tried = self._attempt([case], unload=True)
+        return any(fault.cause == other.cause for other in self._after_unload(tried, 1))
+
+    def _keep(self, fault: Fault, case: Case) -> None:
+        if not fault.is_drivers:
+            self.outcome.others[fault.cause] = fault, case
+            return
+        seconds = time.monotonic() - self._began
+        file = self._suite.write(fault, case)
+        self.outcome.found[fault.cause] = Found(fault, case, file, 1, self.outcome.executions, seconds)
+        self._progress(self.outcome)
+
+
+def together(cases: Sequence[Case]) -> Case:
+    """Cases as one, each with connections and handles of its own, as in a process of its own."""
+    if len(cases) == 1:
+        return cases[0]
+    joined: list[Step] = []
+    for number, case in enumerate(cases):
+        joined += [step.renamed(f"{number}") for step in case]
+    return tuple(joined)

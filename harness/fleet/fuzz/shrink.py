@@ -1,0 +1,63 @@
+"""The smallest case that still does the same: fewer steps, fewer bytes, plainer ones."""
+
+from collections.abc import Callable, Iterator
+
+from harness.fleet.fuzz.case import Case, Step, sound
+from harness.fleet.fuzz.vocabulary import HEX_KEYS
+
+MOST_ATTEMPTS = 150
+
+
+def shrunk(case: Case, still: Callable[[Case], bool]) -> Case:
+    """A case that `still` holds for, after at most MOST_ATTEMPTS questions."""
+    left = MOST_ATTEMPTS
+    progress = True
+    while progress and left > 0:
+        progress = False
+        for smaller in _smaller(case):
+            if smaller != sound(smaller):
+                continue
+            if left <= 0:
+                break
+            left -= 1
+            if still(smaller):
+                case, progress = smaller, True
+                break
+    return case
+
+
+def _smaller(case: Case) -> Iterator[Case]:
+    """Cases that are smaller in one way, the much smaller ones first."""
+    width = len(case) // 2
+    while width:
+        for at in range(len(case) - width, -1, -width):
+            fewer = case[:at] + case[at + width :]
+            if fewer:
+                yield fewer
+        width //= 2
+    for at, step in enumerate(case):
+        for plainer in _plainer(step):
+            yield (*case[:at], plainer, *case[at + 1 :])
+
+
+def _plainer(step: Step) -> Iterator[Step]:
+    for key, value in step.keys:
+        if (step.verb, key) in HEX_KEYS:
+            data = bytes.fromhex(value)
+            yield from (step.given(key, smaller.hex()) for smaller in _fewer_bytes(data))
+    for key, _ in step.keys:
+        if key in ("room", "out", "context", "share", "attributes", "options", "timeout"):
+            yield step.given(key, None)
+
+
+def _fewer_bytes(data: bytes) -> Iterator[bytes]:
+    cut = len(data) // 2
+    while cut:
+        yield data[:-cut]
+        cut //= 2
+    width = max(1, len(data) // 2)
+    while width:
+        for at in range(0, len(data), width):
+            if any(data[at : at + width]):
+                yield data[:at] + bytes(len(data[at : at + width])) + data[at + width :]
+        width //= 2
