@@ -16,7 +16,7 @@ from harness.report.merge import merge_runs
 from harness.report.provenance import read_run_json
 from harness.report.resume import find_run
 from harness.report.summary import summarise
-from harness.report.table import tables
+from harness.report.table import not_witnessed, tables
 from harness.report.write import write_reports
 
 MERGE = "merge"
@@ -54,6 +54,8 @@ def report(
         return
     console = Console(highlight=False)
     console.print(tables(records, summary, load_proven()))
+    for line in not_witnessed(records):
+        typer.echo(line)
     console.print(f"\n{directory / REPORT}", soft_wrap=True)
 
 

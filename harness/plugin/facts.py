@@ -34,6 +34,8 @@ class ItemFacts:
     drivers: dict[str, str] = field(default_factory=dict)
     guest_facts: dict[str, Any] = field(default_factory=dict)
     folder: str | None = None
+    flaky: str = ""
+    """Why it is, of a test that passed at its second attempt."""
 
 
 FACTS = pytest.StashKey[ItemFacts]()

@@ -25,7 +25,10 @@ INTERVAL = 0.5
 """Seconds between two looks at the clock."""
 ENOUGH = 5
 """So many tests say how long the others will take, where no former run does."""
-SEVERITY = (Outcome.PASSED, Outcome.SKIPPED, Outcome.NOT_WITNESSED, Outcome.ERROR, Outcome.FAILED)
+SEVERITY = (
+    *(Outcome.PASSED, Outcome.SKIPPED, Outcome.NOT_WITNESSED, Outcome.FLAKY),
+    *(Outcome.ERROR, Outcome.FAILED),
+)
 COLOURS = {Outcome.FAILED: {"red": True}, Outcome.ERROR: {"red": True}, Outcome.PASSED: {"green": True}}
 
 

@@ -12,6 +12,7 @@ from harness.report.records import Outcome
 
 ERROR_STATUS = ("error", "E", "ERROR")
 FAILED_STATUS = ("failed", "F", "FAILED")
+FLAKY_STATUS = ("flaky", "f", "FLAKY")
 NOT_WITNESSED_STATUS = ("not witnessed", "w", "NOT WITNESSED")
 
 
@@ -45,6 +46,8 @@ def outcome_of(report: pytest.TestReport) -> Outcome | None:
         return Outcome.SKIPPED
     if report.when != "call":
         return None
+    if _facts(report).get("flaky"):
+        return Outcome.FLAKY
     unseen = any(not witness["seen"] for witness in _facts(report).get("witnesses", ()))
     return Outcome.NOT_WITNESSED if unseen else Outcome.PASSED
 
@@ -69,6 +72,8 @@ def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -
             return ERROR_STATUS
         case Outcome.FAILED:
             return FAILED_STATUS
+        case Outcome.FLAKY:
+            return FLAKY_STATUS
         case Outcome.NOT_WITNESSED:
             return NOT_WITNESSED_STATUS
         case _:

@@ -32,7 +32,10 @@ COLLECTION = "collection"
 """The name, among the tests of a file, of what kept it from being collected."""
 PHASES = frozenset({"setup", "call", "teardown"})
 """The phases of a test; pytest-xdist makes a report of none of them for a test under which its worker has died."""
-SEVERITY = (Outcome.PASSED, Outcome.SKIPPED, Outcome.NOT_WITNESSED, Outcome.ERROR, Outcome.FAILED)
+SEVERITY = (
+    *(Outcome.PASSED, Outcome.SKIPPED, Outcome.NOT_WITNESSED, Outcome.FLAKY),
+    *(Outcome.ERROR, Outcome.FAILED),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -237,9 +240,12 @@ class Recorder:
         for facts in self.provenance.guests.values():
             was = ", ".join(filter(None, [facts.qemu and f"QEMU {facts.qemu}", facts.accelerator]))
             yield f"guest {facts.name}{f' ({was})' if was else ''}{f': {facts.notice}' if facts.notice else ''}"
+        from harness.report.table import not_witnessed  # rich
+
         yield ""
         width, color = reporter._tw.fullwidth, reporter.hasmarkup  # noqa: SLF001 (it has no public name)
         yield from _tables(self.records, self.summary, width, color=color)
+        yield from not_witnessed(self.records)
         yield ""
         if self._changed:
             yield f"not the drivers that earlier results of this run are about: {', '.join(sorted(self._changed))}"
@@ -284,7 +290,7 @@ def record_of(phases: list[pytest.TestReport]) -> TestRecord:
         rules=tuple(facts["rules"]),
         stack=tuple(facts["stack"]),
         witnesses=tuple(Witness(**witness) for witness in facts["witnesses"]),
-        message=_message(decisive),
+        message=facts["flaky"] if decisive.passed and facts["flaky"] else _message(decisive),
         **_blame(decisive, outcomes.get(decisive, Outcome.ERROR)),
         sections=tuple(_sections(decisive)) if not decisive.passed else (),
         folder=facts["folder"],

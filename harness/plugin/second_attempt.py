@@ -1,8 +1,8 @@
 """`disturbed_by("…")`: what Windows itself, or a slow machine, may turn red is tried once more in a fresh guest.
 
 Only on Windows: the reference kernel does the same again. A test that fails twice has failed. One that holds the
-second time proves nothing, and is no failure: it ends as not witnessed, and every report says what the first attempt
-said. What a driver did, a bug check or what Driver Verifier reports, is no disturbance and stands.
+second time proves nothing, and is no failure: it ends as flaky, and every report says what the first attempt said.
+What a driver did, a bug check or what Driver Verifier reports, is no disturbance and stands.
 """
 
 import shutil
@@ -103,6 +103,5 @@ def _told(reports: list[pytest.TestReport], said: str, mark: pytest.Mark) -> Ite
         if failed and report.failed:
             report.sections.append((FIRST_ATTEMPT, f"failed too: {said}"))
         elif not failed:
-            text = f"the test held at its first attempt, which may have been disturbed by {what}: {said}"
-            report.__dict__["fltlab"]["witnesses"].append({"text": text, "seen": False})
+            report.__dict__["fltlab"]["flaky"] = f"passed on a fresh guest; failed before, perhaps for {what}: {said}"
         yield report

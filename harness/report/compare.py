@@ -176,9 +176,12 @@ def _difference(name: str, first: TestRecord | None, second: TestRecord | None) 
     if one is two:
         return None
     outcomes = {one, two}
-    if outcomes <= {Outcome.PASSED, Outcome.FAILED} or outcomes == {Outcome.FAILED, Outcome.NOT_WITNESSED}:
+    if outcomes <= {Outcome.PASSED, Outcome.FAILED} or outcomes in (
+        {Outcome.FAILED, Outcome.NOT_WITNESSED},
+        {Outcome.FAILED, Outcome.FLAKY},
+    ):
         kind = Difference.DISAGREE
-    elif outcomes == {Outcome.PASSED, Outcome.NOT_WITNESSED}:
+    elif outcomes in ({Outcome.PASSED, Outcome.NOT_WITNESSED}, {Outcome.PASSED, Outcome.FLAKY}):
         kind = Difference.SEEN_ONCE
     else:
         kind = Difference.UNANSWERED

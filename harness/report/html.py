@@ -119,7 +119,7 @@ def _plain(provenance: Provenance, summary: Summary, records: Sequence[TestRecor
     """The run in a few words, for a browser that runs no scripts."""
     yield f"<h1>fltlab run {html.escape(provenance.id)}</h1><p>{summary.tests} tests: {summary.passed} passed, "
     yield f"{summary.failed} failed, {summary.errors} errors, {summary.skipped} skipped, "
-    yield f"{summary.not_witnessed} not witnessed. The rest of this page needs JavaScript.</p>"
+    yield f"{summary.not_witnessed} not witnessed, {summary.flaky} flaky. The rest of this page needs JavaScript.</p>"
     for trouble in troubles(records):
         message = trouble.first.message or trouble.first.outcome.value
         yield f"<p>{html.escape(safe(message))} ({len(trouble.tests)} tests)</p>"

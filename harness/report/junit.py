@@ -1,7 +1,7 @@
 """junit.xml: the run as CI systems read it, one suite for each test file and each guest.
 
-A test that was *not witnessed* is `skipped` there, with what did not occur as its message: CI systems have no word for
-"everything that must hold held, and what may happen did not".
+A test that was *not witnessed* or *flaky* is `skipped` there, with what did not occur, or failed at first, as its
+message: CI systems have no word for "everything that must hold held, and what may happen did not".
 
 The file suits the schema of Jenkins' xUnit plugin (junit-10.xsd), the strictest of them: `file` stands on the suite,
 because a test case has none there. The files of a test that did not pass are attached as `[[ATTACHMENT|path]]`, which
@@ -140,6 +140,8 @@ def _case(record: TestRecord, provenance: Provenance, directory: Path | None) ->
         case Outcome.NOT_WITNESSED:
             unseen = "; ".join(witness.text for witness in record.witnesses if not witness.seen)
             case.add_skipped_info(message=f"not witnessed: {unseen}")
+        case Outcome.FLAKY:
+            case.add_skipped_info(message=f"flaky: {record.message}")
         case Outcome.PASSED:
             pass
     return case

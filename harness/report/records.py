@@ -15,7 +15,8 @@ class Outcome(StrEnum):
     """How a test ended.
 
     `NOT_WITNESSED`: every assertion held, but something the contract only *permits* did not occur in this run, so
-    that the test proves nothing about it. `ERROR`: the host, the guest or the harness failed, not the driver.
+    that the test proves nothing about it. `FLAKY`: it failed, where something else may have disturbed it, and passed on
+    a fresh guest, which proves nothing either. `ERROR`: the host, the guest or the harness failed, not the driver.
     """
 
     PASSED = "passed"
@@ -23,6 +24,7 @@ class Outcome(StrEnum):
     ERROR = "error"
     SKIPPED = "skipped"
     NOT_WITNESSED = "not_witnessed"
+    FLAKY = "flaky"
 
 
 @dataclass(frozen=True)

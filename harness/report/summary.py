@@ -20,7 +20,7 @@ class RuleVerdict(StrEnum):
     NOT_DECIDED = "not decided"  # a test of it went wrong for another reason
     PROVEN = "proven"  # a test of it passed, which a deliberate break of the rule is known to turn red
     PASSED = "passed"  # a test of it passed, without that knowledge
-    NOT_WITNESSED = "not witnessed"  # what it permits did not occur
+    NOT_WITNESSED = "not witnessed"  # what it permits did not occur, or its test was flaky
     NOT_RUN = "not run"  # its tests were left out
 
 
@@ -33,13 +33,14 @@ class Summary:
     errors: int
     skipped: int
     not_witnessed: int
+    flaky: int
     rules_proven: tuple[str, ...]
     seconds: float
     rules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def tests(self) -> int:
-        return self.passed + self.failed + self.errors + self.skipped + self.not_witnessed
+        return self.passed + self.failed + self.errors + self.skipped + self.not_witnessed + self.flaky
 
 
 def summarise(records: Iterable[TestRecord], guarded: AbstractSet[str], seconds: float) -> Summary:
@@ -53,6 +54,7 @@ def summarise(records: Iterable[TestRecord], guarded: AbstractSet[str], seconds:
         errors=count[Outcome.ERROR],
         skipped=count[Outcome.SKIPPED],
         not_witnessed=count[Outcome.NOT_WITNESSED],
+        flaky=count[Outcome.FLAKY],
         rules_proven=tuple(sorted(rule for rule, verdict in verdicts.items() if verdict is RuleVerdict.PROVEN)),
         seconds=round(seconds, 3),
         rules={
@@ -93,7 +95,7 @@ def _verdict(record: TestRecord, *, proves: bool) -> RuleVerdict:
             return RuleVerdict.NOT_DECIDED
         case Outcome.PASSED:
             return RuleVerdict.PROVEN if proves else RuleVerdict.PASSED
-        case Outcome.NOT_WITNESSED:
+        case Outcome.NOT_WITNESSED | Outcome.FLAKY:
             return RuleVerdict.NOT_WITNESSED
         case Outcome.SKIPPED:
             return RuleVerdict.NOT_RUN

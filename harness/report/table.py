@@ -19,7 +19,7 @@ STYLE = {
     RuleVerdict.NOT_RUN: "dim",
 }
 NAMED = 10
-"""How many tests that were not witnessed are named in the terminal."""
+"""How many tests that were not witnessed or flaky are named in the terminal."""
 REMARK = {
     RuleVerdict.VIOLATED: ", as the kernel reports",
     RuleVerdict.FAILED: ", by a test's own assertion",
@@ -29,39 +29,37 @@ REMARK = {
 
 
 def tables(records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str]) -> RenderableType:
-    """The table of suites, the rules by what the run says about them, and what did not occur."""
-    return Group(
-        suite_table(records, summary, guarded), rule_table(records, guarded), *not_witnessed(records)
-    )  # fmt: skip
+    """The table of suites, and the rules by what the run says about them."""
+    return Group(suite_table(records, summary, guarded), rule_table(records, guarded))
 
 
-def not_witnessed(records: Sequence[TestRecord]) -> list[Text]:
-    """Which tests ended as not witnessed, and what did not occur, each on lines of its own."""
-    unseen = [
-        Text.assemble(
-            (RuleVerdict.NOT_WITNESSED.value, STYLE[RuleVerdict.NOT_WITNESSED]), f": {text}\n  in {record.nodeid}"
-        )
-        for record in records
-        if record.outcome is Outcome.NOT_WITNESSED
-        for text in [witness.text for witness in record.witnesses if not witness.seen] or ["it does not say what"]
-    ]
-    more = [Text(f"and {len(unseen) - NAMED} more, which the report names")] if len(unseen) > NAMED else []
-    return [*unseen[:NAMED], *more]
+def not_witnessed(records: Sequence[TestRecord]) -> list[str]:
+    """Which tests ended as not witnessed or flaky, and what did not occur, or failed at first: a line each."""
+    told: list[str] = []
+    for record in records:
+        if record.outcome is Outcome.FLAKY:
+            told.append(f"flaky: {record.message}\n  in {record.nodeid}")
+        elif record.outcome is Outcome.NOT_WITNESSED:
+            unseen = [witness.text for witness in record.witnesses if not witness.seen]
+            told += [f"not witnessed: {text}\n  in {record.nodeid}" for text in unseen]
+    more = [f"and {len(told) - NAMED} more, which the report names"] if len(told) > NAMED else []
+    return "\n".join([*told[:NAMED], *more]).splitlines()
 
 
 def suite_table(records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str]) -> Table:
     """One row a suite, and the sum; `proven` counts rules, all others tests."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     table.add_column("\nsuite", no_wrap=True)
-    for heading in ("tests", "passed", "failed", "errors", "skipped", "not\nwitnessed", "proven", "seconds"):
+    flaky = ("flaky",) if summary.flaky else ()
+    for heading in ("tests", "passed", "failed", "errors", "skipped", "not\nwitnessed", *flaky, "proven", "seconds"):
         table.add_column(heading if "\n" in heading else f"\n{heading}", justify="right", no_wrap=True)
     for name, tests in by_suite(records).items():
         proven = sum(verdict is RuleVerdict.PROVEN for verdict in rule_verdicts(tests, guarded).values())
-        table.add_row(Text(name), *_counts(tests), str(proven), f"{sum(test.seconds for test in tests):.1f}")
+        table.add_row(Text(name), *_counts(tests, summary), str(proven), f"{sum(test.seconds for test in tests):.1f}")
     table.add_section()
     table.add_row(
         "all",
-        *_counts(records),
+        *_counts(records, summary),
         str(len(summary.rules_proven)),
         f"{summary.seconds:.1f}",
         style="bold",
@@ -84,6 +82,7 @@ def rule_table(records: Sequence[TestRecord], guarded: frozenset[str]) -> Table:
     return table
 
 
-def _counts(records: Sequence[TestRecord]) -> list[str]:
-    counted = [str(sum(record.outcome is outcome for record in records)) for outcome in Outcome]
+def _counts(records: Sequence[TestRecord], summary: Summary) -> list[str]:
+    outcomes = [outcome for outcome in Outcome if outcome is not Outcome.FLAKY or summary.flaky]
+    counted = [str(sum(record.outcome is outcome for record in records)) for outcome in outcomes]
     return [str(len(records)), *counted]

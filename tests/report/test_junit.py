@@ -10,7 +10,7 @@ from junitparser import Failure, JUnitXml
 
 from harness.report.junit import junit_xml, write_junit
 from harness.report.provenance import MODEL_NOTICE, Provenance
-from harness.report.records import TestRecord
+from harness.report.records import Outcome, TestRecord
 
 HERE = Path(__file__).parent
 GUARDED = frozenset({"PRE-COMP-01", "PRE-COMP-02"})
@@ -124,3 +124,14 @@ def test_suites_of_two_guests_stay_apart(provenance: Provenance, records: list[T
         "completion (windows-11)",
         "irql (windows-11)",
     ]
+
+
+def test_a_flaky_test_is_skipped_with_what_failed_at_first(schema, provenance: Provenance, records: list[TestRecord]):
+    flaky = replace(records[0], outcome=Outcome.FLAKY, message="passed on a fresh guest; failed before")
+
+    text = junit_xml(provenance, [flaky], GUARDED)
+
+    schema.validate(text)
+    skipped = ET.fromstring(text).find("testsuite/testcase/skipped")
+    assert skipped is not None
+    assert skipped.get("message") == "flaky: passed on a fresh guest; failed before"

@@ -10,7 +10,7 @@ from rich.console import Console
 from harness.report.provenance import Provenance, read_run_json, write_run_json
 from harness.report.records import Blame, Outcome, TestRecord
 from harness.report.summary import RuleVerdict, rule_verdicts, summarise
-from harness.report.table import tables
+from harness.report.table import not_witnessed, tables
 
 HERE = Path(__file__).parent
 GUARDED = frozenset({"PRE-COMP-01", "PRE-COMP-02", "IRQL-05"})
@@ -61,6 +61,26 @@ def test_what_was_not_witnessed_proves_nothing(records: list[TestRecord]):
     assert rule_verdicts(records, GUARDED)["IRQL-05"] is RuleVerdict.NOT_WITNESSED
 
 
+def test_what_was_not_witnessed_is_told_with_its_test_and_of_many_the_first(records: list[TestRecord]):
+    one = next(record for record in records if record.outcome is Outcome.NOT_WITNESSED)
+
+    told = not_witnessed([*records, *[one] * 11])
+
+    assert told[:2] == ["not witnessed: a post ran at DISPATCH_LEVEL", f"  in {one.nodeid}"]
+    assert (len(told), told[-1]) == (21, "and 2 more, which the report names")
+
+
+def test_a_flaky_test_proves_nothing_and_has_a_column_and_its_words(records: list[TestRecord]):
+    flaky = replace(records[0], outcome=Outcome.FLAKY, message="passed on a fresh guest; failed before")
+    out = io.StringIO()
+    summary = summarise([flaky], GUARDED, 1.0)
+    Console(file=out, width=80, color_system=None).print(tables([flaky], summary, GUARDED))
+
+    assert (summary.flaky, summary.tests, summary.rules_proven) == (1, 1, ())
+    assert "witnessed flaky proven" in out.getvalue()
+    assert not_witnessed([flaky]) == [f"flaky: {flaky.message}", f"  in {flaky.nodeid}"]
+
+
 def test_run_json_holds_the_summary_and_is_read_back(tmp_path: Path, provenance: Provenance, records: list[TestRecord]):
     path = write_run_json(tmp_path, provenance, summarise(records, GUARDED, 9.0))
     data = json.loads(path.read_text())
@@ -71,6 +91,7 @@ def test_run_json_holds_the_summary_and_is_read_back(tmp_path: Path, provenance:
         "errors": 1,
         "skipped": 1,
         "not_witnessed": 1,
+        "flaky": 0,
         "rules_proven": ["PRE-COMP-01"],
         "seconds": 9.0,
         "rules": {

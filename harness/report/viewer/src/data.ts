@@ -1,6 +1,6 @@
 // The run's document and the traces, as harness/report/html.py and picture.py write them.
 
-export type Outcome = "passed" | "failed" | "error" | "skipped" | "not_witnessed";
+export type Outcome = "passed" | "failed" | "error" | "skipped" | "not_witnessed" | "flaky";
 export type Verdict =
   | "violated"
   | "failed"
@@ -10,7 +10,7 @@ export type Verdict =
   | "not witnessed"
   | "not run";
 
-export const OUTCOMES: Outcome[] = ["failed", "error", "not_witnessed", "skipped", "passed"];
+export const OUTCOMES: Outcome[] = ["failed", "error", "flaky", "not_witnessed", "skipped", "passed"];
 export const VERDICTS: Verdict[] = [
   "violated",
   "failed",
@@ -26,6 +26,7 @@ export const OUTCOME_WORDS: Record<Outcome, string> = {
   error: "error",
   skipped: "skipped",
   not_witnessed: "not witnessed",
+  flaky: "flaky",
 };
 
 export interface Section {
@@ -129,6 +130,7 @@ export interface Report {
     errors: number;
     skipped: number;
     not_witnessed: number;
+    flaky: number;
     seconds: number;
   };
   troubles: Trouble[];

@@ -4,7 +4,7 @@ import { Glyph, Link, RuleLink, day, tone } from "./parts";
 import { Name } from "./tests";
 
 const SHOWN = 6;
-const ORDER: Outcome[] = ["failed", "error", "not_witnessed", "skipped", "passed"];
+const ORDER: Outcome[] = ["failed", "error", "flaky", "not_witnessed", "skipped", "passed"];
 
 export function Overview({ report }: { report: Report }) {
   const { summary, run } = report;
@@ -44,7 +44,7 @@ function sentence({ summary, troubles }: Report): string {
   if (!summary.tests) return "No test was run";
   const wrong = summary.failed + summary.errors;
   if (!wrong) {
-    const other = summary.skipped + summary.not_witnessed;
+    const other = summary.skipped + summary.not_witnessed + summary.flaky;
     return other ? `${summary.passed} of ${summary.tests} tests passed, none failed` : `All ${summary.tests} tests passed`;
   }
   const parts = [];

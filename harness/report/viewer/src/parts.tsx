@@ -13,6 +13,7 @@ const GLYPHS: Record<string, string> = {
   "not decided": "!",
   not_witnessed: "?",
   "not witnessed": "?",
+  flaky: "~",
   skipped: "–",
   "not run": "–",
 };
