@@ -99,11 +99,9 @@ typedef VOID NTAPI DRIVER_FS_NOTIFICATION(PDEVICE_OBJECT DeviceObject, BOOLEAN F
 #ifndef POOL_COLD_ALLOCATION
 #define POOL_COLD_ALLOCATION 256
 #endif
-/* Drivers define these two for what the kit makes of NonPagedPool; Windows 10 and later zero by themselves. */
-#ifdef POOL_NX_OPTIN
+/* What the kit makes of NonPagedPool, and of pool on Windows before 10, is said here; Windows 10 needs neither. */
 #define ExInitializeDriverRuntime(Flags) ((void)(Flags))
 #define DrvRtPoolNxOptIn 1
-#endif
 
 FORCEINLINE PVOID
 ExAllocatePoolZero(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag)

@@ -1,25 +1,30 @@
 /*
- * runtime.c: what the compiler refers to by itself.
+ * runtime.c: what the compiler refers to by itself. Each is here only for a driver that has none of its own, as it is
+ * with a library: the linker takes the alternate name where nobody defines the first.
  */
 
 #include <fltkernel.h>
 
-/* Named by every object that uses floating point. */
-int _fltused = 0x9875;
+#pragma comment(linker, "/alternatename:_fltused=FltLabFloatUsed")
+#pragma comment(linker, "/alternatename:_purecall=FltLabPureCall")
+#pragma comment(linker, "/alternatename:__CxxFrameHandler3=FltLabFrameHandler")
 
-int __cdecl _purecall(void);
+/* Named by every object that uses floating point. */
+int FltLabFloatUsed = 0x9875;
+
+int __cdecl FltLabPureCall(void);
 
 /* A pure virtual function is called. */
-int __cdecl _purecall(void)
+int __cdecl FltLabPureCall(void)
 {
     KeBugCheckEx(KMODE_EXCEPTION_NOT_HANDLED, (ULONG_PTR)STATUS_NOT_IMPLEMENTED, 0, 0, 0);
 }
 
-EXCEPTION_DISPOSITION __cdecl __CxxFrameHandler3(PEXCEPTION_RECORD Record, PVOID Frame, PCONTEXT Context,
+EXCEPTION_DISPOSITION __cdecl FltLabFrameHandler(PEXCEPTION_RECORD Record, PVOID Frame, PCONTEXT Context,
                                                  PVOID Dispatch);
 
 /* The kernel has no C++ exceptions: one that comes through such a frame goes on, and destructs nothing. */
-EXCEPTION_DISPOSITION __cdecl __CxxFrameHandler3(PEXCEPTION_RECORD Record, PVOID Frame, PCONTEXT Context,
+EXCEPTION_DISPOSITION __cdecl FltLabFrameHandler(PEXCEPTION_RECORD Record, PVOID Frame, PCONTEXT Context,
                                                  PVOID Dispatch)
 {
     UNREFERENCED_PARAMETER(Record);

@@ -93,10 +93,15 @@ def word(text: str) -> str:
 
 
 def quoted(word: str) -> str:
-    """A word of a command line in quotes; ConfigurationError for one that cmd.exe cannot be given whole."""
-    if '"' in word or any(ord(character) < 32 for character in word):
+    r"""A word of a command line in quotes; ConfigurationError for one that cmd.exe cannot be given whole.
+
+    Before a quote, that at the end too, backslashes are doubled (the rule of CommandLineToArgvW). cmd.exe knows no such
+    thing and takes a quote as one, so what it acts on outside of quotes cannot stand beside it.
+    """
+    if any(ord(character) < 32 for character in word) or ('"' in word and re.search("[&|<>^]", word)):
         raise ConfigurationError(f"{word!r} cannot stand in a command line of Windows")
-    return f'"{word}"'
+    within = re.sub(r'(\\*)"', r'\1\1\\"', word)
+    return '"' + re.sub(r"(\\*)$", r"\1\1", within, count=1) + '"'
 
 
 def _add(key: str, name: str, kind: str, data: str) -> str:

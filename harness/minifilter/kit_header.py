@@ -8,6 +8,7 @@ committed one against the metadata.
 import ast
 import re
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,7 @@ class _Catalogue:
     """Type (that of an enumeration, or a number's) and value."""
     enumerations: dict[str, list[str]] = field(default_factory=dict)
     structures: dict[str, ast.ClassDef] = field(default_factory=dict)
+    guids: dict[str, str] = field(default_factory=dict)
     functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
     pointers: dict[str, ast.FunctionDef] = field(default_factory=dict)
 
@@ -85,6 +87,10 @@ def _read(directory: Path) -> _Catalogue:
 
 def _take(found: _Catalogue, node: ast.stmt) -> None:
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+        if isinstance(node.value, ast.Call):  # Guid('{...}')
+            if node.target.id.startswith("GUID_"):
+                found.guids[node.target.id] = ast.literal_eval(node.value.args[0])
+            return
         try:
             value = ast.literal_eval(node.value)
         except ValueError:
@@ -272,7 +278,8 @@ def make_header(toolchain: Toolchain) -> str:
     constants = [name for name in known.constants if CONSTANTS.fullmatch(name)]
     members = [name for names in known.enumerations.values() for name in names]
     types = [*known.structures, *known.enumerations, *known.pointers, *_referenced(known)]
-    lacking = _lacking(toolchain, sorted({*functions, *constants, *members, *types})) - LEFT_OUT
+    names = {*functions, *constants, *members, *types, *known.guids}
+    lacking = _lacking(toolchain, sorted(names)) - LEFT_OUT
     writer = _Writer(known, lacking)
     numbers = [_define(name, *known.constants[name]) for name in constants if name in lacking]
     numbers += [
@@ -285,8 +292,9 @@ def make_header(toolchain: Toolchain) -> str:
     for name in known.structures:
         if name in lacking and STRUCTURES.fullmatch(name):
             _try(writer.require, name)
+    guids = [_guid(name, known.guids[name]) for name in sorted(known.guids) if name in lacking]
     prototypes = [text for name in functions if name in lacking if (text := _try(writer.function, name))]
-    return "\n".join([_HEAD, *sorted(set(numbers)), "", *writer.types, "", *prototypes, _TAIL])
+    return "\n".join([_HEAD, *sorted(set(numbers)), "", *guids, "", *writer.types, "", *prototypes, _TAIL])
 
 
 def _referenced(known: _Catalogue) -> Iterator[str]:
@@ -302,6 +310,12 @@ def _try(function: Callable[[str], Answer], name: str) -> Answer | None:
         return function(name)
     except _UnknownTypeError:
         return None
+
+
+def _guid(name: str, text: str) -> str:
+    value = uuid.UUID(text)
+    parts = [f"0x{value.time_low:08x}", f"0x{value.time_mid:04x}", f"0x{value.time_hi_version:04x}"]
+    return f"DEFINE_GUID({name}, {', '.join([*parts, *(f'0x{byte:02x}' for byte in value.bytes[8:])])});"
 
 
 def _define(name: str, kind: str, value: int) -> str:

@@ -15,7 +15,7 @@ Plain = str | int | bool | Sequence[str]
 """A value as YAML has it: REG_SZ, REG_DWORD or REG_MULTI_SZ."""
 
 _DWORD = 1 << 32
-_KEY_ONLY = 0x10
+_NO_CLOBBER, _DELETE, _APPEND, _KEY_ONLY = 0x2, 0x4, 0x8, 0x10
 _TYPE_MASK = 0xFFFF0001
 _TYPES = {
     0x00000000: "REG_SZ",
@@ -54,6 +54,7 @@ def of_parameters(values: Mapping[str, Plain]) -> Iterator[RegistryValue]:
 
 def of_inf(inf: Inf, build: int) -> Iterator[RegistryValue]:
     """What an INF adds to the registry for a build of x64 Windows; ConfigurationError for a type it cannot mean."""
+    found: dict[tuple[str, str], RegistryValue] = {}
     for fields in inf.registry(build):
         root, key, name, flags, *data = [*fields, "", "", "", ""][: max(len(fields), 4)]
         number = int(flags or "0", 0)
@@ -65,7 +66,17 @@ def of_inf(inf: Inf, build: int) -> Iterator[RegistryValue]:
             raise ConfigurationError(
                 f"{inf.name} adds the value {name!r} of a type that fltlab does not know", details=(f"flags {flags}",)
             )
-        yield RegistryValue(place, name, kind, _inf_data(kind, data))
+        where = place.lower(), name.lower()
+        before = found.pop(where, None)
+        if number & _DELETE or (number & _NO_CLOBBER and before is not None):
+            if before is not None and not number & _DELETE:
+                found[where] = before
+            continue
+        if number & _APPEND and before is not None:
+            there = before.data.split(r"\0")
+            data = [*there, *(item for item in data if item not in there)]
+        found[where] = RegistryValue(place, name, kind, _inf_data(kind, data))
+    yield from found.values()
 
 
 def _inf_data(kind: str, data: Sequence[str]) -> str:

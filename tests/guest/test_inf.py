@@ -21,6 +21,7 @@ from harness.guest.stack import parse_stack, place
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.inf import Inf
 from harness.minifilter.package import load_package
+from harness.minifilter.registry import of_inf
 
 INF = r"""
 ; a minifilter of a user, in both layouts
@@ -246,6 +247,22 @@ def test_files_that_the_inf_names_and_the_package_does_not_are_wrong_use(driver:
 
 def vars_of(driver: BuiltDriver) -> dict[str, object]:
     return {name: getattr(driver, name) for name in ("name", "sys", "pdb", "certificate", "sha256", "package")}
+
+
+def test_values_are_added_as_their_flags_say():
+    lines = """
+        HKR,"Parameters","Paths",0x00010000,"\\a\\","\\b, c\\"
+        HKR,"Parameters","paths",0x00010008,"\\d\\","\\a\\"
+        HKR,"Parameters","Level",0x00010001,3
+        HKR,"Parameters","Level",0x00010003,4
+        HKR,"Parameters","Gone",0x00000000,"x"
+        HKR,"Parameters","Gone",0x00000004
+    """
+    inf = Inf(INF.replace("[New.Registry]", "[New.Registry]\n" + lines), "scanner.inf")
+
+    added = {value.name: value.data for value in of_inf(inf, 26100) if value.key == "Parameters"}
+
+    assert added == {"paths": r"\a\\0\b, c\\0\d" + "\\", "Level": "3", "SupportedFeatures": "0x3"}
 
 
 @given(st.text(max_size=200))

@@ -1,10 +1,15 @@
 """The commands that register a minifilter, as they are written into a batch file."""
 
+import re
+
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from harness.errors import ConfigurationError
 from harness.guest.registration import DriverOptions, quoted, register, trust
 from harness.guest.stack import parse_stack, place
+from harness.reference.guestd.words import split
 
 SERVICE = r"HKLM\SYSTEM\CurrentControlSet\Services\fltlab-one"
 
@@ -58,7 +63,7 @@ def test_a_certificate_goes_into_both_stores_that_windows_asks():
     ]
 
 
-@pytest.mark.parametrize("word", ['a"b', "a\nb", "a\r", "\0"])
+@pytest.mark.parametrize("word", ['a"&b', "a\nb", "a\r", "\0"])
 def test_a_word_that_would_end_its_quotes_is_refused(word: str):
     with pytest.raises(ConfigurationError, match="cannot stand in a command line"):
         quoted(word)
@@ -70,3 +75,16 @@ def test_a_driver_captures_prints_only_where_it_is_told_to():
 
     assert line in register(entry, "FSFilter Activity Monitor", DriverOptions(), captures_prints=True)
     assert line not in commands()
+
+
+@given(st.lists(st.text(alphabet='a b\\"0%', max_size=12), max_size=4))
+def test_what_is_quoted_comes_out_as_it_went_in(words: list[str]):
+    assert split(" ".join(["reg.exe", *map(quoted, words)])) == ["reg.exe", *words]
+
+
+@given(st.text(alphabet='a\\"&|<>^\n', max_size=8))
+def test_what_cmd_would_act_on_is_refused(word: str):
+    assume("\n" in word or ('"' in word and re.search("[&|<>^]", word)))
+
+    with pytest.raises(ConfigurationError, match="cannot stand in a command line"):
+        quoted(word)

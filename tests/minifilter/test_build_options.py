@@ -155,6 +155,19 @@ def test_a_changed_header_in_any_directory_makes_the_build_anew(tmp_path: Path) 
     assert (first == unchanged, first == changed) == (True, False)
 
 
+def test_a_driver_may_have_a_runtime_of_its_own_and_name_its_guids_at_any_place(tmp_path: Path) -> None:
+    text = "name: own\ndescription: x\nsources: [own.cpp, guid.c]\ncontrol: none\n"
+    source = '#include <ntifs.h>\nextern "C" { int _fltused = 1; int __cdecl _purecall() { return 0; }\n'
+    source += "extern const GUID GUID_OWN; extern const GUID GUID_ECP_CREATE_REDIRECTION;\n"
+    source += "NTSTATUS DriverEntry(PDRIVER_OBJECT, PUNICODE_STRING)\n"
+    source += "{ return GUID_OWN.Data1 == GUID_ECP_CREATE_REDIRECTION.Data1 ? _purecall() : 1; } }\n"
+    guid = "#define INITGUID\n#include <ntifs.h>\nDEFINE_GUID(GUID_OWN, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);\n"
+
+    root = package(tmp_path, text, {"own.cpp": source, "guid.c": guid})
+
+    assert build_drivers(root, tmp_path / "out")["own"].sys.is_file()
+
+
 def test_errors_come_before_warnings(tmp_path: Path) -> None:
     text = "name: wrong\ndescription: x\nsources: [wrong.c]\ncontrol: none\n"
     root = package(tmp_path, text, {"wrong.c": "#warning first\n#include <ntddk.h>\nint x = nothing;\n"})

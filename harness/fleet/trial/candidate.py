@@ -115,6 +115,9 @@ def _of_image(path: Path) -> Candidate:
 def _of_inf(path: Path) -> Candidate:
     names = [name for name in Inf.read(path).files if name.lower().endswith(".sys")]
     images = [file for name in names for file in _files(path.parent, name)]
+    built = _built_with(path) if not images else None
+    if built is not None:
+        return built
     if not images:
         raise ConfigurationError(
             f"there is no {' or '.join(names) or 'driver'} beside {path.name}",
@@ -128,6 +131,16 @@ def _of_inf(path: Path) -> Candidate:
     if pdb.is_file():
         update["pdb"] = pdb.relative_to(path.parent)
     return _registered(package.model_copy(update=update), image.stem, [])
+
+
+def _built_with(inf: Path) -> Candidate | None:
+    """The driver.yaml or project beside an INF whose driver it installs, for one that is built here."""
+    for pattern in (PACKAGE_FILE, "*.vcxproj"):
+        for candidate in map(_of_file, _beside(inf, pattern)):
+            own = candidate.package.inf
+            if own is not None and candidate.package.path(own).resolve() == inf.resolve():
+                return candidate
+    return None
 
 
 def _of_project(path: Path) -> Candidate:

@@ -73,7 +73,8 @@ def _life(verdict: Verdict) -> Iterator[str]:
     yield f"loaded     {verdict.loaded:<27} attached   {verdict.attached}"
     if verdict.parts:
         total = len(verdict.options.parts)
-        yield f"workload   {f'{verdict.parts} of {total} parts, {verdict.steps} steps':<27} {_took_part(verdict)}"
+        done = f"workload   {f'{verdict.parts} of {total} parts, {verdict.steps} steps':<27} {_took_part(verdict)}"
+        yield done.rstrip()
     if verdict.unloaded != "not tried":
         if max(len(verdict.detached), len(verdict.unloaded)) < 27:
             yield f"detached   {verdict.detached:<27} unloaded   {verdict.unloaded}"
@@ -92,6 +93,9 @@ def _took_part(verdict: Verdict) -> str:
 def _table(verdict: Verdict) -> Iterator[str]:
     seen = verdict.sightings
     rows = list(seen.rows().items())
+    if not verdict.attached.startswith("at "):
+        yield "seen       nothing: it is attached to no volume"
+        return
     if not rows:
         yield "seen       nothing: none of its callbacks was called"
         return
@@ -153,7 +157,7 @@ def _changes(verdict: Verdict) -> Iterator[str]:
     for change in unmeant[:MOST_CHANGES]:
         yield from _wrapped("  ", change.words, 2)
     if len(unmeant) > MOST_CHANGES:
-        yield f"  and {len(unmeant) - MOST_CHANGES} more kinds: --json has all"
+        yield f"  and {_number(len(unmeant) - MOST_CHANGES, 'more kind')}: --json has all"
     for change in meant[: max(0, 3 - len(unmeant))]:
         yield from _wrapped("  meant: ", f"{change.words}; {change.allowed}", 1)
 

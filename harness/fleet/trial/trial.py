@@ -95,6 +95,7 @@ class Verdict:
     """What the kernel found when the driver was unloaded."""
     stage: str = "the workload"
     """What was done to the driver last."""
+    in_hard_part: bool = False
     hard: list[str] = field(default_factory=list)
     """What came of the hard part, a sentence each."""
     hard_findings: list[Finding] = field(default_factory=list)
@@ -274,7 +275,7 @@ class _Trial:
     def _hard(self, guest: Guest, deployment: Deployment, without: Baseline) -> None:
         """Unload it while it is at work, load it again, and give it no memory."""
         verdict, service = self._verdict, self._subject.entry.service
-        before = len(self._findings(guest))
+        before, verdict.in_hard_part = len(self._findings(guest)), True
         verdict.stage = "its second load"
         hard.start_again(deployment, self._label)
         verdict.stage = "an unload under load"
@@ -332,7 +333,7 @@ class _Trial:
         every = self._findings(guest)
         if verdict.unloaded == "not tried":
             verdict.findings = every
-        elif not verdict.hard:
+        elif not verdict.in_hard_part:
             verdict.leaks = every[len(verdict.findings) :]
         else:
             verdict.hard_findings = every[len(verdict.findings) + len(verdict.leaks) :]

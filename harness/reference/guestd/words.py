@@ -56,13 +56,21 @@ def chain(line: str) -> list[Step]:
 
 
 def split(text: str) -> list[str]:
-    r"""Cut one command into words: quotes keep blanks together and fall away, \" is a quote."""
+    r"""Cut one command into words as programs of Windows do (CommandLineToArgvW).
+
+    Quotes keep blanks together and fall away. Before a quote two backslashes are one, and one makes it a plain quote;
+    elsewhere backslashes are themselves.
+    """
     words: list[str] = []
     word, quoted, begun, index = "", False, False, 0
     while index < len(text):
         character = text[index]
-        if character == "\\" and text[index + 1 : index + 2] == '"':
-            word, begun, index = word + '"', True, index + 2
+        if character == "\\":
+            run = len(text[index:]) - len(text[index:].lstrip("\\"))
+            index += run
+            if text[index : index + 1] == '"':
+                word, run, index = word + "\\" * (run // 2) + '"' * (run % 2), 0, index + run % 2
+            word, begun = word + "\\" * run, True
             continue
         if character == '"':
             quoted, begun = not quoted, True

@@ -49,9 +49,12 @@ def flt_init_extra_create_parameter_lookaside_list(
 
 @export(FLTMGR, "FltDeleteExtraCreateParameterLookasideList", max_irql=Irql.APC)
 def flt_delete_extra_create_parameter_lookaside_list(k: "Kernel", filter_: int, lookaside: int, flags: U32) -> None:
-    """FltDeleteExtraCreateParameterLookasideList."""
-    del flags
-    k.flt.filter_at(filter_)
+    """FltDeleteExtraCreateParameterLookasideList: of a filter that has been unregistered, too.
+
+    Before that, creates may still hold what came from the list; the page says that Filter names the caller as long as
+    it is loaded.
+    """
+    del flags, filter_
     k.memory.write(lookaside, bytes(8))
 
 
@@ -152,8 +155,6 @@ def flt_set_ecp_list_into_callback_data(k: "Kernel", filter_: int, data: int, ec
     request = k.flt.operation_at(data).request
     if request.major != IrpMajor.CREATE or request.ecp_list:
         return int(NtStatus.INVALID_PARAMETER)
-    k.io.ecps.list_at(ecp_list)
-    request.ecp_list = ecp_list
-    k.io.irps.set_ecp_list(request.irp, ecp_list)
-    request.completions.append(lambda _: k.queue_worker(k.io.ecps.free_list_if_there(ecp_list)))
+    k.io.ecps.give_to_create(ecp_list)
+    k.io.irps.set_ecp_list(request, ecp_list, lambda: k.io.ecps.free_list_if_there(ecp_list))
     return int(NtStatus.SUCCESS)

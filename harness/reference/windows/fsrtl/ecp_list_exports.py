@@ -118,6 +118,6 @@ def fs_rtl_set_ecp_list_into_irp(k: "Kernel", irp: int, ecp_list: int) -> int:
     request = k.io.irps.request_of(irp)
     if request.major != IrpMajor.CREATE or request.ecp_list:
         return int(NtStatus.INVALID_PARAMETER)
-    found = k.io.ecps.list_at(ecp_list)
-    k.io.irps.set_ecp_list(irp, found.address)
+    k.io.ecps.give_to_create(ecp_list)
+    k.io.irps.set_ecp_list(request, ecp_list, lambda: k.io.ecps.free_list_if_there(ecp_list))
     return 0

@@ -171,6 +171,8 @@ def _open_once(
     request.generated = send is not None
     request.ecp_list = parameters.ecp_list
     status: int = yield from k.io.issue(request, send)
+    for afterwards in request.afterwards:
+        yield from afterwards()
     for block in blocks:
         k.io.heap.free(block)
     data = take_auxiliary(k, request.auxiliary)

@@ -89,6 +89,11 @@ class ExtraCreateParameters:
         del self._lists[ecp_list]
         free(self._kernel, ecp_list, None)
 
+    def give_to_create(self, ecp_list: int) -> None:
+        """A list is a create's from here on, which frees it, and no driver's: nobody is told to have lost it."""
+        for address in (ecp_list, *(item.address for item in self.list_at(ecp_list).parameters)):
+            self._belongs(address, None)
+
     def free_list_if_there(self, ecp_list: int) -> "Code":
         """The same, of one that its owner may have freed meanwhile."""
         if ecp_list in self._lists:
@@ -125,6 +130,8 @@ class ExtraCreateParameters:
         if item is None or found.find(item.kind) is not None:
             return int(NtStatus.INVALID_PARAMETER)
         found.parameters.append(self._loose.pop(context))
+        block = self._kernel.pool.block_at(ecp_list)
+        self._belongs(context, block.owner if block is not None else None)
         return int(NtStatus.SUCCESS)
 
     def tell(self, ecp_list: int, kind: int, out: int, size_out: int) -> int:
@@ -138,6 +145,7 @@ class ExtraCreateParameters:
         if item is not None:
             found.parameters.remove(item)
             self._loose[item.address] = item
+            self._belongs(item.address, self._kernel.blame.current().driver)
         return self._tell(item, out, size_out)
 
     def following(self, ecp_list: int, context: int, kind_out: int, next_out: int, size_out: int) -> int:
@@ -173,6 +181,11 @@ class ExtraCreateParameters:
         if size_out:
             memory.write_u32(size_out, item.size if item is not None else 0)
         return int(NtStatus.SUCCESS if item is not None else NtStatus.NOT_FOUND)
+
+    def _belongs(self, address: int, owner: str | None) -> None:
+        block = self._kernel.pool.block_at(address)
+        if block is not None:
+            block.owner = owner
 
     def _allocate(self, size: int, tag: str) -> int:
         where = self._kernel.blame.current()

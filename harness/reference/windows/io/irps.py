@@ -13,7 +13,7 @@ from harness.nt import BugCheck, IrpMajor, OperationClass
 from harness.reference.windows.io import stack_parameters
 from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
 from harness.reference.windows.io.file_object import file_at as file_object_at
-from harness.reference.windows.io.request import CancelRoutine, Request
+from harness.reference.windows.io.request import CancelRoutine, Code, Request
 from harness.reference.windows.io.stack_parameters import Buffers
 from harness.reference.windows.structures.irp import (
     IO_TYPE_IRP,
@@ -250,11 +250,12 @@ class Irps:
             request.ecp_list = record.issuer.ecp_list
         return request
 
-    def set_ecp_list(self, irp: int, ecp_list: int) -> None:
-        """A create has extra create parameters from here down, whoever asks."""
-        record = self.live.get(irp)
-        if record is not None and record.issuer is not None:
-            record.issuer.ecp_list = ecp_list
+    def set_ecp_list(self, request: Request, ecp_list: int, free: Callable[[], Code]) -> None:
+        """A create has extra create parameters from here down, whoever asks; they are freed when its issuer has it."""
+        record = self.live.get(request.irp)
+        issuer = record.issuer if record is not None and record.issuer is not None else request
+        issuer.ecp_list = request.ecp_list = ecp_list
+        issuer.afterwards.append(free)
 
     # -- cancelling
 

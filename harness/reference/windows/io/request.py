@@ -81,6 +81,8 @@ class Request:
         self.completions: list[Completion] = []
         self.at_end: Callable[[int], Code] | None = None
         """What a frame does with the status when all posts are done, before who is above has the IRP back."""
+        self.afterwards: list[Callable[[], Code]] = []
+        """What the thread that issued a create does once it has it back, whatever came of it."""
         self.auxiliary = 0
         """AuxiliaryBuffer of the IRP at its end, for who issued it to free: the data of a reparse point."""
         self.iosb = 0

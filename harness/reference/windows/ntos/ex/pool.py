@@ -20,7 +20,7 @@ _ALIGNMENT = 16
 _QUARANTINE = 1 << 15
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Block:
     """A pool block, live or freed."""
 
@@ -29,7 +29,7 @@ class Block:
     tag: str
     paged: bool
     owner: str | None
-    """The driver that allocated it; None for the kernel."""
+    """The driver that allocated it, or was given it; None for the kernel."""
     base: int
     pages: int
     allocated_by: int
