@@ -85,6 +85,13 @@ typedef VOID NTAPI DRIVER_FS_NOTIFICATION(PDEVICE_OBJECT DeviceObject, BOOLEAN F
 #define KeMemoryBarrier() __sync_synchronize()
 #define KeMemoryBarrierWithoutFence() __asm__ volatile("" ::: "memory")
 #endif
+#ifndef MemoryBarrier
+#define MemoryBarrier() __sync_synchronize()
+#endif
+
+#ifndef NT_FRE_ASSERT
+#define NT_FRE_ASSERT(Expression) ((Expression) ? TRUE : (DbgRaiseAssertionFailure(), FALSE))
+#endif
 
 /*
  * Pool. The kit's functions for memory that comes zeroed, or explicitly not, are inline over older exports: a bit of the

@@ -46,6 +46,7 @@ extern "C" {
 typedef ULONG64 POOL_FLAGS;
 #include "kitnames.h"
 #include "kitexports.h"
+#include "kitatomics.h"
 #ifndef FLTLAB_NO_KIT_METADATA
 #include "kitmetadata.h"
 #endif

@@ -36,6 +36,10 @@ class DriverOptions:
             yield "EventCapacity", "REG_DWORD", str(self.event_capacity)
 
 
+_LAYOUTS = ("Instances", r"Parameters\Instances")
+"""Where instances stand below a service: the older place, and that since Windows 11 24H2."""
+
+
 def register(
     entry: PlacedEntry,
     group: str,
@@ -47,7 +51,8 @@ def register(
 ) -> list[str]:
     """The commands that make a service of an entry whose image is in its place. A legacy filter has no instances.
 
-    `values` are what else its author wants in the registry; they are the last word.
+    `values` are what else its author wants in the registry; they are the last word. Where they have instances, these are
+    in their layout alone, the older or the newer: what stood in the other one would count against them.
     """
     key = rf"{SERVICES}\{entry.service}"
     depend = "" if legacy else " depend= FltMgr"
@@ -65,7 +70,8 @@ def register(
     ]
     if captures_prints:
         commands.append(_add(rf"{key}\Parameters", "CapturePrints", "REG_DWORD", "1"))
-    for layout in () if legacy else (rf"{key}\Instances", rf"{key}\Parameters\Instances"):
+    own = [at for at in _LAYOUTS if any(value.key.lower().startswith(f"{at}\\".lower()) for value in values)]
+    for layout in () if legacy else (rf"{key}\{at}" for at in own or _LAYOUTS):
         instance = rf"{layout}\{entry.instance}"
         commands += [
             _add(layout, "DefaultInstance", "REG_SZ", entry.instance),

@@ -114,7 +114,7 @@ class Compilation:
             *integers_only,
             *(("-Werror",) if self.strict else NOT_FOR_USERS),
             # A user's driver may begin with ntifs.h, ntddk.h or wdm.h: ours, which mends mingw-w64's, comes first.
-            # With INITGUID, since its headers have been read when the source defines that; the linker keeps one of each.
+            # With INITGUID: its headers have been read when the source defines that; the linker keeps one of each.
             *(("-DINITGUID=", "-include", "ntkernel.h") if self.kernel and not self.strict else ()),
             f"-ffile-prefix-map={self.root}=.",
             *(("-ivfsoverlay", str(self.overlay)) if self.overlay else ()),

@@ -25,6 +25,8 @@ NAMES = """
     OB_CALLBACK_REGISTRATION FSCTL_DUPLICATE_EXTENTS_TO_FILE IO_REPARSE_TAG_CLOUD SL_BYPASS_ACCESS_CHECK
     FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX FsRtlMdlReadEx MmCopyMemory
     RtlUnicodeStringCopy RtlUnicodeStringPrintf RtlStringCchPrintfW RtlStringCbCatNA RtlSuffixUnicodeString
+    InterlockedExchange8 InterlockedIncrement16 InterlockedOrAcquire ReadAcquire WritePointerRelease MemoryBarrier
+    InterlockedCompareExchange128 GUID_ECP_CREATE_REDIRECTION ExInitializeDriverRuntime RtlIsZeroMemory
     DECLARE_GLOBAL_CONST_UNICODE_STRING RTL_CONSTANT_OBJECT_ATTRIBUTES EXTERN_C_START FLT_MGR_LONGHORN DBG
 """.split()  # noqa: SIM905 - read as a text
 

@@ -54,7 +54,7 @@ def _one_in(directory: Path) -> Path:
     if own.is_file():
         return own
     for pattern in (PACKAGE_FILE, "*.vcxproj", "*.inf", "*.sys"):
-        found = _files(directory, pattern)
+        found = [file for file in _files(directory, pattern) if not _is_program(file)]
         if len(found) > 1:
             raise ConfigurationError(
                 f"{directory} has several drivers",
@@ -68,6 +68,11 @@ def _one_in(directory: Path) -> Path:
         details=("looked for driver.yaml, *.vcxproj, *.inf, *.sys",),
         hint="fltlab try X.sys",
     )
+
+
+def _is_program(file: Path) -> bool:
+    """Whether a driver.yaml is that of a program, such as a driver's service."""
+    return file.name == PACKAGE_FILE and load_package(file).kind is PackageKind.PROGRAM
 
 
 def _files(directory: Path, pattern: str) -> list[Path]:

@@ -16,6 +16,8 @@ from harness.nt import NtStatus
 EVERY = 6
 """One in so many of its allocations fails."""
 FILES = range(4)
+UNTIL_DEATH = 0.005
+"""Seconds of the guest's time that I/O goes on before the service is killed."""
 SCARCE = ("create", "cached", "rename", "enumerate", "threads")
 """The parts of the workload that are done while memory is short."""
 

@@ -34,7 +34,7 @@ class Seen:
 
 @dataclass
 class Sightings:
-    """All that was seen of a driver. `by_kernel`: its own callbacks were seen, not only what came of them."""
+    """All that was seen of a driver."""
 
     majors: dict[str, Seen] = field(default_factory=dict)
     threads: set[int] = field(default_factory=set)
@@ -44,13 +44,13 @@ class Sightings:
     """In performance counts."""
     lost: int = 0
     by_kernel: bool = False
+    """Its own callbacks are seen, not only what comes of them."""
 
     def add(self, trace: Trace, label: str) -> None:
         """Count what came of one part of the workload. `label` is the driver between the observers."""
         for operation in trace.operations:
             self._between(operation, trace.process)
         lane = [event for event in trace.seen if event.filter == label]
-        self.by_kernel |= bool(lane)
         for event in lane:
             self._callback(event)
         self._pends(lane)

@@ -18,6 +18,7 @@ from harness.fleet.drivers import PROBE, Drivers, build_alone
 from harness.fleet.kernel_exports import Needs, needs
 from harness.fleet.provider import Provider
 from harness.fleet.providers import kind_of, provider_for
+from harness.fleet.service import Beside
 from harness.fleet.settings import DEFAULT_SEED, LOCAL_GUEST, Settings
 from harness.fleet.trial import hard
 from harness.fleet.trial.baseline import Baseline, observe, run_part
@@ -28,6 +29,7 @@ from harness.fleet.trial.transparency import Change, Difference, compare_census,
 from harness.fleet.trial.workload import WORKLOAD, Part
 from harness.fleet.user_mode import start_program, start_services
 from harness.guest import Guest, GuestKind, GuestState
+from harness.guest.background import BackgroundProgram, start
 from harness.guest.crash import parse_status
 from harness.guest.deploy import OBSERVER, Deployment, DriverUnderTest
 from harness.guest.probe import run_probe
@@ -39,6 +41,7 @@ from harness.minifilter.probe import ProbeResult
 from harness.minifilter.registry import RegistryValue
 from harness.minifilter.trace import SeenByKernel, Trace
 from harness.minifilter.tracing import event_of
+from harness.nt import nt_success
 from harness.report.coverage.line_coverage import Ran
 from harness.report.coverage.measured import Measured, Subject, lines_of_drivers
 from harness.wire.kernel_state import Finding
@@ -132,6 +135,7 @@ def try_driver(candidate: Candidate, options: TrialOptions) -> Verdict:
     """Try one driver. Raises only for what is wrong with the driver's files, the options or this machine."""
     began = time.monotonic()
     verdict = Verdict(candidate, options, kind_of(options.guest))
+    verdict.sightings.by_kernel = verdict.kind is not GuestKind.WINDOWS
     own = Drivers(()).build([OBSERVER, PROBE])
     built = build_alone(candidate.package)
     verdict.sha256 = built.sha256
@@ -229,7 +233,7 @@ class _Trial:
         return lines_of_drivers({Subject.of(self._subject.driver): ran})
 
     @contextlib.contextmanager
-    def _services(self, guest: Guest, driver: BuiltDriver) -> Iterator[None]:
+    def _services(self, guest: Guest, driver: BuiltDriver) -> Iterator[list[BackgroundProgram]]:
         """What runs beside the I/O: the service that the command names, or else that of driver.yaml."""
         command, package = self._verdict.options.service, driver.package
         source = Drivers((package.directory.parent,) if package.service is not None else ())
@@ -241,7 +245,7 @@ class _Trial:
         with contextlib.ExitStack() as scoped:
             for program in programs:
                 scoped.enter_context(program)
-            yield
+            yield programs
 
     def _observe(self, guest: Guest) -> None:
         observe(guest, self._observers, self._own)
@@ -288,6 +292,7 @@ class _Trial:
         if not stopped.status:
             verdict.stage = "its third load"
             hard.start_again(deployment, self._label)
+        self._service_dies(guest)
         parts = [part for part in verdict.options.parts if part.name in hard.SCARCE]
         verdict.stage = "low resources"
         allocations, steps = hard.starved(guest, service, parts, lambda lines: self._script(guest, lines))
@@ -298,6 +303,29 @@ class _Trial:
         verdict.stage = "its unload after low resources"
         deployment.unload(self._label)
         verdict.hard_findings = self._findings(guest)[before:]
+
+    def _service_dies(self, guest: Guest) -> None:
+        """The service, if there is one, is killed in the middle of I/O: who waits for its answer must be let go."""
+        verdict, part = self._verdict, hard.under_load(None)
+        with self._services(guest, self._subject.driver) as programs:
+            if not programs:
+                return
+            verdict.stage = "the death of its service"
+            soon = Beside(
+                lambda program: start(guest, replace(program, seconds=hard.UNTIL_DEATH)), "\n".join(part.lines) + "\n"
+            )
+            soon.start()
+            for program in programs:
+                program.kill()
+            result = soon.result()
+        late = [part.lines[step.line - 1] for step in result.steps if step.outstanding]
+        if late:
+            verdict.hang = f"{late[0]}, after the death of its service"
+        failed = sum(not nt_success(step.status) for step in result.steps)
+        verdict.hard.append(
+            f"death of its service under I/O: {f'{len(late)} steps never ended' if late else 'done'}, {failed} of "
+            f"{len(result.steps)} steps failed"
+        )
 
     def _take_away(self, guest: Guest, deployment: Deployment) -> None:
         verdict = self._verdict

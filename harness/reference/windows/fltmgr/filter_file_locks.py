@@ -65,6 +65,7 @@ def flt_process_file_lock(k: "Kernel", address: int, data: int, context: int) ->
             if not request.operation_flags & StackFlags.FAIL_IMMEDIATELY:
                 locks.waiting.append((data, wanted))
                 request.set_cancel_routine(lambda _: _cancelled(k, locks, data))
+                operation.waits_for_program = True
                 return int(PreopStatus.PENDING)
             status = NtStatus.LOCK_NOT_GRANTED
         else:

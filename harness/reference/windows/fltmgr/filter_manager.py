@@ -75,7 +75,7 @@ class FilterManager(FilterObjects):
         for instance in list(self.instances.values()):
             for operation in instance.pended:
                 post = operation.post is not None and operation.visit is None
-                if operation.reported:
+                if operation.reported or operation.waits_for_program:
                     continue
                 operation.reported = True
                 if operation.refused_to_post:  # it could not be handed over, and was pended all the same

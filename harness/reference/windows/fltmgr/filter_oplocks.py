@@ -71,6 +71,7 @@ def _fsctrl(k: "Kernel", address: int, data: int, count: int, flags: int) -> Cod
     oplock = k.driver_oplocks.at(address)
     answered = yield from oplock_fsctls.asked(k, oplock, request, parameters, count, flags, give)
     if answered is None:
+        operation.waits_for_program = True
         return int(PreopStatus.PENDING)
     operation.set_io_status(*answered)
     return int(PreopStatus.COMPLETE)
@@ -98,6 +99,7 @@ def _check(
         completion=Call(completion, data, context) if completion else None,
     )  # fmt: skip
     if checked is Checked.WAITS:
+        operation.waits_for_program = True
         return int(PreopStatus.PENDING)
     if checked is Checked.BREAK_IN_PROGRESS:
         operation.set_io_status(int(NtStatus.OPLOCK_BREAK_IN_PROGRESS), 0)

@@ -5,7 +5,7 @@ from enum import Enum
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from harness.nt import CallbackDataFlags, OperationClass
+from harness.nt import CallbackDataFlags, NtStatus, OperationClass
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import (
@@ -19,6 +19,7 @@ from harness.reference.windows.fltmgr.callback_data import (
 from harness.reference.windows.fltmgr.chain_layout import OPERATION
 from harness.reference.windows.io import stack_parameters
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.structures.irp import Irp
 from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
@@ -158,6 +159,8 @@ class Operation:
         """The filters that have put another buffer in."""
         self.status_requests: list[StatusRequest] = []
         """Filters that want to know what the drivers below answer."""
+        self.waits_for_program = False
+        """It was pended by a package of the kernel, an oplock's or a file lock's: a program lets it go, no driver."""
         self.reported = False
         """Reported as never resumed."""
         self._memory = objects.kernel.memory
@@ -321,6 +324,11 @@ class Operation:
     def set_io_status(self, status: int, information: int) -> None:
         """Store IoStatus."""
         _IO_STATUS.pack_into(self._ram, self._at + _STATUS, status & 0xFFFF_FFFF, information & _M64)
+
+    def show_tag_data(self, status: int) -> None:
+        """TagData of a create that has met a reparse point: its data, where the file system has left them."""
+        given = Irp(self._memory, self.irp).auxiliary_buffer if status == NtStatus.REPARSE else 0
+        CallbackData(self._memory, self.data).tag_data = given
 
     def clear_io_status(self) -> None:
         """IoStatus as a filter on the way down finds it."""

@@ -225,7 +225,10 @@ class PassageEngine:
         del device
         operation = self.objects.operations[data]
         operation.restore_irp()
-        yield from self._back(operation, *self.io.irps.io_status(irp))
+        status, information = self.io.irps.io_status(irp)
+        if operation.request.major == IrpMajor.CREATE:
+            operation.show_tag_data(status)
+        yield from self._back(operation, status, information)
         return int(NtStatus.MORE_PROCESSING_REQUIRED)
 
     def _back(self, operation: Operation, status: int, information: int) -> Code:

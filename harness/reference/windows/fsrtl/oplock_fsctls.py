@@ -101,15 +101,28 @@ def control(asking: Asking, parameters: "Control", given: bytes) -> "Code":
     if code == BREAK_ACK_NO_2:
         return oplock.acknowledge(owner, asking.complete, keep=False)
     if code == BREAK_ACKNOWLEDGE:
-        return _acknowledged(oplock.acknowledge(owner, asking.complete))
+        return _acknowledged(asking, oplock.acknowledge(owner, asking.complete))
     if code == REQUEST_OPLOCK:
         return _request_cache(asking, parameters, given)
     return _grant(asking, _KINDS[code], level_of(_KINDS[code]))
 
 
-def _acknowledged(answer: tuple[int, int]) -> tuple[int, int] | None:
-    """A holder that keeps something keeps its request too."""
-    return None if answer[0] == NtStatus.PENDING else answer
+def _acknowledged(asking: Asking, answer: tuple[int, int]) -> tuple[int, int] | None:
+    """A holder that keeps something keeps its request too: that of the acknowledgement from now on."""
+    if answer[0] != NtStatus.PENDING:
+        return answer
+    _cancellable(asking, next(one for one in asking.oplock.holders if one.complete is asking.complete))
+    return None
+
+
+def _cancellable(asking: Asking, holder: Holder) -> None:
+    """The request that is kept for a holder can be taken back, as it is when its thread ends."""
+
+    def cancel(_: "Request") -> "Code":
+        asking.oplock.cancel(holder)
+        yield from ()
+
+    asking.request.set_cancel_routine(cancel)
 
 
 def _request_cache(asking: Asking, parameters: "Control", given: bytes) -> tuple[int, int] | None:
@@ -120,7 +133,7 @@ def _request_cache(asking: Asking, parameters: "Control", given: bytes) -> tuple
         return int(NtStatus.INVALID_PARAMETER), 0
     level = Cache(wanted & 7)
     if flags & _FLAG_ACK:
-        return _acknowledged(asking.oplock.acknowledge(asking.owner, asking.complete, level=level))
+        return _acknowledged(asking, asking.oplock.acknowledge(asking.owner, asking.complete, level=level))
     if level not in GRANTABLE or wanted & ~7:
         return int(NtStatus.INVALID_PARAMETER), 0
     return _grant(asking, Kind.CACHE, level)
@@ -136,10 +149,5 @@ def _grant(asking: Asking, kind: Kind, level: Cache) -> tuple[int, int] | None:
     status = oplock.request(holder, opens=asking.opens(), locks=asking.locks())
     if status != NtStatus.PENDING:
         return status, 0
-
-    def cancel(_: "Request") -> "Code":
-        oplock.cancel(holder)
-        yield from ()
-
-    asking.request.set_cancel_routine(cancel)
+    _cancellable(asking, holder)
     return None
