@@ -51,8 +51,8 @@ def register(
 ) -> list[str]:
     """The commands that make a service of an entry whose image is in its place. A legacy filter has no instances.
 
-    `values` are what else its author wants in the registry; they are the last word. Where they have instances, these are
-    in their layout alone, the older or the newer: what stood in the other one would count against them.
+    `values` are what else its author wants in the registry; they are the last word. Where they have instances, these
+    are in their layout alone, the older or the newer: what stood in the other one would count against them.
     """
     key = rf"{SERVICES}\{entry.service}"
     depend = "" if legacy else " depend= FltMgr"
