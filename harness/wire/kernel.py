@@ -17,6 +17,7 @@ from harness.wire.kernel_state import (
     SeenCallbacks,
 )
 from harness.wire.programs import Await, End, Look, Progress, Start
+from harness.wire.schedule import Followed, Plan
 
 VERSION = 1
 STOPPED_MARK = "fltlab-kernel-stopped "
@@ -341,6 +342,30 @@ class TakeCoverage:
 
 
 @dataclass(frozen=True)
+class KeepPoint:
+    """Have this point kept, to go back to; the drivers of these services are those whose schedule is explored."""
+
+    services: tuple[str, ...] = ()
+    RESULT: ClassVar[type] = Done
+
+
+@dataclass(frozen=True)
+class GoBack:
+    """Go back to the point that was kept, and on by a plan; without `keep` the point is then forgotten."""
+
+    plan: Plan | None = None
+    keep: bool = True
+    RESULT: ClassVar[type] = Done
+
+
+@dataclass(frozen=True)
+class AskFollowed:
+    """Ask how the run has gone since, also of a kernel that has stopped."""
+
+    RESULT: ClassVar[type] = Followed
+
+
+@dataclass(frozen=True)
 class Status:
     """Ask for the kernel's state."""
 
@@ -358,7 +383,7 @@ Request = (
     SetRegistry | GetRegistry | Load | Unload | Attach | Detach | Dismount | RemoveDisk | SetDisk | ListFilters
     | ListInstances
     | ListVolumes | ListDrivers | Run | Watch | Starve | Audit | TakeCoverage
-    | Attempts | ListEntrances | Start | Look | Await | End | Status | Shutdown
+    | Attempts | ListEntrances | KeepPoint | GoBack | AskFollowed | Start | Look | Await | End | Status | Shutdown
 )  # fmt: skip
 
 
@@ -394,6 +419,7 @@ Answer = (
     | Coverage
     | Entrances
     | Tried
+    | Followed
     | KernelState
     | RegistryKey
     | Refused

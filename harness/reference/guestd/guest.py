@@ -72,6 +72,12 @@ class Guest:
             self._options = tuple(options)
             self._kernel = None
 
+    def go_back(self, asked: wire.GoBack) -> None:
+        """Have the kernel go back to the point that it keeps: it knows the registry as it was then."""
+        with self._lock:
+            self.kernel.ask(asked, wire.Done)
+            self._told = None
+
     def stop(self) -> None:
         """End the kernel's process, and the one that it was forked from."""
         with self._lock:

@@ -7,7 +7,8 @@ changed without changing what the guest rolls.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -46,11 +47,43 @@ class ReplayError(Exception):
         )
 
 
+Decide = Callable[[Random], int]
+
+
+class _Explored:
+    """The decisions of a run whose schedule is explored (harness/wire/schedule.py)."""
+
+    def __init__(self, seed: int, taken: Mapping[tuple[str, int], int], other: int | None) -> None:
+        self._seed, self._taken, self._other = seed, taken, other
+        self._counts: Counter[str] = Counter()
+        self._streams: dict[tuple[str, int | None], Random] = {}
+        self.deviations: list[tuple[str, int, int]] = []
+
+    def draw(self, kind: str, options: int, decide: Decide) -> int:
+        self._counts[kind] += 1
+        number = self._counts[kind]
+        usual = decide(self._stream(kind, None))
+        taken = usual if self._other is None else decide(self._stream(kind, self._other))
+        taken = min(self._taken.get((kind, number), taken), options - 1)
+        if taken != usual:
+            self.deviations.append((kind, number, taken))
+        return taken
+
+    def _stream(self, kind: str, other: int | None) -> Random:
+        stream = self._streams.get((kind, other))
+        if stream is None:
+            name = f"{kind} of {self._seed}" + (f" in {other}" if other is not None else "")
+            stream = self._streams[kind, other] = Random(name)
+        return stream
+
+
 class Choices:
     """Draws decisions by a seed, or as a log has them, and beyond its end by the seed."""
 
     def __init__(self, seed: int, replayed: Iterable[Draw] = ()) -> None:
+        self._seed = seed
         self._random = Random(f"choices of {seed}")
+        self._explored: _Explored | None = None
         self._replayed = tuple(replayed)
         self._kinds: list[str] = []
         self._codes: dict[str, int] = {}
@@ -69,11 +102,11 @@ class Choices:
 
     def one_of(self, kind: str, options: int) -> int:
         """One of so many equal possibilities, from 0."""
-        return self._draw(kind, options, lambda: self._random.randrange(options)) if options > 1 else 0
+        return self._draw(kind, options, lambda random: random.randrange(options)) if options > 1 else 0
 
     def chance(self, kind: str, probability: float) -> bool:
         """Yes or no."""
-        return bool(self._draw(kind, 2, lambda: int(self._random.random() < probability)))
+        return bool(self._draw(kind, 2, lambda random: int(random.random() < probability)))
 
     def between(self, kind: str, least: int, most: int) -> int:
         """A number of a range, both ends included."""
@@ -81,17 +114,33 @@ class Choices:
 
     def distance(self, kind: str, mean: int, most: int) -> int:
         """How many steps until something happens by chance: 1 to `most`, on average about `mean`."""
-        return 1 + self._draw(kind, most, lambda: min(int(self._random.expovariate(1 / mean)), most - 1))
+        return 1 + self._draw(kind, most, lambda random: min(int(random.expovariate(1 / mean)), most - 1))
 
-    def _draw(self, kind: str, options: int, decide: Callable[[], int]) -> int:
+    # -- schedules
+
+    def explore(self, taken: Mapping[tuple[str, int], int], other: int | None) -> None:
+        """From here on each kind of decision has a stream of its own: one decision more moves no other kind.
+
+        `taken` has what is not as the seed has it, by kind and number (from 1); with `other`, another seed decides.
+        """
+        self._explored = _Explored(self._seed, taken, other)
+
+    @property
+    def deviations(self) -> list[tuple[str, int, int]]:
+        """What has come out otherwise than the seed has it since `explore`: kind, number, taken."""
+        return self._explored.deviations if self._explored is not None else []
+
+    def _draw(self, kind: str, options: int, decide: "Decide") -> int:
         number = len(self)
         if number < len(self._replayed):
             logged = self._replayed[number]
             if (logged.kind, logged.options) != (kind, options):
                 raise ReplayError(number, kind, options, logged)
             taken = logged.taken
+        elif self._explored is not None:
+            taken = self._explored.draw(kind, options, decide)
         else:
-            taken = decide()
+            taken = decide(self._random)
         code = self._codes.get(kind)
         if code is None:
             code = self._codes[kind] = len(self._kinds)

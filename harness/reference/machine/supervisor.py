@@ -83,5 +83,9 @@ class Supervisor(ABC):
         """Something wants to block that must not: a DPC, or a thread at DISPATCH_LEVEL or above."""
 
     @abstractmethod
+    def places_in(self, execution: "Execution") -> tuple[str, ...]:
+        """The calls of drivers that an execution has come by, innermost first: `image+0x1234`."""
+
+    @abstractmethod
     def location_in(self, execution: "Execution") -> str | None:
         """Where an execution stands, for a report: `image+0x1234`."""

@@ -6,26 +6,26 @@ Started as `python -m harness.reference.process.host --volume DIR`; it ends with
 
 import argparse
 import resource
-import shutil
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
-from harness.nt import BugCheck, NtStatus, bugcheck_name
+from harness.nt import NtStatus
 from harness.reference.machine.cpu.block_counter import ImageCounters
-from harness.reference.machine.stop import HangStop, MachineStop
+from harness.reference.machine.stop import MachineStop
 from harness.reference.process import audit, registry_copy
 from harness.reference.process.attempts import AttemptRunner, entrances_of
+from harness.reference.process.checkpoint import Checkpoint
 from harness.reference.process.counting import count_drivers, take_coverage
 from harness.reference.process.disks import set_disk
 from harness.reference.process.refusal import RefusedError
 from harness.reference.process.running_programs import RunningPrograms
-from harness.reference.process.volume_arguments import add_arguments, volumes
+from harness.reference.process.stops import fault, stop_message
+from harness.reference.process.volume_arguments import add_arguments, copy_of_disk, volumes
 from harness.reference.windows.fltmgr.attachment import find_instance
 from harness.reference.windows.fltmgr.filters import Filter, Instance
 from harness.reference.windows.fltmgr.instance_definitions import definitions
@@ -38,7 +38,7 @@ from harness.wire import attempts, programs
 from harness.wire import kernel as wire
 from harness.wire.codec import MalformedMessageError
 from harness.wire.kernel import ASKED_IN_VAIN
-from harness.wire.kernel_state import Finding, KernelState, SeenCallbacks, State, Stop, StopKind, Waiter
+from harness.wire.kernel_state import Finding, KernelState, SeenCallbacks, State
 
 VOLUME_NAME = "V:"
 LAST_LINES = 100
@@ -51,6 +51,7 @@ class Host:
     def __init__(self, system: Kernel, counters: ImageCounters | None = None) -> None:
         self._system = system
         runner = AttemptRunner(system, counters, stop_message)
+        self.checkpoint = Checkpoint()
         self._programs = RunningPrograms(system)
         self._operations: Mapping[type, Callable[[Any], wire.Answer]] = {
             wire.SetRegistry: self._set_registry,
@@ -77,6 +78,9 @@ class Host:
             wire.TakeCoverage: partial(take_coverage, counters),
             attempts.Attempts: lambda asked: self._opened(runner.run, asked),
             attempts.ListEntrances: lambda asked: self._opened(lambda _: entrances_of(system, asked.service), asked),
+            wire.KeepPoint: self._keep_point,
+            wire.GoBack: self._go_back,
+            wire.AskFollowed: lambda _: self._system.schedules.followed(),
             wire.Status: self._status,
             wire.Shutdown: lambda _: wire.Done(),
         }
@@ -238,6 +242,9 @@ class Host:
         self._check_open_to_use()
         k = self._system
         known = len(k.verifier.findings)
+        if self.checkpoint.held:  # all that is done here is undone
+            audit.unload(k, asked.services)
+            return wire.Findings(self._findings()[known:])
 
         def found() -> bytes:
             answer: wire.Answer
@@ -254,6 +261,27 @@ class Host:
             raise RefusedError(int(NtStatus.UNSUCCESSFUL), str(error)) from error
         assert isinstance(answer, wire.Findings | wire.Stopped)
         return answer
+
+    def _keep_point(self, asked: wire.KeepPoint) -> wire.Done:
+        """The point itself is kept by `serve`, once this is answered."""
+        self._check_open_to_use()
+        if self.checkpoint.held:
+            raise RefusedError(int(NtStatus.INVALID_DEVICE_REQUEST), "a point is kept already")
+        self._system.schedules.watch(asked.services)
+        return wire.Done()
+
+    def _go_back(self, _: wire.GoBack) -> wire.Done:
+        """Where a point is kept, `serve` goes back."""
+        raise RefusedError(int(NtStatus.INVALID_DEVICE_REQUEST), "no point is kept to go back to")
+
+    def went_back(self, asked: wire.GoBack) -> wire.Answer:
+        """The kernel is at the point again: go on as it was asked."""
+        try:
+            if asked.plan is not None:
+                self._system.schedules.follow(asked.plan)
+        except MalformedMessageError as error:
+            return wire.Refused(int(NtStatus.INVALID_PARAMETER), str(error))
+        return wire.Done()
 
     def _findings(self) -> tuple[Finding, ...]:
         found = self._system.verifier.findings
@@ -308,35 +336,14 @@ def _instance(item: Instance) -> wire.InstanceFacts:
     return wire.InstanceFacts(item.filter.name, item.volume.dos_name, item.altitude_text, item.name, item.frame.number)
 
 
-def stop_message(stop: MachineStop) -> Stop:
-    """How the kernel ended, as a message."""
-    if isinstance(stop, BugCheckStop):
-        return Stop(
-            StopKind(stop.kind.value), stop.message, stop.driver, int(stop.code), bugcheck_name(stop.code),
-            stop.parameters, stop.rule, stop.location, chain=stop.chain,
-        )  # fmt: skip
-    assert isinstance(stop, HangStop)
-    waiters = tuple(
-        Waiter(one.thread, one.name, one.process, one.waits_for, one.owner, one.location) for one in stop.waiters
-    )
-    return Stop(StopKind(stop.kind.value), stop.message, stop.driver, waiters=waiters)
-
-
-def fault(error: BaseException) -> wire.Stopped:
-    """The answer when this program itself has failed."""
-    text = f"the reference kernel failed: {type(error).__name__}: {error}"
-    code = BugCheck.FLTMGR_FILE_SYSTEM
-    stop = Stop(StopKind.KERNEL_FAULT, text, None, int(code), bugcheck_name(code), (0, 0, 0, 0))
-    trace = tuple(traceback.format_exception(error))
-    return wire.Stopped(KernelState(State.BUGCHECK, text, stop, traceback=trace))
-
-
 def serve(host: Host, requests: TextIO, answers: TextIO) -> None:
     """Answer requests until there are no more, or one asks for the end."""
-    for line in requests:
+    while line := requests.readline():
         number, request = 0, None
         try:
             number, request = wire.opened_request(line)
+            if isinstance(request, wire.GoBack) and host.checkpoint.held:
+                host.checkpoint.rewind(line.encode(), keep=request.keep)
             answer = host.answer(request)
         except MalformedMessageError as error:
             answer = wire.Refused(int(NtStatus.INVALID_PARAMETER), f"this is no request: {error}")
@@ -346,6 +353,13 @@ def serve(host: Host, requests: TextIO, answers: TextIO) -> None:
         answers.flush()
         if isinstance(request, wire.Shutdown):
             return
+        if isinstance(request, wire.KeepPoint) and isinstance(answer, wire.Done):
+            said = host.checkpoint.hold()
+            if said is not None:
+                number, request = wire.opened_request(said)
+                assert isinstance(request, wire.GoBack)
+                answers.write(wire.envelope(number, host.went_back(request)))
+                answers.flush()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -384,7 +398,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"{options.volume} is no directory")
     if (options.file_system is None) is not (options.disk is None):
         parser.error("--file-system and --disk go together")
-    image = _copy(options.disk) if options.disk is not None else None
+    image = copy_of_disk(options.disk) if options.disk is not None else None
     try:
         system = Kernel(
             volumes=volumes(options, VOLUME_NAME if image is None else None),
@@ -400,19 +414,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if image is not None:
         _mount(system, options.file_system)
     serve(Host(system, counters), sys.stdin, sys.stdout)
-
-
-def _copy(image: Path) -> Path:
-    """A copy of a disk that nobody else sees, and that goes with this process."""
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-    with image.open("rb") as source:
-        shutil.copyfileobj(source, copy)
-    copy.flush()
-    _KEPT.append(copy)
-    return Path(f"/proc/self/fd/{copy.fileno()}")
-
-
-_KEPT: list[IO[bytes]] = []
 
 
 def _mount(system: Kernel, driver: Path) -> None:

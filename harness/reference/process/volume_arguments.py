@@ -1,7 +1,10 @@
 """The volumes of a kernel as its command line says them: V: and its file system, the system's C:, and further ones."""
 
 import argparse
+import shutil
+import tempfile
 from pathlib import Path
+from typing import IO
 
 from harness.reference.windows.fs.kinds import KINDS, NTFS
 from harness.reference.windows.fs.system_tree import make_system_tree
@@ -45,3 +48,16 @@ def _data_volume(text: str) -> tuple[str, Medium]:
     if not Path(root).is_dir():
         raise argparse.ArgumentTypeError(f"{root} is no directory")
     return name.upper(), Medium(Path(root), KINDS[kinds[0]] if kinds else NTFS, "removable" in words)
+
+
+def copy_of_disk(image: Path) -> Path:
+    """A copy of a disk that nobody else sees, and that goes with this process."""
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+    with image.open("rb") as source:
+        shutil.copyfileobj(source, copy)
+    copy.flush()
+    _KEPT.append(copy)
+    return Path(f"/proc/self/fd/{copy.fileno()}")
+
+
+_KEPT: list[IO[bytes]] = []

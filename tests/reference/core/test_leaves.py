@@ -6,7 +6,8 @@ import pytest
 
 from harness.minifilter.build import SUPPORT, build_drivers
 from harness.reference.machine.loader.exports import FLTMGR, NTOSKRNL, find_export
-from harness.reference.process.host import Host, stop_message
+from harness.reference.process.host import Host
+from harness.reference.process.stops import stop_message
 from harness.reference.windows.kernel import Kernel
 from harness.reference.windows.leaves import LEAVES, assemble, blob
 from harness.reference.windows.verifier.bug_check_stop import BugCheckStop

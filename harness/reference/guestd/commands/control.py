@@ -15,6 +15,7 @@ from harness.reference.guestd.paths import BadPath
 from harness.wire import attempts, kernel_state
 from harness.wire import kernel as wire
 from harness.wire.codec import MalformedMessageError, decode, encode
+from harness.wire.schedule import Followed, Plan
 
 RNDADDENTROPY = 0x40085203
 RNDRESEEDCRNG = 0x5207
@@ -23,7 +24,10 @@ STATUS_SECONDS = 5.0
 
 @command("fltlab-kernel")
 def kernel(call: Invocation) -> int:
-    """`restart [--seed N] [--mutant NAME] [--policy K=V]`, `status`, `coverage`; `watch`, `audit`, `starve EVERY`."""
+    """`restart [--seed N] [--mutant NAME] [--policy K=V]`, `status`, `coverage`; `watch`, `audit`, `starve EVERY`.
+
+    `keep-point` of services, `go-back` to it, `followed`: for schedules (harness/wire/schedule.py).
+    """
     words = list(call.words[1:])
     if words[:1] == ["restart"]:
         call.guest.restart_kernel(words[1:])
@@ -54,12 +58,32 @@ def kernel(call: Invocation) -> int:
     if words[:1] == ["status"]:
         call.out(encode(status(call)))
         return 0
+    if words[:1] == ["keep-point"]:
+        call.guest.kernel.ask(wire.KeepPoint(tuple(words[1:])), wire.Done)
+        return 0
+    if words[:1] == ["go-back"]:
+        return _go_back(call, keep="--forget" not in words)
+    if words[:1] == ["followed"]:
+        call.out(encode(call.guest.kernel.ask(wire.AskFollowed(), Followed)))
+        return 0
     restart = "restart [--seed N] [--mutant NAME] [--policy K=V]"
-    of_services = "watch SERVICE... | starve EVERY SERVICE... | audit SERVICE..."
+    of_services = "watch SERVICE... | starve EVERY SERVICE... | audit SERVICE... | keep-point SERVICE..."
     call.err(
-        f"usage: fltlab-kernel {restart} | {of_services} | coverage | status | entrances SERVICE | attempts < JSON"
+        f"usage: fltlab-kernel {restart} | {of_services} | coverage | status | go-back [--forget] | followed | entrances SERVICE | attempts < JSON"
     )
     return 87
+
+
+def _go_back(call: Invocation, *, keep: bool) -> int:
+    """Go back to the point that was kept, and on by the plan on standard input, if there is one."""
+    text = call.command.read_all()
+    try:
+        plan = decode(Plan, text) if text.strip() else None
+    except MalformedMessageError as error:
+        call.err(str(error))
+        return 87
+    call.guest.go_back(wire.GoBack(plan, keep))
+    return 0
 
 
 def _attempts(call: Invocation) -> int:

@@ -5,7 +5,7 @@ A hook must not raise; whoever implements `Hooks` keeps what goes wrong and stop
 """
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from unicorn.unicorn_const import (
     UC_CTL_TB_FLUSH,
     UC_CTL_TLB_FLUSH,
     UC_HOOK_BLOCK,
+    UC_HOOK_CODE,
     UC_HOOK_INSN,
     UC_HOOK_INSN_INVALID,
     UC_HOOK_INTR,
@@ -228,6 +229,16 @@ class Emulator:
             hooks.on_pageable_code(address)
 
         self._hook(UC_HOOK_BLOCK, _BLOCK_HOOK(block), begin=begin, end=end - 1)
+
+    def watch_instructions(self, addresses: Iterable[int], reached: Callable[[int], None]) -> None:
+        """Have `reached` called before each of these runs. Code that has run already is not watched (`flush_code`)."""
+
+        def instruction(_engine: int, at: int, _size: int, _data: int) -> None:
+            reached(at)
+
+        callback = _BLOCK_HOOK(instruction)
+        for address in addresses:
+            self._hook(UC_HOOK_CODE, callback, begin=address, end=address)
 
     def count_blocks(self, begin: int, end: int, hook: Any, data: int) -> None:
         """Have a function of the host's called for every block that runs in [begin, end) (block_counter.py)."""

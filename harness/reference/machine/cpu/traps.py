@@ -32,6 +32,7 @@ from harness.reference.machine.loader.binding import MissingExport
 from harness.reference.machine.loader.exports import Export, Variadic
 from harness.reference.machine.loader.patches import RANDOM, READ_IRQL, WRITE_IRQL
 from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE
+from harness.reference.machine.scheduler.thread import ResumeAt, ReturnTo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,9 +77,9 @@ class Suspended:
 
 @dataclass(slots=True)
 class Interrupted:
-    """An export has finished, but the processor is wanted for something else."""
+    """An export has finished, but the processor is wanted for something else; or so before an instruction."""
 
-    value: int
+    goes_on: ReturnTo | ResumeAt
     stack_pointer: int
 
 
@@ -235,7 +236,7 @@ class Traps:
     def _leave(self, stack_pointer: int, value: int) -> None:
         """An export is done, and the processor is to be left; if nothing else could run, it goes on at once."""
         if self._ram[self._attention] or not self.go_on_here(stack_pointer):
-            self._stop(Interrupted(value, stack_pointer))
+            self._stop(Interrupted(ReturnTo(stack_pointer, value), stack_pointer))
         elif self._tables.stale:
             self._forget_stale()
 
@@ -285,6 +286,14 @@ class Traps:
             return memory.read_u64(stack_pointer + 8 + 8 * index)
 
         return Variadic(fetch, first)
+
+    def break_before(self, address: int) -> None:
+        """Leave the guest before the instruction that is about to run."""
+        self._stop(Interrupted(ResumeAt(address), _M64))
+
+    def fail(self, error: BaseException) -> None:
+        """What watches guest code has failed."""
+        self._stop(Failed(error, "", 0))
 
     def _stop(self, event: GuestEvent) -> None:
         self.event = event

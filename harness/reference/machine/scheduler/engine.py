@@ -353,7 +353,7 @@ class Engine:
             execution.send = None
             return None
         if isinstance(event, Interrupted):
-            execution.continuation = ReturnTo(event.stack_pointer, event.value)
+            execution.continuation = event.goes_on
             return Outcome.INTERRUPTED
         if isinstance(event, Raised):
             self._raise_at_call(execution, event.exception, event.stack_pointer, event.export)

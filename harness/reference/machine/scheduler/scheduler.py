@@ -176,14 +176,15 @@ class Scheduler:
         """Draw how far the processor runs now, and say that it does."""
         self.traps.attention = False
         self.traps.want(bool(processor.dpcs or self._ready_count))
-        self._drawn = _CALLS_BETWEEN_LOOKS
-        if self._preempt:
-            self._drawn = self._choices.distance(
-                "preemption", _MEAN_CALLS_BETWEEN_PREEMPTIONS, _MOST_CALLS_BETWEEN_PREEMPTIONS
-            )
-        self.traps.until_preemption = self._drawn
+        self.traps.until_preemption = self._drawn = self._calls_to_run()
         self._supervisor.before_run()
         self._probes.switched(processor, execution)
+
+    def _calls_to_run(self) -> int:
+        """How many calls the processor goes on now, if nothing else stops it."""
+        if not self._preempt:
+            return _CALLS_BETWEEN_LOOKS
+        return self._choices.distance("preemption", _MEAN_CALLS_BETWEEN_PREEMPTIONS, _MOST_CALLS_BETWEEN_PREEMPTIONS)
 
     def _after(self, processor: Processor, execution: Execution, outcome: Outcome) -> None:
         if execution is processor.dpc:
@@ -269,9 +270,9 @@ class Scheduler:
         thread = self._pick(processor)
         return thread.priority if thread is not None else None
 
-    def _dispatch(self, processor: Processor) -> None:
-        """Give an idle processor the best ready thread."""
-        thread = self._pick(processor)
+    def _dispatch(self, processor: Processor, thread: Thread | None = None) -> None:
+        """Give an idle processor a ready thread: the best, unless another is meant."""
+        thread = thread or self._pick(processor)
         assert thread is not None
         self._ready[thread.priority].remove(thread)
         self._ready_count -= 1

@@ -73,7 +73,11 @@ def flt_send_message(
     The end of the connection lets it go, and so does the end of the thread that it is called in.
     """
     k.flt.filter_at(filter_)
-    client = k.flt.port_clients.clients.get(k.memory.read_u64(port_at))
+    address = k.memory.read_u64(port_at)
+    client = k.flt.port_clients.clients.get(address)
+    if client is None and address:  # FltCloseClientPort sets the pointer that it is given to NULL: this is a copy
+        text = f"sends a message on {address:#x}, which is no client port any more, or never was"
+        k.verifier.report(None, k.blame.current().driver, text)
     if client is None or client.disconnected:
         return int(NtStatus.PORT_DISCONNECTED)
     if k.current.terminating:

@@ -28,8 +28,9 @@ from harness.reference.machine.memory.pagetables import PageTables
 from harness.reference.machine.probes import Probes
 from harness.reference.machine.scheduler.dispatcher import Dispatcher, Event
 from harness.reference.machine.scheduler.engine import Engine
+from harness.reference.machine.scheduler.exploring import ExploringScheduler
 from harness.reference.machine.scheduler.processor import Processor, QueuedDpc
-from harness.reference.machine.scheduler.scheduler import Scheduler
+from harness.reference.machine.scheduler.schedules import Schedules
 from harness.reference.machine.scheduler.thread import Execution, Process, Thread
 from harness.reference.machine.scheduler.timers import Clock, Timer
 from harness.reference.machine.stop import MachineStop
@@ -133,7 +134,7 @@ class Executive(Supervisor):
 
         self.processors = [make_processor(self.memory, number) for number in range(processors)]
         self.processes = ProcessTable(self.memory, self.heap, self.stacks)
-        self.scheduler = Scheduler(
+        self.scheduler = ExploringScheduler(
             self.memory,
             self.stacks,
             self.processors,
@@ -154,6 +155,7 @@ class Executive(Supervisor):
         self.chains.registers_of = self.engine.registers_of
         self.scheduler.traps = self.traps
         self.traps.go_on_here = self.scheduler.go_on_here
+        self.schedules = Schedules(self.memory, self.images, self.emulator, self.traps, self.choices, self.scheduler)
         self.traps.select(self.processor)
         self.memory.select_processor(self.processor.irql_offset)
         for processor in self.processors:
@@ -392,6 +394,9 @@ class Executive(Supervisor):
     def wait_refused(self, what: str, irql: int, *, in_dpc: bool) -> MachineStop:
         return self.bug_checks.wait_refused(what, irql, in_dpc=in_dpc)
 
+    def places_in(self, execution: Execution) -> tuple[str, ...]:
+        return self.blame.places_in(execution)
+
     def location_in(self, execution: Execution) -> str | None:
         return self.blame.in_execution(execution).location
 
@@ -406,7 +411,9 @@ class Executive(Supervisor):
 
     def load_image(self, name: str, data: bytes, *, user: bool = False, library: Image | None = None) -> Image:
         """Load an image file without running anything of it. Raises LoadError."""
-        return self.loader.load(name, data, user=user, library=library)
+        image = self.loader.load(name, data, user=user, library=library)
+        self.schedules.loaded(image)
+        return image
 
     def is_user(self, address: int) -> bool:
         """Whether an address is in the user half."""

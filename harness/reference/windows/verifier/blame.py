@@ -96,6 +96,10 @@ class Blame:
             return ()
         return self._told(execution, self._chains.of(execution, stack_pointer))
 
+    def places_in(self, execution: "Execution") -> tuple[str, ...]:
+        """The calls that an execution which has stopped has come by, innermost first; none of a program."""
+        return self._told(execution, self._chains.of(execution))
+
     def chain_at(self, general: "list[int]") -> tuple[str, ...]:
         """The same of guest code that has stopped with these registers, the place where it has first."""
         _, execution = self._running()

@@ -11,6 +11,7 @@ from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.cpu.seh.dispatch import FaultFrame
 from harness.reference.machine.cpu.seh.unwind import Registers, Unwinder
 from harness.reference.machine.memory.layout import is_user
+from harness.reference.machine.scheduler.thread import ResumeAt
 
 if TYPE_CHECKING:
     from harness.reference.machine.cpu.emulator import Emulator
@@ -90,6 +91,9 @@ class CallChains:
         """The places that an execution has come by, innermost first; `stack_pointer` is rsp where an export began."""
         frames = len(execution.frames)
         general = list(self.registers_of(execution))
+        if isinstance(execution.continuation, ResumeAt):
+            general[RIP] = execution.continuation.address
+            return self.at_fault(execution, general)
         if not stack_pointer:
             stack_pointer = getattr(execution.continuation, "stack_pointer", 0)
         if not stack_pointer:
