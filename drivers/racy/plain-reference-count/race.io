@@ -1,0 +1,7 @@
+open a V:\a.bin access=rw disposition=overwrite-if options=noncached
+open b V:\a.bin access=rw options=noncached
+spawn one write a offset=0 length=512
+write b offset=0 length=512
+wait one
+close a
+close b

@@ -1,0 +1,5 @@
+connect p \racy
+spawn gone disconnect p
+open a V:\a.bin access=rw disposition=overwrite-if
+wait gone
+close a

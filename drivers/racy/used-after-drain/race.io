@@ -1,0 +1,3 @@
+open a V:\a.bin access=rw disposition=overwrite-if
+close a
+unload {service}
