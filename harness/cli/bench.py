@@ -155,6 +155,32 @@ def cli(
         _print(figures)
 
 
+@app.command("schedules")
+def schedules(
+    drivers: Annotated[list[str] | None, typer.Argument(metavar="[DRIVER]...", help="Of drivers/racy; all.")] = None,
+    count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="Schedules for each driver.")] = 200,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=0, help="Seeds that each is tried with.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find the races of drivers/racy, each within N schedules, and none in their mended twins."""
+    from harness.farm.bench.schedules import measure_schedules, names
+
+    known = names()
+    for name in drivers or ():
+        if name not in known:
+            raise ConfigurationError(f"there is no racy driver {name!r}", details=(f"there are {', '.join(known)}",))
+    races = []
+    for race in measure_schedules(drivers or known, count, seeds):
+        races.append(race)
+        found = f"found at {race.found}, {race.switches} switches" if race.found else "not found"
+        text = f"{race.name}: {found}; by {race.seeds} of {seeds} seeds; mended: held in {race.mended}"
+        typer.echo(text, err=as_json)
+    if as_json:
+        typer.echo(json.dumps([asdict(race) for race in races], indent=2))
+    if any(race.found is None or race.mended_failed for race in races):
+        raise typer.Exit(ExitCode.FAILED)
+
+
 @app.command("soak")
 def soak(
     forks: Annotated[int, typer.Option("--forks", metavar="N", min=1, help="Forks in a row.")] = 500,

@@ -46,6 +46,10 @@ def run(
     accel: Annotated[str | None, typer.Option("--accel", metavar="NAME", help=options.ACCEL.help)] = None,
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help=options.OUT.help)] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", metavar="N", help=options.SEED.help)] = None,
+    schedules: Annotated[str | None, typer.Option("--schedules", metavar="N", help=options.SCHEDULES.help)] = None,
+    schedule: Annotated[
+        str | None, typer.Option("--schedule", metavar="FILE|MOVES", help=options.SCHEDULE.help)
+    ] = None,
     drivers: Annotated[list[str] | None, typer.Option("--drivers", metavar="DIR", help=options.DRIVERS.help)] = None,
     replace: Annotated[
         list[str] | None, typer.Option("--replace", metavar="NAME=DRIVER", help=options.REPLACE.help)
@@ -75,6 +79,8 @@ def run(
         options.ACCEL: accel,
         options.OUT: out,
         options.SEED: seed,
+        options.SCHEDULES: schedules,
+        options.SCHEDULE: schedule,
         options.DRIVERS: drivers,
         options.REPLACE: replace,
         options.MUTANT: mutant,

@@ -46,6 +46,10 @@ class KernelWatch:
             self._has_raised = True
             raise _error(new)
 
+    def begin_again(self) -> None:
+        """The kernel is where it was before: what it has found since then it has not found."""
+        self._checked_after, self._has_raised = 0, False
+
     def audit(self) -> None:
         """Raise DriverError if drivers of the stack would leave anything behind, or stop the kernel, when unloaded.
 

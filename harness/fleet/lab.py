@@ -224,6 +224,12 @@ class Lab:
     def _signal(self, event: str) -> None:
         self._run_probe(f"signal {event}\n")
 
+    def begin_again(self, filters: Sequence[FilterHandle]) -> None:
+        """The guest is where it was before the test, with these minifilters, and nothing was asked yet."""
+        self._filters = {handle.label: handle for handle in filters}
+        for told in (self.scripts, self._asked, self._witnesses, self._services, self._others):
+            told.clear()
+
     @property
     def _labels(self) -> list[str]:
         """The minifilters that a script is connected to from its beginning."""

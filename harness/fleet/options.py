@@ -28,6 +28,14 @@ GUEST = Option(
 )
 ACCEL = Option("--accel", "QEMU's accelerator: kvm or tcg (default: the best that really runs a guest)", "NAME")
 OUT = Option("--out", "directory of this run's files (default: runs/<time>-<id>)", "DIR")
+SCHEDULES = Option(
+    "--schedules",
+    "on reference-local: try each test under so many schedules (N, pct:N, bounded:N), until one makes it fail",
+    "N",
+)
+SCHEDULE = Option(
+    "--schedule", "on reference-local: run under one schedule: a schedule.txt of a run, or its moves", "FILE|MOVES"
+)
 SEED = Option("--seed", "seed of the reference kernel's scheduler (default: 1)", "N", kind=int)
 DRIVERS = Option(
     "--drivers", "directory of further drivers, each with its driver.yaml (default: ./drivers)", "DIR", repeatable=True
@@ -75,6 +83,6 @@ RECORD = Option("--record", "keep what is said to the guests in a new directory,
 REPLAY = Option("--replay", "have a recording of --record answer, and no guest (see `fltlab replay`)", "DIR")
 
 OPTIONS = (
-    *(GUEST, ACCEL, OUT, SEED, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME),
+    *(GUEST, ACCEL, OUT, SEED, SCHEDULES, SCHEDULE, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME),
     *(FILESYSTEM, DATA_VOLUME, FILE_SYSTEM_DRIVER, VERIFIER, PAUSE, COVERAGE, RECORD, REPLAY),
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigurationError
+from harness.fleet.schedules.schedule_file import Schedule
+from harness.fleet.schedules.search import Mode
 from harness.shipped import DRIVERS
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULT_GUEST = "reference"
 DEFAULT_SEED = 1
+MOST_SCHEDULES = 1_000_000
 LOCAL_GUEST = "reference-local"
 FILE_SYSTEM_MARK = "+"
 """In a guest's name, before the file system of its data disk, where that is not the default: `windows-…+refs`."""
@@ -39,6 +42,11 @@ class Settings:
     """The file that says which lines of the drivers ran."""
     record: Path | None = None
     replay: Path | None = None
+    schedules: int = 0
+    """Under how many schedules each test is tried; 0: as the seed has it, and no other."""
+    exploration: Mode = Mode.BOTH
+    schedule: Schedule | None = None
+    """The one schedule that tests are run under."""
 
     @property
     def kernel(self) -> "KernelOptions":
@@ -64,6 +72,7 @@ class Settings:
         given |= {"filesystem": list(self.filesystems)} if self.filesystems else {}
         given |= {"data-volume": list(self.data_volumes)} if self.data_volumes else {}
         given |= {"coverage": str(self.coverage)} if self.coverage else {}
+        given |= {"schedules": f"{self.exploration.value}:{self.schedules}"} if self.schedules else {}
         if self.file_system_driver is not None:
             given["file-system-driver"] = "=".join(map(str, self.file_system_driver))
         return given
@@ -98,6 +107,28 @@ def parse_file_system_driver(given: str, guests: Sequence[str], base: Path) -> t
             "--file-system-driver works on reference-local only", hint=f"give --guest {LOCAL_GUEST}"
         )
     return found
+
+
+def parse_schedules(given: str, guests: Sequence[str]) -> tuple[int, Mode]:
+    """`N`, `pct:N` or `bounded:N`: how many schedules, and how chosen; ConfigurationError for anything else."""
+    mode, _, count = given.rpartition(":")
+    if mode not in ("", *Mode) or not count.isdecimal() or not 0 < int(count) <= MOST_SCHEDULES:
+        raise ConfigurationError(
+            f"--schedules takes a number from 1 to {MOST_SCHEDULES:,}, not {given!r}",
+            hint="--schedules 200, or pct:200 or bounded:200 for one way of choosing them",
+        )
+    require_local("--schedules", guests)
+    return int(count), Mode(mode or Mode.BOTH)
+
+
+def require_local(option: str, guests: Sequence[str]) -> None:
+    """ConfigurationError unless all guests are kernels on this machine, whose schedule can be chosen."""
+    others = [guest for guest in guests if guest.partition(FILE_SYSTEM_MARK)[0] != LOCAL_GUEST]
+    if others:
+        raise ConfigurationError(
+            f"{option} works on {LOCAL_GUEST} only: the schedules of {others[0]} cannot be chosen",
+            hint=f"give --guest {LOCAL_GUEST}",
+        )
 
 
 def parse_data_volume(given: str) -> str:

@@ -142,6 +142,12 @@ class Volume:
             f"close {handle}",
         ]
 
+    def begin_again(self) -> None:
+        """It is as it was before the test."""
+        self.was_dismounted = self.was_removed = False
+        self._steps.clear()
+        self._files.clear()
+
     def dismount(self) -> None:
         """Dismount it, whatever is open on it; the next open mounts it again. GuestError if it is refused."""
         self.was_dismounted = True

@@ -2,12 +2,12 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
-from harness.errors import DriverError, FltLabError, GuestError
+from harness.errors import ConfigurationError, DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.guest.crash import (
     kernel_error,
@@ -35,9 +35,10 @@ from harness.guest.state import GuestState, only_in
 from harness.guest.transfer import file_sha256, pack, require_copied, verify
 from harness.guest.winrm import WinRmSession
 from harness.machine.deadlines import POLL_SECONDS, Deadline, Deadlines, Wait
-from harness.wire.codec import to_data
+from harness.wire.codec import decode, encode, to_data
 from harness.wire.kernel import Coverage
 from harness.wire.kernel_state import KernelState, SeenCallbacks, State
+from harness.wire.schedule import Followed, Plan
 
 if TYPE_CHECKING:
     from harness.guest.payload import PayloadDrive
@@ -285,10 +286,46 @@ class Guest:
             raise GuestError(f"the guest {self.name!r} has no reference kernel to restart ({self.kind.value})")
         if self._first_cause is not None and not self._kernel_stopped:
             raise self._first_cause
-        self._state, self._first_cause, self._kernel_stopped = GuestState.READY, None, False
+        self._mended()
         words = (options or KernelOptions()).words()
         self.succeed(" ".join([self.profile.kernel_restart, *words]), timeout=timeout)
         self.drivers_under_test = ()
+
+    def _mended(self) -> None:
+        """What its kernel did is undone."""
+        self._state, self._first_cause, self._kernel_stopped = GuestState.READY, None, False
+        self._last_kernel = None
+
+    @only_in(GuestState.READY)
+    def keep_point(self, services: Sequence[str]) -> None:
+        """Have the reference kernel keep this point, to go back to; the schedules of these services are explored."""
+        self.succeed(" ".join([self._schedules, "keep-point", *services]))
+
+    @only_in(GuestState.READY, GuestState.BROKEN)
+    def go_back(self, plan: Plan | None = None, *, keep: bool = True) -> None:
+        """Have its kernel go back to that point, and on by a plan; without `keep` the point is forgotten.
+
+        This also mends a guest that was broken by its kernel and by nothing else.
+        """
+        if self._first_cause is not None and not self._kernel_stopped:
+            raise self._first_cause
+        self._mended()
+        words = [self._schedules, "go-back", *([] if keep else ["--forget"])]
+        self.succeed(" ".join(words), encode(plan).encode() if plan is not None else b"")
+
+    @only_in(GuestState.READY, GuestState.BROKEN)
+    def followed(self) -> Followed:
+        """How the run of its kernel has gone since it went back, also if it has stopped."""
+        if self._first_cause is not None and not self._kernel_stopped:
+            raise self._first_cause
+        result = self._session.run(f"{self._schedules} followed", None, Wait.KERNEL_STATUS)
+        return decode(Followed, result.stdout)
+
+    @property
+    def _schedules(self) -> str:
+        if self.profile.kernel_schedules is None:
+            raise ConfigurationError(f"the schedules of the guest {self.name!r} cannot be explored")
+        return self.profile.kernel_schedules
 
     def kernel_status(self) -> KernelState | None:
         """How the reference kernel is; None for a guest that has none."""

@@ -17,6 +17,7 @@ pytest_plugins = [
     "harness.plugin.postmortem",
     "harness.plugin.recording",
     "harness.plugin.fixtures",
+    "harness.plugin.schedules",
     "harness.plugin.folding",
     "harness.plugin.second_attempt",
     "harness.plugin.resume",

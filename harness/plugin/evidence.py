@@ -15,6 +15,7 @@ from harness.minifilter.tracing import IoRun, TraceWriter, Unanswered
 from harness.plugin.comparison import EXPECTED, PathExpectation, where_they_part
 from harness.plugin.facts import FACTS, ItemFacts
 from harness.plugin.run import RUN, Run
+from harness.plugin.schedules import FILE, TOLD
 from harness.report.records import SectionKind
 from harness.shipped import SHIPPED
 from harness.wire.trace import FILE_NAME, Header, Mark, Minifilter, Record, append, write_trace
@@ -158,6 +159,8 @@ def _sections(
     if rules:
         said = (f"{rule.id}  {rule.statement}\n  source: {rule.source}" for rule in rules)
         yield SectionKind.DOCUMENTATION.value, "\n".join(said)
+    if TOLD in item.stash:
+        yield SectionKind.SCHEDULE.value, "\n".join(item.stash[TOLD].lines)
     if history:
         yield SectionKind.TIMELINE.value, str(history[-1].trace)
     yield SectionKind.AGAIN.value, shlex.join(_again(run, item, facts))
@@ -176,6 +179,10 @@ def _again(run: Run, item: pytest.Item, facts: ItemFacts) -> Iterable[str]:
     if facts.guest:
         yield from ("--guest", facts.guest)
     yield from ("--seed", str(run.settings.seed))
+    if TOLD in item.stash and facts.folder:
+        file = run.directory / facts.folder / FILE
+        file.write_text(item.stash[TOLD].content, encoding="utf-8")
+        yield from ("--schedule", str(file.absolute()))
     for mutant in run.settings.mutants:
         yield from ("--mutant", mutant)
     for name, driver in run.settings.replacements.items():

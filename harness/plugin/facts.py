@@ -23,7 +23,10 @@ LEASE_FIXTURE = (
 
 @dataclass
 class ItemFacts:
-    """Facts of one test; filled in while it runs. `folder` is relative to the run directory."""
+    """Facts of one test; filled in while it runs.
+
+    `folder` is relative to the run directory; `schedules` is how many schedules it was tried under.
+    """
 
     suite: str
     guest: str = ""
@@ -36,6 +39,7 @@ class ItemFacts:
     folder: str | None = None
     flaky: str = ""
     """Why it is, of a test that passed at its second attempt."""
+    schedules: int = 0
 
 
 FACTS = pytest.StashKey[ItemFacts]()

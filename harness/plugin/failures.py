@@ -18,7 +18,7 @@ from harness.report.troubles import Trouble
 LINES = 25
 """How long one trouble is, at most."""
 COLUMNS = 80
-SENTENCE, PLACES, RULES, TIMELINE, LAST, OTHERS = 9, 4, 2, 8, 3, 2
+SENTENCE, PLACES, RULES, TIMELINE, LAST, OTHERS, RACE = 9, 4, 2, 8, 3, 2, 14
 """How many lines, at most, the sentence takes, places in drivers, rules (by number), the timeline or what the kernel
 did last, and the names of further tests."""
 _PLACE = re.compile(r"^(\S+?:\d+): ")
@@ -39,7 +39,10 @@ def told(trouble: Trouble, around: Mapping[str, str], directory: Path, width: in
     lines += _wrapped(f"at {place}", width, "  ") if place else []
     lines += [f"  {line}" for line in record.section(SectionKind.WHERE).splitlines()[:PLACES]]
     lines += [line for rule in _rules(record) for line in _wrapped(rule, width, "  ", most=2)]
-    if record.nodeid in around:
+    raced = record.section(SectionKind.SCHEDULE).splitlines()
+    if raced:
+        lines += _cut([part for line in raced for part in _wrapped(line, width, "  ")], RACE)
+    elif record.nodeid in around:
         lines += _cut(around[record.nodeid].splitlines(), TIMELINE)
     else:  # nothing answered: what the kernel did last is what there is
         lines += [f"  {line}" for line in record.section(SectionKind.KERNEL).splitlines()[-LAST:]]

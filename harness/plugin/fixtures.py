@@ -13,6 +13,7 @@ import pytest
 
 from harness.errors import FltLabError
 from harness.fleet.settings import LOCAL_GUEST
+from harness.plugin import schedules
 from harness.plugin.evidence import LAB
 from harness.plugin.facts import FACTS, LEASE_FIXTURE
 from harness.plugin.options import settings
@@ -227,6 +228,8 @@ def lab(
     )
     lab.programs = parts
     item.stash[LAB] = lab
+    handles = lambda: lease.stack.deploy(fltlab_scene.plan, fltlab_scene.built).handles  # noqa: E731
+    schedules.offer(item, fltlab_scene, schedules.ItemSubject(lease, lab, volume, watch, handles))
     yield lab
     if lease.guest.first_cause is not None:  # the test has been told, and if it passes it expected that
         return

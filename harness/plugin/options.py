@@ -7,6 +7,8 @@ import pytest
 from harness.errors import ConfigurationError
 from harness.fleet import options
 from harness.fleet.options import OPTIONS, Option
+from harness.fleet.schedules.schedule_file import Schedule, read_schedule
+from harness.fleet.schedules.search import Mode
 from harness.fleet.settings import (
     DEFAULT_GUEST,
     DEFAULT_SEED,
@@ -16,6 +18,8 @@ from harness.fleet.settings import (
     parse_data_volume,
     parse_file_system_driver,
     parse_replacement,
+    parse_schedules,
+    require_local,
 )
 
 
@@ -33,6 +37,11 @@ def settings(config: pytest.Config) -> Settings:
         replacements = dict(map(parse_replacement, given(options.REPLACE)))
         chosen = config.getoption(options.FILE_SYSTEM_DRIVER.name)
         base = Path(config.invocation_params.dir)
+        guests = given(options.GUEST) or [DEFAULT_GUEST]
+        count, mode = 0, Mode.BOTH
+        if (asked := config.getoption(options.SCHEDULES.name)) is not None:
+            count, mode = parse_schedules(asked, guests)
+        schedule = _schedule(config, guests)
         driver = parse_file_system_driver(chosen, given(options.GUEST) or [DEFAULT_GUEST], base) if chosen else None
         coverage = _coverage(config)
     except ConfigurationError as error:
@@ -54,6 +63,9 @@ def settings(config: pytest.Config) -> Settings:
         coverage=coverage,
         record=path(options.RECORD),
         replay=path(options.REPLAY),
+        schedules=count,
+        exploration=mode,
+        schedule=schedule,
     )
 
 
@@ -67,6 +79,18 @@ def _coverage(config: pytest.Config) -> Path | None:
     return coverage_target(
         chosen, guests, Path(config.invocation_params.dir), replay=bool(config.getoption(options.REPLAY.name))
     )
+
+
+def _schedule(config: pytest.Config, guests: list[str]) -> Schedule | None:
+    """The schedule of `--schedule`; ConfigurationError if there is none, or where it cannot be followed."""
+    given = config.getoption(options.SCHEDULE.name)
+    if given is None:
+        return None
+    if config.getoption(options.SCHEDULES.name) is not None:
+        raise ConfigurationError("--schedule runs one schedule and --schedules explores many: give one of them")
+    require_local("--schedule", guests)
+    file = Path(config.invocation_params.dir, given)
+    return read_schedule(str(file) if file.is_file() else given)
 
 
 def _seed(config: pytest.Config) -> int:

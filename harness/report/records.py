@@ -51,6 +51,8 @@ class SectionKind(StrEnum):
     KERNEL = "what the kernel did last: time, thread, what"
     WHERE = "where that is"
     DOCUMENTATION = "what the documentation says"
+    SCHEDULE = "the schedule that does it"
+    """Who was interrupted where, and who went on."""
     TIMELINE = "callback timeline"
     AGAIN = "again"
     DUMP = "the dump of the guest"

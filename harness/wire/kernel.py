@@ -17,7 +17,7 @@ from harness.wire.kernel_state import (
     SeenCallbacks,
 )
 from harness.wire.programs import Await, End, Look, Progress, Start
-from harness.wire.schedule import Followed, Plan
+from harness.wire.schedule import AskFollowed, Followed, GoBack, KeepPoint
 
 VERSION = 1
 STOPPED_MARK = "fltlab-kernel-stopped "
@@ -339,30 +339,6 @@ class TakeCoverage:
     """Ask what has run; of a kernel that has stopped, too. Refused by one that was not started to count."""
 
     RESULT: ClassVar[type] = Coverage
-
-
-@dataclass(frozen=True)
-class KeepPoint:
-    """Have this point kept, to go back to; the drivers of these services are those whose schedule is explored."""
-
-    services: tuple[str, ...] = ()
-    RESULT: ClassVar[type] = Done
-
-
-@dataclass(frozen=True)
-class GoBack:
-    """Go back to the point that was kept, and on by a plan; without `keep` the point is then forgotten."""
-
-    plan: Plan | None = None
-    keep: bool = True
-    RESULT: ClassVar[type] = Done
-
-
-@dataclass(frozen=True)
-class AskFollowed:
-    """Ask how the run has gone since, also of a kernel that has stopped."""
-
-    RESULT: ClassVar[type] = Followed
 
 
 @dataclass(frozen=True)

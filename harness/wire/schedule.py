@@ -141,3 +141,26 @@ class Followed:
     shared: tuple[int, ...] = ()
     """Cells that several have touched, one at least to write."""
     turns: tuple[Turn, ...] = field(default_factory=tuple)
+
+
+# -- requests
+
+
+@dataclass(frozen=True)
+class KeepPoint:
+    """Have this point kept, to go back to; the drivers of these services are those whose schedule is explored."""
+
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GoBack:
+    """Go back to the point that was kept, and on by a plan; without `keep` the point is then forgotten."""
+
+    plan: Plan | None = None
+    keep: bool = True
+
+
+@dataclass(frozen=True)
+class AskFollowed:
+    """Ask how the run has gone since, also of a kernel that has stopped."""

@@ -165,7 +165,7 @@ class _Kernel:
 
     def load(self, image: Path, service: str, altitude: str) -> float:
         """Load a minifilter and attach it; seconds of CPU time."""
-        self._keys.append(_service_key(service, altitude))
+        self._keys.append(service_key(service, altitude))
         self._images[service] = str(image)
         below = wire.RegistryKey("Services", keys=tuple(self._keys))
         for name in ("CurrentControlSet", "SYSTEM", "MACHINE"):
@@ -209,7 +209,7 @@ class _Kernel:
         return int(line.split()[1]) / 1024
 
 
-def _service_key(service: str, altitude: str) -> wire.RegistryKey:
+def service_key(service: str, altitude: str) -> wire.RegistryKey:
     """The registry key of a service with one instance, which attaches when it is told to."""
     number = wire.RegistryValue("Flags", "REG_DWORD", (1).to_bytes(4, "little"))
     instance = wire.RegistryKey(service, (wire.RegistryValue("Altitude", "REG_SZ", _text(altitude)), number))

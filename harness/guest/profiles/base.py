@@ -36,6 +36,8 @@ class Profile:
     kernel_audit: str | None = None
     kernel_coverage: str | None = None
     """What prints, and forgets, which code of drivers has run."""
+    kernel_schedules: str | None = None
+    """What begins the commands for schedules, `keep-point`, `go-back` and `followed`; None where none are explored."""
     from_cd: str | None = None
     background: str | None = None
     """What a program in the background is started with; None where any command may go on beside others."""

@@ -17,4 +17,4 @@ REFERENCE = Profile(
     kernel_audit="fltlab-kernel audit",
     kernel_coverage="fltlab-kernel coverage",
 )
-REFERENCE_LOCAL = replace(REFERENCE, kind=GuestKind.REFERENCE_LOCAL)
+REFERENCE_LOCAL = replace(REFERENCE, kind=GuestKind.REFERENCE_LOCAL, kernel_schedules="fltlab-kernel")

@@ -13,6 +13,7 @@ from harness.reference.guestd.paths import BadPath, Drives
 from harness.reference.guestd.shells import Command
 from harness.wire import kernel as wire
 from harness.wire import programs
+from harness.wire.schedule import GoBack
 
 _Running = wire.Load | wire.Unload | wire.Run | programs.Start | programs.Look | programs.Await | programs.End
 """What drivers and programs run in."""
@@ -72,7 +73,7 @@ class Guest:
             self._options = tuple(options)
             self._kernel = None
 
-    def go_back(self, asked: wire.GoBack) -> None:
+    def go_back(self, asked: GoBack) -> None:
         """Have the kernel go back to the point that it keeps: it knows the registry as it was then."""
         with self._lock:
             self.kernel.ask(asked, wire.Done)

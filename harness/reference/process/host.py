@@ -39,6 +39,7 @@ from harness.wire import kernel as wire
 from harness.wire.codec import MalformedMessageError
 from harness.wire.kernel import ASKED_IN_VAIN
 from harness.wire.kernel_state import Finding, KernelState, SeenCallbacks, State
+from harness.wire.schedule import AskFollowed, GoBack, KeepPoint
 
 VOLUME_NAME = "V:"
 LAST_LINES = 100
@@ -78,9 +79,9 @@ class Host:
             wire.TakeCoverage: partial(take_coverage, counters),
             attempts.Attempts: lambda asked: self._opened(runner.run, asked),
             attempts.ListEntrances: lambda asked: self._opened(lambda _: entrances_of(system, asked.service), asked),
-            wire.KeepPoint: self._keep_point,
-            wire.GoBack: self._go_back,
-            wire.AskFollowed: lambda _: self._system.schedules.followed(),
+            KeepPoint: self._keep_point,
+            GoBack: self._go_back,
+            AskFollowed: lambda _: self._system.schedules.followed(),
             wire.Status: self._status,
             wire.Shutdown: lambda _: wire.Done(),
         }
@@ -262,7 +263,7 @@ class Host:
         assert isinstance(answer, wire.Findings | wire.Stopped)
         return answer
 
-    def _keep_point(self, asked: wire.KeepPoint) -> wire.Done:
+    def _keep_point(self, asked: KeepPoint) -> wire.Done:
         """The point itself is kept by `serve`, once this is answered."""
         self._check_open_to_use()
         if self.checkpoint.held:
@@ -270,11 +271,11 @@ class Host:
         self._system.schedules.watch(asked.services)
         return wire.Done()
 
-    def _go_back(self, _: wire.GoBack) -> wire.Done:
+    def _go_back(self, _: GoBack) -> wire.Done:
         """Where a point is kept, `serve` goes back."""
         raise RefusedError(int(NtStatus.INVALID_DEVICE_REQUEST), "no point is kept to go back to")
 
-    def went_back(self, asked: wire.GoBack) -> wire.Answer:
+    def went_back(self, asked: GoBack) -> wire.Answer:
         """The kernel is at the point again: go on as it was asked."""
         try:
             if asked.plan is not None:
@@ -342,7 +343,7 @@ def serve(host: Host, requests: TextIO, answers: TextIO) -> None:
         number, request = 0, None
         try:
             number, request = wire.opened_request(line)
-            if isinstance(request, wire.GoBack) and host.checkpoint.held:
+            if isinstance(request, GoBack) and host.checkpoint.held:
                 host.checkpoint.rewind(line.encode(), keep=request.keep)
             answer = host.answer(request)
         except MalformedMessageError as error:
@@ -353,11 +354,11 @@ def serve(host: Host, requests: TextIO, answers: TextIO) -> None:
         answers.flush()
         if isinstance(request, wire.Shutdown):
             return
-        if isinstance(request, wire.KeepPoint) and isinstance(answer, wire.Done):
+        if isinstance(request, KeepPoint) and isinstance(answer, wire.Done):
             said = host.checkpoint.hold()
             if said is not None:
                 number, request = wire.opened_request(said)
-                assert isinstance(request, wire.GoBack)
+                assert isinstance(request, GoBack)
                 answers.write(wire.envelope(number, host.went_back(request)))
                 answers.flush()
 

@@ -15,7 +15,7 @@ from harness.reference.guestd.paths import BadPath
 from harness.wire import attempts, kernel_state
 from harness.wire import kernel as wire
 from harness.wire.codec import MalformedMessageError, decode, encode
-from harness.wire.schedule import Followed, Plan
+from harness.wire.schedule import AskFollowed, Followed, GoBack, KeepPoint, Plan
 
 RNDADDENTROPY = 0x40085203
 RNDRESEEDCRNG = 0x5207
@@ -59,17 +59,18 @@ def kernel(call: Invocation) -> int:
         call.out(encode(status(call)))
         return 0
     if words[:1] == ["keep-point"]:
-        call.guest.kernel.ask(wire.KeepPoint(tuple(words[1:])), wire.Done)
+        call.guest.kernel.ask(KeepPoint(tuple(words[1:])), wire.Done)
         return 0
     if words[:1] == ["go-back"]:
         return _go_back(call, keep="--forget" not in words)
     if words[:1] == ["followed"]:
-        call.out(encode(call.guest.kernel.ask(wire.AskFollowed(), Followed)))
+        call.out(encode(call.guest.kernel.ask(AskFollowed(), Followed)))
         return 0
     restart = "restart [--seed N] [--mutant NAME] [--policy K=V]"
     of_services = "watch SERVICE... | starve EVERY SERVICE... | audit SERVICE... | keep-point SERVICE..."
     call.err(
-        f"usage: fltlab-kernel {restart} | {of_services} | coverage | status | go-back [--forget] | followed | entrances SERVICE | attempts < JSON"
+        f"usage: fltlab-kernel {restart} | {of_services} | coverage | status "
+        "| go-back [--forget] | followed | entrances SERVICE | attempts < JSON"
     )
     return 87
 
@@ -82,7 +83,7 @@ def _go_back(call: Invocation, *, keep: bool) -> int:
     except MalformedMessageError as error:
         call.err(str(error))
         return 87
-    call.guest.go_back(wire.GoBack(plan, keep))
+    call.guest.go_back(GoBack(plan, keep))
     return 0
 
 
