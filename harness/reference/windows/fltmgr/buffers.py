@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from harness.nt import CallbackDataFlags, IrpMajor, PreopStatus
 from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags, Minor
 from harness.reference.windows.ntos.mm.mdl import release_mdl
+from harness.reference.windows.structures.mdl_layout import MdlView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def length_at(operation: "Operation") -> int | None:
     return None
 
 
-def _describe_swap(operation: "Operation", visit: "Visit", buffer: int, mdl: int) -> str:
+def _describe_swap(k: "Executive", operation: "Operation", visit: "Visit", mdl: int) -> str:
     """What is wrong with a buffer and an MDL that a filter has put in together, or "" (BUF-01)."""
     was = _U64.unpack_from(visit.parameters, mdl)[0]
     now = _U64.unpack_from(operation.read_parameters(), mdl)[0]
@@ -67,6 +68,8 @@ def _describe_swap(operation: "Operation", visit: "Visit", buffer: int, mdl: int
         return "put its buffer in with an MDL, which goes with no system buffer and no fast I/O" if now else ""
     if not now:
         return "put its buffer in and no MDL, in an IRP-based operation without a system buffer"
+    if now != was and not k.memory.is_mapped(now, MdlView.SIZE):
+        return f"put its buffer in with an MDL at {now:#x}, where none is (any more)"
     return "put its buffer in and left the MDL of the old one" if now == was else ""
 
 
@@ -78,7 +81,7 @@ def swap_faults(
     if fields is None or not visit.swapped:
         return
     buffer_at, mdl_at, length_at = fields
-    text = _describe_swap(operation, visit, buffer_at - operation.iopb, mdl_at - operation.iopb)
+    text = _describe_swap(k, operation, visit, mdl_at - operation.iopb)
     if text:
         yield "BUF-01", text
     if status is PreopStatus.SUCCESS_NO_CALLBACK:

@@ -20,6 +20,14 @@ Report = Callable[[str, str], None]
 """Reports a violation: rule and text."""
 
 _CANNOT_FAIL = frozenset({IrpMajor.CLEANUP, IrpMajor.CLOSE})
+_MADE_FLAGS = int(
+    CallbackDataFlags.IRP_OPERATION
+    | CallbackDataFlags.FAST_IO_OPERATION
+    | CallbackDataFlags.FS_FILTER_OPERATION
+    | CallbackDataFlags.SYSTEM_BUFFER
+    | CallbackDataFlags.GENERATED_IO
+    | CallbackDataFlags.REISSUED_IO
+)
 _NEVER_FAST = frozenset({IrpMajor.SHUTDOWN, IrpMajor.VOLUME_MOUNT, IrpMajor.VOLUME_DISMOUNT})
 _OPLOCK_CODES = frozenset({0x90000, 0x90004, 0x90008, 0x9000C, 0x90010, 0x90014, 0x9005C, 0x90240})
 _SYNC_TYPE_CREATE_SECTION = 1
@@ -45,6 +53,21 @@ class Checks:
                 message=f"a {which}operation callback was called at IRQL {irql} and returned at {self._kernel.irql}",
                 driver=visit.instance.filter.name,
             )
+
+    def data_intact(self, operation: "Operation", visit: "Visit") -> None:
+        """What of the callback data and the related objects is the filter manager's is as it was; else it is again."""
+        view, request = operation.view, operation.request
+        ours = (int(operation.made_flags), request.thread.kthread, operation.iopb, request.mode)
+        found = (view.flags & _MADE_FLAGS, view.thread, view.iopb, view.requestor_mode)
+        destroyed = "the callback data" if found != ours else ""
+        if found != ours:
+            view.flags = view.flags & int(CallbackDataFlags.DIRTY | CallbackDataFlags.POST_OPERATION) | ours[0]
+            view.thread, view.iopb, view.requestor_mode = ours[1:]
+        if not operation.has_related_objects(visit):
+            destroyed = f"{destroyed} and FltObjects" if destroyed else "FltObjects"
+        if destroyed:
+            text = f"{operation.describe()}: changed what of {destroyed} is the filter manager's"
+            self._kernel.verifier.report("PARM-04", visit.instance.filter.name, text)
 
     def overtaken_answer(self, operation: "Operation", visit: "Visit", answer: int, context: int) -> None:
         """What a pre-operation callback returned whose operation had been resumed by then: it may only be PENDING."""
@@ -327,6 +350,9 @@ class Checks:
                     driver,
                     f"{operation.describe()}: TargetFileObject is of another volume, or no file object",
                 )
+            if file is None:  # nobody below could do anything with it
+                after = (*after[:5], before[5], *after[6:])
+        operation.write_parameters(PARAMETER_BLOCK.pack(after[0], before[1], *after[2:4], before[4], *after[5:]))
 
     def settle_parameters(self, operation: "Operation", visit: "Visit", status: PreopStatus) -> None:
         """Keep what the filter changed and marked; take back what it did not mark (PARM-03)."""

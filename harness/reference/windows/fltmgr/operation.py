@@ -177,6 +177,8 @@ class Operation:
             flags |= CallbackDataFlags.GENERATED_IO
         if request.reissued:
             flags |= CallbackDataFlags.REISSUED_IO
+        self.made_flags = flags
+        """Those of the callback data that say what it is."""
         self._memory.write(
             self.data,
             CALLBACK_DATA.pack(
@@ -234,6 +236,12 @@ class Operation:
         instance, callbacks = self.instances[index]
         related = self.data + _VISITS + _VISIT_STRIDE * index
         return Visit(instance, callbacks, related, related + OPERATION.SLOT, parameters)
+
+    def has_related_objects(self, visit: Visit) -> bool:
+        """Whether FltObjects are as the filter was given them."""
+        file = _U64.unpack_from(visit.parameters, OPERATION.TARGET_FILE)[0]
+        at = self._at + visit.related - self.data
+        return self._ram[at : at + RELATED_OBJECTS_SIZE] == self.objects.related_objects(visit.instance, file)
 
     # -- where it is
 

@@ -123,6 +123,8 @@ class PassageEngine:
         kernel, checks = self.kernel, self.checks
         self.objects.leave(visit.instance)
         checks.irql_unchanged(visit, irql, "pre")
+        if not visit.overtaken:
+            checks.data_intact(operation, visit)
         if old_irql is not None:
             kernel.lower_irql(old_irql)
         if visit.overtaken:
@@ -338,6 +340,7 @@ class PassageEngine:
         if visit.resumed:
             operation.release()
             return STOPPED
+        checks.data_intact(operation, visit)
         verdict = checks.post_answer(operation, visit, answer)
         if verdict is PostopStatus.MORE_PROCESSING_REQUIRED:
             self._pend(operation, visit)

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from harness.nt import BugCheck
 from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE
+from harness.reference.windows.ntos.ex.pool import PoolError
 from harness.reference.windows.structures.mdl_layout import MdlView
 from harness.reference.windows.verifier.holdings import Kind
 
@@ -17,6 +19,8 @@ MDL_PAGES_LOCKED = 0x0002
 MDL_SOURCE_IS_NONPAGED_POOL = 0x0004
 MDL_PARTIAL = 0x0010
 MDL_WRITE_OPERATION = 0x0080
+_MOST_PAGES = 1 << 20
+"""Of the largest MDL that is believed."""
 
 
 class Mdl(MdlView):
@@ -88,6 +92,16 @@ def unmap_pages(k: "Executive", address: int, at: int) -> None:
     mdl = Mdl(k.memory, at)
     if not mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
         return
+    pages = range(address & -PAGE_SIZE, (address & -PAGE_SIZE) + mdl.pages * PAGE_SIZE, PAGE_SIZE)
+    if mdl.pages > _MOST_PAGES or not all(k.memory.is_mapped(page) for page in pages):
+        block = k.pool.block_at(at)
+        k.bugcheck(
+            BugCheck.MEMORY_MANAGEMENT,
+            at,
+            address,
+            message=f"the MDL at {at:#x} has {mdl.pages} pages, which are not mapped at {address:#x} as it says",
+            driver=block.owner if block is not None else None,
+        )
     k.memory.unmap(address & -PAGE_SIZE, mdl.pages * PAGE_SIZE, keep_frames=True)
     mdl.mdl_flags &= ~MDL_MAPPED_TO_SYSTEM_VA
     mdl.mapped_system_va = 0
@@ -115,7 +129,17 @@ def release_mdl(k: "Executive", at: int) -> None:
         unlock_pages(k, at)
     elif mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA:
         unmap_pages(k, mdl.mapped_system_va, at)
-    k.pool.free(at, None)
+    try:
+        k.pool.free(at, None)
+    except PoolError as problem:
+        block = problem.block
+        k.bugcheck(
+            BugCheck.BAD_POOL_HEADER,
+            7,
+            at,
+            message=f"the MDL at {at:#x}: {problem}",
+            driver=block.owner if block is not None else None,
+        )
 
 
 def release_mdls(executive: "Executive", irp: int) -> None:
