@@ -44,6 +44,9 @@ COMMANDS = {
 }
 COMPLETE = "_FLTLAB_COMPLETE"
 """What a shell sets when it wants a line completed (`fltlab completion`); nothing else is done then."""
+STARTING = "fltlab: starting …"
+QUIET = frozenset({"-q", "-qq", "--quiet", "-h", "--help"})
+"""With these nothing is said before what is asked for."""
 MODULES = {"open": "harness.cli.open_report", "try": "harness.cli.try_driver"}
 """Of the commands whose module is not called as they are."""
 
@@ -53,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         outlive_readers()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and words[:1] == ["run"] and not QUIET.intersection(words) and sys.stdout.isatty():
+        print(STARTING, end="\r", flush=True)  # importing pytest takes its time; its first line overwrites this
     try:
         result = _app(words[0] if words else _half_typed())(args=words, prog_name="fltlab", complete_var=COMPLETE)
     except SystemExit as stop:
@@ -82,6 +87,8 @@ def _half_typed() -> str | None:
 
 def _told(error: FltLabError) -> int:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if sys.stdout.isatty():
+        print(" " * len(STARTING), end="\r", flush=True)
     console.print(Text("error: ", style="bold red") + Text(str(error)))
     return error.exit_code
 

@@ -92,7 +92,7 @@ class Volume:
         return [entry.name for entry in self._listed([name])[0]]
 
     def tree(self, name: str = "") -> list[str]:
-        r"""All that lies below a directory, sorted: paths from there on; those of directories end with `\`."""
+        """All that lies below a directory, sorted: paths from there on; those of directories end with a backslash."""
         found: list[str] = []
         level = [""]
         while level:

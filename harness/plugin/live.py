@@ -104,7 +104,7 @@ class Live:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """A test begins; those of pytest-xdist's workers interleave."""
-        self._running = nodeid
+        self._running = nodeid.partition("::")[2] or nodeid
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of a test; with the last the test is over."""

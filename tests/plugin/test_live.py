@@ -56,6 +56,7 @@ def test_the_line_has_counts_and_what_is_waited_for_and_leaves_the_parts_that_ar
 
     told = at_a_terminal(tmp_path)
 
+    assert told.startswith("fltlab: starting …\r")
     lines = [piece.partition("\r\n")[0] for piece in told.split(CLEAR)]
     assert any(re.match(r"\[0/2\]  reference  unpacking something, \d\.\d s$", line) for line in lines), lines
     assert max(len(line) for line in lines if line.startswith("[")) < 80
