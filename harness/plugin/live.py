@@ -1,7 +1,8 @@
 """How far a run of `fltlab run` is, on a terminal: a line at its foot, and above it one line for each file of tests.
 
 The line has the tests that are over, what went wrong, the guest, how much time is left by a former run, and the test
-that runs or what it waits for. Where no terminal listens, with -q, -v, -s or a debugger, pytest's own progress stands.
+that runs or what it waits for. Where no terminal listens, with -q, -v, -s, a debugger or --pause-on-failure, pytest's
+own progress stands.
 """
 
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
+from harness.fleet.options import PAUSE
 from harness.fleet.progress import heard_by
 from harness.plugin.facts import is_of_command
 from harness.plugin.live_line import LiveLine
@@ -36,6 +38,7 @@ def wants_live(config: pytest.Config) -> bool:
     """Whether somebody looks at a terminal, and nothing else wants it."""
     option = config.option
     others = option.usepdb or option.trace or option.capture == "no" or option.verbose != 0 or option.collectonly
+    others |= bool(config.getoption(PAUSE.name))
     return is_of_command(config) and not hasattr(config, "workerinput") and not others and sys.stdout.isatty()
 
 
