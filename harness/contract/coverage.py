@@ -1,7 +1,7 @@
 """Which tests are about which rule: read from the marks in the suites' source, without running anything."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -11,12 +11,20 @@ def rule_coverage(suites: Path) -> dict[str, list[str]]:
     for path in sorted(suites.rglob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         of_module = [rule for node in tree.body if isinstance(node, ast.Assign) for rule in _module_rules(node)]
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                own = [rule for decorator in node.decorator_list for rule in _rules(decorator)]
-                for rule in dict.fromkeys([*of_module, *own]):
-                    coverage.setdefault(rule, []).append(f"{path.relative_to(suites).as_posix()}::{node.name}")
+        for node in _tests(tree.body):
+            own = [rule for decorator in node.decorator_list for rule in _rules(decorator)]
+            for rule in dict.fromkeys([*of_module, *own]):
+                coverage.setdefault(rule, []).append(f"{path.relative_to(suites).as_posix()}::{node.name}")
     return coverage
+
+
+def _tests(body: Sequence[ast.stmt]) -> Iterator[ast.FunctionDef]:
+    """The tests of a module and its classes; what stands deeper is none."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node
+        elif isinstance(node, ast.ClassDef):
+            yield from _tests(node.body)
 
 
 def _module_rules(node: ast.Assign) -> Iterator[str]:
