@@ -48,7 +48,11 @@ def report(
         directory = find_run(first, Path.cwd())
         records = read_journal(directory)
         seconds = sum(record.seconds for record in records)
-        summary = write_reports(directory, read_run_json(directory), records, seconds)
+        from harness.report.coverage.measured import measure  # and what it reads images with
+
+        covered = measure(directory, records)
+        coverage = covered if covered.suites else None
+        summary = write_reports(directory, read_run_json(directory), records, seconds, coverage=coverage)
     if as_json:
         typer.echo(json.dumps(asdict(summary), indent=2))
         return

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -194,11 +194,10 @@ class Recorder:
         target = self.run.settings.coverage
         if target is None:
             return None
-        from harness.report.coverage.measured import FILE_NAME, measure
+        from harness.report.coverage.measured import measure
 
-        folders = [self.run.directory / record.folder for record in self.records if record.folder is not None]
         try:
-            measured = measure(path for folder in folders if (path := folder / FILE_NAME).is_file())
+            measured = measure(self.run.directory, self.records)
             measured.write(target, self.provenance.versions["fltlab"] if self.provenance is not None else "")
         except HostError as error:
             self.exit_codes.add(ExitCode.HOST)
@@ -244,7 +243,8 @@ class Recorder:
 
         yield ""
         width, color = reporter._tw.fullwidth, reporter.hasmarkup  # noqa: SLF001 (it has no public name)
-        yield from _tables(self.records, self.summary, width, color=color)
+        covered = self._measured.suites if self._measured is not None else {}
+        yield from _tables(self.records, self.summary, width, covered, color=color)
         yield from not_witnessed(self.records)
         yield ""
         if self._changed:
@@ -260,7 +260,9 @@ class Recorder:
         yield f"files: {self._shown_directory()}/  (junit.xml, report.html, run.json, results.jsonl)"
 
 
-def _tables(records: list[TestRecord], summary: Summary, width: int, *, color: bool) -> list[str]:
+def _tables(
+    records: list[TestRecord], summary: Summary, width: int, covered: Mapping[str, str], *, color: bool
+) -> list[str]:
     """The tables of suites and rules, as lines for pytest's own terminal writer."""
     from rich.console import Console
 
@@ -269,7 +271,7 @@ def _tables(records: list[TestRecord], summary: Summary, width: int, *, color: b
 
     out = StringIO()
     console = Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False)
-    console.print(tables(records, summary, load_proven()))
+    console.print(tables(records, summary, load_proven(), covered))
     return out.getvalue().splitlines()
 
 

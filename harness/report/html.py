@@ -78,7 +78,12 @@ def write_html(
 def covered(measured: Measured) -> dict[str, Any]:
     """What ran of the drivers' sources, with their text as far as it is at hand."""
     drivers = {name: [file.name for file in files] for name, files in measured.drivers.items()}
-    return {"drivers": drivers, "without": measured.without, "files": [_source(file) for file in measured.files]}
+    return {
+        "drivers": drivers,
+        "without": measured.without,
+        "suites": measured.suites,
+        "files": [_source(file) for file in measured.files],
+    }
 
 
 def _source(file: SourceFile) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The tables a run ends with: its suites, and its rules."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -28,9 +28,17 @@ REMARK = {
 }
 
 
-def tables(records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str]) -> RenderableType:
-    """The table of suites, and the rules by what the run says about them."""
-    return Group(suite_table(records, summary, guarded), rule_table(records, guarded))
+_NOTHING: Mapping[str, str] = {}
+
+
+def tables(
+    records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str], covered: Mapping[str, str] = _NOTHING
+) -> RenderableType:
+    """The table of suites, and the rules by what the run says about them.
+
+    `covered` is how much of the lines of its drivers each suite ran, where that was measured.
+    """
+    return Group(suite_table(records, summary, guarded, covered), rule_table(records, guarded))
 
 
 def not_witnessed(records: Sequence[TestRecord]) -> list[str]:
@@ -46,16 +54,23 @@ def not_witnessed(records: Sequence[TestRecord]) -> list[str]:
     return "\n".join([*told[:NAMED], *more]).splitlines()
 
 
-def suite_table(records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str]) -> Table:
-    """One row a suite, and the sum; `proven` counts rules, all others tests."""
+def suite_table(
+    records: Sequence[TestRecord], summary: Summary, guarded: frozenset[str], covered: Mapping[str, str] = _NOTHING
+) -> Table:
+    """One row a suite, and the sum; `proven` counts rules, `lines` is coverage, all others are tests."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     table.add_column("\nsuite", no_wrap=True)
     flaky = ("flaky",) if summary.flaky else ()
     for heading in ("tests", "passed", "failed", "errors", "skipped", "not\nwitnessed", *flaky, "proven", "seconds"):
         table.add_column(heading if "\n" in heading else f"\n{heading}", justify="right", no_wrap=True)
+    if covered:
+        table.add_column("\nlines", justify="right", no_wrap=True)
     for name, tests in by_suite(records).items():
         proven = sum(verdict is RuleVerdict.PROVEN for verdict in rule_verdicts(tests, guarded).values())
-        table.add_row(Text(name), *_counts(tests, summary), str(proven), f"{sum(test.seconds for test in tests):.1f}")
+        lines = [covered.get(name, "")] if covered else []
+        table.add_row(
+            Text(name), *_counts(tests, summary), str(proven), f"{sum(test.seconds for test in tests):.1f}", *lines
+        )
     table.add_section()
     table.add_row(
         "all",

@@ -31,6 +31,7 @@ def test_the_hits_of_all_workers_are_added_up(tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passthrough: " in done.stdout
     assert "observer: " not in done.stdout
+    assert "seconds lines" in done.stdout
     records = (tmp_path / "c.info").read_text().split("end_of_record\n")
     (own,) = (record for record in records if "/passthrough/passthrough.c\n" in record)
     (calls,) = (line for line in own.splitlines() if line.startswith("FNDA:"))

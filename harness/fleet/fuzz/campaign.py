@@ -22,6 +22,9 @@ from harness.wire.attempts import Attempt, Tried
 BATCH = 64
 MOST_STALE = 8
 """How often something is reached by a case that does not reach it alone, before that counts as known."""
+MOST_JOINED = 1000
+"""Steps that fltprobe still takes in one script."""
+_ENDS = {"connect": "disconnect", "open": "close", "open-by-id": "close"}
 BEGINNINGS = 64
 NEAR = BATCH // 2
 """How many cases near to one that has reached something come before any others."""
@@ -192,12 +195,34 @@ class Campaign:
         if fault.cause == ("died",) or fault.cause == ("endless",):
             self._keep(fault, cases[at])
             return
-        for case in ((cases[at],), tuple(cases[: at + 1])):
-            joined = together(case)
-            if self._comes(fault, joined):
-                self._keep(fault, shrunk(joined, lambda smaller: self._comes(fault, smaller)))
-                return
+        alone = self._comes(fault, cases[at])
+        needed = cases[at : at + 1] if alone else self._needed(fault, cases[: at + 1])
+        joined = together(needed) if needed else ()
+        if joined and len(joined) <= MOST_JOINED and (alone or self._comes(fault, joined)):
+            self._keep(fault, shrunk(joined, lambda smaller: self._comes(fault, smaller)))
+            return
         self.outcome.lost[fault.cause] += 1
+
+    def _needed(self, fault: Fault, cases: Sequence[Case]) -> Sequence[Case]:
+        """The last of some cases with those before it that it takes; none if it does not come again at all."""
+
+        def comes_last(some: Sequence[Case]) -> bool:
+            attempts = self._attempt(some).attempts
+            return len(attempts) == len(some) and any(one.cause == fault.cause for one in faults_in(attempts[-1]))
+
+        if not comes_last(cases):
+            return ()
+        width = len(cases) // 2
+        while width:
+            at = 0
+            while at + width < len(cases):
+                fewer = [*cases[:at], *cases[at + width :]]
+                if comes_last(fewer):
+                    cases = fewer
+                else:
+                    at += width
+            width //= 2
+        return cases
 
     def _left(self, fault: Fault, cases: Sequence[Case]) -> None:
         """What was found when the driver was unloaded behind a batch: half of the cases is enough, or the other."""
@@ -240,10 +265,12 @@ class Campaign:
 
 
 def together(cases: Sequence[Case]) -> Case:
-    """Cases as one, each with connections and handles of its own, as in a process of its own."""
+    """Cases as one, each with connections and handles of its own, which end with it as with a process of its own."""
     if len(cases) == 1:
         return cases[0]
     joined: list[Step] = []
     for number, case in enumerate(cases):
-        joined += [step.renamed(f"{number}") for step in case]
+        steps = [step.renamed(f"{number}") for step in case]
+        opened = {step.operands[0]: _ENDS[step.verb] for step in steps if step.verb in _ENDS}
+        joined += [*steps, *(Step(verb, (name,)) for name, verb in opened.items())]
     return tuple(joined)

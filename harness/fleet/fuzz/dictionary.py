@@ -1,6 +1,7 @@
 """What a driver compares its input with: the constants of its machine code and the strings of its image."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ _WIDE = re.compile(rb"(?:[\x20-\x7e]\0){3,64}")
 # Of Microsoft's types of devices, and of those from 0x8000 on that are anybody's; above are statuses.
 _CONTROL_CODES = (range(0x1_0000, 0x100_0000), range(0x8000_2000, 0xC000_0000))
 MOST_TEXTS = 200
+MOST_LETTERS = 6
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,20 @@ def dictionary_of(image: Path) -> Dictionary:
         else:
             texts |= dict.fromkeys(match.decode("ascii") for match in _ASCII.findall(content))
     numbers = {**compared, **{number: None for number in other if not base <= number < base + size}}
-    texts = {**dict.fromkeys(filter(None, map(_as_text, numbers))), **texts}
+    numbers_only = Dictionary(tuple(numbers))
+    texts = {
+        **dict.fromkeys(filter(None, map(_as_text, numbers))),
+        **dict.fromkeys(_spelled(numbers_only.letters)),
+        **texts,
+    }
     own = [text for text in texts if text not in imported and not text.startswith("RSDS")]
     return Dictionary(tuple(numbers), tuple(own)[:MOST_TEXTS])
+
+
+def _spelled(letters: str) -> Iterator[str]:
+    """What is compared letter by letter, as far as the compiler left the letters in their order."""
+    for at in range(min(len(letters), MOST_LETTERS)):
+        yield from (letters[at : at + length] for length in (3, 2, 4) if at + length <= len(letters))
 
 
 def _as_text(number: int) -> str | None:

@@ -8,7 +8,7 @@ from harness.fleet.fuzz.vocabulary import EDGES, FARTHEST, HEX_KEYS, NUMBER_KEYS
 
 MOST_STEPS = 24
 MOST_BYTES = 4096
-WALKED_BYTES, WALKED_NUMBERS = 24, 12
+WALKED_BYTES, WALKED_NUMBERS, WALKED_TEXTS = 24, 12, 16
 EXTREMES = (1, 0x1_0000, 0x8000_0000, 0xFFFF_FFFF)
 
 
@@ -36,7 +36,8 @@ class Mutator:
         return sound(base[:MOST_STEPS]) or self._vocabulary.beginning(self._random)[:1]
 
     def walk(self, case: Case) -> Iterator[Case]:
-        """A case with each number that the driver knows best at each of the first places of its last bytes, in turn."""
+        """A case with what the driver knows best at each of the first places of its last bytes and name, in turn."""
+        yield from self._walked_name(case)
         places = [at for at, step in enumerate(case) if any((step.verb, key) in HEX_KEYS for key, _ in step.keys)]
         if not places:
             return
@@ -48,6 +49,16 @@ class Mutator:
             for number in (*self._vocabulary.dictionary.numbers[:WALKED_NUMBERS], *EXTREMES):
                 changed = data[:offset] + number.to_bytes(4, "little") + data[offset + 4 :]
                 yield (*case[:at], step.given(key, changed.hex()), *case[at + 1 :])
+
+    def _walked_name(self, case: Case) -> Iterator[Case]:
+        """A case whose last file is called by each text that the driver knows best: as a name, and as a suffix."""
+        places = [at for at, step in enumerate(case) if step.verb == "open" and step.operands[1].startswith("V:")]
+        for text in self._vocabulary.dictionary.texts[:WALKED_TEXTS] if places else ():
+            at = places[-1]
+            step, plain = case[at], text.strip("\\.:") or "a"
+            for name in (plain, f"a{plain}", f"a.{plain}", f"a.{plain}x"):
+                called = Step(step.verb, (step.operands[0], f"V:\\{name}"), step.keys, step.words)
+                yield from filter(None, [sound((*case[:at], called, *case[at + 1 :]))])
 
     def _place(self, count: int) -> int:
         return (

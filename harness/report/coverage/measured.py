@@ -4,15 +4,17 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigurationError, HostError
 from harness.minifilter.build import BuiltDriver
 from harness.report.coverage.cobertura import cobertura
-from harness.report.coverage.code_map import CodeMap
+from harness.report.coverage.code_map import CodeMap, Instruction
 from harness.report.coverage.lcov import lcov
 from harness.report.coverage.line_coverage import Ran, SourceFile, lines_of, merged
+from harness.report.records import TestRecord
 from harness.shipped import DRIVERS
 from harness.text import read_json
 from harness.wire.kernel import Coverage
@@ -45,6 +47,8 @@ class Measured:
 
     drivers: dict[str, list[SourceFile]] = field(default_factory=dict)
     without: dict[str, str] = field(default_factory=dict)
+    suites: dict[str, str] = field(default_factory=dict)
+    """How much of the lines of its drivers each suite ran."""
 
     @property
     def files(self) -> list[SourceFile]:
@@ -106,15 +110,29 @@ def keep(folder: Path, taken: Coverage, subjects: Mapping[str, Subject]) -> bool
     return bool(found)
 
 
-def measure(kept: Iterable[Path]) -> Measured:
-    """What the tests that have left these files ran together. HostError without an llvm-symbolizer."""
-    ran: dict[Subject, Ran] = {}
-    for path in kept:
+def measure(directory: Path, records: Iterable[TestRecord]) -> Measured:
+    """What the tests of a run ran together, and each of its suites. HostError without an llvm-symbolizer."""
+    whole: dict[Subject, Ran] = {}
+    suites: dict[str, dict[Subject, Ran]] = {}
+    for record in records:
+        path = directory / (record.folder or "") / FILE_NAME
+        if record.folder is None or not path.is_file():
+            continue
+        of_suite = suites.setdefault(record.suite, {})
         for item in read_json(path.read_bytes()):
-            ran.setdefault(_subject(item), Ran()).add(item["spans"], item["ends"])
-    if any(subject.name != EYES for subject in ran):
-        ran = {subject: of for subject, of in ran.items() if subject.name != EYES}
-    return lines_of_drivers(ran)
+            for ran in (whole, of_suite):
+                ran.setdefault(_subject(item), Ran()).add(item["spans"], item["ends"])
+    measured = lines_of_drivers(_measurable(whole))
+    for suite, ran in suites.items():
+        files = lines_of_drivers(_measurable(ran)).files
+        measured.suites[suite] = _percent(sum(file.lines_hit for file in files), sum(len(file.lines) for file in files))
+    return measured
+
+
+def _measurable(ran: Mapping[Subject, Ran]) -> Mapping[Subject, Ran]:
+    """Without the driver that only watches, where there is another."""
+    others = {subject: one for subject, one in ran.items() if subject.name != EYES}
+    return others or ran
 
 
 def lines_of_drivers(ran: Mapping[Subject, Ran]) -> Measured:
@@ -133,10 +151,15 @@ def lines_of_drivers(ran: Mapping[Subject, Ran]) -> Measured:
 
 
 def _lines(subject: Subject, ran: Ran) -> dict[str, SourceFile]:
-    files = lines_of(CodeMap(subject.image).instructions, ran, subject.root)
+    files = lines_of(_code_of(subject.image), ran, subject.root)
     # The words of the kernel that fltlab compiles drivers with are nobody's source.
     kit = DRIVERS / "include"
     return {name: file for name, file in files.items() if file.path is None or not file.path.is_relative_to(kit)}
+
+
+@cache
+def _code_of(image: Path) -> list[Instruction]:
+    return CodeMap(image).instructions
 
 
 def _subject(item: Mapping[str, Any]) -> Subject:

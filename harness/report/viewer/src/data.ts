@@ -86,6 +86,8 @@ export interface SourceFile {
 export interface Coverage {
   drivers: Record<string, string[]>;
   without: Record<string, string>;
+  /** How much of the lines of its drivers each suite ran. */
+  suites: Record<string, string>;
   files: SourceFile[];
 }
 

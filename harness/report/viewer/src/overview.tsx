@@ -225,6 +225,7 @@ function Suites({ report }: { report: Report }) {
                 </th>
               ))}
               <th scope="col">time</th>
+              {report.coverage && <th scope="col">lines</th>}
             </tr>
           </thead>
           <tbody>
@@ -245,6 +246,7 @@ function Suites({ report }: { report: Report }) {
                     );
                   })}
                   <td>{seconds(tests.reduce((sum, test) => sum + test.seconds, 0))}</td>
+                  {report.coverage && <td>{report.coverage.suites[suite] ?? ""}</td>}
                 </tr>
               );
             })}
