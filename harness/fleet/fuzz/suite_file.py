@@ -78,7 +78,7 @@ class Suite:
 
 
 def _slug(fault: Fault) -> str:
-    words = re.findall(r"[a-z0-9]+", fault.message.lower())
+    words = [word for word in re.findall(r"[a-z0-9]+", fault.message.lower()) if not word[0].isdigit()]
     return "_".join(words[:7])[:60] or "fault"
 
 
