@@ -19,8 +19,8 @@ CODE = re.compile(r"```[^\n]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 COMMAND = re.compile(r"(?:^|[$(]\s*|\s)(?:\./|\.tools/fltlab/)?fltlab ((?:[a-z][a-z-]*)(?: .*)?)$")
 HARMLESS = re.compile(r"(contract|mutants|version|doctor|image list|drivers list|explain [A-Z].*)( --json)?")
 """The commands that only tell something, which are run as they stand."""
-UNWRITTEN = frozenset({"import"})
-"""Words after `fltlab` that are Python and no command."""
+UNWRITTEN = frozenset({"import", "schedule"})
+"""Words after `fltlab` that are Python, or the head of a file, and no command."""
 
 
 def commands_in(text: str) -> Iterator[str]:
