@@ -16,8 +16,8 @@ from harness.nt import NtStatus
 EVERY = 6
 """One in so many of its allocations fails."""
 FILES = range(4)
-UNTIL_DEATH = 0.005
-"""Seconds of the guest's time that I/O goes on before the service is killed."""
+UNTIL_DEATH = 0.001
+"""Seconds of the guest's time that I/O goes on before the service is killed: a part of what `asking` takes."""
 SCARCE = ("create", "cached", "rename", "enumerate", "threads")
 """The parts of the workload that are done while memory is short."""
 
@@ -45,6 +45,33 @@ def under_load(service: str | None) -> Part:
         *(f"close b{n}" for n in FILES),
     ]
     return Part("under-load", "\n".join(lines))
+
+
+def to_ask_about() -> Part:
+    """Files with something in them, made while the service is there."""
+    lines = [
+        step
+        for n in FILES
+        for step in (
+            rf"open f{n} V:\asking\file{n}.bin access=write disposition=overwrite-if",
+            f"write f{n} length=4096 fill=0x{n + 1}0",
+            f"close f{n}",
+        )
+    ]
+    return Part("asking", "\n".join(lines))
+
+
+def asking() -> Part:
+    """Work with these files, by several threads, that a driver may ask its service about."""
+    rounds = [
+        *(rf"spawn o{{0}}{n} open a{{0}}{n} V:\asking\file{n}.bin access=rw" for n in FILES),
+        *(f"wait o{{0}}{n}" for n in FILES),
+        *(f"spawn w{{0}}{n} write a{{0}}{n} offset=0 length=512 fill=0x{n + 1}1" for n in FILES),
+        *(f"read a{{0}}{n} offset=512 length=512" for n in FILES),
+        *(f"wait w{{0}}{n}" for n in FILES),
+        *(f"close a{{0}}{n}" for n in FILES),
+    ]
+    return Part("asking", "\n".join(line.format(f"{round_}x") for round_ in range(6) for line in rounds))
 
 
 def same_answers(lines: Sequence[str]) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ def _between(verdict: Verdict) -> Iterator[str]:
     if results:
         yield "on the way up it changes " + ", ".join(f"{name} ({n})" for name, n in results.items())
     if own:
-        yield f"I/O of its own: {own} operations"
+        yield f"I/O of its own: {_number(own, 'operation')}"
 
 
 def _not_told(verdict: Verdict) -> list[Finding]:

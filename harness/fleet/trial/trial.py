@@ -295,7 +295,8 @@ class _Trial:
         self._service_dies(guest)
         parts = [part for part in verdict.options.parts if part.name in hard.SCARCE]
         verdict.stage = "low resources"
-        allocations, steps = hard.starved(guest, service, parts, lambda lines: self._script(guest, lines))
+        with self._services(guest, self._subject.driver):
+            allocations, steps = hard.starved(guest, service, parts, lambda lines: self._script(guest, lines))
         if guest.profile.kernel_status is not None:
             verdict.hard.append(
                 f"low resources: {allocations} allocations failed, and {steps} steps for want of memory"
@@ -306,11 +307,12 @@ class _Trial:
 
     def _service_dies(self, guest: Guest) -> None:
         """The service, if there is one, is killed in the middle of I/O: who waits for its answer must be let go."""
-        verdict, part = self._verdict, hard.under_load(None)
+        verdict, part = self._verdict, hard.asking()
         with self._services(guest, self._subject.driver) as programs:
             if not programs:
                 return
             verdict.stage = "the death of its service"
+            self._script(guest, hard.to_ask_about().lines)
             soon = Beside(
                 lambda program: start(guest, replace(program, seconds=hard.UNTIL_DEATH)), "\n".join(part.lines) + "\n"
             )

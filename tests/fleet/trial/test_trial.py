@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,13 @@ def test_wrong_use_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "has no driver" in capsys.readouterr().err
     assert main(["try", str(HERE / "refuser"), "--service", "svc.exe"]) == 2
     assert main(["try", str(HERE / "refuser"), "--guest", "refrence"]) == 2
+
+
+def test_the_service_dies_in_the_middle_of_io_and_everything_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    found = try_driver(find_candidate(HERE.parents[2] / "docs" / "examples" / "scanner"), replace(SOME, parts=()))
+
+    assert found.ended is Ended.CLEAN, page.page(found, None)
+    assert found.hard[1] == "death of its service under I/O: done, 0 of 193 steps failed"
 
 
 def test_a_driver_that_does_not_look_whether_it_got_memory_is_found_out(tmp_path: Path) -> None:
