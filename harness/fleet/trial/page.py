@@ -87,7 +87,7 @@ def _took_part(verdict: Verdict) -> str:
     seen = verdict.sightings
     if not seen.by_kernel:
         return ""
-    return f"{len(seen.threads)} threads, up to {seen.irql}_LEVEL"
+    return f"{_number(len(seen.threads), 'thread')}, up to {seen.irql}_LEVEL"
 
 
 def _table(verdict: Verdict) -> Iterator[str]:
