@@ -58,9 +58,14 @@ class RegistryKey:
 
 @dataclass(frozen=True)
 class Done:
-    """A request was done; whether drivers have changed the registry since it was last told or asked for."""
+    """A request was done.
+
+    Whether drivers have changed the registry since it was last told or asked for, and whether any has registered to be
+    called before it is changed.
+    """
 
     registry_changed: bool = False
+    registry_watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,22 @@ class GetRegistry:
     """Ask for the registry as drivers have left it."""
 
     RESULT: ClassVar[type] = RegistryKey
+
+
+@dataclass(frozen=True)
+class EditRegistry:
+    """Change the registry below HKLM as a program does, with drivers' registry callbacks.
+
+    Set a value, or delete it; without a `name` make the key, or delete it with all below it.
+    """
+
+    key: str
+    name: str | None = None
+    kind: str = ""
+    """The value's REG_ type."""
+    data: bytes = b""
+    delete: bool = False
+    RESULT: ClassVar[type] = Done
 
 
 @dataclass(frozen=True)
@@ -356,8 +377,8 @@ class Shutdown:
 
 
 Request = (
-    SetRegistry | GetRegistry | Load | Unload | Attach | Detach | Dismount | RemoveDisk | SetDisk | ListFilters
-    | ListInstances
+    SetRegistry | GetRegistry | EditRegistry | Load | Unload | Attach | Detach | Dismount | RemoveDisk | SetDisk
+    | ListFilters | ListInstances
     | ListVolumes | ListDrivers | Run | Watch | Starve | Audit | TakeCoverage
     | Attempts | ListEntrances | KeepPoint | GoBack | AskFollowed | Start | Look | Await | End | Status | Shutdown
 )  # fmt: skip

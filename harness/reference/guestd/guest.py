@@ -34,6 +34,8 @@ class Guest:
         self._kernel: KernelProcess | None = None
         self._told: tuple[KernelProcess, int] | None = None
         """Which kernel knows the registry, in which version."""
+        self._registry_watched = False
+        """A driver has a registry callback."""
         self._followers: list[Command] = []
         """Commands that follow a program in the background."""
 
@@ -72,6 +74,7 @@ class Guest:
                 self._kernel.stop()
             self._options = tuple(options)
             self._kernel = None
+            self._registry_watched = False
 
     def go_back(self, asked: GoBack) -> None:
         """Have the kernel go back to the point that it keeps: it knows the registry as it was then."""
@@ -89,7 +92,14 @@ class Guest:
 
     def ask_kernel(
         self,
-        request: wire.Load | wire.Unload | wire.Run | programs.Start | programs.Look | programs.Await | programs.End,
+        request: wire.EditRegistry
+        | wire.Load
+        | wire.Unload
+        | wire.Run
+        | programs.Start
+        | programs.Look
+        | programs.Await
+        | programs.End,
     ) -> Any:
         """Ask the kernel for what drivers may use the registry in: they see it as it is now, and what they write stays.
 
@@ -108,11 +118,22 @@ class Guest:
             if not isinstance(request, programs.Look):
                 for follower in list(self._followers):
                     follower.nudge()
+        if isinstance(answer, wire.Done):
+            self._registry_watched = answer.registry_watched
         if answer.registry_changed:
             with self._lock:
                 self.registry.take(kernel.ask(wire.GetRegistry(), wire.RegistryKey))
                 self._told = (kernel, self.registry.version)
         return answer
+
+    def edit_registry(self, edit: wire.EditRegistry) -> bool:
+        """Have the kernel change the registry, if a driver wants to be told before; False if none does.
+
+        KernelRefused: a driver has refused it.
+        """
+        if self._registry_watched:
+            self.ask_kernel(edit)
+        return self._registry_watched
 
     @contextlib.contextmanager
     def awaiting_kernel(self, command: Command) -> Iterator[None]:

@@ -40,7 +40,7 @@ class Key:
 
     def as_message(self) -> RegistryKey:
         """The key as the reference kernel takes it, and as it is kept."""
-        values = tuple(RegistryValue(name, kind, _encode(kind, value)) for name, kind, value in self.values.values())
+        values = tuple(RegistryValue(name, kind, encoded(kind, value)) for name, kind, value in self.values.values())
         return RegistryKey(self.name, values, tuple(key.as_message() for key in self.keys.values()))
 
     @classmethod
@@ -54,7 +54,7 @@ class Key:
         return key
 
 
-def _encode(kind: str, value: Value) -> bytes:
+def encoded(kind: str, value: Value) -> bytes:
     """A value as the registry keeps it."""
     if isinstance(value, list):
         return ("".join(f"{item}\0" for item in value) + "\0").encode("utf-16-le")
@@ -86,6 +86,10 @@ class Registry:
         self.version = 0
         """Counts changes."""
         self._saved = 0
+
+    def below_machine(self, path: str) -> str:
+        """A path without its root; NoSuchKey for a root that there is not."""
+        return "\\".join(self._parts(path))
 
     def _parts(self, path: str) -> list[str]:
         parts = [part for part in path.replace("/", "\\").strip("\\").split("\\") if part]

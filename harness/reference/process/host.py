@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TextIO
 from harness.nt import NtStatus
 from harness.reference.machine.cpu.block_counter import ImageCounters
 from harness.reference.machine.stop import MachineStop
-from harness.reference.process import audit, registry_copy
+from harness.reference.process import audit, registry_copy, registry_edits
 from harness.reference.process.attempts import AttemptRunner, entrances_of
 from harness.reference.process.checkpoint import Checkpoint
 from harness.reference.process.counting import count_drivers, take_coverage
@@ -57,6 +57,7 @@ class Host:
         self._operations: Mapping[type, Callable[[Any], wire.Answer]] = {
             wire.SetRegistry: self._set_registry,
             wire.GetRegistry: self._get_registry,
+            wire.EditRegistry: self._edit_registry,
             wire.Load: self._load,
             wire.Unload: self._unload,
             wire.Attach: self._attach,
@@ -140,6 +141,13 @@ class Host:
     def _get_registry(self, _: wire.GetRegistry) -> wire.RegistryKey:
         self._system.registry.changed = False
         return registry_copy.tell(self._system.registry.machine)
+
+    def _edit_registry(self, asked: wire.EditRegistry) -> wire.Done:
+        k = self._system
+        process = k.create_process("reg.exe")
+        status: int = k.run(registry_edits.edit(k, asked), "reg", process=process)
+        k.processes.remove(process)
+        return self._expect(status)
 
     def _load(self, asked: wire.Load) -> wire.Done:
         k = self._system
@@ -323,7 +331,8 @@ class Host:
     def _expect(self, status: int, message: str = "") -> wire.Done:
         if status & 0x8000_0000:
             raise RefusedError(status, message)
-        return wire.Done(registry_changed=self._system.registry.changed)
+        watched = bool(self._system.registry_callbacks.registered)
+        return wire.Done(self._system.registry.changed, watched)
 
 
 def _default_altitude(k: Kernel, item: Filter) -> str:

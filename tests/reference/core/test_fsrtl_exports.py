@@ -21,7 +21,7 @@ static LONG Gone;
 EXPORT ULONG Names(void)
 {
     U(One, L"File.TXT"); U(Other, L"FILE.txt"); U(Pattern, L"F*.tx?"); U(Plain, L"plain");
-    A_NAME
+    ANSI_STRING Short = RTL_CONSTANT_STRING("SHORT.TXT"), Long = RTL_CONSTANT_STRING("much too long.text");
     BOOLEAN Ignore = FALSE;
     CHECK(FsRtlAreNamesEqual(&One, &Other, TRUE, NULL) && !FsRtlAreNamesEqual(&One, &Other, FALSE, NULL));
     CHECK(FsRtlDoesNameContainWildCards(&Pattern) && !FsRtlDoesNameContainWildCards(&Plain));
@@ -173,9 +173,7 @@ EXPORT ULONG Machine(void)
     UNREFERENCED_PARAMETER(Secured);
     return Checks;
 }
-""".replace(
-    "A_NAME", 'ANSI_STRING Short = RTL_CONSTANT_STRING("SHORT.TXT"), Long = RTL_CONSTANT_STRING("much too long.text");'
-)
+"""
 
 
 def test_fsrtl_and_the_rest_answer_as_their_documentation_says(load, tmp_path: Path):

@@ -4,7 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.nt import NtStatus
+from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
+from harness.wire import kernel as wire
+from tests.reference.core.conftest import Machine
 
 DRIVER = r"""
 static LARGE_INTEGER High, Low;
@@ -114,3 +118,24 @@ def test_an_altitude_is_one_drivers_and_what_is_left_registered_is_a_leak(told: 
     assert [finding.text for finding in kernel.verifier.findings] == [
         "leak at unload: a registry callback was never unregistered (CmUnRegisterCallback)"
     ]
+
+
+def test_reg_edits_by_the_services_and_a_driver_refuses_it(load: Callable[..., Machine]) -> None:
+    machine = load(DRIVER, entry=False)
+    host = Host(machine.kernel)
+    before = len(machine.kernel.log)
+
+    added = host.answer(wire.EditRegistry(r"SOFTWARE\ours", "word", "REG_SZ", b"a\0\0\0"))
+    refused = host.answer(wire.EditRegistry(r"SOFTWARE\ours", "secret", "REG_DWORD", bytes(4)))
+    gone = host.answer(wire.EditRegistry(r"SOFTWARE\ours", "word", delete=True))
+
+    assert added == wire.Done(registry_changed=True, registry_watched=True)
+    assert isinstance(refused, wire.Refused)
+    assert refused.ntstatus & 0xFFFF_FFFF == NtStatus.ACCESS_DENIED
+    assert isinstance(gone, wire.Done)
+    told = [line.strip() for line in machine.kernel.log[before:]]
+    assert r"upper sets word of \REGISTRY\MACHINE\SOFTWARE\ours: 4 bytes" in told
+    key = machine.kernel.registry.find(r"\Registry\Machine\SOFTWARE\ours")
+    assert key is not None
+    assert key.values == {}
+    assert machine.findings == []

@@ -1,9 +1,12 @@
 """reg: add, query and delete keys and values below HKLM."""
 
 from harness.reference.guestd.commands.table import Invocation, command
-from harness.reference.guestd.guest_registry import TYPES, NoSuchKey, Value
+from harness.reference.guestd.guest_registry import TYPES, NoSuchKey, Value, encoded
+from harness.reference.guestd.kernel_process import KernelRefused
+from harness.wire.kernel import EditRegistry
 
 DONE = "The operation completed successfully."
+REFUSED = "ERROR: Access is denied."
 MISSING = "ERROR: The system was unable to find the specified registry key or value."
 
 
@@ -66,18 +69,25 @@ def reg(call: Invocation) -> int:
         call.err(str(usage))
     except NoSuchKey:
         call.err(MISSING)
+    except KernelRefused:  # by a driver's registry callback
+        call.err(REFUSED)
     return 1
 
 
 def _add(call: Invocation, key: str, options: dict[str, str]) -> int:
     name = "" if "/ve" in options else options.get("/v")
+    registry = call.guest.registry
     if name is None:
-        call.guest.registry.key(key, create=True)
+        if not call.guest.edit_registry(EditRegistry(registry.below_machine(key))):
+            registry.key(key, create=True)
     else:
         kind = options.get("/t", "REG_SZ").upper()
         if kind not in TYPES:
             raise Usage(f"ERROR: Invalid syntax. {kind} is no type.")
-        call.guest.registry.set(key, name, kind, _parse(kind, options.get("/d", "")))
+        value = _parse(kind, options.get("/d", ""))
+        edit = EditRegistry(registry.below_machine(key), name, kind, encoded(kind, value))
+        if not call.guest.edit_registry(edit):
+            registry.set(key, name, kind, value)
     call.out(DONE)
     return 0
 
@@ -100,6 +110,11 @@ def _query(call: Invocation, key: str, options: dict[str, str]) -> int:
 
 
 def _delete(call: Invocation, key: str, options: dict[str, str]) -> int:
-    call.guest.registry.delete(key, options.get("/v"))
+    registry, name = call.guest.registry, options.get("/v")
+    found = registry.key(key)
+    if name is not None:
+        found.get(name)
+    if not call.guest.edit_registry(EditRegistry(registry.below_machine(key), name, delete=True)):
+        registry.delete(key, name)
     call.out(DONE)
     return 0
