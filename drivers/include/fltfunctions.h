@@ -101,7 +101,7 @@ NTSYSAPI VOID FLTAPI FltFreeCallbackData(PFLT_CALLBACK_DATA CallbackData);
 NTSYSAPI VOID FLTAPI FltReuseCallbackData(PFLT_CALLBACK_DATA CallbackData);
 NTSYSAPI NTSTATUS FLTAPI FltLockUserBuffer(PFLT_CALLBACK_DATA CallbackData);
 NTSYSAPI NTSTATUS FLTAPI FltDecodeParameters(PFLT_CALLBACK_DATA CallbackData, PMDL **MdlAddressPointer, PVOID **Buffer,
-                                             PULONG *Length, ACCESS_MASK *DesiredAccess);
+                                             PULONG *Length, LOCK_OPERATION *DesiredAccess);
 NTSYSAPI PMDL FLTAPI FltGetSwappedBufferMdlAddress(PFLT_CALLBACK_DATA CallbackData);
 NTSYSAPI VOID FLTAPI FltRetainSwappedBufferMdlAddress(PFLT_CALLBACK_DATA CallbackData);
 NTSYSAPI PVOID FLTAPI FltGetNewSystemBufferAddress(PFLT_CALLBACK_DATA CallbackData);

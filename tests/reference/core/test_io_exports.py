@@ -252,6 +252,51 @@ EXPORT ULONG Files(void)
     return Checks;
 }
 
+static PIRP OplockIrp(UCHAR Major, ULONG Code, PFILE_OBJECT File, PLONG Ended)
+{
+    PIRP Irp = IoAllocateIrp(2, FALSE);
+    PIO_STACK_LOCATION Next = IoGetNextIrpStackLocation(Irp);
+
+    Next->MajorFunction = Major;
+    Next->FileObject = File;
+    if (Major == IRP_MJ_FILE_SYSTEM_CONTROL) Next->Parameters.FileSystemControl.FsControlCode = Code;
+    IoSetCompletionRoutine(Irp, Done, Ended, TRUE, TRUE, TRUE);
+    IoSetNextIrpStackLocation(Irp);
+    return Irp;
+}
+
+EXPORT ULONG Oplocks(void)
+{
+    PFILE_OBJECT Mine = IoCreateStreamFileObjectLite(NULL, Device), Other = IoCreateStreamFileObjectLite(NULL, Device);
+    OPLOCK Oplock;
+    LONG Ended = 0, Never = 0;
+    PIRP Held = OplockIrp(IRP_MJ_FILE_SYSTEM_CONTROL, FSCTL_REQUEST_BATCH_OPLOCK, Mine, &Ended), Write, Shared;
+
+    FsRtlInitializeOplock(&Oplock);
+    CHECK(!FsRtlOplockIsSharedRequest(Held) && FsRtlOplockFsctrl(&Oplock, Held, 1) == STATUS_PENDING);
+    CHECK(FsRtlCurrentBatchOplock(&Oplock) && FsRtlCurrentOplockH(&Oplock) && Ended == 0);
+    Write = OplockIrp(IRP_MJ_WRITE, 0, Mine, &Never);
+    CHECK(FsRtlCheckOplock(&Oplock, Write, NULL, NULL, NULL) == STATUS_SUCCESS && Ended == 0);
+    IoGetCurrentIrpStackLocation(Write)->FileObject = Other;
+    CHECK(FsRtlCheckOplockEx(&Oplock, Write, OPLOCK_FLAG_COMPLETE_IF_OPLOCKED, NULL, NULL, NULL) == STATUS_OPLOCK_BREAK_IN_PROGRESS);
+    CHECK(FsRtlCheckOplock(&Oplock, Write, NULL, NULL, NULL) == STATUS_SUCCESS && Ended == 1);
+    CHECK(FsRtlOplockBreakH(&Oplock, Write, 0, NULL, NULL, NULL) == STATUS_SUCCESS);
+    CHECK(FsRtlOplockBreakToNone(&Oplock, IoGetCurrentIrpStackLocation(Write), Write, NULL, NULL, NULL) == STATUS_SUCCESS);
+    Shared = OplockIrp(IRP_MJ_FILE_SYSTEM_CONTROL, FSCTL_REQUEST_OPLOCK_LEVEL_2, Mine, &Ended);
+    CHECK(FsRtlOplockIsSharedRequest(Shared) && FsRtlOplockFsctrlEx(&Oplock, Shared, 0, 0) == STATUS_PENDING);
+    CHECK(FsRtlOplockBreakToNoneEx(&Oplock, Write, 0, NULL, NULL, NULL) == STATUS_SUCCESS);
+    KeFlushQueuedDpcs();
+    { LARGE_INTEGER Soon = { .QuadPart = -100000 }; KeDelayExecutionThread(KernelMode, FALSE, &Soon); }
+    CHECK(Ended == 2 && Never == 0 && !FsRtlCurrentOplock(&Oplock));
+    FsRtlUninitializeOplock(&Oplock);
+    IoFreeIrp(Held);
+    IoFreeIrp(Shared);
+    IoFreeIrp(Write);
+    ObDereferenceObject(Mine);
+    ObDereferenceObject(Other);
+    return Checks;
+}
+
 static VOID NTAPI Unload(PDRIVER_OBJECT Driver)
 {
     while (Driver->DeviceObject != NULL) {
@@ -277,7 +322,7 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
 def test_the_io_manager_answers_as_its_documentation_says(load, tmp_path: Path):
     machine = load(DRIVER, entry=False, volumes={"V:": tmp_path})
 
-    for function in ("Devices", "Irps", "Work_", "Locks", "Questions", "Files"):
+    for function in ("Devices", "Irps", "Work_", "Locks", "Questions", "Files", "Oplocks"):
         machine.check(function)
     assert machine.findings == []
     assert machine.unload() == []

@@ -29,6 +29,21 @@ _BUFFERS: dict[tuple[int, int | None], tuple[int, int, int]] = {
     (IrpMajor.DEVICE_CONTROL, None): (32, 40, 0),
 }
 """Offsets in Parameters of buffer, MDL and length, by major and minor function."""
+_WITHOUT_MDL: dict[int, tuple[int, int | None]] = {
+    IrpMajor.QUERY_INFORMATION: (16, 0),
+    IrpMajor.SET_INFORMATION: (32, 0),
+    IrpMajor.QUERY_VOLUME_INFORMATION: (16, 0),
+    IrpMajor.SET_VOLUME_INFORMATION: (16, 0),
+    IrpMajor.SET_SECURITY: (8, None),
+}
+"""Offsets of buffer and length of those that have no MDL."""
+TAKES = frozenset(
+    {
+        IrpMajor.WRITE, IrpMajor.SET_INFORMATION, IrpMajor.SET_EA, IrpMajor.SET_VOLUME_INFORMATION,
+        IrpMajor.SET_SECURITY, IrpMajor.SET_QUOTA,
+    }
+)  # fmt: skip
+"""Operations whose buffer says what is to be done: a filter may only look at it."""
 
 
 def buffer_fields(operation: "Operation") -> tuple[int, int, int] | None:
@@ -39,6 +54,15 @@ def buffer_fields(operation: "Operation") -> tuple[int, int, int] | None:
         return None
     base = operation.iopb + _PARAMETERS
     return base + found[0], base + found[1], base + found[2]
+
+
+def fields_without_mdl(operation: "Operation") -> tuple[int, int, int] | None:
+    """The same of an operation whose buffer never has an MDL; 0 for what it has not."""
+    found = _WITHOUT_MDL.get(operation.request.major)
+    if found is None:
+        return None
+    base = operation.iopb + _PARAMETERS
+    return base + found[0], 0, base + found[1] if found[1] is not None else 0
 
 
 _LENGTH_FIRST = frozenset(

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus
+from harness.nt import CallbackDataFlags, Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import FLTMGR, export
 from harness.reference.machine.memory.layout import is_user
-from harness.reference.windows.fltmgr.buffers import buffer_fields
+from harness.reference.windows.fltmgr.buffers import TAKES, buffer_fields, fields_without_mdl
 from harness.reference.windows.fltmgr.callback_data import CallbackData
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.mm.mdl import MDL_PAGES_LOCKED, Mdl, make_mdl, map_pages, unmap_pages
@@ -33,13 +33,17 @@ def flt_is_callback_data_dirty(k: "Kernel", data: int) -> bool:
     return bool(CallbackData(k.memory, data).flags & CallbackDataFlags.DIRTY)
 
 
+_READ_ACCESS, _WRITE_ACCESS = 0, 1
+"""LOCK_OPERATION."""
+
+
 @export(FLTMGR, "FltDecodeParameters", max_irql=Irql.DISPATCH)
 def flt_decode_parameters(
     k: "Kernel", data: int, mdl_out: int, buffer_out: int, length_out: int, access_out: int
 ) -> int:
-    """FltDecodeParameters: where the buffer parameters are."""
+    """FltDecodeParameters: where the buffer parameters are; NULL for an MDL or a length that an operation has not."""
     operation = k.flt.operation_at(data)
-    fields = buffer_fields(operation)
+    fields = buffer_fields(operation) or fields_without_mdl(operation)
     if fields is None:
         return NtStatus.INVALID_PARAMETER
     buffer, mdl, length = fields
@@ -47,7 +51,7 @@ def flt_decode_parameters(
         if out:
             k.memory.write_u64(out, value)
     if access_out:
-        k.memory.write_u32(access_out, 0 if operation.request.major == IrpMajor.WRITE else 1)
+        k.memory.write_u32(access_out, _READ_ACCESS if operation.request.major in TAKES else _WRITE_ACCESS)
     return NtStatus.SUCCESS
 
 

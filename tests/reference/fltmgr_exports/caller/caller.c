@@ -258,15 +258,52 @@ CallDirectory(PCFLT_RELATED_OBJECTS Objects)
 }
 
 static void
+CallParameters(void)
+{
+    static const GUID Kind = {0xBADF00D, 1, 2, {3, 4, 5, 6, 7, 8, 9, 10}};
+    static UCHAR Lookaside[256];
+    PECP_LIST List = NULL;
+    PVOID Context = NULL, Removed = NULL;
+    ULONG Size = 0;
+
+    FltInitExtraCreateParameterLookasideList(Filter, Lookaside, 0, 8, 'pceC');
+    CHECK(FltAllocateExtraCreateParameterFromLookasideList(Filter, &Kind, 8, 0, NULL, Lookaside, &Context) == 0);
+    CHECK(FltAllocateExtraCreateParameterList(Filter, 0, &List) == STATUS_SUCCESS);
+    CHECK(FltInsertExtraCreateParameter(Filter, List, Context) == STATUS_SUCCESS);
+    CHECK(FltRemoveExtraCreateParameter(Filter, List, &Kind, &Removed, &Size) == STATUS_SUCCESS);
+    CHECK(Removed == Context && Size == 8);
+    FltFreeExtraCreateParameter(Filter, Context);
+    FltFreeExtraCreateParameterList(Filter, List);
+    FltDeleteExtraCreateParameterLookasideList(Filter, Lookaside, 0);
+}
+
+static void
+CallOplocks(PFLT_CALLBACK_DATA Data)
+{
+    OPLOCK Oplock;
+    IO_STATUS_BLOCK Before = Data->IoStatus;
+
+    FltInitializeOplock(&Oplock);
+    CHECK(FltOplockBreakH(&Oplock, Data, 0, NULL, NULL, NULL) == FLT_PREOP_SUCCESS_WITH_CALLBACK);
+    CHECK(FltOplockBreakToNone(&Oplock, Data, NULL, NULL, NULL) == FLT_PREOP_SUCCESS_WITH_CALLBACK);
+    CHECK(FltOplockBreakToNoneEx(&Oplock, Data, 0, NULL, NULL, NULL) == FLT_PREOP_SUCCESS_WITH_CALLBACK);
+    CHECK(FltOplockFsctrlEx(&Oplock, Data, 0, 0) == FLT_PREOP_COMPLETE);
+    CHECK(Data->IoStatus.Status == STATUS_INVALID_PARAMETER);
+    Data->IoStatus = Before;
+    FltUninitializeOplock(&Oplock);
+}
+
+static void
 CallData(PFLT_CALLBACK_DATA Data)
 {
     PFLT_FILE_NAME_INFORMATION Name = NULL, Tunnelled = NULL;
     PMDL *Mdl = (PMDL *)1;
     PVOID *Buffer = NULL;
     PULONG Length = NULL;
-    ACCESS_MASK Access = 0;
+    LOCK_OPERATION Access = IoReadAccess;
 
     CHECK(FltDecodeParameters(Data, &Mdl, &Buffer, &Length, &Access) == STATUS_SUCCESS && Buffer != NULL);
+    CHECK(Mdl == NULL && Access == IoWriteAccess && *Length == sizeof(FILE_STANDARD_INFORMATION));
     CHECK(!FLT_IS_FASTIO_OPERATION(Data) && !FltIsCallbackDataDirty(Data));
     FltSetCallbackDataDirty(Data);
     CHECK(FltIsCallbackDataDirty(Data));
@@ -299,6 +336,7 @@ PostCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID Context
         CallObjects(Data, Objects);
         CallFile(Objects);
         CallDirectory(Objects);
+        CallParameters();
     }
     return FLT_POSTOP_FINISHED_PROCESSING;
 }
@@ -307,8 +345,12 @@ static FLT_PREOP_CALLBACK_STATUS FLTAPI
 PreQuery(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context)
 {
     UNREFERENCED_PARAMETER(Context);
-    if (IsOurs(Objects) && FLT_IS_IRP_OPERATION(Data)) {
+    if (IsOurs(Objects) && FLT_IS_FASTIO_OPERATION(Data)) {
+        return FLT_PREOP_DISALLOW_FASTIO;
+    }
+    if (IsOurs(Objects)) {
         CallData(Data);
+        CallOplocks(Data);
     }
     return FLT_PREOP_SUCCESS_NO_CALLBACK;
 }
