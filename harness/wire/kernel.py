@@ -17,6 +17,7 @@ from harness.wire.kernel_state import (
     SeenCallbacks,
 )
 from harness.wire.programs import Await, End, Look, Progress, Start
+from harness.wire.registry_edits import Edited, EditRegistry
 from harness.wire.schedule import AskFollowed, Followed, GoBack, KeepPoint
 
 VERSION = 1
@@ -163,22 +164,6 @@ class GetRegistry:
     """Ask for the registry as drivers have left it."""
 
     RESULT: ClassVar[type] = RegistryKey
-
-
-@dataclass(frozen=True)
-class EditRegistry:
-    """Change the registry below HKLM as a program does, with drivers' registry callbacks.
-
-    Set a value, or delete it; without a `name` make the key, or delete it with all below it.
-    """
-
-    key: str
-    name: str | None = None
-    kind: str = ""
-    """The value's REG_ type."""
-    data: bytes = b""
-    delete: bool = False
-    RESULT: ClassVar[type] = Done
 
 
 @dataclass(frozen=True)
@@ -404,6 +389,7 @@ class Stopped:
 
 Answer = (
     Done
+    | Edited
     | Starved
     | Attached
     | Filters

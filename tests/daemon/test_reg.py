@@ -11,7 +11,8 @@ from harness.reference.guestd.commands.reg import DONE, REFUSED, reg
 from harness.reference.guestd.commands.table import Invocation
 from harness.reference.guestd.guest_registry import NoSuchKey, Registry
 from harness.reference.guestd.kernel_process import KernelRefused
-from harness.wire.kernel import EditRegistry, Refused
+from harness.wire.kernel import Refused
+from harness.wire.registry_edits import EditRegistry
 
 KEY = r"HKLM\SOFTWARE\ours"
 

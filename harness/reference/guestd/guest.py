@@ -13,6 +13,7 @@ from harness.reference.guestd.paths import BadPath, Drives
 from harness.reference.guestd.shells import Command
 from harness.wire import kernel as wire
 from harness.wire import programs
+from harness.wire.registry_edits import EditRegistry
 from harness.wire.schedule import GoBack
 
 _Running = wire.Load | wire.Unload | wire.Run | programs.Start | programs.Look | programs.Await | programs.End
@@ -92,7 +93,7 @@ class Guest:
 
     def ask_kernel(
         self,
-        request: wire.EditRegistry
+        request: EditRegistry
         | wire.Load
         | wire.Unload
         | wire.Run
@@ -126,7 +127,7 @@ class Guest:
                 self._told = (kernel, self.registry.version)
         return answer
 
-    def edit_registry(self, edit: wire.EditRegistry) -> bool:
+    def edit_registry(self, edit: EditRegistry) -> bool:
         """Have the kernel change the registry, if a driver wants to be told before; False if none does.
 
         KernelRefused: a driver has refused it.

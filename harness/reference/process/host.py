@@ -39,6 +39,7 @@ from harness.wire import kernel as wire
 from harness.wire.codec import MalformedMessageError
 from harness.wire.kernel import ASKED_IN_VAIN
 from harness.wire.kernel_state import Finding, KernelState, SeenCallbacks, State
+from harness.wire.registry_edits import EditRegistry
 from harness.wire.schedule import AskFollowed, GoBack, KeepPoint
 
 VOLUME_NAME = "V:"
@@ -57,7 +58,7 @@ class Host:
         self._operations: Mapping[type, Callable[[Any], wire.Answer]] = {
             wire.SetRegistry: self._set_registry,
             wire.GetRegistry: self._get_registry,
-            wire.EditRegistry: self._edit_registry,
+            EditRegistry: partial(registry_edits.run, system),
             wire.Load: self._load,
             wire.Unload: self._unload,
             wire.Attach: self._attach,
@@ -141,13 +142,6 @@ class Host:
     def _get_registry(self, _: wire.GetRegistry) -> wire.RegistryKey:
         self._system.registry.changed = False
         return registry_copy.tell(self._system.registry.machine)
-
-    def _edit_registry(self, asked: wire.EditRegistry) -> wire.Done:
-        k = self._system
-        process = k.create_process("reg.exe")
-        status: int = k.run(registry_edits.edit(k, asked), "reg", process=process)
-        k.processes.remove(process)
-        return self._expect(status)
 
     def _load(self, asked: wire.Load) -> wire.Done:
         k = self._system

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 from harness.nt import NtStatus, nt_success
 from harness.reference.machine.loader.exports import NTOSKRNL, find_export
+from harness.reference.process.refusal import RefusedError
 from harness.reference.windows.ntos.cm.registry import ValueType
 from harness.wire.codec import MalformedMessageError
+from harness.wire.registry_edits import Edited
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.windows.kernel import Kernel
-    from harness.wire.kernel import EditRegistry
+    from harness.wire.registry_edits import EditRegistry
 
 _MACHINE = r"\Registry\Machine"
 _ALL_ACCESS = 0xF003F
@@ -63,8 +65,17 @@ class _Editor:
             self._k.heap.free(block)
 
 
-def edit(k: "Kernel", asked: "EditRegistry") -> "KernelCode":
-    """Do one edit in the current thread; NTSTATUS."""
+def run(k: "Kernel", asked: "EditRegistry") -> Edited:
+    """Do one edit in a process of its own. Raises RefusedError."""
+    process = k.create_process("reg.exe")
+    status: int = k.run(_edit(k, asked), "reg", process=process)
+    k.processes.remove(process)
+    if not nt_success(status):
+        raise RefusedError(status)
+    return Edited(k.registry.changed)
+
+
+def _edit(k: "Kernel", asked: "EditRegistry") -> "KernelCode":
     editor = _Editor(k)
     path = f"{_MACHINE}\\{asked.key}"
     if asked.delete and asked.name is None:

@@ -8,6 +8,7 @@ from harness.nt import NtStatus
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
 from harness.wire import kernel as wire
+from harness.wire.registry_edits import Edited, EditRegistry
 from tests.reference.core.conftest import Machine
 
 DRIVER = r"""
@@ -125,14 +126,14 @@ def test_reg_edits_by_the_services_and_a_driver_refuses_it(load: Callable[..., M
     host = Host(machine.kernel)
     before = len(machine.kernel.log)
 
-    added = host.answer(wire.EditRegistry(r"SOFTWARE\ours", "word", "REG_SZ", b"a\0\0\0"))
-    refused = host.answer(wire.EditRegistry(r"SOFTWARE\ours", "secret", "REG_DWORD", bytes(4)))
-    gone = host.answer(wire.EditRegistry(r"SOFTWARE\ours", "word", delete=True))
+    added = host.answer(EditRegistry(r"SOFTWARE\ours", "word", "REG_SZ", b"a\0\0\0"))
+    refused = host.answer(EditRegistry(r"SOFTWARE\ours", "secret", "REG_DWORD", bytes(4)))
+    gone = host.answer(EditRegistry(r"SOFTWARE\ours", "word", delete=True))
 
-    assert added == wire.Done(registry_changed=True, registry_watched=True)
+    assert added == Edited(registry_changed=True)
     assert isinstance(refused, wire.Refused)
     assert refused.ntstatus & 0xFFFF_FFFF == NtStatus.ACCESS_DENIED
-    assert isinstance(gone, wire.Done)
+    assert isinstance(gone, Edited)
     told = [line.strip() for line in machine.kernel.log[before:]]
     assert r"upper sets word of \REGISTRY\MACHINE\SOFTWARE\ours: 4 bytes" in told
     key = machine.kernel.registry.find(r"\Registry\Machine\SOFTWARE\ours")

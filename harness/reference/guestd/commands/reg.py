@@ -3,7 +3,7 @@
 from harness.reference.guestd.commands.table import Invocation, command
 from harness.reference.guestd.guest_registry import TYPES, NoSuchKey, Value, encoded
 from harness.reference.guestd.kernel_process import KernelRefused
-from harness.wire.kernel import EditRegistry
+from harness.wire.registry_edits import EditRegistry
 
 DONE = "The operation completed successfully."
 REFUSED = "ERROR: Access is denied."
