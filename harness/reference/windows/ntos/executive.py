@@ -176,6 +176,8 @@ class Executive(Supervisor):
         self.next_system_mapping = SYSTEM_MAPPINGS
         self.handle_callbacks = HandleCallbacks()
         self.notify_routines: dict[str, list[int]] = {}
+        self.notify_calls: dict[int, list[Event]] = {}
+        """The ends of the calls of notify routines that are under way, by the routine."""
         """Notify routines that drivers registered, by kind (ps/notify_routines.py)."""
         self.print_callbacks: list[int] = []
         """What DbgSetDebugPrintCallback was given."""

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
-from harness.reference.windows.ntos.ps.notify_routines import register, remove
+from harness.reference.machine.scheduler.requests import KernelCode
+from harness.reference.windows.ntos.ps.notify_routines import register, remove, removed
 from harness.reference.windows.ntos.ps.signed_images import is_signed
 
 if TYPE_CHECKING:
@@ -12,26 +13,26 @@ if TYPE_CHECKING:
 
 
 @export(NTOSKRNL, "PsSetCreateProcessNotifyRoutine", max_irql=Irql.PASSIVE)
-def ps_set_create_process_notify_routine(k: "Kernel", routine: int, away: bool) -> int:
-    return (remove if away else register)(k, "process", routine)
+def ps_set_create_process_notify_routine(k: "Kernel", routine: int, away: bool) -> int | KernelCode:
+    return removed(k, remove(k, "process", routine), routine) if away else register(k, "process", routine)
 
 
 @export(NTOSKRNL, "PsSetCreateProcessNotifyRoutineEx", max_irql=Irql.PASSIVE)
-def ps_set_create_process_notify_routine_ex(k: "Kernel", routine: int, away: bool) -> int:
+def ps_set_create_process_notify_routine_ex(k: "Kernel", routine: int, away: bool) -> int | KernelCode:
     if away:
-        return remove(k, "process-ex", routine)
+        return removed(k, remove(k, "process-ex", routine), routine)
     if not is_signed(k, routine, "PsSetCreateProcessNotifyRoutineEx"):
         return int(NtStatus.ACCESS_DENIED)
     return register(k, "process-ex", routine)
 
 
 @export(NTOSKRNL, "PsSetCreateProcessNotifyRoutineEx2", max_irql=Irql.PASSIVE)
-def ps_set_create_process_notify_routine_ex2(k: "Kernel", kind: U32, routine: int, away: bool) -> int:
+def ps_set_create_process_notify_routine_ex2(k: "Kernel", kind: U32, routine: int, away: bool) -> int | KernelCode:
     """`kind` is PsCreateProcessNotifySubsystems, the only one there is."""
     if kind:
         return int(NtStatus.INVALID_PARAMETER)
     if away:
-        return remove(k, "process-ex2", routine)
+        return removed(k, remove(k, "process-ex2", routine), routine)
     if not is_signed(k, routine, "PsSetCreateProcessNotifyRoutineEx2"):
         return int(NtStatus.ACCESS_DENIED)
     return register(k, "process-ex2", routine)
@@ -51,9 +52,9 @@ def ps_set_create_thread_notify_routine_ex(k: "Kernel", kind: U32, routine: int)
 
 
 @export(NTOSKRNL, "PsRemoveCreateThreadNotifyRoutine", max_irql=Irql.PASSIVE)
-def ps_remove_create_thread_notify_routine(k: "Kernel", routine: int) -> int:
+def ps_remove_create_thread_notify_routine(k: "Kernel", routine: int) -> int | KernelCode:
     status = remove(k, "thread", routine)
-    return remove(k, "thread-ex", routine) if status else 0
+    return removed(k, remove(k, "thread-ex", routine) if status else 0, routine)
 
 
 @export(NTOSKRNL, "PsSetLoadImageNotifyRoutine", max_irql=Irql.PASSIVE)
@@ -68,5 +69,5 @@ def ps_set_load_image_notify_routine_ex(k: "Kernel", routine: int, flags: int) -
 
 
 @export(NTOSKRNL, "PsRemoveLoadImageNotifyRoutine", max_irql=Irql.PASSIVE)
-def ps_remove_load_image_notify_routine(k: "Kernel", routine: int) -> int:
-    return remove(k, "image", routine)
+def ps_remove_load_image_notify_routine(k: "Kernel", routine: int) -> int | KernelCode:
+    return removed(k, remove(k, "image", routine), routine)

@@ -3,10 +3,13 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
+from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.machine.loader.images import Image
+    from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.windows.ntos.executive import Executive
 
 MOST_ROUTINES = 64
@@ -44,6 +47,25 @@ def remove(k: "Executive", kind: str, routine: int) -> int:
     registered.remove(routine)
     k.holdings.give_back(_KINDS[kind], routine)
     return 0
+
+
+def call(k: "Executive", routine: int, *arguments: int) -> "KernelCode":
+    """Call a routine; who takes it away meanwhile waits for its end."""
+    end = Event(f"the end of a notify routine at {routine:#x}")
+    calls = k.notify_calls.setdefault(routine, [])
+    calls.append(end)
+    try:
+        yield Call(routine, *arguments)
+    finally:
+        calls.remove(end)
+        k.signal(end)
+
+
+def removed(k: "Executive", status: int, routine: int) -> "KernelCode":
+    """The end of taking a routine away: no call of it is under way any more, so that its driver may be unloaded."""
+    for end in list(k.notify_calls.get(routine, ())) if not status else ():
+        yield Wait([end], reason=f"{end.name}, which is taken away")
+    return status
 
 
 def forget_routines(k: "Executive", image: "Image") -> None:

@@ -4,9 +4,9 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.reference.machine.loader.images import Image
-from harness.reference.machine.scheduler.requests import Call, KernelCode
+from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.machine.scheduler.thread import Process, Thread
-from harness.reference.windows.ntos.ps.notify_routines import routines
+from harness.reference.windows.ntos.ps.notify_routines import call, routines
 
 if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
@@ -33,7 +33,7 @@ def process_created(k: "Executive", process: Process, image: Image) -> KernelCod
     """Tell of a process that begins, in its first thread; the NTSTATUS that a driver denies it with, or 0."""
     facts = k.processes.facts[process]
     for routine in routines(k, "process"):
-        yield Call(routine, facts.parent, process.id, 1)
+        yield from call(k, routine, facts.parent, process.id, 1)
     denied = 0
     path, command_line = _string(k, rf"\??\{facts.dos_path}"), _string(k, facts.command_line)
     for routine in routines(k, "process-ex", "process-ex2"):
@@ -41,7 +41,7 @@ def process_created(k: "Executive", process: Process, image: Image) -> KernelCod
         first = k.current.id
         packed = (_CREATE_INFO.size, _NAME_AVAILABLE, 0, facts.parent, facts.parent, first, 0, path, command_line, 0, 0)
         k.memory.write(info, _CREATE_INFO.pack(*packed))
-        yield Call(routine, process.eprocess, process.id, info)
+        yield from call(k, routine, process.eprocess, process.id, info)
         status = k.memory.read_u32(info + _CREATION_STATUS)
         k.heap.free(info)
         if status >> 31 and not denied:
@@ -62,7 +62,7 @@ def image_loaded(k: "Executive", image: Image, path: str, process: int) -> Kerne
     for routine in routines(k, "image"):
         info = k.heap.allocate(_IMAGE_INFO.size)
         k.memory.write(info, _IMAGE_INFO.pack(properties, 0, image.base, 0, 0, image.size, 0, 0))
-        yield Call(routine, name, process, info)
+        yield from call(k, routine, name, process, info)
         k.heap.free(info)
     k.heap.free(name)
 
@@ -70,18 +70,18 @@ def image_loaded(k: "Executive", image: Image, path: str, process: int) -> Kerne
 def process_ended(k: "Executive", process: Process) -> KernelCode:
     """Tell of a process that ends, in its last thread."""
     for routine in routines(k, "process"):
-        yield Call(routine, k.processes.facts[process].parent, process.id, 0)
+        yield from call(k, routine, k.processes.facts[process].parent, process.id, 0)
     for routine in routines(k, "process-ex", "process-ex2"):
-        yield Call(routine, process.eprocess, process.id, 0)
+        yield from call(k, routine, process.eprocess, process.id, 0)
 
 
 def thread_created(k: "Executive", thread: Thread) -> KernelCode:
     """Tell of a thread that begins, in it."""
     for routine in routines(k, "thread", "thread-ex"):
-        yield Call(routine, thread.process.id, thread.id, 1)
+        yield from call(k, routine, thread.process.id, thread.id, 1)
 
 
 def thread_ended(k: "Executive", thread: Thread) -> KernelCode:
     """Tell of a thread that ends, in it."""
     for routine in routines(k, "thread", "thread-ex"):
-        yield Call(routine, thread.process.id, thread.id, 0)
+        yield from call(k, routine, thread.process.id, thread.id, 0)
