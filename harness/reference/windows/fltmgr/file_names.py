@@ -227,7 +227,7 @@ class FileNames:
 
         plain, colon, stream = final.partition(":")
         dot = plain.rfind(".")
-        part(_FINAL, cut + 1, plain)
+        part(_FINAL, cut + 1, final)  # with the stream, as FltParseFileName
         part(_STREAM, cut + 1 + len(plain), colon + stream)
         part(_PARENT, start, name[start : cut + 1])
         if dot > 0:

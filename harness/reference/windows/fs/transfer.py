@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from harness.reference.windows.io.file_object import FileObject
 
 WRITE_TO_END_OF_FILE, USE_FILE_POINTER = -1, -2
+MOST_ZEROED = 1 << 20
+"""A gap before what is written to the cache is zeroed there (CcZeroData), so that filters see its paging writes.
+
+Of a larger one the file system makes the zeros: all of it would go into the memory of the machine.
+"""
 
 
 def read(driver: "FileSystemDriver", request: Request) -> Code:
@@ -84,9 +89,12 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
         _check_aligned(transfer)
         yield from _write_past_cache(driver, stream, offset, data)
     else:
-        if offset + len(data) > driver.files.size(stream):
+        end = driver.files.size(stream)
+        if offset + len(data) > end:
             driver.files.resize(stream, offset + len(data))
         cache = initialize_cache(driver, stream, file)
+        if end < offset <= end + MOST_ZEROED and stream.allocated is None:
+            yield from cache.write(end, bytes(offset - end))
         yield from cache.write(offset, data)
         if file.flags & FileObjectFlags.WRITE_THROUGH:
             yield from cache.flush(offset, len(data))
