@@ -57,6 +57,8 @@ EXPORT ULONG Tokens(void)
     PTOKEN_STATISTICS Statistics = NULL;
     PRIVILEGE_SET Needed = { 1, PRIVILEGE_SET_ALL_NECESSARY, { { { SE_DEBUG_PRIVILEGE, 0 }, 0 } } };
     LUID Load = { SE_LOAD_DRIVER_PRIVILEGE, 0 }, Logon;
+    PTOKEN_ELEVATION Elevation;
+    ULONG Integrity = 0;
     UCHAR Room[512];
     HANDLE Handle;
     ULONG Length = 0;
@@ -71,6 +73,9 @@ EXPORT ULONG Tokens(void)
     CHECK(SeQueryInformationToken(Token, TokenStatistics, (PVOID *)&Statistics) == 0);
     CHECK(Statistics->TokenType == TokenPrimary && Statistics->AuthenticationId.LowPart == 0x3E7);
     ExFreePool(Statistics);
+    CHECK(SeQueryInformationToken(Token, TokenElevation, (PVOID *)&Elevation) == 0 && Elevation->TokenIsElevated);
+    ExFreePool(Elevation);
+    CHECK(SeQueryInformationToken(Token, TokenIntegrityLevel, (PVOID *)&Integrity) == 0 && Integrity == 0x4000);
     CHECK(SeQueryInformationToken(Token, 99, (PVOID *)&User) == STATUS_INVALID_INFO_CLASS);
     CHECK(SeQueryAuthenticationIdToken(Token, &Logon) == 0);
     CHECK(SeMarkLogonSessionForTerminationNotification(&Logon) == 0);

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.loader.exports import HAL, NTOSKRNL, U32, export
 from harness.reference.machine.scheduler.requests import Call, KernelCode
-from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME, PERFORMANCE_FREQUENCY, TICK
+from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME, PERFORMANCE_FREQUENCY, TICK, UP_TICKS
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -79,19 +79,19 @@ def ke_query_system_time(k: "Kernel", time: int) -> int:
 
 @export(NTOSKRNL, "KeQueryInterruptTime", "KeQueryUnbiasedInterruptTime")
 def ke_query_interrupt_time(k: "Kernel") -> int:
-    return k.now // TICK * TICK
+    return (UP_TICKS + k.now // TICK) * TICK
 
 
 @export(NTOSKRNL, "KeQueryInterruptTimePrecise")
 def ke_query_interrupt_time_precise(k: "Kernel", counter: int) -> int:
     if counter:
         k.memory.write_u64(counter, k.now)
-    return k.now
+    return UP_TICKS * TICK + k.now
 
 
 @export(NTOSKRNL, "KeQueryTickCount")
 def ke_query_tick_count(k: "Kernel", count: int) -> int:
-    k.memory.write_u64(count, k.now // TICK)
+    k.memory.write_u64(count, UP_TICKS + k.now // TICK)
     return 0
 
 

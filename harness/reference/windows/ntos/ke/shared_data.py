@@ -25,6 +25,8 @@ PERFORMANCE_FREQUENCY = 10_000_000
 """Of KeQueryPerformanceCounter, in Hz: it counts 100 ns."""
 TICK = 156_250
 """15.625 ms, in 100 ns."""
+UP_TICKS = 4096
+"""Clock ticks since the machine was started when `now` is 0: to drivers, a time of 0 may well mean never."""
 
 _KSYSTEM_TIME = Struct("<IiI")
 _INTERRUPT_TIME, _SYSTEM_TIME, _TICK_COUNT = 0x08, 0x14, 0x320
@@ -63,9 +65,9 @@ class SharedData:
             return
         self._tick = tick
         for offset, value in (
-            (_INTERRUPT_TIME, tick * TICK),
+            (_INTERRUPT_TIME, (UP_TICKS + tick) * TICK),
             (_SYSTEM_TIME, BOOT_TIME + tick * TICK),
-            (_TICK_COUNT, tick),
+            (_TICK_COUNT, UP_TICKS + tick),
         ):
             high = value >> 32
             _KSYSTEM_TIME.pack_into(self._ram, self._page + offset, value & 0xFFFF_FFFF, high, high)

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.kernel import Kernel
 
-_NUMBERS = (12, 20, 21, 29)
-"""Classes of SeQueryInformationToken that answer with the number itself, not with a block."""
+_INTEGRITY_LEVEL = 25
+_NUMBERS = (12, 21, _INTEGRITY_LEVEL, 29)
+"""Classes of SeQueryInformationToken that answer with the number itself, not with a block.
+
+Not TokenElevation: published drivers free its block, and take the integrity level as its number.
+"""
 _ALL_NECESSARY, _USED_FOR_ACCESS = 1, 0x8000_0000
 _USER_MODE = 1
 
@@ -138,7 +142,7 @@ def se_query_information_token(k: "Kernel", token: int, kind: U32, information: 
     if data is None:
         return int(NtStatus.INVALID_INFO_CLASS)
     if kind in _NUMBERS:
-        k.memory.write(information, data)
+        k.memory.write(information, data[-4:])  # of a label the last authority of its SID
         return 0
     where = k.blame.current()
     block = k.pool.allocate(len(data), "SeTk", paged=True, owner=where.driver, allocated_by=where.address)
