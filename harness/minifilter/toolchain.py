@@ -62,6 +62,7 @@ NOT_FOR_USERS = (
             "nonportable-include-path", "pragma-pack", "multichar", "four-char-constants", "unused-function",
             "unused-value", "sign-compare", "microsoft-enum-forward-reference", "unused-variable",
             "unused-but-set-variable", "extra-tokens", "ignored-pragma-intrinsic", "microsoft-include", "empty-body",
+            "incompatible-pointer-types",  # &Context of a context's own type, where PFLT_CONTEXT * is expected
         )
     ),
 )  # fmt: skip

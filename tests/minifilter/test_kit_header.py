@@ -28,6 +28,7 @@ NAMES = """
     InterlockedExchange8 InterlockedIncrement16 InterlockedOrAcquire ReadAcquire WritePointerRelease MemoryBarrier
     InterlockedCompareExchange128 GUID_ECP_CREATE_REDIRECTION ExInitializeDriverRuntime RtlIsZeroMemory
     DECLARE_GLOBAL_CONST_UNICODE_STRING RTL_CONSTANT_OBJECT_ATTRIBUTES EXTERN_C_START FLT_MGR_LONGHORN DBG
+    ExInitializeDriverRuntime DrvRtPoolNxOptIn IO_CSQ_INSERT_IRP ALLOCATE_FUNCTION_EX RTL_GENERIC_COMPARE_ROUTINE
 """.split()  # noqa: SIM905 - read as a text
 
 STRINGS = """
