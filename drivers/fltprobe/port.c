@@ -159,7 +159,7 @@ SendMessageVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     Step->Status = (NTSTATUS)FilterSendMessage(Port->Handle, (PVOID)(ULONG_PTR)Data, Length, Buffer, Room, &Returned);
     Step->Information = Returned;
     if (Step->Status >= 0 && Buffer != NULL) {
-        SetData(Step, Buffer, Returned, Room);
+        SetList(Step, Buffer, Returned, Room);
     }
 }
 
@@ -235,7 +235,7 @@ GetMessageVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     if (Message != NULL) {
         Port->Latest = Message;
         Step->Information = Message->ReplyLength;
-        SetData(Step, Message->Data, Message->Length, Message->Length);
+        SetList(Step, Message->Data, Message->Length, Message->Length);
     }
 }
 

@@ -26,7 +26,7 @@
 #define MAXIMUM_LINE 0x2000
 #define MAXIMUM_BUFFER 0x4000000
 #define STEP_DATA_LENGTH 64     /* of what was read */
-#define STEP_LIST_LENGTH 0x1000 /* of what was queried or listed */
+#define STEP_LIST_LENGTH 0x1000 /* of what was queried, listed or answered */
 #define DEFAULT_DEADLINE_MS 10000
 
 #define TICKS_PER_MS 10000LL

@@ -1,6 +1,6 @@
 """The drivers of a run: fltlab's own and the user's, built when a test first needs them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +11,19 @@ from harness.fleet.progress import say
 from harness.minifilter.altitude import Altitude
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.inf import default_altitude
-from harness.minifilter.package import DriverPackage, find_packages
+from harness.minifilter.package import PACKAGE_FILE, DriverPackage, find_packages
 
 if TYPE_CHECKING:
     from harness.minifilter.build import BuiltDriver
 
 PROBE = "fltprobe"
+_KEYS = {".vcxproj": "vcxproj", ".sys": "binary"}
+"""What fltlab takes without a driver.yaml where it tries a driver alone, and the key of a driver.yaml for it."""
+
+
+def _undescribed(root: Path, name: str) -> Iterator[Path]:
+    """Files below a directory that a driver of this name can be made from."""
+    return (file for file in sorted(root.rglob("*")) if file.stem.lower() == name and file.suffix.lower() in _KEYS)
 
 
 class Drivers:
@@ -39,12 +46,20 @@ class Drivers:
 
     def require(self, name: str) -> None:
         """Raise ConfigurationError if no directory has a driver of this name."""
-        if name not in self._root_of:
+        if name in self._root_of:
+            return
+        nearly = next((file for root in self._roots[1:] for file in _undescribed(root, name)), None)
+        if nearly is not None:
             raise ConfigurationError(
-                f"there is no driver called {name!r}{did_you_mean(name, self._root_of)}",
-                details=tuple(f"looked below {root}" for root in self._roots),
-                hint="fltlab drivers list; --drivers DIR adds a directory",
+                f"there is no driver called {name!r}: {nearly} has no driver.yaml that says so",
+                hint=f"write {nearly.with_name(PACKAGE_FILE)}: name: {name}, description: …, control: none, "
+                f"{_KEYS[nearly.suffix.lower()]}: {nearly.name} (docs/drivers.md)",
             )
+        raise ConfigurationError(
+            f"there is no driver called {name!r}{did_you_mean(name, self._root_of)}",
+            details=tuple(f"looked below {root}" for root in self._roots),
+            hint="fltlab drivers list; --drivers DIR adds a directory",
+        )
 
     def package(self, name: str) -> DriverPackage:
         """What a driver's driver.yaml says."""

@@ -142,6 +142,8 @@ class Lab:
             service = self._filters[words[1]].service
             if service != SERVICE_PREFIX + words[1]:
                 return f'{line} service="{service}"'
+        if len(words) > 1 and words[0] in {"load", "unload", "stop"} and words[1] in self._filters:
+            return f'{words[0]} "{self._filters[words[1]].service}"'
         return line
 
     def _prepared(self) -> list[str]:

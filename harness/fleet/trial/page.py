@@ -28,7 +28,7 @@ def page(verdict: Verdict, needs: Needs | None) -> str:
     if verdict.parts:
         lines += ["", *_table(verdict)]
         lines += ["", *_changes(verdict), *_findings("findings", _not_told(verdict), hang=verdict.hang)]
-        lines += _findings("leaks", verdict.leaks, tried=verdict.unloaded != "not tried")
+        lines += _findings("leaks", verdict.leaks, tried=verdict.unloaded == "yes")
     for told in verdict.hard:
         lines += _wrapped("hard       ", told, 1)
     lines += _coverage(verdict)

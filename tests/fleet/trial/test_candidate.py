@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigurationError
-from harness.fleet.drivers import build_alone
+from harness.fleet.drivers import Drivers, build_alone
 from harness.fleet.trial.candidate import find_candidate
 from harness.guest import inf
 from harness.minifilter.package import load_package
@@ -93,6 +93,13 @@ def test_what_leads_to_no_driver_or_to_several_is_told(image: Path, tmp_path: Pa
         find_candidate(tmp_path / "notes.txt")
     with pytest.raises(ConfigurationError, match="there is no"):
         find_candidate(tmp_path / "three.sys")
+
+
+def test_a_project_that_no_driver_yaml_names_is_told_where_a_suite_wants_it(tmp_path: Path) -> None:
+    (tmp_path / "shadow.vcxproj").write_text("")
+
+    with pytest.raises(ConfigurationError, match=r"shadow\.vcxproj has no driver\.yaml that says so"):
+        Drivers((tmp_path,)).require("shadow")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
