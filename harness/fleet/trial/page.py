@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from textwrap import shorten, wrap
 
@@ -104,12 +104,18 @@ def _table(verdict: Verdict) -> Iterator[str]:
     used = [at for at in range(len(headings)) if at < 2 or any(row[at] for row in cells.values())]
     yield f"{'operation':<{_NAME}}" + "".join(f"{headings[at]:>{_width(headings[at])}}" for at in used)
     for name, _ in rows[:MOST_ROWS]:
-        said = name.lower().replace("_", "-")
+        said = _said(name)
         said = said if len(said) <= _NAME else f"{said[: _NAME - 1]}…"
         yield f"{said:<{_NAME}}" + "".join(f"{cells[name][at] or '.':>{_width(headings[at])}}" for at in used)
     if len(rows) > MOST_ROWS:
         yield f"{len(rows) - MOST_ROWS} more: {shorten(', '.join(name.lower() for name, _ in rows[MOST_ROWS:]), 68)}"
-    yield from _between(verdict)
+    if seen.by_kernel:
+        yield from _in_callbacks(rows)
+    else:
+        yield from _between(verdict)
+    own = sum(row.own for row in seen.majors.values())
+    if own:
+        yield f"I/O of its own: {_number(own, 'operation')}"
 
 
 def _width(heading: str) -> int:
@@ -122,6 +128,34 @@ def _cells(row: Seen, *, by_kernel: bool) -> list[int]:
     return [row.pre, row.post, *(row.returned[name] for name in _COLUMNS)]
 
 
+def _in_callbacks(rows: Sequence[tuple[str, Seen]]) -> Iterator[str]:
+    """What its callbacks have changed, and how long they have pended operations, in a line or two each."""
+    changed: dict[tuple[str, str], list[str]] = {}
+    for name, row in rows:
+        for (callback, what), count in row.changed.items():
+            changed.setdefault((name, callback), []).append(f"{what} ({count})")
+    told = [f"{_said(name)} {callback}: {', '.join(what)}" for (name, callback), what in changed.items()]
+    if told:
+        yield from _wrapped("changed in ", "; ".join(told), 2)
+    pended = [
+        f"{_said(name)} {_number(len(row.pends), 'time')}, {_time(sum(row.pends) // len(row.pends))} each, "
+        f"{_time(max(row.pends))} at most"
+        for name, row in rows
+        if row.pends
+    ]
+    if pended:
+        yield from _wrapped("pended     ", "; ".join(pended), 2)
+
+
+def _said(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _time(ticks: int) -> str:
+    """A span of the reference kernel's performance counts, of 100 ns."""
+    return f"{ticks / 10:.0f} us" if ticks < 10_000 else f"{ticks / 10_000:.1f} ms"
+
+
 def _between(verdict: Verdict) -> Iterator[str]:
     """What is others below than above, in a line each."""
     parameters: Counter[str] = Counter()
@@ -129,13 +163,10 @@ def _between(verdict: Verdict) -> Iterator[str]:
     for row in verdict.sightings.majors.values():
         parameters.update(row.parameters)
         results.update(row.results)
-    own = sum(row.own for row in verdict.sightings.majors.values())
     if parameters:
         yield "on the way down it changes " + ", ".join(f"{name} ({n})" for name, n in parameters.items())
     if results:
         yield "on the way up it changes " + ", ".join(f"{name} ({n})" for name, n in results.items())
-    if own:
-        yield f"I/O of its own: {_number(own, 'operation')}"
 
 
 def _not_told(verdict: Verdict) -> list[Finding]:
@@ -280,4 +311,8 @@ def _row_as_json(row: Seen) -> dict[str, object]:
         "returned": dict(row.returned),
         "changed_parameters": dict(row.parameters),
         "changed_results": dict(row.results),
+        "changed_in_callbacks": [
+            {"callback": callback, "what": what, "count": count} for (callback, what), count in row.changed.items()
+        ],
+        "pended_microseconds": [ticks / 10 for ticks in row.pends],
     }

@@ -9,6 +9,7 @@ from harness.minifilter.trace import Operation, Trace
 from harness.nt import IrpMajor, Irql, OperationClass, PostopStatus, PreopStatus
 
 ABOVE, BELOW = "above", "below"
+_CALLBACKS = {Phase.PRE: "pre", Phase.RESUME_PRE: "pre", Phase.POST: "post", Phase.RESUME_POST: "post"}
 
 
 @dataclass
@@ -30,6 +31,10 @@ class Seen:
     """Which parameters were others below than above."""
     results: Counter[str] = field(default_factory=Counter)
     """What of the result was another above than below."""
+    changed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By callback (`pre`, `post`) and parameter or member of IoStatus: how many times it was left as another."""
+    pends: list[int] = field(default_factory=list)
+    """How long each operation was pended before it went on, in performance counts."""
 
 
 @dataclass
@@ -40,8 +45,6 @@ class Sightings:
     threads: set[int] = field(default_factory=set)
     highest_irql: int = 0
     pended: int = 0
-    longest_pend: int = 0
-    """In performance counts."""
     lost: int = 0
     by_kernel: bool = False
     """Its own callbacks are seen, not only what comes of them."""
@@ -85,6 +88,8 @@ class Sightings:
         row = self.of(event.major, event.operation_class)
         self.threads.add(event.thread)
         self.highest_irql = max(self.highest_irql, event.irql)
+        if event.phase in _CALLBACKS and event.returned is not PreopStatus.PENDING:  # told when it goes on
+            row.changed.update((_CALLBACKS[event.phase], name) for name in event.changed)
         if event.phase is Phase.PRE:
             row.pre += 1
             row.returned[event.returned.name if isinstance(event.returned, PreopStatus) else "?"] += 1
@@ -101,7 +106,7 @@ class Sightings:
                 begun[event.callback_data] = event.performance_count
             elif event.phase is Phase.RESUME_PRE and event.callback_data in begun:
                 since = begun.pop(event.callback_data)
-                self.longest_pend = max(self.longest_pend, event.performance_count - since)
+                self.of(event.major, event.operation_class).pends.append(event.performance_count - since)
 
     @property
     def irql(self) -> str:

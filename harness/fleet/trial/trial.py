@@ -36,12 +36,13 @@ from harness.guest.probe import run_probe
 from harness.guest.stack import NamedEntry, StackEntry, place
 from harness.machine.deadlines import Wait
 from harness.minifilter.build import BuiltDriver
+from harness.minifilter.events import Phase
 from harness.minifilter.package import UserService
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.registry import RegistryValue
 from harness.minifilter.trace import SeenByKernel, Trace
 from harness.minifilter.tracing import event_of
-from harness.nt import nt_success
+from harness.nt import nt_success, status_name
 from harness.report.coverage.line_coverage import Ran
 from harness.report.coverage.measured import Measured, Subject, lines_of_drivers
 from harness.wire.kernel_state import Finding
@@ -50,6 +51,7 @@ ROOT = "V:\\"
 LET_IT_SETTLE = "sleep 3000"
 """Long enough for the lazy writer: what it writes is written while the driver is there."""
 DO_NOT_DETACH = "0x801f0010"
+REFUSED = "refused by its instance setup callback"
 
 
 class Ended(Enum):
@@ -258,7 +260,7 @@ class _Trial:
         verdict.loaded = "yes"
         entry = self._subject.entry
         refused = self._label in deployment.refused
-        verdict.attached = "refused by its instance setup callback" if refused else f"at {entry.altitude}"
+        verdict.attached = REFUSED if refused else f"at {entry.altitude}"
         return deployment
 
     def _work(self, guest: Guest, without: Baseline) -> None:
@@ -347,8 +349,15 @@ class _Trial:
         lane = SeenByKernel(tuple(replace(event, filter=self._label) for event in seen), guest.seen.lost)
         begin = own.steps[0].begin if own.steps else 0
         trace = Trace.of(result, (ABOVE, self._label, BELOW), since=begin, seen=lane)
+        self._note_refusal(lane)
         self._verdict.sightings.lost += sum(report.dropped for report in result.filters.values()) + lane.lost
         return own, trace
+
+    def _note_refusal(self, lane: SeenByKernel) -> None:
+        """Say what the instance setup callback has answered, where that is why it is attached to nothing."""
+        answers = [event.status for event in lane.events if event.phase is Phase.INSTANCE_SETUP]
+        if self._verdict.attached == REFUSED and answers:
+            self._verdict.attached = f"no: its instance setup callback answered {status_name(answers[-1])}"
 
     @staticmethod
     def _script(guest: Guest, lines: Sequence[str]) -> ProbeResult:

@@ -11,10 +11,12 @@ from harness.cli.main import main
 from harness.fleet.drivers import build_alone
 from harness.fleet.trial import page, trial
 from harness.fleet.trial.candidate import find_candidate
+from harness.fleet.trial.sightings import Sightings
 from harness.fleet.trial.trial import Ended, TrialOptions, Verdict, try_driver
 from harness.fleet.trial.workload import WORKLOAD
 from harness.minifilter.package import AllowedChange, load_package
 from harness.minifilter.registry import RegistryValue
+from harness.nt import IrpMajor, OperationClass
 
 HERE = Path(__file__).parent
 SOME = TrialOptions(parts=(WORKLOAD[0], WORKLOAD[-1]))
@@ -71,6 +73,18 @@ def test_the_page_fits_a_terminal(verdict: Verdict) -> None:
     assert len(lines) <= 40
     assert max(map(len, lines)) <= page.WIDTH
     assert lines[-1].startswith("findings, ")
+
+
+def test_what_callbacks_change_and_how_long_they_pend_is_told(verdict: Verdict) -> None:
+    tried = replace(verdict, sightings=Sightings(by_kernel=True))
+    row = tried.sightings.of(IrpMajor.READ, OperationClass.IRP)
+    row.pre, row.pends = 3, [20, 40_000]
+    row.changed.update([("pre", "buffer"), ("pre", "mdl"), ("pre", "mdl")])
+
+    lines = page.page(tried, None).splitlines()
+
+    assert "changed in read pre: buffer (1), mdl (2)" in lines
+    assert "pended     read 2 times, 2.0 ms each, 4.0 ms at most" in lines
 
 
 def test_a_driver_that_lacks_a_value_is_told_which(
