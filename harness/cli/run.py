@@ -46,6 +46,7 @@ def run(
     accel: Annotated[str | None, typer.Option("--accel", metavar="NAME", help=options.ACCEL.help)] = None,
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help=options.OUT.help)] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", metavar="N", help=options.SEED.help)] = None,
+    seeds: Annotated[str | None, typer.Option("--seeds", metavar="A..B", help=options.SEEDS.help)] = None,
     schedules: Annotated[str | None, typer.Option("--schedules", metavar="N", help=options.SCHEDULES.help)] = None,
     schedule: Annotated[
         str | None, typer.Option("--schedule", metavar="FILE|MOVES", help=options.SCHEDULE.help)
@@ -79,6 +80,7 @@ def run(
         options.ACCEL: accel,
         options.OUT: out,
         options.SEED: seed,
+        options.SEEDS: seeds,
         options.SCHEDULES: schedules,
         options.SCHEDULE: schedule,
         options.DRIVERS: drivers,

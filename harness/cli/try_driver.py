@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.errors import ConfigurationError
-from harness.fleet.settings import DEFAULT_SEED, LOCAL_GUEST
+from harness.fleet.settings import DEFAULT_SEED, LOCAL_GUEST, parse_schedules, require_local
 
 
 def try_(
@@ -24,6 +24,12 @@ def try_(
     service: Annotated[
         str | None, typer.Option("--service", metavar="COMMAND", help="The driver's user-mode service, an .exe.")
     ] = None,
+    schedules: Annotated[
+        str | None, typer.Option("--schedules", metavar="N", help="Try it under so many schedules in the end.")
+    ] = None,
+    schedule: Annotated[
+        str | None, typer.Option("--schedule", metavar="FILE|MOVES", help="Try it under one schedule in the end.")
+    ] = None,
     coverage: Annotated[
         str | None, typer.Option("--coverage", metavar="FILE", help="lcov (.info) or Cobertura (.xml) of the driver.")
     ] = None,
@@ -35,6 +41,8 @@ def try_(
     Needs no configuration. Exit code 0 clean, 1 findings, 2 wrong use, 3 it could not be run.
     """
     from harness.fleet.coverage_target import coverage_target
+    from harness.fleet.schedules.schedule_file import read_schedule
+    from harness.fleet.schedules.search import Mode
     from harness.fleet.trial.candidate import find_candidate
     from harness.fleet.trial.page import as_json as data_of
     from harness.fleet.trial.page import page
@@ -48,7 +56,19 @@ def try_(
         )
     values = of_reg_file(registry) if registry is not None else ()
     target = coverage_target(coverage, [guest], Path()) if coverage else None
-    options = TrialOptions(guest, seed, values, image_dir, command, coverage=target)
+    count, mode = parse_schedules(schedules, [guest]) if schedules is not None else (0, Mode.BOTH)
+    if schedule is not None and schedules is not None:
+        raise ConfigurationError("--schedule runs one schedule and --schedules explores many: give one of them")
+    if schedule is not None:
+        require_local("--schedule", [guest])
+    given = read_schedule(schedule) if schedule is not None else None
+    options = TrialOptions(
+        *(guest, seed, values, image_dir, command),
+        schedules=count,
+        exploration=mode,
+        schedule=given,
+        coverage=target,
+    )
     candidate = find_candidate(driver)
     needs = needs_of(candidate, options)
     verdict = try_driver(candidate, options)

@@ -4,7 +4,7 @@ A rule says which operations it is about (`when`) and what the minifilter does w
 the I/O script that `lab.io` runs next; the keys and values are those of drivers/include/fltlab.h.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, TypedDict, Unpack
 
 from harness.errors import ConfigurationError
@@ -110,6 +110,15 @@ class FilterHandle:
         self.has_port = has_port
         self._captures_prints = captures_prints
         self._rules: list[str] = []
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Its rules so far, as lines of a script."""
+        return tuple(self._rules)
+
+    @rules.setter
+    def rules(self, rules: Iterable[str]) -> None:
+        self._rules[:] = rules
 
     def when(
         self,

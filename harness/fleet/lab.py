@@ -226,11 +226,17 @@ class Lab:
     def _signal(self, event: str) -> None:
         self._run_probe(f"signal {event}\n")
 
-    def begin_again(self, filters: Sequence[FilterHandle]) -> None:
-        """The guest is where it was before the test, with these minifilters, and nothing was asked yet."""
-        self._filters = {handle.label: handle for handle in filters}
-        for told in (self.scripts, self._asked, self._witnesses, self._services, self._others):
-            told.clear()
+    def remember(self) -> Callable[[], None]:
+        """The rules that were given until now; what is returned makes it so again, and nothing was asked yet."""
+        rules = {label: handle.rules for label, handle in self._filters.items()}
+
+        def again() -> None:
+            for label, kept in rules.items():
+                self._filters[label].rules = kept
+            for told in (self.scripts, self._asked, self._witnesses, self._services, self._others):
+                told.clear()
+
+        return again
 
     @property
     def _labels(self) -> list[str]:

@@ -17,7 +17,7 @@ from harness.fleet.provider import Opened, Provider
 from harness.fleet.scene import Scene
 from harness.fleet.settings import FILE_SYSTEM_MARK, LOCAL_GUEST, Settings
 from harness.fleet.stack import Stack
-from harness.guest import Guest, GuestKind, GuestState, LocalGuest, volume_details
+from harness.guest import Guest, GuestKind, GuestState, KernelOptions, LocalGuest, volume_details
 from harness.guest.registration import SERVICES
 from harness.machine.watchdog import watchdog
 from harness.report.provenance import GuestFacts
@@ -62,6 +62,13 @@ class LocalProvider(Provider):
         for drive in guest.data_volumes:
             _empty(drive)
 
+    def begin_anew(self, guest: Guest, seed: int) -> None:
+        """Its kernel begins with another seed, in a guest as it was at first."""
+        assert isinstance(guest, LocalGuest)
+        if guest.state is not GuestState.READY:
+            guest.restart_kernel(self._kernel)
+        _clean(guest, replace(self._kernel, seed=seed))
+
     def puts_below(self, guest: Guest) -> Callable[[Mapping[str, bytes]], None] | None:
         """V: is a directory of this machine, unless a file system of its own is mounted there.
 
@@ -96,16 +103,21 @@ class LocalProvider(Provider):
         while self._resting:
             guest, scoped = self._resting.pop()
             try:
-                for key in (SERVICES, r"HKLM\SOFTWARE"):
-                    guest.run(f'reg.exe delete "{key}" /f')
-                for drive in (guest.system, *guest.data_volumes):
-                    _empty(drive)
-                guest.restart_kernel(self._kernel)
+                _clean(guest, self._kernel)
             except GuestError:
                 scoped.close()
             else:
                 return guest, scoped
         return None
+
+
+def _clean(guest: LocalGuest, kernel: KernelOptions) -> None:
+    """Its kernel started anew, no services, and its drives empty."""
+    for key in (SERVICES, r"HKLM\SOFTWARE"):
+        guest.run(f'reg.exe delete "{key}" /f')
+    for drive in (guest.system, *guest.data_volumes):
+        _empty(drive)
+    guest.restart_kernel(kernel)
 
 
 def _put(volume: Path, files: Mapping[str, bytes]) -> None:

@@ -36,6 +36,7 @@ SCHEDULES = Option(
 SCHEDULE = Option(
     "--schedule", "on reference-local: run under one schedule: a schedule.txt of a run, or its moves", "FILE|MOVES"
 )
+SEEDS = Option("--seeds", "on reference-local: run each test with each of these seeds, as one test", "A..B")
 SEED = Option("--seed", "seed of the reference kernel's scheduler (default: 1)", "N", kind=int)
 DRIVERS = Option(
     "--drivers", "directory of further drivers, each with its driver.yaml (default: ./drivers)", "DIR", repeatable=True
@@ -83,6 +84,6 @@ RECORD = Option("--record", "keep what is said to the guests in a new directory,
 REPLAY = Option("--replay", "have a recording of --record answer, and no guest (see `fltlab replay`)", "DIR")
 
 OPTIONS = (
-    *(GUEST, ACCEL, OUT, SEED, SCHEDULES, SCHEDULE, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME),
+    *(GUEST, ACCEL, OUT, SEED, SEEDS, SCHEDULES, SCHEDULE, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME),
     *(FILESYSTEM, DATA_VOLUME, FILE_SYSTEM_DRIVER, VERIFIER, PAUSE, COVERAGE, RECORD, REPLAY),
 )

@@ -16,6 +16,7 @@ from harness.fleet.provider import Opened, Provider
 from harness.fleet.providers import provider_for
 from harness.fleet.scene import Scene
 from harness.fleet.settings import Settings
+from harness.fleet.stack import Stack
 from harness.guest import Guest, GuestState
 
 
@@ -29,6 +30,12 @@ class Lease:
         self.scope = scope
         self.spoiled = False
         self.findings = opened.findings  # how many of its kernel are known already
+
+    def begin_anew(self, seed: int) -> None:
+        """Have the guest as it was at first, its kernel started with another seed; nothing is deployed."""
+        self.provider.begin_anew(self.guest, seed)
+        self.stack = Stack(self.guest)
+        self.findings = 0
 
     def is_good_for(self, scope: str) -> bool:
         """Whether a test of this scope may have it."""

@@ -52,6 +52,11 @@ class Provider(ABC):
         """Another test gets a guest that one has had already: what that one left on V: goes, where it can."""
         del guest
 
+    def begin_anew(self, guest: Guest, seed: int) -> None:
+        """Begin again in a guest, with another seed of its kernel; nothing that was in it is left."""
+        del guest, seed
+        raise ConfigurationError(f"{self.name} cannot begin anew with another seed", hint="--guest reference-local")
+
     def puts_below(self, guest: Guest) -> Callable[[Mapping[str, bytes]], None] | None:
         """How files are put on V: without a word to the guest, below all filters; None where there is no such way."""
         del guest

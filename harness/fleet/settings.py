@@ -45,6 +45,8 @@ class Settings:
     schedules: int = 0
     """Under how many schedules each test is tried; 0: as the seed has it, and no other."""
     exploration: Mode = Mode.BOTH
+    seeds: range = range(0)
+    """The seeds that each test is run with, one after the other; none: with `seed`."""
     schedule: Schedule | None = None
     """The one schedule that tests are run under."""
 
@@ -119,6 +121,17 @@ def parse_schedules(given: str, guests: Sequence[str]) -> tuple[int, Mode]:
         )
     require_local("--schedules", guests)
     return int(count), Mode(mode or Mode.BOTH)
+
+
+def parse_seeds(given: str, guests: Sequence[str]) -> range:
+    """`A..B`, both included; ConfigurationError for anything else."""
+    first, _, last = given.partition("..")
+    if not (first.isdecimal() and last.isdecimal()) or not 0 <= int(last) - int(first) < MOST_SCHEDULES:
+        raise ConfigurationError(
+            f"--seeds takes A..B, the first seed and the last, not {given!r}", hint="--seeds 1..200"
+        )
+    require_local("--seeds", guests)
+    return range(int(first), int(last) + 1)
 
 
 def require_local(option: str, guests: Sequence[str]) -> None:

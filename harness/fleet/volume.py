@@ -7,7 +7,7 @@ test. If what is to be in them or a minifilter that is no test minifilter asks f
 reference guest below all filters, on Windows by a program as any other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -142,11 +142,17 @@ class Volume:
             f"close {handle}",
         ]
 
-    def begin_again(self) -> None:
-        """It is as it was before the test."""
-        self.was_dismounted = self.was_removed = False
-        self._steps.clear()
-        self._files.clear()
+    def remember(self) -> Callable[[], None]:
+        """What was asked of it until now; what is returned makes it so again."""
+        steps, files = list(self._steps), dict(self._files)
+
+        def again() -> None:
+            self.was_dismounted = self.was_removed = False
+            self._steps[:] = steps
+            self._files.clear()
+            self._files.update(files)
+
+        return again
 
     def dismount(self) -> None:
         """Dismount it, whatever is open on it; the next open mounts it again. GuestError if it is refused."""

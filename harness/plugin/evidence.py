@@ -178,10 +178,11 @@ def _again(run: Run, item: pytest.Item, facts: ItemFacts) -> Iterable[str]:
     yield from ("fltlab", "run", _place(item))
     if facts.guest:
         yield from ("--guest", facts.guest)
-    yield from ("--seed", str(run.settings.seed))
-    if TOLD in item.stash and facts.folder:
+    told = item.stash.get(TOLD, None)
+    yield from ("--seed", str(told.seed if told is not None and told.seed is not None else run.settings.seed))
+    if told is not None and told.content and facts.folder:
         file = run.directory / facts.folder / FILE
-        file.write_text(item.stash[TOLD].content, encoding="utf-8")
+        file.write_text(told.content, encoding="utf-8")
         yield from ("--schedule", str(file.absolute()))
     for mutant in run.settings.mutants:
         yield from ("--mutant", mutant)

@@ -228,8 +228,14 @@ def lab(
     )
     lab.programs = parts
     item.stash[LAB] = lab
-    handles = lambda: lease.stack.deploy(fltlab_scene.plan, fltlab_scene.built).handles  # noqa: E731
-    schedules.offer(item, fltlab_scene, schedules.ItemSubject(lease, lab, volume, watch, handles))
+
+    def anew(seed: int) -> None:
+        lease.begin_anew(seed)
+        lease.stack.deploy(fltlab_scene.plan, fltlab_scene.built)
+        parts[:] = user_mode.start_services(lease.guest, drivers, fltlab_drivers)
+
+    explored = schedules.services_of(fltlab_scene)
+    schedules.offer(item, schedules.ItemSubject(lease, lab, volume, watch, explored, anew))
     yield lab
     if lease.guest.first_cause is not None:  # the test has been told, and if it passes it expected that
         return

@@ -19,6 +19,7 @@ from harness.fleet.settings import (
     parse_file_system_driver,
     parse_replacement,
     parse_schedules,
+    parse_seeds,
     require_local,
 )
 
@@ -42,6 +43,7 @@ def settings(config: pytest.Config) -> Settings:
         if (asked := config.getoption(options.SCHEDULES.name)) is not None:
             count, mode = parse_schedules(asked, guests)
         schedule = _schedule(config, guests)
+        seeds = _seeds(config, guests)
         driver = parse_file_system_driver(chosen, given(options.GUEST) or [DEFAULT_GUEST], base) if chosen else None
         coverage = _coverage(config)
     except ConfigurationError as error:
@@ -66,6 +68,7 @@ def settings(config: pytest.Config) -> Settings:
         schedules=count,
         exploration=mode,
         schedule=schedule,
+        seeds=seeds,
     )
 
 
@@ -91,6 +94,17 @@ def _schedule(config: pytest.Config, guests: list[str]) -> Schedule | None:
     require_local("--schedule", guests)
     file = Path(config.invocation_params.dir, given)
     return read_schedule(str(file) if file.is_file() else given)
+
+
+def _seeds(config: pytest.Config, guests: list[str]) -> range:
+    """The seeds of `--seeds`; ConfigurationError where they do not go with what else is asked for."""
+    given = config.getoption(options.SEEDS.name)
+    if given is None:
+        return range(0)
+    for other in (options.SEED, options.SCHEDULES, options.SCHEDULE):
+        if config.getoption(other.name) is not None:
+            raise ConfigurationError(f"--seeds does not go with {other.flag}: give one of them")
+    return parse_seeds(given, guests)
 
 
 def _seed(config: pytest.Config) -> int:

@@ -1,4 +1,4 @@
-"""`--schedules N` and `--schedule`: a test is run again and again from the same point, under other schedules.
+"""`--schedules N`, `--schedule` and `--seeds A..B`: a test is run again and again, under other schedules.
 
 The point is where the stack stands and the test has not begun. A schedule under which the test fails is shrunk, and the
 test fails as it does under what is left, with the story of the race beside its error.
@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from harness.errors import FltLabError
+from harness.errors import ConfigurationError, FltLabError
 from harness.plugin.facts import FACTS
 from harness.report.cause import cause_of
 
 if TYPE_CHECKING:
-    from harness.fleet.filters import FilterHandle
     from harness.fleet.health import KernelWatch
     from harness.fleet.lab import Lab
     from harness.fleet.pool import Lease
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 SUBJECT = pytest.StashKey["ItemSubject"]()
 TOLD = pytest.StashKey["Told"]()
 FILE = "schedule.txt"
+MOST_SEEDS = 20
 _OBSERVER = "observer"
 
 
@@ -35,7 +35,9 @@ class Told:
     """What is said of the schedule that makes a test fail: lines, and its file's content."""
 
     lines: tuple[str, ...]
-    content: str
+    content: str = ""
+    seed: int | None = None
+    """The seed that it fails with, if that is not the run's."""
 
 
 @dataclass
@@ -46,19 +48,39 @@ class ItemSubject:
     lab: "Lab"
     volume: "Volume"
     watch: "KernelWatch"
-    handles: "Callable[[], tuple[FilterHandle, ...]]"
+    services: tuple[str, ...]
+    """Of the drivers whose schedules are explored."""
+    anew: Callable[[int], None]
+    """Begin in a new kernel with a seed, the stack deployed."""
     call: Callable[[], object] = lambda: None
     error: BaseException | None = None
     _findings: int = field(init=False)
+    _again: tuple[Callable[[], None], ...] = field(init=False)
 
-    def begin(self, services: list[str]) -> None:
-        """Keep the point that every attempt begins at."""
+    def begin(self, *, keep: bool) -> None:
+        """Every attempt begins as it is now; `keep` the point in the kernel, too."""
+        if self.lab.scripts:
+            raise ConfigurationError(
+                "the schedules of this test cannot be explored: a fixture does I/O before the test begins",
+                hint="do it in the test itself",
+            )
+        self._again = (self.lab.remember(), self.volume.remember(), self.watch.begin_again)
         self._findings = self.lease.findings
-        self.lease.guest.keep_point(services)
+        if keep:
+            self.lease.guest.keep_point(self.services)
 
     def attempt(self, plan: "Plan") -> str | None:
         """Run the test once, and look for what it left, as at the end of any test."""
         self._go_back(plan)
+        return self._tried()
+
+    def attempt_with(self, seed: int) -> str | None:
+        """The same in a kernel that was started with a seed."""
+        self.anew(seed)
+        self._begin_again()
+        return self._tried()
+
+    def _tried(self) -> str | None:
         self.error = None
         try:
             self.call()
@@ -88,23 +110,28 @@ class ItemSubject:
         self.lease.provider.next_test(guest)
         guest.go_back(plan, keep=plan is not None)
         self.lease.findings = self._findings
-        self.watch.begin_again()
-        self.volume.begin_again()
-        self.lab.begin_again(self.handles())
+        self._begin_again()
+
+    def _begin_again(self) -> None:
+        for again in self._again:
+            again()
 
 
-def offer(item: pytest.Item, scene: "Scene", subject: ItemSubject) -> None:
+def services_of(scene: "Scene") -> tuple[str, ...]:
+    """Those of a stack's drivers whose schedules are explored: of all but the observers."""
+    watched = tuple(one.entry.service for one in scene.minifilters if one.driver.name != _OBSERVER)
+    return watched or tuple(one.entry.service for one in scene.minifilters)
+
+
+def offer(item: pytest.Item, subject: ItemSubject) -> None:
     """Have the schedules of a test explored when it is called, if that was asked for."""
     from harness.plugin.options import settings
 
     chosen = settings(item.config)
-    if not chosen.schedules and chosen.schedule is None:
-        return
     if chosen.schedule is not None:
         chosen.schedule.require(item.stash[FACTS].drivers)
-    watched = [one.entry.service for one in scene.minifilters if one.driver.name != _OBSERVER]
-    subject.begin(watched or [one.entry.service for one in scene.minifilters])
-    item.stash[SUBJECT] = subject
+    if chosen.seeds or chosen.schedules or chosen.schedule is not None:
+        item.stash[SUBJECT] = subject
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -120,6 +147,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 (as pytest itself calls it)
     arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in names}
     subject.call = lambda: pyfuncitem.obj(**arguments)
+    subject.begin(keep=not chosen.seeds)
+    if chosen.seeds:
+        return _with_seeds(pyfuncitem, subject, chosen.seeds)
     if chosen.schedule is not None:
         explored = follow(subject, chosen.schedule.moves)
     else:
@@ -131,6 +161,31 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     pyfuncitem.stash[TOLD] = _told(pyfuncitem, explored, chosen.seed)
     assert subject.error is not None
     raise subject.error
+
+
+def _with_seeds(item: pytest.Function, subject: ItemSubject, seeds: range) -> bool:
+    """Run a test with every seed; what fails is told by its causes, each with its seeds."""
+    causes: dict[str, list[int]] = {}
+    for seed in seeds:
+        cause = subject.attempt_with(seed)
+        if cause is not None:
+            causes.setdefault(cause, []).append(seed)
+    item.stash[FACTS].schedules = len(seeds)
+    subject.lease.spoiled = True  # it has another seed than the run
+    if not causes:
+        return True
+    (_, first), *others = causes.items()
+    lines = [f"with {len(first)} of {len(seeds)} seeds: {_listed(first)}"]
+    lines += [f"with {len(failed)} more: {_listed(failed)}: {cause}" for cause, failed in others]
+    subject.attempt_with(first[0])  # what is kept of the guest is of this one
+    item.stash[TOLD] = Told(tuple(lines), seed=first[0])
+    assert subject.error is not None
+    raise subject.error
+
+
+def _listed(seeds: list[int]) -> str:
+    rest = f" and {len(seeds) - MOST_SEEDS} more" if len(seeds) > MOST_SEEDS else ""
+    return ", ".join(map(str, seeds[:MOST_SEEDS])) + rest
 
 
 def _told(item: pytest.Function, explored: "Explored", seed: int) -> Told:

@@ -13,7 +13,7 @@ from harness.fleet.schedules.schedule_file import Schedule, read_schedule
 from harness.fleet.schedules.search import Search
 from harness.fleet.schedules.shrink import shrink
 from harness.fleet.schedules.story import story
-from harness.fleet.settings import parse_schedules
+from harness.fleet.settings import parse_schedules, parse_seeds
 from harness.minifilter.build import BuiltDriver
 from harness.wire.codec import MalformedMessageError
 from harness.wire.schedule import Chosen, Decision, Followed, Move, Place, Plan, Switch, moves_text, parse_moves
@@ -156,3 +156,13 @@ def test_how_many_schedules_is_a_number_and_on_this_machine():
     with pytest.raises(ConfigurationError, match="the schedules of windows-11 cannot be chosen") as refused:
         parse_schedules("10", ["reference-local", "windows-11"])
     assert refused.value.hint == "give --guest reference-local"
+
+
+def test_seeds_are_a_range_and_on_this_machine():
+    assert parse_seeds("1..200", ["reference-local"]) == range(1, 201)
+    assert parse_seeds("7..7", ["reference-local"]) == range(7, 8)
+    for text in ("", "5", "2..1", "a..b", "1..", "-1..3", "0..1000000"):
+        with pytest.raises(ConfigurationError, match=r"--seeds takes A\.\.B"):
+            parse_seeds(text, ["reference-local"])
+    with pytest.raises(ConfigurationError, match="the schedules of reference cannot be chosen"):
+        parse_seeds("1..2", ["reference"])

@@ -142,7 +142,9 @@ class KernelSubject:
             return cause_of(found.state.message.splitlines()[0])
         if found.findings:
             return cause_of(found.findings[0].text)
-        if ended.findings or ended.remain or ended.exit_code:
+        if ended.findings:
+            return cause_of(self._ask(wire.Status()).findings[0].text)
+        if ended.remain or ended.exit_code:
             return cause_of(f"exit code {ended.exit_code:#x}; {'; '.join(ended.remain)}")
         return None
 

@@ -12,9 +12,10 @@ from harness.fleet.trial.trial import Ended, Verdict
 from harness.guest import GuestKind
 from harness.report.coverage.measured import in_words
 from harness.wire.kernel_state import Finding
+from harness.wire.schedule import moves_text
 
 WIDTH = 80
-MOST_ROWS, MOST_CHANGES, MOST_FINDINGS = 10, 6, 4
+MOST_ROWS, MOST_CHANGES, MOST_FINDINGS, MOST_TURNS = 10, 6, 4, 8
 _COLUMNS = ("SUCCESS_NO_CALLBACK", "SUCCESS_WITH_CALLBACK", "COMPLETE", "PENDING", "SYNCHRONIZE", "DISALLOW_FASTIO")
 _HEADINGS = ("pre", "post", "passed", "+post", "completed", "pended", "synced", "no-fast")
 _BETWEEN = ("above", "below", "stopped", "own")
@@ -34,9 +35,24 @@ def page(verdict: Verdict, needs: Needs | None) -> str:
     lines += _coverage(verdict)
     if verdict.hard_findings:
         lines += _findings("  then", verdict.hard_findings)
+    lines += _schedules(verdict)
     if verdict.stop is not None:
         lines += ["", *_stop(verdict)]
     return "\n".join([*lines, "", _last(verdict)])
+
+
+def _schedules(verdict: Verdict) -> Iterator[str]:
+    explored = verdict.explored
+    if explored is None:
+        return
+    if explored.found is None:
+        yield f"schedules  {explored.tried} tried: it fails under none"
+        return
+    failure, *told = verdict.race
+    yield from _wrapped("schedules  ", failure, 3)
+    for line in told[:MOST_TURNS]:
+        yield from _wrapped("  ", line, 3)
+    yield from _wrapped("  ", f"again: --schedule '{moves_text(explored.found.moves)}'", 4)
 
 
 def _coverage(verdict: Verdict) -> Iterator[str]:
@@ -298,11 +314,21 @@ def as_json(verdict: Verdict, needs: Needs | None) -> dict[str, object]:
         "leaks": [{"rule": one.rule, "driver": one.driver, "text": one.text} for one in verdict.leaks],
         "hard": list(verdict.hard),
         "hard_findings": [{"rule": one.rule, "driver": one.driver, "text": one.text} for one in verdict.hard_findings],
+        "schedules": _schedules_as_json(verdict),
         "hang": verdict.hang or None,
         "stop": None if verdict.stop is None else str(verdict.stop),
         "ended": verdict.ended.name.lower().replace("_", "-"),
         "seconds": round(verdict.seconds, 1),
     }
+
+
+def _schedules_as_json(verdict: Verdict) -> dict[str, object] | None:
+    explored = verdict.explored
+    if explored is None:
+        return None
+    found = explored.found
+    moves = moves_text(found.moves) if found is not None else None
+    return {"tried": explored.tried, "schedule": moves, "race": list(verdict.race)}
 
 
 def _row_as_json(row: Seen) -> dict[str, object]:

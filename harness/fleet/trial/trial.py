@@ -18,12 +18,17 @@ from harness.fleet.drivers import PROBE, Drivers, build_alone
 from harness.fleet.kernel_exports import Needs, needs
 from harness.fleet.provider import Provider
 from harness.fleet.providers import kind_of, provider_for
+from harness.fleet.schedules.exploration import Explored
+from harness.fleet.schedules.schedule_file import Schedule
+from harness.fleet.schedules.search import Mode
+from harness.fleet.schedules.story import story
 from harness.fleet.service import Beside
 from harness.fleet.settings import DEFAULT_SEED, LOCAL_GUEST, Settings
 from harness.fleet.trial import hard
 from harness.fleet.trial.baseline import Baseline, observe, run_part
 from harness.fleet.trial.candidate import Candidate
 from harness.fleet.trial.census import take_census
+from harness.fleet.trial.races import TriedSchedules, race
 from harness.fleet.trial.sightings import ABOVE, BELOW, Sightings
 from harness.fleet.trial.transparency import Change, Difference, compare_census, compare_steps, summarize
 from harness.fleet.trial.workload import WORKLOAD, Part
@@ -75,6 +80,11 @@ class TrialOptions:
     parts: tuple[Part, ...] = WORKLOAD
     coverage: Path | None = None
     """The file that says which lines of the driver ran."""
+    schedules: int = 0
+    """Under how many schedules it is tried in the end."""
+    exploration: Mode = Mode.BOTH
+    schedule: Schedule | None = None
+    """The one schedule that it is tried under."""
     hard: bool = True
     """Whether the driver is also unloaded under load, loaded again, and given no memory."""
 
@@ -104,6 +114,10 @@ class Verdict:
     hard: list[str] = field(default_factory=list)
     """What came of the hard part, a sentence each."""
     hard_findings: list[Finding] = field(default_factory=list)
+    explored: Explored | None = None
+    """What came of other schedules, where that was asked for."""
+    race: tuple[str, ...] = ()
+    """How the driver fails under one of them: the failure, and who did what."""
     hang: str = ""
     """The step that did not end, if one did not."""
     stop: FltLabError | None = None
@@ -125,7 +139,7 @@ class Verdict:
         if self.loaded != "yes" and not self.stop_is_crash:
             return Ended.COULD_NOT_RUN
         unmeant = any(change.allowed is None for change in self.changes)
-        found = self.findings or self.leaks or self.hard_findings
+        found = self.findings or self.leaks or self.hard_findings or self.race
         wrong = self.stop is not None or self.hang or found or unmeant
         return Ended.FINDINGS if wrong else Ended.CLEAN
 
@@ -156,6 +170,9 @@ def try_driver(candidate: Candidate, options: TrialOptions) -> Verdict:
             without = trial.without(guest)
         with _guest(provider, folder / "with") as guest:
             trial.given(guest, without)
+        if (options.schedules or options.schedule is not None) and verdict.ended is Ended.CLEAN:
+            with _guest(provider, folder / "raced") as guest:
+                trial.raced(guest, lambda: provider.next_test(guest))
     verdict.seconds = time.monotonic() - began
     return verdict
 
@@ -338,6 +355,21 @@ class _Trial:
         if self._label not in deployment.refused:
             verdict.detached = _tried(lambda: deployment.detach(self._label), "InstanceQueryTeardown")
         verdict.unloaded = _tried(lambda: deployment.unload(self._label), "FilterUnload")
+
+    def raced(self, guest: Guest, empty: Callable[[], None]) -> None:
+        """The driver under other schedules: as many as were asked for, or the one that was given."""
+        verdict, options = self._verdict, self._verdict.options
+        self._observe(guest)
+        self._deploy(guest)
+        service = self._subject.entry.service
+        subject = TriedSchedules(guest, service, empty)
+        moves = options.schedule.moves if options.schedule is not None else None
+        with self._services(guest, self._subject.driver):
+            verdict.explored = race(subject, options.schedules, options.seed, options.exploration, moves)
+        if verdict.explored.found is not None:
+            driver = self._subject.driver
+            images = {service: driver.sys} if driver.pdb is not None else {}
+            verdict.race = (subject.failure.splitlines()[0], *story(verdict.explored, images))
 
     # -- one script
 

@@ -232,13 +232,15 @@ class Emulator:
 
     def watch_instructions(self, addresses: Iterable[int], reached: Callable[[int], None]) -> None:
         """Have `reached` called before each of these runs. Code that has run already is not watched (`flush_code`)."""
+        watched = frozenset(addresses)
 
         def instruction(_engine: int, at: int, _size: int, _data: int) -> None:
-            reached(at)
+            if at in watched:
+                reached(at)
 
-        callback = _BLOCK_HOOK(instruction)
-        for address in addresses:
-            self._hook(UC_HOOK_CODE, callback, begin=address, end=address)
+        # One hook for all: where code is translated, every hook there is costs at every instruction.
+        if watched:
+            self._hook(UC_HOOK_CODE, _BLOCK_HOOK(instruction), begin=min(watched), end=max(watched))
 
     def count_blocks(self, begin: int, end: int, hook: Any, data: int) -> None:
         """Have a function of the host's called for every block that runs in [begin, end) (block_counter.py)."""
