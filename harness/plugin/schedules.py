@@ -57,17 +57,21 @@ class ItemSubject:
     _findings: int = field(init=False)
     _again: tuple[Callable[[], None], ...] = field(init=False)
 
-    def begin(self, *, keep: bool) -> None:
-        """Every attempt begins as it is now; `keep` the point in the kernel, too."""
+    def begin(self, seed: int | None) -> None:
+        """Every attempt begins as it is now; with a seed in a new kernel, whose point is kept.
+
+        In one that other tests have used, threads have other numbers than when this test is run again by itself.
+        """
         if self.lab.scripts:
             raise ConfigurationError(
                 "the schedules of this test cannot be explored: a fixture does I/O before the test begins",
                 hint="do it in the test itself",
             )
         self._again = (self.lab.remember(), self.volume.remember(), self.watch.begin_again)
-        self._findings = self.lease.findings
-        if keep:
+        if seed is not None:
+            self.anew(seed)
             self.lease.guest.keep_point(self.services)
+        self._findings = self.lease.findings
 
     def attempt(self, plan: "Plan") -> str | None:
         """Run the test once, and look for what it left, as at the end of any test."""
@@ -147,7 +151,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 (as pytest itself calls it)
     arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in names}
     subject.call = lambda: pyfuncitem.obj(**arguments)
-    subject.begin(keep=not chosen.seeds)
+    subject.begin(None if chosen.seeds else chosen.seed)
     if chosen.seeds:
         return _with_seeds(pyfuncitem, subject, chosen.seeds)
     if chosen.schedule is not None:
