@@ -174,3 +174,25 @@ def test_a_descriptor_survives_its_bytes() -> None:
     assert security.unpack(whole.pack()).dacl == whole.dacl
     assert security.unpack(security.selected(whole.pack(), security.OWNER_INFORMATION)).group == b""
     assert status_of_call(security.unpack, b"\1\0\4") == NtStatus.INVALID_SECURITY_DESCR
+
+
+@pytest.mark.parametrize("name", [r"\a", r"\a:s"])
+def test_what_was_never_written_takes_no_room(volume: Volume, name: str) -> None:
+    stream = volume.make(name).stream
+    volume.files.set_sparse(stream, sparse=True)
+    end = 1 << 42
+    volume.files.resize(stream, end)
+    volume.files.write(stream, end - 100, b"end")
+    volume.files.write(stream, 0xFFFF, b"across")
+
+    volume.files.set_zero(stream, 0, end - 99)
+
+    assert volume.files.read(stream, 0xFFFF, 6) == bytes(6)
+    assert volume.files.read(stream, end - 101, 1000) == b"\0\0nd" + bytes(97)
+
+
+def test_a_file_that_is_not_sparse_grows_as_far_as_there_is_room(volume: Volume) -> None:
+    stream = volume.make(r"\a").stream
+
+    assert status_of_call(volume.files.resize, stream, 1 << 43) == NtStatus.DISK_FULL
+    assert status_of_call(volume.files.write, stream, 1 << 43, b"x") == NtStatus.DISK_FULL

@@ -292,6 +292,12 @@ class CacheMap:
         for page in range(offset >> PAGE_SHIFT, (offset + len(data) - 1 >> PAGE_SHIFT) + 1):
             self.dirty.discard(page)
 
+    def zero(self, begin: int, end: int) -> None:
+        """Zeros have been set on the disk: resident pages follow."""
+        for page in [page for page in self.pages if begin >> PAGE_SHIFT <= page <= (end - 1) >> PAGE_SHIFT]:
+            first, last = max(begin, page << PAGE_SHIFT), min(end, (page + 1) << PAGE_SHIFT)
+            self.purge(first, bytes(last - first))
+
     def truncate(self, size: int) -> None:
         """The end of the file has moved: what is cached behind it is gone, and zeros when the file grows again."""
         first = page_align(size) >> PAGE_SHIFT

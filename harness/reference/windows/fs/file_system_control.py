@@ -236,7 +236,7 @@ def _set_zero(driver: "FileSystemDriver", request: Request, data: bytes) -> Answ
         driver.files.set_zero(opened.stream, begin, end)
         cache = driver.cache_of(opened.stream)
         if cache is not None:
-            cache.purge(begin, bytes(end - begin))
+            cache.zero(begin, end)
         driver.files.written(opened)
     return b""
 

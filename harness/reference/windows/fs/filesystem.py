@@ -169,7 +169,9 @@ class FileSystem:
         length = len(data)
         if paging:
             data = data[: max(0, self.size(stream) - offset)]
-        if offset + len(data) > self.kind.largest:
+        if stream.allocated is None and offset + len(data) > self.size(stream):
+            self.require_room(offset + len(data), self.allocation(stream))
+        elif offset + len(data) > self.kind.largest:
             raise VolumeError(NtStatus.DISK_FULL)
         stream.data.write(offset, data)
         if stream.allocated is not None and data:
@@ -193,7 +195,9 @@ class FileSystem:
             raise VolumeError(NtStatus.INVALID_PARAMETER)
         if size < 0:
             raise VolumeError(NtStatus.INVALID_PARAMETER)
-        if size > self.kind.largest:
+        if stream.allocated is None and size > stream.data.size():
+            self.require_room(size, self.allocation(stream))
+        elif size > self.kind.largest:
             raise VolumeError(NtStatus.DISK_FULL)
         if size < stream.data.size() and not self.sections.can_truncate(stream, size):
             raise VolumeError(NtStatus.USER_MAPPED_FILE)
@@ -236,8 +240,9 @@ class FileSystem:
             raise VolumeError(NtStatus.INVALID_PARAMETER)
         end = min(end, self.size(stream))
         step = 1 << 20
-        for at in range(begin, end, step):
-            stream.data.write(at, bytes(min(step, end - at)))
+        for first, last in stream.data.extents(begin, end):
+            for at in range(first, last, step):
+                stream.data.write(at, bytes(min(step, last - at)))
         if stream.allocated is not None:
             size = self.size(stream)
             last = end // SPARSE_UNIT if end < size else -(-end // SPARSE_UNIT)

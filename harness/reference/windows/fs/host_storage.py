@@ -149,6 +149,16 @@ class HostData:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
             return os.pread(descriptor, length, offset)
 
+    def extents(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        descriptor = self._place.descriptor()
+        with suppress(OSError):  # ENXIO: nothing but a hole up to the end
+            while begin < end:
+                begin = os.lseek(descriptor, begin, os.SEEK_DATA)
+                last = min(end, os.lseek(descriptor, begin, os.SEEK_HOLE))
+                if begin < last:
+                    yield begin, last
+                begin = last
+
     def write(self, offset: int, data: bytes) -> None:
         written, descriptor = 0, self._place.descriptor()
         self._check_room(offset + len(data))

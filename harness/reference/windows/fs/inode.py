@@ -4,6 +4,7 @@ An inode is a file or directory whatever it is called; a link is one of its name
 its contents, the unnamed one first. Nothing here is known by a path of the host.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import TYPE_CHECKING, Protocol
@@ -69,6 +70,10 @@ class Data(Protocol):
     def read(self, offset: int, length: int) -> bytes: ...
     def write(self, offset: int, data: bytes) -> None: ...
     def resize(self, size: int) -> None: ...
+    def extents(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """Where, between two offsets, there may be anything but zeros: (begin, end) of each."""
+        ...
+
     def flush(self) -> None: ...
     def hold(self) -> None:
         """Keep the bytes reachable whatever becomes of the name."""
@@ -78,25 +83,50 @@ class Data(Protocol):
 
 
 class MemoryData:
-    """The bytes of a named stream: the host's files have no place for them."""
+    """The bytes of a named stream: the host's files have no place for them. What was never written takes no room."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
+        self._size = 0
+        self._units: dict[int, bytearray] = {}
+        """By number, SPARSE_UNIT bytes each; zeros where there is none."""
 
     def size(self) -> int:
-        return len(self._bytes)
+        return self._size
 
     def read(self, offset: int, length: int) -> bytes:
-        return bytes(self._bytes[offset : offset + length])
+        end = min(offset + length, self._size)
+        pieces = []
+        while offset < end:
+            number, within = divmod(offset, SPARSE_UNIT)
+            count = min(SPARSE_UNIT - within, end - offset)
+            unit = self._units.get(number)
+            pieces.append(bytes(unit[within : within + count]) if unit is not None else bytes(count))
+            offset += count
+        return b"".join(pieces)
 
     def write(self, offset: int, data: bytes) -> None:
-        if offset > len(self._bytes):
-            self._bytes.extend(bytes(offset - len(self._bytes)))
-        self._bytes[offset : offset + len(data)] = data
+        done = 0
+        while done < len(data):
+            number, within = divmod(offset + done, SPARSE_UNIT)
+            piece = data[done : done + SPARSE_UNIT - within]
+            unit = self._units.setdefault(number, bytearray(SPARSE_UNIT))
+            unit[within : within + len(piece)] = piece
+            done += len(piece)
+        self._size = max(self._size, offset + len(data)) if data else self._size
 
     def resize(self, size: int) -> None:
-        del self._bytes[size:]
-        self._bytes.extend(bytes(size - len(self._bytes)))
+        number, within = divmod(size, SPARSE_UNIT)
+        for cut in [cut for cut in self._units if cut > number or (cut == number and not within)]:
+            del self._units[cut]
+        if size < self._size and number in self._units:
+            self._units[number][within:] = bytes(SPARSE_UNIT - within)
+        self._size = size
+
+    def extents(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        for number in sorted(self._units):
+            first, last = max(begin, number * SPARSE_UNIT), min(end, (number + 1) * SPARSE_UNIT)
+            if first < last:
+                yield first, last
 
     def flush(self) -> None:
         """Memory has nothing to flush."""
