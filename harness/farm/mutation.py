@@ -29,6 +29,7 @@ from harness.shipped import SUITES
 PRELOADED = (
     "pytest", "harness.plugin.run", "harness.plugin.fixtures", "harness.fleet.local_guest", "harness.fleet.drivers",
     "harness.fleet.providers", "harness.fleet.scene", "harness.report.html", "harness.report.junit",
+    "harness.report.table", "rich.console",
 )  # fmt: skip
 SAID_BY_THE_CATALOGUE = "--- what the documentation says"
 LONGEST = 300.0
@@ -125,7 +126,8 @@ def run_tests(tests: Iterable[str], folder: Path, *options: str) -> list[TestRec
     """Run tests of the suites on a guest of their own; what the journal has of them. HostError if it has nothing."""
     output = folder.with_suffix(".txt")
     paths = [str(SUITES / test) for test in dict.fromkeys(tests)]
-    arguments = [*paths, "--guest=reference-local", f"--out={folder}", *options, "-p", "no:cacheprovider"]
+    arguments = [*paths, "--guest=reference-local", f"--out={folder}", *options]
+    arguments += ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # harness/cli/run.py says why
     process = _fork_server().Process(target=_pytest, args=(arguments, str(output), str(SUITES.parent)))
     process.start()
     process.join(LONGEST)
