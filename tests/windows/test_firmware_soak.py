@@ -12,8 +12,8 @@ from harness.host.directories import HOME_VARIABLE
 from harness.image.windows.profile import Host, describe_host
 from harness.machine.deadlines import Deadlines
 
-STARTS = 20
-"""A serial port on a socket stalled 13 of 21: it takes that many to see it."""
+STARTS = 6
+"""A serial port on a socket stalled 13 of 21, so one of six stalls in 996 of 1000 runs. `fltlab bench soak` takes 20."""
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     return describe_host(Accelerator.TCG)
 
 
-def test_twenty_starts_come_to_their_end(host: Host):
+def test_starts_in_a_row_come_to_their_end(host: Host):
     said: list[str] = []
 
     starts = start_firmware(host, STARTS, said.append)
