@@ -145,6 +145,8 @@ class Choices:
         if code is None:
             code = self._codes[kind] = len(self._kinds)
             self._kinds.append(kind)
-        for column, value in zip(self._log, (code, options, taken), strict=True):
-            column.append(value)
+        kinds, all_options, all_taken = self._log
+        kinds.append(code)
+        all_options.append(options)
+        all_taken.append(taken)
         return taken

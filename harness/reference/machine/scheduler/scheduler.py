@@ -153,16 +153,17 @@ class Scheduler:
         """
         processor = self.current_processor
         execution, thread = processor.execution, processor.thread
-        calls = self._drawn - self.traps.until_preemption
         if self._ready_count or processor.dpcs or execution is None or thread is None:
             return False
-        if not thread.affinity & 1 << processor.number or any(
-            other is not processor and self._can_run(other) for other in self.processors
-        ):
+        if not thread.affinity & 1 << processor.number:
             return False
+        for other in self.processors:
+            if other is not processor and self._can_run(other):
+                return False
         due, later = self._clock.next_due, self._clock.nanoseconds + _NANOSECONDS_OF_A_SWITCH
         if (due is not None and due <= later // NANOSECONDS_PER_TICK) or self._done():
             return False
+        calls = self._drawn - self.traps.until_preemption
         if is_user(stack_pointer):
             execution.calls = 0
         if not self.engine.ends(execution, calls):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError  # noqa: N812
 
@@ -118,6 +119,7 @@ def _pack_acl(entries: tuple[Ace, ...]) -> bytes:
     return _ACL.pack(2, 0, _ACL.size + len(body), len(entries), 0) + body
 
 
+@lru_cache(maxsize=256)  # each create asks for that of a file and of the directories above it
 def unpack(data: bytes) -> Descriptor:
     """Read a self-relative descriptor. INVALID_SECURITY_DESCR for what is none."""
     try:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.reference.machine.memory.layout import KERNEL_STACK_SIZE
-from harness.reference.windows.ntos.ke.apc_counts import CRITICAL_REGION, GUARDED_REGION
+from harness.reference.windows.ntos.ke.apc_counts import CRITICAL_REGION, GUARDED_REGION, regions_of
 from harness.reference.windows.ntos.ke.offsets import KPCR
 
 if TYPE_CHECKING:
@@ -36,12 +36,10 @@ class KeptStates:
 
     def now(self) -> Kept:
         """What is kept now."""
-        kernel = self._kernel
-        counts = kernel.apc_counts
+        kernel, thread = self._kernel, self._kernel.current
         held = kernel.memory.read_u32(kernel.processor.control + KPCR.HELD)
-        regions = counts.critical_regions, counts.guarded_regions
-        interrupts = kernel.emulator.interrupts_enabled
-        return Kept(kernel.current, regions, kernel.locks.acquisitions, held, interrupts)
+        regions, interrupts = regions_of(kernel.memory, thread), kernel.emulator.interrupts_enabled
+        return Kept(thread, regions, kernel.locks.acquisitions, held, interrupts)
 
     def check(self, before: Kept, driver: str | None, what: str, *, rule: str | None = None) -> None:
         """Report what a routine of `driver` has kept, or given away that it found; `what` names the routine.

@@ -1,5 +1,6 @@
 """Critical and guarded regions: how often a thread has disabled APCs, counted in its KTHREAD."""
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.reference.machine.memory.structure import Field, Structure
@@ -21,6 +22,15 @@ class _Counts(Structure):
 
     kernel_apc_disable = Field(KTHREAD.KERNEL_APC_DISABLE, "h")
     special_apc_disable = Field(KTHREAD.SPECIAL_APC_DISABLE, "h")
+
+
+_BOTH = Struct("<hh")
+
+
+def regions_of(memory: "Memory", thread: "Thread") -> tuple[int, int]:
+    """How deep a thread is in critical and in guarded regions."""
+    critical, guarded = memory.unpack(_BOTH, thread.kthread + KTHREAD.KERNEL_APC_DISABLE)
+    return -critical, -guarded
 
 
 class ApcCounts:
