@@ -13,7 +13,7 @@ from harness.image.windows.profile import Host, describe_host
 from harness.machine.deadlines import Deadlines
 
 STARTS = 6
-"""A serial port on a socket stalled 13 of 21, so one of six stalls in 996 of 1000 runs. `fltlab bench soak` takes 20."""
+"""A serial port on a socket stalled 13 of 21, so one of six would in 996 of 1000 runs. `fltlab bench soak` takes 20."""
 
 
 @pytest.fixture
