@@ -6,7 +6,7 @@ host at every lookup. A file that is open here is held by a descriptor: it keeps
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
