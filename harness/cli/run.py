@@ -4,7 +4,7 @@ import ast
 import difflib
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -128,8 +128,17 @@ class _Watcher:
     def __init__(self) -> None:
         self.interrupted = False
 
-    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Generator[None, None, None]:
         self.interrupted |= excinfo.type is KeyboardInterrupt  # pytest-xdist stops with an exception derived from it
+        yield
+        # pytest tells a user who pressed Ctrl-C the line of Python that was running.
+        told = getattr(self._config.pluginmanager.get_plugin("terminalreporter"), "_keyboardinterrupt_memo", None)
+        if told is not None and told.reprcrash is not None and not self._config.option.fulltrace:
+            told.reprcrash.message = f"interrupted {excinfo.value}".strip()
 
 
 def _resumed(name: str, chosen: list[str]) -> list[str]:

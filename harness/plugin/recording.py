@@ -162,6 +162,7 @@ class Recorder:
             for nodeid, text in self._uncollected.items():
                 last = next((line for line in reversed(text.splitlines()) if line.strip()), "it cannot be collected")
                 self._record_error(nodeid, last.removeprefix("E").strip(), text)
+        self._interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not self._uncollected
         if self._journal is None or self.provenance is None:
             return
         self._journal.close()
@@ -184,7 +185,6 @@ class Recorder:
         self._ended |= bool(session.shouldstop)
         if self._ended and exitstatus == pytest.ExitCode.INTERRUPTED:
             session.exitstatus = worst(self.exit_codes)
-        self._interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not self._uncollected
         if wants_short_failures(self.config):
             self._tells_failures = True
             self.config.option.tbstyle = "no"  # pytest would tell each test whole
@@ -209,6 +209,8 @@ class Recorder:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the tables of suites and rules, and where the files are."""
         if self.summary is None or self.provenance is None:
+            if self._interrupted and is_of_command(self.config):
+                terminalreporter.write_line("interrupted before any test had a result: there is nothing to go on with")
             return
         if self._tells_failures:
             self._tell_failures(terminalreporter)

@@ -103,9 +103,9 @@ class Project:
         process = self.start(*words, wrapper=wrapper, resumes=resumes, **environment)
         return self._result(process, timeout)
 
-    def interrupt(self, how: signal.Signals, *words: str, timeout: float = 60) -> tuple[int, str]:
+    def interrupt(self, how: signal.Signals, *words: str, timeout: float = 60, **environment: str) -> tuple[int, str]:
         """Run until the test has called `reach`, and send the signal."""
-        process = self.start(*words)
+        process = self.start(*words, **environment)
         reached = self.suite / "reached"
 
         def look() -> tuple[bool | None, str]:
