@@ -18,7 +18,7 @@ from harness.guest.dump.modules import Module
 from harness.host.tools import find_first
 
 SYMBOLIZERS = ("llvm-symbolizer-19", "llvm-symbolizer")
-SECONDS = 60.0
+SECONDS = 300.0
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Which lines of source the machine code of an image comes from: each instruction, by the image's PDB."""
 
 import json
-import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,11 +8,11 @@ from pathlib import Path
 import pefile
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
+from harness.attempt import attempt
 from harness.errors import HostError
-from harness.guest.dump.symbols import SYMBOLIZERS, Frame, frames_of
+from harness.guest.dump.symbols import SECONDS, SYMBOLIZERS, Frame, frames_of
 from harness.host.tools import find_first
 
-SECONDS = 300.0
 _EXECUTABLE = 0x2000_0000
 _GOES_ELSEWHERE = frozenset({"ret", "int3", "int", "hlt", "ud2", "call", "syscall", "iretq", "jmp"})
 
@@ -76,7 +75,7 @@ def _frames(image: Path, offsets: list[int]) -> list[tuple[Frame, ...]]:
         raise HostError("coverage needs llvm-symbolizer, which is not here", hint="apt install llvm-19")
     command = [str(program), f"--obj={image}", "--relative-address", "--output-style=JSON"]
     asked = "".join(f"0x{offset:x}\n" for offset in offsets)
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = attempt(command, input=asked, timeout=SECONDS)
     answers = done.stdout.splitlines()
     if len(answers) != len(offsets):
         raise HostError(
