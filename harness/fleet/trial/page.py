@@ -86,7 +86,12 @@ def _imports(needs: Needs | None) -> Iterator[str]:
 
 
 def _life(verdict: Verdict) -> Iterator[str]:
-    yield f"loaded     {verdict.loaded:<27} attached   {verdict.attached}"
+    both = f"loaded     {verdict.loaded:<27} attached   {verdict.attached}"
+    if len(both) <= WIDTH:
+        yield both
+    else:
+        yield f"loaded     {verdict.loaded}"
+        yield from _wrapped("attached   ", verdict.attached, 2)
     if verdict.parts:
         total = len(verdict.options.parts)
         done = f"workload   {f'{verdict.parts} of {total} parts, {verdict.steps} steps':<27} {_took_part(verdict)}"

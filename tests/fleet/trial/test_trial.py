@@ -67,8 +67,12 @@ def test_its_callbacks_are_seen_and_counted(verdict: Verdict) -> None:
     assert seen.returned["SUCCESS_NO_CALLBACK"] == seen.pre - 3
 
 
-def test_the_page_fits_a_terminal(verdict: Verdict) -> None:
-    lines = page.page(verdict, trial.needs_of(verdict.candidate, SOME)).splitlines()
+@pytest.mark.parametrize(
+    "attached", ["at 365432.5", trial.REFUSED, "no: its instance setup callback answered 0xC01C000F FLT_DO_NOT_ATTACH"]
+)
+def test_the_page_fits_a_terminal(verdict: Verdict, attached: str) -> None:
+    told = replace(verdict, attached=attached)
+    lines = page.page(told, trial.needs_of(verdict.candidate, SOME)).splitlines()
 
     assert len(lines) <= 40
     assert max(map(len, lines)) <= page.WIDTH
