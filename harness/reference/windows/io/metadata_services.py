@@ -25,6 +25,8 @@ from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.system_services import Caller, file_of, probe, service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.reference.windows.kernel import Kernel
 
 _BUFFERED = int(IrpFlags.SYNCHRONOUS_API | IrpFlags.BUFFERED_IO | IrpFlags.DEALLOCATE_BUFFER)
@@ -50,6 +52,39 @@ def _send(k: "Kernel", file: FileObject, mode: int, major: IrpMajor, parameters:
     return request
 
 
+def _set(
+    k: "Kernel",
+    file: FileObject,
+    mode: int,
+    iosb: int,
+    source: int,
+    length: int,
+    major: IrpMajor,
+    pack: "Callable[[int], bytes]",
+) -> Code:
+    """Hand over what a program has given, in a buffer that `pack` makes the parameters of; the status."""
+    data = (yield from k.io.views.read(source, length)) if length else b""
+    buffer = k.io.heap.allocate(max(length, 1))
+    k.memory.write(buffer, data)
+    request = yield from _send(k, file, mode, major, pack(buffer))
+    k.io.heap.free(buffer)
+    Caller(k, mode, None, iosb).report(request.status, request.information)
+    return request.status
+
+
+def _answer(
+    k: "Kernel", mode: int, iosb: int, request: Request, out: int, length: int, buffer: int, *lists: int
+) -> Code:
+    """Give a program what a query has brought into `buffer`, and free that and the lists it was asked with."""
+    data = k.memory.read(buffer, min(request.information, length))
+    for address in (buffer, *lists):
+        k.io.heap.free(address)
+    if nt_success(request.status) or request.status == NtStatus.BUFFER_OVERFLOW:
+        yield from k.io.views.write(out, data)
+    Caller(k, mode, None, iosb).report(request.status, request.information)
+    return request.status
+
+
 @service("SetVolumeInformationFile")
 def set_volume_information_file(
     k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: U32, kind: U32
@@ -58,13 +93,12 @@ def set_volume_information_file(
     access = rules.check_set_volume(kind, length)
     probe(mode, source, length)
     file = file_of(k, handle, access if mode == USER_MODE else 0)
-    data = yield from k.io.views.read(source, length)
-    buffer = k.io.heap.allocate(length)
-    k.memory.write(buffer, data)
-    request = yield from _send(k, file, mode, IrpMajor.SET_VOLUME_INFORMATION, INFORMATION.pack(length, kind, buffer))
-    k.io.heap.free(buffer)
-    Caller(k, mode, None, iosb).report(request.status, request.information)
-    return request.status
+    return (
+        yield from _set(
+            k, file, mode, iosb, source, length, IrpMajor.SET_VOLUME_INFORMATION,
+            lambda buffer: INFORMATION.pack(length, kind, buffer),
+        )
+    )  # fmt: skip
 
 
 @service("QueryEaFile")
@@ -93,13 +127,7 @@ def query_ea_file(
     request = yield from _send(
         k, file, mode, IrpMajor.QUERY_EA, packed, int(flags) | (StackFlags.INDEX_SPECIFIED if index_at else 0)
     )
-    data = k.memory.read(buffer, min(request.information, length))
-    k.io.heap.free(buffer)
-    k.io.heap.free(list_at)
-    if nt_success(request.status) or request.status == NtStatus.BUFFER_OVERFLOW:
-        yield from k.io.views.write(out, data)
-    Caller(k, mode, None, iosb).report(request.status, request.information)
-    return request.status
+    return (yield from _answer(k, mode, iosb, request, out, length, buffer, list_at))
 
 
 @service("SetEaFile")
@@ -107,18 +135,11 @@ def set_ea_file(k: "Kernel", mode: int, handle: int, iosb: int, source: int, len
     """NtSetEaFile."""
     probe(mode, source, length)
     file = file_of(k, handle, _WRITE_EA if mode == USER_MODE else 0)
-    data = yield from k.io.views.read(source, length) if length else _nothing()
-    buffer = k.io.heap.allocate(max(length, 1))
-    k.memory.write(buffer, data)
-    request = yield from _send(k, file, mode, IrpMajor.SET_EA, SET_EA.pack(length, buffer, 0))
-    k.io.heap.free(buffer)
-    Caller(k, mode, None, iosb).report(request.status, request.information)
-    return request.status
-
-
-def _nothing() -> Code:
-    yield from ()
-    return b""
+    return (
+        yield from _set(
+            k, file, mode, iosb, source, length, IrpMajor.SET_EA, lambda buffer: SET_EA.pack(length, buffer, 0)
+        )
+    )  # fmt: skip
 
 
 def _check_rights(k: "Kernel", mode: int, handle: int, rights: int) -> FileObject:
@@ -223,13 +244,7 @@ def query_quota_information_file(
     request = yield from _send(
         k, file, mode, IrpMajor.QUERY_QUOTA, packed, int(flags) | (StackFlags.INDEX_SPECIFIED if first else 0)
     )
-    data = k.memory.read(buffer, min(request.information, length))
-    for address in (buffer, list_at, start_at):
-        k.io.heap.free(address)
-    if nt_success(request.status) or request.status == NtStatus.BUFFER_OVERFLOW:
-        yield from k.io.views.write(out, data)
-    Caller(k, mode, None, iosb).report(request.status, request.information)
-    return request.status
+    return (yield from _answer(k, mode, iosb, request, out, length, buffer, list_at, start_at))
 
 
 @service("SetQuotaInformationFile")
@@ -237,10 +252,8 @@ def set_quota_information_file(k: "Kernel", mode: int, handle: int, iosb: int, s
     """NtSetQuotaInformationFile."""
     probe(mode, source, length)
     file = file_of(k, handle, _WRITE_DATA if mode == USER_MODE else 0)
-    data = yield from k.io.views.read(source, length) if length else _nothing()
-    buffer = k.io.heap.allocate(max(length, 1))
-    k.memory.write(buffer, data)
-    request = yield from _send(k, file, mode, IrpMajor.SET_QUOTA, SET_QUOTA.pack(length, buffer, 0))
-    k.io.heap.free(buffer)
-    Caller(k, mode, None, iosb).report(request.status, request.information)
-    return request.status
+    return (
+        yield from _set(
+            k, file, mode, iosb, source, length, IrpMajor.SET_QUOTA, lambda buffer: SET_QUOTA.pack(length, buffer, 0)
+        )
+    )  # fmt: skip
