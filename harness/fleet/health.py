@@ -69,7 +69,8 @@ def _error(findings: Sequence[Finding]) -> DriverError:
     first = findings[0]
     rule = f"{first.rule} violated: " if first.rule else ""
     others = Counter(map(_line, findings[1:]))
-    details = calls(first.chain)
+    # A finding about what was taken says where already.
+    details = [line for place, line in zip(first.chain, calls(first.chain), strict=True) if place not in first.text]
     details += [f"also found: {line}{f' ({count} times)' if count > 1 else ''}" for line, count in others.items()]
     catalogue = load_catalogue()
     if first.rule and first.rule in catalogue:

@@ -95,8 +95,17 @@ class Recorder:
         self.exit_codes.add(exit_code_of(report))
         self._ended |= bool(report.__dict__.get("fltlab_fault", {}).get("ends_run"))
         if report.when == "teardown":
+            if report.failed:
+                self._count_once(report.nodeid)
             with self.run.storing():
                 self._record(self._phases.pop(report.nodeid))
+
+    def _count_once(self, nodeid: str) -> None:
+        """A test that fails as its drivers are unloaded has not passed too, as pytest would count it."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            passed = reporter.stats.get("passed", [])
+            passed[:] = [report for report in passed if report.nodeid != nodeid]
 
     def _record_error(self, nodeid: str, message: str, details: str) -> None:
         """Write down what ended in an error before, or without, any phase of a test."""

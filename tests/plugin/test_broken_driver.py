@@ -51,6 +51,7 @@ def test_a_driver_of_ones_own_that_leaks_is_found_when_it_is_unloaded(tmp_path: 
 
     assert ran.returncode == ExitCode.FAILED, ran.stdout + ran.stderr
     assert "leak at unload: a 100-byte nonpaged pool block, tag 'Leak'" in ran.stdout
+    assert "passed" not in ran.stdout.splitlines()[-1]
     assert re.search(rf"^ *fltlab-guard\+0x[0-9a-f]+  GuardPreCreate \[guard\.c:{line}\]$", ran.stdout, re.MULTILINE)
 
 

@@ -1,5 +1,6 @@
 """What a driver has taken and not given back is a finding of the test that took it, with the call that did."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,7 @@ def test_what_is_left_is_a_finding_of_the_test_that_took_it(records: dict[str, T
     assert KINDS[kind] in text
     if kind not in NO_CALL:
         assert "fltlab-forgetful+0x" in text
+        assert not re.search(r"^ *at fltlab-forgetful", text, re.MULTILINE)  # "taken at" has said it
         assert "forgetful.c:" in text, "where it was taken has a line of source"
 
 
