@@ -22,6 +22,7 @@ from harness.reference.guestd.shells import MAX_FINISHED, MAX_INPUT, Command, Sh
 from harness.reference.guestd.workers import KEPT
 from harness.reference.guestd.wsman import Service
 from tests.daemon.conftest import CREATE, SHELL, Raw
+from tests.processes import stop
 
 TIMED_OUT, TOO_MANY, BAD_ENVELOPE = 2150858793, 2150859173, 2150858760
 SECONDS = 20
@@ -50,7 +51,7 @@ def test_the_thread_of_a_command_ends_with_it_whatever_it_waits_for(daemon: Loca
         if _is_kernel_of(daemon, int(status.parent.name))
     )
     shell = raw.open_shell()
-    os.kill(kernel, signal.SIGSTOP)
+    stop(kernel)
     try:
         before = threads()
         commands = [raw.start(shell, "fltmc filters") for _ in range(30)]

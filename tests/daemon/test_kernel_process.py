@@ -10,6 +10,7 @@ import pytest
 from harness.errors import FltLabError, GuestError
 from harness.guest import KernelOptions, LocalGuest
 from harness.guest.winrm import WinRmSession
+from tests.processes import stop
 
 
 def children(pid: int) -> list[int]:
@@ -69,7 +70,7 @@ def test_a_killed_kernel_is_told_and_winrm_still_answers(guest: LocalGuest):
 
 def test_a_kernel_that_hangs_is_busy_and_winrm_still_answers(guest: LocalGuest):
     kernel = kernel_of(guest)
-    os.kill(kernel, signal.SIGSTOP)
+    stop(kernel)
 
     with pytest.raises(FltLabError):
         guest.run("fltmc filters", timeout=1.0)

@@ -29,6 +29,7 @@ PREAMBLE = """
     import os, signal, time
     from pathlib import Path
     import pytest
+    from tests.processes import stop
 
     pytestmark = pytest.mark.rule("REG-01")
     HERE = Path(__file__).parent

@@ -64,7 +64,7 @@ def test_a_kernel_process_that_is_killed_is_an_error_of_the_guest_and_not_the_dr
 def test_a_guest_that_stops_answering_ends_within_the_deadline_of_the_command(project):
     project.test("""
         def test_it(guest):
-            os.kill(guest.pid, signal.SIGSTOP)
+            stop(guest.pid)
             guest.run("ver", timeout=2)
     """)
 

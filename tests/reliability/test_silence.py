@@ -9,25 +9,14 @@ import pytest
 from harness.errors import DriverError, GuestError
 from harness.guest import WINDOWS, Guest, LocalGuest
 from harness.guest.errors import ConnectionLost, Unreachable
-from harness.machine.deadlines import Deadline
-
-
-def _until_stopped(pid: int) -> None:
-    """Wait for every thread of a process to stand: a signal takes its time on a busy machine."""
-
-    def stopped() -> tuple[bool | None, str]:
-        states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-        return set(states) == {"T"} or None, f"its threads are {states}"
-
-    Deadline(20, "the daemon to stand").poll(stopped)
+from tests.processes import stop
 
 
 def test_silence_under_a_driver_is_a_hang_in_an_undetermined_driver(tmp_path: Path):
     with LocalGuest(tmp_path / "guest") as local, Guest("silent", WINDOWS, local.endpoint, local.body) as guest:
         assert guest.run("ver").ok
         guest.drivers_under_test = ("first", "second")
-        os.kill(local.pid, signal.SIGSTOP)
-        _until_stopped(local.pid)
+        stop(local.pid)
 
         with pytest.raises(DriverError, match=r"hang in an undetermined driver \(loaded: first, second\)") as caught:
             guest.run("ver", timeout=1)
