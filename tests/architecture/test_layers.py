@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOWER = ("nt", "wire", "contract", "minifilter", "host", "machine", "guest", "image", "report", "fleet", "farm")
+LOW = ("nt", "wire", "contract", "minifilter", "host", "machine", "guest", "image")
+LOWER = (*LOW, "report", "fleet", "farm", "cluster")
 FLOORS = (*LOWER, "plugin", "cli")
 PYTEST = ("pytest", "_pytest", "pluggy")
 OWN_NT_ONLY = "reference"
