@@ -9,6 +9,7 @@ from tests.architecture.test_layers import ROOT, all_imports
 
 REFERENCE = ROOT / "harness" / "reference"
 LARGEST_CIRCLE = 7
+BELOW_FS = ("ntos", "structures", "verifier", "fsrtl", "io")
 DEFINING = ("\n@export(", "\n@service(", "\n@filter_call(")
 
 
@@ -69,6 +70,14 @@ def test_the_daemon_and_the_kernels_process_know_each_other_only_by_messages() -
     assert imports_between("guestd", "process") == imports_between("guestd", "windows") == []
     assert imports_between("process", "guestd") == imports_between("windows", "guestd") == []
     assert imports_between("windows", "process") == []
+
+
+def test_the_rooms_below_the_file_system_do_not_import_it() -> None:
+    """But for the types of what the I/O manager keeps for it: a volume's content, a file object's open."""
+    kept = ("windows.fs.filesystem", "windows.fs.opens")
+    found = [line for room in BELOW_FS for line in imports_between(f"windows.{room}.", "windows.fs.")]
+
+    assert [line for line in found if not (".io." in line and line.endswith(kept))] == []
 
 
 def test_circles_of_imports_are_small() -> None:

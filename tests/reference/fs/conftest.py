@@ -9,10 +9,10 @@ from harness.nt import NtStatus
 from harness.reference.windows.fs import deletions, renames
 from harness.reference.windows.fs.changes import Change
 from harness.reference.windows.fs.deletions import Disposition as Deletion
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.filesystem import FileSystem
 from harness.reference.windows.fs.opens import Asked, Disposition, OpenFile
-from harness.reference.windows.fs.security import FILE_ALL_ACCESS, KERNEL_SUBJECT, Subject
+from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.se.security import FILE_ALL_ACCESS, KERNEL_SUBJECT, Subject
 from tests.fltprobe.conftest import bench, built, make_bench  # noqa: F401 - fixtures
 
 ALL = 7

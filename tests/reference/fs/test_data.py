@@ -3,9 +3,10 @@
 import pytest
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs import extended_attributes, security
+from harness.reference.windows.fs import extended_attributes
 from harness.reference.windows.fs.extended_attributes import Ea
-from harness.reference.windows.fs.security import ADMINISTRATOR_SUBJECT, Ace, Descriptor
+from harness.reference.windows.ntos.se import security
+from harness.reference.windows.ntos.se.security import ADMINISTRATOR_SUBJECT, Ace, Descriptor
 from tests.reference.fs.conftest import Volume, status_of_call
 
 

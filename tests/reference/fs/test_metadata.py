@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs import extended_attributes, security
+from harness.reference.windows.fs import extended_attributes
 from harness.reference.windows.fs.extended_attributes import Ea
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import ObjectName
+from harness.reference.windows.ntos.se import security
 from tests.reference.core.conftest import compile_driver, load  # noqa: F401 - fixtures
 
 DRIVER = r"""

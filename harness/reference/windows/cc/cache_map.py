@@ -11,12 +11,12 @@ from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.stream_state import DATA_SECTION, SHARED_CACHE_MAP
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.mm.mdl import make_mdl
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.cc.sections import View

@@ -7,12 +7,12 @@ from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
 from harness.reference.windows.cc.cache_map import CacheMap
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import SyncType
 from harness.reference.windows.io.parameters import SECTION
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.mm.image_layout import HEADER_ROOM, ImageLayout, parse_image
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Process

@@ -13,10 +13,10 @@ from harness.reference.windows.fltmgr.name_cache import NameCache
 from harness.reference.windows.fltmgr.name_providers import NameProviders
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.fltmgr.references import FILE_NAME
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_objects import FilterObjects

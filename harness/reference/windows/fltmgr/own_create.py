@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.windows.fltmgr.callback_data import IO_STATUS
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import name_of
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

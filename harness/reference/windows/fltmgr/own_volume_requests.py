@@ -6,11 +6,11 @@ from harness.nt import IrpMajor, Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.windows.fltmgr.callback_data import IO_STATUS
 from harness.reference.windows.fltmgr.own_requests import SYNCHRONOUS, below, buffered, own_request
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import ObjectName, name_of
 from harness.reference.windows.io.parameters import INFORMATION
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.file_object import FileObject

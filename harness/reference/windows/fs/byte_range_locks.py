@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus, OperationClass
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import Minor, StackFlags
 from harness.reference.windows.io.parameters import LOCK
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver

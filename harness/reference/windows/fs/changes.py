@@ -41,9 +41,6 @@ class Notify(IntFlag):
     STREAM_WRITE = 0x800
 
 
-VALID_NOTIFY = 0xFFF
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """Something happened to `name` in `directory`."""

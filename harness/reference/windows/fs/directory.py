@@ -5,7 +5,6 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.filesystem import FileFacts
 from harness.reference.windows.fs.inode import Inode, Link
 from harness.reference.windows.fs.opens import OpenFile
@@ -13,6 +12,7 @@ from harness.reference.windows.fsrtl.expressions import has_wildcards, is_name_i
 from harness.reference.windows.io.constants import FileInformationClass, StackFlags
 from harness.reference.windows.io.parameters import DIRECTORY
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver

@@ -12,7 +12,7 @@ from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.cc.cache_map import CacheMap
-from harness.reference.windows.fs.errors import Reparse, VolumeError
+from harness.reference.windows.fs.errors import Reparse
 from harness.reference.windows.fs.limits import refusal
 from harness.reference.windows.fs.names import length
 from harness.reference.windows.fs.stream_state import StreamState
@@ -21,6 +21,7 @@ from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS
 from harness.reference.windows.io.constants import DeviceFlags
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.structures.irp import Irp
 
 if TYPE_CHECKING:

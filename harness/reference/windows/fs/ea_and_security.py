@@ -3,14 +3,15 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs import extended_attributes, security
-from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fs import extended_attributes
 from harness.reference.windows.fs.extended_attributes import Ea
 from harness.reference.windows.fs.opens import OpenFile
 from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import StackFlags
 from harness.reference.windows.io.parameters import QUERY_EA, QUERY_SECURITY, SET_EA, SET_SECURITY
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.se import security
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver

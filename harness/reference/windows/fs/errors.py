@@ -2,7 +2,7 @@
 
 import errno
 
-from harness.nt import NtStatus, status_name
+from harness.nt import NtStatus
 
 _STATUS_OF_ERRNO = {
     errno.ENOENT: NtStatus.OBJECT_NAME_NOT_FOUND,
@@ -27,14 +27,6 @@ _STATUS_OF_ERRNO = {
     errno.EMFILE: NtStatus.INSUFFICIENT_RESOURCES,
     errno.ENFILE: NtStatus.INSUFFICIENT_RESOURCES,
 }
-
-
-class VolumeError(Exception):
-    """An operation that the file system refuses; `status` is the NTSTATUS it completes with."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status_name(status))
-        self.status = status
 
 
 def status_of(error: OSError) -> NtStatus:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from harness.nt import NtStatus
 from harness.reference.windows.fs import oplock_requests, reparse_points, volume_io
 from harness.reference.windows.fs.changes import Action, Notify
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.inode import CLUSTER
 from harness.reference.windows.fs.opens import OpenFile
 from harness.reference.windows.fsrtl.oplock_keys import key_of
@@ -15,6 +14,7 @@ from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import FSCTL_DISMOUNT_VOLUME, SECTOR_SIZE, Minor
 from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver

@@ -10,9 +10,8 @@ from pathlib import Path
 from time import time_ns
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs import extended_attributes, security
+from harness.reference.windows.fs import extended_attributes
 from harness.reference.windows.fs.changes import Action, Change, NoSections, Notify, Sections
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.finding import find
 from harness.reference.windows.fs.host_storage import nt_time
 from harness.reference.windows.fs.inode import CLUSTER, SETTABLE, SPARSE_UNIT, FileAttributes, Inode, Link, Stream
@@ -20,6 +19,8 @@ from harness.reference.windows.fs.kinds import NTFS, Kind
 from harness.reference.windows.fs.opens import Asked, OpenFile, commit
 from harness.reference.windows.fs.store import Store
 from harness.reference.windows.fsrtl.expressions import upcase
+from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.se import security
 
 _KEEP, _RESUME = -1, -2
 

@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs import security
-from harness.reference.windows.fs.errors import Reparse, VolumeError
+from harness.reference.windows.fs.errors import Reparse
 from harness.reference.windows.fs.inode import FileAttributes, Inode, Link
 from harness.reference.windows.fs.names import SYSTEM_FILES, Name, parse
 from harness.reference.windows.fs.opens import (
@@ -19,6 +18,8 @@ from harness.reference.windows.fs.opens import (
 )
 from harness.reference.windows.fs.sharing import WRITES, Access
 from harness.reference.windows.fsrtl.expressions import upcase
+from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.se import security
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError, status_of
+from harness.reference.windows.fs.errors import status_of
+from harness.reference.windows.ntos.refusals import VolumeError
 
 EPOCH_DELTA_100NS = 116_444_736_000_000_000
 """1601-01-01 to 1970-01-01 in 100 ns, the distance between NT and Unix time."""

@@ -5,8 +5,6 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs import security
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.filesystem import FileFacts
 from harness.reference.windows.fs.finding import find
 from harness.reference.windows.fs.inode import FileAttributes
@@ -15,6 +13,8 @@ from harness.reference.windows.fs.opens import Asked, Disposition, OpenFile
 from harness.reference.windows.io.constants import FileInformationClass
 from harness.reference.windows.io.parameters import INFORMATION, NETWORK_QUERY_OPEN, QUERY_OPEN
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.se import security
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver

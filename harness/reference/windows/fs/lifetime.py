@@ -6,7 +6,6 @@ from harness.nt import NtStatus
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fs import deletions, volume_io
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.finding import find
 from harness.reference.windows.fs.opens import (
     OVERWRITES,
@@ -18,15 +17,6 @@ from harness.reference.windows.fs.opens import (
     commit,
     conflicts,
 )
-from harness.reference.windows.fs.security import (
-    ADMINISTRATOR_SUBJECT,
-    FILE_ALL_ACCESS,
-    KERNEL_SUBJECT,
-    MAXIMUM_ALLOWED,
-    SYSTEM_SUBJECT,
-    Subject,
-    map_access,
-)
 from harness.reference.windows.fs.sharing import WRITES, Access
 from harness.reference.windows.fsrtl import oplock_keys
 from harness.reference.windows.fsrtl.oplocks import Does, Oplock
@@ -35,6 +25,16 @@ from harness.reference.windows.io.constants import KERNEL_MODE, CreateOption, Fi
 from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.ps.process_table import Impersonation
+from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.se.security import (
+    ADMINISTRATOR_SUBJECT,
+    FILE_ALL_ACCESS,
+    KERNEL_SUBJECT,
+    MAXIMUM_ALLOWED,
+    SYSTEM_SUBJECT,
+    Subject,
+    map_access,
+)
 from harness.reference.windows.ntos.se.token_objects import IMPERSONATION_LEVEL, TAKE_OWNERSHIP_PRIVILEGE, Token
 
 if TYPE_CHECKING:

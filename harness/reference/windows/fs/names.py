@@ -6,7 +6,7 @@ r"""Names as NTFS parses them: components, the stream behind a colon, and what i
 from dataclasses import dataclass
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.ntos.refusals import VolumeError
 
 LONGEST = 255
 """UTF-16 units of one component."""

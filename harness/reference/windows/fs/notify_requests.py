@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.changes import VALID_NOTIFY, Change
-from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.fs.changes import Change
 from harness.reference.windows.fs.inode import Inode
 from harness.reference.windows.fs.renames import is_below
 from harness.reference.windows.fsrtl.notify import Watch
-from harness.reference.windows.io.constants import StackFlags
+from harness.reference.windows.io.constants import VALID_NOTIFY, StackFlags
 from harness.reference.windows.io.parameters import NOTIFY
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver

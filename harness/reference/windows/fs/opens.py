@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.nt.words import word
-from harness.reference.windows.fs import extended_attributes, security
+from harness.reference.windows.fs import extended_attributes
 from harness.reference.windows.fs.changes import Action, Notify
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.inode import CLUSTER, SETTABLE, FileAttributes, Inode, Link, Stream
 from harness.reference.windows.fs.sharing import WRITES, Access, Share, ShareEntry
+from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.se import security
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem

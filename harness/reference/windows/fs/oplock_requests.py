@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fsrtl import oplock_fsctls
 from harness.reference.windows.fsrtl.oplock_fsctls import CODES, Asking
 from harness.reference.windows.fsrtl.oplocks import Complete
 from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver

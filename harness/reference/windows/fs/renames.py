@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.windows.fs.changes import Action, Notify
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.inode import FileAttributes, Inode, Link
 from harness.reference.windows.fs.names import check_component, parse_new_stream
 from harness.reference.windows.fs.opens import OpenFile
 from harness.reference.windows.fs.sharing import Share
 from harness.reference.windows.fsrtl.expressions import upcase
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem

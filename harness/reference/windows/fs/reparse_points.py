@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.windows.fs.changes import Action, Notify
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.opens import OpenFile
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem

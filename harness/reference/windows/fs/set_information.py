@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.windows.fs import deletions, renames
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.inode import Inode
 from harness.reference.windows.fs.names import parse
 from harness.reference.windows.fs.opens import OpenFile
@@ -14,6 +13,7 @@ from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import FileInformationClass
 from harness.reference.windows.io.parameters import SET_INFORMATION
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.host_storage import (
     HostData,
     HostId,
@@ -25,6 +24,7 @@ from harness.reference.windows.fs.host_storage import (
 )
 from harness.reference.windows.fs.inode import FileAttributes, Inode, Link, MemoryData, Stream, Times
 from harness.reference.windows.fsrtl.expressions import upcase
+from harness.reference.windows.ntos.refusals import VolumeError
 
 ROOT_NUMBER, ROOT_SEQUENCE = 5, 5
 _FIRST_NUMBER = 0x26

@@ -5,20 +5,19 @@ from typing import TYPE_CHECKING
 from harness.nt import NtStatus, OperationClass
 from harness.reference.windows.cc.cache_map import CacheMap
 from harness.reference.windows.fs import volume_io
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.fs.opens import OpenFile
 from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import Does
-from harness.reference.windows.io.constants import SECTOR_SIZE, FileObjectFlags, IrpFlags
+from harness.reference.windows.io.constants import SECTOR_SIZE, WRITE_TO_END_OF_FILE, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
     from harness.reference.windows.fs.inode import Stream
     from harness.reference.windows.io.file_object import FileObject
 
-WRITE_TO_END_OF_FILE, USE_FILE_POINTER = -1, -2
 MOST_ZEROED = 1 << 20
 """A gap before what is written to the cache is zeroed there (CcZeroData), so that filters see its paging writes.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from harness.nt import NtStatus
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
-from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread

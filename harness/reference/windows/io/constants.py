@@ -178,6 +178,10 @@ FILE_DEVICE_IS_MOUNTED = 0x00000020
 SECTOR_SIZE = 512
 FSCTL_DISMOUNT_VOLUME = 0x90020
 KERNEL_MODE, USER_MODE = 0, 1
+WRITE_TO_END_OF_FILE, USE_FILE_POINTER = -1, -2
+"""Byte offsets of a transfer."""
+VALID_NOTIFY = 0xFFF
+"""Every FILE_NOTIFY_CHANGE_*: a CompletionFilter has no other bits."""
 
 
 @word

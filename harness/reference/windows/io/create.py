@@ -5,8 +5,6 @@ from struct import Struct
 from typing import TYPE_CHECKING, Self
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
-from harness.reference.windows.fs.errors import VolumeError
-from harness.reference.windows.fs.security import map_access
 from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import CreateOption, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.device_security import refusal
@@ -17,6 +15,8 @@ from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.reparse import MOST_REPARSES, take_auxiliary, target_of
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.volumes import DeviceTarget
+from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.se.security import map_access
 from harness.reference.windows.ntos.se.token_objects import subject_context
 from harness.reference.windows.ntos.structures import ObjectAttributes
 

@@ -8,9 +8,9 @@ driver's own business, and a way around its descriptor.
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.security import WORLD_DESCRIPTOR, replaced, selected
 from harness.reference.windows.io.constants import FILE_DEVICE_SECURE_OPEN, USER_MODE
 from harness.reference.windows.ntos.se.access_check import check_access
+from harness.reference.windows.ntos.se.security import WORLD_DESCRIPTOR, replaced, selected
 from harness.reference.windows.ntos.se.token_objects import Token, effective_token
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import U8, U32
-from harness.reference.windows.fs.changes import VALID_NOTIFY
-from harness.reference.windows.io.constants import Minor, StackFlags
+from harness.reference.windows.io.constants import VALID_NOTIFY, Minor, StackFlags
 from harness.reference.windows.io.parameters import DIRECTORY, NOTIFY
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.system_services import Caller, event_of_handle, file_of, probe, send_irp, service

@@ -7,9 +7,9 @@ IopQueryOperationAccess and their kin for setting, as the documentation of each 
 from dataclasses import dataclass
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import FileInformationClass as Class
 from harness.reference.windows.io.constants import FsInformationClass
+from harness.reference.windows.ntos.refusals import VolumeError
 
 _READ_ATTRIBUTES, _WRITE_ATTRIBUTES, _WRITE_DATA, _DELETE = 0x80, 0x100, 0x2, 0x1_0000
 

@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
 from harness.reference.machine.loader.exports import U8, U32
-from harness.reference.windows.fs.errors import VolumeError
-from harness.reference.windows.fs.security import WORLD_DESCRIPTOR, selected
 from harness.reference.windows.io import information_rules as rules
 from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import USER_MODE, IrpFlags, StackFlags
@@ -23,6 +21,8 @@ from harness.reference.windows.io.parameters import (
 )
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.system_services import Caller, file_of, probe, service
+from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.se.security import WORLD_DESCRIPTOR, selected
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import DeviceFlags
 from harness.reference.windows.io.devices import Device
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.ntos.ob.namespace import NameRefused
+from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.structures import ObjectAttributes
 
 if TYPE_CHECKING:

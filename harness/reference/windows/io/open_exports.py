@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import name_of
 from harness.reference.windows.io.parameters import INFORMATION
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, IoStatusBlock, ObjectAttributes
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import FileInformationClass, StackFlags
 from harness.reference.windows.io.create import OpenParameters, open_file
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.object_names import ObjectName
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

@@ -16,11 +16,11 @@ from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import NTDLL, NTOSKRNL, declared_arguments, export
 from harness.reference.machine.memory.layout import is_user
 from harness.reference.machine.scheduler.requests import Wait
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import KERNEL_MODE, USER_MODE
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
+from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.structures import IoStatusBlock
 
 if TYPE_CHECKING:

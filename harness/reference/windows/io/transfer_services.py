@@ -4,9 +4,14 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import U8, U32
-from harness.reference.windows.fs.errors import VolumeError
-from harness.reference.windows.fs.transfer import USE_FILE_POINTER, WRITE_TO_END_OF_FILE
-from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags, Minor, StackFlags
+from harness.reference.windows.io.constants import (
+    SECTOR_SIZE,
+    USE_FILE_POINTER,
+    WRITE_TO_END_OF_FILE,
+    IrpFlags,
+    Minor,
+    StackFlags,
+)
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.parameters import LOCK, Transfer
 from harness.reference.windows.io.request import Code, Request
@@ -20,6 +25,7 @@ from harness.reference.windows.io.system_services import (
     service,
     unlock_file,
 )
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.machine.loader.exports import U8, U32
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import USER_MODE
 from harness.reference.windows.io.system_services import service
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 from harness.reference.windows.ntos.ob.namespace import Directory, Entry, Link
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 from harness.reference.windows.user.query_answers import body_of, counted_name
 

@@ -4,8 +4,8 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive

@@ -14,11 +14,11 @@ from harness.reference.windows.cc.sections import (
     Section,
     create_section,
 )
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import USER_MODE
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import file_of, service
 from harness.reference.windows.ntos.ob.objects import CURRENT_PROCESS
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from harness.nt import NtStatus
 from harness.reference.machine.loader.exports import I32, U8, U32
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.system_services import service
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.structures import OBJ_OPENIF, ObjectAttributes
 
 if TYPE_CHECKING:

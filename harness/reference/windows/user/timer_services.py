@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.machine.loader.exports import I32, U8, U32
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.constants import USER_MODE
 from harness.reference.windows.io.system_services import service
 from harness.reference.windows.ntos.ke.dispatcher_objects import (
@@ -14,6 +13,7 @@ from harness.reference.windows.ntos.ke.dispatcher_objects import (
     initialize_header,
 )
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.memory.layout import PAGE_SIZE
 from harness.reference.machine.scheduler.requests import KernelCode
-from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.cc.sections import Views

@@ -8,7 +8,6 @@ from harness.reference.machine.scheduler.dispatcher import Dispatcher
 from harness.reference.machine.scheduler.requests import Wait, Yield
 from harness.reference.machine.scheduler.thread import Process
 from harness.reference.windows.fltmgr.port_clients import ClientPort
-from harness.reference.windows.fs.errors import VolumeError
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import event_of_handle, service, set_event
@@ -22,6 +21,7 @@ from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME, PERFORMANCE
 from harness.reference.windows.ntos.ke.wait_arguments import timeout_at
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.structures import OBJ_OPENIF, ObjectAttributes
 from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
 

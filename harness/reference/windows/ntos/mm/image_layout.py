@@ -6,7 +6,7 @@ from struct import error as StructError  # noqa: N812
 
 from harness.nt import NtStatus
 from harness.reference.machine.memory.layout import PAGE_SIZE, page_align
-from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.ntos.refusals import VolumeError
 
 HEADER_ROOM = 4096
 _NEW_HEADER_AT, _SIGNATURE = 0x3C, b"PE\0\0"

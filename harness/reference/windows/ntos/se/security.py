@@ -7,7 +7,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.errors import VolumeError
+from harness.reference.windows.ntos.refusals import VolumeError
 
 _HEADER = Struct("<BBHIIII")
 _ACL = Struct("<BBHHH")
