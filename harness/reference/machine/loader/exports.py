@@ -3,16 +3,19 @@
     @export("ntoskrnl.exe", "KeSetEvent", max_irql=Irql.DISPATCH)
     def ke_set_event(k: "Kernel", event: int, increment: I32, wait: bool) -> int: ...
 
-The parameters after the kernel are read from the signature: the first four are rcx, rdx, r8 and r9, the rest are on
-the stack. A plain `int` is the whole 64-bit register, unsigned; the annotations U8 ... I64 and `bool` take the part of
-it that the C type has (the rest of the register is garbage by the calling convention). The result goes to rax: an int,
-a bool, or None for 0. A generator function may block or call guest code by yielding requests (scheduler/requests.py).
+The parameters after the kernel are read from the signature: the first four are rcx, rdx, r8 and r9, the rest are on the
+stack. A plain `int` is the whole 64-bit register, unsigned; the annotations U8 ... I64 and `bool` take the part of it
+that the C type has (the rest of the register is garbage by the calling convention). Arguments that several functions
+share in a row are a group: a NamedTuple whose fields are annotated like parameters, taken as one parameter. The result
+goes to rax: an int, a bool, or None for 0. A generator function may block or call guest code by yielding requests
+(scheduler/requests.py).
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from struct import Struct
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -90,10 +93,12 @@ def export(
     modules = (module,) if isinstance(module, str) else module
 
     def register(function: _Function) -> _Function:
-        codes = [_code(annotation) for annotation in (declared_arguments(function) if arguments is None else arguments)]
+        declared = declared_arguments(function) if arguments is None else arguments
+        codes = [_code(annotation) for annotation in _spread(declared)]
         if variadic:
             codes.pop()
         registers, stack = codes[:4], codes[4:]
+        called = _gathering(function, declared)
         for owner, name in product(modules, names):
             key = (owner.lower(), name)
             if key in _EXPORTS:
@@ -101,7 +106,7 @@ def export(
             _EXPORTS[key] = Export(
                 module=owner.lower(),
                 name=name,
-                function=function,
+                function=called,
                 max_irql=int(max_irql),
                 variadic=variadic,
                 registers=Struct("<" + "".join(registers)),
@@ -119,6 +124,30 @@ def declared_arguments(function: ExportFunction) -> list[Any]:
     declared: Any = inspect.unwrap(function)
     names = declared.__code__.co_varnames[1 : declared.__code__.co_argcount]
     return [declared.__annotations__[name] for name in names]
+
+
+def _is_group(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, tuple)
+
+
+def _spread(annotations: Sequence[Any]) -> Iterator[Any]:
+    """The annotations of single arguments: a group stands for those of its fields."""
+    for annotation in annotations:
+        yield from annotation.__annotations__.values() if _is_group(annotation) else (annotation,)
+
+
+def _gathering(function: ExportFunction, annotations: Sequence[Any]) -> ExportFunction:
+    """The function as it is called: with single arguments, of which those of a group become one."""
+    if not any(map(_is_group, annotations)):
+        return function
+    groups = [annotation if _is_group(annotation) else None for annotation in annotations]
+
+    @functools.wraps(function)
+    def call(k: Any, *words: Any) -> Any:
+        rest = iter(words)
+        return function(k, *[g._make(islice(rest, len(g._fields))) if g else next(rest) for g in groups])
+
+    return call
 
 
 def _code(annotation: Any) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.windows.fltmgr.callback_data import IO_STATUS
-from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
+from harness.reference.windows.io.create import CreateArguments, OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import name_of
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.refusals import VolumeError
@@ -24,32 +24,20 @@ def _create(
     instance: int,
     handle_out: int,
     object_out: int,
-    access: int,
-    attributes: int,
-    iosb: int,
-    allocation_at: int,
-    file_attributes: int,
-    share: int,
-    disposition: int,
-    options: int,
-    ea: int,
-    ea_length: int,
+    create: CreateArguments,
     flags: int,
     context: int = 0,
 ) -> Code:
     """FltCreateFile and FltCreateFileEx: below an instance, or from the top of the stack (IO-03)."""
     k.flt.filter_at(filter_)
     send = partial(k.flt.frames.send_below, k.flt.instance_at(instance)) if instance else None
-    parameters = OpenParameters.of_driver(
-        k.memory, access, attributes, allocation_at, file_attributes, share, disposition, options, ea, ea_length, flags,
-        context,
-    )  # fmt: skip
+    parameters = OpenParameters.of_driver(k.memory, create, flags, context)
     try:
-        name = name_of(k, attributes)
+        name = name_of(k, create.attributes)
     except VolumeError as error:
         return int(error.status)
     status, information, file = yield from open_file(k, name, parameters, send)
-    k.memory.write(iosb, IO_STATUS.pack(status, information))
+    k.memory.write(create.iosb, IO_STATUS.pack(status, information))
     if object_out:
         k.memory.write_u64(object_out, 0)
     if file is None:
@@ -67,23 +55,11 @@ def flt_create_file(
     filter_: int,
     instance: int,
     handle_out: int,
-    access: U32,
-    attributes: int,
-    iosb: int,
-    allocation_at: int,
-    file_attributes: U32,
-    share: U32,
-    disposition: U32,
-    options: U32,
-    ea: int,
-    ea_length: U32,
+    create: CreateArguments,
     flags: U32,
 ) -> Code:
     """FltCreateFile."""
-    return _create(
-        k, filter_, instance, handle_out, 0, access, attributes, iosb, allocation_at, file_attributes, share,
-        disposition, options, ea, ea_length, flags,
-    )  # fmt: skip
+    return _create(k, filter_, instance, handle_out, 0, create, flags)
 
 
 @export(FLTMGR, "FltCreateFileEx", max_irql=Irql.PASSIVE)
@@ -93,23 +69,11 @@ def flt_create_file_ex(
     instance: int,
     handle_out: int,
     object_out: int,
-    access: U32,
-    attributes: int,
-    iosb: int,
-    allocation_at: int,
-    file_attributes: U32,
-    share: U32,
-    disposition: U32,
-    options: U32,
-    ea: int,
-    ea_length: U32,
+    create: CreateArguments,
     flags: U32,
 ) -> Code:
     """FltCreateFileEx."""
-    return _create(
-        k, filter_, instance, handle_out, object_out, access, attributes, iosb, allocation_at, file_attributes, share,
-        disposition, options, ea, ea_length, flags,
-    )  # fmt: skip
+    return _create(k, filter_, instance, handle_out, object_out, create, flags)
 
 
 @export(FLTMGR, "FltCreateFileEx2", max_irql=Irql.PASSIVE)
@@ -119,24 +83,12 @@ def flt_create_file_ex2(
     instance: int,
     handle_out: int,
     object_out: int,
-    access: U32,
-    attributes: int,
-    iosb: int,
-    allocation_at: int,
-    file_attributes: U32,
-    share: U32,
-    disposition: U32,
-    options: U32,
-    ea: int,
-    ea_length: U32,
+    create: CreateArguments,
     flags: U32,
     context: int,
 ) -> Code:
     """FltCreateFileEx2: of the driver create context the extra create parameters are used."""
-    return _create(
-        k, filter_, instance, handle_out, object_out, access, attributes, iosb, allocation_at, file_attributes, share,
-        disposition, options, ea, ea_length, flags, context,
-    )  # fmt: skip
+    return _create(k, filter_, instance, handle_out, object_out, create, flags, context)
 
 
 @export(FLTMGR, "FltClose", max_irql=Irql.PASSIVE)

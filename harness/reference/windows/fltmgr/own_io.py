@@ -8,6 +8,7 @@ from harness.reference.machine.loader.exports import FLTMGR, U8, U32, export
 from harness.reference.windows.fltmgr.callback_data import IO_STATUS
 from harness.reference.windows.fltmgr.own_requests import (
     SYNCHRONOUS,
+    TransferArguments,
     below,
     buffered,
     control,
@@ -31,39 +32,19 @@ if TYPE_CHECKING:
 @export(FLTMGR, "FltReadFile", max_irql=Irql.PASSIVE)
 def flt_read_file(
     k: "Kernel",
-    instance: int,
-    file_object: int,
-    offset_at: int,
-    length: U32,
-    buffer: int,
-    flags: U32,
-    count_out: int,
-    callback: int,
-    context: int,
+    asked: TransferArguments,
 ) -> Code:
     """FltReadFile: synchronous without a callback, whatever the file object (IO-04)."""
-    return transfer(
-        k, IrpMajor.READ, instance, file_object, offset_at, length, buffer, flags, count_out, callback, context
-    )
+    return transfer(k, IrpMajor.READ, asked)
 
 
 @export(FLTMGR, "FltWriteFile", max_irql=Irql.PASSIVE)
 def flt_write_file(
     k: "Kernel",
-    instance: int,
-    file_object: int,
-    offset_at: int,
-    length: U32,
-    buffer: int,
-    flags: U32,
-    count_out: int,
-    callback: int,
-    context: int,
+    asked: TransferArguments,
 ) -> Code:
     """FltWriteFile."""
-    return transfer(
-        k, IrpMajor.WRITE, instance, file_object, offset_at, length, buffer, flags, count_out, callback, context
-    )
+    return transfer(k, IrpMajor.WRITE, asked)
 
 
 @export(FLTMGR, "FltFlushBuffers", max_irql=Irql.PASSIVE)

@@ -7,6 +7,7 @@ from harness.nt import IrpMajor, Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U8, U16, U32, export
 from harness.reference.windows.fltmgr.own_requests import (
     SYNCHRONOUS,
+    TransferArguments,
     below,
     control,
     own_request,
@@ -114,45 +115,23 @@ def flt_flush_buffers2(k: "Kernel", instance: int, file_object: int, kind: U32, 
 @export(FLTMGR, "FltReadFileEx", max_irql=Irql.PASSIVE)
 def flt_read_file_ex(
     k: "Kernel",
-    instance: int,
-    file_object: int,
-    offset_at: int,
-    length: U32,
-    buffer: int,
-    flags: U32,
-    count_out: int,
-    callback: int,
-    context: int,
+    asked: TransferArguments,
     key: int,
     mdl: int,
 ) -> Code:
     """FltReadFileEx: with a key and an MDL in the place of the buffer."""
-    return transfer(
-        k, IrpMajor.READ, instance, file_object, offset_at, length, buffer, flags, count_out, callback, context,
-        key=k.memory.read_u32(key) if key else 0, mdl=mdl,
-    )  # fmt: skip
+    return transfer(k, IrpMajor.READ, asked, key=k.memory.read_u32(key) if key else 0, mdl=mdl)
 
 
 @export(FLTMGR, "FltWriteFileEx", max_irql=Irql.PASSIVE)
 def flt_write_file_ex(
     k: "Kernel",
-    instance: int,
-    file_object: int,
-    offset_at: int,
-    length: U32,
-    buffer: int,
-    flags: U32,
-    count_out: int,
-    callback: int,
-    context: int,
+    asked: TransferArguments,
     key: int,
     mdl: int,
 ) -> Code:
     """FltWriteFileEx."""
-    return transfer(
-        k, IrpMajor.WRITE, instance, file_object, offset_at, length, buffer, flags, count_out, callback, context,
-        key=k.memory.read_u32(key) if key else 0, mdl=mdl,
-    )  # fmt: skip
+    return transfer(k, IrpMajor.WRITE, asked, key=k.memory.read_u32(key) if key else 0, mdl=mdl)
 
 
 @export(FLTMGR, "FltQueryDirectoryFileEx", max_irql=Irql.PASSIVE)

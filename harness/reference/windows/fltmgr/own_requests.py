@@ -1,9 +1,10 @@
 """Requests that a minifilter starts itself: they go only to the instances below the initiating one (IO-01 to IO-04)."""
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
+from harness.reference.machine.loader.exports import U32
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import CALLBACK_DATA, PARAMETER_BLOCK
 from harness.reference.windows.fltmgr.filters import Instance
@@ -49,38 +50,44 @@ def buffered(k: "Kernel", found: Instance, file: FileObject, request: Request) -
     return request
 
 
+class TransferArguments(NamedTuple):
+    """What FltReadFile, FltWriteFile and their Ex forms take one after another."""
+
+    instance: int
+    file_object: int
+    offset_at: int
+    length: U32
+    buffer: int
+    flags: U32
+    count_out: int
+    callback: int
+    context: int
+
+
 def transfer(
     k: "Kernel",
     major: IrpMajor,
-    instance: int,
-    file_object: int,
-    offset_at: int,
-    length: int,
-    buffer: int,
-    flags: int,
-    count_out: int,
-    callback: int,
-    context: int,
+    asked: TransferArguments,
     *,
     key: int = 0,
     mdl: int = 0,
 ) -> Code:
     """FltReadFile and FltWriteFile in all their forms: synchronous without a callback (IO-04)."""
-    pair = parties(k, instance, file_object)
+    pair = parties(k, asked.instance, asked.file_object)
     if pair is None:
         return int(NtStatus.INVALID_PARAMETER)
     found, file = pair
-    offset = k.memory.read_i64(offset_at) if offset_at else file.view.current_byte_offset
+    offset = k.memory.read_i64(asked.offset_at) if asked.offset_at else file.view.current_byte_offset
     operation = IrpFlags.READ_OPERATION if major is IrpMajor.READ else IrpFlags.WRITE_OPERATION
-    irp_flags = int(operation) | (0 if callback else SYNCHRONOUS)
-    if flags & _NON_CACHED:
+    irp_flags = int(operation) | (0 if asked.callback else SYNCHRONOUS)
+    if asked.flags & _NON_CACHED:
         irp_flags |= IrpFlags.NOCACHE
-    if flags & _PAGING:
+    if asked.flags & _PAGING:
         irp_flags |= IrpFlags.PAGING_IO | IrpFlags.NOCACHE
-    if flags & _SYNCHRONOUS_PAGING:
+    if asked.flags & _SYNCHRONOUS_PAGING:
         irp_flags |= IrpFlags.SYNCHRONOUS_PAGING_IO
     request = own_request(
-        k, major, file, Transfer(length, key, offset, 0 if mdl else buffer, mdl).pack(), irp_flags=irp_flags
+        k, major, file, Transfer(asked.length, key, offset, 0 if mdl else asked.buffer, mdl).pack(), irp_flags=irp_flags
     )
     position = file.view.current_byte_offset
 
@@ -88,15 +95,15 @@ def transfer(
         del done
         file.view.current_byte_offset = position
 
-    if flags & _KEEP_OFFSET:
+    if asked.flags & _KEEP_OFFSET:
         request.completions.append(restore)
-    if not callback:
+    if not asked.callback:
         yield from k.flt.operation_services.send_own(found, request, wait=True)
-        if count_out:
-            k.memory.write_u32(count_out, request.information)
+        if asked.count_out:
+            k.memory.write_u32(asked.count_out, request.information)
         return request.status
     request.synchronous = False
-    request.completions.append(lambda done: _call_back_later(k, done, callback, context))
+    request.completions.append(lambda done: _call_back_later(k, done, asked.callback, asked.context))
     yield from k.flt.operation_services.send_own(found, request, wait=False)
     return int(NtStatus.PENDING)
 

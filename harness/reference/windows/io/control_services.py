@@ -10,7 +10,7 @@ from harness.reference.windows.io.parameters import (
     Control,
 )
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.io.system_services import Caller, event_of_handle, file_of, probe, send_irp, service
+from harness.reference.windows.io.system_services import Caller, ReportArguments, file_of, probe, send_irp, service
 from harness.reference.windows.ntos.mm.mdl import allocate_mdl, lock_pages
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 
@@ -30,10 +30,7 @@ def fs_control_file(
     k: "Kernel",
     mode: int,
     handle: int,
-    event: int,
-    apc: int,
-    apc_context: int,
-    iosb: int,
+    report: ReportArguments,
     code: U32,
     source: int,
     source_length: U32,
@@ -41,8 +38,7 @@ def fs_control_file(
     target_length: U32,
 ) -> Code:
     """NtFsControlFile."""
-    del apc
-    caller = Caller(k, mode, event_of_handle(k, event), iosb, apc_context)
+    caller = Caller.of(k, mode, report)
     control = Control(target_length, source_length, code, source, target, 0)
     return (yield from _control(caller, file_of(k, handle), IrpMajor.FILE_SYSTEM_CONTROL, control))
 
@@ -52,10 +48,7 @@ def device_io_control_file(
     k: "Kernel",
     mode: int,
     handle: int,
-    event: int,
-    apc: int,
-    apc_context: int,
-    iosb: int,
+    report: ReportArguments,
     code: U32,
     source: int,
     source_length: U32,
@@ -63,9 +56,8 @@ def device_io_control_file(
     target_length: U32,
 ) -> Code:
     """NtDeviceIoControlFile: fast I/O first."""
-    del apc
     file = file_of(k, handle)
-    caller = Caller(k, mode, event_of_handle(k, event), iosb, apc_context)
+    caller = Caller.of(k, mode, report)
     control = Control(target_length, source_length, code, source, target, 0)
     fast = Request(
         OperationClass.FAST_IO, IrpMajor.DEVICE_CONTROL, file, k.current, parameters=control.pack(), mode=mode

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
+from harness.reference.machine.loader.exports import U32
 from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import CreateOption, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.device_security import refusal
@@ -49,6 +50,21 @@ _STACK_FLAGS = 0x05
 """IO_FORCE_ACCESS_CHECK and IO_OPEN_TARGET_DIRECTORY have the values of their SL_ flags."""
 
 
+class CreateArguments(NamedTuple):
+    """What NtCreateFile and its kin take one after another, from DesiredAccess to EaLength."""
+
+    access: U32
+    attributes: int
+    iosb: int
+    allocation_at: int
+    file_attributes: U32
+    share: U32
+    disposition: U32
+    options: U32
+    ea: int
+    ea_length: U32
+
+
 @dataclass(frozen=True, slots=True)
 class OpenParameters:
     """What NtCreateFile is asked."""
@@ -72,28 +88,20 @@ class OpenParameters:
     def of_driver(
         cls,
         memory: "Memory",
-        access: int,
-        attributes: int,
-        allocation_at: int,
-        file_attributes: int,
-        share: int,
-        disposition: int,
-        options: int,
-        ea: int,
-        ea_length: int,
+        create: CreateArguments,
         flags: int,
         context: int = 0,
     ) -> Self:
         """What IoCreateFile(Ex) and FltCreateFile(Ex, Ex2) are given; `context` is an IO_DRIVER_CREATE_CONTEXT or 0."""
         return cls(
-            access=access,
-            share=share,
-            disposition=disposition,
-            options=options,
-            attributes=file_attributes,
-            allocation=memory.read_i64(allocation_at) if allocation_at else 0,
-            eas=memory.read(ea, ea_length) if ea and ea_length else b"",
-            descriptor=read_descriptor(memory, ObjectAttributes(memory, attributes).security_descriptor),
+            access=create.access,
+            share=create.share,
+            disposition=create.disposition,
+            options=create.options,
+            attributes=create.file_attributes,
+            allocation=memory.read_i64(create.allocation_at) if create.allocation_at else 0,
+            eas=memory.read(create.ea, create.ea_length) if create.ea and create.ea_length else b"",
+            descriptor=read_descriptor(memory, ObjectAttributes(memory, create.attributes).security_descriptor),
             stack_flags=flags & _STACK_FLAGS,
             ecp_list=memory.read_u64(context + _ECP_LIST) if context else 0,
         )

@@ -7,7 +7,7 @@ from harness.reference.machine.loader.exports import U8, U32
 from harness.reference.windows.io.constants import VALID_NOTIFY, Minor, StackFlags
 from harness.reference.windows.io.parameters import DIRECTORY, NOTIFY
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.io.system_services import Caller, event_of_handle, file_of, probe, send_irp, service
+from harness.reference.windows.io.system_services import Caller, ReportArguments, file_of, probe, send_irp, service
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -18,10 +18,7 @@ def query_directory_file(
     k: "Kernel",
     mode: int,
     handle: int,
-    event: int,
-    apc: int,
-    apc_context: int,
-    iosb: int,
+    report: ReportArguments,
     buffer: int,
     length: U32,
     kind: U32,
@@ -30,7 +27,6 @@ def query_directory_file(
     restart: U8,
 ) -> Code:
     """NtQueryDirectoryFile."""
-    del apc
     file = file_of(k, handle, 0x1)
     probe(mode, buffer, length)
     flags = (StackFlags.RESTART_SCAN if restart else 0) | (StackFlags.RETURN_SINGLE_ENTRY if single else 0)
@@ -45,7 +41,7 @@ def query_directory_file(
         mode=mode,
         synchronous=file.synchronous,
     )
-    return (yield from send_irp(Caller(k, mode, event_of_handle(k, event), iosb, apc_context), file, request))
+    return (yield from send_irp(Caller.of(k, mode, report), file, request))
 
 
 @service("NotifyChangeDirectoryFile")
@@ -53,17 +49,13 @@ def notify_change_directory_file(
     k: "Kernel",
     mode: int,
     handle: int,
-    event: int,
-    apc: int,
-    apc_context: int,
-    iosb: int,
+    report: ReportArguments,
     buffer: int,
     length: U32,
     what: U32,
     tree: U8,
 ) -> Code:
     """NtNotifyChangeDirectoryFile."""
-    del apc
     if not what or what & ~VALID_NOTIFY:
         return int(NtStatus.INVALID_PARAMETER)
     file = file_of(k, handle, 0x1)
@@ -79,4 +71,4 @@ def notify_change_directory_file(
         mode=mode,
         synchronous=file.synchronous,
     )
-    return (yield from send_irp(Caller(k, mode, event_of_handle(k, event), iosb, apc_context), file, request))
+    return (yield from send_irp(Caller.of(k, mode, report), file, request))

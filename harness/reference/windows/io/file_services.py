@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.reference.machine.loader.exports import U32
 from harness.reference.windows.io.captured import read_descriptor
-from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
+from harness.reference.windows.io.create import CreateArguments, OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import ObjectName, name_of
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import service
@@ -21,32 +21,24 @@ def create_file(
     k: "Kernel",
     mode: int,
     handle_out: int,
-    access: U32,
-    attributes: int,
-    iosb: int,
-    allocation_at: int,
-    file_attributes: U32,
-    share: U32,
-    disposition: U32,
-    options: U32,
-    ea: int,
-    ea_length: U32,
+    create: CreateArguments,
 ) -> Code:
     """NtCreateFile."""
-    name = name_of(k, attributes)
+    name = name_of(k, create.attributes)
+    view = ObjectAttributes(k.memory, create.attributes)
     parameters = OpenParameters(
-        access=access,
-        share=share,
-        disposition=disposition,
-        options=options,
-        attributes=file_attributes,
-        allocation=k.memory.read_i64(allocation_at) if allocation_at else 0,
+        access=create.access,
+        share=create.share,
+        disposition=create.disposition,
+        options=create.options,
+        attributes=create.file_attributes,
+        allocation=k.memory.read_i64(create.allocation_at) if create.allocation_at else 0,
         mode=mode,
-        eas=(yield from k.io.views.read(ea, ea_length)) if ea and ea_length else b"",
-        descriptor=read_descriptor(k.memory, ObjectAttributes(k.memory, attributes).security_descriptor),
+        eas=(yield from k.io.views.read(create.ea, create.ea_length)) if create.ea and create.ea_length else b"",
+        descriptor=read_descriptor(k.memory, view.security_descriptor),
     )
-    kernel_handle = mode == 0 and bool(ObjectAttributes(k.memory, attributes).attributes & OBJ_KERNEL_HANDLE)
-    return (yield from _open(k, name, parameters, handle_out, iosb, kernel=kernel_handle))
+    kernel_handle = mode == 0 and bool(view.attributes & OBJ_KERNEL_HANDLE)
+    return (yield from _open(k, name, parameters, handle_out, create.iosb, kernel=kernel_handle))
 
 
 @service("OpenFile")

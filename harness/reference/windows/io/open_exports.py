@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
 from harness.reference.windows.io.constants import IrpFlags
-from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
+from harness.reference.windows.io.create import CreateArguments, OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import name_of
 from harness.reference.windows.io.parameters import INFORMATION
 from harness.reference.windows.io.request import Code, Request
@@ -23,32 +23,23 @@ _DEVICE_HINT = 16
 def _create(
     k: "Kernel",
     handle_out: int,
-    access: int,
-    attributes: int,
-    iosb: int,
-    allocation_at: int,
-    file_attributes: int,
-    share: int,
-    disposition: int,
-    options: int,
-    ea: int,
-    ea_length: int,
+    create: CreateArguments,
+    kind: int,
     flags: int,
     device: int = 0,
     context: int = 0,
 ) -> Code:
-    view = ObjectAttributes(k.memory, attributes)
-    parameters = OpenParameters.of_driver(
-        k.memory, access, attributes, allocation_at, file_attributes, share, disposition, options, ea, ea_length, flags,
-        context,
-    )  # fmt: skip
+    view = ObjectAttributes(k.memory, create.attributes)
+    if kind:  # CreateFileTypeNone: there are no named pipes and mailslots here
+        return int(NtStatus.NOT_SUPPORTED)
+    parameters = OpenParameters.of_driver(k.memory, create, flags, context)
     try:
-        name = name_of(k, attributes)
+        name = name_of(k, create.attributes)
     except VolumeError as error:
         return int(error.status)
     send = partial(k.io.send_to, device) if device else None
     status, information, file = yield from open_file(k, name, parameters, send)
-    block = IoStatusBlock(k.memory, iosb)
+    block = IoStatusBlock(k.memory, create.iosb)
     block.status, block.information = status, information
     if file is not None:
         kernel = bool(view.attributes & OBJ_KERNEL_HANDLE)
@@ -60,44 +51,21 @@ def _create(
 def io_create_file(
     k: "Kernel",
     handle_out: int,
-    access: U32,
-    attributes: int,
-    iosb: int,
-    allocation_at: int,
-    file_attributes: U32,
-    share: U32,
-    disposition: U32,
-    options: U32,
-    ea: int,
-    ea_length: U32,
+    create: CreateArguments,
     kind: U32,
     extra: int,
     flags: U32,
 ) -> Code:
     """Of CreateFileTypeNone: there are no named pipes and mailslots here."""
     del extra
-    if kind:
-        return _refuse(int(NtStatus.NOT_SUPPORTED))
-    return _create(
-        k, handle_out, access, attributes, iosb, allocation_at, file_attributes, share, disposition, options, ea,
-        ea_length, flags,
-    )  # fmt: skip
+    return _create(k, handle_out, create, kind, flags)
 
 
 @export(NTOSKRNL, "IoCreateFileEx", max_irql=Irql.PASSIVE)
 def io_create_file_ex(
     k: "Kernel",
     handle_out: int,
-    access: U32,
-    attributes: int,
-    iosb: int,
-    allocation_at: int,
-    file_attributes: U32,
-    share: U32,
-    disposition: U32,
-    options: U32,
-    ea: int,
-    ea_length: U32,
+    create: CreateArguments,
     kind: U32,
     extra: int,
     flags: U32,
@@ -105,34 +73,15 @@ def io_create_file_ex(
 ) -> Code:
     """With a driver create context: extra create parameters, and the device that the create begins at."""
     del extra
-    if kind:
-        return _refuse(int(NtStatus.NOT_SUPPORTED))
     device = k.memory.read_u64(context + _DEVICE_HINT) if context else 0
-    return _create(
-        k, handle_out, access, attributes, iosb, allocation_at, file_attributes, share, disposition, options, ea,
-        ea_length, flags, device, context,
-    )  # fmt: skip
-
-
-def _refuse(status: int) -> Code:
-    yield from ()
-    return status
+    return _create(k, handle_out, create, kind, flags, device, context)
 
 
 @export(NTOSKRNL, "IoCreateFileSpecifyDeviceObjectHint", max_irql=Irql.PASSIVE)
 def io_create_file_specify_device_object_hint(
     k: "Kernel",
     handle_out: int,
-    access: U32,
-    attributes: int,
-    iosb: int,
-    allocation_at: int,
-    file_attributes: U32,
-    share: U32,
-    disposition: U32,
-    options: U32,
-    ea: int,
-    ea_length: U32,
+    create: CreateArguments,
     kind: U32,
     extra: int,
     flags: U32,
@@ -140,12 +89,7 @@ def io_create_file_specify_device_object_hint(
 ) -> Code:
     """The create goes to the device and what is below it."""
     del extra
-    if kind:
-        return _refuse(int(NtStatus.NOT_SUPPORTED))
-    return _create(
-        k, handle_out, access, attributes, iosb, allocation_at, file_attributes, share, disposition, options, ea,
-        ea_length, flags, device,
-    )  # fmt: skip
+    return _create(k, handle_out, create, kind, flags, device)
 
 
 def _query(k: "Kernel", major: IrpMajor, address: int, kind: int, length: int, out: int, returned: int) -> Code:

@@ -9,7 +9,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
@@ -74,6 +74,15 @@ def _guard(k: "Kernel", code: Code, mode: int) -> Code:
 # -- what requests have in common
 
 
+class ReportArguments(NamedTuple):
+    """What services of files take one after another: where the outcome is to be reported."""
+
+    event: int
+    apc: int
+    apc_context: int
+    iosb: int
+
+
 @dataclass(slots=True)
 class Caller:
     """Where a service reports: the event, the status block, and whether the caller is a program."""
@@ -84,6 +93,11 @@ class Caller:
     iosb: int
     context: int = 0
     """ApcContext: what a completion port is told of the request."""
+
+    @classmethod
+    def of(cls, k: "Kernel", mode: int, report: ReportArguments) -> Self:
+        """The caller that wants this report; raises the status of an event that is none."""
+        return cls(k, mode, event_of_handle(k, report.event), report.iosb, report.apc_context)
 
     def report(self, status: int, information: int, file: FileObject | None = None) -> None:
         """Store the outcome and set the event; what was over at once, on `file`, may end in a completion port too."""

@@ -17,7 +17,7 @@ from harness.reference.windows.io.parameters import LOCK, Transfer
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.system_services import (
     Caller,
-    event_of_handle,
+    ReportArguments,
     file_of,
     lock_file,
     probe,
@@ -39,22 +39,18 @@ def read_file(
     k: "Kernel",
     mode: int,
     handle: int,
-    event: int,
-    apc: int,
-    apc_context: int,
-    iosb: int,
+    report: ReportArguments,
     buffer: int,
     length: U32,
     offset_at: int,
     key_at: int,
 ) -> Code:
     """NtReadFile."""
-    del apc
     stream = k.io.streams.get(handle)
     if stream is not None:
-        return (yield from stream.read(k, buffer, length, iosb))
+        return (yield from stream.read(k, buffer, length, report.iosb))
     file = file_of(k, handle, _READ_ACCESS)
-    caller = Caller(k, mode, event_of_handle(k, event), iosb, apc_context)
+    caller = Caller.of(k, mode, report)
     return (yield from _transfer(caller, file, IrpMajor.READ, buffer, length, offset_at, key_at))
 
 
@@ -63,22 +59,18 @@ def write_file(
     k: "Kernel",
     mode: int,
     handle: int,
-    event: int,
-    apc: int,
-    apc_context: int,
-    iosb: int,
+    report: ReportArguments,
     buffer: int,
     length: U32,
     offset_at: int,
     key_at: int,
 ) -> Code:
     """NtWriteFile."""
-    del apc
     stream = k.io.streams.get(handle)
     if stream is not None:
-        return (yield from stream.write(k, buffer, length, iosb))
+        return (yield from stream.write(k, buffer, length, report.iosb))
     file = file_of(k, handle, _WRITE_ACCESS)
-    caller = Caller(k, mode, event_of_handle(k, event), iosb, apc_context)
+    caller = Caller.of(k, mode, report)
     return (yield from _transfer(caller, file, IrpMajor.WRITE, buffer, length, offset_at, key_at))
 
 
@@ -169,10 +161,7 @@ def lock_file_service(
     k: "Kernel",
     mode: int,
     handle: int,
-    event: int,
-    apc: int,
-    apc_context: int,
-    iosb: int,
+    report: ReportArguments,
     offset_at: int,
     length_at: int,
     key: U32,
@@ -180,9 +169,8 @@ def lock_file_service(
     exclusive: U8,
 ) -> Code:
     """NtLockFile."""
-    del apc, apc_context
     file = file_of(k, handle, _READ_ACCESS | _WRITE_ACCESS)
-    caller = Caller(k, mode, event_of_handle(k, event), iosb)
+    caller = Caller.of(k, mode, report)
     offset, length = k.memory.read_i64(offset_at), k.memory.read_i64(length_at)
     flags = (StackFlags.FAIL_IMMEDIATELY if fail_immediately else 0) | (StackFlags.EXCLUSIVE_LOCK if exclusive else 0)
     scratch = k.io.heap.allocate(8)
