@@ -9,7 +9,7 @@ from tests.architecture.test_layers import ROOT, all_imports
 
 REFERENCE = ROOT / "harness" / "reference"
 LARGEST_CIRCLE = 7
-BELOW_FS = ("ntos", "structures", "verifier", "fsrtl", "io")
+BELOW_FS = ("ntos", "structures", "verifier", "fsrtl", "io", "cc")
 DEFINING = ("\n@export(", "\n@service(", "\n@filter_call(")
 
 

@@ -5,13 +5,12 @@ through the whole stack of minifilters, as the memory manager's and cache manage
 """
 
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
-from harness.reference.windows.fs.stream_state import DATA_SECTION, SHARED_CACHE_MAP
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code, Request
@@ -20,14 +19,16 @@ from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.cc.sections import View
-    from harness.reference.windows.fs.driver import FileSystemDriver
-    from harness.reference.windows.fs.inode import Stream
     from harness.reference.windows.io.file_object import FileObject
+    from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.ntos.executive import Executive
 
 LAZY_WRITE_TICKS = 10_000_000
 """One second between a write to the cache and the lazy writer."""
 TEARDOWN_TICKS = 20_000_000
 """Two seconds between the last cleanup and the end of the cache map: then comes the close."""
+DATA_SECTION, SHARED_CACHE_MAP = 0x00, 0x08
+"""Fields of SECTION_OBJECT_POINTERS."""
 _CLUSTER_PAGES = 16
 _SHARED_CACHE_MAP = Struct("<HHIq")
 """NodeTypeCode, NodeByteSize, OpenCount, FileSize."""
@@ -35,16 +36,34 @@ _SHARED_CACHE_MAP_SIZE, _CONTROL_AREA_SIZE = 0x200, 0x80
 _PAGING = int(IrpFlags.NOCACHE | IrpFlags.PAGING_IO)
 
 
+class CachedStream(Protocol):
+    """What a file system hands the cache manager of one of its streams, as with CcInitializeCacheMap."""
+
+    cache: "CacheMap | None"
+    """Its cache map, from the first that needs one to its teardown."""
+
+    def size(self) -> int:
+        """EndOfFile in bytes."""
+
+    def resize(self, size: int) -> None:
+        """Set EndOfFile. Raises VolumeError."""
+
+    def show_section(self, field: int, value: int) -> None:
+        """Set a field of its SECTION_OBJECT_POINTERS."""
+
+
 class CacheMap:
     """The pages of one file. It references the file object that set it up, whose close waits for it."""
 
-    def __init__(self, driver: "FileSystemDriver", stream: "Stream", file: "FileObject") -> None:
-        self._driver = driver
-        self._kernel = driver.kernel
-        self._memory = driver.kernel.memory
-        self.stream = stream
+    def __init__(self, kernel: "Executive", io: "IoManager", stream: CachedStream, file: "FileObject") -> None:
+        self._kernel = kernel
+        self._io = io
+        self._memory = kernel.memory
+        self._stream = stream
         self.file = file
-        self._kernel.objects.reference(file.object)
+        kernel.objects.reference(file.object)
+        self._users: set[FileObject] = set()
+        """File objects that read and write through it."""
         self.pages: dict[int, int] = {}
         """Resident pages: number to frame."""
         self.dirty: set[int] = set()
@@ -63,23 +82,23 @@ class CacheMap:
         self._lazy_writer_due = False
         self.extent = 0
         """How far the sections reach that are mapped or open, in bytes."""
-        self.shared_map = driver.io.heap.allocate(_SHARED_CACHE_MAP_SIZE)
+        self.shared_map = io.heap.allocate(_SHARED_CACHE_MAP_SIZE)
         """SHARED_CACHE_MAP, as far as drivers look into it: CcGetFileSizePointer."""
-        self.control_area = driver.io.heap.allocate(_CONTROL_AREA_SIZE)
+        self.control_area = io.heap.allocate(_CONTROL_AREA_SIZE)
         self.show_size()
-        driver.state(stream).show_section(DATA_SECTION, self.control_area)
+        stream.show_section(DATA_SECTION, self.control_area)
 
     # -- who uses it
 
     def cached_by(self, file: "FileObject") -> None:
         """A file object reads or writes through the cache."""
-        del file
-        self._driver.state(self.stream).show_section(SHARED_CACHE_MAP, self.shared_map)
+        self._users.add(file)
+        self._stream.show_section(SHARED_CACHE_MAP, self.shared_map)
 
     def show_size(self) -> None:
         """Bring FileSize in the SHARED_CACHE_MAP up to date."""
-        size = self.stream.data.size() if self.stream.data is not None else 0
-        self._memory.write(self.shared_map, _SHARED_CACHE_MAP.pack(0x2FF, _SHARED_CACHE_MAP_SIZE, 1, size))
+        shown = _SHARED_CACHE_MAP.pack(0x2FF, _SHARED_CACHE_MAP_SIZE, 1, self._stream.size())
+        self._memory.write(self.shared_map, shown)
 
     def hold_section(self, size: int) -> None:
         """A section is made."""
@@ -201,7 +220,7 @@ class CacheMap:
         buffer = kernel.next_system_mapping  # other files' pages are on their way meanwhile
         kernel.next_system_mapping += size + PAGE_SIZE
         memory.map(buffer, size, frames=frames)
-        mdl = make_mdl(kernel, self._driver.io.heap, buffer, size)
+        mdl = make_mdl(kernel, self._io.heap, buffer, size)
         flags = _PAGING | (int(IrpFlags.SYNCHRONOUS_PAGING_IO) if synchronous else 0)
         request = Request(
             OperationClass.IRP,
@@ -212,9 +231,9 @@ class CacheMap:
             irp_flags=flags,
             synchronous=synchronous,
         )
-        status: int = yield from self._driver.io.at_apc_level(self._driver.io.issue(request))
+        status: int = yield from self._io.at_apc_level(self._io.issue(request))
         memory.unmap(buffer, size, keep_frames=True)
-        self._driver.io.heap.free(mdl)
+        self._io.heap.free(mdl)
         return status
 
     # -- dirty pages
@@ -262,7 +281,7 @@ class CacheMap:
 
     def _fs_filter(self, major: IrpMajor) -> Code:
         request = Request(OperationClass.FS_FILTER, major, self.file, self._kernel.current)
-        yield from self._driver.io.issue(request)
+        yield from self._io.issue(request)
 
     def _write_dirty(self, offset: int, length: int, *, synchronous: bool) -> Code:
         """Write runs of dirty pages."""
@@ -332,36 +351,26 @@ class CacheMap:
 
     # -- the end
 
-    def last_cleanup(self, file: "FileObject") -> None:
-        """A handle is gone; when it was the last, and no section is left, the cache map goes some time later."""
-        del file
+    def used_less(self) -> None:
+        """A handle, view or section is gone; if nobody uses the cache map any more, it goes some time later."""
         self._kernel.timer(TEARDOWN_TICKS, lambda: self._kernel.queue_worker(self._teardown()))
 
     def _in_use(self) -> bool:
         if self.sections or self.views or self.image_references or self._loading:
             return True
-        files = self._driver.io.files.get(self._driver.volume, ())
-        return any(
-            file.caches
-            and not file.cleaned_up
-            and file.opened
-            and file.opened.stream is self.stream
-            and self._driver.owns(file)
-            for file in files
-        )
+        return any(not file.cleaned_up for file in self._users)
 
     def _teardown(self) -> Code:
-        if self._in_use() or self._driver.caches.get(self.stream) is not self:
+        if self._in_use() or self._stream.cache is not self:
             return
         yield from self._write_dirty(0, 1 << 62, synchronous=False)
-        if self._in_use() or self._driver.caches.get(self.stream) is not self:
+        if self._in_use() or self._stream.cache is not self:
             return
-        del self._driver.caches[self.stream]
-        state = self._driver.state(self.stream)
-        state.show_section(DATA_SECTION, 0)
-        state.show_section(SHARED_CACHE_MAP, 0)
-        self._driver.io.heap.free(self.shared_map)
-        self._driver.io.heap.free(self.control_area)
+        self._stream.cache = None
+        self._stream.show_section(DATA_SECTION, 0)
+        self._stream.show_section(SHARED_CACHE_MAP, 0)
+        self._io.heap.free(self.shared_map)
+        self._io.heap.free(self.control_area)
         for frame in self.pages.values():
             self._memory.tables.free_frame(frame)
         self.pages.clear()

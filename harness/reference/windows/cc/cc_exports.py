@@ -72,10 +72,7 @@ def cc_is_there_dirty_data_ex(k: "Kernel", vpb: int, count_out: int) -> bool:
 
 def _dirty_pages(k: "Kernel", vpb: int) -> int:
     return sum(
-        cache.is_dirty()
-        for driver in k.local_file_systems.volumes()
-        if driver.vpb == vpb
-        for cache in driver.caches.values()
+        cache.is_dirty() for driver in k.local_file_systems.volumes() if driver.vpb == vpb for cache in driver.caches()
     )
 
 
@@ -100,6 +97,6 @@ def cc_get_file_object_from_section_ptrs_ref(k: "Kernel", pointers: int) -> int:
 def cc_wait_for_current_lazy_writer_activity(k: "Kernel") -> Code:
     """CcWaitForCurrentLazyWriterActivity: what is dirty now is written when it returns."""
     for driver in k.local_file_systems.volumes():
-        for cache in list(driver.caches.values()):
+        for cache in driver.caches():
             yield from cache.flush(0, _WHOLE)
     return int(NtStatus.SUCCESS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
-from harness.reference.windows.cc.cache_map import CacheMap
+from harness.reference.windows.cc.cache_map import CachedStream, CacheMap
 from harness.reference.windows.io.constants import SyncType
 from harness.reference.windows.io.parameters import SECTION
 from harness.reference.windows.io.request import Code, Request
@@ -16,7 +16,6 @@ from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Process
-    from harness.reference.windows.fs.driver import FileSystemDriver
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.ntos.executive import Executive
@@ -65,33 +64,32 @@ class View:
 def create_section(
     k: "Executive",
     io: "IoManager",
-    driver: "FileSystemDriver | None",
+    stream: CachedStream | None,
     file: "FileObject | None",
     size: int,
     protection: int,
     *,
     image: bool = False,
 ) -> Code:
-    """NtCreateSection; (NTSTATUS, section object or None)."""
+    """NtCreateSection over `stream`, which `file` has open; (NTSTATUS, section object or None)."""
     if file is None:
         section = Section(size, protection, None)
         return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section)
-    if driver is None or file.opened is None or file.opened.stream.directory:
+    if stream is None:
         return int(NtStatus.INVALID_FILE_FOR_SECTION), None
     status = yield from _synchronize(k, io, file, protection)
     if status & 0x8000_0000:
         return status, None
-    stream = file.opened.stream
-    end = driver.files.size(stream)
+    end = stream.size()
     if size > end and protection & _WRITABLE and not image:
-        driver.files.resize(stream, size)
+        stream.resize(size)
         end = size
     yield from _release(k, io, file)
     if not end or size > end:
         return int(NtStatus.MAPPED_FILE_SIZE_ZERO if not end else NtStatus.SECTION_TOO_BIG), None
-    cache = driver.caches.get(stream)
+    cache = stream.cache
     if cache is None:
-        cache = driver.caches[stream] = CacheMap(driver, stream, file)
+        cache = stream.cache = CacheMap(k, io, stream, file)
     if image:
         layout = parse_image((yield from cache.read(0, min(end, HEADER_ROOM))))
         cache.image_references += 1
@@ -104,12 +102,12 @@ def create_section(
 
 def _image_gone(cache: CacheMap) -> None:
     cache.image_references -= 1
-    cache.last_cleanup(cache.file)
+    cache.used_less()
 
 
 def _section_gone(cache: CacheMap) -> None:
     cache.sections -= 1
-    cache.last_cleanup(cache.file)
+    cache.used_less()
 
 
 def _synchronize(k: "Executive", io: "IoManager", file: "FileObject", protection: int) -> Code:
@@ -175,7 +173,7 @@ class Views:
             if view.writable and not view.private:
                 yield from cache.write_mapped()
             cache.views.remove(view)
-            cache.last_cleanup(cache.file)
+            cache.used_less()
 
     def at(self, address: int) -> View | None:
         """The view an address is in."""

@@ -69,8 +69,8 @@ def flt_create_section_for_data_scan(
     if not nt_success(status):
         return int(status)
     size = k.memory.read_u64(maximum_at) if maximum_at else 0
-    driver = k.local_file_systems.driver_of(file.volume)
-    status, item = yield from create_section(k, k.io, driver, file, size, protection, image=bool(allocation >> 24 & 1))
+    stream = k.local_file_systems.stream_of(file)
+    status, item = yield from create_section(k, k.io, stream, file, size, protection, image=bool(allocation >> 24 & 1))
     if item is None:
         yield from _unlink(k, found, made)
         return int(status)
@@ -91,8 +91,7 @@ def flt_create_section_for_data_scan(
     k.memory.write_u64(object_out, item.address)
     k.objects.dereference(item)
     if size_out:
-        assert file.opened is not None
-        k.memory.write_u64(size_out, driver.files.size(file.opened.stream) if driver is not None else 0)
+        k.memory.write_u64(size_out, stream.size() if stream is not None else 0)
     return int(NtStatus.SUCCESS)
 
 

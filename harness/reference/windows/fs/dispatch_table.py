@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor
 from harness.reference.windows.fs import (
-    byte_range_locks,
     directory,
     ea_and_security,
     file_system_control,
     information,
     lifetime,
+    lock_requests,
     notify_requests,
     section_requests,
     set_information,
@@ -50,7 +50,7 @@ HANDLERS: Mapping[int, Handler] = {
     IrpMajor.DIRECTORY_CONTROL: _directory_control,
     IrpMajor.FILE_SYSTEM_CONTROL: file_system_control.file_system_control,
     IrpMajor.DEVICE_CONTROL: file_system_control.device_control,
-    IrpMajor.LOCK_CONTROL: byte_range_locks.control,
+    IrpMajor.LOCK_CONTROL: lock_requests.control,
     IrpMajor.QUERY_EA: ea_and_security.query_ea,
     IrpMajor.SET_EA: ea_and_security.set_ea,
     IrpMajor.QUERY_SECURITY: ea_and_security.query_security,

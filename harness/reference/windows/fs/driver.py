@@ -52,7 +52,6 @@ class FileSystemDriver:
         self._handlers = handlers
         assert volume.file_system is not None
         self.files = volume.file_system
-        self.caches: dict[Stream, CacheMap] = {}
         self.created = self.files.store.now()
         """VolumeCreationTime."""
         self.notify = NotifyList()
@@ -125,7 +124,7 @@ class FileSystemDriver:
 
     def dismount(self, *, flush: bool) -> Code:
         """The mount ends, whatever is open. What is not written is lost if there is no disk to `flush` it to."""
-        for cache in list(self.caches.values()) if flush else ():
+        for cache in self.caches() if flush else ():
             yield from cache.flush(0, 1 << 62)
         self.dismounted = True
         self.files.forget_opens()
@@ -143,22 +142,27 @@ class FileSystemDriver:
 
     def cache_of(self, stream: "Stream") -> CacheMap | None:
         """The stream's pages in memory, if it has any."""
-        return self.caches.get(stream)
+        state = self._states.get(stream)
+        return state.cache if state is not None else None
+
+    def caches(self) -> list[CacheMap]:
+        """Those of all streams."""
+        return [state.cache for state in self._states.values() if state.cache is not None]
 
     def state(self, stream: "Stream") -> StreamState:
         """What the driver keeps for a stream while somebody has it open."""
         state = self._states.get(stream)
         if state is None:
-            state = self._states[stream] = StreamState(self.kernel, self.io.heap, stream)
+            state = self._states[stream] = StreamState(self.kernel, self.io, self.files, stream)
         return state
 
     def known_state(self, stream: "Stream") -> StreamState | None:
         """The same, if there is any."""
         return self._states.get(stream)
 
-    def stream_of(self, section_pointers: int) -> "Stream | None":
-        """The stream whose SECTION_OBJECT_POINTERS these are."""
-        return next((s for s, state in self._states.items() if state.section_pointers == section_pointers), None)
+    def state_of(self, section_pointers: int) -> StreamState | None:
+        """The same, of the stream whose SECTION_OBJECT_POINTERS these are."""
+        return next((state for state in self._states.values() if state.section_pointers == section_pointers), None)
 
     def forget(self, stream: "Stream") -> None:
         """The last file object of a stream is closed: what was kept for it goes, and the contexts on it."""

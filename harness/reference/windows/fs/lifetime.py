@@ -225,7 +225,7 @@ def cleanup(driver: "FileSystemDriver", request: Request) -> Code:
         return int(NtStatus.SUCCESS), 0
     stream = file.opened.stream
     state = driver.state(stream)
-    state.locks.unlock_all(driver, file)
+    state.locks.unlock_all(file)
     driver.notify.cleanup(file)
     deleted = not driver.dismounted and deletions.cleanup(driver.files, file.opened)
     link = file.opened.link
@@ -237,7 +237,7 @@ def cleanup(driver: "FileSystemDriver", request: Request) -> Code:
     if cache is not None:
         if deleted and not cache.user_references:
             cache.truncate(0)
-        cache.last_cleanup(file)
+        cache.used_less()
     return int(NtStatus.SUCCESS), 0
 
 

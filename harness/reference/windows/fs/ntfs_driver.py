@@ -22,6 +22,8 @@ from harness.reference.windows.structures.device_objects import MAJOR_FUNCTIONS,
 
 if TYPE_CHECKING:
     from harness.reference.windows.cc.cache_map import CacheMap
+    from harness.reference.windows.fs.stream_state import StreamState
+    from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.ntos.executive import Executive
@@ -227,10 +229,17 @@ class LocalFileSystems:
     def cache_at(self, pointers: int) -> "CacheMap | None":
         """The cache of the stream with these SECTION_OBJECT_POINTERS, if it has one."""
         for driver in self.volumes():
-            stream = driver.stream_of(pointers) if pointers else None
-            if stream is not None:
-                return driver.cache_of(stream)
+            state = driver.state_of(pointers) if pointers else None
+            if state is not None:
+                return state.cache
         return None
+
+    def stream_of(self, file: "FileObject") -> "StreamState | None":
+        """What a file object has open, if sections can be over it: a stream of ours."""
+        driver = self.driver_of(file.volume)
+        if driver is None or file.opened is None or file.opened.stream.directory:
+            return None
+        return driver.state(file.opened.stream)
 
     def start(self) -> Code:
         """IoRegisterFileSystem of each."""

@@ -7,8 +7,10 @@ from harness.reference.windows.fs.byte_range_locks import LockTable
 from harness.reference.windows.fsrtl.oplocks import Oplock
 
 if TYPE_CHECKING:
+    from harness.reference.windows.cc.cache_map import CacheMap
+    from harness.reference.windows.fs.filesystem import FileSystem
     from harness.reference.windows.fs.inode import Stream
-    from harness.reference.windows.io.guarded_heap import GuardedHeap
+    from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.ntos.executive import Executive
 
 _HEADER = Struct("<HhBBBBQQqqq")
@@ -22,19 +24,20 @@ _ACQUIRE_MAIN, _ADVANCED_HEADER = 0x01, 0x40
 _SUPPORTS_FILTER_CONTEXTS = 0x02
 _VERSION = 2 << 4
 SECTION_POINTERS_SIZE = 0x18
-DATA_SECTION, SHARED_CACHE_MAP, IMAGE_SECTION = 0x00, 0x08, 0x10
-"""Fields of SECTION_OBJECT_POINTERS."""
 
 
 class StreamState:
     """FsContext of a stream's file objects (FSRTL_ADVANCED_FCB_HEADER), and what hangs on the stream."""
 
-    def __init__(self, kernel: "Executive", heap: "GuardedHeap", stream: "Stream") -> None:
+    def __init__(self, kernel: "Executive", io: "IoManager", files: "FileSystem", stream: "Stream") -> None:
         self._kernel = kernel
-        self._heap = heap
+        self._heap = heap = io.heap
+        self._files = files
         self.stream = stream
         self.oplock = Oplock(kernel.signal)
-        self.locks = LockTable()
+        self.locks = LockTable(io.complete_later)
+        self.cache: CacheMap | None = None
+        """Its pages in memory, if it has any."""
         self.address = heap.allocate(HEADER_SIZE)
         self.section_pointers = heap.allocate(SECTION_POINTERS_SIZE)
         memory = kernel.memory
@@ -48,9 +51,17 @@ class StreamState:
         memory.write_u64(contexts + 8, contexts)
         self.show_sizes()
 
+    def size(self) -> int:
+        """EndOfFile in bytes; 0 for a directory."""
+        return self._files.size(self.stream)
+
+    def resize(self, size: int) -> None:
+        """Set EndOfFile. Raises VolumeError."""
+        self._files.resize(self.stream, size)
+
     def show_sizes(self) -> None:
         """Bring AllocationSize, FileSize and ValidDataLength in the header up to date."""
-        size = self.stream.data.size() if self.stream.data is not None else 0
+        size = self.size()
         allocation = max(self.stream.reserved, -(-size // 4096) * 4096)
         self._kernel.memory.write(self.address + _ALLOCATION_SIZE, _SIZES.pack(allocation, size, size))
 

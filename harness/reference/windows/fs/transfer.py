@@ -169,9 +169,10 @@ def _check_aligned(transfer: Transfer) -> None:
 
 def initialize_cache(driver: "FileSystemDriver", stream: "Stream", file: "FileObject") -> CacheMap:
     """CcInitializeCacheMap: from here on the handle's reads and writes may be fast I/O."""
-    cache = driver.caches.get(stream)
+    state = driver.state(stream)
+    cache = state.cache
     if cache is None:
-        cache = driver.caches[stream] = CacheMap(driver, stream, file)
+        cache = state.cache = CacheMap(driver.kernel, driver.io, state, file)
     if not file.caches:
         file.caches = True
         file.view.private_cache_map = file.address + 0xD0

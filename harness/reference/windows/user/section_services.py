@@ -62,8 +62,8 @@ def create_section_service(
         file = file_of(k, file_handle, _EXECUTE_ACCESS if protection & _EXECUTABLE else _READ_ACCESS)
         if protection & _WRITABLE and not image:
             file_of(k, file_handle, _WRITE_ACCESS)
-    driver = k.local_file_systems.driver_of(file.volume) if file is not None else None
-    status, item = yield from create_section(k, k.io, driver, file, size, protection, image=image)
+    stream = k.local_file_systems.stream_of(file) if file is not None else None
+    status, item = yield from create_section(k, k.io, stream, file, size, protection, image=image)
     if item is not None:
         k.memory.write_u64(out, k.objects.open(item, kernel=mode == 0, access=access))
         k.objects.dereference(item)
