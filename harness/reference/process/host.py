@@ -13,19 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from harness.nt import NtStatus
 from harness.reference.machine.cpu.block_counter import ImageCounters
 from harness.reference.machine.stop import MachineStop
 from harness.reference.process import audit, registry_copy, registry_edits
 from harness.reference.process.attempts import AttemptRunner, entrances_of
-from harness.reference.process.checkpoint import Checkpoint
 from harness.reference.process.counting import count_drivers, take_coverage
 from harness.reference.process.disks import set_disk
 from harness.reference.process.refusal import RefusedError
 from harness.reference.process.running_programs import RunningPrograms
-from harness.reference.process.stops import fault, stop_message
+from harness.reference.process.serving import serve
+from harness.reference.process.stops import stop_message
 from harness.reference.process.volume_arguments import add_arguments, copy_of_disk, volumes
 from harness.reference.windows.fltmgr.attachment import find_instance
 from harness.reference.windows.fltmgr.filters import Filter, Instance
@@ -55,7 +55,8 @@ class Host:
     def __init__(self, system: Kernel, counters: ImageCounters | None = None) -> None:
         self._system = system
         runner = AttemptRunner(system, counters, stop_message)
-        self.checkpoint = Checkpoint()
+        self.is_copy = False
+        """Whether it goes on from a point that another process keeps: then it can be gone back to."""
         self._programs = RunningPrograms(system)
         self._operations: Mapping[type, Callable[[Any], wire.Answer]] = {
             wire.SetRegistry: self._set_registry,
@@ -247,7 +248,7 @@ class Host:
         self._check_open_to_use()
         k = self._system
         known = len(k.verifier.findings)
-        if self.checkpoint.held:  # all that is done here is undone
+        if self.is_copy:  # all that is done here is undone
             audit.unload(k, asked.services)
             return wire.Findings(self._findings()[known:])
 
@@ -270,7 +271,7 @@ class Host:
     def _keep_point(self, asked: KeepPoint) -> wire.Done:
         """The point itself is kept by `serve`, once this is answered."""
         self._check_open_to_use()
-        if self.checkpoint.held:
+        if self.is_copy:
             raise RefusedError(int(NtStatus.INVALID_DEVICE_REQUEST), "a point is kept already")
         self._system.schedules.watch(asked.services)
         return wire.Done()
@@ -340,32 +341,6 @@ def _default_altitude(k: Kernel, item: Filter) -> str:
 
 def _instance(item: Instance) -> wire.InstanceFacts:
     return wire.InstanceFacts(item.filter.name, item.volume.dos_name, item.altitude_text, item.name, item.frame.number)
-
-
-def serve(host: Host, requests: TextIO, answers: TextIO) -> None:
-    """Answer requests until there are no more, or one asks for the end."""
-    while line := requests.readline():
-        number, request = 0, None
-        try:
-            number, request = wire.opened_request(line)
-            if isinstance(request, GoBack) and host.checkpoint.held:
-                host.checkpoint.rewind(line.encode(), keep=request.keep)
-            answer = host.answer(request)
-        except MalformedMessageError as error:
-            answer = wire.Refused(int(NtStatus.INVALID_PARAMETER), f"this is no request: {error}")
-        except Exception as error:  # noqa: BLE001 - whatever it is, who asked is told
-            answer = fault(error)
-        answers.write(wire.envelope(number, answer))
-        answers.flush()
-        if isinstance(request, wire.Shutdown):
-            return
-        if isinstance(request, KeepPoint) and isinstance(answer, wire.Done):
-            said = host.checkpoint.hold()
-            if said is not None:
-                number, request = wire.opened_request(said)
-                assert isinstance(request, GoBack)
-                answers.write(wire.envelope(number, host.went_back(request)))
-                answers.flush()
 
 
 class _Parser(argparse.ArgumentParser):

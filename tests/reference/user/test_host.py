@@ -10,7 +10,8 @@ import pytest
 
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.probe import parse_probe
-from harness.reference.process.host import Host, serve
+from harness.reference.process.host import Host
+from harness.reference.process.serving import serve
 from harness.reference.windows.kernel import Kernel
 from harness.wire import kernel as wire
 from harness.wire import kernel_state
