@@ -56,13 +56,23 @@ EVERY_OPERATION = r"""
     open            d V:\every access=list options=directory,overlapped disposition=open-if
     directory       d
     notify          d async=changed
+    expect-events   below major=directory-control phase=pre count=2
     sleep           50
     open            n V:\every\new.txt access=write disposition=create
     wait            changed
     close           n
     close           d
 """
-"""What a program does to a file, `V:\\every.bin` of 65536 bytes, and to a directory, `V:\\every`, which it makes."""
+"""What a program does to a file, `V:\\every.bin` of 65536 bytes, and to a directory, `V:\\every`, which it makes.
+
+The directory changes once `below`, the lowest minifilter, was shown that somebody waits for it: before that a change is
+nobody's. What it takes from there to the file system is not seen, and so has a little time.
+"""
+
+WITHOUT_NOTICE = EVERY_OPERATION.replace("wait            changed", "").replace(
+    "expect-events   below major=directory-control phase=pre count=2", ""
+)
+"""The same where nobody is told of the change, as what asks for that does not come down."""
 
 NAMES = ("every.bin", "every")
 """What rules and questions are about: the operations on these."""

@@ -7,6 +7,7 @@ from harness.minifilter.operation_classes import (
     EVERY_OPERATION,
     NAMES,
     OPERATIONS,
+    WITHOUT_NOTICE,
     by_class,
     strays,
 )
@@ -108,7 +109,7 @@ def test_every_class_that_is_completed_goes_no_further_down(lab, pends):
             if not major.name.startswith((*ENDS, "ACQUIRE", "RELEASE", "NETWORK")):
                 lab.completion.when(major, name=name).complete(NtStatus.ACCESS_DENIED)
 
-    lab.io(EVERY_OPERATION.replace("wait            changed", "").replace("async=changed", ""))
+    lab.io(WITHOUT_NOTICE)
 
     found = found_by(lab, without=["SET_SECURITY (IRP)"])  # fltprobe sets what it has queried
     stopped = {
