@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.report.records import Witness
+from harness.report.records import Schedules, Witness
 
 RULE_PROPERTY = "rule"
 OF_COMMAND = "fltlab_run_command"
@@ -25,7 +25,7 @@ LEASE_FIXTURE = (
 class ItemFacts:
     """Facts of one test; filled in while it runs.
 
-    `folder` is relative to the run directory; `schedules` is how many schedules it was tried under.
+    `folder` is relative to the run directory.
     """
 
     suite: str
@@ -39,7 +39,7 @@ class ItemFacts:
     folder: str | None = None
     flaky: str = ""
     """Why it is, of a test that passed at its second attempt."""
-    schedules: int = 0
+    schedules: Schedules | None = None
 
 
 FACTS = pytest.StashKey[ItemFacts]()

@@ -235,7 +235,7 @@ def lab(
         parts[:] = user_mode.start_services(lease.guest, drivers, fltlab_drivers)
 
     explored = schedules.services_of(fltlab_scene)
-    schedules.offer(item, schedules.ItemSubject(lease, lab, volume, watch, explored, anew))
+    schedules.offer(item, schedules.ItemSubject(lease, lab, volume, watch, explored, anew, witnesses))
     yield lab
     if lease.guest.first_cause is not None:  # the test has been told, and if it passes it expected that
         return

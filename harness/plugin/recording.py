@@ -18,7 +18,7 @@ from harness.plugin.run import RUN, Run
 from harness.report.cause import cause_of
 from harness.report.journal import Journal
 from harness.report.provenance import GuestFacts, Provenance, now, write_run_json
-from harness.report.records import Blame, Outcome, Section, SectionKind, TestRecord, Witness
+from harness.report.records import Blame, Outcome, Schedules, Section, SectionKind, TestRecord, Witness
 from harness.report.resume import UnfinishedRun
 from harness.report.summary import Summary
 from harness.report.troubles import troubles
@@ -250,13 +250,14 @@ class Recorder:
         for facts in self.provenance.guests.values():
             was = ", ".join(filter(None, [facts.qemu and f"QEMU {facts.qemu}", facts.accelerator]))
             yield f"guest {facts.name}{f' ({was})' if was else ''}{f': {facts.notice}' if facts.notice else ''}"
-        from harness.report.table import not_witnessed  # rich
+        from harness.report.table import held_or_failed, not_witnessed  # rich
 
         yield ""
         width, color = reporter._tw.fullwidth, reporter.hasmarkup  # noqa: SLF001 (it has no public name)
         covered = self._measured.suites if self._measured is not None else {}
         yield from _tables(self.records, self.summary, width, covered, color=color)
         yield from not_witnessed(self.records)
+        yield from held_or_failed(self.records)
         yield ""
         if self._changed:
             yield f"not the drivers that earlier results of this run are about: {', '.join(sorted(self._changed))}"
@@ -308,6 +309,7 @@ def record_of(phases: list[pytest.TestReport]) -> TestRecord:
         sections=tuple(_sections(decisive)) if not decisive.passed else (),
         folder=facts["folder"],
         drivers=facts["drivers"],
+        schedules=Schedules.from_json(facts["schedules"]) if facts["schedules"] else None,
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from harness.errors import ConfigurationError, FltLabError
 from harness.plugin.facts import FACTS
 from harness.report.cause import cause_of
+from harness.report.records import Schedules, Witness
 
 if TYPE_CHECKING:
     from harness.fleet.health import KernelWatch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from harness.fleet.scene import Scene
     from harness.fleet.schedules.exploration import Explored
     from harness.fleet.volume import Volume
+    from harness.minifilter.tracing import IoRun, Unanswered
     from harness.wire.schedule import Followed, Plan
 
 SUBJECT = pytest.StashKey["ItemSubject"]()
@@ -52,10 +54,15 @@ class ItemSubject:
     """Of the drivers whose schedules are explored."""
     anew: Callable[[int], None]
     """Begin in a new kernel with a seed, the stack deployed."""
+    witnesses: list[Witness]
+    """What the test has witnessed: at its end, in any of its attempts."""
     call: Callable[[], object] = lambda: None
     error: BaseException | None = None
     _findings: int = field(init=False)
     _again: tuple[Callable[[], None], ...] = field(init=False)
+    _witnessed: dict[str, bool] = field(default_factory=dict)
+    _first: "list[IoRun | Unanswered]" = field(default_factory=list)
+    """The scripts of the first attempt."""
 
     def begin(self, seed: int | None) -> None:
         """Every attempt begins as it is now; with a seed in a new kernel, whose point is kept.
@@ -99,6 +106,9 @@ class ItemSubject:
             self.error = error
             message = error.message if isinstance(error, FltLabError) else str(error)
             return cause_of(message.splitlines()[0] if message else type(error).__name__)
+        for witness in self.witnesses:
+            self._witnessed[witness.text] = self._witnessed.get(witness.text, False) or witness.seen
+        self._first = self._first or list(self.lab.scripts)
         return None
 
     def followed(self) -> "Followed":
@@ -108,6 +118,12 @@ class ItemSubject:
     def end(self) -> None:
         """Be at the point once more, and forget it: the next test finds the guest as this one did."""
         self._go_back(None)
+        self.show()
+
+    def show(self) -> None:
+        """What is kept of a test that held every time: the trace of its first run, and whatever any run witnessed."""
+        self.lab.scripts[:] = self._first
+        self.witnesses[:] = [Witness(text, seen) for text, seen in self._witnessed.items()]
 
     def _go_back(self, plan: "Plan | None") -> None:
         guest = self.lease.guest
@@ -158,7 +174,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         explored = follow(subject, chosen.schedule.moves)
     else:
         explored = explore(subject, chosen.schedules, chosen.seed, chosen.exploration)
-    pyfuncitem.stash[FACTS].schedules = explored.tried
+    failed = (explored.found.number,) if explored.found is not None else ()
+    pyfuncitem.stash[FACTS].schedules = Schedules(chosen.schedules or 1, explored.tried, failed)
     if explored.found is None:
         subject.end()
         return True
@@ -174,9 +191,11 @@ def _with_seeds(item: pytest.Function, subject: ItemSubject, seeds: range) -> bo
         cause = subject.attempt_with(seed)
         if cause is not None:
             causes.setdefault(cause, []).append(seed)
-    item.stash[FACTS].schedules = len(seeds)
+    failing = tuple(sorted(seed for each in causes.values() for seed in each))
+    item.stash[FACTS].schedules = Schedules(len(seeds), len(seeds), failing, by_seeds=True)
     subject.lease.spoiled = True  # it has another seed than the run
     if not causes:
+        subject.show()
         return True
     (_, first), *others = causes.items()
     lines = [f"with {len(first)} of {len(seeds)} seeds: {_listed(first)}"]

@@ -168,7 +168,8 @@ def _test(record: TestRecord, has_trace: bool, left_out: bool) -> dict[str, Any]
     data = record.to_json()
     for name in ("drivers", "guest_kind"):
         data.pop(name)
-    return {**data, "trace": has_trace, "left_out": left_out}
+    said = str(record.schedules) if record.schedules else ""
+    return {**data, "schedules": said, "trace": has_trace, "left_out": left_out}
 
 
 def _trouble(trouble: Trouble) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from junit_xml import TestCase, TestSuite, to_xml_report_string
 
 from harness.report.provenance import Provenance
 from harness.report.records import Outcome, TestRecord
-from harness.report.summary import RuleVerdict, by_suite, rule_verdicts
+from harness.report.summary import RuleVerdict, by_suite, explored, rule_verdicts
 from harness.text import safe_line
 
 FILE_NAME = "junit.xml"
@@ -108,6 +108,7 @@ def _properties(
         },
         "seed": "" if provenance.seed is None else str(provenance.seed),
         "mutants": " ".join(provenance.mutants),
+        **{f"{unit}.{name}": str(count) for unit, each in explored(records).items() for name, count in each.items()},
     }
     facts = provenance.guests.get(guest)
     if facts:
@@ -156,6 +157,8 @@ def _what_it_was(record: TestRecord) -> Iterator[str]:
         yield f"stack: {', '.join(record.stack)}"
     for witness in record.witnesses:
         yield f"{'witnessed' if witness.seen else 'not witnessed'}: {witness.text}"
+    if record.schedules:
+        yield f"schedules: {record.schedules}"
     if record.folder:
         yield f"files: {record.folder}"
 

@@ -35,6 +35,38 @@ class Witness:
     seen: bool
 
 
+@dataclass(frozen=True)
+class Schedules:
+    """Under how many schedules a test was tried, of how many that were asked for; or with how many seeds.
+
+    `failed` are those under which it failed, by their numbers from 1, or the seeds. Exploring ends with the first.
+    """
+
+    asked: int
+    tried: int
+    failed: tuple[int, ...] = ()
+    by_seeds: bool = False
+
+    def __str__(self) -> str:
+        """What that says of the test: it held under so many, or failed under one of them."""
+        if self.by_seeds:
+            failed = f"failed with {len(self.failed)} of " if self.failed else "held with "
+            return f"{failed}{_plural(self.tried, 'seed')}"
+        if self.failed:
+            return f"failed under schedule {self.failed[0]} of {self.asked}"
+        if self.tried < self.asked:
+            return f"held under {_plural(self.tried, 'schedule')}, which is all that it has"
+        return f"held under {_plural(self.tried, 'schedule')}"
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{**data, "failed": tuple(data["failed"])})
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'s' if count != 1 else ''}"
+
+
 class Blame(StrEnum):
     """Why a test did not pass: by its own assertion, for what a driver did, or for what is no verdict at all."""
 
@@ -84,7 +116,8 @@ class TestRecord:
     `suite` is the folder of the test below its suites (e.g. "passthrough"); `message` is one line, `sections` what
     more is told of a test that did not pass; `folder` is where its files are, relative to the run directory, if it has
     any. `blame` is None for a test that failed in nothing; `violated` are the rules that the kernel reported, which the
-    test need not name; `cause` is the same for tests that went wrong for the same reason.
+    test need not name; `cause` is the same for tests that went wrong for the same reason. `schedules` is None for a
+    test that ran once.
     """
 
     __test__ = False
@@ -106,6 +139,7 @@ class TestRecord:
     cause: str = ""
     folder: str | None = None
     drivers: Mapping[str, str] = field(default_factory=dict)
+    schedules: Schedules | None = None
 
     def __post_init__(self) -> None:
         """Make safe whatever a guest or a test may have said; the node id stays, as the tests are found again by it."""
@@ -139,9 +173,11 @@ class TestRecord:
         witnesses = tuple(Witness(**witness) for witness in data.get("witnesses", ()))
         sections = tuple(Section(**{**item, "kind": SectionKind(item["kind"])}) for item in data.get("sections", ()))
         blame = Blame(data["blame"]) if data.get("blame") else None
+        schedules = Schedules.from_json(data["schedules"]) if data.get("schedules") else None
         plain = {
             **data,
             "blame": blame,
+            "schedules": schedules,
             "outcome": Outcome(data["outcome"]),
             "witnesses": witnesses,
             "sections": sections,

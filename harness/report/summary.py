@@ -26,7 +26,10 @@ class RuleVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class Summary:
-    """The run in numbers; `rules_proven` are ids, sorted, and `rules` those of every verdict, by its word."""
+    """The run in numbers; `rules_proven` are ids, sorted, and `rules` those of every verdict, by its word.
+
+    `explored` is what the function of that name finds.
+    """
 
     passed: int
     failed: int
@@ -37,6 +40,7 @@ class Summary:
     rules_proven: tuple[str, ...]
     seconds: float
     rules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    explored: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def tests(self) -> int:
@@ -62,7 +66,18 @@ def summarise(records: Iterable[TestRecord], guarded: AbstractSet[str], seconds:
             for word in RuleVerdict
             if word in verdicts.values()
         },
+        explored=explored(records),
     )
+
+
+def explored(records: Iterable[TestRecord]) -> dict[str, dict[str, int]]:
+    """Of `schedules` and of `seeds`: how many were tried, and how many tests held under each of theirs or did not."""
+    found: dict[str, dict[str, int]] = {}
+    for one in (record.schedules for record in records if record.schedules):
+        counts = found.setdefault("seeds" if one.by_seeds else "schedules", {"tried": 0, "held": 0, "failed": 0})
+        counts["tried"] += one.tried
+        counts["failed" if one.failed else "held"] += 1
+    return found
 
 
 def rule_verdicts(records: Iterable[TestRecord], guarded: AbstractSet[str]) -> dict[str, RuleVerdict]:

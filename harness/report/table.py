@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.records import Outcome, TestRecord
-from harness.report.summary import RuleVerdict, Summary, by_suite, rule_verdicts
+from harness.report.summary import RuleVerdict, Summary, by_suite, explored, rule_verdicts
 
 STYLE = {
     RuleVerdict.VIOLATED: "bold red",
@@ -52,6 +52,17 @@ def not_witnessed(records: Sequence[TestRecord]) -> list[str]:
             told += [f"not witnessed: {text}\n  in {record.nodeid}" for text in unseen]
     more = [f"and {len(told) - NAMED} more, which the report names"] if len(told) > NAMED else []
     return "\n".join([*told[:NAMED], *more]).splitlines()
+
+
+def held_or_failed(records: Sequence[TestRecord]) -> list[str]:
+    """What came of trying tests under many schedules, or with many seeds: how many held, and which did not."""
+    lines: list[str] = []
+    for unit, counts in explored(records).items():
+        tests = f"{counts['held']} tests held under each of theirs, {counts['failed']} failed"
+        lines.append(f"{unit}: {counts['tried']} tried; {tests}")
+    failed = [f"  {one}: {record.nodeid}" for record in records if (one := record.schedules) and one.failed]
+    more = [f"  and {len(failed) - NAMED} more, which the report names"] if len(failed) > NAMED else []
+    return [*lines, *failed[:NAMED], *more]
 
 
 def suite_table(

@@ -102,6 +102,7 @@ def test_run_json_holds_the_summary_and_is_read_back(tmp_path: Path, provenance:
             "not witnessed": ["IRQL-05"],
             "not run": ["IRQL-02"],
         },
+        "explored": {},
     }
     assert "not of Windows" in data["guests"]["reference"]["notice"]
     assert read_run_json(tmp_path) == provenance

@@ -51,6 +51,8 @@ export interface Test {
   violated: string[];
   cause: string;
   folder: string | null;
+  /** What trying it under many schedules, or with many seeds, has shown; empty where that was not asked for. */
+  schedules: string;
   trace: boolean;
   left_out: boolean;
 }
@@ -133,6 +135,8 @@ export interface Report {
     skipped: number;
     not_witnessed: number;
     flaky: number;
+    /** Of "schedules" and "seeds": how many were tried, and of how many tests they held or failed. */
+    explored: Record<string, { tried: number; held: number; failed: number }>;
     seconds: number;
   };
   troubles: Trouble[];

@@ -16,6 +16,7 @@ export function Overview({ report }: { report: Report }) {
         <p class="quiet">
           {seconds(summary.seconds)} on {guests.join(", ") || "no guest"}
           {run.seed !== null && ` · seed ${run.seed}`}
+          {Object.entries(summary.explored).map(([unit, { tried }]) => ` · ${tried.toLocaleString("en")} ${unit} tried`)}
           {run.mutants.length > 0 && ` · with the contract broken on purpose: ${run.mutants.join(", ")}`}
         </p>
         <Bar report={report} />

@@ -28,6 +28,7 @@ export function TestView({ report, number, route }: { report: Report; number: nu
         <OutcomeWord outcome={test.outcome} /> <span>{seconds(test.seconds)}</span>
         <span>{test.suite}</span>
         <span>{test.guest}</span>
+        {test.schedules && <span class={test.outcome === "failed" ? tone("failed") : ""}>{test.schedules}</span>}
         <Past report={report} number={number} />
       </p>
       {test.message && <p class={`message ${tone(test.outcome)}`}>{test.message}</p>}
