@@ -159,6 +159,8 @@ class Store:
         for attempt in range(1, TRIES + 1):
             try:
                 with self.fs.open(path, "rb") as file:
+                    if hasattr(file, "prefetch"):  # paramiko's asks for 32 KiB at a time, and waits for each
+                        file.prefetch(min(file.stat().st_size, limit + 1))
                     content: bytes = file.read(limit + 1)
                 break
             except FileNotFoundError as error:
