@@ -105,10 +105,13 @@ class Lease:
 
 
 def find(store: Store, kind: str, key: str) -> str | None:
-    """The digest of what was built under this name, if it is there whole."""
+    """The digest of what was built under this name, if it is there whole; it counts as wanted now."""
     values = store.read_json(_named(store, kind, key)) or {}
     digest = values.get("digest")
-    return digest if isinstance(digest, str) and store.has(digest) else None
+    if not isinstance(digest, str) or not store.has(digest):
+        return None
+    store.want(digest)
+    return digest
 
 
 def name(store: Store, kind: str, key: str, digest: str) -> None:

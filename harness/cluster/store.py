@@ -107,6 +107,10 @@ class Store:
         noted = self.read_json(self.tree_note(digest))
         return noted is not None and noted.get("whole") is True
 
+    def want(self, digest: str) -> None:
+        """Note that a tree, which is whole, is wanted: it is not pruned for a while."""
+        self._note(digest, whole=True)
+
     # -- fetching
 
     def fetch(self, digest: str) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigurationError, did_you_mean
+from harness.fleet import delivered
 from harness.fleet.builds import note_use, output_of
 from harness.fleet.progress import say
 from harness.minifilter.altitude import Altitude
@@ -72,6 +73,9 @@ class Drivers:
             self.require(name)
         from harness.minifilter.build import build_drivers  # whose imports a list of drivers need not wait for
 
+        for name in names:
+            if name not in self._built and (came := delivered.find_delivered(self.package(name))) is not None:
+                self._built[name] = came
         missing = [name for name in dict.fromkeys(names) if name not in self._built]
         for root in self._roots:
             of_this_root = [name for name in missing if self._root_of[name] == root]
@@ -109,4 +113,5 @@ def build_alone(package: DriverPackage) -> "BuiltDriver":
 
 def symbol_directories(further: Sequence[Path]) -> list[Path]:
     """Where the images and PDBs of a run's drivers are: fltlab's own and those of further directories."""
-    return [output_of(root) for root in (SUPPORT, *further)]
+    came = delivered.directory()
+    return [*([came] if came is not None else []), *(output_of(root) for root in (SUPPORT, *further))]
