@@ -4,13 +4,15 @@ import ast
 import difflib
 import itertools
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 import typer
+from typer.core import TyperCommand
 
+from harness.cluster.connection import LOCAL, is_address
 from harness.errors import ConfigurationError, ExitCode, did_you_mean
 from harness.fleet import options
 from harness.report.resume import find_run, read_unfinished
@@ -71,6 +73,11 @@ def run(
     record: Annotated[str | None, typer.Option("--record", metavar="DIR", help=options.RECORD.help)] = None,
     coverage: Annotated[str | None, typer.Option("--coverage", metavar="FILE", help=options.COVERAGE.help)] = None,
     pause: Annotated[bool, typer.Option("--pause-on-failure", help=options.PAUSE.help)] = False,
+    cluster: Annotated[str | None, typer.Option("--cluster", metavar="[ADDRESS]", help=options.CLUSTER.help)] = None,
+    cluster_workers: Annotated[int | None, typer.Option("--workers", metavar="N", help=options.WORKERS.help)] = None,
+    store: Annotated[str | None, typer.Option("--store", metavar="URL", help=options.STORE.help)] = None,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help=options.DASHBOARD.help)] = False,
+    insecure: Annotated[bool, typer.Option("--cluster-insecure", help=options.INSECURE.help)] = False,
     expression: Annotated[str | None, typer.Option("-k", metavar="WORDS", help="Only tests whose names match.")] = None,
     workers: Annotated[str | None, typer.Option("-n", metavar="N", help="Guests to use at a time.")] = None,
 ) -> None:
@@ -94,6 +101,11 @@ def run(
         options.PAUSE: pause or None,
         options.COVERAGE: coverage,
         options.RECORD: record,
+        options.CLUSTER: cluster,
+        options.WORKERS: cluster_workers,
+        options.STORE: store,
+        options.DASHBOARD: dashboard or None,
+        options.INSECURE: insecure or None,
     }
     for_pytest, suites = split_words(words or [])
     if resume is not None:
@@ -247,5 +259,20 @@ def _refuse_misspelled(word: str) -> None:
         raise ConfigurationError(f"there is no option {option}; did you mean {near[0]}?")
 
 
+class _Command(TyperCommand):
+    """`--cluster` alone has a value too: what comes after it is one only if it can be an address."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_cluster(args))
+
+
+def with_cluster(words: Sequence[str]) -> list[str]:
+    """The words of the command line with `--cluster=local` where no address follows."""
+    whole: list[str] = []
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        whole.append(f"{word}={LOCAL}" if word == options.CLUSTER.flag and not is_address(following) else word)
+    return whole
+
+
 def register(app: typer.Typer) -> None:
-    app.command("run", context_settings=CONTEXT)(run)
+    app.command("run", context_settings=CONTEXT, cls=_Command)(run)

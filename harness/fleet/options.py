@@ -83,7 +83,25 @@ COVERAGE = Option(
 RECORD = Option("--record", "keep what is said to the guests in a new directory, for `fltlab replay`", "DIR")
 REPLAY = Option("--replay", "have a recording of --record answer, and no guest (see `fltlab replay`)", "DIR")
 
+CLUSTER = Option(
+    "--cluster",
+    "share the tests out among the workers of a Dask cluster: of the scheduler at this address, or of one on this "
+    "machine alone (see docs/cluster.md)",
+    "[ADDRESS]",
+)
+WORKERS = Option(
+    "--workers", "how many workers a cluster on this machine has (default: one for each processor)", "N", kind=int
+)
+STORE = Option(
+    "--store",
+    "where the machines of a cluster have files in common: a directory, or what fsspec knows (s3://…, sftp://…)",
+    "URL",
+)
+DASHBOARD = Option("--dashboard", "let a cluster on this machine have Dask's dashboard", kind=bool)
+INSECURE = Option("--cluster-insecure", "take a scheduler on another machine also without TLS", kind=bool)
+
 OPTIONS = (
     *(GUEST, ACCEL, OUT, SEED, SEEDS, SCHEDULES, SCHEDULE, DRIVERS, REPLACE, MUTANT, IMAGE_DIR, RESUME),
     *(FILESYSTEM, DATA_VOLUME, FILE_SYSTEM_DRIVER, VERIFIER, PAUSE, COVERAGE, RECORD, REPLAY),
+    *(CLUSTER, WORKERS, STORE, DASHBOARD, INSECURE),
 )

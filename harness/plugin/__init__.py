@@ -26,5 +26,6 @@ pytest_plugins = [
     "harness.plugin.step_tree",
     "harness.plugin.waiting",
     "harness.plugin.workers",
+    "harness.plugin.cluster",
     "harness.plugin.safe_reports",
 ]

@@ -109,6 +109,10 @@ class Live:
         """A test begins; those of pytest-xdist's workers interleave."""
         self._running = nodeid.partition("::")[2] or nodeid
 
+    def runs(self, text: str) -> None:
+        """What runs where, of a run on many machines."""
+        self._running = text
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of a test; with the last the test is over."""
         self._arrived()

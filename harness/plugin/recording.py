@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 RECORDER = "fltlab-recorder"
 COLLECTION = "collection"
 """The name, among the tests of a file, of what kept it from being collected."""
+GIVEN_UP = "fltlab_given_up"
+"""On the report of a test that a cluster gives no result of: it says by itself why."""
 PHASES = frozenset({"setup", "call", "teardown"})
 """The phases of a test; pytest-xdist makes a report of none of them for a test under which its worker has died."""
 SEVERITY = (
@@ -81,12 +83,19 @@ class Recorder:
         self.provenance = unfinished.provenance.resume(now())
         write_run_json(self.run.directory, self.provenance, None)
 
+    def put_in_order(self, items: Sequence[pytest.Item]) -> None:
+        """Put the records into the order of the tests, which is not that in which a cluster is done with them."""
+        place = {item.nodeid: number for number, item in enumerate(items)}
+        self.records.sort(key=lambda record: place.get(record.nodeid, -1))  # those of a resumed run came before
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take one phase of a test; with the last one the test goes into the journal."""
         if report.when not in PHASES and (self._journal is not None or is_of_command(self.config)):
             self._phases.pop(report.nodeid, None)
             self.exit_codes.add(ExitCode.HOST)
-            self._record_error(report.nodeid, f"its worker ended: {report.longreprtext.strip()}", report.longreprtext)
+            said = report.longreprtext.strip()
+            message = said if GIVEN_UP in report.__dict__ else f"its worker ended: {said}"
+            self._record_error(report.nodeid, message, report.longreprtext)
         if "fltlab" not in report.__dict__:
             return
         self._phases.setdefault(report.nodeid, []).append(report)

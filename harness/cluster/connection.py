@@ -1,0 +1,108 @@
+"""The way to a Dask scheduler: one that is there already, or a cluster in this very process.
+
+A cluster of this process has one worker for each guest at a time, and they are threads: what may die, the tests, has
+processes of its own anyway. It listens nowhere, but for the dashboard, which listens on loopback.
+"""
+
+import contextlib
+import ipaddress
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from harness.errors import ConfigurationError, HostError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LOCAL = "local"
+"""What stands for a cluster in this process."""
+ENCRYPTED = ("tls", "wss")
+PATIENCE = 30
+"""Seconds that a scheduler has to answer."""
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?[^/\s]+:\d+/?")
+_NEEDED = ("distributed", "fsspec")
+
+
+def is_address(word: str) -> bool:
+    """Whether a word of the command line can be nothing but the address of a scheduler."""
+    return bool(_ADDRESS.fullmatch(word)) and "::" not in word
+
+
+def require_dask() -> None:
+    """Raise ConfigurationError unless what the extra `cluster` has is installed."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"--cluster needs what is not installed here: {', '.join(missing)}",
+            hint="pip install 'fltlab[cluster]', or in a checkout: .venv/bin/pip install -e '.[cluster]'",
+        )
+
+
+def require_address(address: str, *, insecure: bool) -> str:
+    """The address as Dask takes it; ConfigurationError for one that is none, or whose link anybody could listen to."""
+    if address == LOCAL:
+        return address
+    if not is_address(address):
+        raise ConfigurationError(
+            f"--cluster takes the address of a Dask scheduler, not {address!r}",
+            hint="--cluster tls://scheduler.example:8786, or --cluster alone for workers on this machine",
+        )
+    whole = address if "://" in address else f"tcp://{address}"
+    url = urlsplit(whole)
+    if "@" in url.netloc:
+        raise ConfigurationError("--cluster takes an address without a user's name and password")
+    if url.scheme not in ENCRYPTED and not _is_loopback(url.hostname or "") and not insecure:
+        raise ConfigurationError(
+            f"the link to {whole} is not encrypted",
+            details=("whoever can reach a scheduler without TLS can run programs on all of its workers",),
+            hint="tls://… with certificates (docs/cluster.md), or --cluster-insecure where the network is yours alone",
+        )
+    return whole
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+@contextlib.contextmanager
+def connected(address: str, workers: int, *, dashboard: bool) -> Iterator["Client"]:
+    """A client of the scheduler at `address`, or of a cluster of this process with so many workers."""
+    from distributed import Client
+
+    with contextlib.ExitStack() as scope:
+        try:
+            where: Any = (
+                scope.enter_context(_cluster_here(workers, dashboard=dashboard)) if address == LOCAL else address
+            )
+            client = scope.enter_context(
+                Client(where, timeout=PATIENCE, set_as_default=False, name="fltlab", direct_to_workers=False)
+            )
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            raise HostError(
+                f"the scheduler at {address} cannot be reached",
+                details=(f"{type(error).__name__}: {error}".splitlines()[0],),
+                hint="is it running, and are the certificates those of its authority? docs/cluster.md",
+            ) from error
+        yield client
+
+
+@contextlib.contextmanager
+def _cluster_here(workers: int, *, dashboard: bool) -> Iterator[Any]:
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=False,
+        protocol="inproc://",
+        dashboard_address="127.0.0.1:0" if dashboard else None,
+        worker_dashboard_address=None,
+        memory_limit=None,
+        silence_logs=False,
+    ) as cluster:
+        yield cluster

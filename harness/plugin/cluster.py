@@ -1,0 +1,228 @@
+"""`--cluster`: tests are collected here as always, and run by the workers of a Dask cluster.
+
+What becomes of them comes back as pytest's own reports, so that journal, reports, exit code, -x, --lf and all else are
+those of a run on one machine. The processes on the workers are `cluster_process.py`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from harness.cluster.connection import LOCAL, connected, require_address, require_dask
+from harness.errors import ConfigurationError, FltLabError
+from harness.fleet import options
+from harness.plugin.facts import LEASE_FIXTURE, is_of_command
+from harness.plugin.live import LIVE
+from harness.plugin.options import settings
+from harness.plugin.recording import GIVEN_UP, RECORDER
+from harness.plugin.run import RUN
+from harness.plugin.scenes import LAB_FIXTURE
+
+TITLE = "machines"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what shares the tests out, if that is asked for and can be."""
+    address = config.getoption(options.CLUSTER.name)
+    if address is None or hasattr(config, "workerinput"):
+        return
+    try:
+        require_dask()
+        address = require_address(address, insecure=bool(config.getoption(options.INSECURE.name)))
+        _require_shareable(config, address)
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.pluginmanager.register(Cluster(config, address), "fltlab-cluster")
+
+
+def _require_shareable(config: pytest.Config, address: str) -> None:
+    """Raise ConfigurationError for what does not go with a cluster."""
+    option = config.option
+    wanted = {
+        "-n": getattr(option, "numprocesses", None),
+        "--pdb": option.usepdb or option.trace,
+        "-s": option.capture == "no",
+        options.PAUSE.flag: config.getoption(options.PAUSE.name),
+        options.RECORD.flag: config.getoption(options.RECORD.name),
+        options.REPLAY.flag: config.getoption(options.REPLAY.name),
+    }
+    for flag, given in wanted.items():
+        if given:
+            raise ConfigurationError(f"--cluster does not go with {flag}")
+    workers = config.getoption(options.WORKERS.name)
+    if workers is not None and workers < 1:
+        raise ConfigurationError(f"--workers takes a number from 1, not {workers}")
+    if workers is not None and address != LOCAL:
+        raise ConfigurationError("--workers is for a cluster on this machine: one with a scheduler has those it has")
+
+
+class Cluster:
+    """Has the tests of a session run by a cluster."""
+
+    def __init__(self, config: pytest.Config, address: str) -> None:
+        self._config = config
+        self._address = address
+        self._session: pytest.Session | None = None
+        self._items: dict[str, pytest.Item] = {}
+        self._machines: dict[str, Any] = {}
+        self._running: dict[str, str] = {}
+        """The machines of the tests that run, by node id."""
+        self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Take the place of pytest's own loop, but for what ends it before the first test."""
+        collected = not session.testsfailed or session.config.option.continue_on_collection_errors
+        if not session.items or not collected or session.config.option.collectonly:
+            return None
+        self._session = session
+        self._items = {item.nodeid: item for item in session.items}
+        if self._reporter is not None:
+            self._reporter.showfspath = False  # files interleave
+        session.config.stash[RUN].prepare()
+        try:
+            self._run(session)
+        except FltLabError as error:
+            pytest.exit(str(error), error.exit_code)
+        finally:
+            recorder: Any = session.config.pluginmanager.get_plugin(RECORDER)
+            recorder.put_in_order(session.items)
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+        return True
+
+    def _run(self, session: pytest.Session) -> None:
+        from harness.cluster.coordinator import Coordinator
+        from harness.cluster.durations import former_durations
+        from harness.cluster.groups import PlannedTest, cut
+        from harness.cluster.policy import Board
+        from harness.host.memory import processors, read_memory
+
+        workers = self._config.getoption(options.WORKERS.name) or processors()
+        run = session.config.stash[RUN]
+        known = former_durations(run.path.parent)
+        tests = [
+            PlannedTest(item.nodeid, guest, _template(item), known.of(item.nodeid, guest))
+            for item in session.items
+            for guest in [_guest(item)]
+        ]
+        dashboard = bool(self._config.getoption(options.DASHBOARD.name))
+        with connected(self._address, workers, dashboard=dashboard) as client:
+            if client.dashboard_link and (dashboard or self._address != LOCAL):
+                self.says(f"dashboard: {client.dashboard_link}")
+            count = workers if self._address == LOCAL else max(1, len(client.scheduler_info()["workers"]))
+            board = Board(cut(tests, {}, count))
+            job = self._job(memory_mib=read_memory().available // workers)
+            coordinator = Coordinator(client, job, board, self)
+            self._machines = coordinator.machines
+            coordinator.run()
+
+    def _job(self, *, memory_mib: int) -> Any:
+        from harness.cluster.job import Job, code_hash, own_version
+
+        run = self._config.stash[RUN]
+        here = self._address == LOCAL
+        session = {
+            "run": run.id,
+            "arguments": list(run.arguments),
+            "of_command": is_of_command(self._config),
+        }
+        return Job(
+            run=run.id,
+            version=own_version(),
+            code="" if here else code_hash(),
+            session=session,
+            directory=str(run.started_in),
+            out=str(run.directory),
+            guests=run.settings.guests,
+            memory_mib=memory_mib if here else 0,
+        )
+
+    # -- what the coordinator tells
+
+    def begun(self, nodeid: str, worker: str) -> None:
+        """A worker begins a test."""
+        self._running[nodeid] = worker
+        self._show(nodeid)
+
+    def _show(self, nodeid: str) -> None:
+        """Tell who looks at the terminal how many tests run where."""
+        live = self._config.stash.get(LIVE, None)
+        if live is not None:
+            counts = Counter(self._running.values())
+            live.runs("  ".join([*(f"{host}: {counts[host]}" for host in sorted(counts)), nodeid.partition("::")[2]]))
+
+    def result(self, nodeid: str, reports: Sequence[dict[str, Any]], worker: str) -> None:
+        """All phases of a test, as if it had run here."""
+        item = self._items[nodeid]
+        self._running.pop(nodeid, None)
+        item.ihook.pytest_runtest_logstart(nodeid=nodeid, location=item.location)
+        for data in reports:
+            item.ihook.pytest_runtest_logreport(report=_restored(self._config, data))
+        item.ihook.pytest_runtest_logfinish(nodeid=nodeid, location=item.location)
+
+    def given_up(self, nodeid: str, why: str, details: Sequence[str]) -> None:
+        """A test that has no result and gets none: an error."""
+        item = self._items[nodeid]
+        item.ihook.pytest_runtest_logstart(nodeid=nodeid, location=item.location)
+        self._running.pop(nodeid, None)
+        keywords = dict.fromkeys(item.keywords, 1)
+        report: Any = pytest.TestReport(nodeid, item.location, keywords, "failed", why, "???")  # type: ignore[arg-type]
+        report.longrepr = "\n".join([why, *details])
+        setattr(report, GIVEN_UP, True)
+        item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=nodeid, location=item.location)
+
+    def says(self, text: str) -> None:
+        """A line for the user."""
+        if self._reporter is not None:
+            self._reporter.ensure_newline()
+            self._reporter.write_line(f"fltlab: {text}")
+
+    def stops(self) -> bool:
+        """Whether pytest wants no further test: -x, --stepwise."""
+        assert self._session is not None
+        return bool(self._session.shouldfail or self._session.shouldstop)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """What each machine has done."""
+        if len(self._machines) < 2 and not any(machine.lost for machine in self._machines.values()):
+            return
+        terminalreporter.section(TITLE)
+        for host, machine in sorted(self._machines.items()):
+            lost = f", {machine.lost} lost" if machine.lost else ""
+            terminalreporter.write_line(
+                f"{host}: {machine.tests} tests, {machine.seconds:.1f} s, workers: {len(machine.workers)}{lost}"
+            )
+
+
+def _guest(item: pytest.Item) -> str:
+    """The name of the guest that a test runs on; "" if it has none."""
+    if LEASE_FIXTURE not in getattr(item, "fixturenames", ()):
+        return ""
+    callspec = getattr(item, "callspec", None)
+    chosen = callspec.params.get("fltlab_guest_name") if callspec is not None else None
+    return str(chosen or settings(item.config).guests[0])
+
+
+def _template(item: pytest.Item) -> str:
+    """The same text for tests that can use one template: what stands in their guest before they begin."""
+    if LAB_FIXTURE not in getattr(item, "fixturenames", ()):
+        return ""
+    marks = [mark for name in ("stack", "driver_options") for mark in item.iter_markers(name)]
+    return "; ".join(f"{mark.name}{mark.args}{sorted(mark.kwargs.items())}" for mark in marks)
+
+
+def _restored(config: pytest.Config, data: dict[str, Any]) -> Any:
+    """A report that has been JSON on its way: what pytest has as tuples is tuples again."""
+    data["location"] = tuple(data["location"])
+    data["sections"] = [tuple(section) for section in data["sections"]]
+    data["user_properties"] = [tuple(one) for one in data["user_properties"]]
+    if isinstance(data["longrepr"], list):
+        data["longrepr"] = tuple(data["longrepr"])
+    return config.hook.pytest_report_from_serializable(config=config, data=data)
