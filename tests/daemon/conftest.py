@@ -11,11 +11,13 @@ import pytest
 import requests
 
 from harness.guest import LocalGuest
+from tests.limits import HANG
 
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 RESOURCE = f"{SHELL}/cmd"
 CREATE = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Create"
-SECONDS = 20
+PATIENCE = f"PT{HANG:.0f}S"
+"""How long the daemon may hold an answer back, in an envelope."""
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +63,7 @@ class Raw:
     def post(self, body: str | bytes, headers: dict[str, str] | None = None) -> Answer:
         data = body.encode() if isinstance(body, str) else body
         sent = {"Content-Type": "application/soap+xml;charset=UTF-8", **(headers or {})}
-        answer = self.session.post(self.endpoint.url, data=data, headers=sent, timeout=SECONDS)
+        answer = self.session.post(self.endpoint.url, data=data, headers=sent, timeout=HANG)
         return Answer(answer.status_code, answer.text)
 
     def ask(
@@ -72,7 +74,7 @@ class Raw:
         shell: str | None = None,
         resource: str = RESOURCE,
         selectors: dict[str, str] | None = None,
-        timeout: str = "PT5S",
+        timeout: str = PATIENCE,
     ) -> Answer:
         chosen = {"ShellId": shell} if shell else selectors or {}
         inside = "".join(f'<w:Selector Name="{name}">{value}</w:Selector>' for name, value in chosen.items())
@@ -94,7 +96,7 @@ class Raw:
         line = f"<rsp:CommandLine><rsp:Command>{command}</rsp:Command></rsp:CommandLine>"
         return self.ask(f"{SHELL}/Command", line, shell=shell).find("CommandId")
 
-    def receive(self, shell: str, command: str, timeout: str = "PT5S") -> Answer:
+    def receive(self, shell: str, command: str, timeout: str = PATIENCE) -> Answer:
         wanted = (
             f'<rsp:Receive><rsp:DesiredStream CommandId="{command}">stdout stderr</rsp:DesiredStream></rsp:Receive>'
         )

@@ -6,6 +6,7 @@ import pytest
 
 from harness.guest import LocalGuest
 from tests.daemon.conftest import CREATE, SHELL, Raw
+from tests.limits import HANG
 
 TIMED_OUT, SHELL_NOT_FOUND, BAD_SELECTOR, COMMAND_NOT_FOUND = 2150858793, 2150858843, 2150858769, 2150858844
 TOO_LARGE, NOT_SUPPORTED, BAD_ENVELOPE, BAD_RESOURCE = 2150858817, 2150858775, 2150858760, 2150858752
@@ -91,7 +92,7 @@ def test_control_c_ends_a_command_with_its_exit_code(raw: Raw):
 
 def spoken(guest: LocalGuest, data: bytes) -> bytes:
     """What the daemon answers to bytes on a connection of their own."""
-    with socket.create_connection((guest.endpoint.host, guest.endpoint.port), timeout=10) as connection:
+    with socket.create_connection((guest.endpoint.host, guest.endpoint.port), timeout=HANG) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         answer = b""

@@ -9,9 +9,9 @@ import pytest
 from harness.guest import LocalGuest
 from harness.guest.winrm import WinRmSession
 from harness.reference.guestd.http import Connection, Request, Response, Server
+from tests.limits import HANG
 
 TIMED_OUT, TOO_MANY, BAD_ENVELOPE = 2150858793, 2150859173, 2150858760
-SECONDS = 20
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def server() -> Iterator[Server]:
 
 
 def connect(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=HANG)
 
 
 def to_its_end(connection: socket.socket) -> bytes:
@@ -104,7 +104,7 @@ def test_a_client_that_stops_in_the_middle_is_not_waited_for_for_ever(server: Se
 
 
 def test_a_connection_that_has_been_served_may_rest_for_longer(server: Server):
-    server.patience, server.idle = SECONDS, 0.05
+    server.patience, server.idle = HANG, 0.05
     with connect(server) as connection:
         connection.sendall(post("/", "Content-Length: 1", body=b"x"))
         assert to_its_end(connection).endswith(b"x")  # and then the end of its rest
@@ -136,7 +136,7 @@ def test_a_handler_that_breaks_answers_and_the_next_request_is_served(
 
 def test_clients_that_hang_keep_nobody_from_the_daemon(daemon: LocalGuest):
     address = (daemon.endpoint.host, daemon.endpoint.port)
-    idle = [socket.create_connection(address, timeout=SECONDS) for _ in range(40)]
+    idle = [socket.create_connection(address, timeout=HANG) for _ in range(40)]
     try:
         for connection in idle[::2]:
             connection.sendall(b"POST /wsman HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,7 @@ import pytest
 from harness.errors import FltLabError, GuestError
 from harness.guest import KernelOptions, LocalGuest
 from harness.guest.winrm import WinRmSession
-from tests.processes import stop
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process has started, by what /proc says."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == pid:
-            found.append(int(stat.parent.name))
-    return found
+from tests.processes import children, kill, stop
 
 
 def kernel_of(guest: LocalGuest) -> int:
@@ -32,12 +18,6 @@ def kernel_of(guest: LocalGuest) -> int:
     (nursery,) = children(guest.pid)
     (kernel,) = children(nursery)
     return kernel
-
-
-def wait_until_gone(pid: int) -> None:
-    """Wait until a killed process has been reaped."""
-    while Path(f"/proc/{pid}").exists():
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -57,8 +37,7 @@ def test_a_restarted_kernel_has_the_options_it_was_given(guest: LocalGuest):
 
 def test_a_killed_kernel_is_told_and_winrm_still_answers(guest: LocalGuest):
     kernel = kernel_of(guest)
-    os.kill(kernel, signal.SIGKILL)
-    wait_until_gone(kernel)
+    kill(kernel)
 
     with pytest.raises(GuestError, match="process of the reference kernel has ended") as error:
         guest.run("fltmc filters")
@@ -83,7 +62,7 @@ def test_a_kernel_that_hangs_is_busy_and_winrm_still_answers(guest: LocalGuest):
 def test_a_killed_nursery_is_replaced(guest: LocalGuest):
     assert guest.run("fltlab-kernel status").ok
     (nursery,) = children(guest.pid)
-    os.kill(nursery, signal.SIGKILL)
+    kill(nursery)
 
     assert guest.run("fltlab-kernel restart").ok
     assert guest.run("fltmc filters").ok

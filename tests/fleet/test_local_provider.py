@@ -1,7 +1,5 @@
 """`reference-local` for one file of tests after another: the daemon stays, and nothing else does."""
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from harness.fleet.local_guest import LocalProvider
 from harness.fleet.settings import Settings
 from harness.guest import LocalGuest
 from harness.guest.registration import SERVICES
+from tests.processes import gone, kill
 
 SETTINGS = Settings(
     guests=("reference-local",),
@@ -53,7 +52,7 @@ def test_a_guest_that_broke_is_not_taken_again_and_its_log_is_kept(provider: Loc
     with provider.open(tmp_path / "first", None) as opened:
         boot_id = opened.guest.identity().boot_id
         assert isinstance(opened.guest, LocalGuest)
-        os.kill(opened.guest.pid, signal.SIGKILL)
+        kill(opened.guest.pid)
         with pytest.raises(GuestError, match="daemon has ended"):
             opened.guest.run("ver")
 
@@ -68,9 +67,9 @@ def test_a_provider_that_is_closed_leaves_no_process_and_no_folder(tmp_path: Pat
     with provider.open(tmp_path, None) as opened:
         guest = opened.guest
     assert isinstance(guest, LocalGuest)
-    assert Path(f"/proc/{guest.pid}").exists()
+    assert not gone(guest.pid)
 
     provider.close()
 
-    assert not Path(f"/proc/{guest.pid}").exists()
+    assert gone(guest.pid)
     assert not guest.folder.exists()

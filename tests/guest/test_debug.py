@@ -20,6 +20,7 @@ from harness.machine.machine import Machine
 from harness.machine.parts import Board, Processor
 from harness.machine.spec import MachineSpec
 from harness.machine.state import MachineState
+from tests.limits import HANG
 
 SPEC = MachineSpec(board=Board(memory_mib=64), processor=Processor(Accelerator.TCG))
 SYMBOLS = [Path("build") / "drivers"]
@@ -28,11 +29,13 @@ SYMBOLS = [Path("build") / "drivers"]
 def ask_gdb(port: int, command: str) -> str:
     """Send one packet of gdb's remote protocol, and return the answer's content."""
     packet = f"${command}#{sum(command.encode()) & 0xFF:02x}".encode()
-    with socket.create_connection((LOOPBACK, port), timeout=10) as connection:
+    with socket.create_connection((LOOPBACK, port), timeout=HANG) as connection:
         connection.sendall(packet)
         answer = b""
         while b"#" not in answer:
-            answer += connection.recv(4096)
+            more = connection.recv(4096)
+            assert more, answer
+            answer += more
     return answer.decode().partition("$")[2].partition("#")[0]
 
 
@@ -113,7 +116,7 @@ def test_what_a_guest_says_does_nothing_to_a_terminal_and_is_whole_in_a_file(tmp
         shown = reader.submit(until, ours, b"end of it")
         pass_on(said, terminal)
         pass_on(b"end of it", terminal)
-        seen = shown.result(timeout=20)
+        seen = shown.result(timeout=HANG)
     os.close(ours)
     with (tmp_path / "file").open("w") as file:
         pass_on(said, file)

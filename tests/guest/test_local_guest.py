@@ -12,14 +12,7 @@ from harness.guest import LocalGuest
 from harness.guest.errors import CredentialsRefused
 from harness.guest.state import GuestStateError
 from harness.guest.winrm import WinRmSession
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+from tests.processes import gone, kill
 
 
 def test_a_command_is_answered(guest):
@@ -92,7 +85,7 @@ def test_a_closed_guest_has_ended_and_refuses_commands(tmp_path):
 
     guest.close()
 
-    assert not alive(guest.pid)
+    assert gone(guest.pid)
     with pytest.raises(GuestStateError, match="closed"):
         guest.run("echo hello")
 
@@ -100,7 +93,7 @@ def test_a_closed_guest_has_ended_and_refuses_commands(tmp_path):
 def test_a_daemon_that_was_killed_is_reported_and_stays_the_cause(tmp_path):
     with LocalGuest(tmp_path) as guest:
         guest.run("echo hello")
-        os.kill(guest.pid, 9)
+        kill(guest.pid)
 
         with pytest.raises(GuestError, match="daemon has ended") as first:
             guest.run("echo hello")

@@ -6,10 +6,9 @@ import io
 import os
 import pwd
 import re
-import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,16 +21,13 @@ from harness.guest.command import CommandResult
 from harness.guest.errors import ConnectionLost, CredentialsRefused, NoAnswer, TransferError, Unreachable
 from harness.guest.sftp import SftpSession, require_digest, split
 from harness.image.reference.boot import SshKeys
-from harness.machine.deadlines import Deadlines, Wait
+from harness.machine.deadlines import Wait
 from harness.minifilter.toolchain import find_toolchain
+from tests.limits import HANG, Impatient, until
+from tests.ports import port_without_a_listener
+from tests.processes import children, kill, stop
 
-IMPATIENT = Deadlines(0.05)  # no deadline is met in these tests but those that are to pass
 ACCOUNT = pwd.getpwuid(os.geteuid())
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 # Dropbear looks for authorized_keys in the user's home, and nowhere else: this gives it another home.
@@ -81,10 +77,11 @@ def dropbear(folder: Path, keys: SshKeys, port: int) -> Iterator["subprocess.Pop
             process.kill()
 
 
-def strike(server: "subprocess.Popen[bytes]", how: signal.Signals) -> None:
-    """Send a signal to the processes that serve connections; dropbear has one for each."""
-    for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split():
-        os.kill(int(pid), how)
+def strike(server: "subprocess.Popen[bytes]", how: Callable[[int], None]) -> None:
+    """Do something to the processes that serve connections; dropbear has one for each."""
+    for pid in children(server.pid):
+        with contextlib.suppress(ProcessLookupError):
+            how(pid)
 
 
 @pytest.fixture(scope="module")
@@ -95,30 +92,29 @@ def keys() -> SshKeys:
 @pytest.fixture(scope="module")
 def server(keys: SshKeys, tmp_path_factory: pytest.TempPathFactory, guest: LocalGuest) -> Iterator[SshEndpoint]:
     """An SSH server whose drives are those of the local guest."""
-    port = free_port()
-    endpoint = SshEndpoint(
-        port=port,
-        user=ACCOUNT.pw_name,
-        host_key=keys.host_public_key(),
-        private_key=keys.client_private_key(),
-        drives={"C": str(guest.system), "V": str(guest.volume)},
-    )
-    with dropbear(tmp_path_factory.mktemp("dropbear"), keys, port):
+    with (
+        port_without_a_listener() as port,
+        dropbear(tmp_path_factory.mktemp("dropbear"), keys, port),
+    ):
         answers(port)
-        yield endpoint
+        yield SshEndpoint(
+            port=port,
+            user=ACCOUNT.pw_name,
+            host_key=keys.host_public_key(),
+            private_key=keys.client_private_key(),
+            drives={"C": str(guest.system), "V": str(guest.volume)},
+        )
 
 
 def answers(port: int) -> None:
     """Wait until a server listens."""
 
-    def look() -> tuple[bool | None, str]:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-                return (True, "") if connection.recv(3) == b"SSH" else (None, "no SSH")
-        except OSError as error:
-            return None, str(error)
+    def look() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=HANG) as connection:
+            return connection.recv(3) == b"SSH"
+        return False
 
-    Deadlines().begin(Wait.SSH).poll(look)
+    until(look, "dropbear to answer")
 
 
 @pytest.fixture
@@ -221,8 +217,9 @@ def test_a_key_that_the_server_does_not_know_is_refused_at_once(server: SshEndpo
 
 def test_a_port_that_nobody_listens_on_is_said_at_once(server: SshEndpoint):
     with (
+        port_without_a_listener() as port,
         pytest.raises(Unreachable, match="cannot be reached over SFTP"),
-        SftpSession(replace(server, port=free_port())),
+        SftpSession(replace(server, port=port)),
     ):
         pass
 
@@ -232,7 +229,7 @@ def test_a_server_that_says_nothing_is_given_up(server: SshEndpoint):
         endpoint = replace(server, port=silent.getsockname()[1])
         with (
             pytest.raises(Unreachable, match="cannot be reached over SFTP"),
-            SftpSession(endpoint, deadlines=IMPATIENT),
+            SftpSession(endpoint, deadlines=Impatient(only={Wait.SSH: 1.0, Wait.SFTP: 1.0})),
         ):
             pass
 
@@ -263,7 +260,7 @@ class Stops(io.BytesIO):
 
 
 def server_of_my_own(server: SshEndpoint, keys: SshKeys, folder: Path, scope: contextlib.ExitStack):
-    port = free_port()
+    port = scope.enter_context(port_without_a_listener())
     process = scope.enter_context(dropbear(folder, keys, port))
     answers(port)
     return replace(server, port=port), process
@@ -274,7 +271,7 @@ def test_a_connection_that_breaks_in_the_middle_is_lost(server: SshEndpoint, key
         endpoint, process = server_of_my_own(server, keys, tmp_path, scope)
         session = scope.enter_context(SftpSession(endpoint))
         with pytest.raises(ConnectionLost, match=r"write V:\\broken"):
-            session.put(Stops(4 << 20, lambda: strike(process, signal.SIGKILL)), 4 << 20, r"V:\broken")
+            session.put(Stops(4 << 20, lambda: strike(process, kill)), 4 << 20, r"V:\broken")
 
 
 def test_a_server_that_stops_in_the_middle_is_not_waited_for_for_ever(
@@ -282,10 +279,11 @@ def test_a_server_that_stops_in_the_middle_is_not_waited_for_for_ever(
 ):
     with contextlib.ExitStack() as scope:
         endpoint, process = server_of_my_own(server, keys, tmp_path, scope)
-        session = scope.enter_context(SftpSession(endpoint, deadlines=IMPATIENT))
-        scope.callback(strike, process, signal.SIGKILL)
+        session = scope.enter_context(SftpSession(endpoint))
+        session._sftp.get_channel().settimeout(1.0)  # type: ignore[union-attr]
+        scope.callback(strike, process, kill)
         with pytest.raises(NoAnswer):
-            session.put(Stops(8 << 20, lambda: strike(process, signal.SIGSTOP)), 8 << 20, r"V:\stopped")
+            session.put(Stops(8 << 20, lambda: strike(process, stop)), 8 << 20, r"V:\stopped")
 
 
 # -- the guest's way
@@ -313,11 +311,12 @@ def test_a_large_file_goes_over_sftp_and_is_checked_over_winrm(
 
 
 def test_a_small_file_goes_over_winrm_even_where_there_is_ssh(guest: LocalGuest, server: SshEndpoint, tmp_path: Path):
-    with_broken_ssh = Guest("broken SSH", REFERENCE, guest.endpoint, ssh=replace(server, port=free_port()))
     small = tmp_path / "small"
     small.write_bytes(b"small")
+    with port_without_a_listener() as port:
+        with_broken_ssh = Guest("broken SSH", REFERENCE, guest.endpoint, ssh=replace(server, port=port))
 
-    with_broken_ssh.put(small, r"V:\small")
+        with_broken_ssh.put(small, r"V:\small")
 
     assert (guest.volume / "small").read_bytes() == b"small"
 

@@ -1,5 +1,6 @@
 """Runs of `fltlab run` as processes of their own, and a look at everything that they might leave behind."""
 
+import contextlib
 import getpass
 import json
 import os
@@ -15,9 +16,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.machine.deadlines import Deadline
 from harness.report.journal import FILE_NAME, read_journal
 from harness.report.records import TestRecord
+from tests.limits import HANG, until
+from tests.processes import running_with
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVERS = Path(__file__).with_name("drivers")
@@ -29,7 +31,7 @@ PREAMBLE = """
     import os, signal, time
     from pathlib import Path
     import pytest
-    from tests.processes import stop
+    from tests.processes import kill, stop
 
     pytestmark = pytest.mark.rule("REG-01")
     HERE = Path(__file__).parent
@@ -45,15 +47,8 @@ PREAMBLE = """
 
 
 def running(mark: str) -> list[int]:
-    """The processes that carry the mark in their environment, zombies left out: they and all that they started."""
-    found = []
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"{MARK}={mark}\0".encode() in environment.read_bytes():
-                found.append(int(environment.parent.name))
-        except (PermissionError, FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+    """The processes of a run: they carry its mark."""
+    return running_with(MARK, mark)
 
 
 class Project:
@@ -95,38 +90,41 @@ class Project:
     def end(
         self,
         *words: str,
-        timeout: float = 60,
         wrapper: Sequence[str] = (),
         resumes: bool = False,
         **environment: str,
     ) -> tuple[int, str]:
         """Run to the end: the exit code, and all that was printed."""
-        process = self.start(*words, wrapper=wrapper, resumes=resumes, **environment)
-        return self._result(process, timeout)
+        return self.result(self.start(*words, wrapper=wrapper, resumes=resumes, **environment))
 
-    def interrupt(self, how: signal.Signals, *words: str, timeout: float = 60, **environment: str) -> tuple[int, str]:
+    def interrupt(self, how: signal.Signals, *words: str, **environment: str) -> tuple[int, str]:
         """Run until the test has called `reach`, and send the signal."""
         process = self.start(*words, **environment)
-        reached = self.suite / "reached"
-
-        def look() -> tuple[bool | None, str]:
-            if process.poll() is not None and not reached.exists():
-                raise AssertionError(f"the run has ended with {process.returncode}: {process.communicate()[0]}")
-            return reached.exists() or None, "it has not begun"
-
         try:
-            Deadline(timeout, "the test to be reached").poll(look, 0.05)
+            self.wait_for("reached", process)
         finally:
             if process.poll() is None:
                 os.kill(process.pid, how)
-        return self._result(process, timeout)
+        return self.result(process)
 
-    def _result(self, process: subprocess.Popen[str], timeout: float) -> tuple[int, str]:
+    def wait_for(self, name: str, process: subprocess.Popen[str]) -> None:
+        """Wait until a test of the run has made a file beside its own."""
+        made = self.suite / name
+
+        def look() -> bool:
+            if process.poll() is not None and not made.exists():
+                raise AssertionError(f"the run has ended with {process.returncode}: {process.communicate()[0]}")
+            return made.exists()
+
+        until(look, f"the test to make {name}", 0.05)
+
+    def result(self, process: subprocess.Popen[str]) -> tuple[int, str]:
+        """The exit code of a run that comes to its end, and all that it printed."""
         try:
-            output, _ = process.communicate(timeout=timeout)
+            output, _ = process.communicate(timeout=HANG)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            raise
+            pytest.fail(f"the run does not end; it printed:\n{process.communicate()[0]}")
         return process.returncode, output
 
     # -- what is left
@@ -156,7 +154,7 @@ class Project:
 
     def assert_nothing_is_left(self) -> None:
         """No process (so no socket or port), no temporary file, no machine's disk, memory or secret."""
-        Deadline(20, "every process to end").poll(lambda: (not running(self.mark) or None, str(running(self.mark))))
+        until(lambda: not running(self.mark), "every process of the run to end")
         assert {path.name for path in self.temporary.iterdir()} <= SHARED
         guests = {path.name for path in (self.run / "guests").glob("*/*")}
         assert guests <= {"serial.log", "qemu.log", "daemon.log"}
@@ -167,5 +165,6 @@ def project(tmp_path: Path) -> Iterator[Project]:
     project = Project(tmp_path)
     yield project
     for pid in running(project.mark):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     shutil.rmtree(project.temporary)

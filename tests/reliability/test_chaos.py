@@ -34,7 +34,6 @@ ALL = Counter({name: len(FILES) for name in NAMES})
 WORKERS = 2
 LONGEST = 6.0
 """Seconds after its start within which a process of the run is killed."""
-DEADLINE = 240
 
 
 def roles(mark: str) -> dict[str, list[int]]:
@@ -70,9 +69,7 @@ def finish(project: Project) -> int:
     for times_resumed in range(4):
         if has_ended(project):
             return times_resumed
-        code, output = project.end(
-            *([] if project.journal else [LOCAL]), timeout=DEADLINE, resumes=bool(project.journal)
-        )
+        code, output = project.end(*([] if project.journal else [LOCAL]), resumes=bool(project.journal))
         assert code in {ExitCode.PASSED, ExitCode.HOST}, output
     raise AssertionError("the run does not come to its end")
 
@@ -98,7 +95,7 @@ def test_a_run_of_which_any_process_is_killed_is_finished_and_nothing_is_lost(
             begun = bool(project.journal)
             process = project.start(*([] if begun else [LOCAL]), *workers, resumes=begun)
             roles_killed.append(kill_one(project, process, chosen))
-            output, _ = process.communicate(timeout=DEADLINE)
+            _, output = project.result(process)
             passed |= {record.nodeid for record in project.journal if record.outcome is Outcome.PASSED}
         killed.update(roles_killed)
         resumed += len(roles_killed) - 1 + finish(project)

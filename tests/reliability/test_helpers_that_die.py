@@ -3,16 +3,17 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from harness.errors import ExitCode
-from harness.machine.deadlines import Deadline
 from harness.machine.watchdog import Watchdog
 from harness.reference.guestd.kernel_process import KernelProcess, Nursery
 from harness.wire import kernel as wire
 from harness.wire import kernel_state
+from tests.limits import HANG, until
 
 LOCAL = "--guest=reference-local"
 
@@ -31,8 +32,8 @@ def test_a_watchdog_that_is_killed_is_replaced_and_nothing_it_watched_is_forgott
     watchdog.release(999_999_999)
 
     os.close(watchdog._write)  # what happens when we die
-    assert watched.wait(20) == -signal.SIGKILL
-    assert watchdog.process.wait(20) == 0
+    assert watched.wait(HANG) == -signal.SIGKILL
+    assert watchdog.process.wait(HANG) == 0
     assert not scratch.exists()
 
 
@@ -54,19 +55,27 @@ def test_a_run_whose_watchdog_is_killed_goes_on(project):
 
 def test_a_daemon_that_dies_at_its_start_costs_one_test(project):
     project.conftest("""
+        import sys
+        from pathlib import Path
+        from types import SimpleNamespace
         from harness.guest import local
 
+        narrow = Path(__file__).with_name("narrow")
+        narrow.write_text(f'#!/bin/sh\\nulimit -v 20480\\nexec {sys.executable} "$@"\\n')
+        narrow.chmod(0o755)
         starts, limit_memory = [], local.limit_memory
 
-        def limit_the_second(pid, mib):
+        def the_second_has_too_little(pid, mib):
             starts.append(pid)
-            limit_memory(pid, 20 if len(starts) == 2 else mib)
+            if len(starts) != 2:
+                limit_memory(pid, mib)
+            local.sys = SimpleNamespace(executable=str(narrow)) if len(starts) == 1 else sys
 
-        local.limit_memory = limit_the_second
+        local.limit_memory = the_second_has_too_little
     """)
     project.test("""
         def test_before(guest):
-            os.kill(guest.pid, signal.SIGKILL)
+            kill(guest.pid)
             guest.run("ver")
 
         def test_it(guest):
@@ -102,7 +111,7 @@ def test_a_nursery_that_is_killed_is_replaced_and_its_kernels_are_ended(tmp_path
         )
     )
     first = guest.kernel
-    assert first.ask(wire.Status(), kernel_state.KernelState, timeout=60)
+    assert first.ask(wire.Status(), kernel_state.KernelState, timeout=HANG)
     os.kill(guest._nursery._process.pid, signal.SIGKILL)
     guest._nursery._process.wait()
 
@@ -110,8 +119,8 @@ def test_a_nursery_that_is_killed_is_replaced_and_its_kernels_are_ended(tmp_path
     second = guest.kernel
 
     try:
-        assert second.ask(wire.Status(), kernel_state.KernelState, timeout=60)
-        Deadline(20, "the first kernel to be gone").poll(lambda: (not first.alive or None, "it runs"))
+        assert second.ask(wire.Status(), kernel_state.KernelState, timeout=HANG)
+        until(lambda: not first.alive, "the first kernel to be gone")
     finally:
         guest.stop()
 
@@ -135,7 +144,7 @@ def test_a_kernel_that_prints_without_end_fills_no_memory(tmp_path: Path, monkey
         """In the place of a nursery: what it forks prints and prints."""
 
         def fork(self, arguments: object, streams: list[int]) -> object:
-            process = started(["python3", "-c", noise], stdin=streams[0], stdout=streams[1], stderr=streams[2])
+            process = started([sys.executable, "-c", noise], stdin=streams[0], stdout=streams[1], stderr=streams[2])
             return _Child(process)
 
     kernel = KernelProcess(Noisy(), tmp_path)  # type: ignore[arg-type]
@@ -168,21 +177,21 @@ def test_sigterm_ends_a_run_that_swallows_it(project, second: bool):
     project.conftest("import harness.plugin.signals\nharness.plugin.signals.PATIENCE = 5.0\n")
     project.test("""
         def test_it(guest):
-            (HERE / "reached").touch()
             while True:
                 try:
+                    (HERE / "reached").touch()
                     time.sleep(600)
                 except BaseException:
                     (HERE / "swallowed").touch()
     """)
     process = project.start(LOCAL)
-    Deadline(60, "the test").poll(lambda: ((project.suite / "reached").exists() or None, "not begun"), 0.05)
+    project.wait_for("reached", process)
     process.terminate()
     if second:
-        Deadline(60, "it").poll(lambda: ((project.suite / "swallowed").exists() or None, "not yet"), 0.05)
+        project.wait_for("swallowed", process)
         process.terminate()
 
-    output, _ = process.communicate(timeout=60)
+    code, output = project.result(process)
 
-    assert process.returncode == ExitCode.INTERRUPTED, output
+    assert code == ExitCode.INTERRUPTED, output
     project.assert_nothing_is_left()

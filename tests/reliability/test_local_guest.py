@@ -10,16 +10,16 @@ from tests.reliability.mounts import private_mounts
 LOCAL = "--guest=reference-local"
 
 KILL_KERNEL = """
+    from tests.processes import children, of_group
+
     def kernels_of(guest):
         # the processes of the daemon's group that have started no other
-        stats = [path.read_text().split() for path in Path("/proc").glob("[0-9]*/stat")]
-        group = [fields for fields in stats if fields[4] == str(guest.pid)]
-        return [int(fields[0]) for fields in group if fields[0] not in {other[3] for other in group}]
+        return [pid for pid in of_group(guest.pid) if not children(pid)]
 
     @pytest.mark.stack("passthrough")
     def test_it(lab, guest):
         for pid in kernels_of(guest):
-            os.kill(pid, signal.SIGKILL)
+            kill(pid)
         lab.io(READ)
 """
 
@@ -30,7 +30,7 @@ def test_a_daemon_that_is_killed_is_an_error_and_the_next_test_has_a_new_one(pro
             assert guest.run("ver").ok
 
         def test_it(guest):
-            os.kill(guest.pid, signal.SIGKILL)
+            kill(guest.pid)
             guest.run("ver")
 
         def test_after(guest):
@@ -165,6 +165,6 @@ def test_two_runs_at_once_do_not_meet(project):
     runs = [project.start(LOCAL, f"--out=run{number}") for number in range(2)]
 
     for process in runs:
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == ExitCode.PASSED, output
+        code, output = project.result(process)
+        assert code == ExitCode.PASSED, output
     project.assert_nothing_is_left()

@@ -17,6 +17,7 @@ SECRETS = '''
     import io
     import paramiko
     import pytest
+    from tests.limits import HANG
     from harness.fleet import reference_guest
 
     KEPT = {}
@@ -38,7 +39,7 @@ SECRETS = '''
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
         client.connect("127.0.0.1", guest.body.ports[22], "root", pkey=key, look_for_keys=False)
-        told, answers, _ = client.exec_command("sh", timeout=10)
+        told, answers, _ = client.exec_command("sh", timeout=HANG)
 
         def run(command):
             told.write(f"{command}\\necho --done--\\n")
@@ -56,6 +57,7 @@ SECRETS = '''
 DEATHS = """
     from harness.machine.deadlines import Deadline
     from harness.machine.faults import DiskFaults
+    from tests.limits import HANG, until
 
     def test_nothing_happens(guest):
         assert guest.run("ver").ok
@@ -63,12 +65,12 @@ DEATHS = """
     @pytest.mark.stack("passthrough")
     def test_the_kernel_panics(lab, guest, root):
         root("(sleep 0.3; echo c > /proc/sysrq-trigger) >/dev/null 2>&1 &")
-        guest.body.qmp.wait_event("GUEST_PANICKED", Deadline(20, "the panic"))
+        guest.body.qmp.wait_event("GUEST_PANICKED", Deadline(HANG, "the panic"))
         lab.io(READ)
 
     @pytest.mark.stack("passthrough")
     def test_qemu_is_killed(lab, guest):
-        os.kill(guest.body.pid, signal.SIGKILL)
+        kill(guest.body.pid)
         lab.io(READ)
 
     def test_the_network_is_lost(guest):
@@ -85,7 +87,7 @@ DEATHS = """
 
     def test_the_guest_shuts_down(guest, root):
         root("(sleep 0.2; busybox poweroff -f) >/dev/null 2>&1 &")
-        guest.body.qmp.wait_event("SHUTDOWN", Deadline(20, "the guest to shut down"))
+        guest.body.qmp.wait_event("SHUTDOWN", Deadline(HANG, "the guest to shut down"))
         guest.run("ver")
 
     def test_the_clock_jumps(guest, root):
@@ -104,10 +106,10 @@ DEATHS = """
         with DiskFaults(guest.body, "data").stalled():
             root(f"({write}; echo $? > /tmp/done) > /dev/null 2>&1 &")
             for _ in range(20):
-                assert guest.run("ver", timeout=5).ok
+                assert guest.run("ver").ok
             assert "done" not in root("ls /tmp")
             assert "{dd}" in root("busybox ps")
-        Deadline(30, "the write").poll(lambda: ("done" in root("ls /tmp") or None, "it has not returned"), 0.1)
+        until(lambda: "done" in root("ls /tmp"), "the write to return", 0.1)
         assert root("cat /tmp/done") == "0\\n"
 
     def test_nothing_happens_any_more(guest):
@@ -128,11 +130,11 @@ def died(tmp_path_factory: pytest.TempPathFactory):
 
     project = Project(tmp_path_factory.mktemp("died"))
     project.test("def test_warm(guest): pass")
-    project.end(REFERENCE, timeout=300)
+    project.end(REFERENCE)
     before = hashes("images")
     project.conftest(SECRETS)
     project.test(DEATHS)
-    code, output = project.end(REFERENCE, timeout=300)
+    code, output = project.end(REFERENCE)
     assert hashes("images") == before
     return project, code, output
 
@@ -232,7 +234,7 @@ def test_a_run_that_is_ended_by_a_signal_takes_its_machines_with_it(project, how
             reach()
     """)
 
-    code, output = project.interrupt(how, REFERENCE, timeout=120)
+    code, output = project.interrupt(how, REFERENCE)
 
     assert code == (-signal.SIGKILL if how is signal.SIGKILL else ExitCode.INTERRUPTED), output
     assert [record.name for record in project.journal] == ["test_before"]

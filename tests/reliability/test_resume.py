@@ -12,10 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from harness.errors import ExitCode
-from harness.machine.deadlines import Deadline
 from harness.report.journal import FILE_NAME, Journal, read_journal
 from harness.report.records import Outcome, TestRecord
 from harness.report.resume import find_run, read_unfinished
+from tests.limits import HANG, until
 
 SUITE = """
     import os, time
@@ -71,7 +71,7 @@ class Tree:
 
     def end(self, *words: str, where: Path | None = None) -> tuple[int, str]:
         process = self.start(*words, where=where)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=HANG)
         return process.returncode, output
 
     def interrupt(self, how: signal.Signals, *words: str) -> tuple[int, str]:
@@ -79,11 +79,10 @@ class Tree:
         process = self.start("some", "--out=runs/one", *words)
         file = self.root / "suites" / "some" / "reached"
         try:
-            Deadline(40, "the sixth test").poll(
-                lambda: ((file.exists() and len(self.journal()) >= 5) or None, f"{self.ran}, {process.poll()}"), 0.05
-            )
+            until(lambda: process.poll() is not None or (file.exists() and len(self.journal()) >= 5), "the sixth test")
+            assert process.poll() is None, process.communicate()[0]
             os.kill(process.pid, how)
-            output, _ = process.communicate(timeout=40)
+            output, _ = process.communicate(timeout=HANG)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

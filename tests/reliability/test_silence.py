@@ -1,7 +1,5 @@
 """A guest that has a kernel of its own and falls silent under a driver: the driver's hang, or the transport's fault."""
 
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +7,7 @@ import pytest
 from harness.errors import DriverError, GuestError
 from harness.guest import WINDOWS, Guest, LocalGuest
 from harness.guest.errors import ConnectionLost, Unreachable
-from tests.processes import stop
+from tests.processes import kill, stop
 
 
 def test_silence_under_a_driver_is_a_hang_in_an_undetermined_driver(tmp_path: Path):
@@ -28,7 +26,7 @@ def test_a_connection_that_breaks_under_a_driver_is_the_transports_fault(tmp_pat
     with LocalGuest(tmp_path / "guest") as local, Guest("broken", WINDOWS, local.endpoint) as guest:
         assert guest.run("ver").ok
         guest.drivers_under_test = ("first",)
-        os.kill(local.pid, signal.SIGKILL)
+        kill(local.pid)
 
         with pytest.raises(GuestError) as caught:
             guest.run("ver", timeout=10)
