@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from harness.machine.deadlines import Deadline, Deadlines, Wait
 
-HANG = 600.0
-"""Seconds. A limit in a test is only there to end a hang: nothing that is right takes a hundredth of it."""
+HANG = 300.0
+"""Seconds. A limit in a test is only there to end a hang: nothing that is right takes a tenth of it."""
 
 
 def until(look: Callable[[], object], what: str, interval: float = 0.01) -> None:

@@ -1,9 +1,12 @@
 """`fltlab test`: the checkers, then the harness's own tests."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
@@ -13,6 +16,15 @@ from harness.cli.checkout import checkout
 from harness.errors import ExitCode
 
 CONTEXT = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+MAY_FLAKE = frozenset(
+    {"cli", "daemon", "farm", "fleet", "fuzz", "guest", "host", "image", "machine", "plugin", "reliability", "windows"}
+)
+"""Folders of tests/ whose tests drive processes and machines: what else runs here may end one of them."""
+FLAKY_AT_MOST = 3
+"""More tests than these do not fail by chance."""
+FAILED_TESTS = "FLTLAB_FAILED_TESTS"
+"""The variable that names the file to which tests/told.py writes what failed."""
 
 
 def test(context: typer.Context) -> None:
@@ -24,13 +36,41 @@ def test(context: typer.Context) -> None:
     if not any(argument.startswith("tests") for argument in arguments):
         arguments.append("tests")
     if not any(argument.startswith(("-n", "--numprocesses", "--pdb")) for argument in arguments):
-        arguments = ["-n", str(os.cpu_count() or 1), "--dist", "loadscope", *arguments]
+        # The longest modules come first, as tests/conftest.py has them: not those with the most tests.
+        arguments = ["-n", str(os.cpu_count() or 1), "--dist", "loadscope", "--no-loadscope-reorder", *arguments]
+    code, red = _pytest(root, arguments)
+    if code == ExitCode.FAILED and not context.args and may_be_flaky(red):
+        console.print(f"{len(red)} failed that drive processes: run once more, each by itself")
+        code, again = _pytest(root, ["-n", "0", *red])
+        _tell(console, {name: account for name, account in red.items() if name not in again}, "flaky: passed by itself")
+        _tell(console, {name: red[name] for name in again if name in red}, "failed, and failed again by itself")
     if failed:
         console.print(f"[red]failed checks: {', '.join(failed)}[/]")
-    tests = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=root, check=False)
-    if tests.returncode == ExitCode.PASSED and failed:
+    if code == ExitCode.PASSED and failed:
         raise typer.Exit(ExitCode.FAILED)
-    raise typer.Exit(tests.returncode)
+    raise typer.Exit(code)
+
+
+def may_be_flaky(red: Mapping[str, object]) -> bool:
+    """Whether tests that failed are run once more: a few, all of which drive processes."""
+    folders = {name.removeprefix("tests/").partition("/")[0] for name in red}
+    return 0 < len(red) <= FLAKY_AT_MOST and folders <= MAY_FLAKE
+
+
+def _tell(console: Console, tests: Mapping[str, Sequence[str]], what: str) -> None:
+    for name, account in tests.items():
+        console.print(f"{what}: {name}", style="yellow", markup=False, soft_wrap=True)
+        for line in account:
+            console.print(f"    {line}", markup=False, soft_wrap=True)
+
+
+def _pytest(root: Path, arguments: Sequence[str]) -> tuple[int, dict[str, list[str]]]:
+    """Run pytest: its exit code, and what failed with what was said of each."""
+    with tempfile.TemporaryDirectory(prefix="fltlab-test-") as folder:
+        told = Path(folder) / "failed.json"
+        command = [sys.executable, "-m", "pytest", *arguments]
+        done = subprocess.run(command, cwd=root, check=False, env={**os.environ, FAILED_TESTS: str(told)})
+        return done.returncode, json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
 
 
 def _checkers(root: Path) -> dict[str, list[str]]:

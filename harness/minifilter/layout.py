@@ -12,10 +12,11 @@ from enum import IntEnum
 from pathlib import Path
 
 from harness.errors import ConfigurationError
+from harness.minifilter import metadata as metadata_module
 from harness.minifilter import prints
 from harness.minifilter.events import EVENT_SIZE, FIELDS, NAME_OFFSET, ContextCall, Mechanism, Phase
 from harness.minifilter.imports import import_list
-from harness.minifilter.metadata import Metadata, read_metadata
+from harness.minifilter.metadata import Metadata, metadata_version, read_metadata
 from harness.minifilter.toolchain import Compilation, Toolchain
 from harness.nt import (
     CallbackDataFlags,
@@ -190,21 +191,27 @@ def check_layout(toolchain: Toolchain, include: Path, stamps: Path) -> None:
 
     `include` holds fltkernel.h and fltlab.h; `stamps` is a directory of the build's own.
     """
+    stamp = stamps / _digest(toolchain, include)
+    if stamp.exists():
+        return
     metadata = read_metadata()
     if metadata is not None:
         missing = sorted(metadata.functions ^ import_list("fltmgr", include))
         if missing:
             raise ConfigurationError("fltmgr.def and Microsoft's metadata name different exports", details=(*missing,))
     source = assertions(metadata)
-    digest = hashlib.sha256((source + toolchain.version).encode())
-    for header in sorted(include.glob("*.h")):
-        digest.update(header.read_bytes())
-    stamp = stamps / digest.hexdigest()[:32]
-    if stamp.exists():
-        return
     with tempfile.TemporaryDirectory(prefix="fltlab-layout-") as directory:
         file = Path(directory) / "layout.c"
         file.write_text(source, encoding="utf-8")
         toolchain.compile(Compilation(file, file.with_suffix(".obj"), file.parent, (include,)))
     stamps.mkdir(parents=True, exist_ok=True)
     stamp.touch()
+
+
+def _digest(toolchain: Toolchain, include: Path) -> str:
+    """All that a check depends on, without reading the metadata, which takes longer than to compile a driver."""
+    digest = hashlib.sha256((assertions(None) + toolchain.version + metadata_version()).encode())
+    ours = (Path(__file__), Path(metadata_module.__file__))
+    for file in (*ours, *sorted(include.glob("*.h")), include / "fltmgr.def"):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:32]

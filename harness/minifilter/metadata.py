@@ -12,7 +12,8 @@ import re
 import sys
 import types
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, files
+from functools import cache
+from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,15 @@ def package_directory() -> Path | None:
     return None
 
 
+def metadata_version() -> str:
+    """Which metadata is installed; nothing if none is."""
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        return ""
+
+
+@cache
 def read_metadata() -> Metadata | None:
     """Read the metadata; None if its package is not installed (it comes with fltlab's `dev` extra)."""
     directory = package_directory()

@@ -11,6 +11,7 @@ import pytest
 from harness.cli.main import main
 from harness.errors import ExitCode
 from harness.fleet.touched import is_source, touched
+from tests.limits import HANG
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_driver_that_is_changed_is_built_and_its_suite_run_again(users_tree: P
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "harness.cli", "watch", "--once", "-p", "no:cacheprovider"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as watching:
-        killer = threading.Timer(120, watching.kill)
+        killer = threading.Timer(HANG, watching.kill)
         killer.start()
         assert watching.stdout is not None
         said = []

@@ -10,12 +10,15 @@ import pytest
 from harness.guest import Endpoint
 from harness.guest.errors import CommandTimeout, ConnectionLost, CredentialsRefused, NoAnswer, ShellGone, Unreachable
 from harness.guest.winrm import KEPT_COMMANDS, WinRmSession
-from harness.machine.deadlines import Deadlines
+from harness.machine.deadlines import Wait
+from harness.reference.guestd import shells
 from harness.reference.guestd.authentication import Authenticator
 from harness.reference.guestd.configuration import Configuration
 from harness.reference.guestd.http import Connection, Request, Response, Server
-from harness.reference.guestd.shells import MAX_INPUT, Command
+from harness.reference.guestd.shells import Command
 from harness.reference.guestd.wsman import Service
+from tests.limits import HANG, Impatient
+from tests.ports import port_without_a_listener
 
 PASSWORD = "a password of the test"
 
@@ -67,7 +70,7 @@ def played() -> Iterator[Played]:
 
 @pytest.fixture
 def session(played: Played) -> Iterator[WinRmSession]:
-    with WinRmSession(played.endpoint, "the played guest", Deadlines(0.2)) as session:
+    with WinRmSession(played.endpoint, "the played guest", Impatient(only={Wait.WINRM_ANSWER: 3.0})) as session:
         yield session
 
 
@@ -135,22 +138,23 @@ def test_a_command_that_does_not_end_is_ended_and_what_it_printed_is_told(played
     played.run = run
 
     with pytest.raises(CommandTimeout, match="'never ends' on the played guest") as error:
-        session.run("never ends", timeout=0.5)
+        session.run("never ends", timeout=2.0)
 
     assert "| begun" in str(error.value)
-    assert ended.wait(10)
+    assert ended.wait(HANG)
     played.run = lambda command: 7
     assert session.run("the next").exit_code == 7
 
 
 def test_a_command_that_does_not_read_its_input_is_told_and_nothing_is_sent_twice(
-    played: Played, session: WinRmSession
+    played: Played, session: WinRmSession, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(shells, "MAX_INPUT", 1 << 16)
     released = threading.Event()
-    played.run = lambda command: int(released.wait(20))
+    played.run = lambda command: int(released.wait(HANG))
 
     with pytest.raises(CommandTimeout, match="does not read its standard input"):
-        session.run("deaf", bytes(MAX_INPUT + (1 << 20)), timeout=3)
+        session.run("deaf", bytes(1 << 20), timeout=HANG)
 
     released.set()
     assert played.ran == ["deaf"]
@@ -173,7 +177,7 @@ def test_a_connection_that_breaks_while_a_command_runs_is_lost_and_the_command_n
         return until_cancelled(command)
 
     def broken() -> None:
-        assert begun.wait(20)
+        assert begun.wait(HANG)
         for connection in played.connections():
             connection.shutdown(socket.SHUT_RDWR)
 
@@ -191,16 +195,20 @@ def test_a_guest_that_takes_the_connection_and_says_nothing_is_no_answer():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = Endpoint(port=silent.getsockname()[1], user="fltlab", password=PASSWORD)
         with (
-            WinRmSession(endpoint, deadlines=Deadlines(0.2)) as session,
+            WinRmSession(
+                endpoint, deadlines=Impatient(only={Wait.WINRM_ANSWER: 1.0, Wait.WINRM_GRACE: 1.0})
+            ) as session,
             pytest.raises(NoAnswer, match="stopped answering"),
         ):
             session.run("hello", timeout=0.5)
 
 
 def test_a_port_that_nobody_listens_on_is_unreachable():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with WinRmSession(Endpoint(port=port, user="u", password=PASSWORD)) as session, pytest.raises(Unreachable) as error:
+    with (
+        port_without_a_listener() as port,
+        WinRmSession(Endpoint(port=port, user="u", password=PASSWORD)) as session,
+        pytest.raises(Unreachable) as error,
+    ):
         session.run("hello")
     assert f"127.0.0.1:{port}" in str(error.value)
 

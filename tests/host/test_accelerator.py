@@ -11,6 +11,7 @@ from harness.host import accelerator
 from harness.host.accelerator import Accelerator, Choice, choose, parse_choice, probe, run_probe
 from harness.host.probe_program import BOOT_SECTOR
 from harness.host.tools import Tool
+from tests.limits import HANG
 
 SOURCE = Path(accelerator.__file__).with_name("probe_program.S")
 
@@ -59,7 +60,7 @@ def which(tool: str) -> bool:
 
 
 def test_tcg_runs_the_boot_sector_on_the_real_qemu():
-    result = run_probe(Accelerator.TCG, Tool.QEMU.require(), timeout=60)
+    result = run_probe(Accelerator.TCG, Tool.QEMU.require(), timeout=HANG)
     assert result.works, result.explanation
 
 

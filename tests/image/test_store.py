@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 from harness.image.store import MANIFEST, DamagedImageError, ImageStore
+from tests.limits import HANG
 
 KEY = "0123456789abcdef" * 4
 
@@ -123,7 +124,7 @@ def test_of_several_processes_one_builds(store, tmp_path):
     )
     command = [sys.executable, "-c", script, store.root, tmp_path / "built", KEY]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    answers = {process.communicate(timeout=60)[0] for process in processes}
+    answers = {process.communicate(timeout=HANG)[0] for process in processes}
     assert {process.returncode for process in processes} == {0}
     assert len(answers) == 1
     assert (tmp_path / "built").read_text() == "built\n"

@@ -13,6 +13,7 @@ from harness.machine.deadlines import Deadline, Deadlines, Wait
 from harness.machine.machine import Machine
 from harness.machine.spec import MachineSpec
 from harness.machine.template_store import ColdBoot, Template, TemplateStore
+from tests.limits import HANG
 
 AGENT = Path(__file__).with_name("agent.py")
 
@@ -25,7 +26,7 @@ class Result:
     output: str
 
 
-def run_in_guest(machine: Machine, command: str, timeout: float = 60) -> Result:
+def run_in_guest(machine: Machine, command: str, timeout: float = HANG) -> Result:
     """Run a shell command in the guest."""
     connection = http.client.HTTPConnection("127.0.0.1", machine.ports[5985], timeout=timeout)
     try:
@@ -37,16 +38,19 @@ def run_in_guest(machine: Machine, command: str, timeout: float = 60) -> Result:
 
 
 def wait_until_it_answers(machine: Machine, wait: Wait = Wait.BOOT) -> Machine:
-    """Wait until the guest answers a command."""
+    """Wait until the guest answers a command; each attempt has longer, for a guest that is slow."""
+    patience = 0.2
 
     def look() -> tuple[Result | None, str]:
+        nonlocal patience
         machine.check()
+        patience = min(1.5 * patience, 60.0)
         try:
-            return run_in_guest(machine, "true", timeout=0.3), "an answer"
+            return run_in_guest(machine, "true", timeout=patience), "an answer"
         except (OSError, http.client.HTTPException) as error:
             return None, f"{error!r}; {machine.describe()}"
 
-    machine.deadlines.begin(wait).poll(look)
+    Deadline(HANG, wait.text).poll(look)
     return machine
 
 
@@ -130,4 +134,4 @@ def fork(template, tmp_path, deadlines):
 
 @pytest.fixture
 def short() -> Deadline:
-    return Deadline(30, "what the test waits for")
+    return Deadline(HANG, "what the test waits for")

@@ -15,6 +15,7 @@ from harness.machine.faults import MOST_RULES, DiskFaults, Error, FaultOrderErro
 from harness.machine.machine import Machine
 from harness.machine.parts import Board, Device, Processor
 from harness.machine.spec import MachineSpec
+from tests.limits import HANG
 
 WORKER = Path(__file__).with_name("disk_worker.S")
 PLACE = 16000
@@ -161,7 +162,7 @@ def at_work(worker, tmp_path):
                 new = machine.serial_log.read_bytes()[heard:].decode()
                 return (wanted * times in new or None), repr(new[-12:])
 
-            return Deadline(30, f"the firmware to say {wanted}").poll(look)
+            return Deadline(HANG, f"the firmware to say {wanted}").poll(look)
 
         assert says("WR")
         return machine, says
@@ -220,7 +221,7 @@ def test_an_ahci_disk_that_stalls_says_nothing_until_it_goes_on(at_work):
         return (len(sizes) > 30 and len(set(sizes[-30:])) == 1) or None, f"{sizes[-1]} bytes"
 
     with DiskFaults(machine, "data").stalled():
-        Deadline(30, "the firmware to fall silent").poll(look, interval=0.01)
+        Deadline(HANG, "the firmware to fall silent").poll(look, interval=0.01)
     assert says("WR")
 
 

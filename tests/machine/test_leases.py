@@ -19,6 +19,7 @@ from harness.host.memory import Memory
 from harness.machine import leases as module
 from harness.machine.deadlines import Deadline, DeadlineError
 from harness.machine.leases import Budget, Demand, Holder, Leases
+from tests.limits import HANG
 
 SMALL = Demand(memory_mib=100)
 
@@ -51,14 +52,14 @@ def test_who_waits_is_served_when_another_gives_back(leases):
     second.__enter__()
 
     def wait():
-        with leases.lease(SMALL, Deadline(30, "a lease")):
+        with leases.lease(SMALL, Deadline(HANG, "a lease")):
             order.append("served")
 
     thread = threading.Thread(target=wait)
     thread.start()
     order.append("given back")
     first.__exit__(None, None, None)
-    thread.join(30)
+    thread.join(HANG)
     second.__exit__(None, None, None)
     assert order == ["given back", "served"]
 
@@ -75,7 +76,7 @@ def test_a_process_that_was_killed_holds_nothing(leases):
         from pathlib import Path
         from harness.machine.deadlines import Deadline
         from harness.machine.leases import Demand, Leases
-        lease = Leases(Path(sys.argv[1])).lease(Demand(100), Deadline(10, "a lease"))
+        lease = Leases(Path(sys.argv[1])).lease(Demand(100), Deadline(600, "a lease"))
         lease.__enter__()
         print("held", flush=True)
         sys.stdin.read()
@@ -245,7 +246,7 @@ class _User:
                 os.setgid(self.uid)
                 os.setuid(self.uid)
                 os.umask(0o077)
-                with leases.lease(SMALL, Deadline(10, "a lease")):
+                with leases.lease(SMALL, Deadline(600, "a lease")):
                     os.write(told, b"!")
                     os.read(over, 1)
                 code = 0

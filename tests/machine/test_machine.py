@@ -6,7 +6,6 @@ import stat
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,21 +14,15 @@ import pytest
 from harness.errors import HostError
 from harness.host.accelerator import Accelerator
 from harness.image import reference
-from harness.machine.deadlines import Wait
 from harness.machine.machine import GuestEndedError, GuestPanickedError, Machine, MachineDiedError
 from harness.machine.parts import Board, Device, Processor
 from harness.machine.qmp import QmpError
 from harness.machine.spec import MachineSpec
 from harness.machine.state import MachineState, MachineStateError
+from tests.limits import HANG, until
+from tests.processes import gone
 
 EMPTY = MachineSpec(board=Board(memory_mib=16), processor=Processor(Accelerator.TCG))
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 @pytest.fixture
@@ -95,7 +88,7 @@ def test_a_missing_disk_image_is_told(tmp_path, spec):
 def test_a_qemu_that_is_killed_is_the_first_cause_from_then_on(empty):
     empty.start()
     os.kill(empty.pid, signal.SIGKILL)
-    empty.deadlines.begin(Wait.QEMU_EXIT).poll(lambda: (empty.state is MachineState.ENDED or None, "alive"))
+    until(lambda: empty.state is MachineState.ENDED, "the machine to end")
     for _ in range(2):
         with pytest.raises(MachineDiedError, match="was killed by signal 9"):
             empty.check()
@@ -169,9 +162,7 @@ def test_a_non_maskable_interrupt_reaches_the_guest(fork, shell):
     count = "awk '/NMI:/ {print $2}' /proc/interrupts"
     before = int(shell(machine, count).output)
     machine.inject_nmi()
-    machine.deadlines.begin(Wait.QEMU_EXIT).poll(
-        lambda: (int(shell(machine, count).output) > before or None, "no interrupt")
-    )
+    until(lambda: int(shell(machine, count).output) > before, "the interrupt")
 
 
 PARENT = textwrap.dedent(
@@ -203,15 +194,12 @@ def test_qemu_and_its_directory_go_when_their_parent_is_killed(tmp_path, number)
         assert not gone(qemu)  # it outlives the thread that asked for it
         assert run_dir.exists()
         parent.send_signal(number)
-    end = time.monotonic() + 20
-    while time.monotonic() < end and not (gone(qemu) and gone(dog) and not run_dir.exists()):
-        time.sleep(0.01)
-    assert gone(qemu)
-    assert gone(dog)
+    until(lambda: gone(qemu), "QEMU to be gone")
+    until(lambda: gone(dog), "the watchdog to be gone")
     assert not run_dir.exists()
 
 
 def test_the_watchdog_leaves_alone_what_has_ended(tmp_path):
     script = PARENT.replace("sys.stdin.read()", "machine.stop()")
-    subprocess.run([sys.executable, "-c", script, tmp_path / "machine"], check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script, tmp_path / "machine"], check=True, capture_output=True, timeout=HANG)
     assert (tmp_path / "machine" / "qemu.log").exists()

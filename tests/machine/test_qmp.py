@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from harness.machine.deadlines import Deadline, DeadlineError, Deadlines
+from harness.machine.deadlines import Deadline, DeadlineError, Deadlines, Wait
 from harness.machine.qmp import Qmp, QmpClosedError, QmpError
+from tests.limits import HANG, Impatient
 
 GREETING = {"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""}, "capabilities": []}}
 STAMP = {"seconds": 1700000000, "microseconds": 500000}
-HASTE = Deadlines(scale=0.02)
 
 
 class Server:
@@ -129,7 +129,7 @@ def test_an_event_is_picked_by_its_data(qmp, short):
 def test_a_wait_that_ends_says_what_it_waited_for_and_what_it_saw(qmp):
     client, _ = qmp({"stop": [event("STOP"), {"return": {}}]})
     client.execute("stop")
-    client.wait_event("STOP", Deadline(5, "the guest to stop"))
+    client.wait_event("STOP", Deadline(HANG, "the guest to stop"))
     with pytest.raises(DeadlineError, match=r"waited 0 s for the guest to shut down\n.*last seen: STOP"):
         client.wait_event("SHUTDOWN", Deadline(0.05, "the guest to shut down"))
 
@@ -140,7 +140,7 @@ def test_a_qemu_that_goes_away_ends_every_wait(qmp):
 
     def wait():
         try:
-            client.wait_event("SHUTDOWN", Deadline(30, "a shutdown"))
+            client.wait_event("SHUTDOWN", Deadline(HANG, "a shutdown"))
         except QmpClosedError as error:
             waiting.append(error)
 
@@ -148,7 +148,7 @@ def test_a_qemu_that_goes_away_ends_every_wait(qmp):
     thread.start()
     with pytest.raises(QmpClosedError, match="quit had no answer"):
         client.execute("quit")
-    thread.join(10)
+    thread.join(HANG)
     assert len(waiting) == 1
     assert client.closed
     with pytest.raises(QmpClosedError):
@@ -156,7 +156,7 @@ def test_a_qemu_that_goes_away_ends_every_wait(qmp):
 
 
 def test_a_command_without_an_answer_ends_with_its_deadline(qmp):
-    client, _ = qmp({"stop": []}, HASTE)
+    client, _ = qmp({"stop": []}, Impatient(only={Wait.QMP_COMMAND: 0.3}))
     with pytest.raises(DeadlineError, match="no answer to stop"):
         client.execute("stop")
 
@@ -178,7 +178,7 @@ def test_something_that_is_no_qemu_is_no_connection():
 def test_something_that_says_nothing_is_given_up():
     server = Server({}, greeting=None)
     with pytest.raises(DeadlineError, match="QEMU to answer QMP"):
-        Qmp("test", HASTE).connect(server.theirs)
+        Qmp("test", Impatient(only={Wait.QEMU_START: 0.3})).connect(server.theirs)
 
 
 def test_many_threads_may_ask_at_once(qmp):
@@ -188,5 +188,5 @@ def test_many_threads_may_ask_at_once(qmp):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(HANG)
     assert answers == [{"name": "x"}] * 20

@@ -19,6 +19,8 @@ from harness.machine.state import MachineState
 from harness.machine.template_seal import MEMORY
 from harness.machine.template_store import ColdBoot, TemplateStore
 from harness.machine.templates import STATE
+from tests.limits import HANG
+from tests.processes import gone
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ def test_a_failure_while_making_leaves_nothing_behind(own_store, stacked):
     with pytest.raises(RuntimeError, match="could not deploy") as caught:
         stacked({}, fail)
     pid = int(str(caught.value).split()[-1])
-    assert not Path(f"/proc/{pid}").exists()
+    assert gone(pid)
     assert own_store.templates() == []
     assert list(own_store.root.glob(".making-*")) == []
 
@@ -202,7 +204,7 @@ def test_of_two_processes_that_want_a_template_one_makes_it(own_store, template,
     made = tmp_path / "made"
     command = [sys.executable, "-c", script, own_store.root, ingredients, made]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    answers = [process.communicate(timeout=120)[0].strip() for process in both]
+    answers = [process.communicate(timeout=HANG)[0].strip() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert answers[0] == answers[1] != ""
     assert made.read_text() == "made\n"

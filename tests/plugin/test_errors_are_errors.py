@@ -13,6 +13,7 @@ import yaml  # noqa: F401 (before pytester takes a picture of sys.modules: its C
 from harness.errors import ExitCode
 from harness.report.journal import read_journal
 from harness.report.records import Outcome
+from tests.limits import HANG
 
 RUN = [sys.executable, "-m", "harness.cli", "run", "--out=run", "-p", "no:cacheprovider", "-W", "ignore"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +48,7 @@ FIXTURES = """
 
 def fltlab_run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*RUN, *words], cwd=directory, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120
+        [*RUN, *words], cwd=directory, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=HANG
     )
 
 
@@ -123,7 +124,7 @@ def test_a_reader_that_goes_away_changes_no_exit_code(pytester: pytest.Pytester)
 
     errors = process.stderr.read()
 
-    assert (process.wait(120), errors) == (ExitCode.PASSED, "")
+    assert (process.wait(HANG), errors) == (ExitCode.PASSED, "")
     assert len(outcomes(pytester.path)) == 40
 
 
@@ -139,7 +140,7 @@ def test_a_command_whose_reader_goes_away_ends_as_it_would(tmp_path: Path):
     assert process.stderr is not None
     process.stdout.close()
 
-    assert (process.stderr.read(), process.wait(60)) == ("", ExitCode.PASSED)
+    assert (process.stderr.read(), process.wait(HANG)) == ("", ExitCode.PASSED)
 
 
 PAUSES = """
@@ -203,7 +204,7 @@ def test_a_pause_that_cannot_be_is_refused_before_the_run(pytester: pytest.Pytes
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG,
         start_new_session=True,
         stdin=subprocess.DEVNULL,
     )

@@ -9,8 +9,8 @@ import pytest
 import yaml  # noqa: F401 (before pytester takes a picture of sys.modules: its C part bears no second import)
 
 from harness.errors import ConfigurationError, ExitCode
-from harness.machine.deadlines import Deadline
 from harness.report.run_directory import MARKER, RunDirectory
+from tests.limits import HANG, until
 
 REFUSED = {ExitCode.USAGE, pytest.ExitCode.USAGE_ERROR}
 SUITE = """
@@ -118,7 +118,7 @@ def test_two_runs_do_not_write_into_one_directory(pytester: pytest.Pytester):
     first = subprocess.Popen([*words, "test_two.py", "test_slow.py"], cwd=pytester.path, stdout=subprocess.DEVNULL)
     try:
         reached = pytester.path / "reached"
-        Deadline(60, "the first run").poll(lambda: (reached.exists() or None, "nothing"), 0.05)
+        until(reached.exists, "the first run", 0.05)
 
         second = run(pytester)
 
@@ -126,7 +126,7 @@ def test_two_runs_do_not_write_into_one_directory(pytester: pytest.Pytester):
         assert "another run is writing into" in second.stdout.str() + second.stderr.str()
     finally:
         first.send_signal(signal.SIGTERM)
-        first.wait(60)
+        first.wait(HANG)
     assert (pytester.path / "run" / "results.jsonl").read_text().count("\n") == 1
 
 

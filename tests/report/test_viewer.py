@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from harness.report.records import Section, SectionKind
+from tests.limits import HANG
 from tests.report.synthetic import RECORDS, write_report
 
 CHROMIUM = shutil.which("chromium")
@@ -28,14 +29,16 @@ VIEWS = {
     "an operation held": f"#test={HELD}",
 }
 Open = Callable[..., Page]
-expect.set_options(timeout=20_000)
+PATIENCE = HANG * 1000
+"""Milliseconds."""
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Its own sandbox needs what a container seldom has; the page is ours.
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE)
         yield found
         found.close()
 
@@ -59,7 +62,7 @@ def open_page(browser: Browser, report: Path) -> Iterator[Open]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: complaints.append(request.url) if "://" in request.url[5:] else None)
@@ -77,9 +80,15 @@ def picture(page: Page):
     return page.get_by_role("application")
 
 
-def fragment(page: Page) -> str:
-    """Where the page is, spelled as the links of this module are."""
-    return page.evaluate("location.hash.replace(/:/g, '%3A').replace(/\\[/g, '%5B').replace(/\\]/g, '%5D')")
+def is_at(page: Page, end: str) -> None:
+    """Wait until the page is where it must be: its fragment ends so, spelled as the links of this module are."""
+    spelled = "location.hash.replace(/:/g, '%3A').replace(/\\[/g, '%5B').replace(/\\]/g, '%5D')"
+    page.wait_for_function(f"(end) => {spelled}.endsWith(end)", arg=end)
+
+
+def drawn(page: Page) -> None:
+    """Wait until what was done before is drawn."""
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -110,7 +119,7 @@ def test_what_went_wrong_stands_first_and_leads_to_its_test(open_page: Open):
     page.get_by_role("link", name="pending.post came, where above.post must come").click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text("test_a_completed_create_gets_no_post_of_its_own")
-    assert fragment(page) == f"#test={WRONG}"
+    is_at(page, f"#test={WRONG}")
 
 
 def test_search_and_filters_narrow_the_list_and_are_in_the_address(open_page: Open):
@@ -125,7 +134,7 @@ def test_search_and_filters_narrow_the_list_and_are_in_the_address(open_page: Op
     expect(rows).to_have_count(2)
     page.get_by_label("suite").select_option("pending")
     expect(rows).to_have_count(1)
-    assert fragment(page) == "#view=tests&outcome=failed&suite=pending"
+    is_at(page, "#view=tests&outcome=failed&suite=pending")
 
     page.reload()
     expect(rows).to_have_count(1)
@@ -141,7 +150,7 @@ def test_a_trouble_leads_to_all_tests_in_which_it_showed(open_page: Open, tmp_pa
     page.get_by_role("link", name="4 more").click()
 
     expect(page.locator(".rows a")).to_have_count(10)
-    assert fragment(page) == "#view=tests&trouble=1"
+    is_at(page, "#view=tests&trouble=1")
 
 
 def test_the_drivers_source_stands_below_the_message_that_names_an_address(open_page: Open, tmp_path: Path):
@@ -172,15 +181,15 @@ def test_callbacks_are_stepped_through_by_keyboard_and_told_to_a_screen_reader(o
     expect(told).to_have_text(re.compile("above pre, READ data.bin, 4096 bytes at 0 .*PASSIVE"))
     page.keyboard.press("ArrowRight")
     expect(told).to_have_text(re.compile("pending pre"))
-    assert fragment(page).endswith("&op=1&event=2")
+    is_at(page, "&op=1&event=2")
     page.keyboard.press("ArrowDown")
-    assert fragment(page).endswith("&op=2&event=7")
+    is_at(page, "&op=2&event=7")
     page.keyboard.press("End")
-    assert fragment(page).endswith("&op=4&event=24")
+    is_at(page, "&op=4&event=24")
     page.keyboard.press("ArrowUp")
-    assert fragment(page).endswith("&op=3&event=13")
+    is_at(page, "&op=3&event=13")
     page.keyboard.press("Home")
-    assert fragment(page).endswith("&op=1&event=1")
+    is_at(page, "&op=1&event=1")
 
 
 def test_a_link_opens_its_operation_and_the_step_that_caused_it(open_page: Open):
@@ -198,7 +207,7 @@ def test_a_step_of_the_script_leads_to_the_operation_that_it_caused(open_page: O
 
     page.locator(".script button").nth(1).click()
 
-    assert fragment(page).endswith("&op=2&event=7")
+    is_at(page, "&op=2&event=7")
 
 
 def test_what_is_under_the_pointer_is_told_and_a_click_chooses_it(open_page: Open):
@@ -211,6 +220,7 @@ def test_what_is_under_the_pointer_is_told_and_a_click_chooses_it(open_page: Ope
     y = lane["y"] + lane["height"] / 2
     for x in range(int(box["x"]), int(box["x"] + box["width"]), 6):
         page.mouse.move(x, y)
+        drawn(page)
         if page.locator(".tip").count():
             break
 
@@ -287,7 +297,7 @@ def test_the_contract_is_a_matrix_that_opens_to_sources_and_tests(open_page: Ope
     page.get_by_label("by suite").check()
     expect(page.get_by_role("columnheader", name="registration")).to_be_visible()
     page.get_by_role("link", name="test_a_read_passes").click()
-    assert fragment(page) == f"#test={PASSES}"
+    is_at(page, f"#test={PASSES}")
 
 
 def test_a_hundred_thousand_callbacks_are_drawn_and_walked(open_page: Open, tmp_path: Path):
@@ -297,7 +307,7 @@ def test_a_hundred_thousand_callbacks_are_drawn_and_walked(open_page: Open, tmp_
     expect(page.get_by_text("102,000 callbacks · 17,000 operations")).to_be_visible()
     picture(page).focus()
     page.keyboard.press("End")
-    assert fragment(page).endswith("&op=17000&event=102000")
+    is_at(page, "&op=17000&event=102000")
     expect(page.locator(".picture [aria-live]")).to_have_text(re.compile("above post, READ data.bin"))
     page.get_by_role("button", name="all", exact=True).click()
     page.wait_for_function(HAS_COLOUR, arg="--thread-1")

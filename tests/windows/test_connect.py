@@ -21,6 +21,8 @@ from harness.guest.winrm import WinRmSession
 from harness.image.windows.build import Endpoint
 from harness.image.windows.connect import connector, guest_endpoint
 from harness.image.windows.credentials import Credentials
+from tests.limits import HANG
+from tests.ports import port_without_a_listener
 
 NOBODY = Credentials("Administrator", "not-used")
 
@@ -53,7 +55,7 @@ def https(tmp_path: Path) -> Iterator[tuple[int, str]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "server.pem")
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(HANG)
 
         def answer() -> None:
             client, _ = listener.accept()
@@ -84,7 +86,7 @@ def test_a_request_gets_through_to_the_certificate_that_is_trusted(tmp_path: Pat
     context.load_cert_chain(tmp_path / "server.pem")
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(HANG)
 
         def answer() -> None:
             for _ in range(2):  # the look at the certificate, and the request
@@ -113,10 +115,7 @@ def test_another_certificate_is_refused_and_not_kept(https: tuple[int, str], tmp
 
 
 def test_a_port_where_nobody_answers_is_an_error_of_the_guest(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-
-    with pytest.raises(GuestError, match="nobody answers HTTPS"):
+    with port_without_a_listener() as port, pytest.raises(GuestError, match="nobody answers HTTPS"):
         guest_endpoint(Endpoint(port, NOBODY, "0" * 64), tmp_path)
 
 

@@ -10,7 +10,8 @@ from harness.farm.bench.firmware import start_firmware
 from harness.host.accelerator import Accelerator
 from harness.host.directories import HOME_VARIABLE
 from harness.image.windows.profile import Host, describe_host
-from harness.machine.deadlines import Deadlines
+from harness.machine.deadlines import Wait
+from tests.limits import Impatient
 
 STARTS = 6
 """A serial port on a socket stalled 13 of 21, so one of six would in 996 of 1000 runs. `fltlab bench soak` takes 20."""
@@ -36,7 +37,7 @@ def test_starts_in_a_row_come_to_their_end(host: Host):
 def test_a_start_that_stalls_is_named_with_what_was_seen_last(host: Host, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(firmware, "NOTHING_BOOTS", re.compile("what no firmware says"))
 
-    starts = start_firmware(host, 1, lambda _: None, Deadlines(0.05))
+    starts = start_firmware(host, 1, lambda _: None, Impatient(only={Wait.FIRMWARE: 3.0}))
 
     assert starts.seconds == []
     assert starts.median is None

@@ -4,7 +4,6 @@ The firmware runs under TCG here. One program that waits for ever stands for a W
 """
 
 import subprocess
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,11 +25,11 @@ from harness.machine.parts import Device
 from harness.machine.spec import MachineSpec
 from harness.machine.state import MachineState
 from harness.machine.templates import STATE, ColdBoot, make_template, open_template
+from tests.limits import HANG, until
 from tests.windows.efi_programs import Program, disk_image
 
 SECTORS = 64 * 2048
 SIZE = MachineSize(memory_mib=2048, processors=1, system_disk_gib=24, data_disk_mib=64, tpm=False, secure_boot=False)
-SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def machine_with(program: Program, host: Host, directory: Path) -> MachineSpec:
 
 
 def wait_for(machine: Machine, text: str) -> None:
-    deadline = Deadline(SECONDS, f"{text!r} on COM1")
+    deadline = Deadline(HANG, f"{text!r} on COM1")
 
     def look() -> tuple[bool | None, str]:
         machine.check()
@@ -133,17 +132,14 @@ def test_a_panic_is_told_by_qemu_while_the_machine_runs_on(host: Host, tmp_path:
     with Machine(spec, tmp_path / "machine", name="panics") as machine:
         before = machine.qmp.last_event
         event = machine.qmp.wait_event(
-            ("GUEST_PANICKED", "GUEST_CRASHLOADED"), Deadline(SECONDS, "the panic"), after=before
+            ("GUEST_PANICKED", "GUEST_CRASHLOADED"), Deadline(HANG, "the panic"), after=before
         )
         assert event.name == ("GUEST_PANICKED" if panics else "GUEST_CRASHLOADED")
         assert event.data["action"] == "run"
         if panics:
             with pytest.raises(GuestPanickedError):
                 machine.check()
-        deadline = time.monotonic() + 10
-        while "still running" not in machine.serial_log.read_text() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert "still running" in machine.serial_log.read_text()
+        until(lambda: "still running" in machine.serial_log.read_text(), "the program to go on", 0.05)
 
 
 def test_the_firmware_starts_again_and_again_without_a_stall(host: Host, tmp_path: Path):
@@ -152,7 +148,7 @@ def test_the_firmware_starts_again_and_again_without_a_stall(host: Host, tmp_pat
     for number in range(3):
         with Machine(spec, tmp_path / f"boot-{number}", name=f"boot-{number}") as machine:
             log = machine.serial_log
-            Deadline(SECONDS, "the machine to switch itself off").poll(
+            Deadline(HANG, "the machine to switch itself off").poll(
                 lambda machine=machine: (True if machine.state is MachineState.ENDED else None, machine.describe())
             )
         assert "FLTLAB-BOOTED" in log.read_text()
