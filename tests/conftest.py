@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.surroundings import settle, state
 from tests.told import tell
@@ -24,6 +25,9 @@ LONG = (
 """The modules that take longest, in this order: who comes last with one of them keeps all other processors waiting."""
 
 settle()
+# No example is too slow for a machine that is busy, and the next run tries what this one tried.
+settings.register_profile("fltlab", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fltlab")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,9 +16,7 @@ WORDS = [
     *("count=0", "fill=1", "text=x", "async=o", "tree", "wait", "shared", "disposition=open-if", "access=rw"),
     "options=overlapped",
 ]
-SEVERAL_RUNS = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
+SEVERAL_RUNS = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def verbs(bench: Bench) -> list[str]:

@@ -48,7 +48,7 @@ def test_the_name_of_a_file_does_not_depend_on_its_holes(sparse, tmp_path):
     assert fingerprint.of_sparse_file(full) == fingerprint.of_sparse_file(sparse)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(offset=st.integers(0, MIB - 1), bit=st.integers(0, 7))
 def test_any_flipped_bit_changes_the_name(tmp_path_factory, offset, bit):
     path = tmp_path_factory.mktemp("flip") / "file"

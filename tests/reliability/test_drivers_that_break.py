@@ -14,8 +14,31 @@ BREAKS = [
 ]
 
 
+IMPATIENT = """
+    # The kernel's processes begin with this: code that does not come back is found after one second, not fifteen.
+    import sys
+    from pathlib import Path
+    from types import SimpleNamespace
+    from harness.guest import local
+
+    here = Path(__file__).parent / "impatient"
+    here.mkdir()
+    (here / "sitecustomize.py").write_text(
+        "import sys\\n"
+        "if 'harness.reference.process.nursery' in sys.orig_argv:\\n"
+        "    from harness.reference.machine.scheduler import engine\\n"
+        "    engine.PATIENCE = 2\\n"
+    )
+    python = here / "python"
+    python.write_text(f'#!/bin/sh\\nPYTHONPATH={here}:$PYTHONPATH exec {sys.executable} "$@"\\n')
+    python.chmod(0o755)
+    local.sys = SimpleNamespace(executable=str(python))
+"""
+
+
 @pytest.mark.parametrize(("driver", "tag", "message", "state"), BREAKS, ids=[entry[0] for entry in BREAKS])
 def test_it_is_named_and_the_evidence_is_kept(project, driver: str, tag: str, message: str, state: str):
+    project.conftest(IMPATIENT)
     project.test(f"""
         @pytest.mark.stack("observer@above", "{driver}")
         def test_it(lab):
