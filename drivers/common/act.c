@@ -65,14 +65,47 @@ ReadOwn(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, const LAB_MAT
     FltFreePoolAlignedWithTag(FltObjects->Instance, Buffer, LAB_TAG_BUFFER);
 }
 
-static VOID
-ChangeOffset(PFLT_CALLBACK_DATA Data, const FLTLAB_RULE *Rule)
+static BOOLEAN
+ChangeOffset(PFLT_IO_PARAMETER_BLOCK Iopb, const FLTLAB_RULE *Rule)
 {
-    if (Data->Iopb->MajorFunction != IRP_MJ_READ && Data->Iopb->MajorFunction != IRP_MJ_WRITE) {
-        return;
+    switch (Iopb->MajorFunction) {
+    case IRP_MJ_READ:
+    case IRP_MJ_WRITE: /* the same layout */
+        Iopb->Parameters.Read.ByteOffset.QuadPart = (LONGLONG)Rule->Offset;
+        return TRUE;
+    case IRP_MJ_LOCK_CONTROL:
+        Iopb->Parameters.LockControl.ByteOffset.QuadPart = (LONGLONG)Rule->Offset;
+        return TRUE;
+    default:
+        return FALSE;
     }
-    Data->Iopb->Parameters.Read.ByteOffset.QuadPart = (LONGLONG)Rule->Offset;
-    if (!FlagOn(Rule->Flags, FLTLAB_RULE_NOT_DIRTY)) {
+}
+
+/* Of whatever has a buffer with a length. */
+static BOOLEAN
+ChangeLength(PFLT_CALLBACK_DATA Data, const FLTLAB_RULE *Rule)
+{
+    ULONG *Length = NULL;
+
+    if (!NT_SUCCESS(FltDecodeParameters(Data, NULL, NULL, &Length, NULL)) || Length == NULL || *Length == 0) {
+        return FALSE;
+    }
+    *Length = Rule->Length;
+    return TRUE;
+}
+
+static VOID
+ChangeParameters(PFLT_CALLBACK_DATA Data, const FLTLAB_RULE *Rule)
+{
+    BOOLEAN Changed = FALSE;
+
+    if (FlagOn(Rule->Flags, FLTLAB_RULE_OFFSET)) {
+        Changed |= ChangeOffset(Data->Iopb, Rule);
+    }
+    if (FlagOn(Rule->Flags, FLTLAB_RULE_LENGTH)) {
+        Changed |= ChangeLength(Data, Rule);
+    }
+    if (Changed && !FlagOn(Rule->Flags, FLTLAB_RULE_NOT_DIRTY)) {
         FltSetCallbackDataDirty(Data);
     }
 }
@@ -109,9 +142,7 @@ LabActInPre(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, LAB_MATCH
     if (FlagOn(Rule->Flags, FLTLAB_RULE_PRE_CONTEXT)) {
         FetchContext(Data, FltObjects, Match);
     }
-    if (FlagOn(Rule->Flags, FLTLAB_RULE_OFFSET)) {
-        ChangeOffset(Data, Rule);
-    }
+    ChangeParameters(Data, Rule);
 }
 
 /* Of the two ways to pass an operation down: with a postoperation callback, unless the rule says without. */
@@ -142,6 +173,9 @@ LabRememberForPost(PFLT_CALLBACK_DATA Data, PFLT_INSTANCE Instance, PFILE_OBJECT
     }
     Operation = LabCreateOperation(Data, Instance, FileObject, Match);
     if (Operation != NULL) {
+        if (FlagOn(Match->Rule.Flags, FLTLAB_RULE_SWAP)) {
+            Operation->Match.Swap = LabSwapBuffer(Data);
+        }
         LabRemember(Operation, CompletionContext);
     } else if (Match->Context != NULL) {
         FltReleaseContext(Match->Context); /* post could not know what it is given */
@@ -259,6 +293,9 @@ LabPostWork(PFLT_CALLBACK_DATA Data, PFLT_INSTANCE Instance, PVOID CompletionCon
 {
     const FLTLAB_RULE *Rule = &Match->Rule;
 
+    if (Match->Swap != NULL) {
+        LabGiveBuffer(Data, Match->Swap);
+    }
     if (FlagOn(Rule->Flags, FLTLAB_RULE_SET_CONTEXT)) {
         SetContext(Data, Instance, Match);
     }

@@ -135,7 +135,8 @@ typedef struct _LAB_MATCH {
     ULONG RuleId; /* 0: no rule matched, Rule is all zero */
     FLTLAB_RULE Rule;
     LAB_NAME Name;
-    PFLT_CONTEXT Context; /* stream-handle context that preoperation fetched */
+    PFLT_CONTEXT Context;   /* stream-handle context that preoperation fetched */
+    struct _LAB_SWAP *Swap; /* the buffer that preoperation put in */
 } LAB_MATCH;
 
 VOID LabInitializeRules(VOID);
@@ -237,6 +238,13 @@ VOID LabRecordStep(UCHAR Phase, PLAB_OPERATION Operation, ULONG Returned, PVOID 
 VOID LabRecordCall(UCHAR Phase, PFLT_CALLBACK_DATA Data, PFLT_INSTANCE Instance, const LAB_MATCH *Match,
                    NTSTATUS Status, PVOID Context, ULONGLONG Offset, ULONG Detail);
 VOID LabRecordLifecycle(UCHAR Phase, PFLT_INSTANCE Instance, NTSTATUS Status, ULONG Detail);
+
+/*
+ * Buffers of our own in the requester's place (swap.c)
+ */
+
+struct _LAB_SWAP *LabSwapBuffer(PFLT_CALLBACK_DATA Data);
+VOID LabGiveBuffer(PFLT_CALLBACK_DATA Data, struct _LAB_SWAP *Swap);
 
 /*
  * Acting on rules (act.c)

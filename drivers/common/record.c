@@ -63,8 +63,13 @@ SetRange(FLTLAB_EVENT *Event, PFLT_IO_PARAMETER_BLOCK Iopb)
     case IRP_MJ_SET_INFORMATION:
     case IRP_MJ_QUERY_VOLUME_INFORMATION:
     case IRP_MJ_SET_VOLUME_INFORMATION:
-    case IRP_MJ_DIRECTORY_CONTROL: /* Length comes first in all of them */
+    case IRP_MJ_DIRECTORY_CONTROL:
+    case IRP_MJ_QUERY_EA:
+    case IRP_MJ_SET_EA: /* Length comes first in all of them */
         Event->Length = Parameters->QueryFileInformation.Length;
+        break;
+    case IRP_MJ_QUERY_SECURITY:
+        Event->Length = Parameters->QuerySecurity.Length;
         break;
     default:
         break;

@@ -34,7 +34,7 @@ LabRuleHasPostPart(const FLTLAB_RULE *Rule)
 {
     return Rule->PostAction != 0 ||
            FlagOn(Rule->Flags, FLTLAB_RULE_SET_CONTEXT | FLTLAB_RULE_PRE_CONTEXT | FLTLAB_RULE_POST_CONTEXT |
-                                   FLTLAB_RULE_POST_STATUS | FLTLAB_RULE_POST_HOLD);
+                                   FLTLAB_RULE_POST_STATUS | FLTLAB_RULE_POST_HOLD | FLTLAB_RULE_SWAP);
 }
 
 static NTSTATUS
@@ -44,7 +44,7 @@ CheckRule(const FLTLAB_RULE *Rule)
         Rule->Resume > FLTLAB_RESUME_SYNCHRONIZE || Rule->PostAction > FLTLAB_POST_WHEN_SAFE ||
         Rule->PostMechanism > FLTLAB_MECHANISM_THREAD || Rule->PostMechanism == FLTLAB_MECHANISM_QUEUE ||
         Rule->NameLength > FLTLAB_NAME_LENGTH || FlagOn(Rule->ClassMask, ~FLTLAB_CLASS_ANY) ||
-        FlagOn(Rule->Flags, ~FLTLAB_RULE_ALL_FLAGS) || Rule->Reserved != 0) {
+        FlagOn(Rule->Flags, ~FLTLAB_RULE_ALL_FLAGS)) {
         return STATUS_INVALID_PARAMETER;
     }
     /* One slot cannot carry both a token and a context. */

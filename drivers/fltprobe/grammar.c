@@ -14,7 +14,7 @@ static const PROBE_GRAMMAR Grammar[] = {
     {"debug-print", DebugPrintVerb, 1, 1, "", ""},
     {"rule", RuleVerb, 1, 1,
      "major minor class process paging name skip max do status information context delay hold mechanism resume race "
-     "read-own offset dirty set-context pre-context post-context post post-status post-mechanism post-hold",
+     "read-own offset length dirty swap set-context pre-context post-context post post-status post-mechanism post-hold",
      ""},
     {"release", ReleaseVerb, 1, 1, "rule", ""},
     {"expect-held", ExpectHeldVerb, 1, 1, "+count timeout", ""},

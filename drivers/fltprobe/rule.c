@@ -118,6 +118,7 @@ static const FLAG_KEY FlagKeys[] = {
     {"set-context", StreamHandle, FLTLAB_RULE_SET_CONTEXT},
     {"pre-context", StreamHandle, FLTLAB_RULE_PRE_CONTEXT},
     {"post-context", StreamHandle, FLTLAB_RULE_POST_CONTEXT},
+    {"swap", Yes, FLTLAB_RULE_SWAP},
     {"post-hold", Yes, FLTLAB_RULE_POST_HOLD},
 };
 
@@ -209,6 +210,7 @@ Act(const PROBE_LINE *Line, FLTLAB_RULE *Rule)
     Rule->Information = Number(Line, "information", 0);
     Rule->Context = Number(Line, "context", 0);
     Rule->Offset = Number(Line, "offset", 0);
+    Rule->Length = Number32(Line, "length", 0);
     Rule->DelayMilliseconds = Number32(Line, "delay", 0);
     Rule->Mechanism = Choice(Line, "mechanism", Mechanisms, 0);
     Rule->Resume = Choice(Line, "resume", Resumes, 0);
@@ -217,6 +219,7 @@ Act(const PROBE_LINE *Line, FLTLAB_RULE *Rule)
     Rule->PostMechanism = Choice(Line, "post-mechanism", Mechanisms, 0);
     Rule->Flags |= Value(Line, "context") != NULL ? FLTLAB_RULE_CONTEXT : 0;
     Rule->Flags |= Value(Line, "offset") != NULL ? FLTLAB_RULE_OFFSET : 0;
+    Rule->Flags |= Value(Line, "length") != NULL ? FLTLAB_RULE_LENGTH : 0;
     Rule->Flags |= Value(Line, "post-status") != NULL ? FLTLAB_RULE_POST_STATUS : 0;
     for (Index = 0; Index < ARRAYSIZE(FlagKeys); Index++) {
         Rule->Flags |= Choice(Line, FlagKeys[Index].Key, FlagKeys[Index].Choices, 0) ? FlagKeys[Index].Flag : 0;

@@ -139,6 +139,8 @@ _Static_assert(sizeof(FLTLAB_EVENT) == 192, "FLTLAB_EVENT");
  *   "race=yes"       the pre callback returns PENDING only after the resume call
  *   "read-own=yes"   first a FltReadFile of FLTLAB_OWN_READ_LENGTH bytes around the operation's offset
  *   "offset="        change ByteOffset to Offset, and mark that unless "dirty=no"
+ *   "length="        change the length of the buffer to Length, likewise
+ *   "swap=yes"       put a buffer of our own in the requester's place until the postoperation callback
  *   "set-context="   stream-handle: post-create sets a stream-handle context
  *   "pre-context="   stream-handle: pre fetches it and passes it on as completion context, post uses and releases it
  *   "post-context="  stream-handle: post fetches it (at APC_LEVEL or below)
@@ -157,7 +159,9 @@ _Static_assert(sizeof(FLTLAB_EVENT) == 192, "FLTLAB_EVENT");
 #define FLTLAB_RULE_POST_CONTEXT 0x00000200u /* "post-context=stream-handle" */
 #define FLTLAB_RULE_POST_STATUS 0x00000400u  /* "post-status=" */
 #define FLTLAB_RULE_POST_HOLD 0x00000800u    /* "post-hold=yes" */
-#define FLTLAB_RULE_ALL_FLAGS 0x00000FFFu
+#define FLTLAB_RULE_LENGTH 0x00001000u       /* "length=" */
+#define FLTLAB_RULE_SWAP 0x00002000u         /* "swap=yes" */
+#define FLTLAB_RULE_ALL_FLAGS 0x00003FFFu
 
 #define FLTLAB_OWN_READ_LENGTH 4096u
 
@@ -186,7 +190,7 @@ typedef struct _FLTLAB_RULE {
     ULONG PostAction;        /* 68  "post=" */
     ULONG PostStatus;        /* 72  "post-status=" */
     ULONG PostMechanism;     /* 76  "post-mechanism=" */
-    ULONG Reserved;          /* 80  0 */
+    ULONG Length;            /* 80  "length=" */
     ULONG NameLength;        /* 84  in WCHARs, 0 for any name */
     WCHAR Name[FLTLAB_NAME_LENGTH]; /* 88  "name=": last component, compared without case (ASCII) */
 } FLTLAB_RULE, *PFLTLAB_RULE;

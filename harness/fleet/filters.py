@@ -28,7 +28,9 @@ class RuleKeys(TypedDict, total=False):
     race: Yes
     read_own: Yes
     offset: int
+    length: int
     dirty: Yes
+    swap: Yes
     set_context: Context
     pre_context: Context
     post_context: Context

@@ -144,3 +144,8 @@ ALWAYS = frozenset(
     )
 )  # fmt: skip
 """The classes that come on every guest; whether others do (fast I/O, paging) is up to the file system and the cache."""
+
+WITH_A_BUFFER = ALWAYS - {
+    f"{name} (IRP)" for name in ("CREATE", "CLEANUP", "SET_SECURITY", "FLUSH_BUFFERS", "FILE_SYSTEM_CONTROL")
+}
+"""Those of them that have one buffer of a given length."""

@@ -108,7 +108,7 @@ _OF_RULES: Mapping[str, Value] = {
     "post": _one_of(words.PostAction),
     "post-status": _32,
     "post-mechanism": _one_of(words.Mechanism),
-    **dict.fromkeys(("paging", "hold", "race", "read-own", "dirty", "post-hold"), _YES),
+    **dict.fromkeys(("paging", "hold", "race", "read-own", "dirty", "swap", "post-hold"), _YES),
     **dict.fromkeys(("set-context", "pre-context", "post-context"), _one_of(words.Context)),
 }
 _FILE: Mapping[int | str, Name] = {1: Name.FILE}
@@ -145,7 +145,8 @@ GRAMMAR: Mapping[str, Verb] = {
         1,
         1,
         "major minor class process paging name skip max do status information context delay hold mechanism resume race "
-        "read-own offset dirty set-context pre-context post-context post post-status post-mechanism post-hold",
+        "read-own offset length dirty swap set-context pre-context post-context post post-status "
+        "post-mechanism post-hold",
         uses=_FILTER,
         own=_OF_RULES,
     ),

@@ -1,28 +1,34 @@
 """What holds of every class of operations, held for each: a failure names the classes that went another way."""
 
+import re
+
 import pytest
 
+from harness.minifilter.events import ContextCall
 from harness.minifilter.operation_classes import (
     ALWAYS,
     EVERY_OPERATION,
     NAMES,
     OPERATIONS,
+    WITH_A_BUFFER,
     WITHOUT_NOTICE,
     by_class,
     strays,
 )
-from harness.nt import IrpMajor, Irql, NtStatus, OperationClass, PreopStatus
+from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationClass, PostOperationFlags, PreopStatus
 
 ENDS = ("CREATE", "CLEANUP", "CLOSE")
 """Without a create there is nothing else, and nothing may fail the others."""
 
 
-def stack(*labels: str):
-    """A stack whose minifilters are registered for all that comes."""
-    all_of_it = [
-        pytest.mark.driver_options(label.split("@")[-1], operations=OPERATIONS) for label in labels if label != "legacy"
-    ]
-    return [pytest.mark.stack(*labels), *all_of_it]
+def stack(*labels: str, contexts=None):
+    """A stack whose minifilters are registered for all that comes, and the one in the middle for contexts."""
+    marks = [pytest.mark.stack(*labels)]
+    for label in labels:
+        if label != "legacy":
+            kinds = None if "@" in label else contexts
+            marks.append(pytest.mark.driver_options(label.split("@")[-1], operations=OPERATIONS, contexts=kinds))
+    return marks
 
 
 def on(*labels: str):
@@ -36,23 +42,20 @@ def on(*labels: str):
     return mark
 
 
-def through(middle: str):
+def through(middle: str, contexts=None):
     """The stacks in which an operation goes through `middle`: alone, among filters that pend, above a legacy filter."""
+    top, bottom = "observer@above", "observer@below"
+    stacks = {
+        "alone": (None, (top, middle, bottom)),
+        "below-one-that-pends": ("high", (top, "pending@high", middle, bottom)),
+        "above-one-that-pends": ("low", (top, middle, "pending@low", bottom)),
+        "above-a-legacy-filter": (None, (top, middle, bottom, "legacy")),
+    }
     return pytest.mark.parametrize(
         "pends",
         [
-            pytest.param(None, id="alone", marks=stack("observer@above", middle, "observer@below")),
-            pytest.param(
-                "high",
-                id="below-one-that-pends",
-                marks=stack("observer@above", "pending@high", middle, "observer@below"),
-            ),
-            pytest.param(
-                "low", id="above-one-that-pends", marks=stack("observer@above", middle, "pending@low", "observer@below")
-            ),
-            pytest.param(
-                None, id="above-a-legacy-filter", marks=stack("observer@above", middle, "observer@below", "legacy")
-            ),
+            pytest.param(pends, id=name, marks=stack(*labels, contexts=contexts))
+            for name, (pends, labels) in stacks.items()
         ],
     )
 
@@ -67,6 +70,11 @@ def found_by(lab, without=()):
     found = by_class(lab.trace)
     assert ALWAYS - set(found) - set(without) == set()
     return found
+
+
+def failed(io):
+    """The steps that did not go well; the control code is one that no file system has to know."""
+    return [step for step in io.steps if step.verb != "ioctl" and step.status not in (0, NtStatus.PENDING)]
 
 
 def pend_everything(lab, label):
@@ -179,5 +187,156 @@ def test_every_class_of_fast_io_is_disallowed_and_comes_again_as_an_irp(lab):
     again = {kind: kind.replace("fast I/O", "IRP") for kind in fast if not kind.startswith("NETWORK")}
     irps = {kind.replace(", cached", "").replace(", non-cached", "") for kind in by_class(lab.trace)}
     assert {kind for kind, irp in again.items() if irp not in irps} == set()
-    failed = [step for step in io.steps if step.verb != "ioctl" and step.status not in (0, NtStatus.PENDING)]
-    assert failed == []
+    assert failed(io) == []
+
+
+@through("passthrough", contexts=["stream-handle"])
+@pytest.mark.rule("CTX-01", "CTX-02")
+def test_a_context_that_pre_fetches_is_there_in_the_post_of_every_class(lab, pends):
+    pend_everything(lab, pends)
+    for name in NAMES:
+        lab.passthrough.when(IrpMajor.CREATE, name=name).with_callback(set_context="stream-handle")
+        lab.passthrough.when(None, name=name).with_callback(pre_context="stream-handle", post_context="stream-handle")
+
+    lab.io(EVERY_OPERATION)
+
+    def called(operation, call):
+        return [event for event in operation.of("passthrough").events if event.context_call is call]
+
+    passed = {
+        kind: [(fetched[0], called(item, ContextCall.USED_IN_POST), called(item, ContextCall.GET_IN_POST))
+               for item in operations if (fetched := called(item, ContextCall.GET_IN_PRE)) and not fetched[0].returned]
+        for kind, operations in found_by(lab).items()
+    }  # fmt: skip
+    assert {kind for kind, every in passed.items() if every} >= ALWAYS - {"CREATE (IRP)"}
+    used = {kind: [[event.completion_context for event in one[1]] for one in every] for kind, every in passed.items()}
+    mine = {kind: [[fetched.completion_context] for fetched, _, _ in every] for kind, every in passed.items()}
+    assert used == mine
+    too_high = {kind for kind, every in passed.items() for _, _, own in every for event in own if event.irql > Irql.APC}
+    others = {
+        kind
+        for kind, every in passed.items()
+        for fetched, _, own in every
+        for event in own
+        if (event.returned, event.completion_context) != (NtStatus.SUCCESS, fetched.completion_context)
+    }
+    assert (too_high, others - {"CLOSE (IRP)"}) == (set(), set())  # with the close its handle's context goes
+
+
+@through("passthrough")
+@pytest.mark.rule("PARM-01", "PARM-02")
+def test_what_a_filter_changes_of_every_class_those_below_get_and_nobody_else(lab, pends):
+    pend_everything(lab, pends)
+    for name in NAMES:
+        for major in (IrpMajor.READ, IrpMajor.WRITE):
+            lab.passthrough.when(major, name=name).with_callback(offset=8192, length=512)
+        for major in (IrpMajor.FILE_SYSTEM_CONTROL, IrpMajor.DEVICE_CONTROL):
+            lab.passthrough.when(major, name=name).with_callback()
+        lab.passthrough.when(None, name=name).with_callback(offset=8192, length=4)
+
+    lab.io(EVERY_OPERATION)
+
+    changed = {
+        kind: [item for item in operations if item.of("passthrough").pre.flags & CallbackDataFlags.DIRTY]
+        for kind, operations in found_by(lab, without=UNTOUCHED).items()
+    }
+    assert {kind for kind, operations in changed.items() if operations} >= WITH_A_BUFFER
+    above = {kind: {parameters(item, "above") for item in operations} for kind, operations in changed.items()}
+    below = {kind: {parameters(item, "below") for item in operations} for kind, operations in changed.items()}
+    assert {kind: every for kind, every in above.items() if any(pre != post for pre, post in every)} == {}
+    assert {kind: every for kind, every in below.items() if any(pre != post for pre, post in every)} == {}
+    assert {kind for kind, every in below.items() if every & above[kind]} == set()
+    own = {kind: [item for item in operations if parameters(item, "passthrough")[1] != parameters(item, "above")[1]]
+           for kind, operations in changed.items()}  # fmt: skip
+    assert {kind for kind, strangers in own.items() if strangers} == set()
+
+
+def parameters(operation, label):
+    """What a minifilter was given in pre and in post: offset and length."""
+    view = operation.of(label)
+    return (view.pre.offset, view.pre.length), (view.post.offset, view.post.length)
+
+
+@through("passthrough")
+@pytest.mark.rule("BUF-01", "BUF-02", "BUF-03")
+def test_every_class_goes_as_well_with_a_swapped_buffer(lab, pends):
+    pend_everything(lab, pends)
+    for name in NAMES:
+        lab.passthrough.when(None, name=name, paging=True).with_callback(swap=True)
+
+    io = lab.io(EVERY_OPERATION)
+
+    swapped = {
+        kind
+        for kind, operations in found_by(lab).items()
+        if any(item.of("passthrough").pre.flags & CallbackDataFlags.DIRTY for item in operations)
+    }
+    assert swapped >= WITH_A_BUFFER
+    assert failed(io) == []
+    assert {bytes(step.data) for step in io.steps if step.verb in ("read", "peek") and step.data} <= {
+        b"\x5a" * 64,
+        b"\x5a" * 16,
+    }
+    assert b"EVERY\0one" in bytes(io.step("query-ea", "f").data)
+    assert io.step("directory", "d").names == [".", ".."]
+
+
+UNDER_WAY = r"""
+    open          f V:\every.bin access=rw,security,0x40000 options=noncached,overlapped
+    open          d V:\every access=list options=directory,overlapped disposition=open-if
+    read          f offset=0 length=4096 async=reading
+    write         f offset=4096 length=4096 fill=0x5A async=writing
+    fsctl         f code=0x9003C out=2 async=controlling
+    spawn         querying query f class=internal
+    spawn         setting set f class=basic value=0x80
+    spawn         querying-ea query-ea f
+    spawn         setting-ea set-ea f name=EVERY text=one
+    spawn         securing query-security f information=7
+    spawn         asking query-volume f class=size
+    spawn         flushing flush f
+    directory     d async=listing
+    notify        d async=changed
+    expect-held   low count=12
+    detach        passthrough
+    release       low
+    expect-events below major=directory-control phase=pre count=2
+    cancel        d
+"""
+"""Operations of every class that are under way below a filter when it goes."""
+
+UNTOUCHED = {"CREATE (IRP)", "CLEANUP (IRP)", "SET_SECURITY (IRP)"}
+"""Those without which there are no others: fltprobe sets the security that it has queried."""
+
+
+@on("observer@above", "passthrough", "pending@low", "observer@below")
+@pytest.mark.rule("DRAIN-01", "DRAIN-03")
+def test_what_is_under_way_of_every_class_is_drained_when_its_filter_goes(lab):
+    for name in NAMES:
+        lab.passthrough.when(None, name=name).with_callback(context=0xD4A1)
+        for major in (IrpMajor.CREATE, IrpMajor.CLEANUP, IrpMajor.CLOSE):
+            lab.low.when(major, name=name).with_callback()
+        lab.low.when(None, name=name).pend("thread", resume="with-callback", hold=True)
+
+    under_way = re.findall(r"spawn +([\w-]+)|async=([\w-]+)", UNDER_WAY)
+
+    io = lab.io(UNDER_WAY + "".join(f"    wait {spawned or begun}\n" for spawned, begun in under_way))
+
+    drained = {
+        kind: [item for item in operations if item.path.count("low.resume")]
+        for kind, operations in found_by(lab, without=ALWAYS).items()
+    }
+    assert {kind for kind, operations in drained.items() if operations} == ALWAYS - UNTOUCHED
+    way = ["above.pre", "passthrough.pre", "passthrough.post", "above.post"]
+    assert strays(drained, ("above", "passthrough"), way) == {}
+    posts = {kind: [item.of("passthrough").post for item in operations] for kind, operations in drained.items()}
+    released = io.step("release", "low").begin
+    late = {kind for kind, every in posts.items() for post in every if post.performance_count > released}
+    undrained = {
+        kind
+        for kind, every in posts.items()
+        for post in every
+        if not post.post_flags & PostOperationFlags.DRAINING
+        or post.irql > Irql.APC
+        or post.completion_context != 0xD4A1
+    }
+    assert (late, undrained) == (set(), set())

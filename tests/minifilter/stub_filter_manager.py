@@ -163,7 +163,7 @@ class Stub:
     def rule(self, major: IrpMajor | int = 0xFFFF, name: str = "", **fields: int) -> int:
         """ADD_RULE with the given members of FLTLAB_RULE, for any process unless `process` says else; NTSTATUS."""
         order = ("minor", "classes", "process", "flags", "skip", "max", "action", "status", "information", "context")
-        order += ("offset", "delay", "mechanism", "resume", "post", "post_status", "post_mechanism", "reserved")
+        order += ("offset", "delay", "mechanism", "resume", "post", "post_status", "post_mechanism", "length")
         values = {"minor": 0xFFFF, "process": 0xFFFF_FFFF, **fields}
         assert set(values) <= set(order)
         numbers = [values.get(key, 0) for key in order]

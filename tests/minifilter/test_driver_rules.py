@@ -71,10 +71,9 @@ def test_a_bad_address_from_user_mode_is_an_error_and_no_bug_check(load: Load):
         ("pending", {"action": PEND, "resume": RESUME_SYNCHRONIZE}, NtStatus.NOT_SUPPORTED),
         ("pending", {"action": WITH_CALLBACK, "post": POST_PEND, "post_mechanism": 3}, NtStatus.INVALID_PARAMETER),
         ("passthrough", {"action": 99}, NtStatus.INVALID_PARAMETER),
-        ("passthrough", {"flags": 0x1000}, NtStatus.INVALID_PARAMETER),
+        ("passthrough", {"flags": 0x4000}, NtStatus.INVALID_PARAMETER),
         ("passthrough", {"flags": CONTEXT | PRE_CONTEXT}, NtStatus.INVALID_PARAMETER),
         ("passthrough", {"classes": 8}, NtStatus.INVALID_PARAMETER),
-        ("passthrough", {"reserved": 1}, NtStatus.INVALID_PARAMETER),
     ],
 )
 def test_a_driver_refuses_rules_it_cannot_or_must_not_keep(
