@@ -48,7 +48,7 @@ OUTPUT_LIMIT = 256 << 20
 """Bytes that one command may print."""
 IDLE_SECONDS = 60
 """http.sys drops a connection that was idle for two minutes; one older than this is not used again."""
-KEPT_COMMANDS = 10
+KEPT_COMMANDS = 20
 """Windows lets a shell have 25 commands at a time; those that have ended count until they are signalled."""
 
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"

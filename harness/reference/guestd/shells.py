@@ -11,6 +11,9 @@ from harness.reference.guestd.workers import workers
 
 CHUNK = 96 * 1024
 """Bytes of output in one answer: with base64 below the usual MaxEnvelopeSize of 150 KiB."""
+GATHERED_SECONDS = 0.1
+"""How long output waits for more, or for the end of its command: a batch file prints line by line, and each answer is
+a request for both sides, which takes longer than most of its lines."""
 CONTROL_C_EXIT = 0xC000013A
 MAX_OUTPUT = 64 * 1024 * 1024
 MAX_INPUT = 16 * 1024 * 1024
@@ -138,6 +141,10 @@ class Command:
     def _is_over(self) -> bool:
         return self._cancelled or self.exit_code is not None
 
+    @property
+    def _fills_an_answer(self) -> bool:
+        return any(len(buffer) >= CHUNK for buffer in self._output.values())
+
     def cancel(self, *, forced: bool = False) -> None:
         """Ask the command to end; output that nobody fetched is dropped."""
         with self._changed:
@@ -156,6 +163,7 @@ class Command:
         with self._changed:
             if not self._changed.wait_for(lambda: self.exit_code is not None or any(self._output.values()), timeout):
                 return None
+            self._changed.wait_for(lambda: self._is_over or self._fills_an_answer, GATHERED_SECONDS)
             taken = {}
             for name, buffer in self._output.items():
                 taken[name] = bytes(buffer[:CHUNK])
