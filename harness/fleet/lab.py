@@ -14,6 +14,7 @@ from harness.fleet.service import Beside, PlayedService
 from harness.fleet.volume import Volume
 from harness.guest.background import BackgroundProgram, ProgramUnderTest
 from harness.guest.stack import SERVICE_PREFIX
+from harness.minifilter.prints import print_report
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.script import mistakes
 from harness.minifilter.steps import ScriptStep
@@ -72,6 +73,8 @@ class Lab:
         """The user-mode parts of the drivers, as their driver.yaml names them, from top to bottom."""
         self._services: list[PlayedService] = []
         self._others: list[Beside | BackgroundProgram] = []
+        self._printed_until = -1
+        """The time stamp of the last print that the kernel has told of."""
 
     def __getattr__(self, label: str) -> FilterHandle:
         if label.startswith("_"):
@@ -179,7 +182,10 @@ class Lab:
         label_of = {handle.service.casefold(): label for label, handle in self._filters.items()}
         events = (event_of(item) for item in seen.callbacks if item.filter.casefold() in label_of)
         named = (replace(event, filter=label_of[event.filter.casefold()]) for event in events)
-        return SeenByKernel(tuple(named), seen.lost)
+        prints = [item for item in seen.prints if item.time_stamp > self._printed_until]
+        if prints:
+            self._printed_until = prints[-1].time_stamp
+        return SeenByKernel(tuple(named), seen.lost, print_report(prints, seen.lost_prints))
 
     # -- beside the I/O
 
@@ -229,10 +235,12 @@ class Lab:
     def remember(self) -> Callable[[], None]:
         """The rules that were given until now; what is returned makes it so again, and nothing was asked yet."""
         rules = {label: handle.rules for label, handle in self._filters.items()}
+        printed_until = self._printed_until
 
         def again() -> None:
             for label, kept in rules.items():
                 self._filters[label].rules = kept
+            self._printed_until = printed_until
             for told in (self.scripts, self._asked, self._witnesses, self._services, self._others):
                 told.clear()
 

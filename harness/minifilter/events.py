@@ -141,6 +141,8 @@ class Event:
     operation_class: OperationClass | None
     name: SafeText
     by_kernel: bool = False
+    until: int = 0
+    """The time stamp when it returned, of one that the kernel recorded."""
     changed: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property

@@ -19,6 +19,7 @@ from harness.minifilter.imports import INCLUDE, SUPPORT
 from harness.minifilter.overlay import write_overlay
 from harness.minifilter.package import CONSOLE_ENTRY, DriverPackage, PackageKind
 from harness.minifilter.toolchain import Compilation, Toolchain
+from harness.minifilter.trace_headers import write_trace_headers
 
 CXX = frozenset({".cpp", ".cc", ".cxx"})
 COMMON = SUPPORT / "common"
@@ -71,6 +72,7 @@ class ObjectStore:
         self._out = out
         self._toolchain = toolchain
         self._files = files
+        self._traced: dict[str, list[Path]] = {}
 
     def sources(self, package: DriverPackage) -> list[Path]:
         """All sources of a package: its own, and what is linked with them."""
@@ -112,6 +114,7 @@ class ObjectStore:
         include = [INCLUDE, source.parent]
         if own:
             include += [package.path(directory) for directory in package.include]
+            include += self._trace_headers(package)
         if kernel:
             include.append(COMMON)
         compilation = Compilation(
@@ -129,6 +132,15 @@ class ObjectStore:
         key = hashlib.sha256(json.dumps([self._toolchain.version, *compilation.options]).encode())
         key.update(self._files.sha256(source).encode() + self._files.sha256(_TOOLCHAIN).encode())
         return compilation.to(self._out / ".objects" / key.hexdigest()[:32] / f"{source.stem}.obj")
+
+    def _trace_headers(self, package: DriverPackage) -> list[Path]:
+        """The directory of what the kit's trace preprocessors would make of a package, if it includes any of it."""
+        if package.name not in self._traced:
+            sources = [package.path(source) for source in package.sources]
+            include = [package.path(directory) for directory in package.include]
+            made = write_trace_headers(self._out / ".trace", sources, include, package.trace_functions)
+            self._traced[package.name] = [made] if made is not None else []
+        return self._traced[package.name]
 
     def _overlay(self, include: tuple[Path, ...]) -> Path:
         return write_overlay(self._out / ".include", (*include, *self._system_headers))

@@ -97,6 +97,8 @@ class DriverPackage(BaseModel):
     include: tuple[Path, ...] = ()
     """Directories that headers are looked for in, beside those of the sources."""
     defines: tuple[Define, ...] = ()
+    trace_functions: str = ""
+    """WPP's functions that no `begin_wpp config` of the sources names: `TraceEvents(LEVEL,FLAGS,MSG,...)`, by `;`."""
     libraries: tuple[Path, ...] = ()
     exports: Path | None = None
     """Of a library: the module-definition file with the names that it exports."""
@@ -207,6 +209,7 @@ def _with_project(package: DriverPackage) -> DriverPackage:
             "sources": tuple(base / source for source in project.sources),
             "include": (base, *(base / directory for directory in project.include), *package.include),
             "defines": (*project.defines, *package.defines),
+            "trace_functions": f"{project.trace_functions};{package.trace_functions}".strip(";"),
             "libraries": (*(base / library for library in project.libraries), *package.libraries),
             "imports": tuple(dict.fromkeys([*project.imports, *package.imports])),
             "entry": project.entry if package.entry == "DriverEntry" else package.entry,

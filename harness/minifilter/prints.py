@@ -5,12 +5,13 @@
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from harness.errors import GuestError
 from harness.minifilter.events import Field
 from harness.nt import NtStatus, nt_success, status_name
 from harness.text import safe_line
+from harness.wire import trace as wire
 
 PRINT_SIZE = 504
 TEXT_OFFSET = 36
@@ -105,6 +106,12 @@ def decode_prints(label: str, records: Sequence[str]) -> tuple[Print, ...]:
         return tuple(decode_print(label, bytes.fromhex(record)) for record in records)
     except ValueError as error:
         raise GuestError(f"what {label} captured of DbgPrint is not hexadecimal", details=(str(error),)) from error
+
+
+def print_report(told: Iterable[wire.Print], lost: int) -> PrintReport:
+    """What a kernel told of prints."""
+    names = [item.name for item in fields(Print)]
+    return PrintReport(tuple(Print(**{name: getattr(item, name) for name in names}) for item in told), lost)
 
 
 def gather(reports: Iterable[tuple[str, PrintReport]], since: int) -> Prints:

@@ -128,7 +128,9 @@ def under_way(operations: Sequence[HasEvents], item: Print) -> int | None:
     found = [
         (any(event.thread == item.thread for event in operation.events), place)
         for place, operation in enumerate(operations)
-        if operation.events[0].time_stamp <= item.time_stamp <= operation.events[-1].time_stamp
+        if operation.events[0].time_stamp
+        <= item.time_stamp
+        <= max(event.until or event.time_stamp for event in operation.events)
     ]
     return max(found)[1] if found else None
 

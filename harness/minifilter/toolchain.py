@@ -86,6 +86,13 @@ PROGRAM_LINK = ("/subsystem:console,10.0",)
 LIBRARY_LINK = ("/dll", "/noimplib", "/subsystem:console,10.0")
 
 
+_NO_HEADER = re.compile(r"fatal error: '[^']*' file not found")
+_WHERE_HEADERS_ARE = (
+    "name the header's directory under `include` of driver.yaml; a driver that needs headers of the kit that fltlab"
+    " lacks (KMDF, NDIS, WSK) is built with Visual Studio, and its .sys given as `binary`"
+)
+
+
 @dataclass(frozen=True)
 class Compilation:
     """One source and how it is compiled. `root` is cut from the paths that go into the debug information.
@@ -210,7 +217,11 @@ def run(command: Sequence[str | Path], failed: str, *, cwd: Path | None = None) 
     if done.returncode != 0:
         output = _errors_first((done.stdout + done.stderr).strip().splitlines())
         shown = output if len(output) <= 40 else [*output[:40], f"... {len(output) - 40} more lines"]
-        raise ConfigurationError(failed, details=(f"{Path(command[0]).name} ended with {done.returncode}", *shown))
+        raise ConfigurationError(
+            failed,
+            details=(f"{Path(command[0]).name} ended with {done.returncode}", *shown),
+            hint=_WHERE_HEADERS_ARE if any(_NO_HEADER.search(line) for line in output) else None,
+        )
     return done.stdout
 
 

@@ -11,7 +11,7 @@ from typing import Self
 
 from harness.errors import TestError
 from harness.minifilter.events import Event, Phase
-from harness.minifilter.prints import Print, Prints, gather
+from harness.minifilter.prints import Print, PrintReport, Prints, gather
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.timeline import describe, render
 from harness.nt import IrpMajor, OperationClass
@@ -152,13 +152,16 @@ class SeenByKernel:
 
     events: tuple[Event, ...] = ()
     lost: int = 0
+    prints: PrintReport = field(default_factory=PrintReport)
+    """What drivers printed, for where no minifilter of the stack captures it."""
 
 
 @dataclass(frozen=True)
 class Trace:
     """All that the minifilters recorded during one I/O script. `labels` is the stack, top to bottom.
 
-    `printed` is what any driver printed with DbgPrint, if a minifilter of the stack captures it. `seen` are callbacks
+    `printed` is what any driver printed with DbgPrint, as a minifilter of the stack captured it, or a reference kernel
+    where none does. `seen` are callbacks
     of those that record nothing themselves: a reference kernel has seen them, and nobody does on Windows. So questions
     are about `events`; `whole` is the trace with what was seen in it, and what is shown to people.
     """
@@ -178,7 +181,9 @@ class Trace:
         `since` is a performance count. The close of a file that was prepared for the test may come late, when the
         minifilters' rings have been cleared already, one after the other.
         """
-        reports = ((label, report.prints) for label, report in result.filters.items() if report.prints is not None)
+        reports = [(label, report.prints) for label, report in result.filters.items() if report.prints is not None]
+        if not reports and seen is not None:
+            reports = [("the kernel", seen.prints)]
         kept = _begun(labels, result.events, since)
         known = seen.events if seen is not None else ()
         whole = _begun(labels, (*result.events, *known), since) if known else ()

@@ -190,6 +190,7 @@ def event_of(callback: wire.Callback) -> Event:
         returned_value=callback.returned,
         name=safe_line(callback.name),
         by_kernel=callback.source == KERNEL,
+        until=callback.until,
         changed=callback.changed if callback.source == KERNEL else {},
         **raw,
     )
@@ -210,6 +211,7 @@ def _callback(number: int, io: int, operation: int, event: Event, before: Event 
         returned=event.returned_value,
         name=event.name,
         source=KERNEL if event.by_kernel else MINIFILTER,
+        until=event.until,
         changed=changed,
         **{name: getattr(event, name) for name in _RAW},
     )

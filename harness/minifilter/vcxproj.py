@@ -17,7 +17,7 @@ _SOURCES = frozenset({".c", ".cpp", ".cc", ".cxx"})
 _MODULES = frozenset({"fltmgr", "ntoskrnl", "hal", "ksecdd", "cng"})
 # Part of every driver's build, or nothing to ours.
 _PASSED_OVER = frozenset(
-    {"ntstrsafe", "libcntpr", "bufferoverflowk", "bufferoverflowfastfailk", "wdmsec", "wpprecorder"}
+    {"ntstrsafe", "libcntpr", "bufferoverflowk", "bufferoverflowfastfailk", "wdmsec", "wpprecorder", "aux_klib"}
 )
 _CONSIDERED = frozenset(
     {
@@ -25,7 +25,7 @@ _CONSIDERED = frozenset(
         "Optimization",
         "ExceptionHandling", "RuntimeLibrary", "LanguageStandard", "LanguageStandard_C", "DisableSpecificWarnings",
         "MultiProcessorCompilation", "PrecompiledHeader", "PrecompiledHeaderFile", "DebugInformationFormat",
-        "ControlFlowGuard", "SDLCheck", "BufferSecurityCheck", "CompileAs", "WppEnabled", "ConformanceMode",
+        "ControlFlowGuard", "SDLCheck", "BufferSecurityCheck", "CompileAs", "ConformanceMode",
         "AdditionalDependencies", "EntryPointSymbol", "GenerateDebugInformation", "SubSystem", "Version",
         "TargetMachine",
     }
@@ -40,6 +40,8 @@ class Project:
     sources: tuple[Path, ...]
     include: tuple[Path, ...] = ()
     defines: tuple[str, ...] = ()
+    trace_functions: str = ""
+    """WPP's functions, as the project's Function To Generate Trace Messages has them."""
     imports: tuple[str, ...] = ("fltmgr", "ntoskrnl", "hal")
     libraries: tuple[Path, ...] = ()
     entry: str = "DriverEntry"
@@ -82,6 +84,7 @@ def read_project(path: Path) -> Project:
             if (base / (item := as_written(base, path_of(word)))).is_dir()
         ),
         defines=tuple(reader.words("ClCompile", "PreprocessorDefinitions")),
+        trace_functions=reader.setting("ClCompile", "WppTraceFunction"),
         imports=tuple(dict.fromkeys(["fltmgr", "ntoskrnl", "hal", *(name for name in names if name in _MODULES)])),
         libraries=own,
         entry=reader.setting("Link", "EntryPointSymbol") or "DriverEntry",
@@ -182,5 +185,5 @@ class _Reader:
         for group in self._root.iter("ItemDefinitionGroup"):
             for section in group if self._holds(group) and group is not None else ():
                 for element in section if section.tag in ("ClCompile", "Link") else ():
-                    if element.tag not in _CONSIDERED and self._holds(element):
+                    if element.tag not in _CONSIDERED and not element.tag.startswith("Wpp") and self._holds(element):
                         yield f"{section.tag}/{element.tag}: {(element.text or '').strip()}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.wire.trace import Callback
+from harness.wire.trace import Callback, Print
 
 
 class StopKind(StrEnum):
@@ -67,10 +67,14 @@ class SeenCallbacks:
     """What the kernel has seen of the callbacks of watched minifilters while one program ran, and how many it lost.
 
     `Callback.filter` is the service's name here, and the numbers that tie a callback to its trace are not yet given.
+    `prints` are the last that were printed since the minifilters are watched, and `lost_prints` how many there were
+    before those.
     """
 
     callbacks: tuple[Callback, ...] = ()
     lost: int = 0
+    prints: tuple[Print, ...] = ()
+    lost_prints: int = 0
 
 
 class State(StrEnum):

@@ -195,6 +195,8 @@ class Callback:
     operation_class: int = 0
     name: str = ""
     source: str = "minifilter"
+    until: int = 0
+    """The time stamp when it returned, of one that the kernel recorded."""
     changed: Mapping[str, int] = field(default_factory=dict)
 
 

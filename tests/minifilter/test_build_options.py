@@ -178,6 +178,18 @@ def test_errors_come_before_warnings(tmp_path: Path) -> None:
     assert "error: use of undeclared identifier 'nothing'" in caught.value.details[1]
 
 
+def test_a_header_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
+    root = package(
+        tmp_path, "name: x\ndescription: x\nsources: [x.c]\n", {"x.c": "#include <fltKernel.h>\n#include <wdf.h>\n"}
+    )
+
+    with pytest.raises(ConfigurationError, match=r"x\.c does not compile") as refused:
+        build_drivers(root, tmp_path / "out")
+
+    assert any("'wdf.h' file not found" in line for line in refused.value.details)
+    assert "`include` of driver.yaml" in (refused.value.hint or "")
+
+
 def test_an_include_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     root = package(tmp_path, "name: a\ndescription: x\nsources: [a.c]\ninclude: [gone]\ncontrol: none\n", {"a.c": ""})
 

@@ -67,6 +67,16 @@ def test_what_it_pends_is_a_span(trace: Trace):
     assert resumed.thread != pre.thread
 
 
+def test_what_it_prints_is_kept_whether_or_not_another_captures_it(trace: Trace):
+    names = {operation.id: operation.name for operation in trace.operations}
+    loaded, *denied = [item for item in trace.prints if item.text.startswith("veiled")]
+
+    assert (loaded.text, loaded.before) == ("veiled: loaded\n", True)
+    assert {item.text for item in denied} == {"veiled: denied\n"}
+    assert not any(item.before for item in denied)
+    assert names[denied[-1].operation] == "no.denied"
+
+
 def test_its_unload_is_seen(trace: Trace):
     unload = [item for item in trace.callbacks if item.filter == "veiled" and item.phase == Phase.UNLOAD]
 

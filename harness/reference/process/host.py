@@ -242,6 +242,7 @@ class Host:
     def _watch(self, asked: wire.Watch) -> wire.Done:
         self._check_open_to_use()
         self._system.flt.recorder.watch(asked.services)
+        self._system.print_recorder.watch()
         return wire.Done()
 
     def _audit(self, asked: wire.Audit) -> wire.Answer:
@@ -300,8 +301,8 @@ class Host:
     # -- what they share
 
     def _seen(self) -> SeenCallbacks:
-        recorder = self._system.flt.recorder
-        return SeenCallbacks(tuple(recorder.recorded()), recorder.lost)
+        recorder, prints = self._system.flt.recorder, self._system.print_recorder
+        return SeenCallbacks(tuple(recorder.recorded()), recorder.lost, prints.recorded(), prints.lost)
 
     def _opened(self, operation: Callable[[Any], wire.Answer], asked: wire.Request) -> wire.Answer:
         self._check_open_to_use()

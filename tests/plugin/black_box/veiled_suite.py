@@ -15,7 +15,13 @@ SCRIPT = r"""
 
 @pytest.mark.stack("veiled")
 def test_alone(lab):
+    lab.io(r"open no V:\first.denied access=read disposition=open-if")
+    assert [line.text for line in lab.trace.prints] == ["veiled: denied\n"]
+
     lab.io(SCRIPT)
+
+    assert [line.text for line in lab.trace.prints] == ["veiled: denied\n"]
+    assert lab.trace.printed.before == ()
 
 
 @pytest.mark.stack("observer@above", "veiled", "observer@below")

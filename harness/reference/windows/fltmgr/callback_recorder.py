@@ -118,7 +118,7 @@ class CallbackRecorder:
         record = self._open.pop((visit, phase), None)
         if record is None:
             return
-        record["returned"] = answer
+        record.update(returned=answer, until=self._kernel.clock.nanoseconds)
         if (visit.overtaken and phase is Phase.PRE) or record["post_flags"]:
             return  # it has come back after the operation went on: what that holds now is not this callback's
         if phase is Phase.PRE:

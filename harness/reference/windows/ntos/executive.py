@@ -44,6 +44,7 @@ from harness.reference.windows.ntos.ex.lock_table import LockTable
 from harness.reference.windows.ntos.ex.pool import Pool
 from harness.reference.windows.ntos.ex.scarcity import Scarcity
 from harness.reference.windows.ntos.ex.worker_threads import WorkerQueues
+from harness.reference.windows.ntos.kd.print_recorder import PrintRecorder
 from harness.reference.windows.ntos.ke.apc_counts import ApcCounts
 from harness.reference.windows.ntos.ke.kernel_timers import KernelTimers
 from harness.reference.windows.ntos.ke.processor_control import make_processor
@@ -179,6 +180,7 @@ class Executive(Supervisor):
         self.notify_calls: dict[int, list[Event]] = {}
         """The ends of the calls of notify routines that are under way, by the routine."""
         """Notify routines that drivers registered, by kind (ps/notify_routines.py)."""
+        self.print_recorder = PrintRecorder(self)
         self.print_callbacks: list[int] = []
         """What DbgSetDebugPrintCallback was given."""
         self.printing: set[int] = set()

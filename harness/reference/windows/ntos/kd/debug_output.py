@@ -44,6 +44,7 @@ def print_text(k: "Executive", text: str, component: int = DEFAULT, level: int =
     if not passes(component, level):
         return 0
     k.log.append(text)
+    k.print_recorder.add(text, component, level)
     k.probes.happened((f"DbgPrint {text.rstrip()}",))
     if not k.print_callbacks or k.processor.number in k.printing:
         return 0

@@ -29,6 +29,7 @@ PreCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *Comp
     if (!IsDenied(FltObjects->FileObject)) {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
+    DbgPrint("veiled: denied\n");
     Data->IoStatus.Status = STATUS_ACCESS_DENIED;
     Data->IoStatus.Information = 0;
     return FLT_PREOP_COMPLETE;
@@ -114,6 +115,7 @@ DriverEntry(_In_ PDRIVER_OBJECT DriverObject, _In_ PUNICODE_STRING RegistryPath)
     NTSTATUS Status;
 
     UNREFERENCED_PARAMETER(RegistryPath);
+    DbgPrint("veiled: loaded\n");
     Status = FltRegisterFilter(DriverObject, &Registration, &Filter);
     if (NT_SUCCESS(Status)) {
         Status = FltStartFiltering(Filter);
