@@ -28,6 +28,8 @@ STUCK = 5.0
 """Seconds after which groups that nobody can run, while nothing else runs, are given up."""
 
 Message = dict[str, Any]
+Files = tuple[str, str] | None
+"""A folder below the directory of the run, and the digest of what belongs there."""
 
 
 class Listener(Protocol):
@@ -35,7 +37,9 @@ class Listener(Protocol):
 
     def begun(self, nodeid: str, worker: str) -> None: ...
 
-    def result(self, nodeid: str, reports: Sequence[dict[str, Any]], worker: str) -> None: ...
+    def result(self, nodeid: str, reports: Sequence[dict[str, Any]], worker: str, files: Files) -> None:
+        """All that a test came to; `files` are what it has left on a worker that does not see ours."""
+        ...
 
     def given_up(self, nodeid: str, why: str, details: Sequence[str]) -> None: ...
 
@@ -214,7 +218,8 @@ class Coordinator:
                 machine = self.machines[worker.host]
                 machine.tests += 1
                 machine.seconds += sum(report["duration"] for report in message["reports"])
-            self._listener.result(message["test"], message["reports"], worker.host if worker else "")
+            files = (message["folder"], message["files"]) if "files" in message else None
+            self._listener.result(message["test"], message["reports"], worker.host if worker else "", files)
 
     def _unknown(self, message: Message) -> None:
         if self._board.accept(message["test"]):
@@ -274,7 +279,7 @@ class Coordinator:
         tests = [test.nodeid for test in group.tests]
         about = {"address": worker.address, "slot": worker.slot, "task": worker.number}
         task = self._client.submit(
-            *(run_group, self._job.topic, worker.slot, worker.number, tests),
+            *(run_group, self._job.topic, worker.slot, worker.number, tests, group.needs.image),
             key=(group.name.replace("-", "\u2010"), self._job.run, worker.number),  # Dask cuts names at a dash
             workers=[worker.address],
             allow_other_workers=False,

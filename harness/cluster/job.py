@@ -1,4 +1,7 @@
-"""What a worker is told of a run: plain data, the same for every worker, without anything secret."""
+"""What a worker is told of a run: plain data, the same for every worker.
+
+It goes over the scheduler's link to every worker that comes, and is part of no task.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -28,12 +31,14 @@ class Job:
     """Where the command was given."""
     out: str
     """The run's directory."""
-    guests: tuple[str, ...] = ()
-    """Those that the run is on."""
-    store: str = ""
-    """Where files come from and go to; "" where workers have the files of this machine under their eyes."""
-    trees: Mapping[str, str] = field(default_factory=dict)
-    """Directories of this machine that the run reads, each with its digest in the store."""
+    shipped: str = str(SHIPPED)
+    """Where fltlab's own suites and drivers are on the machine of the coordinator."""
+    delivery: Mapping[str, Any] | None = None
+    """What comes from the store (`Delivery.to_data`); None where workers have the files of this machine before them."""
+    key: str = field(default="", repr=False)
+    """What opens the secrets of images that come from the store (`RunKey.to_text`)."""
+    needs_qemu: bool = False
+    """Whether a guest of the run is a virtual machine."""
     memory_mib: int = 0
     """What each worker may give to guests; 0: what Dask has set for it."""
 

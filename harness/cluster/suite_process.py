@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from harness.cluster.translation import Translation
 from harness.errors import ending
 from harness.host.command import tail
 
@@ -25,14 +26,18 @@ PATIENCE = 60.0
 class SuiteProcess:
     """A pytest process that waits for tests to run."""
 
-    def __init__(self, session: Mapping[str, Any], directory: Path, log: Path) -> None:
-        """Start it in `directory`; what it prints goes into `log`."""
+    def __init__(
+        self, session: Mapping[str, Any], directory: Path, log: Path, environment: Mapping[str, str], told: Translation
+    ) -> None:
+        """Start it in `directory`; what it prints goes into `log`, and `told` gives the paths in what it says."""
         reads, writes = os.pipe()
         self._log = log
+        self._translation = told
         with log.open("wb") as printed:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", MODULE, str(writes)],
                 cwd=directory,
+                env={**os.environ, **environment},
                 stdin=subprocess.PIPE,
                 stdout=printed,
                 stderr=subprocess.STDOUT,
@@ -48,12 +53,16 @@ class SuiteProcess:
         """Have tests run: what is said of them, ending with `ended`, or with `died` if the process has."""
         self._tell({"tests": list(tests)})
         for line in self._messages:
-            message: dict[str, Any] = json.loads(line)
+            message: dict[str, Any] = json.loads(self._translation.back(line))
             yield message
             if message["kind"] == "ended":
                 return
         code = self._process.wait()
         yield {"kind": "died", "how": ending(code), "printed": self.complaint() if code > 0 else []}
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def lives(self) -> bool:

@@ -4,23 +4,27 @@ What becomes of them comes back as pytest's own reports, so that journal, report
 those of a run on one machine. The processes on the workers are `cluster_process.py`.
 """
 
+import os
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.cluster.connection import LOCAL, connected, require_address, require_dask
 from harness.errors import ConfigurationError, FltLabError
 from harness.fleet import options
-from harness.plugin.facts import LEASE_FIXTURE, is_of_command
+from harness.host.leftovers import remove
+from harness.plugin.cluster_job import job_of, planned, require_no_secret
 from harness.plugin.live import LIVE
-from harness.plugin.options import settings
 from harness.plugin.recording import GIVEN_UP, RECORDER
 from harness.plugin.run import RUN
-from harness.plugin.scenes import LAB_FIXTURE
+
+if TYPE_CHECKING:
+    from harness.cluster.store import Store
 
 TITLE = "machines"
+STORE_VARIABLE = "FLTLAB_STORE"
 
 
 @pytest.hookimpl(trylast=True)
@@ -33,9 +37,25 @@ def pytest_configure(config: pytest.Config) -> None:
         require_dask()
         address = require_address(address, insecure=bool(config.getoption(options.INSECURE.name)))
         _require_shareable(config, address)
+        store = _store(config) if address != LOCAL else None
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from error
-    config.pluginmanager.register(Cluster(config, address), "fltlab-cluster")
+    config.pluginmanager.register(Cluster(config, address, store), "fltlab-cluster")
+
+
+def _store(config: pytest.Config) -> "Store":
+    """The store of a cluster of several machines; ConfigurationError where none is given, or makes no sense."""
+    from harness.cluster.store import Store
+
+    url = config.getoption(options.STORE.name) or os.environ.get(STORE_VARIABLE)
+    if not url:
+        raise ConfigurationError(
+            "a cluster with a scheduler needs a place where its machines have files in common",
+            hint=f"--store URL, or {STORE_VARIABLE}: a directory that all of them mount, s3://…, sftp://… "
+            "(docs/cluster.md)",
+        )
+    require_no_secret(config)
+    return Store(str(url))
 
 
 def _require_shareable(config: pytest.Config, address: str) -> None:
@@ -48,6 +68,7 @@ def _require_shareable(config: pytest.Config, address: str) -> None:
         options.PAUSE.flag: config.getoption(options.PAUSE.name),
         options.RECORD.flag: config.getoption(options.RECORD.name),
         options.REPLAY.flag: config.getoption(options.REPLAY.name),
+        f"an address and {options.COVERAGE.flag}": address != LOCAL and config.getoption(options.COVERAGE.name),
     }
     for flag, given in wanted.items():
         if given:
@@ -62,8 +83,10 @@ def _require_shareable(config: pytest.Config, address: str) -> None:
 class Cluster:
     """Has the tests of a session run by a cluster."""
 
-    def __init__(self, config: pytest.Config, address: str) -> None:
+    def __init__(self, config: pytest.Config, address: str, store: "Store | None") -> None:
+        """`store` is None where the workers see the files of this machine."""
         self._config = config
+        self._store = store
         self._address = address
         self._session: pytest.Session | None = None
         self._items: dict[str, pytest.Item] = {}
@@ -98,50 +121,27 @@ class Cluster:
 
     def _run(self, session: pytest.Session) -> None:
         from harness.cluster.coordinator import Coordinator
-        from harness.cluster.durations import former_durations
-        from harness.cluster.groups import PlannedTest, cut
+        from harness.cluster.groups import cut
+        from harness.cluster.needs import needs_of, windows_images_of
         from harness.cluster.policy import Board
-        from harness.host.memory import processors, read_memory
+        from harness.host.memory import processors
 
-        workers = self._config.getoption(options.WORKERS.name) or processors()
         run = session.config.stash[RUN]
-        known = former_durations(run.path.parent)
-        tests = [
-            PlannedTest(item.nodeid, guest, _template(item), known.of(item.nodeid, guest))
-            for item in session.items
-            for guest in [_guest(item)]
-        ]
+        workers = self._config.getoption(options.WORKERS.name) or processors()
         dashboard = bool(self._config.getoption(options.DASHBOARD.name))
+        tests = planned(session.items, run.path.parent)
+        job = job_of(session, self._store.url if self._store is not None else None)
+        for path in (job.delivery or {}).get("secrets", ()):
+            self.says(f"{path} looks secret, and is not sent to the workers")
         with connected(self._address, workers, dashboard=dashboard) as client:
-            if client.dashboard_link and (dashboard or self._address != LOCAL):
+            if "dashboard" in client.scheduler_info()["services"]:
                 self.says(f"dashboard: {client.dashboard_link}")
             count = workers if self._address == LOCAL else max(1, len(client.scheduler_info()["workers"]))
-            board = Board(cut(tests, {}, count))
-            job = self._job(memory_mib=read_memory().available // workers)
+            needs = needs_of(run.settings, windows_images_of(run.settings))
+            board = Board(cut(tests, needs, count), (one.image for one in needs.values() if one.image))
             coordinator = Coordinator(client, job, board, self)
             self._machines = coordinator.machines
             coordinator.run()
-
-    def _job(self, *, memory_mib: int) -> Any:
-        from harness.cluster.job import Job, code_hash, own_version
-
-        run = self._config.stash[RUN]
-        here = self._address == LOCAL
-        session = {
-            "run": run.id,
-            "arguments": list(run.arguments),
-            "of_command": is_of_command(self._config),
-        }
-        return Job(
-            run=run.id,
-            version=own_version(),
-            code="" if here else code_hash(),
-            session=session,
-            directory=str(run.started_in),
-            out=str(run.directory),
-            guests=run.settings.guests,
-            memory_mib=memory_mib if here else 0,
-        )
 
     # -- what the coordinator tells
 
@@ -157,9 +157,18 @@ class Cluster:
             counts = Counter(self._running.values())
             live.runs("  ".join([*(f"{host}: {counts[host]}" for host in sorted(counts)), nodeid.partition("::")[2]]))
 
-    def result(self, nodeid: str, reports: Sequence[dict[str, Any]], worker: str) -> None:
+    def result(
+        self, nodeid: str, reports: Sequence[dict[str, Any]], worker: str, files: tuple[str, str] | None
+    ) -> None:
         """All phases of a test, as if it had run here."""
         item = self._items[nodeid]
+        if files is not None and self._store is not None:
+            run, (folder, digest) = self._config.stash[RUN], files
+            with run.storing():
+                target = run.directory / folder
+                remove(target)
+                target.parent.mkdir(exist_ok=True)
+                self._store.fetch_into(digest, target)
         self._running.pop(nodeid, None)
         item.ihook.pytest_runtest_logstart(nodeid=nodeid, location=item.location)
         for data in reports:
@@ -199,23 +208,6 @@ class Cluster:
             terminalreporter.write_line(
                 f"{host}: {machine.tests} tests, {machine.seconds:.1f} s, workers: {len(machine.workers)}{lost}"
             )
-
-
-def _guest(item: pytest.Item) -> str:
-    """The name of the guest that a test runs on; "" if it has none."""
-    if LEASE_FIXTURE not in getattr(item, "fixturenames", ()):
-        return ""
-    callspec = getattr(item, "callspec", None)
-    chosen = callspec.params.get("fltlab_guest_name") if callspec is not None else None
-    return str(chosen or settings(item.config).guests[0])
-
-
-def _template(item: pytest.Item) -> str:
-    """The same text for tests that can use one template: what stands in their guest before they begin."""
-    if LAB_FIXTURE not in getattr(item, "fixturenames", ()):
-        return ""
-    marks = [mark for name in ("stack", "driver_options") for mark in item.iter_markers(name)]
-    return "; ".join(f"{mark.name}{mark.args}{sorted(mark.kwargs.items())}" for mark in marks)
 
 
 def _restored(config: pytest.Config, data: dict[str, Any]) -> Any:

@@ -17,13 +17,12 @@ import pytest
 from _pytest.config import _prepareconfig
 
 from harness.errors import ExitCode
-from harness.plugin.facts import OF_COMMAND
-from harness.plugin.run import FINISHED_KEY, WORKER_KEY
+from harness.fleet import options
 
 # What is the coordinator's to do, or to have done.
 _NOT_HERE: dict[str, object] = {
     **dict.fromkeys(("usepdb", "lf", "failedfirst", "newfirst", "stepwise", "stepwise_skip", "cacheclear"), False),
-    **dict.fromkeys(("fltlab_resume", "fltlab_cluster", "xmlpath", "numprocesses"), None),
+    **dict.fromkeys((options.RESUME.name, options.CLUSTER.name, "xmlpath", "numprocesses"), None),
     "maxfail": 0,
 }
 
@@ -94,9 +93,11 @@ def main() -> int:
     orders = os.fdopen(os.dup(0), encoding="utf-8")  # pytest takes standard input from the tests
     told = json.loads(orders.readline())
     config = _prepareconfig(told["arguments"], None)
-    for name, value in _NOT_HERE.items():
+    from harness.plugin.facts import OF_COMMAND  # pytest wants to be the first to load its plugins
+    from harness.plugin.run import FINISHED_KEY, WORKER_KEY
+
+    for name, value in {**_NOT_HERE, **told["options"], options.OUT.name: told["out"]}.items():
         setattr(config.option, name, value)
-    config.option.fltlab_out = told["out"]
     config.__dict__["workerinput"] = {
         "workerid": told["worker"],
         WORKER_KEY: told["run"],

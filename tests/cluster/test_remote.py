@@ -1,0 +1,138 @@
+"""Workers that do not see the coordinator's files: trees come from the store, results and what tests leave go back."""
+
+import textwrap
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cluster.entrance import Entrance
+from harness.cluster.job import own_version
+from harness.cluster.runner import runners
+from harness.errors import ExitCode
+from harness.machine.deadlines import Deadline
+from harness.report.journal import read_journal
+from harness.report.records import Outcome
+
+SUITE = """
+    import os, time
+    from pathlib import Path
+    import pytest
+
+    pytestmark = pytest.mark.rule("REG-01")
+    SHARED = Path("{shared}")
+
+    @pytest.mark.parametrize("number", range(2))
+    def test_fails_where_it_stands(number):
+        (Path(__file__).parent / "beside").write_text("as at home")
+        assert number == 0, __file__
+
+    def test_loses_its_worker():
+        with (SHARED / "pids").open("a") as file:
+            print(os.getpid(), file=file)
+        while len((SHARED / "pids").read_text().split()) < 2:
+            time.sleep(0.02)  # until the worker is lost, and another comes here
+
+    def test_after():
+        assert Path(__file__).parent.name
+"""
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A scheduler on loopback, and two workers that have only it in common with the coordinator."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        host="127.0.0.1",
+        dashboard_address=None,
+        worker_dashboard_address=None,
+        silence_logs=False,
+    ) as found:
+        yield found
+
+
+def test_a_worker_that_is_lost_in_the_middle_costs_nothing(
+    pytester: pytest.Pytester, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FLTLAB_HOME", str(tmp_path / "home"))
+    shared, tree = tmp_path / "shared", pytester.mkdir("tree")
+    shared.mkdir()
+    text = textwrap.dedent(SUITE).replace("{shared}", str(shared))
+    (tree / "test_one.py").write_text(text)
+    (tree / "pytest.ini").write_text("[pytest]\n")
+    (tree / "signing.key").write_text("nobody else's")
+
+    def lose() -> None:
+        pids = shared / "pids"
+        Deadline(120, "the test").poll(
+            lambda: ((pids.exists() and pids.read_text().split()) or None, "it has not begun")
+        )
+        address = next(
+            address
+            for (address, _), runner in runners.items()
+            if any(str(process.pid) in pids.read_text().split() for process in runner.processes.values())
+        )
+        worker = next(worker for worker in cluster.workers.values() if worker.address == address)
+        cluster.loop.add_callback(worker.close, timeout=0, executor_wait=False, nanny=False)
+
+    killer = threading.Thread(target=lose)
+    killer.start()
+    words = ("-p", "no:cacheprovider", "--out=run", "--cluster", cluster.scheduler_address, f"--store={tmp_path}/store")
+    ended = pytester.runpytest_inprocess(*words, str(tree))
+    killer.join()
+
+    assert ended.ret == ExitCode.FAILED, ended.stdout.str()
+    records = read_journal(pytester.path / "run")
+    assert Counter(record.outcome for record in records) == {Outcome.PASSED: 3, Outcome.FAILED: 1}
+    assert len(set((shared / "pids").read_text().split())) == 2
+    for record in records:
+        if record.outcome is Outcome.FAILED:
+            assert str(tree) in record.message
+            assert str(tmp_path / "home") not in record.details
+            assert (pytester.path / "run" / str(record.folder) / "trace.jsonl").exists()
+            assert "\ntree/test_one.py:12: AssertionError" in record.details
+    assert not (tree / "beside").exists()
+    assert not any(b"nobody else's" in path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
+    ended.stdout.fnmatch_lines(
+        ["*signing.key looks secret*", "*the cluster has lost the worker; it is tried once more"]
+    )
+    assert list((tmp_path / "home" / "cluster-runs").iterdir()) == []
+
+
+class FakeWorker:
+    """A Dask worker, as far as the entrance looks at it."""
+
+    address = "tcp://192.0.2.1:1"
+    name = "w1"
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Any]] = []
+
+    def log_event(self, topic: str, message: Any) -> None:
+        self.said.append((topic, message))
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "why"),
+    [
+        ("0.0.1", "", f"it has fltlab {own_version()}, and this run is of fltlab 0.0.1"),
+        (own_version(), "0" * 64, f"its fltlab {own_version()} is not this one: files of it were changed"),
+    ],
+    ids=["version", "files"],
+)
+def test_a_worker_of_another_fltlab_is_refused(version: str, code: str, why: str):
+    worker = FakeWorker()
+
+    Entrance("topic", version, code, {}).setup(worker)
+
+    [(topic, said)] = worker.said
+    assert (topic, said["kind"], said["name"]) == ("topic", "refused", "w1")
+    assert said["why"].startswith(why)
