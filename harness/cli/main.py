@@ -38,7 +38,7 @@ COMMANDS = {
     "doctor": "Look at everything fltlab needs of this machine: programs, accelerator, memory, "
     "disk, images, templates.",
     "bench": "Measure guests on this machine.",
-    "test": "Check and test fltlab itself: ruff, mypy, clang-format, then pytest (arguments are handed to pytest).",
+    "test": "Test and check fltlab itself: pytest (which gets the arguments), and beside it ruff, mypy, clang-format.",
     "completion": "Print what a shell needs to complete commands and options.",
     "version": "Print the version of fltlab and of what it stands on.",
 }

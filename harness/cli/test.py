@@ -1,4 +1,4 @@
-"""`fltlab test`: the checkers, then the harness's own tests."""
+"""`fltlab test`: the harness's own tests, and the checkers beside them."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import typer
@@ -28,25 +29,29 @@ FAILED_TESTS = "FLTLAB_FAILED_TESTS"
 
 
 def test(context: typer.Context) -> None:
-    """Check and test fltlab itself: ruff, mypy, clang-format, then pytest (arguments are handed to pytest)."""
+    """Test and check fltlab itself: pytest (which gets the arguments), and beside it ruff, mypy, clang-format."""
     root = checkout()
     console = Console(stderr=True, highlight=False)
-    failed = [name for name, command in _checkers(root).items() if not _passes(console, name, command, root)]
     arguments = list(context.args)
     if not any(argument.startswith("tests") for argument in arguments):
         arguments.append("tests")
     if not any(argument.startswith(("-n", "--numprocesses", "--pdb")) for argument in arguments):
-        # The longest modules come first, as tests/conftest.py has them: not those with the most tests.
-        arguments = ["-n", str(os.cpu_count() or 1), "--dist", "loadscope", "--no-loadscope-reorder", *arguments]
-    code, red = _pytest(root, arguments)
+        # One more than there are processors, as many tests wait for others' processes. The longest modules come first,
+        # as tests/conftest.py has them: not those with the most tests.
+        workers = (os.cpu_count() or 1) + 1
+        arguments = ["-n", str(workers), "--dist", "loadscope", "--no-loadscope-reorder", *arguments]
+    with ThreadPoolExecutor(1) as beside:
+        checks = beside.submit(_check, root)
+        code, red = _pytest(root, arguments)
     if code == ExitCode.FAILED and not context.args and may_be_flaky(red):
         console.print(f"{len(red)} failed that drive processes: run once more, each by itself")
         code, again = _pytest(root, ["-n", "0", *red])
         _tell(console, {name: account for name, account in red.items() if name not in again}, "flaky: passed by itself")
         _tell(console, {name: red[name] for name in again if name in red}, "failed, and failed again by itself")
-    if failed:
-        console.print(f"[red]failed checks: {', '.join(failed)}[/]")
-    if code == ExitCode.PASSED and failed:
+    for name, said in checks.result().items():
+        console.print(f"{name}: {'failed' if said else 'ok'}")
+        console.print(said, end="", markup=False, soft_wrap=True)
+    if code == ExitCode.PASSED and any(checks.result().values()):
         raise typer.Exit(ExitCode.FAILED)
     raise typer.Exit(code)
 
@@ -89,13 +94,15 @@ def _checkers(root: Path) -> dict[str, list[str]]:
     return checkers
 
 
-def _passes(console: Console, name: str, command: list[str], root: Path) -> bool:
-    console.print(f"{name} …", end=" ")
-    done = subprocess.run(command, cwd=root, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    console.print("ok" if done.returncode == 0 else "failed")
-    if done.returncode != 0:
-        console.print(done.stdout, markup=False)
-    return done.returncode == 0
+def _check(root: Path) -> dict[str, str]:
+    """Run the checkers: what each of them that is not content has said."""
+    found = {}
+    for name, command in _checkers(root).items():
+        done = subprocess.run(
+            command, cwd=root, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        found[name] = (done.stdout or f"exit code {done.returncode}\n") if done.returncode else ""
+    return found
 
 
 def register(app: typer.Typer) -> None:

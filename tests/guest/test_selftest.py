@@ -4,7 +4,6 @@ The Windows answers here are made by hand after public captures (docs/windows.md
 """
 
 import json
-import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -50,6 +49,10 @@ PRIVILEGES = """
 """
 
 
+NOW = 1.8e9
+"""The time of host and guest: between two readings of a real clock a machine may do other things."""
+
+
 @dataclass
 class PlayedWindows:
     """A guest that answers commands by their beginning."""
@@ -85,12 +88,12 @@ class PlayedWindows:
         return self.files[path]
 
     def host_time(self) -> float:
-        return time.time()
+        return NOW
 
     def identity(self) -> Identity:
 
         self.numbers += 1
-        return Identity("b" * 36, time.time() + self.clock, bytes([self.numbers] * 16), {})
+        return Identity("b" * 36, NOW + self.clock, bytes([self.numbers] * 16), {})
 
 
 STANDARD = {

@@ -15,6 +15,7 @@ from harness.machine.faults import MOST_RULES, DiskFaults, Error, FaultOrderErro
 from harness.machine.machine import Machine
 from harness.machine.parts import Board, Device, Processor
 from harness.machine.spec import MachineSpec
+from harness.minifilter.toolchain import find_toolchain
 from tests.limits import HANG
 
 WORKER = Path(__file__).with_name("disk_worker.S")
@@ -123,8 +124,8 @@ def test_a_fault_ends_with_its_machine(machine, faults):
 def worker(tmp_path_factory):
     """The boot sector that works on the second disk, assembled."""
     folder = tmp_path_factory.mktemp("worker")
-    clang = next(f"clang-{n}" for n in (19, 20, 21, 22) if Path(f"/usr/bin/clang-{n}").exists())
-    linker = clang.replace("clang", "ld.lld")
+    clang = find_toolchain().clang
+    linker = clang.with_name(clang.name.replace("clang", "ld.lld"))
     subprocess.run([clang, "--target=x86_64-linux-gnu", "-c", WORKER, "-o", folder / "o"], check=True)
     link = ["-Ttext=0x7c00", "--oformat", "binary", "-e", "_start", folder / "o", "-o", folder / "disk"]
     subprocess.run([linker, *link], check=True)

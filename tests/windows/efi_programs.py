@@ -7,6 +7,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.minifilter.toolchain import find_toolchain
+
 SOURCE = Path(__file__).with_name("efi") / "program.c"
 SECTOR = 512
 ESP = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
@@ -29,10 +31,11 @@ class Program:
         defines = [f"-DROLE_{self.role}", f"-DSECONDS={self.seconds}"]
         texts = {"TEXT": self.text, "SECOND": self.second, "THIRD": self.third, "IMAGE": str(self.image or "")}
         defines += [f'-D{key}="{_escaped(value)}"' for key, value in texts.items()]
-        compiler = ["clang-19", "--target=x86_64-unknown-windows", "-ffreestanding", "-fshort-wchar", "-mno-red-zone"]
+        tools = find_toolchain()
+        compiler = [tools.clang, "--target=x86_64-unknown-windows", "-ffreestanding", "-fshort-wchar", "-mno-red-zone"]
         compiler += ["-fno-stack-protector", "-mno-stack-arg-probe", "-O1", "-Wall", "-Werror", "-c"]
         subprocess.run([*compiler, *defines, str(SOURCE), "-o", f"{name}.obj"], check=True)
-        linker = ["lld-link-19", "/subsystem:efi_application", "/entry:Main", "/nodefaultlib", "/dynamicbase"]
+        linker = [tools.linker, "/subsystem:efi_application", "/entry:Main", "/nodefaultlib", "/dynamicbase"]
         subprocess.run([*linker, f"/out:{name}.efi", f"{name}.obj"], check=True)
         return Path(f"{name}.efi").read_bytes()
 

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import tree_sitter
 import tree_sitter_powershell
 
 from harness.errors import GuestError
+from harness.guest import forks
 from harness.guest.forks import FORKS, GENERATION, Fork, Seen, difference, try_forks
 from harness.guest.identity import Identity
 from harness.guest.profiles.windows import FORKED
@@ -52,6 +52,15 @@ def test_a_fork_that_is_not_as_it_must_be_is_told_by_what_is_different(seen: See
 # -- a trial, with forks that are played
 
 
+NOW = 1.8e9
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands: between two readings of a real one a machine may do other things."""
+    monkeypatch.setattr(forks, "time", SimpleNamespace(time=lambda: NOW, monotonic=lambda: 0.0))
+
+
 @dataclass
 class Played:
     """An image whose forks are what a test wants; `spoil` changes one of them."""
@@ -77,7 +86,7 @@ class Played:
         if wrong["raises"]:
             raise wrong["raises"]  # type: ignore[misc]
         files: dict[str, bytes] = {}
-        identity = Identity(f"boot-{number}", time.time() + wrong["late"], wrong["random"], {})  # type: ignore[operator, arg-type]
+        identity = Identity(f"boot-{number}", NOW + wrong["late"], wrong["random"], {})  # type: ignore[operator, arg-type]
         guest = SimpleNamespace(
             identity=lambda: identity, put=lambda content, path: files.update({path: content}), get=files.get
         )
