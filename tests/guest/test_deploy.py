@@ -1,6 +1,5 @@
 """A stack of real minifilters goes into a guest and out of it again, and every failure says which, what and why."""
 
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from harness.machine.deadlines import Wait
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.minifilter.fltmc import InstanceRow, parse_filters, parse_instances
 from harness.minifilter.package import Control
+from tests.ports import port_without_a_listener
 
 Built = dict[str, BuiltDriver]
 Deploy = Callable[..., Deployment]
@@ -276,13 +276,11 @@ def test_a_registration_that_fails_is_no_fault_of_the_driver(guest: LocalGuest, 
 
 
 def test_with_the_port_closed_there_is_no_other_way_to_deploy(guest: LocalGuest, built: Built):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    closed = Guest("closed", REFERENCE, replace(guest.endpoint, port=port))
     before = sorted(path.name for path in guest.system.rglob("*"))
     (entry,) = place(parse_stack("passthrough"))
 
-    with pytest.raises(GuestError) as error:
+    with port_without_a_listener() as port, pytest.raises(GuestError) as error:
+        closed = Guest("closed", REFERENCE, replace(guest.endpoint, port=port))
         Deployment(closed, [DriverUnderTest(entry, built["passthrough"])]).deploy()
 
     assert error.value.exit_code is ExitCode.HOST
