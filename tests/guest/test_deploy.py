@@ -279,9 +279,10 @@ def test_with_the_port_closed_there_is_no_other_way_to_deploy(guest: LocalGuest,
     before = sorted(path.name for path in guest.system.rglob("*"))
     (entry,) = place(parse_stack("passthrough"))
 
-    with port_without_a_listener() as port, pytest.raises(GuestError) as error:
+    with port_without_a_listener() as port:
         closed = Guest("closed", REFERENCE, replace(guest.endpoint, port=port))
-        Deployment(closed, [DriverUnderTest(entry, built["passthrough"])]).deploy()
+        with pytest.raises(GuestError) as error:
+            Deployment(closed, [DriverUnderTest(entry, built["passthrough"])]).deploy()
 
     assert error.value.exit_code is ExitCode.HOST
     assert str(port) in str(error.value)

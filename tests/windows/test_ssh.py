@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,8 +24,10 @@ from harness.image.windows.phases import Phase
 from harness.image.windows.plan import NO_KEY, build_inputs
 from harness.image.windows.ssh import DRIVES, has_server, ssh_endpoint
 from harness.image.windows.workspace import Stage, State, Workspace
-from harness.machine.deadlines import Deadlines
-from tests.guest.test_sftp import ACCOUNT, answers, dropbear, free_port
+from harness.machine.deadlines import Wait
+from tests.guest.test_sftp import ACCOUNT, answers, dropbear
+from tests.limits import Impatient
+from tests.ports import port_without_a_listener
 from tests.windows.test_answer_files import plan
 
 INBOX = {"provisioning": {"openssh": "inbox"}}
@@ -41,6 +44,12 @@ class Server(SshKeys):
 
 
 @pytest.fixture
+def port() -> Iterator[int]:
+    with port_without_a_listener() as port:
+        yield port
+
+
+@pytest.fixture
 def credentials() -> Credentials:
     return generate("Administrator")
 
@@ -49,8 +58,8 @@ def facts(keys: SshKeys) -> dict[str, object]:
     return {"openssh": "inbox", "ssh_host_key": keys.host_public_key()}
 
 
-def test_the_images_key_opens_the_server_that_it_was_made_for(credentials: Credentials, tmp_path: Path):
-    keys, port = Server(client_line=credentials.authorized_key), free_port()
+def test_the_images_key_opens_the_server_that_it_was_made_for(credentials: Credentials, tmp_path: Path, port: int):
+    keys = Server(client_line=credentials.authorized_key)
     (tmp_path / "c").mkdir()
     content = os.urandom(3_000_001)
     endpoint = ssh_endpoint(facts(keys), replace(credentials, user=ACCOUNT.pw_name), port)
@@ -63,14 +72,16 @@ def test_the_images_key_opens_the_server_that_it_was_made_for(credentials: Crede
     assert (tmp_path / "c" / "fltlab" / "large.bin").read_bytes() == content
 
 
-def test_a_server_with_another_key_than_the_image_named_is_not_talked_to(credentials: Credentials, tmp_path: Path):
-    keys, port = Server(client_line=credentials.authorized_key), free_port()
+def test_a_server_with_another_key_than_the_image_named_is_not_talked_to(
+    credentials: Credentials, tmp_path: Path, port: int
+):
+    keys = Server(client_line=credentials.authorized_key)
     endpoint = ssh_endpoint(facts(SshKeys()), replace(credentials, user=ACCOUNT.pw_name), port)
     with dropbear(tmp_path, keys, port):
         answers(port)
         with (
             pytest.raises(Unreachable, match="cannot be reached over SFTP") as error,
-            SftpSession(endpoint, deadlines=Deadlines(0.05)),
+            SftpSession(endpoint, deadlines=Impatient(only={Wait.SSH: 1.0})),
         ):
             pass
     assert "another" in str(error.value)

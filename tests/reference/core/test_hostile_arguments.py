@@ -52,7 +52,7 @@ STOPS_ON_PURPOSE = {"KeBugCheck", "KeBugCheckEx", "DbgBreakPoint", "DbgBreakPoin
 CHANGES_IRQL = {"KeRaiseIrql", "KeRaiseIrqlToDpcLevel", "KeRaiseIrqlToSynchLevel", "KfRaiseIrql"}
 """Of these the thread dies, when nothing of the driver is on its stack any more."""
 CALLS = 120
-SECONDS = 6
+SECONDS = 60
 
 
 def exports() -> list[Export]:
