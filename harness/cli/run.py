@@ -269,7 +269,7 @@ class _Command(TyperCommand):
 def with_cluster(words: Sequence[str]) -> list[str]:
     """The words of the command line with `--cluster=local` where no address follows."""
     whole: list[str] = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in itertools.pairwise([*words, ""]):
         whole.append(f"{word}={LOCAL}" if word == options.CLUSTER.flag and not is_address(following) else word)
     return whole
 

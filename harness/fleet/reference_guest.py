@@ -180,14 +180,16 @@ def endpoint(machine: Machine, secrets: GuestSecrets) -> Endpoint:
 def wait_until_it_answers(machine: Machine, secrets: GuestSecrets, deadline: Deadline) -> None:
     """Wait until a WinRM command has answered with this boot's id; the connection is closed again."""
     wait_for_answer(machine, WINRM_PORT, deadline)
+    patience = machine.deadlines.seconds(Wait.IDENTITY)
 
     def look() -> tuple[bool | None, str]:
+        nonlocal patience
         machine.check()
         with WinRmSession(endpoint(machine, secrets), machine.name) as session:
             try:
-                patience = machine.deadlines.seconds(Wait.IDENTITY)
                 result = session.run(REFERENCE.identity, timeout=min(patience, max(1.0, deadline.remaining)))
             except (Unreachable, ConnectionLost, CommandTimeout) as error:
+                patience *= 2  # a guest on a busy machine never answers if it is broken off again and again
                 return None, f"{error.details[-1] if error.details else error}; {machine.describe()}"
         require_boot(parse_identity(result), secrets.configuration.boot_id, machine.name)
         return True, "an answer"

@@ -1,7 +1,8 @@
 """How long anything about a machine or a guest may take: the one place for it.
 
-Each deadline is about ten times what was measured where fltlab was written (two shared cores, TCG), scaled by how fast
-this machine's accelerator ran the probe (harness/host/accelerator.py). A deadline is there to end a hang, not to judge
+Each deadline is about ten times what was measured where fltlab was written (two shared cores, TCG), thirty times where
+QEMU starts, boots or forks, which may itself take ten times as long beside others. They are scaled by how fast this
+machine's accelerator ran the probe (harness/host/accelerator.py). A deadline is there to end a hang, not to judge
 speed.
 """
 
@@ -22,14 +23,14 @@ POLL_SECONDS = 0.01
 class Wait(Enum):
     """What is waited for, and for how many seconds at most on the machine that fltlab was measured on."""
 
-    QEMU_START = ("QEMU to answer QMP", 15.0)
+    QEMU_START = ("QEMU to answer QMP", 45.0)
     QMP_COMMAND = ("QEMU to answer a QMP command", 20.0)
     QEMU_EXIT = ("QEMU to end", 10.0)
-    BOOT = ("the guest to answer WinRM after a cold boot", 60.0)
+    BOOT = ("the guest to answer WinRM after a cold boot", 180.0)
     FIRMWARE = ("the firmware to look everywhere for something to boot", 60.0)
-    FORK = ("a fork to answer WinRM", 20.0)
+    FORK = ("a fork to answer WinRM", 60.0)
     FREEZE = ("a machine to be frozen", 30.0)
-    THAW = ("a fork to take over its template's state", 20.0)
+    THAW = ("a fork to take over its template's state", 60.0)
     GUEST_COMMAND = ("a command in the guest", 60.0)
     DEVICE_REMOVED = ("the guest to let go of a device", 10.0)
     ROOM = ("room for one more machine on this host", 900.0)
@@ -48,8 +49,8 @@ class Wait(Enum):
     # the grace is how much longer it may be under way before the connection counts as lost.
     WINRM_ANSWER = ("one answer over WinRM", 20.0)
     WINRM_GRACE = ("an answer over WinRM that is overdue", 5.0)
-    IDENTITY = ("a guest to say who it is", 10.0)
-    FORKED = ("a fork to take on its identity", 20.0)
+    IDENTITY = ("a guest to say who it is", 30.0)
+    FORKED = ("a fork to take on its identity", 60.0)
     KERNEL_STATUS = ("the guest's kernel to say how it is", 20.0)
     DEPLOY = ("a stack of minifilters to be deployed", 120.0)
     IO_SCRIPT = ("fltprobe to run an I/O script to its end", 120.0)
