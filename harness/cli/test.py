@@ -19,7 +19,21 @@ from harness.errors import ExitCode
 CONTEXT = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 MAY_FLAKE = frozenset(
-    {"cli", "daemon", "farm", "fleet", "fuzz", "guest", "host", "image", "machine", "plugin", "reliability", "windows"}
+    {
+        "cli",
+        "cluster",
+        "daemon",
+        "farm",
+        "fleet",
+        "fuzz",
+        "guest",
+        "host",
+        "image",
+        "machine",
+        "plugin",
+        "reliability",
+        "windows",
+    }
 )
 """Folders of tests/ whose tests drive processes and machines: what else runs here may end one of them."""
 FLAKY_AT_MOST = 3
