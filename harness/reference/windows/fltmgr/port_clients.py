@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness.nt import NtStatus, nt_success
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.scheduler.dispatcher import Event
-from harness.reference.machine.scheduler.requests import Call
+from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fltmgr.filters import Filter
 from harness.reference.windows.io.request import Code
 
@@ -88,6 +88,9 @@ class ClientPort:
     ended: Event = field(default_factory=lambda: Event("the end of a connection"))
     association: "Association | None" = None
     """The completion port that the user's handle belongs to."""
+    calls: int = 0
+    """Callbacks of the filter for it that are under way."""
+    returned: Event = field(default_factory=lambda: Event("the callbacks of a connection to return", state=True))
 
     def cancel_requests(self, thread: "Thread | None", iosb: int) -> int:
         """Cancel questions that wait: those of a thread, or all; of one OVERLAPPED, if it is not 0. How many."""
@@ -145,7 +148,8 @@ class PortClients:
         memory.write_u64(cookie_out, 0)
         if size:
             memory.write(captured, memory.read(context, size))
-        answer = yield Call(server.connect, client.address, server.cookie, captured if size else 0, size, cookie_out)
+        call = Call(server.connect, client.address, server.cookie, captured if size else 0, size, cookie_out)
+        answer = yield from self._called(client, call)
         status = answer & 0xFFFF_FFFF
         client.cookie = memory.read_u64(cookie_out)
         self._heap.free(captured)
@@ -164,10 +168,22 @@ class PortClients:
         if not client.server.message:
             return int(NtStatus.NOT_SUPPORTED), 0
         returned = self._heap.allocate(8)
-        status = yield Call(client.server.message, client.cookie, source, length, target, room, returned)
+        call = Call(client.server.message, client.cookie, source, length, target, room, returned)
+        status = yield from self._called(client, call)
         count = self._k.memory.read_u32(returned)
         self._heap.free(returned)
         return status & 0xFFFF_FFFF, count
+
+    def _called(self, client: ClientPort, call: Call) -> Code:
+        """A callback of the filter for a connection, which its unregistration waits for."""
+        client.calls += 1
+        client.returned.state = False
+        try:
+            return (yield call)
+        finally:
+            client.calls -= 1
+            if not client.calls:
+                self._k.signal(client.returned)
 
     def post(self, client: ClientPort, message: Message) -> None:
         """A filter's message: to who has asked for one, or it waits."""
@@ -239,8 +255,12 @@ class PortClients:
             yield Call(client.server.disconnect, client.cookie)
 
     def disconnect_all(self, found: Filter) -> Code:
-        """Connections that are still open end with the filter, while its callback can still be called."""
+        """Connections that are still open end with the filter, while its callback can still be called.
+
+        Callbacks that are under way are waited for: afterwards the driver's code is gone (UNL-04).
+        """
         for client in list(self.clients.values()):
             if client.server.filter is found:
                 yield from self.disconnect(client)
                 client.closed = True
+                yield Wait([client.returned], reason=f"a callback of {found.name} for its service to return")

@@ -1,0 +1,2 @@
+open a V:\a.bin access=rw disposition=overwrite-if
+close a
