@@ -62,6 +62,9 @@ class _Wrong(Exception):
         self.column = column
 
 
+_WORD = re.compile(r'(?:[^ \t"]|"[^"]*(?:"|$))+')
+
+
 def mistakes(script: str, filters: Collection[str] | None = None) -> list[Mistake]:
     """What fltprobe would not take, the first of each line.
 
@@ -86,23 +89,15 @@ def words_of(line: str) -> list[str]:
 
 def _cut(source: str) -> Iterator[_Word]:
     """The words of a line: blanks separate, quotation marks keep blanks, `#` begins a comment where a word would."""
-    at, count = 0, 0
-    while at < len(source):
-        if source[at] in " \t":
-            at += 1
-            continue
-        if source[at] == "#":
+    for count, found in enumerate(_WORD.finditer(source), start=1):
+        text = found[0]
+        if text[0] == "#":
             return
-        begin, quoted, text = at, False, ""
-        while at < len(source) and (quoted or source[at] not in " \t"):
-            if source[at] == '"':
-                quoted = not quoted
-            else:
-                text += source[at]
-            at += 1
-        if quoted:
-            raise _Wrong(begin + 1, "a quotation mark is missing")
-        count += 1
+        begin = found.start()
+        if '"' in text:
+            if text.count('"') % 2:
+                raise _Wrong(begin + 1, "a quotation mark is missing")
+            text = text.replace('"', "")
         if count > MOST_WORDS:
             raise _Wrong(begin + 1, f"more than {MOST_WORDS} words in one line")
         yield _Word(text, begin + 1)

@@ -199,7 +199,7 @@ def _with_seeds(item: pytest.Function, subject: ItemSubject, seeds: range) -> bo
         return True
     (_, first), *others = causes.items()
     lines = [f"with {len(first)} of {len(seeds)} seeds: {_listed(first)}"]
-    lines += [f"with {len(failed)} more: {_listed(failed)}: {cause}" for cause, failed in others]
+    lines += [f"with {len(failed)} more: {_listed(failed)}: {cause} (--seed {failed[0]})" for cause, failed in others]
     subject.attempt_with(first[0])  # what is kept of the guest is of this one
     item.stash[TOLD] = Told(tuple(lines), seed=first[0])
     assert subject.error is not None

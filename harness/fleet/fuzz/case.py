@@ -1,11 +1,13 @@
 """A case: the steps of an I/O script as something that can be changed, cut and put together."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.minifilter.script import mistakes, words_of
 from harness.minifilter.script_grammar import GRAMMAR
 
+_NEEDS_QUOTATION = re.compile(r"^$|^#|[ \t]").search
 _NOT_OURS = frozenset({"filter", "rule", "attach", "detach", "load", "unload", "spawn", "await", "deadline"})
 """Steps that need another process or filter, or that would take away what is tried."""
 
@@ -81,4 +83,4 @@ def _step(words: list[str]) -> Step:
 
 def _quoted(word: str) -> str:
     plain = word.replace('"', "")
-    return f'"{plain}"' if not plain or any(mark in plain for mark in " \t") or plain.startswith("#") else plain
+    return f'"{plain}"' if _NEEDS_QUOTATION(plain) else plain
