@@ -12,4 +12,6 @@ def test_the_images_of_a_program_are_told(lab: Lab) -> None:
     lab.beside("sleep 1").result()
     lab.io("sleep 1")
 
-    assert any("fltprobe.exe in " in line.text for line in lab.trace.printed.before)
+    told = [line.text for line in lab.trace.printed.before if "fltprobe.exe in " in line.text]
+    assert told
+    assert all("on a filtered volume" in text for text in told)

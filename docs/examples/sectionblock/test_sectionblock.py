@@ -12,6 +12,10 @@ MAP = r"""
     peek view offset=0 length=4
     section code f protect=execute-read
 """
+TOOL = r"""
+    open f C:\fltlab\fltprobe.exe access=read
+    read f offset=0 length=1048576 whole
+"""
 
 
 @pytest.mark.parametrize(
@@ -26,3 +30,14 @@ def test_a_file_is_mapped_as_code_only_elsewhere(lab: Lab, volume: Volume, folde
     assert data.status == NtStatus.SUCCESS
     assert io.step("peek").status == NtStatus.SUCCESS
     assert code.status == status
+
+
+def test_a_program_starts_only_elsewhere(lab: Lab, volume: Volume) -> None:
+    tool = lab.io(TOOL).step("read").data
+    for folder in ("downloads", "tools"):
+        volume.file(rf"{folder}\tool.exe", content=tool)
+    lab.io("sleep 1")
+
+    with pytest.raises(Exception, match="INSUFFICIENT_RESOURCES"):
+        lab.start(r"V:\downloads\tool.exe")
+    lab.start(r"V:\tools\tool.exe")

@@ -17,6 +17,9 @@ Environment:
 
 #include "xorcrypt.h"
 
+//  What lies there is not scrambled, so that no program of it would start.
+static const UNICODE_STRING SystemVolume = RTL_CONSTANT_STRING(L"C:");
+
 PFLT_FILTER gFilterHandle;
 NPAGED_LOOKASIDE_LIST Pre2PostContextList;
 
@@ -66,7 +69,7 @@ XcInstanceSetup(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ FLT_INSTANCE_SETUP_F
 
 Routine Description:
 
-    Keeps what the transfers need to know of the volume in a volume context.
+    Keeps what the transfers need to know of the volume in a volume context; leaves the system's own volume alone.
 
 --*/
 {
@@ -106,6 +109,9 @@ Routine Description:
 
         if (!NT_SUCCESS(status)) {
             ctx->Name.Length = 0;
+        } else if (RtlEqualUnicodeString(&ctx->Name, &SystemVolume, TRUE)) {
+            status = STATUS_FLT_DO_NOT_ATTACH;
+            leave;
         }
 
         status = FltSetVolumeContext(FltObjects->Volume, FLT_SET_CONTEXT_KEEP_IF_EXISTS, ctx, NULL);

@@ -1,6 +1,11 @@
 """Notify routines: what a driver is told of a program that starts and ends, and how it stops one from starting."""
 
+from shutil import copy
+
+import pytest
+
 from harness.minifilter.build import SUPPORT, build_drivers
+from harness.reference.machine.loader.loader import LoadError
 
 SCRIPT = b"open f V:\\a access=rw disposition=open-if\nclose f\n"
 DRIVER = r"""
@@ -9,6 +14,7 @@ EXPORT NTSTATUS Deny = 0;
 static VOID NTAPI Process(PEPROCESS Object, HANDLE Id, PPS_CREATE_NOTIFY_INFO Info)
 {
     PUNICODE_STRING Name;
+    PFILE_OBJECT File;
 
     if (Info == NULL) {
         DbgPrint("process ends %d %x\n", PsGetProcessId(Object) == Id, PsGetProcessExitStatus(Object));
@@ -19,6 +25,11 @@ static VOID NTAPI Process(PEPROCESS Object, HANDLE Id, PPS_CREATE_NOTIFY_INFO In
              Info->FileOpenNameAvailable, (SIZE_T)Info->ParentProcessId, Id == PsGetCurrentProcessId(),
              PsGetProcessSessionId(Object));
     ExFreePool(Name);
+    CHECK(Info->CreatingThreadId.UniqueThread == PsGetCurrentThreadId());
+    CHECK(PsReferenceProcessFilePointer(Object, &File) == STATUS_SUCCESS && File == Info->FileObject);
+    DbgPrint("file %wZ %d\n", &File->FileName, File->ReadAccess);
+    ObDereferenceObject(File);
+    CHECK(PsReferenceProcessFilePointer(PsInitialSystemProcess, &File) == STATUS_UNSUCCESSFUL);
     Info->CreationStatus = Deny;
 }
 
@@ -29,7 +40,11 @@ static VOID NTAPI Old(HANDLE Parent, HANDLE Id, BOOLEAN Create)
 
 static VOID NTAPI Image(PUNICODE_STRING Name, HANDLE Id, PIMAGE_INFO Info)
 {
-    DbgPrint("image %wZ %d %d\n", Name, Id != NULL, Info->SystemModeImage);
+    PIMAGE_INFO_EX Extended = CONTAINING_RECORD(Info, IMAGE_INFO_EX, ImageInfo);
+
+    CHECK(Info->ExtendedInfoPresent && Extended->Size == sizeof(*Extended));
+    DbgPrint("image %wZ %d %d %wZ\n", Name, Id == PsGetCurrentProcessId(), Info->SystemModeImage,
+             &Extended->FileObject->FileName);
 }
 
 EXPORT ULONG Register(void)
@@ -57,27 +72,34 @@ def test_a_driver_is_told_of_programs_and_denies_one(load, tmp_path):
     machine = load(DRIVER, volumes={"V:": tmp_path})
     kernel = machine.kernel
 
+    (tmp_path / "tools").mkdir()
+    copy(probe, tmp_path / "tools" / "probe.exe")
+
     def run() -> int | None:
-        program = kernel.programs.start("V:\\tools\\probe.exe", probe.read_bytes(), (), SCRIPT)
+        program = kernel.programs.start("V:\\tools\\probe.exe", b"", (), SCRIPT)
         kernel.run_while(lambda: not program.ended.state)
         return program.exit_status
 
     machine.check("Register")
     assert run() == 0
     kernel.memory.write_u32(machine.address("Deny"), 0xC0000022)
-    assert run() == 0xC0000022
+    with pytest.raises(LoadError) as denied:
+        run()
+    assert denied.value.status == 0xC0000022
     machine.check("Unregister")
     run()
 
-    started = r"process \??\V:\tools\probe.exe | \Device\HarddiskVolume1\tools\probe.exe | V:\tools\probe.exe | 1 4 1 1"
+    started = r"process \??\V:\tools\probe.exe | \Device\HarddiskVolume1\tools\probe.exe | V:\tools\probe.exe | 1 4 0 1"
     assert [line.strip() for line in kernel.log] == [
         "old 1 4 1",
         started,
-        r"image \Device\HarddiskVolume1\tools\probe.exe 1 0",
+        r"file \tools\probe.exe 1",
+        r"image \Device\HarddiskVolume1\tools\probe.exe 1 0 \tools\probe.exe",
         "old 0 4 1",
         "process ends 1 0",
         "old 1 4 1",
         started,
+        r"file \tools\probe.exe 1",
         "old 0 4 1",
         "process ends 1 c0000022",
     ]

@@ -44,7 +44,7 @@ _COOKIE_MASK = 0x0000_FFFF_FFFF_FFFF
 class LoadError(Exception):
     """An image cannot be loaded; `status` is what Windows would answer."""
 
-    def __init__(self, status: NtStatus, message: str) -> None:
+    def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.message = message

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.nt import NtStatus, OperationClass
+from harness.nt import NtStatus, OperationClass, status_name
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.images import Image
 from harness.reference.machine.loader.loader import LoadError
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, EndThread, Wait
 from harness.reference.machine.scheduler.thread import Process, Thread, UserState
+from harness.reference.windows.cc.image_files import ImageFile, close_image, open_image
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
@@ -27,15 +28,19 @@ from harness.reference.windows.user.address_space import (
     make_peb,
     peb_size,
 )
-from harness.reference.windows.user.image_names import image_names
+from harness.reference.windows.user.image_names import ImageNames, image_names
 from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
 from harness.reference.windows.user.streams import InputPipe, OutputPipe
 
 if TYPE_CHECKING:
     from harness.reference.windows.cc.sections import Views
     from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.kernel import Kernel
     from harness.reference.windows.ntos.executive import Executive
 
+OWN_FOLDER = "c:\\fltlab\\"
+"""Where fltlab puts its own program and those that a driver comes with."""
+_CONTENT = (NtStatus.INVALID_IMAGE_NOT_MZ, NtStatus.INVALID_IMAGE_FORMAT)
 _USER_MODE = 1
 _LONG = 1_000_000
 """A wait of 100 ms or more is rest; a shorter one is a part of what a program does."""
@@ -44,16 +49,22 @@ LIBRARY_START = "ProgramStart"
 """Where a program begins that imports any of it."""
 
 
+def _name_of(path: str) -> str:
+    return path.replace("/", "\\").rpartition("\\")[2]
+
+
 @dataclass(eq=False, slots=True)
 class Program:
     """A process that runs user-mode code."""
 
     process: Process
     image: Image
-    peb: Peb
     output: OutputPipe
     ended: Event
+    peb: Peb = field(init=False)
     regions: list[Region] = field(default_factory=list)
+    image_file: ImageFile | None = None
+    """Where its image lies on a volume."""
     library: Image | None = None
     """Its copy of the DLL that stands for kernel32 and its kin."""
     leaving: Thread | None = None
@@ -71,12 +82,14 @@ class Program:
 class Programs:
     """The programs of one kernel."""
 
-    def __init__(self, executive: "Executive", io: "IoManager", views: "Views") -> None:
-        self._executive = executive
+    def __init__(self, kernel: "Kernel", io: "IoManager", views: "Views") -> None:
+        self._kernel = kernel
+        self._executive: Executive = kernel
         self._io = io
         self._views = views
-        self.space = UserSpace(executive.memory)
+        self.space = UserSpace(kernel.memory)
         self.running: dict[Process, Program] = {}
+        self._unreadable: set[str] = set()
 
     @property
     def current(self) -> Program:
@@ -93,13 +106,70 @@ class Programs:
         library: bytes | None = None,
         service: str = "",
     ) -> Program:
-        """Make a process for an image file, with its first thread ready to run. Raises LoadError.
+        """Make a process for an image file, with its first thread ready to run; its parent is the System process.
 
-        `library` is the DLL in which it finds what it imports from kernel32 and its kin, each process its own copy.
-        `service` is the name of the service as which it is started.
+        What lies on a volume of this machine is opened there, through the volume's stack; `data` is the image of what
+        does not. `library` is the DLL in which the program finds what it imports from kernel32 and its kin, each
+        process its own copy. `service` is the name of the service as which it is started. Raises LoadError with the
+        status of whoever keeps it from starting: a filter, a notify routine or the loader.
         """
-        k = self._executive
-        name = path.replace("/", "\\").rpartition("\\")[2]
+        code = self._create(path, data, arguments, stdin, library, service)
+        started: Program | LoadError = self._executive.run(code, f"start {_name_of(path)}")
+        if isinstance(started, LoadError):
+            raise started
+        return started
+
+    def _create(
+        self, path: str, data: bytes, arguments: Sequence[str], stdin: bytes, library: bytes | None, service: str
+    ) -> Code:
+        """NtCreateUserProcess; the program, or the LoadError with which it does not start."""
+        names, file = image_names(self._io.volumes, path), None
+        try:
+            if names.on_volume:
+                file = yield from self._open_image(names)
+            program = self._make(path, file.data if file is not None else data, library)
+        except LoadError as error:
+            if file is not None:
+                close_image(self._kernel, file)
+            return error
+        program.image_file = file
+        self._fill_in(program, path, names, arguments, stdin, service)
+        denied = yield from process_notify.process_created(self._executive, program.process)
+        if denied:
+            program.exit_status = denied
+            yield from self._run_down(program)
+            return LoadError(denied, f"a driver's process notify routine denies {path}: {status_name(denied)}")
+        library_at = program.library
+        entry = program.image.entry_point if library_at is None else library_at.base + library_at.exports[LIBRARY_START]
+        yield from self.start_thread(program, entry, program.peb.address, first=True)
+        return program
+
+    def _open_image(self, names: ImageNames) -> Code:
+        r"""Its file on the volume; None for one of \fltlab that a filter there shows as no image, which is reported.
+
+        Whoever encrypts all of C: learns that no program would start on Windows, and what else their driver does.
+        """
+        try:
+            return (yield from open_image(self._kernel, names.nt))
+        except LoadError as error:
+            if error.status not in _CONTENT or not names.dos.lower().startswith(OWN_FOLDER):
+                raise
+            found = self._io.volume_of(names.nt)
+            filters = [item.filter.name for item in self._kernel.flt.on(found[0]).instances] if found else []
+            if names.nt not in self._unreadable:
+                self._unreadable.add(names.nt)
+                self._executive.verifier.report(
+                    None,
+                    filters[0] if len(filters) == 1 else None,
+                    f"{names.nt} is no image for who reads it through {', '.join(filters)} "
+                    f"({status_name(error.status)}): on Windows no program of that volume would start",
+                    chain=(),
+                )
+            return None
+
+    def _make(self, path: str, data: bytes, library: bytes | None) -> Program:
+        """A process with its images in memory. Raises LoadError."""
+        k, name = self._executive, _name_of(path)
         dll = k.load_image(LIBRARY, library, user=True) if library is not None else None
         try:
             image = k.load_image(name, data, user=True, library=dll)
@@ -108,22 +178,28 @@ class Programs:
                 k.loader.unload(dll)
             raise
         process = k.create_process(name)
+        program = Program(process, image, OutputPipe(self._views), Event(f"the end of {name}"), library=dll)
+        self.running[process] = program
+        return program
+
+    def _fill_in(
+        self, program: Program, path: str, names: ImageNames, arguments: Sequence[str], stdin: bytes, service: str
+    ) -> None:
+        """Its environment, and what drivers may ask of it."""
+        k, process = self._executive, program.process
         command_line = " ".join(f'"{word}"' if " " in word else word for word in (path, *arguments))
         region = self.space.allocate("block", peb_size(path, command_line + service))
-        peb = make_peb(k.memory, region, path, command_line, service)
-        peb.image_base = image.base
+        program.regions.append(region)
+        program.peb = peb = make_peb(k.memory, region, path, command_line, service)
+        peb.image_base = program.image.base
         facts = k.processes.facts[process]
-        facts.nt_path, facts.dos_path = image_names(self._io.volumes, path)
+        facts.nt_path, facts.dos_path = names.nt, names.dos
         facts.command_line, facts.created = command_line, k.now
-        facts.peb, facts.section_base, facts.session = peb.address, image.base, PROGRAM_SESSION
-        program = Program(process, image, peb, OutputPipe(self._views), Event(f"the end of {name}"), [region], dll)
-        self.running[process] = program
+        facts.peb, facts.section_base, facts.session = peb.address, program.image.base, PROGRAM_SESSION
+        facts.image_file = program.image_file.file.object if program.image_file is not None else None
         peb.standard_input = self._open_pipe(process, InputPipe(stdin))
         peb.standard_output = peb.standard_error = self._open_pipe(process, program.output)
-        k.probes.happened((f"start {name}",))
-        entry = image.entry_point if dll is None else dll.base + dll.exports[LIBRARY_START]
-        self.start_thread(program, entry, peb.address, first=True)
-        return program
+        k.probes.happened((f"start {program.image.name}",))
 
     def _open_pipe(self, process: Process, pipe: InputPipe | OutputPipe) -> int:
         k = self._executive
@@ -139,14 +215,18 @@ class Programs:
 
     # -- threads
 
-    def start_thread(self, program: Program, routine: int, parameter: int, *, first: bool = False) -> Thread:
-        """A thread of a program that runs `routine(parameter)`."""
+    def start_thread(self, program: Program, routine: int, parameter: int, *, first: bool = False) -> Code:
+        """A thread of a program that runs `routine(parameter)`, once drivers have been told of it."""
         k = self._executive
+        told = Event("drivers to be told of a thread")
         stack = self.space.allocate("stack", STACK_SIZE if program.library is None else LARGE_STACK_SIZE)
         block = self.space.allocate("block", Teb.SIZE)
         name = program.image.name
         thread = k.spawn(
-            self._thread_code(program, routine, parameter, first=first), name, process=program.process, start=routine
+            self._thread_code(program, routine, parameter, told, first=first),
+            name,
+            process=program.process,
+            start=routine,
         )
         thread.system = False
         thread.user = UserState(stack.end, block.base)
@@ -164,15 +244,20 @@ class Programs:
             block.free()
 
         thread.at_end.append(free)
+        yield from process_notify.thread_created(k, thread)
+        k.signal(told)
         return thread
 
-    def _thread_code(self, program: Program, routine: int, parameter: int, *, first: bool) -> Code:
+    def _thread_code(self, program: Program, routine: int, parameter: int, told: Event, *, first: bool) -> Code:
         k = self._executive
+        if not told.state:
+            yield Wait([told], reason=told.name)
+        yield from process_notify.thread_begins(k)
         if first:
-            denied: int = yield from process_notify.process_created(k, program.process, program.image)
-            if denied:
-                yield from self.exit_thread(denied)
-        yield from process_notify.thread_created(k, k.current)
+            facts = k.processes.facts[program.process]
+            yield from process_notify.image_loaded(
+                k, program.image, facts.nt_path, program.process.id, facts.image_file
+            )
         try:
             status = (yield Call(routine, parameter, user=True)) & 0xFFFF_FFFF
         except GuestException as exception:
@@ -268,6 +353,9 @@ class Programs:
         facts = k.processes.facts[process]
         facts.exit_status, facts.ended = program.exit_status, k.now
         yield from process_notify.process_ended(k, process)
+        facts.image_file = None
+        if program.image_file is not None:
+            close_image(self._kernel, program.image_file)
         for region in program.regions:
             region.free()
         k.loader.unload(program.image)

@@ -36,12 +36,12 @@ def rtl_create_user_thread(
     parameter: int,
     handle_out: int,
     client_id: int,
-) -> int:
+) -> Code:
     """RtlCreateUserThread in the calling process, not suspended."""
     del security, zero_bits, reserve, commit
     if process != CURRENT_PROCESS or suspended:
         return int(NtStatus.NOT_SUPPORTED)
-    thread = k.programs.start_thread(k.programs.current, routine, parameter)
+    thread = yield from k.programs.start_thread(k.programs.current, routine, parameter)
     if handle_out:
         k.memory.write_u64(handle_out, k.objects.open(thread_object(k, thread), kernel=False, access=0x1FFFFF))
     if client_id:

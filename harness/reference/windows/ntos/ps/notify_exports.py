@@ -45,16 +45,17 @@ def ps_set_create_thread_notify_routine(k: "Kernel", routine: int) -> int:
 
 @export(NTOSKRNL, "PsSetCreateThreadNotifyRoutineEx", max_irql=Irql.PASSIVE)
 def ps_set_create_thread_notify_routine_ex(k: "Kernel", kind: U32, routine: int) -> int:
-    """PsCreateThreadNotifyNonSystem: threads of programs alone; PsCreateThreadNotifySubsystems: all."""
+    """PsCreateThreadNotifyNonSystem: threads of programs alone; PsCreateThreadNotifySubsystems: all. In the new one."""
     if kind > 1:
         return int(NtStatus.INVALID_PARAMETER)
-    return register(k, "thread" if kind else "thread-ex", routine)
+    return register(k, "thread-subsystems" if kind else "thread-ex", routine)
 
 
 @export(NTOSKRNL, "PsRemoveCreateThreadNotifyRoutine", max_irql=Irql.PASSIVE)
 def ps_remove_create_thread_notify_routine(k: "Kernel", routine: int) -> int | KernelCode:
-    status = remove(k, "thread", routine)
-    return removed(k, remove(k, "thread-ex", routine) if status else 0, routine)
+    kinds = ("thread", "thread-ex", "thread-subsystems")
+    found = any(remove(k, kind, routine) == 0 for kind in kinds)
+    return removed(k, 0 if found else int(NtStatus.PROCEDURE_NOT_FOUND), routine)
 
 
 @export(NTOSKRNL, "PsSetLoadImageNotifyRoutine", max_irql=Irql.PASSIVE)

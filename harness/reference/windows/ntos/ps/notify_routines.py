@@ -19,6 +19,7 @@ _KINDS = {
     "process-ex2": Kind("process notify routine", "PsSetCreateProcessNotifyRoutineEx2"),
     "thread": Kind("thread notify routine", "PsRemoveCreateThreadNotifyRoutine"),
     "thread-ex": Kind("thread notify routine", "PsRemoveCreateThreadNotifyRoutine"),
+    "thread-subsystems": Kind("thread notify routine", "PsRemoveCreateThreadNotifyRoutine"),
     "image": Kind("image notify routine", "PsRemoveLoadImageNotifyRoutine"),
     "logon-session": Kind("routine for ends of logon sessions", "SeUnregisterLogonSessionTerminatedRoutine"),
 }

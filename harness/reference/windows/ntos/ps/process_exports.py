@@ -31,10 +31,13 @@ def se_locate_process_image_name(k: "Kernel", process: int, name: int) -> int:
 
 @export(NTOSKRNL, "PsReferenceProcessFilePointer", max_irql=Irql.PASSIVE)
 def ps_reference_process_file_pointer(k: "Kernel", process: int, file: int) -> int:
-    """Programs of the model are not mapped from a file that a filter sees: there is none."""
-    process_at(k, process, "PsReferenceProcessFilePointer")
-    k.memory.write_u64(file, 0)
-    return int(NtStatus.UNSUCCESSFUL)
+    """The file object of the image, referenced for the caller; UNSUCCESSFUL where there is none, as for System."""
+    facts = _facts(k, process, "PsReferenceProcessFilePointer")
+    if facts.image_file is None:
+        return int(NtStatus.UNSUCCESSFUL if facts.ended is None else NtStatus.PROCESS_IS_TERMINATING)
+    k.objects.take(facts.image_file)
+    k.memory.write_u64(file, facts.image_file.address)
+    return 0
 
 
 @export(NTOSKRNL, "PsGetProcessExitStatus", max_irql=Irql.DISPATCH)

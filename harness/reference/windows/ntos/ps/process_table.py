@@ -38,6 +38,8 @@ class ProcessFacts:
     peb: int = 0
     section_base: int = 0
     session: int = 0
+    image_file: "Object | None" = None
+    """The file object of its image, as long as it runs; of the system's own, and where it lies on no volume, none."""
 
 
 @dataclass(frozen=True, slots=True)

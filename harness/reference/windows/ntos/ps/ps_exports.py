@@ -8,6 +8,7 @@ from harness.reference.machine.scheduler.requests import Call, EndThread, Kernel
 from harness.reference.machine.scheduler.thread import Process, Thread
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.ps.notify_routines import routines
+from harness.reference.windows.ntos.ps.process_notify import thread_begins, thread_created, thread_ended
 from harness.reference.windows.ntos.ps.process_objects import process_at, process_object, thread_at, thread_object
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ClientId, ObjectAttributes
 
@@ -46,15 +47,14 @@ def ps_create_system_thread(
 
 
 def _tell(k: "Kernel", thread: Thread) -> KernelCode:
-    """The notify routines run in the thread that makes the new one."""
-    for routine in routines(k, "thread"):
-        yield Call(routine, thread.process.id, thread.id, 1)
+    yield from thread_created(k, thread)
     return 0
 
 
 def _system_thread(k: "Kernel", start: int, context: int) -> KernelCode:
+    yield from thread_begins(k)
     yield Call(start, context)
-    yield from _gone(k)
+    yield from thread_ended(k, k.current)
     if k.irql != Irql.PASSIVE:
         k.bugcheck(BugCheck.IRQL_UNEXPECTED_VALUE, k.irql, message=f"a system thread returned at IRQL {k.irql}")
     return 0
@@ -71,14 +71,9 @@ def ps_terminate_system_thread(k: "Kernel", status: I32) -> KernelCode:
 
 
 def _terminate(k: "Kernel", status: int) -> KernelCode:
-    yield from _gone(k)
+    yield from thread_ended(k, k.current)
     k.current.exit_status = status & 0xFFFF_FFFF
     yield EndThread(status)
-
-
-def _gone(k: "Kernel") -> KernelCode:
-    for routine in routines(k, "thread"):
-        yield Call(routine, k.current.process.id, k.current.id, 0)
 
 
 @export(NTOSKRNL, "PsGetThreadId", max_irql=Irql.DISPATCH)
