@@ -1,8 +1,7 @@
-"""Every export is called from machine code by some driver or program of the tests, or is on a list that only shrinks.
+"""Every export is called from machine code by some driver or program of the tests.
 
-The list, exports_without_calls.txt, has the functions that no C source of ours calls. For a new export, write a call of
-it, and what it must answer, into a driver under tests/reference (core/test_rtl_strings.py is one); only what cannot be
-called there goes on the list.
+For a new export, write a call of it, and what it must answer, into a driver under tests/reference
+(core/test_last_exports.py is one).
 """
 
 import re
@@ -14,7 +13,6 @@ from harness.reference.machine.loader.exports import CNG, FLTMGR, HAL, KSECDD, N
 from harness.reference.windows.export_rooms import load_exports
 
 ROOT = Path(__file__).parents[2]
-LIST = Path(__file__).with_name("exports_without_calls.txt")
 MODULES = frozenset(module.lower() for module in (NTOSKRNL, HAL, FLTMGR, KSECDD, CNG))
 _CALL = re.compile(r"\b([A-Za-z_]\w*)(##\w+)?\s*\(")
 _SUFFIXES = ("", "Avl", "Ex")
@@ -59,9 +57,5 @@ def _without_calls() -> list[str]:
     return sorted(min(of) for of in names.values() if not of & _called())
 
 
-def test_a_new_export_is_called_from_machine_code() -> None:
-    listed = LIST.read_text().split()
-
-    assert sorted(set(_without_calls()) - set(listed)) == [], (
-        f"call them from a driver under tests/reference, or say on {LIST.name} that nothing does"
-    )
+def test_every_export_is_called_from_machine_code() -> None:
+    assert _without_calls() == [], "call them from a driver under tests/reference"

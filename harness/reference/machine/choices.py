@@ -9,6 +9,7 @@ changed without changing what the guest rolls.
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 
@@ -117,6 +118,15 @@ class Choices:
         return 1 + self._draw(kind, most, lambda random: min(int(random.expovariate(1 / mean)), most - 1))
 
     # -- schedules
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Nothing is explored meanwhile: draws are by the seed."""
+        explored, self._explored = self._explored, None
+        try:
+            yield
+        finally:
+            self._explored = explored
 
     def explore(self, taken: Mapping[tuple[str, int], int], other: int | None) -> None:
         """From here on each kind of decision has a stream of its own: one decision more moves no other kind.

@@ -169,3 +169,20 @@ def test_opens_with_one_oplock_key_do_not_break_each_other_and_tags_have_owners(
     assert steps["wait", "held"]["end"] > steps["write", "b"]["end"], "the open without the key has broken it"
     assert (steps["wait", "held"]["status"], steps["wait", "held"]["data"][8:16]) == (0, "07000000")
     assert [finding.text for finding in system.verifier.findings] == []
+
+
+def test_a_retained_mdl_is_the_filters_to_free_and_its_own_operations_are_cancelled(tmp_path: Path) -> None:
+    script = b"""
+open d V:\\dir access=list disposition=create options=directory
+open f V:\\a.bin access=rw disposition=create options=noncached
+write f offset=0 length=512
+read f offset=0 length=512
+close f
+close d
+"""
+    system, ended = run_with(tmp_path, "retainer", script)
+
+    assert [text for text in system.log if text.startswith("retainer: line")] == []
+    assert any(text.startswith("retainer checked ") and int(text.split()[-1]) > 7 for text in system.log)
+    assert {step["status"] for step in json.loads(ended.stdout)["steps"]} == {OK}
+    assert [finding.text for finding in system.verifier.findings] == []

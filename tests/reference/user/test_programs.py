@@ -183,3 +183,36 @@ def test_a_file_that_is_no_program_is_refused_by_name(machine: Machine, tmp_path
     assert isinstance(answer, wire.Refused)
     assert answer.ntstatus == 0xC000007B
     assert "text.exe" in answer.message
+
+
+def test_a_file_is_asked_about_by_its_name(machine: Machine, compile_program: Compile):
+    program = compile_program(r"""
+        NTSYSAPI NTSTATUS NTAPI NtQueryAttributesFile(OBJECT_ATTRIBUTES *, PVOID);
+        NTSYSAPI NTSTATUS NTAPI NtQueryInformationByName(OBJECT_ATTRIBUTES *, IO_STATUS_BLOCK *, PVOID, ULONG, ULONG);
+        static NTSTATUS Ask(PCWSTR Text, USHORT Length, int ByName)
+        {
+            UNICODE_STRING Name;
+            OBJECT_ATTRIBUTES Attributes = { sizeof Attributes };
+            IO_STATUS_BLOCK Block;
+            unsigned char Data[72];
+
+            Name.Length = Name.MaximumLength = Length;
+            Name.Buffer = (PWSTR)Text;
+            Attributes.ObjectName = &Name;
+            return ByName ? NtQueryInformationByName(&Attributes, &Block, Data, sizeof Data, 68)
+                          : NtQueryAttributesFile(&Attributes, Data);
+        }
+        NTSTATUS Main(void)
+        {
+            static const WCHAR Here[] = L"\\??\\V:\\", Gone[] = L"\\??\\V:\\gone";
+
+            for (int ByName = 0; ByName < 2; ByName++) {
+                if (Ask(Here, sizeof Here - 2, ByName) || Ask(Gone, sizeof Gone - 2, ByName) != (NTSTATUS)0xC0000034) {
+                    return 1 + ByName;
+                }
+            }
+            return 0;
+        }
+    """)
+
+    assert machine.run(program).exit_code == 0

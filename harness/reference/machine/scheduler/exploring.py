@@ -6,7 +6,8 @@ turn at any point of a watched driver, whichever processor they are on, and at a
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from random import Random
@@ -101,6 +102,15 @@ class ExploringScheduler(Scheduler):
         self._run = _Following(plan)
         self._stopped_at = {}
         self.turns = Turns(self._supervisor) if plan.tell else None
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """No plan is followed meanwhile."""
+        run, self._run = self._run, None
+        try:
+            yield
+        finally:
+            self._run = run
 
     def followed(self) -> Followed:
         """How the run has gone since `follow`."""

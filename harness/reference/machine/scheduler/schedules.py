@@ -1,6 +1,7 @@
 """Schedules that are explored: of which drivers, by which plan. Their points lead to the scheduler."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,12 @@ class Schedules:
         chosen = (move for text in plan.moves for move in parse_moves(text) if isinstance(move, Chosen))
         self._choices.explore({(move.kind, move.number): move.taken for move in chosen}, plan.random)
         self._scheduler.follow(plan)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """What goes on meanwhile is no part of what is explored, and as the seed has it."""
+        with self._scheduler.suspended(), self._choices.suspended():
+            yield
 
     def followed(self) -> Followed:
         """How the run has gone since."""

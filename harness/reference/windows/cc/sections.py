@@ -100,6 +100,20 @@ def create_section(
     return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section, on_delete=lambda _: _section_gone(cache))
 
 
+def prefetch(k: "Executive", io: "IoManager", stream: CachedStream, file: "FileObject", offsets: list[int]) -> Code:
+    """MmPrefetchPages: bring pages in, neighbours by one paging read; what is there already stays."""
+    cache = stream.cache
+    if cache is None:
+        cache = stream.cache = CacheMap(k, io, stream, file)
+    pages = sorted({offset >> PAGE_SHIFT for offset in offsets})
+    for page in pages:
+        count = 1
+        while page + count in pages:
+            count += 1
+        yield from cache.make_resident(page << PAGE_SHIFT, count << PAGE_SHIFT)
+    cache.used_less()
+
+
 def _image_gone(cache: CacheMap) -> None:
     cache.image_references -= 1
     cache.used_less()

@@ -126,5 +126,8 @@ def flt_is_io_canceled(k: "Kernel", data: int) -> bool:
 
 @export(FLTMGR, "FltCancelIo", max_irql=Irql.DISPATCH)
 def flt_cancel_io(k: "Kernel", data: int) -> Code:
-    """FltCancelIo."""
+    """FltCancelIo: TRUE where a cancel routine was called; an operation of a filter's own has to be under way."""
+    if data in k.flt.own_data:
+        request = k.flt.own_operations.get(data)
+        return 0 if request is None else int((yield from k.io.cancel(request)))
     return int((yield from k.io.cancel(k.flt.operation_at(data).request)))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filters import Instance
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.io.request import Request
     from harness.reference.windows.ntos.executive import Executive
 
 
@@ -49,6 +50,8 @@ class FilterManager(FilterObjects):
         self.port_clients = PortClients(self)
         self.own_data: dict[int, Instance] = {}
         """Callback data that minifilters have made themselves, and for which of their instances."""
+        self.own_operations: dict[int, Request] = {}
+        """What is under way by such callback data."""
         self.irp_names: dict[int, int] = {}
         self.frames.mounted = self.attachments.volume_mounted
         self.frames.dismounted = self.attachments.volume_dismounted

@@ -99,6 +99,7 @@ def _request(k: "Kernel", data: int) -> Request | None:
 
 
 def _finished(k: "Kernel", data: int, request: Request) -> None:
+    k.flt.own_operations.pop(data, None)
     k.memory.write(data + _STATUS, IO_STATUS.pack(request.status, request.information))
 
 
@@ -110,6 +111,7 @@ def flt_perform_synchronous_io(k: "Kernel", data: int) -> Code:
     if request is None:
         k.memory.write(data + _STATUS, IO_STATUS.pack(int(NtStatus.INVALID_PARAMETER), 0))
         return None
+    k.flt.own_operations[data] = request
     yield from k.io.issue(request, partial(k.flt.frames.send_below, k.flt.own_data[data]))
     _finished(k, data, request)
     return None
@@ -130,6 +132,7 @@ def flt_perform_asynchronous_io(k: "Kernel", data: int, callback: int, context: 
         k.queue_worker(_call_back(callback, data, context))
 
     request.completions.append(over)
+    k.flt.own_operations[data] = request
     yield from k.flt.frames.send_below(k.flt.own_data[data], request)
     return int(NtStatus.PENDING)
 

@@ -7,7 +7,7 @@ from harness.reference.machine.loader.exports import NTOSKRNL, U8, export
 from harness.reference.windows.fsrtl.expressions import has_wildcards, is_name_in_expression, upcase
 from harness.reference.windows.io.constants import FileInformationClass, IrpFlags
 from harness.reference.windows.io.file_object import FileObject
-from harness.reference.windows.io.parameters import INFORMATION, SET_INFORMATION
+from harness.reference.windows.io.parameters import INFORMATION
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
@@ -75,21 +75,6 @@ def fs_rtl_get_file_size(k: "Kernel", file_object: int, out: int) -> Code:
         return int(NtStatus.FILE_IS_A_DIRECTORY)
     k.memory.write(out, data[_END_OF_FILE_AT : _END_OF_FILE_AT + 8])
     return int(NtStatus.SUCCESS)
-
-
-@export(NTOSKRNL, "FsRtlSetFileSize", max_irql=Irql.PASSIVE)
-def fs_rtl_set_file_size(k: "Kernel", file_object: int, size_at: int) -> Code:
-    """FsRtlSetFileSize: FileEndOfFileInformation at the top of the file's stack."""
-    file = k.io.file_at(file_object)
-    if file is None:
-        return int(NtStatus.INVALID_PARAMETER)
-    buffer = k.io.heap.allocate(8)
-    k.memory.write(buffer, k.memory.read(size_at, 8))
-    packed = SET_INFORMATION.pack(8, int(FileInformationClass.END_OF_FILE), 0, 0, buffer)
-    request = _irp(k, file, IrpMajor.SET_INFORMATION, packed)
-    yield from k.io.issue(request)
-    k.io.heap.free(buffer)
-    return request.status
 
 
 def _irp(k: "Kernel", file: FileObject, major: IrpMajor, parameters: bytes) -> Request:

@@ -114,7 +114,8 @@ class Programs:
         status of whoever keeps it from starting: a filter, a notify routine or the loader.
         """
         code = self._create(path, data, arguments, stdin, library, service)
-        started: Program | LoadError = self._executive.run(code, f"start {_name_of(path)}")
+        with self._executive.schedules.suspended():
+            started: Program | LoadError = self._executive.run(code, f"start {_name_of(path)}")
         if isinstance(started, LoadError):
             raise started
         return started

@@ -20,7 +20,7 @@ _ZERO_ALLOCATION = 0x400
 _FLAG_UNINITIALIZED, _FLAG_RAISE, _FLAG_PAGED = 0x02, 0x20, 0x100
 _POOL_FLAG_NON_PAGED = 0x40 | 0x80
 _NONE = int.from_bytes(b"None", "little")
-_PRIORITY, _OPTIONAL = 1, 1 << 8
+_PRIORITY, _NUMA_NODE, _OPTIONAL = 1, 3, 1 << 8
 """Of POOL_EXTENDED_PARAMETER: a type, and the flag that it may be left out."""
 
 
@@ -204,10 +204,10 @@ def initialize_slist_head(k: "Kernel", header_at: int) -> int:
 
 @export(NTOSKRNL, "ExAllocatePool3", max_irql=Irql.DISPATCH)
 def ex_allocate_pool3(k: "Kernel", flags: int, size: int, tag: U32, parameters: int, count: U32) -> int:
-    """ExAllocatePool2 with extended parameters: a priority, and what may be left out."""
+    """ExAllocatePool2 with extended parameters: a priority, a node, and what may be left out."""
     for index in range(count):
         word, _ = unpack("<QQ", k.memory.read(parameters + 16 * index, 16))
-        if word & 0xFF != _PRIORITY and not word & _OPTIONAL:
+        if word & 0xFF not in (_PRIORITY, _NUMA_NODE) and not word & _OPTIONAL:
             return 0
     return int(ex_allocate_pool2(k, flags, size, tag))
 

@@ -204,11 +204,6 @@ def io_get_stack_limits(k: "Kernel", low: int, high: int) -> int:
     return 0
 
 
-@export(NTOSKRNL, "IoGetRemainingStackSize")
-def io_get_remaining_stack_size(k: "Kernel") -> int:
-    return max(0, k.traps.stack_pointer - k.engine.current_execution.stack_base)
-
-
 @export(NTOSKRNL, "IoGetInitialStack")
 def io_get_initial_stack(k: "Kernel") -> int:
     return k.engine.current_execution.stack_top

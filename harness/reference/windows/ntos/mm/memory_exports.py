@@ -174,13 +174,6 @@ def mm_mdl_pages_are_zero(k: "Kernel", mdl: int) -> int:
     return 0
 
 
-@export(NTOSKRNL, "MmPrefetchPages", max_irql=Irql.PASSIVE)
-def mm_prefetch_pages(k: "Kernel", count: U32, lists: int) -> int:
-    """Nothing is brought in before it is wanted."""
-    k.memory.read(lists, 8 * count)
-    return 0
-
-
 @export(NTOSKRNL, "MmSecureVirtualMemory", "MmSecureVirtualMemoryEx", max_irql=Irql.APC)
 def mm_secure_virtual_memory(k: "Kernel", address: int, size: int, mode: U32) -> int:
     """A handle, or null for what is no user memory; nobody can change its protection anyway."""

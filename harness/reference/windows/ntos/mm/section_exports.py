@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from harness.nt import Irql
+from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.windows.cc.sections import prefetch
+from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -49,3 +52,21 @@ def mm_does_file_have_user_writable_references(k: "Kernel", pointers: int) -> in
     """MmDoesFileHaveUserWritableReferences: not zero while a program can write through a view."""
     cache = k.local_file_systems.cache_at(pointers)
     return int(cache is not None and cache.writable_references)
+
+
+@export(NTOSKRNL, "MmPrefetchPages", max_irql=Irql.PASSIVE)
+def mm_prefetch_pages(k: "Kernel", count: U32, lists: int) -> Code:
+    """MmPrefetchPages: the pages of each READ_LIST; the low 12 bits of an entry are no part of its offset."""
+    for index in range(count):
+        at = k.memory.read_u64(lists + 8 * index)
+        file = k.io.file_at(k.memory.read_u64(at))
+        entries = k.memory.read_u32(at + 8)
+        stream = k.local_file_systems.stream_of(file) if file is not None else None
+        if file is None or stream is None:
+            return int(NtStatus.INVALID_PARAMETER)
+        offsets = [k.memory.read_u64(at + 16 + 8 * entry) for entry in range(entries)]
+        try:
+            yield from prefetch(k, k.io, stream, file, offsets)
+        except VolumeError as error:
+            return int(error.status)
+    return int(NtStatus.SUCCESS)
