@@ -24,6 +24,12 @@ def try_(
     service: Annotated[
         str | None, typer.Option("--service", metavar="COMMAND", help="The driver's user-mode service, an .exe.")
     ] = None,
+    suffix: Annotated[
+        list[str] | None, typer.Option("--suffix", metavar=".EXT", help="Also work on files with this suffix.")
+    ] = None,
+    directory: Annotated[
+        list[str] | None, typer.Option("--directory", metavar="NAME", help="Also work below this directory of V:.")
+    ] = None,
     schedules: Annotated[
         str | None, typer.Option("--schedules", metavar="N", help="Try it under so many schedules in the end.")
     ] = None,
@@ -44,9 +50,11 @@ def try_(
     from harness.fleet.schedules.schedule_file import read_schedule
     from harness.fleet.schedules.search import Mode
     from harness.fleet.trial.candidate import find_candidate
+    from harness.fleet.trial.chosen_names import on_names
     from harness.fleet.trial.page import as_json as data_of
     from harness.fleet.trial.page import page
     from harness.fleet.trial.trial import TrialOptions, needs_of, try_driver
+    from harness.fleet.trial.workload import WORKLOAD
     from harness.minifilter.registry import of_reg_file
 
     command = tuple(shlex.split(service)) if service is not None else ()
@@ -62,14 +70,17 @@ def try_(
     if schedule is not None:
         require_local("--schedule", [guest])
     given = read_schedule(schedule) if schedule is not None else None
+    candidate = find_candidate(driver)
+    named = candidate.package.tried
+    chosen = on_names((*named.suffixes, *(suffix or ())), (*named.directories, *(directory or ())))
     options = TrialOptions(
         *(guest, seed, values, image_dir, command),
+        parts=(*WORKLOAD, *chosen),
         schedules=count,
         exploration=mode,
         schedule=given,
         coverage=target,
     )
-    candidate = find_candidate(driver)
     needs = needs_of(candidate, options)
     verdict = try_driver(candidate, options)
     if target is not None and verdict.measured is not None:

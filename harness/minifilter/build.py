@@ -88,7 +88,10 @@ class _Builder:
     def inputs(self, package: DriverPackage) -> str:
         """The hash of what `package` is built from, but for the files that the compiler reads."""
         described = package.model_dump_json(
-            exclude={"description", "altitude", "group", "control", "filter", "violates", "parameters", "changes"}
+            exclude={
+                *("description", "altitude", "group", "control", "filter"),
+                *("violates", "parameters", "changes", "tried"),
+            }
         )
         if package.binary:
             files = [package.path(file) for file in (package.binary, package.pdb, package.certificate) if file]

@@ -85,6 +85,17 @@ class AllowedChange(BaseModel):
     why: str = ""
 
 
+class TriedNames(BaseModel):
+    """Names that a driver cares for: `fltlab try` does its workload on them too (harness/fleet/trial)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suffixes: tuple[str, ...] = ()
+    """Of files: `.docx`."""
+    directories: tuple[str, ...] = ()
+    """Of the volume: `Documents`."""
+
+
 class DriverPackage(BaseModel):
     """The content of a driver.yaml. Paths are relative to the file."""
 
@@ -119,6 +130,7 @@ class DriverPackage(BaseModel):
     """Values of the service's Parameters key: REG_SZ, REG_DWORD (a number, yes or no), REG_MULTI_SZ (a list)."""
     changes: tuple[AllowedChange, ...] = ()
     """What the driver is meant to change: `fltlab try` tells it, and does not count it as a finding."""
+    tried: TriedNames = Field(default=TriedNames(), alias="try")
     common: bool = False
     entry: str = "DriverEntry"
     imports: tuple[str, ...] = ("fltmgr", "ntoskrnl", "hal")

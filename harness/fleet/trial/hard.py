@@ -44,7 +44,7 @@ def under_load(service: str | None) -> Part:
         *(f"close a{n}" for n in FILES),
         *(f"close b{n}" for n in FILES),
     ]
-    return Part("under-load", "\n".join(lines))
+    return Part("under-load", "\n".join(lines), "under-load")
 
 
 def to_ask_about() -> Part:
@@ -58,7 +58,7 @@ def to_ask_about() -> Part:
             f"close f{n}",
         )
     ]
-    return Part("asking", "\n".join(lines))
+    return Part("asking", "\n".join(lines), "asking")
 
 
 def asking() -> Part:
@@ -71,7 +71,8 @@ def asking() -> Part:
         *(f"wait w{{0}}{n}" for n in FILES),
         *(f"close a{{0}}{n}" for n in FILES),
     ]
-    return Part("asking", "\n".join(line.format(f"{round_}x") for round_ in range(6) for line in rounds))
+    script = "\n".join(line.format(f"{round_}x") for round_ in range(6) for line in rounds)
+    return Part("asking", script, "asking")
 
 
 def same_answers(lines: Sequence[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from textwrap import shorten, wrap
 from harness.fleet.kernel_exports import Needs
 from harness.fleet.trial.sightings import Seen
 from harness.fleet.trial.trial import Ended, Verdict
+from harness.fleet.trial.workload import WORKLOAD
 from harness.guest import GuestKind
 from harness.report.coverage.measured import in_words
 from harness.wire.kernel_state import Finding
@@ -137,6 +138,16 @@ def _table(verdict: Verdict) -> Iterator[str]:
     own = sum(row.own for row in seen.majors.values())
     if own:
         yield f"I/O of its own: {_number(own, 'operation')}"
+    if not seen.did_anything and not verdict.changes:
+        yield from _wrapped("hint       ", _nothing_done(verdict), 3)
+
+
+def _nothing_done(verdict: Verdict) -> str:
+    """Of a driver that let everything pass: it may be one that does, or one that none of this concerned."""
+    chosen = len(verdict.options.parts) > len(WORKLOAD)
+    named = "of these names either" if chosen else "of the workload's names: *.txt and *.bin below V:\\create, …"
+    told = f"it saw operations and did nothing to any, {named}."
+    return told if chosen else f"{told} If it acts on some alone, say so: --suffix .docx, --directory Documents"
 
 
 def _width(heading: str) -> int:

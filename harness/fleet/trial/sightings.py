@@ -115,12 +115,24 @@ class Sightings:
             Irql(self.highest_irql).name if self.highest_irql in Irql.__members__.values() else str(self.highest_irql)
         )
 
+    @property
+    def did_anything(self) -> bool:
+        """Whether any operation was changed, held or ended by the driver, or one of its own was begun."""
+        return any(
+            row.changed or row.pends or row.own or row.stopped or row.parameters or row.results or _ended(row)
+            for row in self.majors.values()
+        )
+
     def rows(self) -> Mapping[str, Seen]:
         """The rows that have something to tell, the busiest first."""
         if not self.by_kernel:
             return dict(sorted(self.majors.items(), key=lambda item: -item[1].above))
         touched = {name: row for name, row in self.majors.items() if row.pre or row.post}
         return dict(sorted(touched.items(), key=lambda item: -(item[1].pre + item[1].post)))
+
+
+def _ended(row: Seen) -> bool:
+    return bool(row.returned[PreopStatus.COMPLETE.name] or row.returned[PreopStatus.PENDING.name])
 
 
 def _changed_results(above: Iterable[Event], below: Iterable[Event]) -> list[str]:

@@ -13,20 +13,26 @@ _SCRIPTS = Path(__file__).parent / "parts"
 
 @dataclass(frozen=True)
 class Part:
-    """One part: its name, which is its folder's too, and its script (docs/io-script.md)."""
+    """One part: its name, its script (docs/io-script.md), and the folder of V: that its files are in."""
 
     name: str
     script: str
+    folder: str
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The steps, as fltprobe is given them: the folder is made first."""
-        folder = rf"open folder V:\{self.name} access=list disposition=open-if options=directory"
-        return (folder, *(line.strip() for line in self.script.splitlines() if line.strip()))
+        """The steps, as fltprobe is given them: the folder is made first, with those that it is in."""
+        names = self.folder.split("\\")
+        folders = ("\\".join(names[: count + 1]) for count in range(len(names)))
+        made = (
+            rf"open folder{count or ''} V:\{folder} access=list disposition=open-if options=directory"
+            for count, folder in enumerate(folders)
+        )
+        return (*made, *(line.strip() for line in self.script.splitlines() if line.strip()))
 
 
 def _read(name: str) -> Part:
-    return Part(name, (_SCRIPTS / f"{name}.txt").read_text(encoding="ascii"))
+    return Part(name, (_SCRIPTS / f"{name}.txt").read_text(encoding="ascii"), name)
 
 
 THREADS = Part(
@@ -58,6 +64,7 @@ THREADS = Part(
             *(f"wait q{n}" for n in range(4)),
         )
     ),
+    "threads",
 )
 
 WORKLOAD = (
