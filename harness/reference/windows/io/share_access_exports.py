@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _SHARE_ACCESS = Struct("<7I")
 """OpenCount, Readers, Writers, Deleters, SharedRead, SharedWrite, SharedDelete."""
+_SHARE_READ = 1
 _READ, _WRITE, _DELETE = 0x21, 0x06, 0x0001_0000
 """FILE_READ_DATA and FILE_EXECUTE; FILE_WRITE_DATA and FILE_APPEND_DATA; DELETE."""
 
@@ -55,6 +56,26 @@ def io_check_share_access(
     if update:
         _change(k, file_object, share_access, 1)
     return int(NtStatus.SUCCESS)
+
+
+@export(NTOSKRNL, "IoCheckShareAccessEx", max_irql=Irql.PASSIVE)
+def io_check_share_access_ex(
+    k: "Kernel", access: U32, share: U32, file_object: int, share_access: int, update: bool, may_write: int
+) -> int:
+    """IoCheckShareAccessEx: who may not write a file (`may_write` points to FALSE) keeps nobody from reading it."""
+    return io_check_share_access(k, access, _granted(k, share, may_write), file_object, share_access, update)
+
+
+@export(NTOSKRNL, "IoSetShareAccessEx", max_irql=Irql.PASSIVE)
+def io_set_share_access_ex(
+    k: "Kernel", access: U32, share: U32, file_object: int, share_access: int, may_write: int
+) -> None:
+    """IoSetShareAccessEx: the same of the first open."""
+    io_set_share_access(k, access, _granted(k, share, may_write), file_object, share_access)
+
+
+def _granted(k: "Kernel", share: int, may_write: int) -> int:
+    return share | _SHARE_READ if may_write and not k.memory.read_u8(may_write) else share
 
 
 @export(NTOSKRNL, "IoSetShareAccess", max_irql=Irql.PASSIVE)

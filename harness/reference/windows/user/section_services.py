@@ -1,5 +1,6 @@
 """NtCreateSection, NtMapViewOfSection and NtUnmapViewOfSection."""
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
@@ -130,4 +131,31 @@ def unmap_view_of_section(k: "Kernel", mode: int, process: int, base: int) -> Co
     if process != CURRENT_PROCESS or view is None or view.process is not k.current.process:
         return int(NtStatus.NOT_MAPPED_VIEW)
     yield from k.views.unmap(view)
+    return int(NtStatus.SUCCESS)
+
+
+_BASIC = Struct("<QI4xQ")
+"""SECTION_BASIC_INFORMATION: BaseAddress, AllocationAttributes, MaximumSize."""
+_SECTION_QUERY, _SEC_FILE, _SEC_COMMIT = 0x1, 0x0080_0000, 0x0800_0000
+
+
+@service("QuerySection")
+def query_section(k: "Kernel", mode: int, handle: int, kind: U32, buffer: int, length: int, returned: int) -> int:
+    """NtQuerySection: SectionBasicInformation."""
+    found = k.objects.lookup(handle)
+    if found is None:
+        return int(NtStatus.INVALID_HANDLE)
+    section = found.object.body
+    if not isinstance(section, Section):
+        return int(NtStatus.OBJECT_TYPE_MISMATCH)
+    if mode == USER_MODE and not found.access & (_SECTION_QUERY | _GENERIC_ALL):
+        return int(NtStatus.ACCESS_DENIED)
+    if kind:
+        return int(NtStatus.INVALID_INFO_CLASS)
+    if length < _BASIC.size:
+        return int(NtStatus.INFO_LENGTH_MISMATCH)
+    of_file = _SEC_FILE if section.cache is not None else _SEC_COMMIT
+    k.memory.write(buffer, _BASIC.pack(0, of_file | (_SEC_IMAGE if section.image else 0), section.size))
+    if returned:
+        k.memory.write_u64(returned, _BASIC.size)
     return int(NtStatus.SUCCESS)

@@ -110,6 +110,14 @@ def set_event_service(k: "Kernel", mode: int, handle: int, previous: int) -> int
     return int(NtStatus.SUCCESS)
 
 
+@service("PulseEvent")
+def pulse_event(k: "Kernel", mode: int, handle: int, previous: int) -> int:
+    """NtPulseEvent: who waits goes on, and the event is reset."""
+    status: int = set_event_service(k, mode, handle, previous)
+    _event(k, handle).header.signal_state = 0
+    return status
+
+
 @service("ResetEvent")
 def reset_event(k: "Kernel", mode: int, handle: int, previous: int) -> int:
     """NtResetEvent."""
