@@ -36,7 +36,9 @@ class Drivers:
         self._built: dict[str, BuiltDriver] = {}
         self._root_of: dict[str, Path] = {}
         for root in self._roots:
-            for name in find_packages(root):
+            for name, package in find_packages(root).items():
+                if name in self._root_of and not package.described:
+                    continue  # nobody said that this project is one of theirs
                 if name in self._root_of:
                     raise ConfigurationError(
                         f"two drivers are called {name}",

@@ -1,5 +1,7 @@
 """Driver packages: a directory with a driver.yaml that says what the driver is and what it is made of."""
 
+import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import lru_cache
@@ -140,6 +142,8 @@ class DriverPackage(BaseModel):
     filter: FilterKind = FilterKind.MINIFILTER
     violates: RuleId | None = None
     directory: Path = Field(default=Path(), exclude=True)
+    described: bool = Field(default=True, exclude=True)
+    """False where no driver.yaml says all this, but a project or an INF."""
 
     @model_validator(mode="before")
     @classmethod
@@ -191,7 +195,7 @@ def _content(path: Path) -> Any:
         raise ConfigurationError(f"{path} cannot be read", details=(str(error),)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not YAML", details=tuple(str(error).splitlines())) from error
-    if not isinstance(content, dict) or "directory" in content:
+    if not isinstance(content, dict) or content.keys() & {"directory", "described"}:
         raise ConfigurationError(f"{path} does not describe a driver", details=("expected keys such as name, sources",))
     return content
 
@@ -263,4 +267,34 @@ def find_packages(root: Path) -> dict[str, DriverPackage]:
             other = packages[package.name].directory / PACKAGE_FILE
             raise ConfigurationError(f"two drivers are called {package.name}", details=(str(other), str(path)))
         packages[package.name] = package
+    for package in _undescribed_packages(root):
+        packages.setdefault(package.name, package)
     return packages
+
+
+def _undescribed_packages(root: Path) -> Iterator[DriverPackage]:
+    """Drivers that no driver.yaml describes: a Visual Studio project, or an INF with its .sys beside it.
+
+    What is none of a driver, such as a program's project, is left out.
+    """
+    described = {path.parent for path in _package_files(root)}
+    for path in sorted(file for file in root.rglob("*") if file.suffix.lower() in (".vcxproj", ".inf")):
+        if described.intersection((path.parent, *path.parent.parents)):
+            continue
+        content = {"vcxproj": path.name} if path.suffix.lower() == ".vcxproj" else _installed_by(path)
+        name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
+        if content:
+            more = {"name": name, "description": f"{path.name}, as it is", "control": "none"}
+            with contextlib.suppress(ConfigurationError):
+                yield package_of({**more, **content}, path.parent / PACKAGE_FILE).model_copy(
+                    update={"described": False}
+                )
+
+
+def _installed_by(inf: Path) -> dict[str, str]:
+    """The driver that an INF installs, where it lies beside it; nothing where a project builds it, or none is there."""
+    image = inf.with_suffix(".sys")
+    if any(file.suffix.lower() == ".vcxproj" for file in inf.parent.iterdir()) or not image.is_file():
+        return {}
+    pdb = {"pdb": f"{inf.stem}.pdb"} if inf.with_suffix(".pdb").is_file() else {}
+    return {"binary": image.name, "inf": inf.name, **pdb}

@@ -1,11 +1,13 @@
 """driver.yaml: what is taken, and what is refused with which words."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from harness.contract.catalogue import Kind, load_catalogue
 from harness.errors import ConfigurationError
+from harness.fleet.drivers import Drivers
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.package import Control, PackageKind, find_packages, load_package, require_files
 
@@ -93,3 +95,31 @@ def test_a_wrong_driver_names_an_obligation_of_the_catalogue():
 def test_drivers_that_break_rules_live_apart_from_the_others():
     for package in find_packages(SUPPORT).values():
         assert (package.violates is not None) == (package.directory.parent.name == "wrong"), package.name
+
+
+def test_a_project_or_an_inf_with_its_driver_needs_no_driver_yaml(tmp_path: Path):
+    pathguard = SUPPORT.parent / "docs" / "examples" / "pathguard"
+    shutil.copytree(pathguard, tmp_path / "project", ignore=shutil.ignore_patterns("driver.yaml", "build"))
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release" / "My Filter.sys").write_bytes(b"")
+    shutil.copy(pathguard / "pathguard.inf", tmp_path / "release" / "My Filter.inf")
+    shutil.copytree(pathguard, tmp_path / "described", ignore=shutil.ignore_patterns("build"))
+    yaml = tmp_path / "described" / "driver.yaml"
+    yaml.write_text(yaml.read_text().replace("name: pathguard", "name: described"))
+
+    found = find_packages(tmp_path)
+
+    assert {name: package.described for name, package in found.items()} == {
+        "described": True, "my-filter": False, "pathguard": False,
+    }  # fmt: skip
+    assert (found["my-filter"].binary, found["my-filter"].inf) == (Path("My Filter.sys"), Path("My Filter.inf"))
+    assert found["pathguard"].inf == Path("pathguard.inf")
+    assert [source.name for source in found["pathguard"].sources] == ["pathguard.c"]
+
+
+def test_a_project_called_as_a_driver_of_ours_is_not_in_its_way(tmp_path: Path):
+    pathguard = SUPPORT.parent / "docs" / "examples" / "pathguard"
+    shutil.copy(pathguard / "pathguard.vcxproj", tmp_path / "passthrough.vcxproj")
+    shutil.copy(pathguard / "pathguard.c", tmp_path)
+
+    assert Drivers((tmp_path,)).package("passthrough").directory == SUPPORT / "passthrough"
