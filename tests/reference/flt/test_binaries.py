@@ -146,8 +146,9 @@ read plain offset=0 length=512
 
 
 def test_seeds_between_them_show_every_permitted_place_of_a_post_and_nothing_else(built: Built, tmp_path: Path):
+    permitted = {("same", 0), ("arbitrary", 2)}
     places: set[tuple[str, int]] = set()
-    for seed in range(12):
+    for seed in range(60):
         machine = make_machine(tmp_path / str(seed), seed=seed)
         stack(machine, built, built["passthrough"].sys)
         read = trace_of(
@@ -155,8 +156,10 @@ def test_seeds_between_them_show_every_permitted_place_of_a_post_and_nothing_els
         ).only(IrpMajor.READ, name="data.bin")
         pre, post = read.of("middle").pre, read.of("middle").post
         places.add(("same" if post.thread == pre.thread else "arbitrary", int(post.irql)))
+        if permitted <= places and seed > 5:
+            break
 
-    assert {("same", 0), ("arbitrary", 2)} <= places
+    assert permitted <= places
     assert all(irql <= 2 for _, irql in places)
 
 
