@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,13 +23,13 @@ LOCAL = "local"
 ENCRYPTED = ("tls", "wss")
 PATIENCE = 30
 """Seconds that a scheduler has to answer."""
-_ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?[^/\s]+:\d+/?")
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:\[[0-9a-fA-F:.]+\]|[^/\s:\[\]]+):\d+/?")
 _NEEDED = ("distributed", "fsspec")
 
 
 def is_address(word: str) -> bool:
     """Whether a word of the command line can be nothing but the address of a scheduler."""
-    return bool(_ADDRESS.fullmatch(word)) and "::" not in word
+    return bool(_ADDRESS.fullmatch(word))
 
 
 def require_dask() -> None:
@@ -45,6 +46,8 @@ def require_address(address: str, *, insecure: bool) -> str:
     """The address as Dask takes it; ConfigurationError for one that is none, or whose link anybody could listen to."""
     if address == LOCAL:
         return address
+    if "@" in address:
+        raise ConfigurationError("--cluster takes an address without a user's name and password")
     if not is_address(address):
         raise ConfigurationError(
             f"--cluster takes the address of a Dask scheduler, not {address!r}",
@@ -52,15 +55,31 @@ def require_address(address: str, *, insecure: bool) -> str:
         )
     whole = address if "://" in address else f"tcp://{address}"
     url = urlsplit(whole)
-    if "@" in url.netloc:
-        raise ConfigurationError("--cluster takes an address without a user's name and password")
     if url.scheme not in ENCRYPTED and not _is_loopback(url.hostname or "") and not insecure:
         raise ConfigurationError(
             f"the link to {whole} is not encrypted",
             details=("whoever can reach a scheduler without TLS can run programs on all of its workers",),
             hint="tls://… with certificates (docs/cluster.md), or --cluster-insecure where the network is yours alone",
         )
+    if url.scheme in ENCRYPTED:
+        _require_certificates(whole)
     return whole
+
+
+def _require_certificates(address: str) -> None:
+    """Raise ConfigurationError if Dask has been told of no certificates, or of files that are not there."""
+    from distributed import Security
+
+    security = Security()
+    files = {"ca-file": security.tls_ca_file, "client.cert": security.tls_client_cert}
+    files["client.key"] = security.tls_client_key or security.tls_client_cert
+    for name, file in files.items():
+        if file is None or ("\n" not in file and not Path(file).is_file()):  # Dask takes the text of a file, too
+            raise ConfigurationError(
+                f"there is no certificate for {address}",
+                details=(f"distributed.comm.tls.{name} of Dask's configuration is {file or 'not set'}",),
+                hint="docs/cluster.md says how certificates are made, and where Dask is told of them",
+            )
 
 
 def _is_loopback(host: str) -> bool:
