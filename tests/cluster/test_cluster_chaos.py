@@ -28,14 +28,19 @@ from tests.fuzz.conftest import FACTOR, tell, times  # noqa: F401 - fixtures of 
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = """
-    import time
+    import os, time
+    from pathlib import Path
     import pytest
 
     pytestmark = pytest.mark.rule("REG-01")
+    SHARED = Path("{shared}")
 
     @pytest.mark.parametrize("number", range({count}))
     def test_many(number):
+        (SHARED / f"began-{os.getpid()}").touch()
         time.sleep(0.3)
+        while (SHARED / "hold").exists():
+            time.sleep(0.05)
 """
 FILES, COUNT = 3, 8
 DEADLINE = 600
@@ -56,8 +61,10 @@ class Processes:
         self.address = str(json.loads(file.read_text())["address"])
         (path / "suites" / "many").mkdir(parents=True)
         (path / "pytest.ini").write_text("[pytest]\n")
+        self.shared = path / "shared"
+        self.shared.mkdir()
+        text = textwrap.dedent(SUITE).replace("{count}", str(COUNT)).replace("{shared}", str(self.shared))
         for number in range(FILES):
-            text = textwrap.dedent(SUITE).replace("{count}", str(COUNT))
             (path / "suites" / "many" / f"test_{number}.py").write_text(text)
 
     def start(self, name: str, *words: str, wrapper: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
@@ -200,23 +207,27 @@ def test_a_link_that_is_cut_and_comes_back_costs_what_ran_behind_it(
     try:
         processes.worker("here")
         processes.worker("there", ("ip", "netns", "exec", name))
+        hold, log = processes.shared / "hold", tmp_path / "scheduler.log"
+        hold.touch()
         run = processes.run()
-        journal = tmp_path / "run" / FILE_NAME
-        Deadline(DEADLINE, "results").poll(
-            lambda: ((journal.exists() and len(journal.read_text().splitlines()) > 3) or None, f"{run.poll()}")
+        Deadline(DEADLINE, "a test on each worker").poll(
+            lambda: (len(list(processes.shared.glob("began-*"))) == 2 or None, f"the run: {run.poll()}")
         )
         subprocess.run(["ip", "link", "set", link, "down"], check=True)
-        log = tmp_path / "scheduler.log"
         Deadline(DEADLINE, "the scheduler to notice").poll(
             lambda: ("Remove worker" in log.read_text() or None, log.read_text()[-300:])
         )
         subprocess.run(["ip", "link", "set", link, "up"], check=True)
-        output, _ = run.communicate(timeout=DEADLINE)
-
-        assert processes.assert_whole(run.returncode, output) == 0
-        assert "the cluster has lost the worker" in output
+        # A worker that has lost its scheduler ends; what watches over it starts another.
+        Deadline(DEADLINE, "the worker to end").poll(lambda: (processes.workers["there"].poll(), "it lives"))
+        processes.worker("there", ("ip", "netns", "exec", name))
         Deadline(DEADLINE, "the worker to come back").poll(
             lambda: (log.read_text().count("Register worker") > 2 or None, log.read_text()[-300:])
         )
+        hold.unlink()
+        output, _ = run.communicate(timeout=DEADLINE)
+
+        assert processes.assert_whole(run.returncode, output) == 0
+        assert "the cluster has lost the worker; it is tried once more" in output
     finally:
         processes.close()
