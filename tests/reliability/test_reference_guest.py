@@ -38,7 +38,8 @@ SECRETS = '''
         key = paramiko.Ed25519Key.from_private_key(io.StringIO(KEPT[id(guest.body)].ssh.client_private_key()))
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
-        client.connect("127.0.0.1", guest.body.ports[22], "root", pkey=key, look_for_keys=False)
+        patience = {"timeout": HANG, "banner_timeout": HANG, "auth_timeout": HANG}
+        client.connect("127.0.0.1", guest.body.ports[22], "root", pkey=key, look_for_keys=False, **patience)
         told, answers, _ = client.exec_command("sh", timeout=HANG)
 
         def run(command):
