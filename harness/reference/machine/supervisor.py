@@ -37,8 +37,8 @@ class Supervisor(ABC):
     # -- faults
 
     @abstractmethod
-    def page_in(self, address: int) -> "KernelCode | None":
-        """Code that brings a page in that faulted; None if the address is nobody's."""
+    def page_in(self, state: "MachineState") -> "KernelCode | None":
+        """Code that makes a page accessible at which an instruction faulted; None if there is nothing to be done."""
 
     @abstractmethod
     def classify_fault(self, vector: int, state: "MachineState") -> tuple[int, tuple[int, ...]]:
@@ -49,8 +49,8 @@ class Supervisor(ABC):
         """An export was handed a bad pointer: returns if that is an exception to its caller, raises a stop if not."""
 
     @abstractmethod
-    def stack_overflow(self, address: int) -> "MachineStop":
-        """The kernel stack is used up."""
+    def stack_overflow(self, address: int, general: "list[int] | None" = None) -> "MachineStop":
+        """The kernel stack is used up, or rsp points to none: `general` are the registers of a fault."""
 
     @abstractmethod
     def stack_nearly_used_up(self, execution: "Execution", left: int) -> None:

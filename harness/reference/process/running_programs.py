@@ -59,7 +59,8 @@ class RunningPrograms:
             location = k.location_in(thread.execution) if thread.waiting is None else None
             if location is not None:
                 told.append(f"thread {thread.id} is at work at {location}")
-                k.verifier.report(None, location.split("+")[0], f"does not come back: {told[-1]}, again and again")
+                text = f"does not come back: {told[-1]}, again and again"
+                k.verifier.report(None, location.split("+")[0], text, chain=k.places_in(thread.execution))
         return tuple(told)
 
     # -- in the background
@@ -129,11 +130,13 @@ class RunningPrograms:
     def _report_blocked(self) -> None:
         """Name the drivers that have a thread of a program and do not let it come back."""
         drivers = {driver.name for driver in self._system.drivers.loaded.values()}
+        threads = {thread.id: thread for thread in self._system.scheduler.threads.values()}
         for waiter in self._system.scheduler.waiting_threads():
             driver = (waiter.location or "").split("+")[0]
             if driver in drivers and not self._serves(waiter.process):
                 text = f"does not come back: at {waiter.location} thread {waiter.thread} waits for {waiter.waits_for}"
-                self._system.verifier.report(None, driver, text)
+                chain = self._system.places_in(threads[waiter.thread].execution)
+                self._system.verifier.report(None, driver, text, chain=chain)
 
 
 def _library_for(image: Path) -> bytes:

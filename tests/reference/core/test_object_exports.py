@@ -70,7 +70,7 @@ EXPORT ULONG Objects(void)
     CHECK(ObReferenceObjectByPointer(Object, 0, *ExEventObjectType, KernelMode) == 0);
     CHECK(ObReferenceObjectByPointerWithTag(Object, 0, *ExEventObjectType, KernelMode, TAG) == 0);
     CHECK(ObReferenceObjectByPointer(Object, 0, *PsProcessType, KernelMode) == STATUS_OBJECT_TYPE_MISMATCH);
-    CHECK(ObReferenceObjectSafe(Object));
+    CHECK(ObReferenceObjectSafe(Object) && ObReferenceObjectSafe(Object));
     ObDereferenceObject(Object);
     ObDereferenceObjectWithTag(Object, TAG);
     ObDereferenceObjectDeferDelete(Object);

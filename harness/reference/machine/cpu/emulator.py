@@ -76,7 +76,9 @@ _BATCH_LAYOUT = Struct("<17Q32Q2Q")
 
 _CR0_PE_MP_ET_NE_WP_PG = 0x80010033
 _CR4_PAE_PGE_OSFXSR_OSXMMEXCPT_SMAP = 0x2006A0
-_INTERRUPTS = 0x200
+INTERRUPTS = 0x200
+DIRECTION = 1 << 10
+_CONTROLS = INTERRUPTS | DIRECTION
 _ACCESS = 1 << 18
 """EFLAGS.AC: whether pageable memory may be touched.
 
@@ -168,7 +170,7 @@ class Emulator:
         """Counts starts and stops."""
         self.hooks: Hooks | None = None
         self.gs = 0
-        self.interrupts_enabled = True
+        self.controls = INTERRUPTS
         self._pristine = self.uc.context_save()
 
     def _places(self) -> Iterator[int]:
@@ -326,14 +328,14 @@ class Emulator:
         self._write(UC_X86_REG_EFLAGS, flags | _ACCESS if allowed else flags & ~_ACCESS)
 
     @property
-    def interrupts_enabled(self) -> bool:
-        """EFLAGS.IF of the code that runs now: nothing interrupts it either way, but drivers see and clear it."""
-        return bool(self._read(UC_X86_REG_EFLAGS) & _INTERRUPTS)
+    def controls(self) -> int:
+        """IF and DF of EFLAGS, which a function must leave as they were. Nothing interrupts guest code either way."""
+        return self._read(UC_X86_REG_EFLAGS) & _CONTROLS
 
-    @interrupts_enabled.setter
-    def interrupts_enabled(self, enabled: bool) -> None:
+    @controls.setter
+    def controls(self, value: int) -> None:
         flags = self._read(UC_X86_REG_EFLAGS) & 0xFFFF_FFFF
-        self._write(UC_X86_REG_EFLAGS, flags | _INTERRUPTS if enabled else flags & ~_INTERRUPTS)
+        self._write(UC_X86_REG_EFLAGS, flags & ~_CONTROLS | value)
 
     def read_register(self, index: int) -> int:
         """One general register."""

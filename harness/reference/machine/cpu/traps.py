@@ -154,6 +154,9 @@ class Traps:
         self.until_preemption = 1 << 60
         self.calls = 0
         """Import calls that came to Python."""
+        self.written = False
+        """Guest code has written what it mostly must not: `judge` looks at it before anything else is done."""
+        self.judge: Callable[[], None]
         self.go_on_here: Callable[[int], bool]
         """The scheduler's: a preemption after which the same would go on, made without leaving the guest."""
         emulator.set_hooks(self)
@@ -209,6 +212,8 @@ class Traps:
         self.export = entry
         self._probes.called(entry, stack_pointer)
         try:
+            if self.written:
+                self.judge()
             if self._ram[self._irql_offset] > entry.max_irql:
                 self._supervisor.above_irql(entry)
             if entry.simple:
@@ -250,6 +255,8 @@ class Traps:
         self.event = None
         self._ram[self._index] = NO_INDEX
         self._emulator.run(address, count)
+        if self.written:
+            self.judge()
         return self._event_or_return()
 
     def _forget_stale(self) -> None:

@@ -68,9 +68,12 @@ class KernelStacks:
         self._free.append(base)
 
     @staticmethod
+    def is_stack(address: int) -> bool:
+        """Whether an address is where kernel stacks are, or in a guard region between two."""
+        return KERNEL_STACKS <= address < KERNEL_STACKS + (1 << 39)
+
+    @staticmethod
     def is_guard(address: int) -> bool:
         """Whether an address is in the guard region below a kernel stack."""
         offset = (address - KERNEL_STACKS) % _STACK_STRIDE
-        return KERNEL_STACKS <= address < KERNEL_STACKS + (1 << 39) and (
-            offset < PAGE_SIZE or offset >= PAGE_SIZE + KERNEL_STACK_SIZE
-        )
+        return KernelStacks.is_stack(address) and (offset < PAGE_SIZE or offset >= PAGE_SIZE + KERNEL_STACK_SIZE)

@@ -79,10 +79,13 @@ class Memory:
             )
             self._enter(page, frame, writable=writable, pageable=pageable)
 
-    def map_page(self, page: int) -> int:
-        """Map one zeroed page that is free, for data; its frame: where it is in `ram`."""
+    def map_page(self, page: int, *, shielded: bool = False) -> int:
+        """Map one zeroed page that is free, for data; its frame: where it is in `ram`.
+
+        What is shielded guest code only reads (`let_guest_write`); Python writes it.
+        """
         frame = self.tables.allocate_frame()
-        self.tables.set(page, frame, writable=True, executable=False, user=False)
+        self.tables.set(page, frame, writable=not shielded, executable=False, user=False)
         self._readable[page >> PAGE_SHIFT] = self._writable[page >> PAGE_SHIFT] = frame
         return frame
 
@@ -91,6 +94,11 @@ class Memory:
         self.tables.clear(page)
         self.tables.free_frame(self._readable.pop(page >> PAGE_SHIFT))
         del self._writable[page >> PAGE_SHIFT]
+
+    def let_guest_write(self, address: int, *, allowed: bool) -> None:
+        """Whether guest code may write a page that was mapped shielded."""
+        page = address >> PAGE_SHIFT
+        self.tables.set(page << PAGE_SHIFT, self._readable[page], writable=allowed, executable=False, user=False)
 
     def select_processor(self, irql_at: int) -> None:
         """Go on as the processor whose IRQL is at this place of `ram`."""

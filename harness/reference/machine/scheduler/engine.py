@@ -235,7 +235,7 @@ class Engine:
         try:
             code, fault, stack_pointer = self._seh.begin(registers, status, parameters)
         except PageFault as problem:
-            raise self._supervisor.stack_overflow(problem.address) from None
+            raise self._supervisor.stack_overflow(problem.address, registers.general) from None
         execution.frames.append(Frame(code, stack_pointer, "an exception", fault=fault))
         execution.send = None
 
@@ -249,7 +249,7 @@ class Engine:
             raise self._supervisor.unhandled_exception(_ACCESS_VIOLATION, function, (_EXECUTE, function))
         if len(execution.frames) == 1:  # a routine of its own: of a thread, a work item, a DPC
             execution.calls = 0
-        frame.user_call = user
+        frame.call = request
         rest = arguments[4:]
         stack_pointer = (self._stack_for_call(execution, user=user) - 0x80 - _SHADOW_SPACE - 8 * len(rest)) & ~15
         first = [argument & _M64 for argument in (*arguments, 0, 0, 0, 0)[:4]]
@@ -335,17 +335,17 @@ class Engine:
         self._emulator.set_gs(execution.teb if user else self._processor.control)
         event = traps.run(address)
         if type(event) is Returned:
+            execution.frames[-1].has_returned()
             execution.send = event.value
             return None
-        if event is None:
-            return self._stalled(execution)
-        return self._take(execution, event)
+        return self._stalled(execution) if event is None else self._take(execution, event)
 
     def _take(self, execution: Execution, event: GuestEvent) -> Outcome | None:
         execution.stalls = 0
         if isinstance(event, Suspended | Returned | Interrupted) and is_user(event.stack_pointer):
             execution.calls = 0
         if isinstance(event, Returned):
+            execution.frames[-1].has_returned()
             execution.send = event.value
             return None
         if isinstance(event, Suspended):
@@ -367,7 +367,7 @@ class Engine:
                 self._emulator.load(state.general, state.vectors, pageable=self._may_page)
                 return self._run_guest(execution, TRAP, user=False)
             if event.vector == _PAGE_FAULT:
-                code = self._supervisor.page_in(state.fault_address)
+                code = self._supervisor.page_in(state)
                 if code is not None:
                     handling = self._page_in(execution, code, state)
                     execution.frames.append(Frame(handling, state.general[RSP], "page fault"))

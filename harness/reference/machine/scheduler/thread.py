@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from harness.reference.machine.scheduler.processor import Processor
-    from harness.reference.machine.scheduler.requests import KernelCode, Wait
+    from harness.reference.machine.scheduler.requests import Call, KernelCode, Wait
     from harness.reference.machine.scheduler.timers import Timer
 
 
@@ -30,10 +30,21 @@ class Frame:
     code: "KernelCode"
     stack_pointer: int
     export: str = ""
-    user_call: bool = False
-    """The frame has called a user-mode function and waits for it."""
+    call: "Call | None" = None
+    """The guest function that the frame has called and that has not returned."""
+    returned: "Call | None" = None
+    """The one that has returned last."""
     fault: object = None
     """Of an exception in progress: its `FaultFrame`."""
+
+    def has_returned(self) -> None:
+        """The function that the frame has called has returned."""
+        self.returned, self.call = self.call, None
+
+    @property
+    def user_call(self) -> bool:
+        """Whether the frame has called a user-mode function and waits for it."""
+        return self.call is not None and self.call.user
 
 
 @dataclass(slots=True)

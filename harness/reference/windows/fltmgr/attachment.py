@@ -111,7 +111,8 @@ class Attachments:
         collision = self.collision(there, found, name, place)
         if collision:
             return collision, None
-        instance = Instance(found, place_on, name, place, altitude, self.objects.heap.allocate(0x40), found.frame)
+        address = self.objects.allocate_object(f"the FLT_INSTANCE {name}")
+        instance = Instance(found, place_on, name, place, altitude, address, found.frame)
         self.objects.instances[instance.address] = instance
         there.append(instance)
         there.sort(key=self.rank, reverse=True)

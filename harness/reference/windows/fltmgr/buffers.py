@@ -4,6 +4,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import CallbackDataFlags, IrpMajor, PreopStatus
+from harness.reference.machine.memory.layout import is_user
 from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags, Minor
 from harness.reference.windows.ntos.mm.mdl import release_mdl
 from harness.reference.windows.structures.mdl_layout import MdlView
@@ -105,6 +106,11 @@ def swap_faults(
     if fields is None or not visit.swapped:
         return
     buffer_at, mdl_at, length_at = fields
+    buffer, length = k.memory.read_u64(buffer_at), k.memory.read_u32(length_at)
+    there = is_user(buffer) or k.memory.is_pageable(buffer) or k.memory.is_mapped(buffer, length)
+    if length and not there:
+        yield "BUF-03", f"put a buffer in that is not there: {length} bytes at {k.describe_address(buffer)}"
+        return
     text = _describe_swap(k, operation, visit, mdl_at - operation.iopb)
     if text:
         yield "BUF-01", text
@@ -114,7 +120,6 @@ def swap_faults(
     transfers = request.major in (IrpMajor.READ, IrpMajor.WRITE) and request.is_irp
     irp_flags = _U32.unpack_from(operation.read_parameters(), 0)[0]
     if transfers and irp_flags & IrpFlags.NOCACHE:
-        buffer, length = k.memory.read_u64(buffer_at), k.memory.read_u32(length_at)
         block = k.pool.block_at(buffer)
         room = block.address + block.size - buffer if block is not None else None
         needed = (length + SECTOR_SIZE - 1) // SECTOR_SIZE * SECTOR_SIZE

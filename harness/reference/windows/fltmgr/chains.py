@@ -9,14 +9,15 @@ has none.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from harness.nt import IrpMajor, NtStatus, PreopStatus
+from harness.reference.machine.memory.guarded_heap import GuardedHeap
 from harness.reference.machine.memory.layout import PAGE_SIZE
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.chain_layout import CALLED, CHAIN, DONE, HEADER, OPERATION, ROUTINES, VISIT
-from harness.reference.windows.io.guarded_heap import GuardedHeap
 from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
@@ -191,6 +192,8 @@ class Chains:
         self._heap = GuardedHeap(kernel.memory, FILTER_CHAINS)
         self._notes = kernel.notes
         self._routines = {phase: kernel.exports.routine(name) or 0 for phase, name in _ROUTINES.items()}
+        for phase, field in ((Phase.PRE, VISIT.PRE), (Phase.POST, VISIT.POST)):
+            kernel.chains.routines[self._routines[phase]] = partial(self._callback, field)
         self._possible = all(self._routines.values()) and not kernel.mutants.names
         """A mutant replaces a step: there have to be steps."""
         self._at_apc = kernel.policy["fast-io-irql"] == "apc"
@@ -211,6 +214,12 @@ class Chains:
         self._notes.readers[chain.address] = chain.read_note
         chain.operation, chain.begun = operation, False
         return chain
+
+    def _callback(self, field: int, call: Call) -> int:
+        """The callback that machine code has called last, of a call of it; 0 if there is none."""
+        memory, (chain,) = self._kernel.memory, call.args
+        now = memory.read_u64(chain + CHAIN.NOW)
+        return memory.read_u64(now + field) if chain + CHAIN.VISITS <= now < chain + PAGE_SIZE else 0
 
     # -- calling
 
@@ -249,7 +258,8 @@ class Chains:
             operation.leave_chain(called=outcome == CALLED)
         synchronizes = phase is Phase.PRE and outcome == CALLED and chain.stopped.answer == PreopStatus.SYNCHRONIZE
         rule = HELD_UNTIL_POST if synchronizes else None
-        self._kernel.kept.check(kept, None, f"its {phase.spelling}operation callback", rule=rule)
+        driver = chain.visit.instance.filter.name if outcome == CALLED else None
+        self._kernel.kept.check(kept, driver, f"its {phase.spelling}operation callback", rule=rule)
         chain.running = None
         if operation.chain is None:
             self.give_back(chain)

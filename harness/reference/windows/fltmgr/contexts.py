@@ -16,6 +16,7 @@ from harness.reference.windows.fltmgr.filters import (
     Instance,
 )
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.ex.pool import PoolError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_objects import FilterObjects
@@ -107,7 +108,14 @@ class Contexts:
         if item.free:
             yield Call(item.free, context.address, context.kind)
         elif not item.allocate:
+            self._free(context)
+
+    def _free(self, context: Context) -> None:
+        try:
             self._kernel.pool.free(context.address)
+        except PoolError as problem:
+            driver = context.filter.name
+            self._kernel.bugcheck(BugCheck.BAD_POOL_HEADER, 7, context.address, message=str(problem), driver=driver)
 
     # -- links
 

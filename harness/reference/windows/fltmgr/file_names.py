@@ -80,7 +80,7 @@ class FileNames:
     def make(self, volume: "Volume", name: str, form: int) -> NameInformation:
         """Of a name as it is called to filters: with the volume's name, unless a provider has made up another."""
         full = name.encode("utf-16-le", "surrogatepass")
-        address = self._objects.heap.allocate(_SIZE + len(full) + 2)
+        address = self._objects.allocate_object(f"the FLT_FILE_NAME_INFORMATION of {name}", _SIZE + len(full) + 2)
         buffer = address + _SIZE
         memory = self._kernel.memory
         memory.write(buffer, full)
@@ -211,7 +211,7 @@ class FileNames:
         self._kernel.holdings.give_back(FILE_NAME, found.address)
         if found.references == 0:
             del self._given[found.address]
-            self._objects.heap.free(found.address)
+            self._objects.free_object(found.address)
 
     def parse(self, found: NameInformation) -> None:
         """FltParseFileNameInformation: fill in the parts of the name."""

@@ -86,8 +86,11 @@ class FilterManager(FilterObjects):
                 else:
                     kept = "POST-PEND-03" if post else "PRE-PEND-02"
                 rule = kept if instance.attached else "TEAR-03"
+                visit = operation.post if post else operation.visit
+                kept_by = (visit.callbacks.post if post else visit.callbacks.pre) if visit is not None else 0
                 self.kernel.verifier.report(
                     rule,
                     instance.filter.name,
                     f"{operation.describe()} was pended in {'post' if post else 'pre'} and never resumed",
+                    chain=self.kernel.blame.beginning(kept_by),
                 )

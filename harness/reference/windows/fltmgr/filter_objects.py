@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING, Never
 
 from harness.nt import BugCheck
+from harness.reference.machine.memory.guarded_heap import FILTER_OBJECTS, GuardedHeap
 from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS, RELATED_OBJECTS_SIZE
 from harness.reference.windows.fltmgr.callback_probes import CallbackProbes
 from harness.reference.windows.fltmgr.chains import Chains
 from harness.reference.windows.fltmgr.filters import Filter, FilterVolume, Instance
 from harness.reference.windows.fltmgr.references import References
-from harness.reference.windows.io.guarded_heap import FILTER_OBJECTS, GuardedHeap
+from harness.reference.windows.verifier.shields import Shield
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.operation import Operation
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.ntos.executive import Executive
+
+_OBJECT_SIZE = 0x40
 
 
 class FilterObjects:
@@ -55,6 +58,17 @@ class FilterObjects:
             self._bad_object(address, "instance")
         return found
 
+    def allocate_object(self, name: str, size: int = _OBJECT_SIZE) -> int:
+        """Memory for a filter, an instance, a name or a work item, which only the filter manager writes."""
+        address = self.heap.allocate(size, shielded=True)
+        self.kernel.shields.add(Shield(address, size, lambda: name))
+        return address
+
+    def free_object(self, address: int) -> None:
+        """Give such memory back."""
+        self.kernel.shields.remove(address)
+        self.heap.free(address)
+
     def on(self, volume: "Volume") -> FilterVolume:
         """What is kept of a volume as it is mounted now."""
         found = self._volumes.get(volume)
@@ -62,7 +76,8 @@ class FilterObjects:
             self.dismounted(found)
             found = None
         if found is None:
-            found = self._volumes[volume] = FilterVolume(volume, self.heap.allocate(0x40), volume.vpb)
+            address = self.allocate_object(f"the FLT_VOLUME of {volume.dos_name}")
+            found = self._volumes[volume] = FilterVolume(volume, address, volume.vpb)
         return found
 
     def mount_of(self, file: "FileObject") -> FilterVolume:

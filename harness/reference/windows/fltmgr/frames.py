@@ -121,7 +121,7 @@ class Frames:
                 self._attach(frame, control, None)
 
     def _attach(self, frame: Frame, target: int, volume: "Volume | None") -> None:
-        device = self._io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM)
+        device = self._io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM, ours=True)
         below = self._io.devices.attach(device, target)
         on = self._objects.on(volume) if volume is not None else None
         item = FrameDevice(frame, device.address, below, on)

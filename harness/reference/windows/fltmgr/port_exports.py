@@ -62,6 +62,9 @@ def flt_close_client_port(k: "Kernel", filter_: int, port_at: int) -> None:
     k.memory.write_u64(port_at, 0)
     if client is not None:
         k.flt.port_clients.close(client)
+    elif address:
+        text = f"FltCloseClientPort: {address:#x} is no client port any more, or never was"
+        k.verifier.report(None, k.blame.current().driver, text)
 
 
 @export(FLTMGR, "FltSendMessage", max_irql=Irql.APC)

@@ -40,7 +40,7 @@ def flt_register_filter(k: "Kernel", driver: int, registration: int, filter_out:
         return int(NtStatus.OBJECT_NAME_NOT_FOUND)
     found = Filter(
         name,
-        k.flt.heap.allocate(0x40),
+        k.flt.allocate_object(f"the FLT_FILTER {name}"),
         driver,
         Registration(
             flags=view.flags,
@@ -79,6 +79,10 @@ def _read_operations(k: "Kernel", name: str, address: int) -> dict[int, Callback
         elif major in _NO_CALLBACKS_AT_ALL or (major == IrpMajor.SHUTDOWN and post):
             k.verifier.report("REG-12", name, f"registered callbacks for {IrpMajor(major).name} that are not allowed")
         elif pre or post:
+            for callback in (pre, post):
+                if callback and not k.blame.is_code(callback):
+                    text = f"registered a callback of {IrpMajor(major).name} at {callback:#x}, where no code is"
+                    k.verifier.report("REG-07", name, text)
             operations[major] = Callbacks(major, flags, pre, post)
     k.verifier.report("REG-07", name, "its operation registration has no IRP_MJ_OPERATION_END")
     return operations

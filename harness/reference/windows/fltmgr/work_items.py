@@ -36,7 +36,7 @@ class WorkItems:
 
     def allocate(self, *, generic: bool) -> int:
         """A work item for the calling driver; its address."""
-        item = WorkItem(self._objects.heap.allocate(0x58), generic)
+        item = WorkItem(self._objects.allocate_object("a work item", 0x58), generic)
         self._allocated[item.address] = item
         self.kernel.holdings.take(_KINDS[generic], item.address)
         return item.address
@@ -54,7 +54,7 @@ class WorkItems:
         if self.at(address, generic=generic).queued:
             self._misused(address, "a work item was freed while it was queued")
         del self._allocated[address]
-        self._objects.heap.free(address)
+        self._objects.free_object(address)
         self.kernel.holdings.give_back(_KINDS[generic], address)
 
     def queue(self, item: WorkItem, found: Filter, queue: int, routine: int, subject: int, context: int) -> None:

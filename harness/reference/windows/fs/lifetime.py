@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from harness.nt import NtStatus
+from harness.nt import BugCheck, NtStatus
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fs import deletions, volume_io
@@ -115,7 +115,8 @@ def _asked(driver: "FileSystemDriver", request: Request, parameters: Create) -> 
 def create(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_CREATE."""
     file = request.file
-    assert file is not None
+    if file is None:
+        driver.kernel.bugcheck(BugCheck.NTFS_FILE_SYSTEM, message="IRP_MJ_CREATE came without a file object")
     parameters = Create.unpack(request.parameters)
     if driver.locked_by is not None:
         return int(NtStatus.ACCESS_DENIED), 0

@@ -90,7 +90,7 @@ class NtfsDriver:
         volume = next((item for item in io.volumes if item.disk_device == vpb.real_device), None)
         if volume is None or volume.file_system is None or volume.file_system.kind is not self._kind:
             return (yield from self._complete(irp, NtStatus.UNRECOGNIZED_VOLUME, 0))
-        device = io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM)
+        device = io.devices.create(self.driver.object.address, FILE_DEVICE_DISK_FILE_SYSTEM, ours=True)
         device.view.stack_size = DeviceObject(memory, volume.disk_device).stack_size + 1
         device.view.vpb = 0
         vpb.device_object = device.address

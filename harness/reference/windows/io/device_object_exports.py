@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
+from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 from harness.reference.windows.io.constants import DeviceFlags, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
@@ -49,6 +49,9 @@ def io_delete_device(k: "Kernel", address: int) -> Code:
     if device is None:
         k.verifier.report(None, caller, f"IoDeleteDevice was given {address:#x}, which is no device")
         return
+    if caller is not None and device.owner != caller:
+        text = f"IoDeleteDevice was given {device!r}, which is another's"
+        k.bugcheck(BugCheck.DRIVER_VERIFIER_IOMANAGER_VIOLATION, 4, address, message=text)
     if device.name:
         k.namespace.remove(device.name)
     what = repr(device)
@@ -80,6 +83,11 @@ def io_attach_device_to_device_stack_safe(k: "Kernel", source: int, target: int,
 @export(NTOSKRNL, "IoDetachDevice", max_irql=Irql.DISPATCH)
 def io_detach_device(k: "Kernel", below: int) -> None:
     """IoDetachDevice: `below` is the device that the caller's is attached to."""
+    device, caller = k.io.devices.at(below), k.blame.current().driver
+    above = k.io.devices.at(device.view.attached_device) if device is not None else None
+    if caller is not None and above is not None and above.owner != caller:
+        text = f"IoDetachDevice was given {device!r}, to which {above!r} is attached, which is another's"
+        k.bugcheck(BugCheck.DRIVER_VERIFIER_IOMANAGER_VIOLATION, 4, below, message=text)
     k.io.devices.detach(below)
 
 

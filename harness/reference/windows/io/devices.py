@@ -49,14 +49,24 @@ class DeviceTable:
 
     def __init__(self, kernel: "Executive") -> None:
         self._kernel = kernel
+        self.shields = kernel.shields
         self._memory = kernel.memory
         self.by_address: dict[int, Device] = {}
 
-    def create(self, driver: int, kind: int, *, extension: int = 0, flags: int = 0, name: str = "") -> Device:
-        """A new device of the driver whose DRIVER_OBJECT is at `driver`, with `extension` bytes of its own."""
+    def create(
+        self, driver: int, kind: int, *, extension: int = 0, flags: int = 0, name: str = "", ours: bool = False
+    ) -> Device:
+        """A new device of the driver whose DRIVER_OBJECT is at `driver`, with `extension` bytes of its own.
+
+        `ours`: of a driver of the kernel's own, so that no other may write it.
+        """
         kernel, memory = self._kernel, self._memory
         size = DeviceObject.SIZE + (extension + 15 & ~15)
-        address = kernel.heap.allocate(size + DeviceObjectExtension.SIZE)
+        whole = size + DeviceObjectExtension.SIZE
+        if ours:
+            address = self.shields.allocate(whole, lambda at: f"the DEVICE_OBJECT {name or hex(at)}", DeviceObject)
+        else:
+            address = kernel.heap.allocate(whole)
         view, owner = DeviceObject(memory, address), DriverObject(memory, driver)
         view.type, view.size = IO_TYPE_DEVICE, DeviceObject.SIZE + extension
         view.driver_object = driver
@@ -71,7 +81,7 @@ class DeviceTable:
         owner.device_object = address
         device = Device(view, Object(OBJECT_TYPE, None, address), extension, name)
         device.object.body = device
-        device.object.on_delete = lambda _: kernel.heap.free(address)
+        device.object.on_delete = lambda _: (self.shields if ours else kernel.heap).free(address)
         kernel.objects.register(device.object)
         self.by_address[address] = device
         return device

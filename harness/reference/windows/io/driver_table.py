@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.nt import NtStatus, nt_success
+from harness.nt import BugCheck, NtStatus, nt_success
 from harness.reference.machine.loader.images import Image
 from harness.reference.machine.loader.loader import LoadError
 from harness.reference.machine.scheduler.requests import Call, KernelCode, Request
@@ -122,9 +122,19 @@ class DriverTable:
             device.flags &= ~_DEVICE_INITIALIZING
             at = device.next_device
 
+    def require_intact(self, driver: Driver) -> None:
+        """Bug check if a driver has destroyed its DRIVER_OBJECT."""
+        found = driver.object
+        if (found.type, found.size) != (IO_TYPE_DRIVER, DriverObject.SIZE):
+            text = f"the DRIVER_OBJECT of {driver.name} is destroyed: Type {found.type:#x}, Size {found.size:#x}"
+            self._kernel.bugcheck(BugCheck.DRIVER_VERIFIER_IOMANAGER_VIOLATION, message=text, driver=driver.name)
+
     def unload(self, driver: Driver) -> KernelCode:
         """Call the driver's DriverUnload, if it has one, and remove it."""
         routine = driver.object.driver_unload
+        if routine and not self._kernel.blame.is_code(routine):
+            text = f"DriverUnload in the DRIVER_OBJECT of {driver.name} is {routine:#x}, where no code is"
+            self._kernel.bugcheck(BugCheck.PAGE_FAULT_IN_NONPAGED_AREA, routine, 8, message=text, driver=driver.name)
         if routine:
             yield Call(routine, driver.object.address)
             self._kernel.verifier.check_irql(0, driver.name, "DriverUnload")

@@ -11,7 +11,7 @@ from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.ntos.ex.driver_pool import free
 
 if TYPE_CHECKING:
-    from harness.reference.windows.io.guarded_heap import GuardedHeap
+    from harness.reference.machine.memory.guarded_heap import GuardedHeap
     from harness.reference.windows.io.request import Code
     from harness.reference.windows.ntos.executive import Executive
 

@@ -1,5 +1,6 @@
 """File objects: one per open, in guest memory with the fields that drivers read inline."""
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.reference.machine.scheduler.dispatcher import Event
@@ -7,14 +8,15 @@ from harness.reference.windows.io.constants import FileObjectFlags
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.structures.file_objects import IO_TYPE_FILE, FileObjectView
+from harness.reference.windows.verifier.shields import Shield
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.reference.machine.memory.guarded_heap import GuardedHeap
     from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.windows.fs.opens import OpenFile
     from harness.reference.windows.io.completion_ports import Association
-    from harness.reference.windows.io.guarded_heap import GuardedHeap
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.ntos.executive import Executive
 
@@ -26,6 +28,14 @@ _MODES = (
     (FileObjectFlags.DELETE_ON_CLOSE, 0x1000),
 )
 
+_NAME = Struct("<HH4xQ")
+_OF_THE_FILE_SYSTEM = (
+    FileObjectView.vpb,
+    FileObjectView.fs_context,
+    FileObjectView.fs_context2,
+    FileObjectView.section_object_pointer,
+    FileObjectView.private_cache_map,
+)
 _SYNCHRONOUS_IO = int(FileObjectFlags.SYNCHRONOUS_IO)
 _NO_INTERMEDIATE_BUFFERING = int(FileObjectFlags.NO_INTERMEDIATE_BUFFERING)
 
@@ -48,7 +58,9 @@ class FileObject:
         self.name = name
         """The name it was opened by, within the volume: `\\dir\\data.bin`."""
         self._buffer = 0
-        self.address = heap.allocate(FileObjectView.SIZE)
+        self.address = heap.allocate(FileObjectView.SIZE, shielded=True)
+        shield = Shield(self.address, FileObjectView.SIZE, self._describe, FileObjectView, self._accepts)
+        kernel.shields.add(shield)
         self.view: FileObjectView = FileObjectView(kernel.memory, self.address)
         view = self.view
         view.type = IO_TYPE_FILE
@@ -85,6 +97,32 @@ class FileObject:
             Object("IoFileObjectType", self, self.address, deleting=lambda _: closing(self))
         )
         self.event = GuestEvent(kernel.memory, view.address_of(FileObjectView.event), f"file object {name}")
+
+    def _describe(self) -> str:
+        return f"the FILE_OBJECT of {self.volume.dos_name}{self.name}"
+
+    def _accepts(self, before: bytes, after: bytes) -> bytes:
+        """What guest code may have written: what is a file system's, and not of a file that ours has opened."""
+        memory, allowed = self._kernel.memory, bytearray(after)
+
+        def put_back(begin: int, end: int) -> None:
+            allowed[begin:end] = before[begin:end]
+
+        put_back(0, FileObjectView.vpb.offset)
+        put_back(FileObjectView.waiters.offset, FileObjectView.SIZE)
+        for field in _OF_THE_FILE_SYSTEM:
+            value = int.from_bytes(after[field.offset : field.offset + 8], "little")
+            if self.opened is not None or (value and not memory.is_mapped(value)):
+                put_back(field.offset, field.offset + 8)
+        related = FileObjectView.related_file_object.offset
+        value = int.from_bytes(after[related : related + 8], "little")
+        if value and file_at(self._kernel, value) is None:
+            put_back(related, related + 8)
+        name = FileObjectView.file_name.offset
+        length, most, buffer = _NAME.unpack_from(after, name)
+        if length % 2 or length > most or (length and not memory.is_mapped(buffer, length)):
+            put_back(name, name + _NAME.size)
+        return bytes(allowed)
 
     def _store_name(self) -> None:
         encoded = self.name.encode("utf-16-le", "surrogatepass")
@@ -136,6 +174,7 @@ class FileObject:
 
     def free_memory(self) -> None:
         """The object is gone: what still points to it dangles."""
+        self._kernel.shields.remove(self.address)
         self._heap.free(self.address)
         self._heap.free(self._buffer)
         if self.oplock_key_context:

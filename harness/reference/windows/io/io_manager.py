@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
+from harness.reference.machine.memory.guarded_heap import IO_OBJECTS, GuardedHeap
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.io.buffered_io import describe_buffer
@@ -21,7 +22,6 @@ from harness.reference.windows.io.fast_io import fast_io
 from harness.reference.windows.io.file_object import FileObject, file_at
 from harness.reference.windows.io.file_systems import FileSystems
 from harness.reference.windows.io.fs_filter_callbacks import fs_filter
-from harness.reference.windows.io.guarded_heap import IO_OBJECTS, GuardedHeap
 from harness.reference.windows.io.irps import Irps
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.user_memory import UserMemory
@@ -245,6 +245,7 @@ class IoManager:
 
     def unload_driver(self, driver: "Driver") -> Code:
         """NtUnloadDriver: a driver whose device somebody has open stays until that is closed; nobody opens it again."""
+        self._drivers.require_intact(driver)
         devices = self.devices.of_driver(driver.object.address)
         if any(device.view.reference_count > 0 for device in devices):
             for device in devices:

@@ -33,6 +33,8 @@ _LOCATION = Struct("<BBBB4x32sQQQQ")
 _BODY = Struct("<QI4xQ")  # MdlAddress, Flags, SystemBuffer
 _PLACE = Struct("<BB")  # StackCount, CurrentLocation
 _U64 = Struct("<Q")
+_HEAD = Struct("<HH")
+"""Type and Size."""
 _POISON = b"\xdd"
 _KEPT = 64
 CONTROLS_KEPT_FOR_NEXT = SL_PENDING_RETURNED | SL_ERROR_RETURNED
@@ -99,7 +101,12 @@ class Irps:
                 address,
                 message=f"{address:#x} is freed as an IRP, and is none",
             )
-        self._memory.write(address, _POISON * (Irp.SIZE + IoStackLocation.SIZE * record.stack_count))
+        kind, size = _HEAD.unpack(self._memory.read(address, _HEAD.size))
+        whole = Irp.SIZE + IoStackLocation.SIZE * record.stack_count
+        if (kind, size) != (IO_TYPE_IRP, whole):
+            text = f"the IRP at {address:#x} is freed with its header destroyed: Type {kind:#x}, Size {size:#x}"
+            self._kernel.bugcheck(BugCheck.MULTIPLE_IRP_COMPLETE_REQUESTS, address, message=text)
+        self._memory.write(address, _POISON * whole)
         self._freed.append(address)
         if len(self._freed) > _KEPT:
             self._kernel.heap.free(self._freed.popleft())

@@ -45,7 +45,8 @@ class NativeDriver:
         kernel = io.kernel
         memory, heap = kernel.memory, kernel.heap
         self.name = path
-        self.object = DriverObject(memory, heap.allocate(DriverObject.SIZE))
+        address = kernel.shields.allocate(DriverObject.SIZE, lambda _: f"the DRIVER_OBJECT {path}", DriverObject)
+        self.object = DriverObject(memory, address)
         view = self.object
         view.type, view.size = IO_TYPE_DRIVER, DriverObject.SIZE
         extension = DriverExtension(memory, heap.allocate(DriverExtension.SIZE))
@@ -76,7 +77,8 @@ class NativeDriver:
         """The FAST_IO_DISPATCH that drivers above call through."""
         kernel = self._io.kernel
         memory = kernel.memory
-        table = FastIoDispatch(memory, kernel.heap.allocate(FastIoDispatch.SIZE))
+        name = f"the FAST_IO_DISPATCH of {self.name}"
+        table = FastIoDispatch(memory, kernel.shields.allocate(FastIoDispatch.SIZE, lambda _: name, FastIoDispatch))
         table.size_of_fast_io_dispatch = FastIoDispatch.SIZE
         for routine in ROUTINES:
             address = kernel.exports.add_routine(

@@ -10,11 +10,12 @@ from harness.reference.windows.io.constants import (
     DeviceFlags,
 )
 from harness.reference.windows.structures.device_objects import IO_TYPE_VPB, Vpb
+from harness.reference.windows.verifier.shields import Shield
 
 if TYPE_CHECKING:
+    from harness.reference.machine.memory.guarded_heap import GuardedHeap
     from harness.reference.windows.fs.filesystem import FileSystem
     from harness.reference.windows.io.devices import Device, DeviceTable
-    from harness.reference.windows.io.guarded_heap import GuardedHeap
 
 VPB_SIZE = Vpb.SIZE
 
@@ -33,6 +34,7 @@ class Volume:
         *,
         removable: bool = False,
     ) -> None:
+        self._shields = devices.shields
         self.number = number
         self.dos_name = dos_name
         self.device_name = rf"\Device\HarddiskVolume{number}"
@@ -45,6 +47,7 @@ class Volume:
             FILE_DEVICE_DISK,
             flags=int(DeviceFlags.DIRECT_IO | DeviceFlags.DEVICE_HAS_NAME),
             name=self.device_name,
+            ours=True,
         )
         self.disk.view.characteristics = FILE_REMOVABLE_MEDIA if removable else 0
         self.disk_device = self.disk.address
@@ -55,10 +58,16 @@ class Volume:
 
     def renew_vpb(self, heap: "GuardedHeap") -> None:
         """Begin with a new VPB: the volume is not mounted."""
-        self.vpb = heap.allocate(Vpb.SIZE)
+        self.vpb = heap.allocate(Vpb.SIZE, shielded=True)
+        name = f"the VPB of {self.dos_name}"
+        self._shields.add(Shield(self.vpb, Vpb.SIZE, lambda: name, Vpb, self._accepts))
         self._parameters = vpb = Vpb(heap.memory, self.vpb)
         vpb.type, vpb.size, vpb.real_device = IO_TYPE_VPB, Vpb.SIZE, self.disk_device
         self.disk.view.vpb = self.vpb
+
+    def _accepts(self, before: bytes, after: bytes) -> bytes:
+        """A file system that is a driver's fills in the VPB when it mounts."""
+        return before if self.file_system is not None else after
 
     @property
     def device(self) -> int:

@@ -43,8 +43,14 @@
     mov rcx, CHAIN_AT
     .endm
 
-// UNCHANGED: whether the callback has returned as it was called, and nobody wants the operation back.
+// UNCHANGED: whether the callback has returned as it was called, and nobody wants the operation back. Of the flags
+// interrupts have to be enabled, and the direction clear.
     .macro UNCHANGED otherwise
+    pushfq
+    pop rax
+    and eax, 0x600
+    cmp eax, 0x200
+    jne \otherwise
     cmp byte ptr [rcx + CHAIN_STOP], 0
     jne \otherwise
     mov al, byte ptr [rcx + CHAIN_IRQL]

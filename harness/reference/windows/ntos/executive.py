@@ -62,6 +62,7 @@ from harness.reference.windows.verifier.faults import Faults
 from harness.reference.windows.verifier.findings import Verifier
 from harness.reference.windows.verifier.holdings import Holdings
 from harness.reference.windows.verifier.kept import KeptStates
+from harness.reference.windows.verifier.shields import Shields
 
 if TYPE_CHECKING:
     from harness.reference.machine.cpu.emulator import MachineState
@@ -117,7 +118,9 @@ class Executive(Supervisor):
         self.exports = ExportBinder(self.memory, LEAVES if leaves else LEAVES.without_counted())
         self.chains = CallChains(self.memory, self.images, self.exports, self.emulator)
         self.blame = Blame(self.memory, self.images, self.pool, self.exports, self.chains, self._running)
-        self.verifier = Verifier(lambda: self.clock.now, lambda: self.irql, self.probes, self.blame.chain)
+        self.verifier = Verifier(
+            lambda: self.clock.now, lambda: self.irql, self.probes, self.blame.chain, self.blame.returned
+        )
         self.holdings = Holdings(self.blame, self.verifier)
         self.bug_checks = BugChecks(self.images, self.blame)
         self.faults = Faults(self.memory, self.images, self.blame, self.bug_checks, lambda: self.irql)
@@ -134,7 +137,8 @@ class Executive(Supervisor):
         self.registry_callbacks = RegistryCallbacks(self)
 
         self.processors = [make_processor(self.memory, number) for number in range(processors)]
-        self.processes = ProcessTable(self.memory, self.heap, self.stacks)
+        self.shields = Shields(self.memory, self.blame, self.verifier)
+        self.processes = ProcessTable(self.memory, self.shields, self.stacks)
         self.scheduler = ExploringScheduler(
             self.memory,
             self.stacks,
@@ -146,6 +150,7 @@ class Executive(Supervisor):
             preemption=self.policy["preemption"] == "seeded",
         )
         self.traps = Traps(self.memory, self.emulator, self.exports, self.clock, self.random, self.probes, self)
+        self.shields.connect(self.traps)
         self.seh = ExceptionDispatcher(
             self.memory, self.emulator, self.images, self.exports, lambda: self.engine.current_execution, self
         )
@@ -363,8 +368,9 @@ class Executive(Supervisor):
     def missing_export(self, entry: "MissingExport") -> Never:
         raise self.bug_checks.missing_export(entry)
 
-    def page_in(self, address: int) -> "KernelCode | None":
-        return self.pager(address) if self.pager is not None else None
+    def page_in(self, state: "MachineState") -> "KernelCode | None":
+        code = self.shields.at_fault(state)
+        return self.pager(state.fault_address) if code is None and self.pager is not None else code
 
     def classify_fault(self, vector: int, state: "MachineState") -> tuple[int, tuple[int, ...]]:
         return self.faults.classify(vector, state)
@@ -372,8 +378,8 @@ class Executive(Supervisor):
     def check_pointer(self, fault: "PageFault", export: str) -> None:
         self.faults.check_pointer(fault, export)
 
-    def stack_overflow(self, address: int) -> MachineStop:
-        return self.faults.stack_overflow(address)
+    def stack_overflow(self, address: int, general: list[int] | None = None) -> MachineStop:
+        return self.faults.stack_overflow(address, general=general)
 
     def stack_nearly_used_up(self, execution: Execution, left: int) -> None:
         recursion = self.blame.recursion(execution)

@@ -9,6 +9,7 @@ from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.images import Image
 from harness.reference.machine.memory.heap import KernelStacks
 from harness.reference.machine.memory.layout import is_user
+from harness.reference.machine.scheduler.thread import ResumeAt, ReturnTo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +97,20 @@ class Blame:
             return ()
         return self._told(execution, self._chains.of(execution, stack_pointer))
 
+    def beginning(self, routine: int) -> tuple[str, ...]:
+        """A routine of a driver's as the place that is to be told; nothing if it is no image's."""
+        image = self._images.once_at(routine)
+        return (image.describe(routine),) if image is not None else ()
+
+    def returned(self, driver: str) -> tuple[str, ...]:
+        """Where the routine of a driver begins that has returned last to where the kernel is now."""
+        _, execution = self._running()
+        for frame in reversed(execution.frames if execution is not None else ()):
+            left = self._chains.left(frame)
+            if left is not None and left[0].name == driver:
+                return (left[0].describe(left[1]),)
+        return ()
+
     def places_in(self, execution: "Execution") -> tuple[str, ...]:
         """The calls that an execution which has stopped has come by, innermost first; none of a program."""
         return self._told(execution, self._chains.of(execution))
@@ -118,17 +133,25 @@ class Blame:
     def in_execution(self, execution: "Execution") -> Location:
         """The innermost driver on an execution's stack."""
         continuation = execution.continuation
-        stack_pointer = getattr(continuation, "stack_pointer", 0)
-        if stack_pointer:
-            found = self._at(stack_pointer)
+        found = None
+        if isinstance(continuation, ReturnTo):
+            found = self._at(continuation.stack_pointer)
+        elif isinstance(continuation, ResumeAt):
+            found = self._place(continuation.address)
+        if found is not None:
+            return found
+        for frame in reversed(execution.frames):
+            entrance = self._chains.entrance(frame)
+            if entrance is not None:
+                return Location(*entrance)
+            found = self._at(frame.stack_pointer) if frame.stack_pointer else None
             if found is not None:
                 return found
-        for frame in reversed(execution.frames):
-            if frame.stack_pointer:
-                found = self._at(frame.stack_pointer)
-                if found is not None:
-                    return found
         return Location()
+
+    def _place(self, address: int) -> Location | None:
+        image = self._images.once_at(address)
+        return Location(image, address) if image is not None else None
 
     def recursion(self, execution: "Execution | None" = None) -> Recursion | None:
         """The calls that come back to themselves on a stack (that of what runs now); None if there is no such."""
@@ -156,6 +179,10 @@ class Blame:
             return None
         image = self._images.once_at(address)
         return Location(image, self._chains.call_site(image, address), address) if image is not None else None
+
+    def is_code(self, address: int) -> bool:
+        """Whether an address is in an image, or in what the system exports."""
+        return self._images.at(address) is not None or self._exports.name_at(address) is not None
 
     def describe_call(self, returns_to: int) -> str:
         """The call that returns to an address, in words."""

@@ -45,12 +45,17 @@ class BugChecks:
         """
         p1, p2, p3, p4 = (*parameters, 0, 0, 0, 0)[:4]
         where = self._blame.current()
+        at_fault = self._blame.driver_in(chain) if chain else None  # of guest code that has stopped, not of a call
         if chain is None:
             chain = self._blame.chain()
         if kind is not BugCheckKind.KERNEL_FAULT:
-            driver = driver or where.driver or self._blame.driver_in(chain)
+            caller = where.driver if where.returns_to else None
+            driver = driver or at_fault or caller or self._blame.driver_in(chain) or where.driver
+        if driver is not None and not any(place.startswith(f"{driver}+") for place in chain):
+            chain = self._blame.returned(driver) or chain
         if location is None:
-            location = where.location if where.driver else chain[0] if chain else None
+            called = where.location if where.driver and where.returns_to and not at_fault else None
+            location = called or (chain[0] if chain else where.location if where.driver else None)
         return BugCheckStop(
             code, (p1, p2, p3, p4), message, driver=driver, rule=rule, kind=kind, location=location, chain=chain
         )

@@ -1,6 +1,7 @@
 """The chain of calls: the places in images that lie on a stack, by the images' own unwind tables.
 
 A place is the call, not where it returns to; where code has jumped astray, a return address on the stack is a place.
+Where the stack says nothing any more it is where the driver's code was entered, which the kernel itself knows.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from harness.reference.machine.loader.binding import ExportBinder
     from harness.reference.machine.loader.images import Image, ImageTable
     from harness.reference.machine.memory.memory import Memory
-    from harness.reference.machine.scheduler.thread import Execution
+    from harness.reference.machine.scheduler.requests import Call
+    from harness.reference.machine.scheduler.thread import Execution, Frame
 
 LONGEST = 32
 _ASTRAY = 64
@@ -72,6 +74,24 @@ class CallChains:
         self._unwinder = Unwinder(memory)
         self.registers_of: Callable[[Execution], list[int]] = lambda _: [0] * 18
         """The general registers of an execution whose guest code is in a call, as far as a callee keeps them."""
+        self.routines: dict[int, Callable[[Call], int]] = {}
+        """Of machine code that calls drivers, by its address: what it has called last."""
+
+    def entrance(self, frame: "Frame") -> tuple["Image", int] | None:
+        """Where the code began that a frame has called and that has not returned; None if it is no image's."""
+        return self._began(frame.call)
+
+    def left(self, frame: "Frame") -> tuple["Image", int] | None:
+        """The same of the code that has returned to a frame last."""
+        return self._began(frame.returned)
+
+    def _began(self, call: "Call | None") -> tuple["Image", int] | None:
+        if call is None:
+            return None
+        called = self.routines.get(call.function)
+        address = called(call) if called is not None else call.function
+        image = self._images.once_at(address)
+        return (image, address) if image is not None else None
 
     def call_site(self, image: "Image", returns_to: int) -> int:
         """The address of the call that returns to an address; that itself if no call is before it."""
@@ -111,7 +131,7 @@ class CallChains:
         try:
             general[RIP], general[RSP] = self._memory.read_u64(stack_pointer), stack_pointer + 8
         except GuestException:
-            return []
+            general[RIP] = self._exports.leave
         return list(self._walk(execution, frames, Registers(general), called=True))
 
     def at_fault(self, execution: "Execution", general: list[int]) -> list[tuple["Image", int]]:
@@ -122,12 +142,16 @@ class CallChains:
         self, execution: "Execution", frames: int, registers: Registers, *, called: bool
     ) -> Iterator[tuple["Image", int]]:
         """From frame to frame; `called`: rip is where a call returns to."""
-        general = registers.general
+        general, found = registers.general, False
         for _ in range(LONGEST):
-            while general[RIP] == self._exports.leave:
+            while general[RIP] == self._exports.leave or self._exports.in_routine(general[RIP]):
                 frames -= 1
+                entrance = self.entrance(execution.frames[frames]) if frames >= 0 and not found else None
+                if entrance is not None:
+                    yield entrance
                 if frames < 0 or not execution.frames[frames].stack_pointer:
                     return
+                found = False
                 fault, stack_pointer = execution.frames[frames].fault, execution.frames[frames].stack_pointer
                 if isinstance(fault, FaultFrame):
                     registers, called = fault.registers.copy(), False
@@ -137,32 +161,40 @@ class CallChains:
             rip = general[RIP]
             image = self._images.once_at(rip)
             if image is None:
-                if not self._go_back(registers):
-                    return
+                self._go_back(registers, _end_of_stack(execution, frames, general[RSP]))
                 called = True
                 continue
+            found = True
             yield image, self.call_site(image, rip) if called else rip
             try:
                 self._unwinder.unwind(registers, None if image.unloaded else image)
             except (GuestException, LookupError):
-                return
+                general[RIP] = self._exports.leave
             called = True
 
-    def _go_back(self, registers: Registers) -> bool:
+    def _go_back(self, registers: Registers, end: int) -> None:
         """Code has jumped where nothing is: the nearest return address into an image, or the end of a Python call."""
         general = registers.general
-        for at in range(general[RSP], general[RSP] + 8 * _ASTRAY, 8):
+        for at in range(general[RSP], min(general[RSP] + 8 * _ASTRAY, end), 8):
             address = self._read(at)
             image = self._images.once_at(address)
             if address == self._exports.leave or (
                 image is not None and is_user(address) is image.user and self._length_of_call(address)
             ):
                 general[RIP], general[RSP] = address, at + 8
-                return True
-        return False
+                return
+        general[RIP] = self._exports.leave
 
     def _read(self, address: int) -> int:
         try:
             return self._memory.read_u64(address)
         except GuestException:
             return 0
+
+
+def _end_of_stack(execution: "Execution", frames: int, stack_pointer: int) -> int:
+    """Where the part of a stack ends that the code called by the topmost of so many frames has used."""
+    before = execution.frames[frames - 1].stack_pointer if frames else 0
+    if before and is_user(before) is is_user(stack_pointer):
+        return before
+    return execution.user_stack_top if is_user(stack_pointer) else execution.stack_top

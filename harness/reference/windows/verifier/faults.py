@@ -180,9 +180,17 @@ class Faults:
         except CsError:
             return None
 
-    def stack_overflow(self, address: int, rip: int = 0) -> BugCheckStop:
-        """The kernel stack ran into its guard page: a double fault. Who calls itself is named, not who came last."""
-        text = f"the kernel stack is used up (touched {address:#x})"
+    def stack_overflow(self, address: int, rip: int = 0, general: "list[int] | None" = None) -> BugCheckStop:
+        """The kernel stack ran into its guard page: a double fault. Who calls itself is named, not who came last.
+
+        `general` are the registers of a fault that found no room on the stack.
+        """
+        if general is not None:
+            rip, self._general = general[RIP], general
+            if not KernelStacks.is_stack(general[RSP]):
+                text = f"the stack pointer, {general[RSP]:#x}, points to no kernel stack"
+                return self._stop(BugCheck.UNEXPECTED_KERNEL_MODE_TRAP, rip, text, 8, general[RSP] & _M64)
+        text = f"the kernel stack is used up (touched {address & _M64:#x})"
         recursion = self._blame.recursion()
         if recursion is None:
             return self._stop(BugCheck.UNEXPECTED_KERNEL_MODE_TRAP, rip, text, 8, address)

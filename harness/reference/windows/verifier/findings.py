@@ -30,12 +30,14 @@ class Verifier:
         irql: Callable[[], int],
         probes: "Probes",
         chain: "Callable[[], tuple[str, ...]]",
+        returned: "Callable[[str], tuple[str, ...]]",
     ) -> None:
         self.findings: list[Finding] = []
         self._now = now
         self._irql = irql
         self._probes = probes
         self._chain = chain
+        self._returned = returned
 
     def report(
         self, rule: str | None, driver: str | None, text: str, *, chain: tuple[str, ...] | None = None
@@ -46,7 +48,7 @@ class Verifier:
         if driver is None and chain:
             driver = chain[0].rpartition("+")[0]
         elif driver is not None and not any(place.startswith(f"{driver}+") for place in chain):
-            chain = ()  # others' calls say nothing about this driver
+            chain = self._returned(driver)  # others' calls say nothing about this driver
         finding = Finding(rule, driver, text, self._now(), chain)
         self.findings.append(finding)
         self._probes.found(rule, driver, text)

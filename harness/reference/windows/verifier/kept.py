@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.reference.machine.cpu.emulator import DIRECTION, INTERRUPTS
 from harness.reference.machine.memory.layout import KERNEL_STACK_SIZE
-from harness.reference.windows.ntos.ke.apc_counts import CRITICAL_REGION, GUARDED_REGION, regions_of
-from harness.reference.windows.ntos.ke.offsets import KPCR
+from harness.reference.windows.ntos.ke.apc_counts import ATTACHED, CRITICAL_REGION, GUARDED_REGION, regions_of
+from harness.reference.windows.ntos.ke.offsets import KPCR, KTHREAD
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
@@ -24,8 +25,10 @@ class Kept(NamedTuple):
     acquisitions: int
     """How many locks with owners anybody has acquired so far."""
     spin_locks: int
-    interrupts: bool
-    """Whether the processor takes them."""
+    controls: int
+    """IF and DF of EFLAGS."""
+    process: int
+    """EPROCESS of the process that the thread is attached to."""
 
 
 class KeptStates:
@@ -38,8 +41,8 @@ class KeptStates:
         """What is kept now."""
         kernel, thread = self._kernel, self._kernel.current
         held = kernel.memory.read_u32(kernel.processor.control + KPCR.HELD)
-        regions, interrupts = regions_of(kernel.memory, thread), kernel.emulator.interrupts_enabled
-        return Kept(thread, regions, kernel.locks.acquisitions, held, interrupts)
+        regions, process = regions_of(kernel.memory, thread), kernel.memory.read_u64(thread.kthread + KTHREAD.PROCESS)
+        return Kept(thread, regions, kernel.locks.acquisitions, held, kernel.emulator.controls, process)
 
     def check(self, before: Kept, driver: str | None, what: str, *, rule: str | None = None) -> None:
         """Report what a routine of `driver` has kept, or given away that it found; `what` names the routine.
@@ -51,9 +54,7 @@ class KeptStates:
         now = self.now()
         if now == before or now.thread is not before.thread:
             return
-        if before.interrupts and not now.interrupts:
-            self._kernel.verifier.report(None, driver, f"{what} has returned with interrupts disabled: _enable")
-            self._kernel.emulator.interrupts_enabled = True
+        self._check_processor(before, now, driver, what)
         self._check_regions(before, now, driver, what)
         if now.acquisitions != before.acquisitions:
             for lock in self._kernel.locks.acquired_since(before.acquisitions, now.thread):
@@ -67,6 +68,22 @@ class KeptStates:
                 where = self._kernel.blame.describe_call(since)
                 text = f"{what} has returned with the spin lock at {address:#x} held, acquired at {where}"
                 self._kernel.verifier.report(None, driver, text, chain=(where.partition(" ")[0],))
+
+    def _check_processor(self, before: Kept, now: Kept, driver: str | None, what: str) -> None:
+        kernel, changed = self._kernel, before.controls ^ now.controls
+        if changed & INTERRUPTS & before.controls:
+            kernel.verifier.report(None, driver, f"{what} has returned with interrupts disabled: _enable")
+        if changed & DIRECTION:
+            kernel.verifier.report(None, driver, f"{what} has returned with another direction flag: cld")
+        if changed:
+            kernel.emulator.controls = before.controls
+        if now.process != before.process:
+            sites = kernel.holdings.newest(ATTACHED, now.thread, 1)
+            chain = tuple(site.location for site in sites if site.location)
+            at = f", attached at {chain[0]}" if chain else ""
+            text = f"{what} has returned attached to another process{at}: KeUnstackDetachProcess"
+            kernel.verifier.report(None, driver or (sites[0].driver if sites else None), text, chain=chain)
+            kernel.memory.write_u64(now.thread.kthread + KTHREAD.PROCESS, before.process)
 
     def _check_stack(self, driver: str | None, what: str) -> None:
         """The kernel's own frames take more of a stack on Windows than here, where they are Python's."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 CRITICAL_REGION = Kind("critical region", "KeLeaveCriticalRegion, or FltReleaseResource and its like")
+ATTACHED = Kind("attachment", "KeUnstackDetachProcess")
 GUARDED_REGION = Kind("guarded region", "KeLeaveGuardedRegion, or KeReleaseGuardedMutex")
 
 

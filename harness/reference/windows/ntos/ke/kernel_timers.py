@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.verifier.bug_checks import BugChecks
     from harness.reference.windows.verifier.findings import Verifier
 
+DPC_OBJECT, THREADED_DPC_OBJECT = 0x13, 0x18
 _TICKS_PER_MILLISECOND = 10_000
 
 
@@ -120,6 +121,9 @@ class KernelTimers:
     def insert_dpc(self, dpc: int, argument1: int, argument2: int, behalf: str = "") -> bool:
         """Queue a KDPC; False if it is queued already. `behalf` is the call that is behind it, if not the current."""
         view = KDpc(self._memory, dpc)
+        if view.type not in (DPC_OBJECT, THREADED_DPC_OBJECT):
+            text = f"the DPC at {dpc:#x} is queued, and is none: its Type is {view.type:#x}"
+            raise self._bug_checks.stop(BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, dpc, message=text)
         if view.queued:
             return False
         view.argument1 = argument1

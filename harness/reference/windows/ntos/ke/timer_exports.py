@@ -9,13 +9,11 @@ from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.processor import QueuedDpc
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
 from harness.reference.windows.ntos.ke.dispatcher_objects import initialize_header
-from harness.reference.windows.ntos.ke.kernel_timers import KDpc, KTimer
+from harness.reference.windows.ntos.ke.kernel_timers import DPC_OBJECT, KDpc, KTimer
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.windows.kernel import Kernel
-
-_DPC_OBJECT = 0x13
 
 
 # -- DPCs
@@ -25,7 +23,7 @@ _DPC_OBJECT = 0x13
 def ke_initialize_dpc(k: "Kernel", dpc: int, routine: int, context: int) -> int:
     view = KDpc(k.memory, dpc)
     view.clear()
-    view.type = _DPC_OBJECT
+    view.type = DPC_OBJECT
     view.importance = 1
     view.routine = routine
     view.context = context

@@ -10,7 +10,7 @@ from harness.reference.windows.structures.mdl_layout import MdlView
 from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
-    from harness.reference.windows.io.guarded_heap import GuardedHeap
+    from harness.reference.machine.memory.guarded_heap import GuardedHeap
     from harness.reference.windows.ntos.executive import Executive
 
 _LOCKED_PAGES = Kind("locked MDL", "MmUnlockPages")

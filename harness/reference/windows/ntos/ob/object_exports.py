@@ -88,7 +88,7 @@ def obf_reference_object(k: "Kernel", address: int) -> int:
 )  # fmt: skip
 def obf_dereference_object(k: "Kernel", address: int) -> int:
     item = object_at(k, address, "ObfDereferenceObject")
-    if item.references <= 0:
+    if item.references <= item.handles:
         k.bugcheck(
             BugCheck.REFERENCE_BY_POINTER, 0, address, 0, item.references,
             message=f"a {item.type} object at {address:#x} is dereferenced more often than referenced",

@@ -36,6 +36,8 @@ def register(k: "Executive", kind: str, routine: int) -> int:
     if routine in registered or len(registered) >= MOST_ROUTINES:
         return int(NtStatus.INVALID_PARAMETER)
     registered.append(routine)
+    if not k.blame.is_code(routine):
+        k.verifier.report(None, k.blame.current().driver, f"registers {routine:#x} as a {kind} notify routine: no code")
     k.holdings.take(_KINDS[kind], routine)
     return 0
 

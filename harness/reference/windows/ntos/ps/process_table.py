@@ -10,11 +10,12 @@ from harness.reference.windows.ntos.ke.dispatcher_objects import THREAD, Dispatc
 from harness.reference.windows.ntos.ke.offsets import EPROCESS, KTHREAD
 
 if TYPE_CHECKING:
-    from harness.reference.machine.memory.heap import KernelStacks, SystemHeap
+    from harness.reference.machine.memory.heap import KernelStacks
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.windows.ntos.ob.objects import Object
+    from harness.reference.windows.verifier.shields import Shields
 
 IDLE_PROCESS_ID = 0
 SYSTEM_PROCESS_ID = 4
@@ -55,9 +56,9 @@ class Impersonation:
 class ProcessTable:
     """Processes and threads by id and by guest address. Ids are multiples of 4, as on Windows."""
 
-    def __init__(self, memory: "Memory", heap: "SystemHeap", stacks: "KernelStacks") -> None:
+    def __init__(self, memory: "Memory", shields: "Shields", stacks: "KernelStacks") -> None:
         self._memory = memory
-        self._heap = heap
+        self._shields = shields
         self._stacks = stacks
         self._process_ids = count(_FIRST_PROCESS_ID, 2 * _ID_STEP)
         self._thread_ids = count(_FIRST_THREAD_ID, _ID_STEP)
@@ -78,7 +79,7 @@ class ProcessTable:
         return self._make(next(self._process_ids), name)
 
     def _make(self, number: int, name: str) -> Process:
-        eprocess = self._heap.allocate(EPROCESS.SIZE)
+        eprocess = self._shields.allocate(EPROCESS.SIZE, lambda _: f"the EPROCESS of {name}")
         self._memory.write_u64(eprocess + EPROCESS.PROCESS_ID, number)
         process = Process(number, name, eprocess)
         self.by_id[number] = process
@@ -108,7 +109,9 @@ class ProcessTable:
 
     def _thread(self, name: str, process: Process, priority: int, number: int) -> Thread:
         memory = self._memory
-        kthread = self._heap.allocate(KTHREAD.SIZE)
+        kthread = self._shields.allocate(
+            KTHREAD.SIZE, lambda _: f"the ETHREAD of thread {process.id}:{number} ({name})"
+        )
         memory.write_u64(kthread + KTHREAD.PROCESS, process.eprocess)
         memory.write_u64(kthread + KTHREAD.PROCESS_ID, process.id)
         memory.write_u64(kthread + KTHREAD.THREAD_ID, number)

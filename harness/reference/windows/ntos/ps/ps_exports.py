@@ -6,6 +6,7 @@ from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.loader.exports import I32, NTOSKRNL, U32, export
 from harness.reference.machine.scheduler.requests import Call, EndThread, KernelCode
 from harness.reference.machine.scheduler.thread import Process, Thread
+from harness.reference.windows.ntos.ke.apc_counts import ATTACHED
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.ps.notify_routines import routines
 from harness.reference.windows.ntos.ps.process_notify import thread_begins, thread_created, thread_ended
@@ -36,6 +37,7 @@ def ps_create_system_thread(
     image = k.images.at(start)
     name = f"{image.name} thread" if image is not None else "system thread"
     thread = k.spawn(_system_thread(k, start, context), name, process=process, start=start)
+    thread.execution.behalf = k.blame.current().location or ""
     kernel_handle = process is k.processes.system or bool(
         attributes and ObjectAttributes(k.memory, attributes).attributes & OBJ_KERNEL_HANDLE
     )
@@ -53,7 +55,9 @@ def _tell(k: "Kernel", thread: Thread) -> KernelCode:
 
 def _system_thread(k: "Kernel", start: int, context: int) -> KernelCode:
     yield from thread_begins(k)
+    kept = k.kept.now()
     yield Call(start, context)
+    k.kept.check(kept, None, f"the routine of {k.current.describe()}")
     yield from thread_ended(k, k.current)
     if k.irql != Irql.PASSIVE:
         k.bugcheck(BugCheck.IRQL_UNEXPECTED_VALUE, k.irql, message=f"a system thread returned at IRQL {k.irql}")
@@ -153,12 +157,20 @@ def ke_stack_attach_process(k: "Kernel", process: int, state: int) -> int:
     kthread = k.current.kthread
     k.memory.write_u64(state, k.memory.read_u64(kthread + KTHREAD.PROCESS))
     k.memory.write_u64(kthread + KTHREAD.PROCESS, target.eprocess)
+    k.holdings.take(ATTACHED, k.current, f"to {target.name}")
     return 0
 
 
 @export(NTOSKRNL, "KeUnstackDetachProcess", max_irql=Irql.APC)
 def ke_unstack_detach_process(k: "Kernel", state: int) -> int:
-    k.memory.write_u64(k.current.kthread + KTHREAD.PROCESS, k.memory.read_u64(state))
+    before = k.memory.read_u64(state)
+    if before not in k.processes.by_eprocess or not k.holdings.give_back(ATTACHED, k.current):
+        k.bugcheck(
+            BugCheck.INVALID_PROCESS_DETACH_ATTEMPT,
+            before,
+            message="KeUnstackDetachProcess: this thread was not attached, or its KAPC_STATE is destroyed",
+        )
+    k.memory.write_u64(k.current.kthread + KTHREAD.PROCESS, before)
     return 0
 
 
@@ -188,6 +200,6 @@ def ke_attach_process(k: "Kernel", process: int) -> int:
 def ke_detach_process(k: "Kernel") -> int:
     state = k.attached.pop(k.current.kthread, 0)
     if state:
-        k.memory.write_u64(k.current.kthread + KTHREAD.PROCESS, k.memory.read_u64(state))
+        ke_unstack_detach_process(k, state)
         k.heap.free(state)
     return 0

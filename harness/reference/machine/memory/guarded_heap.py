@@ -11,6 +11,7 @@ from harness.reference.machine.memory.layout import PAGE_SIZE, page_align
 if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
 
+EXECUTIVE_OBJECTS = 0xFFFF_9A80_0005_E000
 FILTER_OBJECTS = 0xFFFF_9B00_0000_0000
 IO_OBJECTS = 0xFFFF_9C00_0000_0000
 _ADDRESSES_BEFORE_REUSE = 0x1_0000_0000
@@ -27,8 +28,8 @@ class GuardedHeap:
         """By address: where the pages begin, their size, and the frame of a single one."""
         self._freed: dict[int, str] = {}
 
-    def allocate(self, size: int) -> int:
-        """A zeroed block of `size` bytes, 16-byte aligned."""
+    def allocate(self, size: int, *, shielded: bool = False) -> int:
+        """A zeroed block of `size` bytes, 16-byte aligned; `shielded`: on one page, which guest code only reads."""
         pages = page_align(max(size, 1))
         start = self._next
         self._next += pages + PAGE_SIZE
@@ -39,7 +40,7 @@ class GuardedHeap:
             self._next += pages + PAGE_SIZE
         frame = 0
         if pages == PAGE_SIZE:
-            frame = self.memory.map_page(start)
+            frame = self.memory.map_page(start, shielded=shielded)
         else:
             self.memory.map(start, pages)
         address = start + pages - ((size + 15) & ~15)
