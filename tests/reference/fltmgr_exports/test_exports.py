@@ -132,6 +132,28 @@ def test_contexts_locks_files_objects_and_callback_data(tmp_path: Path) -> None:
     assert [finding.text for finding in system.verifier.findings] == []
 
 
+LINK_TO_TO = "0c0000a0280000000000120012000a00000000005c003f003f005c0056003a005c0074006f0056003a005c0074006f00"
+"""A REPARSE_DATA_BUFFER: a symbolic link to V:\\to."""
+
+
+def test_own_opens_ignore_sharing_stop_on_links_and_ask_the_disk(tmp_path: Path) -> None:
+    script = rf"""
+        open t V:\to disposition=create
+        open l V:\link access=rw disposition=create
+        fsctl l code=0x900A4 hex={LINK_TO_TO}
+        close l
+        open f V:\open.bin access=rw share=none disposition=create
+        open g V:\second.bin access=rw share=none disposition=create
+        open h V:\second.bin access=rw share=none
+    """
+    system, ended = run_with(tmp_path, "opener", script.encode())
+
+    assert [text for text in system.log if text.startswith("opener: line")] == []
+    assert any(text.startswith("opener checked ") and int(text.split()[-1]) > 30 for text in system.log)
+    assert {step["status"] for step in json.loads(ended.stdout)["steps"]} == {OK}
+    assert [finding.text for finding in system.verifier.findings] == []
+
+
 def test_an_extra_create_parameter_reaches_the_instance_below_and_its_answer_comes_back(tmp_path: Path) -> None:
     script = b"open f V:\\first.bin access=rw disposition=create\nclose f\n"
     system, _ = run_with(tmp_path, "twofold", script, {"upper": "370090", "lower": "360090"})

@@ -113,7 +113,7 @@ def _destination(
     """The whole name that a file would get; (NTSTATUS, name)."""
     names, form = k.flt.file_names, options & FORMATS
     provider = names.providers.below(found.on, found, current=bool(options & FROM_CURRENT_PROVIDER))
-    if above is not None or "\\" not in name:
+    if above is not None or not name.startswith("\\"):
         status, base = yield from names.query(above or file, found, 0, options & ~FORMATS | OPENED, by_id=False)
         if not nt_success(status):
             return status, ""

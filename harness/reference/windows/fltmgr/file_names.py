@@ -152,6 +152,8 @@ class FileNames:
         if provider is None:
             if file.opened is None and by_id:
                 return int(NtStatus.NOT_SUPPORTED), ""
+            if form == SHORT:
+                return int(NtStatus.OBJECT_NAME_NOT_FOUND), ""  # the volume makes no short names
             name = file.volume.device_name + self.name_of(file, form)
         else:
             opened_only = form == NORMALIZED and self._kernel.policy["name-provider-format"] == "opened"

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from harness.nt import NtStatus
+from harness.nt import NtStatus, OperationClass
 from harness.reference.windows.fs import oplock_requests, reparse_points, volume_io
 from harness.reference.windows.fs.changes import Action, Notify
 from harness.reference.windows.fs.inode import CLUSTER
 from harness.reference.windows.fs.opens import OpenFile
 from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import Does
+from harness.reference.windows.io import storage_control
 from harness.reference.windows.io.constants import FSCTL_DISMOUNT_VOLUME, SECTOR_SIZE, Minor
 from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
@@ -32,7 +33,6 @@ SET_SPARSE, SET_ZERO_DATA, QUERY_ALLOCATED_RANGES = 0x900C4, 0x980C8, 0x940CF
 READ_FILE_USN_DATA, QUERY_USN_JOURNAL, MARK_HANDLE = 0x900EB, 0x900F4, 0x900FC
 READ_USN_JOURNAL, DELETE_USN_JOURNAL, ENUM_USN_DATA, WRITE_USN_CLOSE_RECORD = 0x900BB, 0x900F8, 0x900B3, 0x900EF
 GET_EXTERNAL_BACKING, FILE_LEVEL_TRIM = 0x90310, 0x98208
-IOCTL_DISK_GET_LENGTH_INFO, IOCTL_DISK_GET_DRIVE_GEOMETRY = 0x7405C, 0x70000
 _WRITE_DATA = 0x2
 _UNCOMPRESSED, _DEFAULT, _LZNT1 = 0, 1, 2
 """COMPRESSION_FORMAT_*."""
@@ -209,8 +209,9 @@ def _retrieval_pointers(driver: "FileSystemDriver", request: Request, data: byte
 
 
 def _is_dirty(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
-    del driver, request, data
-    return bytes(4)
+    del driver, data
+    opened = request.file is None or request.file.opened is not None
+    return int(NtStatus.INVALID_PARAMETER) if opened else bytes(4)
 
 
 def _set_sparse(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
@@ -225,7 +226,7 @@ def _set_zero(driver: "FileSystemDriver", request: Request, data: bytes) -> Answ
     opened = _open_of(request)
     if not opened.access & _WRITE_DATA:
         return int(NtStatus.ACCESS_DENIED)
-    if len(data) < 16:
+    if opened.stream.directory or len(data) < 16:
         return int(NtStatus.INVALID_PARAMETER)
     begin, end = Struct("<qq").unpack_from(data)
     if begin < 0 or end < begin:
@@ -351,13 +352,18 @@ _EITHER = frozenset({GET_NTFS_VOLUME_DATA, IS_VOLUME_DIRTY})
 
 
 def device_control(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_DEVICE_CONTROL, by IRP or fast I/O: what the disk beneath would answer."""
-    parameters, _, target = buffers(request)
+    """IRP_MJ_DEVICE_CONTROL: through a handle to the volume, what the disk beneath answers.
+
+    NTFS has no FastIoDeviceControl, and takes no device control through a file.
+    """
+    if request.kind is OperationClass.FAST_IO:
+        return int(NtStatus.FLT_DISALLOW_FAST_IO), 0
+    if request.file is None or request.file.opened is not None:
+        return int(NtStatus.INVALID_PARAMETER), 0
+    parameters, source, target = buffers(request)
+    data = yield from driver.io.views.read(source, parameters.input_length) if parameters.input_length else _none()
     total, _ = driver.files.store.space()
-    if parameters.code == IOCTL_DISK_GET_LENGTH_INFO:
-        answered = Struct("<q").pack(total)
-    elif parameters.code == IOCTL_DISK_GET_DRIVE_GEOMETRY:
-        answered = Struct("<qIIII").pack(total // (255 * 63 * SECTOR_SIZE), 12, 255, 63, SECTOR_SIZE)
-    else:
-        return int(NtStatus.INVALID_DEVICE_REQUEST), 0
-    return (yield from _output(driver, target, parameters.output_length, answered, parameters.code))
+    status, answered = storage_control.answer(driver.volume, total, parameters.code, data, parameters.output_length)
+    if answered:
+        yield from driver.io.views.write(target, answered)
+    return int(status), len(answered)

@@ -108,6 +108,7 @@ def _asked(driver: "FileSystemDriver", request: Request, parameters: Create) -> 
         related=above,
         case_sensitive=bool(request.operation_flags & StackFlags.CASE_SENSITIVE),
         target_directory=bool(request.operation_flags & StackFlags.OPEN_TARGET_DIRECTORY),
+        ignores_sharing=file.ignores_sharing,
         subject=subject_of(driver, request),
     )
 

@@ -123,6 +123,7 @@ class Asked:
     related: OpenFile | None = None
     case_sensitive: bool = False
     target_directory: bool = False
+    ignores_sharing: bool = False
     subject: security.Subject = security.KERNEL_SUBJECT
 
 
@@ -148,7 +149,7 @@ class Found:
 
 def conflicts(found: Found, asked: Asked) -> bool:
     """Whether other opens of the stream do not let this one in."""
-    if found.stream is None or found.inode is None:
+    if found.stream is None or found.inode is None or asked.ignores_sharing:
         return False
     entry = ShareEntry(found.access | ADDED.get(Disposition(asked.disposition), 0), asked.share)
     if not found.stream.sharing.admits(entry):
@@ -183,7 +184,7 @@ def commit(files: "FileSystem", asked: Asked, found: Found) -> OpenFile:
         stream.reserved = -(-asked.allocation // CLUSTER) * CLUSTER
     if stream.data is not None:
         stream.data.hold()
-    entry = ShareEntry(found.access, asked.share)
+    entry = ShareEntry(0 if asked.ignores_sharing else found.access, asked.share)
     stream.sharing.add(entry)
     stream.opens += 1
     if found.link is not None:

@@ -48,6 +48,10 @@ _ECP_LIST = 8
 """Offset of ExtraCreateParameter in IO_DRIVER_CREATE_CONTEXT."""
 _STACK_FLAGS = 0x05
 """IO_FORCE_ACCESS_CHECK and IO_OPEN_TARGET_DIRECTORY have the values of their SL_ flags."""
+_STOP_ON_SYMLINK, _IGNORE_SHARE_ACCESS_CHECK = 0x08, 0x800
+"""IO_*."""
+_LINKS = frozenset({0xA000_000C, 0xA000_0003})
+"""IO_REPARSE_TAG_SYMLINK, IO_REPARSE_TAG_MOUNT_POINT."""
 
 
 class CreateArguments(NamedTuple):
@@ -83,6 +87,10 @@ class OpenParameters:
     """SL_*: StackFlags of the create."""
     ecp_list: int = 0
     """The extra create parameters: an ECP_LIST, which stays the caller's."""
+    ignores_sharing: bool = False
+    """IO_IGNORE_SHARE_ACCESS_CHECK: it is neither held against the sharing of others nor counted in it."""
+    stops_on_link: bool = False
+    """IO_STOP_ON_SYMLINK."""
 
     @classmethod
     def of_driver(
@@ -104,6 +112,8 @@ class OpenParameters:
             descriptor=read_descriptor(memory, ObjectAttributes(memory, create.attributes).security_descriptor),
             stack_flags=flags & _STACK_FLAGS,
             ecp_list=memory.read_u64(context + _ECP_LIST) if context else 0,
+            ignores_sharing=bool(flags & _IGNORE_SHARE_ACCESS_CHECK),
+            stops_on_link=bool(flags & _STOP_ON_SYMLINK),
         )
 
     @property
@@ -172,6 +182,7 @@ def _open_once(
         return refused, 0, None
     file = k.io.make_file_object(volume, name, parameters.file_flags, vpb=root.view.vpb if root is not None else None)
     file.access = map_access(parameters.access)
+    file.ignores_sharing = parameters.ignores_sharing
     if root is not None:
         k.objects.reference(root.object)
         file.view.related_file_object = root.address
@@ -185,6 +196,8 @@ def _open_once(
         k.io.heap.free(block)
     data = take_auxiliary(k, request.auxiliary)
     instead: ObjectName | None = None
+    if status == NtStatus.REPARSE and parameters.stops_on_link and request.information in _LINKS:
+        status = int(NtStatus.STOPPED_ON_SYMLINK)
     if status == NtStatus.REPARSE:
         try:
             instead = target_of(k, file, request.information, data)

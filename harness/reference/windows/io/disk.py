@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus
+from harness.reference.windows.io import storage_control
 from harness.reference.windows.io.constants import SECTOR_SIZE
 from harness.reference.windows.io.native_drivers import NativeDriver
+from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 from harness.reference.windows.ntos.mm.mdl import MDL_MAPPED_TO_SYSTEM_VA, Mdl
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.io.volumes import Volume
 
 _TICKS = (200, 2000)
 """How long a transfer takes: 20 to 200 microseconds, in 100 ns."""
@@ -71,6 +74,7 @@ class DiskDriver:
                 IrpMajor.CLEANUP: self._succeed,
                 IrpMajor.CLOSE: self._succeed,
                 IrpMajor.PNP: self._succeed,
+                IrpMajor.DEVICE_CONTROL: self._control,
             },
         )
 
@@ -82,6 +86,31 @@ class DiskDriver:
         del device
         yield from self._io.complete(irp, NtStatus.SUCCESS, 0)
         return int(NtStatus.SUCCESS)
+
+    def _control(self, device: int, irp: int) -> Code:
+        """Answer a control code of storage at once, from the system buffer into it."""
+        io, memory = self._io, self._io.kernel.memory
+        control = Control.unpack(io.irps.request_of(irp).parameters)
+        volume = next((volume for volume in io.volumes if volume.disk_device == device), None)
+        system = io.irps.buffers(irp).system
+        status, answered = NtStatus.INVALID_DEVICE_REQUEST, b""
+        if device in self.removed:
+            status = NtStatus.NO_SUCH_DEVICE
+        elif volume is not None:
+            data = memory.read(system, control.input_length) if system else b""
+            status, answered = storage_control.answer(
+                volume, self._size(volume), control.code, data, control.output_length
+            )
+        if answered and system:
+            memory.write(system, answered)
+        yield from io.complete(irp, status, len(answered))
+        return int(status)
+
+    def _size(self, volume: "Volume") -> int:
+        image = self._images.get(volume.disk_device)
+        if image is not None:
+            return image.stat().st_size
+        return volume.file_system.store.space()[0] if volume.file_system is not None else 0
 
     def _transfer(self, device: int, irp: int) -> Code:
         """Start a transfer; its interrupt comes on any processor."""

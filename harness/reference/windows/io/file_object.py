@@ -84,6 +84,8 @@ class FileObject:
         """FSRTL_PER_FILEOBJECT_CONTEXTs."""
         self.cleaned_up = False
         self.closed = False
+        self.ignores_sharing = False
+        """Of its FILE_OBJECT_EXTENSION: share access is neither checked nor counted for it."""
         self.caches = False
         """PrivateCacheMap is set: a cached read or write has been through the file system."""
         self.oplock_key: bytes | None = None

@@ -20,6 +20,8 @@ _READ, _WRITE, _DELETE = 0x21, 0x06, 0x0001_0000
 def _change(k: "Kernel", file_object: int, share_access: int, by: int) -> None:
     """Add a file object to the counts, or take it out; one that neither reads, writes nor deletes does not count."""
     view = FileObjectView(k.memory, file_object)
+    if _ignores_sharing(k, file_object):
+        return
     asks = (view.read_access, view.write_access, view.delete_access)
     if not any(asks):
         return
@@ -28,6 +30,11 @@ def _change(k: "Kernel", file_object: int, share_access: int, by: int) -> None:
     k.memory.pack(
         _SHARE_ACCESS, share_access, *(c + by * bool(f) & 0xFFFF_FFFF for c, f in zip(counts, flags, strict=True))
     )
+
+
+def _ignores_sharing(k: "Kernel", file_object: int) -> bool:
+    file = k.io.file_at(file_object)
+    return file is not None and file.ignores_sharing
 
 
 def _note(k: "Kernel", file_object: int, access: int, share: int) -> None:
@@ -46,11 +53,15 @@ def io_check_share_access(
     _note(k, file_object, access, share)
     count, readers, writers, deleters, read, write, delete = k.memory.unpack(_SHARE_ACCESS, share_access)
     asks = access & _READ, access & _WRITE, access & _DELETE
-    if any(asks) and (
-        any(asked and shared < count for asked, shared in zip(asks, (read, write, delete), strict=True))
-        or (readers and not share & 1)
-        or (writers and not share & 2)
-        or (deleters and not share & 4)
+    if (
+        any(asks)
+        and not _ignores_sharing(k, file_object)
+        and (
+            any(asked and shared < count for asked, shared in zip(asks, (read, write, delete), strict=True))
+            or (readers and not share & 1)
+            or (writers and not share & 2)
+            or (deleters and not share & 4)
+        )
     ):
         return int(NtStatus.SHARING_VIOLATION)
     if update:
@@ -96,3 +107,19 @@ def io_update_share_access(k: "Kernel", file_object: int, share_access: int) -> 
 def io_remove_share_access(k: "Kernel", file_object: int, share_access: int) -> None:
     """IoRemoveShareAccess: at cleanup."""
     _change(k, file_object, share_access, -1)
+
+
+@export(NTOSKRNL, "IoSetFileObjectIgnoreSharing", max_irql=Irql.PASSIVE)
+def io_set_file_object_ignore_sharing(k: "Kernel", file_object: int) -> int:
+    """IoSetFileObjectIgnoreSharing: before the file system has opened it, as IO_IGNORE_SHARE_ACCESS_CHECK does."""
+    file = k.io.file_at(file_object)
+    if file is None:
+        return int(NtStatus.INVALID_PARAMETER)
+    file.ignores_sharing = True
+    return int(NtStatus.SUCCESS)
+
+
+@export(NTOSKRNL, "IoIsFileObjectIgnoringSharing", max_irql=Irql.DISPATCH)
+def io_is_file_object_ignoring_sharing(k: "Kernel", file_object: int) -> bool:
+    """IoIsFileObjectIgnoringSharing."""
+    return _ignores_sharing(k, file_object)

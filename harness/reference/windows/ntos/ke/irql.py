@@ -40,7 +40,7 @@ def ke_initialize_spin_lock(k: "Kernel", lock: int) -> int:
     return 0
 
 
-@export(NTOSKRNL, "KeAcquireSpinLockRaiseToDpc", "KfAcquireSpinLock", max_irql=Irql.DISPATCH)
+@export(NTOSKRNL, "KeAcquireSpinLockRaiseToDpc", "KfAcquireSpinLock", "KeAcquireSpinLockForDpc", max_irql=Irql.DISPATCH)
 def ke_acquire_spin_lock_raise_to_dpc(k: "Kernel", lock: int) -> int | KernelCode:
     old = k.irql
     k.set_irql(Irql.DISPATCH)
@@ -62,7 +62,7 @@ def ke_try_to_acquire_spin_lock_at_dpc_level(k: "Kernel", lock: int) -> bool:
     return k.spin_locks.try_acquire(lock)
 
 
-@export(NTOSKRNL, "KeReleaseSpinLock", "KfReleaseSpinLock")
+@export(NTOSKRNL, "KeReleaseSpinLock", "KfReleaseSpinLock", "KeReleaseSpinLockForDpc")
 def ke_release_spin_lock(k: "Kernel", lock: int, old: U8) -> int:
     k.spin_locks.release(lock)
     k.lower_irql(old)
@@ -75,7 +75,12 @@ def ke_release_spin_lock_from_dpc_level(k: "Kernel", lock: int) -> int:
     return 0
 
 
-@export(NTOSKRNL, "KeAcquireInStackQueuedSpinLock", max_irql=Irql.DISPATCH)
+@export(
+    NTOSKRNL,
+    "KeAcquireInStackQueuedSpinLock",
+    "KeAcquireInStackQueuedSpinLockForDpc",
+    max_irql=Irql.DISPATCH,
+)
 @export(HAL, "KeAcquireInStackQueuedSpinLock", max_irql=Irql.DISPATCH)
 def ke_acquire_in_stack_queued_spin_lock(k: "Kernel", lock: int, handle: int) -> int | KernelCode:
     k.memory.write_u64(handle + KLOCK_QUEUE_HANDLE.LOCK, lock)
@@ -91,7 +96,7 @@ def ke_acquire_in_stack_queued_spin_lock_at_dpc_level(k: "Kernel", lock: int, ha
     return k.spin_locks.acquire(lock, 0)
 
 
-@export(NTOSKRNL, "KeReleaseInStackQueuedSpinLock")
+@export(NTOSKRNL, "KeReleaseInStackQueuedSpinLock", "KeReleaseInStackQueuedSpinLockForDpc")
 @export(HAL, "KeReleaseInStackQueuedSpinLock")
 def ke_release_in_stack_queued_spin_lock(k: "Kernel", handle: int) -> int:
     k.spin_locks.release(k.memory.read_u64(handle + KLOCK_QUEUE_HANDLE.LOCK))
@@ -103,3 +108,9 @@ def ke_release_in_stack_queued_spin_lock(k: "Kernel", handle: int) -> int:
 def ke_release_in_stack_queued_spin_lock_from_dpc_level(k: "Kernel", handle: int) -> int:
     k.spin_locks.release(k.memory.read_u64(handle + KLOCK_QUEUE_HANDLE.LOCK))
     return 0
+
+
+@export(NTOSKRNL, "KeTestSpinLock")
+def ke_test_spin_lock(k: "Kernel", lock: int) -> bool:
+    """KeTestSpinLock: whether nobody holds it."""
+    return k.memory.read_u64(lock) == 0
