@@ -133,6 +133,7 @@ _WIN32_OF_STATUS = MappingProxyType(
         NtStatus.PORT_DISCONNECTED: 6,
         NtStatus.BUFFER_OVERFLOW: 234,
         NtStatus.BUFFER_TOO_SMALL: 122,
+        NtStatus.NO_MORE_ENTRIES: 259,
         NtStatus.CONNECTION_COUNT_LIMIT: 1238,
         NtStatus.ACCESS_VIOLATION: 998,
         NtStatus.IMAGE_ALREADY_LOADED: 1056,

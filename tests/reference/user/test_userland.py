@@ -8,7 +8,7 @@ import pytest
 from harness.minifilter.build import SUPPORT, BuiltDriver, build_drivers
 from harness.wire import kernel as wire
 from harness.wire import programs
-from tests.reference.user.conftest import Machine
+from tests.reference.user.conftest import Machine, service_key
 
 PROGRAMS = Path(__file__).parent / "programs"
 NOT_FOUND, CONTROL_C_EXIT = 0xC0000263, 0xC000013A
@@ -54,6 +54,32 @@ def test_two_of_them_have_memory_of_their_own(machine: Machine, folder: Path):
     for told in (first, second):
         ended = machine.ask(programs.End(told.process))
         assert (ended.stdout, ended.exit_code) == (b"control 1\ndispatched\n", 0)
+
+
+LISTED = r"""fltlab-observer: 1
+end 80070103, 0
+V: \Device\HarddiskVolume1
+  fltlab-observer of fltlab-observer at 370020
+  end 80070103, 0
+end 80070103, 0
+no filter 801f0013
+create 0
+small 8007007a
+1 1 370020
+close 0
+instance 0
+\Device\HarddiskVolume1
+none 801f0013
+one 0 80070103 0
+"""
+
+
+def test_the_tools_of_a_minifilter_list_filters_instances_and_volumes(machine: Machine, folder: Path) -> None:
+    driver = build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", ["observer"])["observer"].sys
+    machine.load("fltlab-observer", driver, service_key("fltlab-observer", "370020"))
+    machine.ask(wire.Attach("fltlab-observer", "V:"))
+
+    assert machine.run(folder / "lister.exe").output.decode() == LISTED
 
 
 def test_a_service_that_is_started_as_a_program_is_told_so(machine: Machine, folder: Path):

@@ -1,23 +1,21 @@
 """The exports that enumerate filters, instances and volumes, and tell about them by information class."""
 
 from collections.abc import Sequence
-from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.windows.fltmgr.attachment import find_instance
+from harness.reference.windows.fltmgr.filter_information import (
+    filter_information,
+    instance_information,
+    volume_information,
+)
 from harness.reference.windows.fltmgr.filters import Filter, Instance
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
-
-_FILTER_FULL = Struct("<IIIH")
-_INSTANCE_FULL = Struct("<IHHHHHHHH")
-_INSTANCE_AGGREGATE = Struct("<IIIIIHHHHHHHHI")
-_VOLUME_BASIC = Struct("<IH")
-_VOLUME_STANDARD = Struct("<IIIIH")
 
 
 # -- objects
@@ -114,59 +112,6 @@ def flt_is_flt_mgr_volume_device_object(k: "Kernel", device: int) -> bool:
 # -- information
 
 
-def _texts(at: int, *texts: str) -> tuple[list[int], bytes]:
-    """Lengths and offsets of texts that follow a structure of `at` bytes, in turn, and the texts."""
-    numbers: list[int] = []
-    content = b""
-    for text in texts:
-        encoded = text.encode("utf-16-le")
-        numbers += [len(encoded), at + len(content)]
-        content += encoded
-    return numbers, content
-
-
-def _filter_information(k: "Kernel", item: Filter, kind: int) -> bytes | None:
-    if kind == 0:  # FilterFullInformation
-        name = item.name.encode("utf-16-le")
-        return _FILTER_FULL.pack(0, k.flt.frames.frames.index(item.frame), len(item.instances), len(name)) + name
-    if kind == 1:  # FilterAggregateStandardInformation
-        altitude = item.instances[0].altitude_text if item.instances else ""
-        layout = Struct("<IIIIIHHHH")
-        numbers, content = _texts(layout.size, item.name, altitude)
-        frame = k.flt.frames.frames.index(item.frame)
-        return layout.pack(0, 1, 0, frame, len(item.instances), *numbers) + content
-    return None
-
-
-def _instance_information(k: "Kernel", item: Instance, kind: int) -> bytes | None:
-    if kind == 0:  # InstanceBasicInformation
-        numbers, content = _texts(8, item.name)
-        return Struct("<IHH").pack(0, *numbers) + content
-    if kind == 1:  # InstancePartialInformation
-        numbers, content = _texts(12, item.name, item.altitude_text)
-        return Struct("<IHHHH").pack(0, *numbers) + content
-    if kind == 2:  # InstanceFullInformation
-        texts = (item.name, item.altitude_text, item.volume.device_name, item.filter.name)
-        numbers, content = _texts(_INSTANCE_FULL.size, *texts)
-        return _INSTANCE_FULL.pack(0, *numbers) + content
-    if kind == 3:  # InstanceAggregateStandardInformation
-        texts = (item.name, item.altitude_text, item.volume.device_name, item.filter.name)
-        numbers, content = _texts(_INSTANCE_AGGREGATE.size, *texts)
-        frame = k.flt.frames.frames.index(item.frame)
-        return _INSTANCE_AGGREGATE.pack(0, 1, 0, frame, item.on.type, *numbers, 0) + content
-    return None
-
-
-def _volume_information(k: "Kernel", item: "Volume", kind: int) -> bytes | None:
-    name = item.device_name.encode("utf-16-le")
-    if kind == 0:  # FilterVolumeBasicInformation
-        return _VOLUME_BASIC.pack(0, len(name)) + name
-    if kind == 1:  # FilterVolumeStandardInformation
-        frames = len(k.flt.on(item).devices)
-        return _VOLUME_STANDARD.pack(0, 0, frames - 1, k.flt.on(item).type, len(name)) + name
-    return None
-
-
 def _store(k: "Kernel", content: bytes | None, out: int, room: int, needed: int) -> int:
     """Store one structure, if there is room for it; NTSTATUS."""
     if content is None:
@@ -181,7 +126,7 @@ def _store(k: "Kernel", content: bytes | None, out: int, room: int, needed: int)
 @export(FLTMGR, "FltGetFilterInformation", max_irql=Irql.APC)
 def flt_get_filter_information(k: "Kernel", filter_: int, kind: U32, out: int, room: U32, needed: int) -> int:
     """FltGetFilterInformation."""
-    return _store(k, _filter_information(k, k.flt.filter_at(filter_), kind), out, room, needed)
+    return _store(k, filter_information(k.flt, k.flt.filter_at(filter_), kind), out, room, needed)
 
 
 @export(FLTMGR, "FltEnumerateFilterInformation", max_irql=Irql.APC)
@@ -190,13 +135,13 @@ def flt_enumerate_filter_information(k: "Kernel", index: U32, kind: U32, out: in
     filters = list(k.flt.filters.values())
     if index >= len(filters):
         return int(NtStatus.NO_MORE_ENTRIES)
-    return _store(k, _filter_information(k, filters[index], kind), out, room, needed)
+    return _store(k, filter_information(k.flt, filters[index], kind), out, room, needed)
 
 
 @export(FLTMGR, "FltGetInstanceInformation", max_irql=Irql.APC)
 def flt_get_instance_information(k: "Kernel", instance: int, kind: U32, out: int, room: U32, needed: int) -> int:
     """FltGetInstanceInformation."""
-    return _store(k, _instance_information(k, k.flt.instance_at(instance), kind), out, room, needed)
+    return _store(k, instance_information(k.flt, k.flt.instance_at(instance), kind), out, room, needed)
 
 
 def _nth_instance(
@@ -204,7 +149,7 @@ def _nth_instance(
 ) -> int:
     if index >= len(found):
         return int(NtStatus.NO_MORE_ENTRIES)
-    return _store(k, _instance_information(k, found[index], kind), out, room, needed)
+    return _store(k, instance_information(k.flt, found[index], kind), out, room, needed)
 
 
 @export(FLTMGR, "FltEnumerateInstanceInformationByFilter", max_irql=Irql.APC)
@@ -248,7 +193,7 @@ def flt_enumerate_instance_information_by_device_object(
 @export(FLTMGR, "FltGetVolumeInformation", max_irql=Irql.APC)
 def flt_get_volume_information(k: "Kernel", volume: int, kind: U32, out: int, room: U32, needed: int) -> int:
     """FltGetVolumeInformation."""
-    return _store(k, _volume_information(k, k.flt.volume_at(volume).volume, kind), out, room, needed)
+    return _store(k, volume_information(k.flt, k.flt.volume_at(volume).volume, kind), out, room, needed)
 
 
 @export(FLTMGR, "FltEnumerateVolumeInformation", max_irql=Irql.APC)
@@ -260,4 +205,4 @@ def flt_enumerate_volume_information(
     mounted = [volume for volume in k.io.volumes if volume.device]
     if index >= len(mounted):
         return int(NtStatus.NO_MORE_ENTRIES)
-    return _store(k, _volume_information(k, mounted[index], kind), out, room, needed)
+    return _store(k, volume_information(k.flt, mounted[index], kind), out, room, needed)
