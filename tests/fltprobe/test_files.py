@@ -280,7 +280,7 @@ def test_everything_of_a_file_can_be_cancelled(bench: Bench, content: bytes):
 
 def test_a_control_code_reaches_the_file_system(bench: Bench, content: bytes):
     result = bench(f"""
-        open  f V:\\data.bin
+        open  f V:\\data.bin access=rw
         fsctl f code={FSCTL_GET_REPARSE_POINT:#x} out=1024
         fsctl f code=0x9ffff in=8
     """)

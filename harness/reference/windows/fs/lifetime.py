@@ -237,7 +237,7 @@ def cleanup(driver: "FileSystemDriver", request: Request) -> Code:
     state.oplock.cleanup(file)
     cache = driver.cache_of(stream)
     if cache is not None:
-        if deleted and not cache.user_references:
+        if deleted and not stream.handles and not cache.user_references:
             cache.truncate(0)
         cache.used_less()
     return int(NtStatus.SUCCESS), 0

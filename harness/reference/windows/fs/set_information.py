@@ -131,7 +131,7 @@ def _named(
     act = renames.rename if kind in _RENAMES else renames.make_link
     for replaced in act(driver.files, opened, target):
         cache = driver.cache_of(replaced.default_stream)
-        if cache is not None:
+        if cache is not None and not replaced.default_stream.handles:
             cache.truncate(0)  # what is cached goes nowhere: least of all into the file that has the name now
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import U32
-from harness.reference.windows.io.constants import IrpFlags
+from harness.reference.windows.io.constants import USER_MODE, IrpFlags
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.parameters import (
     Control,
@@ -38,9 +38,21 @@ def fs_control_file(
     target_length: U32,
 ) -> Code:
     """NtFsControlFile."""
+    file = file_of(k, handle)
+    if _refuses(k, mode, handle, code):
+        return int(NtStatus.ACCESS_DENIED)
     caller = Caller.of(k, mode, report)
     control = Control(target_length, source_length, code, source, target, 0)
-    return (yield from _control(caller, file_of(k, handle), IrpMajor.FILE_SYSTEM_CONTROL, control))
+    return (yield from _control(caller, file, IrpMajor.FILE_SYSTEM_CONTROL, control))
+
+
+def _refuses(k: "Kernel", mode: int, handle: int, code: int) -> bool:
+    """Whether a program's handle lacks what RequiredAccess of the code asks.
+
+    FILE_READ_ACCESS and FILE_WRITE_ACCESS have the values of FILE_READ_DATA and FILE_WRITE_DATA.
+    """
+    found = k.objects.lookup(handle)
+    return mode == USER_MODE and found is not None and bool(code >> 14 & 3 & ~found.access)
 
 
 @service("DeviceIoControlFile")
@@ -57,6 +69,8 @@ def device_io_control_file(
 ) -> Code:
     """NtDeviceIoControlFile: fast I/O first."""
     file = file_of(k, handle)
+    if _refuses(k, mode, handle, code):
+        return int(NtStatus.ACCESS_DENIED)
     caller = Caller.of(k, mode, report)
     control = Control(target_length, source_length, code, source, target, 0)
     fast = Request(
