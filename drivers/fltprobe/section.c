@@ -35,8 +35,11 @@ SectionVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     HANDLE Section = NULL;
 
     Size.QuadPart = (LONGLONG)Number(Line, "size", 0);
-    Step->Status = NtCreateSection(&Section, SectionAccess(Protect), NULL, Size.QuadPart != 0 ? &Size : NULL, Protect,
-                                   Has(Line, "image") ? SEC_IMAGE : SEC_COMMIT, File->Handle);
+    Step->Status = STATUS_INVALID_HANDLE; /* without a file a section would be of the page file */
+    if (File->Handle != NULL) {
+        Step->Status = NtCreateSection(&Section, SectionAccess(Protect), NULL, Size.QuadPart != 0 ? &Size : NULL,
+                                       Protect, Has(Line, "image") ? SEC_IMAGE : SEC_COMMIT, File->Handle);
+    }
     NewName(Line, NameSection, Name)->Handle = Step->Status >= 0 ? Section : NULL;
 }
 

@@ -338,6 +338,8 @@ def test_what_cannot_be_paged_in_is_a_status_and_not_the_end(bench: Bench, conte
         rule    completion major=read paging=yes process=any do=complete status=0xC0000022 skip=1
         open    f V:\data.bin access=rw
         section s f
+        open m V:\missing.bin
+        section n m size=4096
         map     v s
         peek    v offset=100 length=8192
         poke    v offset=4000 length=200 fill=1

@@ -136,12 +136,18 @@ LINK_TO_TO = "0c0000a0280000000000120012000a00000000005c003f003f005c0056003a005c
 """A REPARSE_DATA_BUFFER: a symbolic link to V:\\to."""
 
 
+EMPTY_ACL = "0200080000000000"
+
+
 def test_own_opens_ignore_sharing_stop_on_links_and_ask_the_disk(tmp_path: Path) -> None:
     script = rf"""
         open t V:\to disposition=create
         open l V:\link access=rw disposition=create
         fsctl l code=0x900A4 hex={LINK_TO_TO}
         close l
+        open s V:\shut access=0x1F01FF disposition=create
+        set-security s information=4 hex=0100048000000000000000000000000014000000{EMPTY_ACL}
+        close s
         open f V:\open.bin access=rw share=none disposition=create
         open g V:\second.bin access=rw share=none disposition=create
         open h V:\second.bin access=rw share=none

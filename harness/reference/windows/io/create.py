@@ -50,6 +50,9 @@ _STACK_FLAGS = 0x05
 """IO_FORCE_ACCESS_CHECK and IO_OPEN_TARGET_DIRECTORY have the values of their SL_ flags."""
 _STOP_ON_SYMLINK, _IGNORE_SHARE_ACCESS_CHECK = 0x08, 0x800
 """IO_*."""
+_OBJ_FORCE_ACCESS_CHECK, _OBJ_DONT_REPARSE = 0x400, 0x1000
+_FORCE_ACCESS_CHECK = 0x01
+"""SL_FORCE_ACCESS_CHECK."""
 _LINKS = frozenset({0xA000_000C, 0xA000_0003})
 """IO_REPARSE_TAG_SYMLINK, IO_REPARSE_TAG_MOUNT_POINT."""
 
@@ -91,6 +94,8 @@ class OpenParameters:
     """IO_IGNORE_SHARE_ACCESS_CHECK: it is neither held against the sharing of others nor counted in it."""
     stops_on_link: bool = False
     """IO_STOP_ON_SYMLINK."""
+    object_attributes: int = 0
+    """OBJ_*."""
 
     @classmethod
     def of_driver(
@@ -114,7 +119,14 @@ class OpenParameters:
             ecp_list=memory.read_u64(context + _ECP_LIST) if context else 0,
             ignores_sharing=bool(flags & _IGNORE_SHARE_ACCESS_CHECK),
             stops_on_link=bool(flags & _STOP_ON_SYMLINK),
+            object_attributes=ObjectAttributes(memory, create.attributes).attributes,
         )
+
+    @property
+    def operation_flags(self) -> int:
+        """SL_*: OBJ_FORCE_ACCESS_CHECK holds a driver's create against the file's descriptor, too."""
+        forced = bool(self.object_attributes & _OBJ_FORCE_ACCESS_CHECK)
+        return self.stack_flags | (_FORCE_ACCESS_CHECK if forced else 0)
 
     @property
     def file_flags(self) -> int:
@@ -177,7 +189,7 @@ def _open_once(
     """One create: (NTSTATUS, Information, file object or None), or the name to open instead."""
     refused: int = 0 if root is not None else (yield from k.io.file_systems.make_ready(volume))
     if not refused and root is None and isinstance(volume, DeviceTarget):
-        refused = refusal(k, volume.disk, name, parameters.access, parameters.mode, parameters.stack_flags)
+        refused = refusal(k, volume.disk, name, parameters.access, parameters.mode, parameters.operation_flags)
     if refused:
         return refused, 0, None
     file = k.io.make_file_object(volume, name, parameters.file_flags, vpb=root.view.vpb if root is not None else None)
@@ -196,6 +208,8 @@ def _open_once(
         k.io.heap.free(block)
     data = take_auxiliary(k, request.auxiliary)
     instead: ObjectName | None = None
+    if status == NtStatus.REPARSE and parameters.object_attributes & _OBJ_DONT_REPARSE:
+        status = int(NtStatus.REPARSE_POINT_ENCOUNTERED)
     if status == NtStatus.REPARSE and parameters.stops_on_link and request.information in _LINKS:
         status = int(NtStatus.STOPPED_ON_SYMLINK)
     if status == NtStatus.REPARSE:
@@ -240,7 +254,7 @@ def _create_request(k: "Kernel", file: FileObject, parameters: OpenParameters) -
         k.current,
         parameters=packed,
         irp_flags=int(IrpFlags.CREATE_OPERATION | IrpFlags.SYNCHRONOUS_API | IrpFlags.DEFER_IO_COMPLETION),
-        operation_flags=parameters.stack_flags,
+        operation_flags=parameters.operation_flags,
         mode=parameters.mode,
     )
     return request, blocks

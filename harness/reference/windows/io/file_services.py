@@ -36,6 +36,7 @@ def create_file(
         mode=mode,
         eas=(yield from k.io.views.read(create.ea, create.ea_length)) if create.ea and create.ea_length else b"",
         descriptor=read_descriptor(k.memory, view.security_descriptor),
+        object_attributes=view.attributes,
     )
     kernel_handle = mode == 0 and bool(view.attributes & OBJ_KERNEL_HANDLE)
     return (yield from _open(k, name, parameters, handle_out, create.iosb, kernel=kernel_handle))
@@ -47,8 +48,11 @@ def open_file_service(
 ) -> Code:
     """NtOpenFile."""
     name = name_of(k, attributes)
-    parameters = OpenParameters(access=access, share=share, disposition=1, options=options, mode=mode)
-    kernel_handle = mode == 0 and bool(ObjectAttributes(k.memory, attributes).attributes & OBJ_KERNEL_HANDLE)
+    flags = ObjectAttributes(k.memory, attributes).attributes
+    parameters = OpenParameters(
+        access=access, share=share, disposition=1, options=options, mode=mode, object_attributes=flags
+    )
+    kernel_handle = mode == 0 and bool(flags & OBJ_KERNEL_HANDLE)
     return (yield from _open(k, name, parameters, handle_out, iosb, kernel=kernel_handle))
 
 

@@ -22,7 +22,7 @@ static ULONG Checks;
 
 /* Open by a path on V:; File is the caller's where that succeeds. */
 static NTSTATUS
-Open(PCFLT_RELATED_OBJECTS Objects, PCWSTR Path, ULONG Options, ULONG Flags, PFILE_OBJECT *File)
+OpenWith(PCFLT_RELATED_OBJECTS Objects, PCWSTR Path, ULONG ObjectFlags, ULONG Options, ULONG Flags, PFILE_OBJECT *File)
 {
     OBJECT_ATTRIBUTES Attributes;
     IO_STATUS_BLOCK Iosb;
@@ -31,13 +31,19 @@ Open(PCFLT_RELATED_OBJECTS Objects, PCWSTR Path, ULONG Options, ULONG Flags, PFI
     NTSTATUS Status;
 
     RtlInitUnicodeString(&Name, Path);
-    InitializeObjectAttributes(&Attributes, &Name, OBJ_KERNEL_HANDLE, NULL, NULL);
+    InitializeObjectAttributes(&Attributes, &Name, OBJ_KERNEL_HANDLE | ObjectFlags, NULL, NULL);
     Status = FltCreateFileEx(Filter, Objects->Instance, &Handle, File, FILE_READ_DATA | SYNCHRONIZE, &Attributes, &Iosb,
                              NULL, 0, 7, FILE_OPEN, FILE_SYNCHRONOUS_IO_NONALERT | Options, NULL, 0, Flags);
     if (NT_SUCCESS(Status)) {
         FltClose(Handle);
     }
     return Status;
+}
+
+static NTSTATUS
+Open(PCFLT_RELATED_OBJECTS Objects, PCWSTR Path, ULONG Options, ULONG Flags, PFILE_OBJECT *File)
+{
+    return OpenWith(Objects, Path, 0, Options, Flags, File);
 }
 
 /* Whoever ignores sharing is neither held against that of others nor counted in it. */
@@ -68,6 +74,26 @@ StopOnLinks(PCFLT_RELATED_OBJECTS Objects)
     ObDereferenceObject(File);
     CHECK(Open(Objects, L"\\??\\V:\\link", 0, 0, &File) == STATUS_SUCCESS);
     ObDereferenceObject(File);
+}
+
+/* What OBJECT_ATTRIBUTES ask of a create: no way round, and no more than the client may. */
+static void
+HeedObjectAttributes(PCFLT_RELATED_OBJECTS Objects)
+{
+    UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\??\\V:\\shut");
+    OBJECT_ATTRIBUTES Attributes;
+    IO_STATUS_BLOCK Iosb;
+    PFILE_OBJECT File = NULL;
+    HANDLE Handle = NULL;
+
+    CHECK(OpenWith(Objects, L"\\??\\V:\\link", OBJ_DONT_REPARSE, 0, 0, &File) == STATUS_REPARSE_POINT_ENCOUNTERED);
+    CHECK(OpenWith(Objects, L"\\??\\V:\\to", OBJ_DONT_REPARSE, 0, 0, &File) == STATUS_SUCCESS);
+    ObDereferenceObject(File);
+    InitializeObjectAttributes(&Attributes, &Name, OBJ_KERNEL_HANDLE | OBJ_FORCE_ACCESS_CHECK, NULL, NULL);
+    CHECK(ZwOpenFile(&Handle, FILE_READ_DATA, &Attributes, &Iosb, 7, 0) == STATUS_ACCESS_DENIED);
+    Attributes.Attributes = OBJ_KERNEL_HANDLE;
+    CHECK(ZwOpenFile(&Handle, FILE_READ_DATA, &Attributes, &Iosb, 7, 0) == STATUS_SUCCESS);
+    ZwClose(Handle);
 }
 
 static NTSTATUS
@@ -186,6 +212,7 @@ PostCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID Context
     if (NT_SUCCESS(Data->IoStatus.Status) && RtlEqualUnicodeString(&Objects->FileObject->FileName, &Name, TRUE)) {
         IgnoreSharing(Objects);
         StopOnLinks(Objects);
+        HeedObjectAttributes(Objects);
         AskAboutTheDisk(Objects);
         AskNames(Data, Objects);
         LockForDpc();
