@@ -16,7 +16,7 @@ from harness.reference.windows.fltmgr.filter_information import (
 from harness.reference.windows.io.io_manager import PORT_TYPE
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.ob.objects import Object
-from harness.reference.windows.user.fltlib import filter_call
+from harness.reference.windows.user.filter_calls import filter_call
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel

@@ -1,8 +1,6 @@
 """fltlib.dll: communication ports, and loading and attaching of minifilters. The answers are HRESULTs."""
 
-from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from harness.nt import NtStatus
@@ -19,13 +17,13 @@ from harness.reference.windows.io.io_manager import PORT_TYPE
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import event_of_handle, set_event
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.user.filter_calls import S_OK, filter_call
 from harness.reference.windows.user.system_thread import in_system_thread
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.volumes import Volume
     from harness.reference.windows.kernel import Kernel
 
-_S_OK = 0
 ERROR_IO_PENDING = 0x800703E5
 """HRESULT_FROM_WIN32(ERROR_IO_PENDING)."""
 
@@ -37,21 +35,6 @@ class Overlapped(Structure):
     status = Field(0x00)
     information = Field(0x08)
     event = Field(0x18)
-
-
-def filter_call(name: str) -> Callable[[Callable[..., Code]], Callable[..., Code]]:
-    """Export a function of fltlib that is written to give an NTSTATUS."""
-
-    def register(function: Callable[..., Code]) -> Callable[..., Code]:
-        @wraps(function)
-        def call(k: "Kernel", *arguments: int) -> Code:
-            status: int = yield from function(k, *arguments)
-            return hresult_of_status(status) if status & 0x8000_0000 else _S_OK
-
-        export(FLTLIB, name)(call)
-        return function
-
-    return register
 
 
 # -- ports
@@ -114,7 +97,7 @@ def filter_get_message(k: "Kernel", handle: int, target: int, room: U32, overlap
         if question in client.questions:  # the thread is told to end
             client.questions.remove(question)
             return hresult_of_status(NtStatus.CANCELLED)
-    return hresult_of_status(told[0]) if told[0] & 0x8000_0000 else _S_OK
+    return hresult_of_status(told[0]) if told[0] & 0x8000_0000 else S_OK
 
 
 def _nobody(status: int, information: int) -> None:
