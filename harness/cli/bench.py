@@ -181,6 +181,23 @@ def schedules(
         raise typer.Exit(ExitCode.FAILED)
 
 
+@app.command("cluster")
+def cluster(
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="How many workers.")] = 1000,
+    tests: Annotated[int, typer.Option("--tests", metavar="N", min=100, help="How many tests.")] = 100_000,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of what is left to chance.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Pretend a run on many machines, in virtual time: how near its end comes to the least that is possible."""
+    from harness.cluster.simulation import Simulation, World
+
+    told = Simulation(World(workers=workers, tests=tests, seed=seed)).run()
+    if as_json:
+        typer.echo(json.dumps({"workers": workers, "tests": tests, "seed": seed, **told.as_json()}, indent=2))
+    else:
+        typer.echo("\n".join(told.lines()))
+
+
 @app.command("soak")
 def soak(
     forks: Annotated[int, typer.Option("--forks", metavar="N", min=1, help="Forks in a row.")] = 500,

@@ -241,6 +241,8 @@ class Coordinator:
             if self._board.running(worker.offer.worker) is not None:
                 self._lost(self._board.finished(worker.offer.worker), worker, "it was left without a result")
             self._give(worker)
+            for name in self._board.woken(worker.offer.worker):
+                self._give(self._workers[name])
 
     def _died(self, message: Message) -> None:
         """The process of the tests is dead; the worker is not, and makes another."""

@@ -31,6 +31,10 @@ class Needs:
     image_seconds: float = 0.0
     template_seconds: float = 0.0
 
+    def __hash__(self) -> int:
+        """Cheap: a board asks for it at every turn."""
+        return hash(self.image)
+
 
 @dataclass(frozen=True)
 class Offer:

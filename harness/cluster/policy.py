@@ -9,6 +9,7 @@ alike: it knows neither Dask nor pytest, nor what time it is.
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -46,10 +47,6 @@ class _Queue:
     active: int = 0
     """How many workers run a group of it now."""
 
-    @property
-    def setup(self) -> float:
-        return self.needs.template_seconds
-
     def push(self, group: Group, serial: int) -> None:
         heapq.heappush(self.heap, (-group.seconds, serial, group))
         self.seconds += group.seconds
@@ -74,6 +71,10 @@ class _Pool:
 @dataclass
 class _Machine:
     images: set[str] = field(default_factory=set)
+    coming: set[str] = field(default_factory=set)
+    """Images that one of its workers has begun to get."""
+    news: bool = False
+    """Whether an image or a template has come that idle workers here were not asked about."""
     templates: set[_Kind] = field(default_factory=set)
     workers: set[str] = field(default_factory=set)
     most_workers: int = 0
@@ -104,7 +105,8 @@ class Board:
         self._pools: dict[Needs, _Pool] = {}
         self._queues: dict[_Kind, _Queue] = {}
         self._again: list[Group] = []
-        self._holders: dict[str, int] = {}
+        self._holders: Counter[str] = Counter()
+        """Workers that have an image, or will: for each image."""
         for group in groups:
             self._open |= {test.nodeid: test for test in group.tests}
             queue = self._queues.setdefault(_kind_of(group), _Queue(_kind_of(group), group.needs))
@@ -112,7 +114,7 @@ class Board:
         for queue in self._queues.values():
             pool = self._pools.setdefault(queue.needs, _Pool(queue.needs))
             pool.seconds += queue.seconds
-            pool.untouched.append((-queue.setup - queue.seconds, next(self._serial), queue))
+            pool.untouched.append((-queue.needs.template_seconds - queue.seconds, next(self._serial), queue))
         for pool in self._pools.values():
             heapq.heapify(pool.untouched)
 
@@ -125,9 +127,8 @@ class Board:
         machine = self._machines.setdefault(offer.machine, _Machine())
         machine.workers.add(offer.worker)
         machine.most_workers = max(machine.most_workers, len(machine.workers))
-        for image in machine.images:
-            self._holders[image] = self._holders.get(image, 0) + 1
-        for image in offer.images - machine.images:
+        self._holders.update(machine.images | machine.coming)
+        for image in offer.images:
             self._has_image(machine, image)
 
     def begins(self, worker: str, nodeid: str) -> None:
@@ -141,7 +142,10 @@ class Board:
         if known is not None and known.group is not None:
             machine = self._machines[known.offer.machine]
             machine.deaths = 0
-            machine.templates.add(_kind_of(known.group))
+            if known.group.needs.template_seconds and _kind_of(known.group) not in machine.templates:
+                machine.templates.add(_kind_of(known.group))
+                machine.news = True
+            self._has_image(machine, known.group.needs.image)
             known.test = ""
         return self._open.pop(nodeid, None) is not None
 
@@ -159,10 +163,10 @@ class Board:
             return Lost()
         machine = self._machines[known.offer.machine]
         machine.workers.remove(worker)
-        for image in machine.images:
-            self._holders[image] -= 1
+        self._holders.subtract(machine.images | machine.coming)
         if not machine.workers:
             machine.images.clear()  # who comes next says anew what is there
+            machine.coming.clear()
         return self._lost(known)
 
     def refused(self, worker: str, why: str) -> None:
@@ -195,7 +199,7 @@ class Board:
             if tests:
                 known.group = replace(group, tests=tests)
                 self._queues[_kind_of(group)].active += 1
-                self._has_image(self._machines[known.offer.machine], group.needs.image)
+                self._gets_image(self._machines[known.offer.machine], group.needs.image)
                 return known.group
         return None
 
@@ -213,6 +217,12 @@ class Board:
     def idle(self) -> list[str]:
         """The workers that have nothing: to be asked again (`take`) when something was lost or refused."""
         return [name for name, known in self._workers.items() if known.group is None]
+
+    def woken(self, worker: str) -> list[str]:
+        """The workers that have nothing beside one that goes on, if their machine has an image or a template more."""
+        machine = self._machines[self._workers[worker].offer.machine]
+        news, machine.news = machine.news, False
+        return [name for name in machine.workers if self._workers[name].group is None] if news else []
 
     def running(self, worker: str) -> Group | None:
         """What a worker was given last and has not finished."""
@@ -239,9 +249,7 @@ class Board:
         if machine.set_aside and any(not other.set_aside and other.workers for other in self._machines.values()):
             return None
         for group in self._again:
-            if self._can(known, group.needs) and not (
-                known.offer.machine in group.not_on and self._others_can(known, group)
-            ):
+            if self._can(known, group.needs) and not self._is_for_others(known, group):
                 self._again.remove(group)
                 return group
         pools = [pool for pool in self._pools.values() if self._is_waiting(pool) and self._can(known, pool.needs)]
@@ -257,22 +265,23 @@ class Board:
 
     def _pressure(self, pool: _Pool, machine: _Machine) -> float:
         """Seconds of work that wait for each worker with the image, less what this machine needs to be one of them."""
-        image, holders = pool.needs.image, self._holders.get(pool.needs.image, 0)
+        image = pool.needs.image
         if not image:
-            return pool.seconds / max(1, len(self._workers))
+            return pool.seconds / len(self._workers)
         if image in machine.images:
-            return pool.seconds / holders
-        return pool.seconds / (holders + len(machine.workers)) - pool.needs.image_seconds
+            return pool.seconds / self._holders[image]
+        more = 0 if image in machine.coming else len(machine.workers)
+        return pool.seconds / (self._holders[image] + more) - pool.needs.image_seconds
 
     def _queue(self, pool: _Pool, machine: _Machine) -> _Queue | None:
         """What a machine does next of a pool: what its templates are for, or what takes longest in the end."""
-        image = pool.needs.image
-        if image and image not in machine.images and self._holders.get(image) and self._pressure(pool, machine) <= 0:
-            return None  # those who have it are done sooner
-        at_hand = [queue for kind, queue in pool.begun.items() if kind in machine.templates or not queue.setup]
+        if self._lacks(machine, pool.needs) and self._pressure(pool, machine) <= 0:
+            return None  # those who have the image are done sooner
+        setup = pool.needs.template_seconds
+        at_hand = [queue for kind, queue in pool.begun.items() if kind in machine.templates or not setup]
         if at_hand:
             return max(at_hand, key=lambda queue: queue.seconds / (queue.active + 1))
-        worth = [queue for queue in pool.begun.values() if queue.seconds / max(1, queue.active) > queue.setup]
+        worth = [queue for queue in pool.begun.values() if not queue.active or queue.seconds > queue.active * setup]
         best = max(worth, key=lambda queue: queue.seconds / (queue.active + 1), default=None)
         if pool.untouched:
             longest, _, first = pool.untouched[0]
@@ -304,18 +313,52 @@ class Board:
     def _is_homeless(self, needs: Needs) -> bool:
         return not any(self._can(known, needs) for known in self._workers.values())
 
-    def _others_can(self, known: _Worker, group: Group) -> bool:
-        """Whether a machine that has not lost a group can run it."""
-        return any(
-            other.offer.machine not in group.not_on and not self._machines[other.offer.machine].set_aside
-            for other in self._workers.values()
-            if other is not known and self._can(other, group.needs)
+    def _is_for_others(self, known: _Worker, group: Group) -> bool:
+        """Whether a group that was lost is none for this worker: its machine has lost it, or lacks the image.
+
+        Unless there is nobody else.
+        """
+        machine = self._machines[known.offer.machine]
+        return self._lacks(machine, group.needs) or (
+            known.offer.machine in group.not_on
+            and any(
+                other.offer.machine not in group.not_on
+                and not self._machines[other.offer.machine].set_aside
+                and not self._lacks(self._machines[other.offer.machine], group.needs)
+                and self._can(other, group.needs)
+                for other in self._workers.values()
+            )
         )
+
+    def _lacks(self, machine: _Machine, needs: Needs) -> bool:
+        """Whether a machine lacks the image, and others have it, or will, that can use it."""
+        if not needs.image or needs.image in machine.images:
+            return False
+        return any(
+            needs.image in other.images or needs.image in other.coming
+            for other in self._machines.values()
+            if other is not machine and other.workers and not other.set_aside and needs not in other.refusals
+        )
+
+    def _gets_image(self, machine: _Machine, image: str) -> None:
+        if image and image not in machine.images | machine.coming:
+            machine.coming.add(image)
+            self._holders[image] += len(machine.workers)
 
     def _has_image(self, machine: _Machine, image: str) -> None:
         if image and image not in machine.images:
+            self._gets_image(machine, image)
+            machine.coming.remove(image)
             machine.images.add(image)
-            self._holders[image] = self._holders.get(image, 0) + len(machine.workers)
+            machine.news = True
+
+    def _may_come_no_more(self, known: _Worker, image: str) -> None:
+        """A worker has let its group go: if it was the one that got an image, nobody on its machine does."""
+        machine = self._machines[known.offer.machine]
+        others = (self._workers[name].group for name in machine.workers)
+        if image in machine.coming and not any(group is not None and group.needs.image == image for group in others):
+            machine.coming.remove(image)
+            self._holders[image] -= len(machine.workers)
 
     # -- what is lost
 
@@ -325,6 +368,7 @@ class Board:
         if group is None:
             return None
         self._queues[_kind_of(group)].active -= 1
+        self._may_come_no_more(known, group.needs.image)
         tests = tuple(test for test in group.tests if test.nodeid in self._open)
         return replace(group, tests=tests) if tests else None
 

@@ -272,7 +272,7 @@ def test_a_machine_whose_workers_all_die_again_and_again_is_set_aside_while_ther
     assert board.done
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(30))
 def test_nothing_is_lost_and_nothing_counts_twice_whatever_happens(seed: int):
     draw = random.Random(seed)
     planned = [
