@@ -8,8 +8,10 @@ it: whatever is lost on the way is run again, and what comes twice is taken once
 import itertools
 import queue
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.cluster.groups import Group, Offer, PlannedTest
@@ -24,6 +26,8 @@ INTERVAL = 0.5
 """Seconds between two looks at whether all is well, where nothing is heard."""
 NOBODY = 300.0
 """Seconds that a run waits for a first worker, or for one to come back."""
+BEHIND = 500
+"""So many results wait at most to be written down while workers are served."""
 STUCK = 5.0
 """Seconds after which groups that nobody can run, while nothing else runs, are given up."""
 
@@ -91,6 +95,8 @@ class Coordinator:
         self.machines: dict[str, Machine] = {}
         self._heard = time.monotonic()
         self._numbers = itertools.count(1)
+        self._unwritten: deque[Callable[[], None]] = deque()
+        """Results that count and are not written down yet: workers that want a group go first."""
         self._handlers: dict[str, Callable[[Message], None]] = {
             "offer": self._offer,
             "refused": self._refuse,
@@ -126,6 +132,8 @@ class Coordinator:
             while not self._board.done and not self._listener.stops():
                 self._hear()
         finally:
+            while self._unwritten and not self._listener.stops():
+                self._unwritten.popleft()()
             self._client.cancel([worker.task for worker in self._workers.values() if worker.task is not None])
             if self._client.status == "running":
                 self._client.unsubscribe_topic("all")
@@ -137,10 +145,15 @@ class Coordinator:
             self._inbox.put({"kind": "gone", "address": event[1]["worker"]})
 
     def _hear(self) -> None:
+        if len(self._unwritten) > BEHIND:
+            self._unwritten.popleft()()
         try:
-            message = self._inbox.get(timeout=INTERVAL)
+            message = self._inbox.get(timeout=0 if self._unwritten else INTERVAL)
         except queue.Empty:
-            self._look()
+            if self._unwritten:
+                self._unwritten.popleft()()
+            else:
+                self._look()
             return
         self._heard = time.monotonic()
         self._handlers[message["kind"]](message)
@@ -219,7 +232,8 @@ class Coordinator:
                 machine.tests += 1
                 machine.seconds += sum(report["duration"] for report in message["reports"])
             files = (message["folder"], message["files"]) if "files" in message else None
-            self._listener.result(message["test"], message["reports"], worker.host if worker else "", files)
+            host = worker.host if worker else ""
+            self._unwritten.append(partial(self._listener.result, message["test"], message["reports"], host, files))
 
     def _unknown(self, message: Message) -> None:
         if self._board.accept(message["test"]):
