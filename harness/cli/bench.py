@@ -189,7 +189,8 @@ def cluster(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Pretend a run on many machines, in virtual time: how near its end comes to the least that is possible."""
-    from harness.cluster.simulation import Simulation, World
+    from harness.cluster.simulated import World
+    from harness.cluster.simulation import Simulation
 
     told = Simulation(World(workers=workers, tests=tests, seed=seed)).run()
     if as_json:

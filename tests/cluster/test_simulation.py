@@ -8,7 +8,8 @@ import json
 import pytest
 
 from harness.cli.main import main
-from harness.cluster.simulation import Simulated, Simulation, World
+from harness.cluster.simulated import Simulated, World
+from harness.cluster.simulation import Simulation
 from harness.errors import ExitCode
 
 
