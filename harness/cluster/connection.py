@@ -1,7 +1,7 @@
 """The way to a Dask scheduler: one that is there already, or a cluster in this very process.
 
 A cluster of this process has one worker for each guest at a time, and they are threads: what may die, the tests, has
-processes of its own anyway. It listens nowhere, but for the dashboard, which listens on loopback.
+processes of its own anyway. It listens on loopback only, and there only for Dask's pages.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LOCAL = "local"
 """What stands for a cluster in this process."""
 ENCRYPTED = ("tls", "wss")
+LOOPBACK = "127.0.0.1"
 PATIENCE = 30
 """Seconds that a scheduler has to answer."""
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:\[[0-9a-fA-F:.]+\]|[^/\s:\[\]]+):\d+/?")
@@ -112,16 +113,23 @@ def connected(address: str, workers: int, *, dashboard: bool) -> Iterator["Clien
 
 @contextlib.contextmanager
 def _cluster_here(workers: int, *, dashboard: bool) -> Iterator[Any]:
-    from distributed import LocalCluster
+    from distributed import Scheduler, SpecCluster, Worker
 
-    with LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=False,
-        protocol="inproc://",
-        dashboard_address="127.0.0.1:0" if dashboard else None,
-        worker_dashboard_address=None,
-        memory_limit=None,
+    # LocalCluster would have the HTTP servers of all of them listen on every interface where there is no dashboard.
+    parts = {"protocol": "inproc://", "dashboard_address": f"{LOOPBACK}:0"}
+    worker = {**parts, "dashboard": False, "nthreads": 1, "memory_limit": None}
+    with SpecCluster(
+        scheduler={"cls": Scheduler, "options": {**parts, "dashboard": dashboard}},
+        workers={number: {"cls": Worker, "options": worker} for number in range(workers)},
         silence_logs=False,
+        name="fltlab",
     ) as cluster:
         yield cluster
+
+
+def dashboard_of(client: "Client", address: str) -> str:
+    """Where a scheduler's dashboard is; "" if it has none."""
+    port = client.scheduler_info()["services"].get("dashboard")
+    if address != LOCAL or not port:
+        return str(client.dashboard_link) if port else ""
+    return f"http://{LOOPBACK}:{port}/status"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.cluster.connection import LOCAL, connected, require_address, require_dask
+from harness.cluster.connection import LOCAL, connected, dashboard_of, require_address, require_dask
 from harness.errors import ConfigurationError, FltLabError
 from harness.fleet import options
 from harness.host.leftovers import remove
@@ -134,8 +134,9 @@ class Cluster:
         for path in (job.delivery or {}).get("secrets", ()):
             self.says(f"{path} looks secret, and is not sent to the workers")
         with connected(self._address, workers, dashboard=dashboard) as client:
-            if "dashboard" in client.scheduler_info()["services"]:
-                self.says(f"dashboard: {client.dashboard_link}")
+            link = dashboard_of(client, self._address)
+            if link and (dashboard or self._address != LOCAL):
+                self.says(f"dashboard: {link}")
             count = workers if self._address == LOCAL else max(1, len(client.scheduler_info()["workers"]))
             needs = needs_of(run.settings, windows_images_of(run.settings))
             board = Board(cut(tests, needs, count), (one.image for one in needs.values() if one.image))

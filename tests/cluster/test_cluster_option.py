@@ -1,0 +1,72 @@
+"""`--cluster` on the command line, and what a cluster on this machine is."""
+
+import psutil
+import pytest
+
+from harness.cli.run import with_cluster
+from harness.cluster import connection
+from harness.cluster.connection import LOCAL, connected, dashboard_of, require_dask
+from harness.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("words", "whole"),
+    [
+        (["--cluster"], ["--cluster=local"]),
+        (["--cluster", "completion", "-x"], ["--cluster=local", "completion", "-x"]),
+        (["--cluster", "suites/one/test_a.py::test_b"], ["--cluster=local", "suites/one/test_a.py::test_b"]),
+        (["--cluster", "tls://host.example:8786"], ["--cluster", "tls://host.example:8786"]),
+        (["--cluster", "[::1]:8786", "io"], ["--cluster", "[::1]:8786", "io"]),
+        (["--cluster=tcp://10.0.0.1:1", "io"], ["--cluster=tcp://10.0.0.1:1", "io"]),
+        (["io"], ["io"]),
+    ],
+)
+def test_what_comes_after_cluster_is_its_value_only_if_it_can_be_an_address(words: list[str], whole: list[str]):
+    assert with_cluster(words) == whole
+
+
+def test_without_the_extra_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch, pytester: pytest.Pytester):
+    pytester.makepyfile("def test_a(): pass")
+    monkeypatch.setattr(connection, "find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError) as error:
+        require_dask()
+    assert "pip install 'fltlab[cluster]'" in str(error.value)
+
+    ended = pytester.runpytest_inprocess("--cluster=local")
+
+    assert ended.ret == pytest.ExitCode.USAGE_ERROR
+    ended.stderr.fnmatch_lines(["*--cluster needs what is not installed here: distributed, fsspec*"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--cluster=local", "-s"), "--cluster does not go with -s"),
+        (("--cluster=local", "--workers=0"), "--workers takes a number from 1, not 0"),
+        (
+            ("--cluster=127.0.0.1:1",),
+            "a cluster with a scheduler needs a place where its machines have files in common",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_wrong_use(pytester: pytest.Pytester, words: tuple[str, ...], said: str):
+    pytester.makepyfile("def test_a(): pass")
+
+    ended = pytester.runpytest_inprocess(*words)
+
+    assert ended.ret == pytest.ExitCode.USAGE_ERROR
+    ended.stderr.fnmatch_lines([f"*{said}*"])
+
+
+def test_a_cluster_on_this_machine_listens_on_loopback_only():
+    def listening() -> set[tuple[str, int]]:
+        own = psutil.Process().net_connections(kind="inet")
+        return {tuple(one.laddr) for one in own if one.status == psutil.CONN_LISTEN}
+
+    before = listening()
+    with connected(LOCAL, 2, dashboard=False) as client:
+        assert len(client.scheduler_info()["workers"]) == 2
+        new = listening() - before
+        assert {host for host, _ in new} == {"127.0.0.1"}
+        assert dashboard_of(client, LOCAL).startswith("http://127.0.0.1:")
+    assert listening() <= before
