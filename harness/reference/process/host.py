@@ -179,7 +179,7 @@ class Host:
 
     def _dismount(self, asked: wire.Dismount) -> wire.Done:
         k = self._system
-        return self._expect(k.run(dismount(k, self._place(asked.volume)), f"dismount {asked.volume}"))
+        return self._expect(k.run(dismount(k.io, self._place(asked.volume)), f"dismount {asked.volume}"))
 
     def _remove_disk(self, asked: wire.RemoveDisk) -> wire.Done:
         k = self._system

@@ -103,9 +103,9 @@ def opened(machine, name: str, *, options: int = 0x20, disposition: int = 3):
     """(file object, handle) of a file that drivers open."""
     k = machine.kernel
     parameters = OpenParameters(access=0x1F01FF, options=options, disposition=disposition)
-    status, _, file = k.run(open_file(k, ObjectName(rf"\??\V:\{name}"), parameters))
+    status, _, file = k.run(open_file(k.io, ObjectName(rf"\??\V:\{name}"), parameters))
     assert status == 0
-    return file, make_handle(k, file, kernel=True, access=file.access)
+    return file, make_handle(k.io, file, kernel=True, access=file.access)
 
 
 def test_what_is_cached_is_flushed_and_purged(machine, tmp_path: Path) -> None:

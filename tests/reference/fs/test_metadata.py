@@ -69,13 +69,13 @@ class Lab:
     def open(self, name: str, *, options: int = 0x20, disposition: int = 3, **more):
         """(NTSTATUS, file object)."""
         parameters = OpenParameters(access=0x1F01FF, options=options, disposition=disposition, **more)
-        status, _, file = self.k.run(open_file(self.k, ObjectName(rf"\??\V:{name}"), parameters))
+        status, _, file = self.k.run(open_file(self.k.io, ObjectName(rf"\??\V:{name}"), parameters))
         return status, file
 
     def handle(self, name: str, **asked) -> int:
         status, file = self.open(name, **asked)
         assert status == 0, hex(status)
-        return make_handle(self.k, file, kernel=True, access=file.access)
+        return make_handle(self.k.io, file, kernel=True, access=file.access)
 
     def ask(self, function: str, handle: int, *numbers: int, data: bytes = b"", room: int = 0):
         """(NTSTATUS, what is in the buffer afterwards); the buffer comes behind the numbers."""

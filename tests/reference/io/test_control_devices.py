@@ -75,7 +75,7 @@ def opened_by_the_system(k, path: str):
     from harness.reference.windows.io.create import OpenParameters, open_file
     from harness.reference.windows.io.object_names import ObjectName
 
-    status, _, file = yield from open_file(k, ObjectName(path), OpenParameters(access=0x0012_0089))
+    status, _, file = yield from open_file(k.io, ObjectName(path), OpenParameters(access=0x0012_0089))
     if file is not None:
         yield from k.io.cleanup(file)
         yield from k.objects.release(file.object)
@@ -101,7 +101,7 @@ def hold_open(k):
     from harness.reference.windows.io.create import OpenParameters, open_file
     from harness.reference.windows.io.object_names import ObjectName
 
-    _, _, file = yield from open_file(k, ObjectName(r"\??\FltlabControl"), OpenParameters(access=0x0012_0089))
+    _, _, file = yield from open_file(k.io, ObjectName(r"\??\FltlabControl"), OpenParameters(access=0x0012_0089))
     return file
 
 

@@ -217,7 +217,7 @@ def hold_open(k, path: str):
     from harness.reference.windows.io.create import OpenParameters, open_file
     from harness.reference.windows.io.object_names import ObjectName
 
-    status, _, file = yield from open_file(k, ObjectName(path), OpenParameters(access=0x0012_0089, disposition=3))
+    status, _, file = yield from open_file(k.io, ObjectName(path), OpenParameters(access=0x0012_0089, disposition=3))
     assert status == 0
     return file
 

@@ -66,7 +66,7 @@ def _fsctrl(k: "Kernel", address: int, data: int, count: int, flags: int) -> Cod
     def give(target: int, status: int, information: int, output: bytes) -> Code:
         if output:
             yield from k.io.views.write(target, output)
-        yield from end_pended(k, operation, status, information)
+        yield from end_pended(k.flt, operation, status, information)
 
     oplock = k.driver_oplocks.at(address)
     answered = yield from oplock_fsctls.asked(k, oplock, request, parameters, count, flags, give)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from harness.nt import PreopStatus
 
 if TYPE_CHECKING:
+    from harness.reference.windows.fltmgr.filter_manager import FilterManager
     from harness.reference.windows.fltmgr.operation import Operation
     from harness.reference.windows.io.request import Code
-    from harness.reference.windows.kernel import Kernel
 
 
-def end_pended(k: "Kernel", operation: "Operation", status: int, information: int) -> "Code":
+def end_pended(flt: "FilterManager", operation: "Operation", status: int, information: int) -> "Code":
     """Complete one of them; nothing if its minifilter has done so."""
-    if k.flt.operations.get(operation.data) is not operation:
+    if flt.operations.get(operation.data) is not operation:
         return
     operation.request.set_cancel_routine(None)
     operation.set_io_status(status, information)
-    yield from k.flt.engine.resume(operation, PreopStatus.COMPLETE, 0)
+    yield from flt.engine.resume(operation, PreopStatus.COMPLETE, 0)

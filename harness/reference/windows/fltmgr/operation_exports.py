@@ -32,7 +32,7 @@ def flt_is_directory(k: "Kernel", file_object: int, instance: int, out: int) -> 
 def query_standard(k: "Kernel", instance: int, file_object: int, buffer: int) -> Code:
     """FileStandardInformation of a file, below an instance."""
     kind = int(FileInformationClass.STANDARD)
-    return (yield from query(k, IrpMajor.QUERY_INFORMATION, instance, file_object, buffer, _STANDARD_SIZE, kind, 0))
+    return (yield from query(k.flt, IrpMajor.QUERY_INFORMATION, instance, file_object, buffer, _STANDARD_SIZE, kind, 0))
 
 
 @export(FLTMGR, "FltIs32bitProcess", max_irql=Irql.DISPATCH)

@@ -36,7 +36,7 @@ def _create(
         name = name_of(k, create.attributes)
     except VolumeError as error:
         return int(error.status)
-    status, information, file = yield from open_file(k, name, parameters, send)
+    status, information, file = yield from open_file(k.io, name, parameters, send)
     k.memory.write(create.iosb, IO_STATUS.pack(status, information))
     if object_out:
         k.memory.write_u64(object_out, 0)
@@ -45,7 +45,7 @@ def _create(
     if object_out:
         k.objects.reference(file.object)
         k.memory.write_u64(object_out, file.address)
-    k.memory.write_u64(handle_out, make_handle(k, file, kernel=True, access=file.access))
+    k.memory.write_u64(handle_out, make_handle(k.io, file, kernel=True, access=file.access))
     return status
 
 

@@ -35,7 +35,7 @@ def flt_read_file(
     asked: TransferArguments,
 ) -> Code:
     """FltReadFile: synchronous without a callback, whatever the file object (IO-04)."""
-    return transfer(k, IrpMajor.READ, asked)
+    return transfer(k.flt, IrpMajor.READ, asked)
 
 
 @export(FLTMGR, "FltWriteFile", max_irql=Irql.PASSIVE)
@@ -44,19 +44,18 @@ def flt_write_file(
     asked: TransferArguments,
 ) -> Code:
     """FltWriteFile."""
-    return transfer(k, IrpMajor.WRITE, asked)
+    return transfer(k.flt, IrpMajor.WRITE, asked)
 
 
 @export(FLTMGR, "FltFlushBuffers", max_irql=Irql.PASSIVE)
 def flt_flush_buffers(k: "Kernel", instance: int, file_object: int) -> Code:
     """FltFlushBuffers."""
-    pair = parties(k, instance, file_object)
+    pair = parties(k.flt, instance, file_object)
     if pair is None:
         return int(NtStatus.INVALID_PARAMETER)
     found, file = pair
-    return (
-        yield from k.io.issue(own_request(k, IrpMajor.FLUSH_BUFFERS, file, b"", irp_flags=SYNCHRONOUS), below(k, found))
-    )
+    request = own_request(k.flt, IrpMajor.FLUSH_BUFFERS, file, b"", irp_flags=SYNCHRONOUS)
+    return (yield from k.io.issue(request, below(k.flt, found)))
 
 
 # -- information, directories, control
@@ -67,7 +66,7 @@ def flt_query_information_file(
     k: "Kernel", instance: int, file_object: int, out: int, length: U32, kind: U32, returned: int
 ) -> Code:
     """FltQueryInformationFile."""
-    return (yield from query(k, IrpMajor.QUERY_INFORMATION, instance, file_object, out, length, kind, returned))
+    return (yield from query(k.flt, IrpMajor.QUERY_INFORMATION, instance, file_object, out, length, kind, returned))
 
 
 @export(FLTMGR, "FltQueryVolumeInformationFile", max_irql=Irql.PASSIVE)
@@ -75,7 +74,9 @@ def flt_query_volume_information_file(
     k: "Kernel", instance: int, file_object: int, out: int, length: U32, kind: U32, returned: int
 ) -> Code:
     """FltQueryVolumeInformationFile."""
-    return (yield from query(k, IrpMajor.QUERY_VOLUME_INFORMATION, instance, file_object, out, length, kind, returned))
+    return (
+        yield from query(k.flt, IrpMajor.QUERY_VOLUME_INFORMATION, instance, file_object, out, length, kind, returned)
+    )
 
 
 @export(FLTMGR, "FltQueryVolumeInformation", max_irql=Irql.PASSIVE)
@@ -83,12 +84,12 @@ def flt_query_volume_information(k: "Kernel", instance: int, iosb: int, out: int
     """FltQueryVolumeInformation: by a handle to the volume, opened below the caller."""
     found = k.flt.instance_at(instance)
     options = OpenParameters(access=0x0010_0080, options=0x20)
-    status, _, file = yield from open_file(k, ObjectName(found.volume.device_name), options, below(k, found))
+    status, _, file = yield from open_file(k.io, ObjectName(found.volume.device_name), options, below(k.flt, found))
     if file is None:
         return status
     packed = INFORMATION.pack(length, kind, out)
-    request = own_request(k, IrpMajor.QUERY_VOLUME_INFORMATION, file, packed, irp_flags=SYNCHRONOUS)
-    yield from buffered(k, found, file, request)
+    request = own_request(k.flt, IrpMajor.QUERY_VOLUME_INFORMATION, file, packed, irp_flags=SYNCHRONOUS)
+    yield from buffered(k.flt, found, file, request)
     yield from k.io.cleanup(file)
     yield from k.objects.release(file.object)
     k.memory.write(iosb, IO_STATUS.pack(request.status, request.information))
@@ -98,12 +99,12 @@ def flt_query_volume_information(k: "Kernel", instance: int, iosb: int, out: int
 @export(FLTMGR, "FltSetInformationFile", max_irql=Irql.PASSIVE)
 def flt_set_information_file(k: "Kernel", instance: int, file_object: int, source: int, length: U32, kind: U32) -> Code:
     """FltSetInformationFile."""
-    pair = parties(k, instance, file_object)
+    pair = parties(k.flt, instance, file_object)
     if pair is None:
         return int(NtStatus.INVALID_PARAMETER)
     packed = SET_INFORMATION.pack(length, kind, 0, 0, source)
-    request = own_request(k, IrpMajor.SET_INFORMATION, pair[1], packed, irp_flags=SYNCHRONOUS)
-    yield from buffered(k, *pair, request)
+    request = own_request(k.flt, IrpMajor.SET_INFORMATION, pair[1], packed, irp_flags=SYNCHRONOUS)
+    yield from buffered(k.flt, *pair, request)
     return request.status
 
 
@@ -122,7 +123,7 @@ def flt_query_directory_file(
 ) -> Code:
     """FltQueryDirectoryFile."""
     flags = (1 if restart else 0) | (2 if single else 0)
-    return query_directory(k, instance, file_object, out, length, kind, flags, pattern, returned)
+    return query_directory(k.flt, instance, file_object, out, length, kind, flags, pattern, returned)
 
 
 def _export_control(name: str, major: IrpMajor) -> Callable[..., Code]:
@@ -138,7 +139,9 @@ def _export_control(name: str, major: IrpMajor) -> Callable[..., Code]:
         target_length: U32,
         returned: int,
     ) -> Code:
-        return control(k, major, instance, file_object, code, source, source_length, target, target_length, returned)
+        return control(
+            k.flt, major, instance, file_object, code, source, source_length, target, target_length, returned
+        )
 
     return export_control
 

@@ -49,14 +49,14 @@ def flt_query_ea_file(
     returned: int,
 ) -> Code:
     """FltQueryEaFile."""
-    found = parties(k, instance, file_object)
+    found = parties(k.flt, instance, file_object)
     if found is None:
         return int(NtStatus.INVALID_PARAMETER)
     index = k.memory.read_u32(index_at) if index_at else 0
     packed = QUERY_EA.pack(length, names, names_length, index, out, 0)
-    request = own_request(k, IrpMajor.QUERY_EA, found[1], packed, irp_flags=SYNCHRONOUS)
+    request = own_request(k.flt, IrpMajor.QUERY_EA, found[1], packed, irp_flags=SYNCHRONOUS)
     request.operation_flags = (1 if restart else 0) | (2 if single else 0) | (4 if index_at else 0)
-    yield from k.io.issue(request, below(k, found[0]))
+    yield from k.io.issue(request, below(k.flt, found[0]))
     if returned:
         k.memory.write_u32(returned, request.information)
     return request.status
@@ -69,11 +69,11 @@ def flt_set_ea_file(k: "Kernel", instance: int, file_object: int, source: int, l
 
 
 def _set(k: "Kernel", major: IrpMajor, instance: int, file_object: int, packed: bytes) -> Code:
-    found = parties(k, instance, file_object)
+    found = parties(k.flt, instance, file_object)
     if found is None:
         return int(NtStatus.INVALID_PARAMETER)
-    request = own_request(k, major, found[1], packed, irp_flags=SYNCHRONOUS)
-    yield from k.io.issue(request, below(k, found[0]))
+    request = own_request(k.flt, major, found[1], packed, irp_flags=SYNCHRONOUS)
+    yield from k.io.issue(request, below(k.flt, found[0]))
     return request.status
 
 
@@ -82,12 +82,12 @@ def flt_query_security_object(
     k: "Kernel", instance: int, file_object: int, wanted: U32, out: int, length: U32, needed: int
 ) -> Code:
     """FltQuerySecurityObject: STATUS_BUFFER_TOO_SMALL and how much is needed, where that is more."""
-    found = parties(k, instance, file_object)
+    found = parties(k.flt, instance, file_object)
     if found is None:
         return int(NtStatus.INVALID_PARAMETER)
     packed = QUERY_SECURITY.pack(wanted, length, out, 0)
-    request = own_request(k, IrpMajor.QUERY_SECURITY, found[1], packed, irp_flags=SYNCHRONOUS)
-    yield from k.io.issue(request, below(k, found[0]))
+    request = own_request(k.flt, IrpMajor.QUERY_SECURITY, found[1], packed, irp_flags=SYNCHRONOUS)
+    yield from k.io.issue(request, below(k.flt, found[0]))
     if needed:
         k.memory.write_u32(needed, request.information)
     overflow = request.status == NtStatus.BUFFER_OVERFLOW
@@ -104,11 +104,11 @@ def flt_set_security_object(k: "Kernel", instance: int, file_object: int, wanted
 def flt_flush_buffers2(k: "Kernel", instance: int, file_object: int, kind: U32, data: int) -> Code:
     """FltFlushBuffers2: `kind` is a FLT_FLUSH_TYPE, which is the minor function of the flush."""
     del data
-    found = parties(k, instance, file_object)
+    found = parties(k.flt, instance, file_object)
     if found is None:
         return int(NtStatus.INVALID_PARAMETER)
-    request = own_request(k, IrpMajor.FLUSH_BUFFERS, found[1], b"", minor=kind & 0xFF, irp_flags=SYNCHRONOUS)
-    yield from k.io.issue(request, below(k, found[0]))
+    request = own_request(k.flt, IrpMajor.FLUSH_BUFFERS, found[1], b"", minor=kind & 0xFF, irp_flags=SYNCHRONOUS)
+    yield from k.io.issue(request, below(k.flt, found[0]))
     return request.status
 
 
@@ -120,7 +120,7 @@ def flt_read_file_ex(
     mdl: int,
 ) -> Code:
     """FltReadFileEx: with a key and an MDL in the place of the buffer."""
-    return transfer(k, IrpMajor.READ, asked, key=k.memory.read_u32(key) if key else 0, mdl=mdl)
+    return transfer(k.flt, IrpMajor.READ, asked, key=k.memory.read_u32(key) if key else 0, mdl=mdl)
 
 
 @export(FLTMGR, "FltWriteFileEx", max_irql=Irql.PASSIVE)
@@ -131,7 +131,7 @@ def flt_write_file_ex(
     mdl: int,
 ) -> Code:
     """FltWriteFileEx."""
-    return transfer(k, IrpMajor.WRITE, asked, key=k.memory.read_u32(key) if key else 0, mdl=mdl)
+    return transfer(k.flt, IrpMajor.WRITE, asked, key=k.memory.read_u32(key) if key else 0, mdl=mdl)
 
 
 @export(FLTMGR, "FltQueryDirectoryFileEx", max_irql=Irql.PASSIVE)
@@ -147,7 +147,7 @@ def flt_query_directory_file_ex(
     returned: int,
 ) -> Code:
     """FltQueryDirectoryFileEx: `flags` are the SL_ flags of the request."""
-    return query_directory(k, instance, file_object, out, length, kind, flags & 0xFF, pattern, returned)
+    return query_directory(k.flt, instance, file_object, out, length, kind, flags & 0xFF, pattern, returned)
 
 
 # -- tags
@@ -198,7 +198,7 @@ def _tag(
     buffer = k.flt.heap.allocate(len(content))
     k.memory.write(buffer, content)
     status: int = yield from control(
-        k, IrpMajor.FILE_SYSTEM_CONTROL, instance, file_object, code, buffer, len(content), 0, 0, 0
+        k.flt, IrpMajor.FILE_SYSTEM_CONTROL, instance, file_object, code, buffer, len(content), 0, 0, 0
     )
     k.flt.heap.free(buffer)
     return status
@@ -209,7 +209,7 @@ def flt_query_quota_information_file(k: "Kernel", instance: int, file_object: in
     """FltQueryQuotaInformationFile: the volume keeps no quotas, as NTFS where they are not enabled."""
     yield from ()
     return int(
-        NtStatus.INVALID_PARAMETER if parties(k, instance, file_object) is None else NtStatus.INVALID_DEVICE_REQUEST
+        NtStatus.INVALID_PARAMETER if parties(k.flt, instance, file_object) is None else NtStatus.INVALID_DEVICE_REQUEST
     )
 
 

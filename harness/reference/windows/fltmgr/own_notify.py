@@ -32,7 +32,7 @@ def flt_notify_filter_change_directory(
     def give(status: int, answer: bytes) -> Code:
         if answer:
             yield from k.io.views.write(NOTIFY.unpack_from(request.parameters)[4], answer)
-        yield from end_pended(k, operation, status, len(answer))
+        yield from end_pended(k.flt, operation, status, len(answer))
 
     callbacks = Callbacks(traverse, subject, filter_)
     k.driver_notify.keep(list_at, owner, directory, what, request, complete, callbacks, tree=bool(tree))

@@ -15,38 +15,38 @@ from harness.reference.windows.io.parameters import DIRECTORY, INFORMATION, Cont
 from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.fltmgr.filter_manager import FilterManager
 
 _NON_CACHED, _PAGING, _KEEP_OFFSET, _SYNCHRONOUS_PAGING = 1, 2, 4, 8
 SYNCHRONOUS = int(IrpFlags.SYNCHRONOUS_API)
 
 
 def own_request(
-    k: "Kernel", major: IrpMajor, file: FileObject, parameters: bytes, *, minor: int = 0, irp_flags: int = 0
+    flt: "FilterManager", major: IrpMajor, file: FileObject, parameters: bytes, *, minor: int = 0, irp_flags: int = 0
 ) -> Request:
     """A request that a minifilter makes: marked as generated."""
     request = Request(
-        OperationClass.IRP, major, file, k.current, parameters=parameters, minor=minor, irp_flags=irp_flags
+        OperationClass.IRP, major, file, flt.kernel.current, parameters=parameters, minor=minor, irp_flags=irp_flags
     )
     request.generated = True
     return request
 
 
-def parties(k: "Kernel", instance: int, file_object: int) -> tuple[Instance, FileObject] | None:
+def parties(flt: "FilterManager", instance: int, file_object: int) -> tuple[Instance, FileObject] | None:
     """The instance and the file that a call names; None where the file object is none."""
-    file = k.io.file_at(file_object)
-    return (k.flt.instance_at(instance), file) if file is not None else None
+    file = flt.io.file_at(file_object)
+    return (flt.instance_at(instance), file) if file is not None else None
 
 
-def below(k: "Kernel", found: Instance) -> Send:
+def below(flt: "FilterManager", found: Instance) -> Send:
     """Sends to what is below an instance."""
-    return partial(k.flt.frames.send_below, found)
+    return partial(flt.frames.send_below, found)
 
 
-def buffered(k: "Kernel", found: Instance, file: FileObject, request: Request) -> Code:
+def buffered(flt: "FilterManager", found: Instance, file: FileObject, request: Request) -> Code:
     """Send a request with a system buffer, and wait for it."""
     request.system_buffer = True
-    yield from k.io.issue(request, below(k, found))
+    yield from flt.io.issue(request, below(flt, found))
     return request
 
 
@@ -65,7 +65,7 @@ class TransferArguments(NamedTuple):
 
 
 def transfer(
-    k: "Kernel",
+    flt: "FilterManager",
     major: IrpMajor,
     asked: TransferArguments,
     *,
@@ -73,11 +73,11 @@ def transfer(
     mdl: int = 0,
 ) -> Code:
     """FltReadFile and FltWriteFile in all their forms: synchronous without a callback (IO-04)."""
-    pair = parties(k, asked.instance, asked.file_object)
+    pair = parties(flt, asked.instance, asked.file_object)
     if pair is None:
         return int(NtStatus.INVALID_PARAMETER)
     found, file = pair
-    offset = k.memory.read_i64(asked.offset_at) if asked.offset_at else file.view.current_byte_offset
+    offset = flt.kernel.memory.read_i64(asked.offset_at) if asked.offset_at else file.view.current_byte_offset
     operation = IrpFlags.READ_OPERATION if major is IrpMajor.READ else IrpFlags.WRITE_OPERATION
     irp_flags = int(operation) | (0 if asked.callback else SYNCHRONOUS)
     if asked.flags & _NON_CACHED:
@@ -87,7 +87,11 @@ def transfer(
     if asked.flags & _SYNCHRONOUS_PAGING:
         irp_flags |= IrpFlags.SYNCHRONOUS_PAGING_IO
     request = own_request(
-        k, major, file, Transfer(asked.length, key, offset, 0 if mdl else asked.buffer, mdl).pack(), irp_flags=irp_flags
+        flt,
+        major,
+        file,
+        Transfer(asked.length, key, offset, 0 if mdl else asked.buffer, mdl).pack(),
+        irp_flags=irp_flags,
     )
     position = file.view.current_byte_offset
 
@@ -98,59 +102,66 @@ def transfer(
     if asked.flags & _KEEP_OFFSET:
         request.completions.append(restore)
     if not asked.callback:
-        yield from k.flt.operation_services.send_own(found, request, wait=True)
+        yield from flt.operation_services.send_own(found, request, wait=True)
         if asked.count_out:
-            k.memory.write_u32(asked.count_out, request.information)
+            flt.kernel.memory.write_u32(asked.count_out, request.information)
         return request.status
     request.synchronous = False
-    request.completions.append(lambda done: _call_back_later(k, done, asked.callback, asked.context))
-    yield from k.flt.operation_services.send_own(found, request, wait=False)
+    request.completions.append(lambda done: _call_back_later(flt, done, asked.callback, asked.context))
+    yield from flt.operation_services.send_own(found, request, wait=False)
     return int(NtStatus.PENDING)
 
 
-def _call_back_later(k: "Kernel", request: Request, callback: int, context: int) -> None:
+def _call_back_later(flt: "FilterManager", request: Request, callback: int, context: int) -> None:
     """The completed-asynchronous-I/O callback, with callback data of its own, in an arbitrary thread."""
 
     def code() -> Code:
-        data, iopb = k.flt.heap.allocate(CALLBACK_DATA.size), k.flt.heap.allocate(PARAMETER_BLOCK.size)
+        data, iopb = flt.heap.allocate(CALLBACK_DATA.size), flt.heap.allocate(PARAMETER_BLOCK.size)
         file = request.file.address if request.file is not None else 0
-        k.memory.write(
+        flt.kernel.memory.write(
             data,
             CALLBACK_DATA.pack(
                 int(request.kind) | 0x0009_0000, request.thread.kthread, iopb, request.status, request.information, 0, 0
             ),
         )
-        k.memory.write(
+        flt.kernel.memory.write(
             iopb,
             PARAMETER_BLOCK.pack(request.irp_flags, request.major, request.minor, 0, 0, file, 0, request.parameters),
         )
         yield Call(callback, data, context)
-        k.flt.heap.free(iopb)
-        k.flt.heap.free(data)
+        flt.heap.free(iopb)
+        flt.heap.free(data)
 
-    if k.choices.chance("own-completion-in-dpc", 0.5):
-        k.queue_dpc(code)
+    if flt.kernel.choices.chance("own-completion-in-dpc", 0.5):
+        flt.kernel.queue_dpc(code)
     else:
-        k.queue_worker(code())
+        flt.kernel.queue_worker(code())
 
 
 def query(
-    k: "Kernel", major: IrpMajor, instance: int, file_object: int, out: int, length: int, kind: int, returned: int
+    flt: "FilterManager",
+    major: IrpMajor,
+    instance: int,
+    file_object: int,
+    out: int,
+    length: int,
+    kind: int,
+    returned: int,
 ) -> Code:
     """IRP_MJ_QUERY_INFORMATION or IRP_MJ_QUERY_VOLUME_INFORMATION below an instance; NTSTATUS."""
-    pair = parties(k, instance, file_object)
+    pair = parties(flt, instance, file_object)
     if pair is None:
         return int(NtStatus.INVALID_PARAMETER)
     packed = INFORMATION.pack(length, kind, out)
-    request = own_request(k, major, pair[1], packed, irp_flags=SYNCHRONOUS)
-    yield from buffered(k, *pair, request)
+    request = own_request(flt, major, pair[1], packed, irp_flags=SYNCHRONOUS)
+    yield from buffered(flt, *pair, request)
     if returned:
-        k.memory.write_u32(returned, request.information)
+        flt.kernel.memory.write_u32(returned, request.information)
     return request.status
 
 
 def query_directory(
-    k: "Kernel",
+    flt: "FilterManager",
     instance: int,
     file_object: int,
     out: int,
@@ -161,22 +172,22 @@ def query_directory(
     returned: int,
 ) -> Code:
     """IRP_MN_QUERY_DIRECTORY below an instance; `flags` are its SL_ flags."""
-    found = parties(k, instance, file_object)
+    found = parties(flt, instance, file_object)
     if found is None:
         return int(NtStatus.INVALID_PARAMETER)
     packed = DIRECTORY.pack(length, pattern, kind, 0, out, 0)
     request = own_request(
-        k, IrpMajor.DIRECTORY_CONTROL, found[1], packed, minor=Minor.QUERY_DIRECTORY, irp_flags=SYNCHRONOUS
+        flt, IrpMajor.DIRECTORY_CONTROL, found[1], packed, minor=Minor.QUERY_DIRECTORY, irp_flags=SYNCHRONOUS
     )
     request.operation_flags = flags
-    yield from k.io.issue(request, below(k, found[0]))
+    yield from flt.io.issue(request, below(flt, found[0]))
     if returned:
-        k.memory.write_u32(returned, request.information)
+        flt.kernel.memory.write_u32(returned, request.information)
     return request.status
 
 
 def control(
-    k: "Kernel",
+    flt: "FilterManager",
     major: IrpMajor,
     instance: int,
     file_object: int,
@@ -188,23 +199,25 @@ def control(
     returned: int,
 ) -> Code:
     """IRP_MJ_FILE_SYSTEM_CONTROL or IRP_MJ_DEVICE_CONTROL below an instance; NTSTATUS."""
-    pair = parties(k, instance, file_object)
+    pair = parties(flt, instance, file_object)
     if pair is None:
         return int(NtStatus.INVALID_PARAMETER)
-    buffered = code & 3 == 0
+    memory, buffered = flt.kernel.memory, code & 3 == 0
     first, system_buffer = source, 0
     if buffered:
-        first = system_buffer = k.flt.heap.allocate(max(source_length, target_length, 1))
+        first = system_buffer = flt.heap.allocate(max(source_length, target_length, 1))
         if source_length:
-            k.memory.write(system_buffer, k.memory.read(source, source_length))
+            memory.write(system_buffer, memory.read(source, source_length))
     packed = Control(target_length, source_length, code, first, 0 if buffered else target, 0).pack()
-    request = own_request(k, major, pair[1], packed, irp_flags=SYNCHRONOUS)
+    request = own_request(flt, major, pair[1], packed, irp_flags=SYNCHRONOUS)
     request.system_buffer = buffered
-    yield from k.io.issue(request, below(k, pair[0]))
+    yield from flt.io.issue(request, below(flt, pair[0]))
     if buffered:
         if target and request.status >> 30 != 3:
-            k.memory.write(target, k.memory.read(system_buffer, min(request.information, target_length)))
-        k.flt.heap.free(system_buffer)
+            flt.kernel.memory.write(
+                target, flt.kernel.memory.read(system_buffer, min(request.information, target_length))
+            )
+        flt.heap.free(system_buffer)
     if returned:
-        k.memory.write_u32(returned, request.information)
+        flt.kernel.memory.write_u32(returned, request.information)
     return request.status

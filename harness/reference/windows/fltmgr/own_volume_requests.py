@@ -32,13 +32,13 @@ def flt_open_volume(k: "Kernel", instance: int, handle_out: int, object_out: int
     """FltOpenVolume: a handle, and a reference to the file object if it is asked for; below the instance."""
     found = k.flt.instance_at(instance)
     options = OpenParameters(access=0x0010_0003, options=_SYNCHRONOUS_OPTION)
-    status, _, file = yield from open_file(k, ObjectName(found.volume.device_name), options, below(k, found))
+    status, _, file = yield from open_file(k.io, ObjectName(found.volume.device_name), options, below(k.flt, found))
     if file is None:
         return status
     if object_out:
         k.objects.take(file.object)
         k.memory.write_u64(object_out, file.address)
-    k.memory.write_u64(handle_out, make_handle(k, file, kernel=True, access=file.access))
+    k.memory.write_u64(handle_out, make_handle(k.io, file, kernel=True, access=file.access))
     return status
 
 
@@ -47,12 +47,12 @@ def flt_set_volume_information(k: "Kernel", instance: int, iosb: int, source: in
     """FltSetVolumeInformation: by a handle to the volume, opened below the caller."""
     found = k.flt.instance_at(instance)
     options = OpenParameters(access=_VOLUME_ACCESS | 0x2, options=_SYNCHRONOUS_OPTION)
-    status, _, file = yield from open_file(k, ObjectName(found.volume.device_name), options, below(k, found))
+    status, _, file = yield from open_file(k.io, ObjectName(found.volume.device_name), options, below(k.flt, found))
     if file is None:
         return status
     packed = INFORMATION.pack(length, kind, source)
-    request = own_request(k, IrpMajor.SET_VOLUME_INFORMATION, file, packed, irp_flags=SYNCHRONOUS)
-    yield from buffered(k, found, file, request)
+    request = own_request(k.flt, IrpMajor.SET_VOLUME_INFORMATION, file, packed, irp_flags=SYNCHRONOUS)
+    yield from buffered(k.flt, found, file, request)
     yield from _close(k, file)
     k.memory.write(iosb, IO_STATUS.pack(request.status, request.information))
     return request.status
@@ -71,12 +71,12 @@ def flt_query_information_by_name(
         name = name_of(k, attributes)
     except VolumeError as error:
         return int(error.status)
-    status, _, file = yield from open_file(k, name, options, below(k, found))
+    status, _, file = yield from open_file(k.io, name, options, below(k.flt, found))
     if file is None:
         return status
     packed = INFORMATION.pack(length, kind, out)
-    request = own_request(k, IrpMajor.QUERY_INFORMATION, file, packed, irp_flags=SYNCHRONOUS)
-    yield from buffered(k, found, file, request)
+    request = own_request(k.flt, IrpMajor.QUERY_INFORMATION, file, packed, irp_flags=SYNCHRONOUS)
+    yield from buffered(k.flt, found, file, request)
     yield from _close(k, file)
     k.memory.write(iosb, IO_STATUS.pack(request.status, request.information))
     return request.status
@@ -93,7 +93,7 @@ def flt_create_system_volume_information_folder(k: "Kernel", instance: int) -> C
         attributes=_HIDDEN_SYSTEM,
     )
     name = ObjectName(found.volume.device_name + "\\System Volume Information")
-    status, _, file = yield from open_file(k, name, options, below(k, found))
+    status, _, file = yield from open_file(k.io, name, options, below(k.flt, found))
     if file is not None:
         yield from _close(k, file)
     return status

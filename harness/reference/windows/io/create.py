@@ -10,7 +10,7 @@ from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import CreateOption, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.device_security import refusal
 from harness.reference.windows.io.file_object import FileObject
-from harness.reference.windows.io.io_manager import Send
+from harness.reference.windows.io.io_manager import IoManager, Send
 from harness.reference.windows.io.object_names import ObjectName, resolve
 from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.reparse import MOST_REPARSES, take_auxiliary, target_of
@@ -24,7 +24,7 @@ from harness.reference.windows.ntos.structures import ObjectAttributes
 if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.windows.io.volumes import Volume
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _SECURITY_CONTEXT = Struct("<QQII")
 _ACCESS_STATE = Struct("<QBBBBIIII")
@@ -159,7 +159,7 @@ class OpenParameters:
         return int(NtStatus.INVALID_PARAMETER) if wrong else 0
 
 
-def open_file(k: "Kernel", name: ObjectName, parameters: OpenParameters, send: Send | None = None) -> Code:
+def open_file(io: IoManager, name: ObjectName, parameters: OpenParameters, send: Send | None = None) -> Code:
     """Open a file; (NTSTATUS, Information, file object or None). The caller owns a reference.
 
     A create that is completed with STATUS_REPARSE is done again, from the top of the stack, by the name it leads to. A
@@ -170,13 +170,13 @@ def open_file(k: "Kernel", name: ObjectName, parameters: OpenParameters, send: S
     first: Volume | None = None
     for _ in range(MOST_REPARSES):
         try:
-            volume, rest = resolve(k, name)
+            volume, rest = resolve(io, name)
         except VolumeError as error:
             return int(error.status), 0, None
         if send is not None and first not in (None, volume):
             return int(NtStatus.MOUNT_POINT_NOT_RESOLVED), 0, None
         first = volume
-        outcome = yield from _open_once(k, volume, rest, name.root, parameters, send)
+        outcome = yield from _open_once(io, volume, rest, name.root, parameters, send)
         if isinstance(outcome, tuple):
             return outcome
         name = outcome
@@ -184,28 +184,29 @@ def open_file(k: "Kernel", name: ObjectName, parameters: OpenParameters, send: S
 
 
 def _open_once(
-    k: "Kernel", volume: "Volume", name: str, root: FileObject | None, parameters: OpenParameters, send: Send | None
+    io: IoManager, volume: "Volume", name: str, root: FileObject | None, parameters: OpenParameters, send: Send | None
 ) -> Code:
     """One create: (NTSTATUS, Information, file object or None), or the name to open instead."""
-    refused: int = 0 if root is not None else (yield from k.io.file_systems.make_ready(volume))
+    k = io.kernel
+    refused: int = 0 if root is not None else (yield from io.file_systems.make_ready(volume))
     if not refused and root is None and isinstance(volume, DeviceTarget):
         refused = refusal(k, volume.disk, name, parameters.access, parameters.mode, parameters.operation_flags)
     if refused:
         return refused, 0, None
-    file = k.io.make_file_object(volume, name, parameters.file_flags, vpb=root.view.vpb if root is not None else None)
+    file = io.make_file_object(volume, name, parameters.file_flags, vpb=root.view.vpb if root is not None else None)
     file.access = map_access(parameters.access)
     file.ignores_sharing = parameters.ignores_sharing
     if root is not None:
         k.objects.reference(root.object)
         file.view.related_file_object = root.address
-    request, blocks = _create_request(k, file, parameters)
+    request, blocks = _create_request(io, file, parameters)
     request.generated = send is not None
     request.ecp_list = parameters.ecp_list
-    status: int = yield from k.io.issue(request, send)
+    status: int = yield from io.issue(request, send)
     for afterwards in request.afterwards:
         yield from afterwards()
     for block in blocks:
-        k.io.heap.free(block)
+        io.heap.free(block)
     data = take_auxiliary(k, request.auxiliary)
     instead: ObjectName | None = None
     if status == NtStatus.REPARSE and parameters.object_attributes & _OBJ_DONT_REPARSE:
@@ -214,7 +215,7 @@ def _open_once(
         status = int(NtStatus.STOPPED_ON_SYMLINK)
     if status == NtStatus.REPARSE:
         try:
-            instead = target_of(k, file, request.information, data)
+            instead = target_of(io, file, request.information, data)
         except VolumeError as error:
             status = int(error.status)
     if root is not None:
@@ -228,16 +229,16 @@ def _open_once(
     return status, request.information, file
 
 
-def _create_request(k: "Kernel", file: FileObject, parameters: OpenParameters) -> tuple[Request, list[int]]:
-    heap, memory = k.io.heap, k.memory
+def _create_request(io: IoManager, file: FileObject, parameters: OpenParameters) -> tuple[Request, list[int]]:
+    k, heap, memory = io.kernel, io.heap, io.kernel.memory
     access_state, context = heap.allocate(_ACCESS_STATE_SIZE), heap.allocate(_SECURITY_CONTEXT.size)
     access = map_access(parameters.access)
     memory.write(access_state, _ACCESS_STATE.pack(0, 1, 0, 0, 0, 0, access, 0, parameters.access & 0xFFFF_FFFF))
     memory.write(access_state + _SUBJECT, subject_context(k, k.current)[0])
     memory.write(context, _SECURITY_CONTEXT.pack(0, access_state, access, parameters.options))
     blocks = [access_state, context]
-    ea_buffer = _copy(k, parameters.eas, blocks)
-    memory.write_u64(access_state + _SECURITY_DESCRIPTOR, _copy(k, parameters.descriptor, blocks))
+    ea_buffer = _copy(io, parameters.eas, blocks)
+    memory.write_u64(access_state + _SECURITY_DESCRIPTOR, _copy(io, parameters.descriptor, blocks))
     packed = Create(
         context,
         parameters.options & 0x00FF_FFFF | parameters.disposition << 24,
@@ -260,17 +261,17 @@ def _create_request(k: "Kernel", file: FileObject, parameters: OpenParameters) -
     return request, blocks
 
 
-def _copy(k: "Kernel", data: bytes, blocks: list[int]) -> int:
+def _copy(io: IoManager, data: bytes, blocks: list[int]) -> int:
     """Bytes that a create takes along, in a block of their own; 0 for none."""
     if not data:
         return 0
-    block = k.io.heap.allocate(len(data))
-    k.memory.write(block, data)
+    block = io.heap.allocate(len(data))
+    io.kernel.memory.write(block, data)
     blocks.append(block)
     return block
 
 
-def _abandon(k: "Kernel", file: FileObject) -> None:
+def _abandon(k: "Executive", file: FileObject) -> None:
     """A create has failed: the file object goes without cleanup or close.
 
     If the file system had opened the file and a filter failed the create without FltCancelFileOpen, the file system is
@@ -282,16 +283,17 @@ def _abandon(k: "Kernel", file: FileObject) -> None:
 # -- handles
 
 
-def make_handle(k: "Kernel", file: FileObject, *, kernel: bool, access: int) -> int:
+def make_handle(io: IoManager, file: FileObject, *, kernel: bool, access: int) -> int:
     """A handle to an open file; the file object's first reference is given to it."""
-    value = k.objects.open(file.object, kernel=kernel, access=access)
-    file.object.closing = lambda _: k.io.cleanup(file)
-    k.objects.dereference(file.object)
+    objects = io.kernel.objects
+    value = objects.open(file.object, kernel=kernel, access=access)
+    file.object.closing = lambda _: io.cleanup(file)
+    objects.dereference(file.object)
     file.add_flags(int(FileObjectFlags.HANDLE_CREATED))
     return value
 
 
-def file_of_handle(k: "Kernel", handle: int) -> FileObject | None:
+def file_of_handle(k: "Executive", handle: int) -> FileObject | None:
     """The file object of a handle; None if the handle is none or of another type."""
     found = k.objects.lookup(handle)
     return found.object.body if found is not None and isinstance(found.object.body, FileObject) else None

@@ -184,11 +184,11 @@ def io_attach_device(k: "Kernel", source: int, name: int, out: int) -> Code:
     device, path = k.io.devices.at(source), k.memory.read_unicode_string(name)
     if device is None:
         return int(NtStatus.NO_SUCH_DEVICE)
-    status, _, file = yield from open_file(k, ObjectName(path), OpenParameters(access=_READ_ATTRIBUTES))
+    status, _, file = yield from open_file(k.io, ObjectName(path), OpenParameters(access=_READ_ATTRIBUTES))
     if file is None:
         return status
     k.memory.write_u64(out, k.io.devices.attach(device, k.io.device_of(file)))
-    yield from k.objects.close_handle(make_handle(k, file, kernel=True, access=_READ_ATTRIBUTES))
+    yield from k.objects.close_handle(make_handle(k.io, file, kernel=True, access=_READ_ATTRIBUTES))
     return int(NtStatus.SUCCESS)
 
 
@@ -212,11 +212,11 @@ def io_get_device_object_pointer(k: "Kernel", name: int, access: U32, file_out: 
     """IoGetDeviceObjectPointer: the top of the stack, and a reference to the file object that keeps it."""
     path = k.memory.read_unicode_string(name)
     parameters = OpenParameters(access=access, options=_NON_DIRECTORY_FILE)
-    status, _, file = yield from open_file(k, ObjectName(path), parameters)
+    status, _, file = yield from open_file(k.io, ObjectName(path), parameters)
     if file is None:
         return status
     k.objects.take(file.object)
     k.memory.write_u64(file_out, file.address)
     k.memory.write_u64(device_out, k.io.device_of(file))
-    yield from k.objects.close_handle(make_handle(k, file, kernel=True, access=access))
+    yield from k.objects.close_handle(make_handle(k.io, file, kernel=True, access=access))
     return int(NtStatus.SUCCESS)

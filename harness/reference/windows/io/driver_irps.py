@@ -13,31 +13,34 @@ from harness.reference.windows.structures.device_objects import DeviceObject
 from harness.reference.windows.structures.irp import Irp
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.ntos.executive import Executive
 
 _BUFFERED, _IN_DIRECT, _OUT_DIRECT, _NEITHER = range(4)
 _TAG = "IoBf"
 
 
-def _allocate(k: "Kernel", device: int) -> tuple[Irp, int]:
-    irp = k.io.irps.allocate(DeviceObject(k.memory, device).stack_size, owner=k.blame.current().driver)
+def _allocate(io: "IoManager", device: int) -> tuple[Irp, int]:
+    k = io.kernel
+    irp = io.irps.allocate(DeviceObject(k.memory, device).stack_size, owner=k.blame.current().driver)
     view = Irp(k.memory, irp)
     view.thread = k.current.kthread
-    return view, k.io.irps.next(irp)
+    return view, io.irps.next(irp)
 
 
-def belongs_to_thread(k: "Kernel", irp: int) -> None:
+def belongs_to_thread(io: "IoManager", irp: int) -> None:
     """The I/O manager frees this one as it completes."""
-    record = k.io.irps.record(irp)
+    record = io.irps.record(irp)
     assert record is not None
     record.synchronous = True
 
 
 def build_transfer(
-    k: "Kernel", major: IrpMajor, device: int, buffer: int, length: int, offset_at: int, iosb: int
+    io: "IoManager", major: IrpMajor, device: int, buffer: int, length: int, offset_at: int, iosb: int
 ) -> int:
     """IoBuild(A)synchronousFsdRequest: IRP_MJ_READ, _WRITE, _FLUSH_BUFFERS, _SHUTDOWN or _PNP; the IRP."""
-    view, at = _allocate(k, device)
+    k = io.kernel
+    view, at = _allocate(io, device)
     view.user_iosb = iosb
     parameters = bytes(32)
     if major in (IrpMajor.READ, IrpMajor.WRITE):
@@ -52,12 +55,12 @@ def build_transfer(
                 view.mdl_address = _locked_mdl(k, buffer, length, write=read)
         else:
             view.user_buffer = buffer
-    k.io.irps.write_location(at, major, 0, 0, parameters, device, 0)
+    io.irps.write_location(at, major, 0, 0, parameters, device, 0)
     return view.address
 
 
 def build_control(
-    k: "Kernel",
+    io: "IoManager",
     major: IrpMajor,
     device: int,
     code: int,
@@ -67,7 +70,8 @@ def build_control(
     target_length: int,
 ) -> int:
     """IoBuildDeviceIoControlRequest; the IRP."""
-    view, at = _allocate(k, device)
+    k = io.kernel
+    view, at = _allocate(io, device)
     method = code & 3
     type3 = 0
     if method == _BUFFERED:
@@ -79,11 +83,11 @@ def build_control(
         if target_length:
             view.mdl_address = _locked_mdl(k, target, target_length, write=method == _OUT_DIRECT)
     packed = Control(target_length, source_length, code, type3, 0, 0).pack()[:32]
-    k.io.irps.write_location(at, major, 0, 0, packed, device, 0)
+    io.irps.write_location(at, major, 0, 0, packed, device, 0)
     return view.address
 
 
-def _give_system_buffer(k: "Kernel", view: Irp, source: int, source_length: int, size: int, target: int) -> None:
+def _give_system_buffer(k: "Executive", view: Irp, source: int, source_length: int, size: int, target: int) -> None:
     """A system buffer with a copy of the input; what comes back is copied to `target` when the IRP is over."""
     if not size:
         return
@@ -97,16 +101,16 @@ def _give_system_buffer(k: "Kernel", view: Irp, source: int, source_length: int,
         view.flags |= int(IrpFlags.INPUT_OPERATION)
 
 
-def _locked_mdl(k: "Kernel", buffer: int, length: int, *, write: bool) -> int:
+def _locked_mdl(k: "Executive", buffer: int, length: int, *, write: bool) -> int:
     mdl = allocate_mdl(k, buffer, length)
     lock_pages(k, mdl, write=write)
     return mdl
 
 
-def send_and_wait(k: "Kernel", device: int, irp: int) -> Code:
+def send_and_wait(io: "IoManager", device: int, irp: int) -> Code:
     """Send an IRP, whose next location is filled in, to a lower driver, and have it back."""
     done = Event("a lower driver to complete an IRP")
-    k.io.irps.set_completion_routine(irp, k.io.catch_routine, k.io.caught(done))
-    yield from k.io.dispatcher.call_driver(device, irp)
+    io.irps.set_completion_routine(irp, io.catch_routine, io.caught(done))
+    yield from io.dispatcher.call_driver(device, irp)
     if not done.state:
         yield Wait([done], reason=done.name)

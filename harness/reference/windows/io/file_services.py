@@ -59,9 +59,9 @@ def open_file_service(
 def _open(
     k: "Kernel", name: ObjectName, parameters: OpenParameters, handle_out: int, iosb: int, *, kernel: bool
 ) -> Code:
-    status, information, file = yield from open_file(k, name, parameters)
+    status, information, file = yield from open_file(k.io, name, parameters)
     if file is not None:
-        k.memory.write_u64(handle_out, make_handle(k, file, kernel=kernel, access=file.access))
+        k.memory.write_u64(handle_out, make_handle(k.io, file, kernel=kernel, access=file.access))
         block = IoStatusBlock(k.memory, iosb)
         block.status, block.information = status, information
     return status
@@ -71,7 +71,7 @@ def _open(
 def delete_file(k: "Kernel", mode: int, attributes: int) -> Code:
     """NtDeleteFile: an open that deletes on close, and its close."""
     parameters = OpenParameters(access=_DELETE, share=_SHARE_ALL, options=_DELETE_ON_CLOSE, mode=mode)
-    status, _, file = yield from open_file(k, name_of(k, attributes), parameters)
+    status, _, file = yield from open_file(k.io, name_of(k, attributes), parameters)
     if file is not None:
         yield from k.io.cleanup(file)
         yield from k.objects.release(file.object)

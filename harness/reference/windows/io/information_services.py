@@ -79,7 +79,7 @@ def _query_by_name(
 ) -> Code:
     """(NTSTATUS, bytes)."""
     rules.check_query(kind, length)
-    resolve(k, name)
+    resolve(k.io, name)
     way = "query-open" if query_open else k.policy["attribute-query"]
     if way != "open":
         answer = yield from _ask_without_opening(k, mode, name, way, kind, length)
@@ -88,7 +88,7 @@ def _query_by_name(
     options = OpenParameters(access=0x0010_0080, options=0x0020_0000 | 0x20, mode=mode)
     if not query_open:
         options = replace(options, options=0x20)
-    status, _, file = yield from open_file(k, name, options)
+    status, _, file = yield from open_file(k.io, name, options)
     if file is None:
         return status, b""
     status, data = yield from _query(k, mode, file, kind, length)
@@ -99,7 +99,7 @@ def _query_by_name(
 
 def _ask_without_opening(k: "Kernel", mode: int, name: ObjectName, way: str, kind: int, length: int) -> Code:
     """NetworkQueryOpen or QueryOpen; None if it was refused, or led elsewhere, and the file must be opened."""
-    volume, rest = resolve(k, name)
+    volume, rest = resolve(k.io, name)
     file = k.io.make_file_object(volume, rest, 0)
     file.object.on_stack = True
     if name.root is not None:
@@ -270,7 +270,7 @@ def _set_information(k: "Kernel", mode: int, file: FileObject, kind: int, data: 
     """IRP_MJ_SET_INFORMATION with a system buffer; NTSTATUS."""
     target: FileObject | None = None
     if kind in rename_targets.CLASSES:
-        target = yield from rename_targets.open_target(k, mode, file, kind, data)
+        target = yield from rename_targets.open_target(k.io, mode, file, kind, data)
     buffer = k.io.heap.allocate(len(data))
     k.memory.write(buffer, data)
     replacing = data[0] if kind in rename_targets.CLASSES else 0
@@ -287,7 +287,7 @@ def _set_information(k: "Kernel", mode: int, file: FileObject, kind: int, data: 
     request.system_buffer = True
     status: int = yield from k.io.issue(request)
     k.io.heap.free(buffer)
-    yield from rename_targets.close_target(k, target)
+    yield from rename_targets.close_target(k.io, target)
     return status
 
 

@@ -92,9 +92,9 @@ def io_build_synchronous_fsd_request(
     k: "Kernel", major: U32, device: int, buffer: int, length: U32, offset: int, event: int, iosb: int
 ) -> int:
     """IoBuildSynchronousFsdRequest: freed as it completes; the event is signalled then."""
-    irp = driver_irps.build_transfer(k, IrpMajor(major), device, buffer, length, offset, iosb)
+    irp = driver_irps.build_transfer(k.io, IrpMajor(major), device, buffer, length, offset, iosb)
     Irp(k.memory, irp).user_event = event
-    driver_irps.belongs_to_thread(k, irp)
+    driver_irps.belongs_to_thread(k.io, irp)
     return irp
 
 
@@ -103,7 +103,7 @@ def io_build_asynchronous_fsd_request(
     k: "Kernel", major: U32, device: int, buffer: int, length: U32, offset: int, iosb: int
 ) -> int:
     """IoBuildAsynchronousFsdRequest: the driver's completion routine frees it."""
-    return driver_irps.build_transfer(k, IrpMajor(major), device, buffer, length, offset, iosb)
+    return driver_irps.build_transfer(k.io, IrpMajor(major), device, buffer, length, offset, iosb)
 
 
 @export(NTOSKRNL, "IoBuildDeviceIoControlRequest", max_irql=Irql.PASSIVE)
@@ -121,10 +121,10 @@ def io_build_device_io_control_request(
 ) -> int:
     """IoBuildDeviceIoControlRequest: freed as it completes; the event is signalled then."""
     major = IrpMajor.INTERNAL_DEVICE_CONTROL if internal else IrpMajor.DEVICE_CONTROL
-    irp = driver_irps.build_control(k, major, device, code, source, source_length, target, target_length)
+    irp = driver_irps.build_control(k.io, major, device, code, source, source_length, target, target_length)
     view = Irp(k.memory, irp)
     view.user_iosb, view.user_event = iosb, event
-    driver_irps.belongs_to_thread(k, irp)
+    driver_irps.belongs_to_thread(k.io, irp)
     return irp
 
 
@@ -134,14 +134,14 @@ def io_forward_irp_synchronously(k: "Kernel", device: int, irp: int) -> Code:
     if k.memory.read_u8(irp + 0x43) <= 1:
         return 0
     k.io.irps.copy_to_next(irp)
-    yield from driver_irps.send_and_wait(k, device, irp)
+    yield from driver_irps.send_and_wait(k.io, device, irp)
     return 1
 
 
 @export(NTOSKRNL, "IoSynchronousCallDriver", max_irql=Irql.APC)
 def io_synchronous_call_driver(k: "Kernel", device: int, irp: int) -> Code:
     """IoSynchronousCallDriver: the next stack location is the caller's to fill in."""
-    yield from driver_irps.send_and_wait(k, device, irp)
+    yield from driver_irps.send_and_wait(k.io, device, irp)
     return k.io.irps.io_status(irp)[0]
 
 

@@ -15,8 +15,9 @@ from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.structures import ObjectAttributes
 
 if TYPE_CHECKING:
+    from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.io.volumes import Volume
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 _DIRECTORIES = frozenset({"", "??", "dosdevices", "global??", "device", "filesystem", "driver", "registry"})
 """Directories of the object manager that are no devices."""
@@ -31,7 +32,7 @@ class ObjectName:
     root: FileObject | None = None
 
 
-def name_of(k: "Kernel", attributes: int) -> ObjectName:
+def name_of(k: "Executive", attributes: int) -> ObjectName:
     """The name that OBJECT_ATTRIBUTES give. Raises INVALID_HANDLE or OBJECT_TYPE_MISMATCH for a bad root."""
     view = ObjectAttributes(k.memory, attributes)
     path = k.memory.read_unicode_string(view.object_name) if view.object_name else ""
@@ -45,7 +46,7 @@ def name_of(k: "Kernel", attributes: int) -> ObjectName:
     return ObjectName(path, found.object.body)
 
 
-def resolve(k: "Kernel", name: ObjectName) -> tuple["Volume", str]:
+def resolve(io: "IoManager", name: ObjectName) -> tuple["Volume", str]:
     """The volume, and the name on it (with its file object, if it is relative). Raises the object manager's refusal."""
     if name.root is not None:
         if name.path.startswith("\\"):
@@ -54,29 +55,29 @@ def resolve(k: "Kernel", name: ObjectName) -> tuple["Volume", str]:
     path = name.path
     if path.lower().startswith(_GLOBAL_ROOT + "\\"):
         path = path[len(_GLOBAL_ROOT) :]
-    found = k.io.volume_of(path) or _device_of(k, path)
+    found = io.volume_of(path) or _device_of(io, path)
     if found is None:
         raise VolumeError(_refusal(path))
     return found
 
 
-def _device_of(k: "Kernel", path: str) -> "tuple[Volume, str] | None":
+def _device_of(io: "IoManager", path: str) -> "tuple[Volume, str] | None":
     """What a name that drivers have made leads to: one of their devices, or a volume by another name."""
     try:
-        item, rest = k.namespace.resolve(path)
+        item, rest = io.kernel.namespace.resolve(path)
     except NameRefused:
         return None
     if not isinstance(item.body, Device):
         return None
     device = item.body
-    volume = next((volume for volume in k.io.volumes if volume.disk is device), None)
+    volume = next((volume for volume in io.volumes if volume.disk is device), None)
     if volume is not None:
         return volume, rest
     if device.view.flags & DeviceFlags.DEVICE_INITIALIZING or device.deleted or device.unloading:
         raise VolumeError(NtStatus.NO_SUCH_DEVICE)
     if device.view.flags & DeviceFlags.EXCLUSIVE and device.view.reference_count:
         raise VolumeError(NtStatus.ACCESS_DENIED)
-    return k.io.target_of(device), rest
+    return io.target_of(device), rest
 
 
 def _refusal(path: str) -> NtStatus:

@@ -38,12 +38,12 @@ def _create(
     except VolumeError as error:
         return int(error.status)
     send = partial(k.io.send_to, device) if device else None
-    status, information, file = yield from open_file(k, name, parameters, send)
+    status, information, file = yield from open_file(k.io, name, parameters, send)
     block = IoStatusBlock(k.memory, create.iosb)
     block.status, block.information = status, information
     if file is not None:
         kernel = bool(view.attributes & OBJ_KERNEL_HANDLE)
-        k.memory.write_u64(handle_out, make_handle(k, file, kernel=kernel, access=file.access))
+        k.memory.write_u64(handle_out, make_handle(k.io, file, kernel=kernel, access=file.access))
     return status
 
 

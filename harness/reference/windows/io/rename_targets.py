@@ -12,7 +12,7 @@ from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
 
 _NAMED = Struct("<I4xQI")
 """Flags, RootDirectory and FileNameLength of FILE_RENAME_INFORMATION and FILE_LINK_INFORMATION."""
@@ -30,7 +30,7 @@ _FOR_BACKUP_INTENT = 0x4000
 _EXISTS = 4
 
 
-def open_target(k: "Kernel", mode: int, file: FileObject, kind: int, data: bytes) -> Code:
+def open_target(io: "IoManager", mode: int, file: FileObject, kind: int, data: bytes) -> Code:
     """The file object of the target's directory; None for a name in the same directory.
 
     Raises the refusal of the open, INVALID_PARAMETER for a buffer that cannot be, NOT_SAME_DEVICE.
@@ -43,7 +43,7 @@ def open_target(k: "Kernel", mode: int, file: FileObject, kind: int, data: bytes
         return None
     above: FileObject | None = None
     if root:
-        found = k.objects.lookup(root)
+        found = io.kernel.objects.lookup(root)
         if found is None:
             raise VolumeError(NtStatus.INVALID_HANDLE)
         if not isinstance(found.object.body, FileObject):
@@ -56,7 +56,7 @@ def open_target(k: "Kernel", mode: int, file: FileObject, kind: int, data: bytes
         mode=mode,
         stack_flags=int(StackFlags.OPEN_TARGET_DIRECTORY),
     )
-    status, information, target = yield from open_file(k, ObjectName(path, above), parameters)
+    status, information, target = yield from open_file(io, ObjectName(path, above), parameters)
     if target is None:
         raise VolumeError(status)
     replace = (
@@ -68,13 +68,13 @@ def open_target(k: "Kernel", mode: int, file: FileObject, kind: int, data: bytes
     elif kind in _LINKS and information == _EXISTS and not replace:
         refusal = int(NtStatus.OBJECT_NAME_COLLISION)
     if refusal:
-        yield from close_target(k, target)
+        yield from close_target(io, target)
         raise VolumeError(refusal)
     return target
 
 
-def close_target(k: "Kernel", target: FileObject | None) -> Code:
+def close_target(io: "IoManager", target: FileObject | None) -> Code:
     """The request is over: the directory's handle goes."""
     if target is not None:
-        yield from k.io.cleanup(target)
-        yield from k.objects.release(target.object)
+        yield from io.cleanup(target)
+        yield from io.kernel.objects.release(target.object)

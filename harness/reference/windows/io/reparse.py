@@ -9,7 +9,8 @@ from harness.reference.windows.ntos.refusals import VolumeError
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.file_object import FileObject
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.io.io_manager import IoManager
+    from harness.reference.windows.ntos.executive import Executive
 
 IO_REPARSE, IO_REMOUNT, IO_REPARSE_GLOBAL = 0, 1, 2
 _MOUNT_POINT, _SYMBOLIC_LINK = 0xA000_0003, 0xA000_000C
@@ -20,7 +21,7 @@ _RELATIVE = 1
 MOST_REPARSES = 63
 
 
-def take_auxiliary(k: "Kernel", block: int) -> bytes:
+def take_auxiliary(k: "Executive", block: int) -> bytes:
     """The REPARSE_DATA_BUFFER that a driver has left in an IRP's AuxiliaryBuffer, which is freed."""
     if not block or k.pool.block_at(block) is None:
         return b""
@@ -30,16 +31,16 @@ def take_auxiliary(k: "Kernel", block: int) -> bytes:
     return data
 
 
-def target_of(k: "Kernel", file: "FileObject", information: int, data: bytes) -> ObjectName:
+def target_of(io: "IoManager", file: "FileObject", information: int, data: bytes) -> ObjectName:
     """The name to open instead. IO_REPARSE_TAG_NOT_HANDLED for a reparse point that only its filter understands."""
     if information in (IO_REPARSE, IO_REPARSE_GLOBAL):
-        return ObjectName(k.memory.read_unicode_string(file.address + 0x58))
+        return ObjectName(io.kernel.memory.read_unicode_string(file.address + 0x58))
     if information == IO_REMOUNT:
-        return ObjectName(_full_name(k, file))
+        return ObjectName(_full_name(io, file))
     if information not in (_MOUNT_POINT, _SYMBOLIC_LINK) or len(data) < _HEADER.size + _NAMES.size:
         raise VolumeError(NtStatus.IO_REPARSE_TAG_NOT_HANDLED)
     left = _HEADER.unpack_from(data)[2] // 2
-    whole = _full_name(k, file)
+    whole = _full_name(io, file)
     link, rest = (whole[:-left], whole[-left:]) if left else (whole, "")
     fixed, relative = _HEADER.size + _NAMES.size, False
     if information == _SYMBOLIC_LINK:
@@ -52,9 +53,9 @@ def target_of(k: "Kernel", file: "FileObject", information: int, data: bytes) ->
     return ObjectName(target.rstrip("\\") + rest if rest.startswith("\\") else target + rest)
 
 
-def _full_name(k: "Kernel", file: "FileObject") -> str:
+def _full_name(io: "IoManager", file: "FileObject") -> str:
     """The absolute path of a name that is being opened."""
-    related = k.io.file_at(file.view.related_file_object) if file.view.related_file_object else None
+    related = io.file_at(file.view.related_file_object) if file.view.related_file_object else None
     if related is None:
         return file.volume.device_name + file.name
     above = related.opened.path if related.opened is not None else related.name

@@ -64,7 +64,7 @@ def io_create_stream_file_object_ex(k: "Kernel", file_object: int, device: int, 
         yield from k.io.cleanup(file)
         return _give(k, file)
     k.objects.take(file.object)
-    k.memory.write_u64(handle_out, make_handle(k, file, kernel=True, access=0))
+    k.memory.write_u64(handle_out, make_handle(k.io, file, kernel=True, access=0))
     return file.address
 
 

@@ -18,7 +18,7 @@ from harness.reference.windows.ntos.rtl.trees import (
 )
 
 if TYPE_CHECKING:
-    from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.ntos.executive import Executive
 
 EMPTY, FOUND, INSERT_LEFT, INSERT_RIGHT = range(4)
 """TABLE_SEARCH_RESULT."""
@@ -75,7 +75,7 @@ SPLAY, AVL = Kind(SplayTable, 40, False), Kind(AvlTable, 32, True)
 _LIST_HEAD, _LIST_ENTRY = 0x08, 0x18
 
 
-def initialize(k: "Kernel", kind: Kind, table: int, routines: tuple[int, int, int], context: int) -> int:
+def initialize(k: "Executive", kind: Kind, table: int, routines: tuple[int, int, int], context: int) -> int:
     """Make an empty table."""
     view = kind.view(k.memory, table)
     view.clear()
@@ -89,7 +89,7 @@ def initialize(k: "Kernel", kind: Kind, table: int, routines: tuple[int, int, in
     return 0
 
 
-def find(k: "Kernel", kind: Kind, table: int, buffer: int) -> Generator[Any, Any, tuple[int, int]]:
+def find(k: "Executive", kind: Kind, table: int, buffer: int) -> Generator[Any, Any, tuple[int, int]]:
     """(TABLE_SEARCH_RESULT, node or parent), by the driver's comparison."""
     view = kind.view(k.memory, table)
     node = view.root
@@ -106,7 +106,7 @@ def find(k: "Kernel", kind: Kind, table: int, buffer: int) -> Generator[Any, Any
 
 
 def insert_at(
-    k: "Kernel", kind: Kind, table: int, element: tuple[int, int], made: int, place: tuple[int, int]
+    k: "Executive", kind: Kind, table: int, element: tuple[int, int], made: int, place: tuple[int, int]
 ) -> KernelCode:
     """Insert `element` (address, size) at a place that `find` gave; the address of the driver's data, 0 for none."""
     view, memory = kind.view(k.memory, table), k.memory
@@ -138,7 +138,7 @@ def insert_at(
     return node + kind.header
 
 
-def _append(k: "Kernel", table: int, node: int) -> None:
+def _append(k: "Executive", table: int, node: int) -> None:
     """To the list of a splay table."""
     head, entry = table + _LIST_HEAD, node + _LIST_ENTRY
     last = k.memory.read_u64(head + 8)
@@ -147,19 +147,19 @@ def _append(k: "Kernel", table: int, node: int) -> None:
     k.memory.write_u64(head + 8, entry)
 
 
-def _unlink(k: "Kernel", node: int) -> None:
+def _unlink(k: "Executive", node: int) -> None:
     following, before = (k.memory.read_u64(node + _LIST_ENTRY + at) for at in (0, 8))
     k.memory.write_u64(before, following)
     k.memory.write_u64(following + 8, before)
 
 
-def insert(k: "Kernel", kind: Kind, table: int, element: tuple[int, int], made: int) -> KernelCode:
+def insert(k: "Executive", kind: Kind, table: int, element: tuple[int, int], made: int) -> KernelCode:
     """RtlInsertElementGenericTable."""
     place = yield from find(k, kind, table, element[0])
     return (yield from insert_at(k, kind, table, element, made, place))
 
 
-def lookup(k: "Kernel", kind: Kind, table: int, buffer: int) -> KernelCode:
+def lookup(k: "Executive", kind: Kind, table: int, buffer: int) -> KernelCode:
     """RtlLookupElementGenericTable."""
     result, node = yield from find(k, kind, table, buffer)
     if not kind.avl and node:
@@ -167,7 +167,7 @@ def lookup(k: "Kernel", kind: Kind, table: int, buffer: int) -> KernelCode:
     return node + kind.header if result == FOUND else 0
 
 
-def lookup_full(k: "Kernel", kind: Kind, table: int, buffer: int, place: int, found: int) -> KernelCode:
+def lookup_full(k: "Executive", kind: Kind, table: int, buffer: int, place: int, found: int) -> KernelCode:
     """RtlLookupElementGenericTableFull: where it is, or would be."""
     result, node = yield from find(k, kind, table, buffer)
     k.memory.write_u64(place, node)
@@ -175,7 +175,7 @@ def lookup_full(k: "Kernel", kind: Kind, table: int, buffer: int, place: int, fo
     return node + kind.header if result == FOUND else 0
 
 
-def delete(k: "Kernel", kind: Kind, table: int, buffer: int) -> KernelCode:
+def delete(k: "Executive", kind: Kind, table: int, buffer: int) -> KernelCode:
     """RtlDeleteElementGenericTable: whether there was such an element."""
     result, node = yield from find(k, kind, table, buffer)
     if result != FOUND:
@@ -196,20 +196,20 @@ def delete(k: "Kernel", kind: Kind, table: int, buffer: int) -> KernelCode:
     return 1
 
 
-def first(k: "Kernel", kind: Kind, table: int) -> int:
+def first(k: "Executive", kind: Kind, table: int) -> int:
     """The least node, or 0."""
     root = kind.view(k.memory, table).root
     return extreme(k.memory, root, right=False) if root else 0
 
 
-def following(k: "Kernel", kind: Kind, table: int, node: int) -> int:
+def following(k: "Executive", kind: Kind, table: int, node: int) -> int:
     """The node after another, or the first after none; 0 at the end."""
     if not node:
         return first(k, kind, table)
     return neighbour(k.memory, node, right=True, top=kind.head(table))
 
 
-def enumerate_by_key(k: "Kernel", kind: Kind, table: int, restart: int) -> int:
+def enumerate_by_key(k: "Executive", kind: Kind, table: int, restart: int) -> int:
     """RtlEnumerateGenericTableWithoutSplaying: `restart` keeps the last node, null to begin."""
     node = following(k, kind, table, k.memory.read_u64(restart))
     if node:
@@ -217,7 +217,7 @@ def enumerate_by_key(k: "Kernel", kind: Kind, table: int, restart: int) -> int:
     return node + kind.header if node else 0
 
 
-def matching(k: "Kernel", table: int, buffer: int, restart: int) -> KernelCode:
+def matching(k: "Executive", table: int, buffer: int, restart: int) -> KernelCode:
     """RtlLookupFirstMatchingElementGenericTableAvl: of elements that compare as equal, the first in order."""
     result, node = yield from find(k, AVL, table, buffer)
     if result != FOUND:
@@ -232,7 +232,7 @@ def matching(k: "Kernel", table: int, buffer: int, restart: int) -> KernelCode:
 
 
 def like_a_directory(
-    k: "Kernel", table: int, match: tuple[int, int], skip: bool, keys: tuple[int, int], buffer: int
+    k: "Executive", table: int, match: tuple[int, int], skip: bool, keys: tuple[int, int], buffer: int
 ) -> KernelCode:
     """RtlEnumerateGenericTableLikeADirectory: goes on behind `buffer` if what the keys name is no longer there."""
     restart, deleted = keys
