@@ -42,7 +42,7 @@ def open_image(k: "Kernel", path: str) -> Code:
     if file is None:
         raise LoadError(status, f"{path} cannot be opened for execution: {status_name(status)}")
     k.objects.reference(file.object)
-    handle = make_handle(k, file, kernel=True, access=_ACCESS)
+    handle = make_handle(k.io, file, kernel=True, access=_ACCESS)
     section: Object | None = None
     data = b""
     try:
@@ -64,7 +64,7 @@ def open_image(k: "Kernel", path: str) -> Code:
 def _open(k: "Kernel", path: str) -> Code:
     parameters = OpenParameters(_ACCESS, _SHARE_READ_DELETE, options=int(_OPTIONS), mode=USER_MODE)
     try:
-        status, _, file = yield from open_file(k, ObjectName(path), parameters)
+        status, _, file = yield from open_file(k.io, ObjectName(path), parameters)
     except VolumeError as error:
         return int(error.status), None
     return status, file
