@@ -10,13 +10,6 @@ from tests.architecture.test_layers import ROOT, all_imports
 REFERENCE = ROOT / "harness" / "reference"
 LARGEST_CIRCLE = 7
 BELOW_FS = ("ntos", "structures", "verifier", "fsrtl", "io", "cc")
-TAKE_ALL = frozenset(
-    f"harness.reference.windows.{name}"
-    for name in ("fltmgr.transactions", "io.system_services", "cc.image_files", "user.program")
-)
-"""Two export without the mark at the beginning of a line, in a loop and for the modules that define services; two bring
-programs up, which takes files, views and drivers at once.
-"""
 DEFINING = ("\n@export(", "\n@service(", "\n@filter_call(")
 
 
@@ -115,13 +108,6 @@ def test_nobody_imports_a_module_that_defines_exports() -> None:
 
     assert len(defining) > 50
     assert [f"{name} imports {other}" for name, below in graph().items() for other in below & defining] == []
-
-
-def test_only_modules_that_define_exports_take_the_whole_kernel() -> None:
-    kernel, others = "harness.reference.windows.kernel", graph().keys() - modules_that_define_exports()
-    inside = (name for name in others if name.startswith("harness.reference.windows."))
-
-    assert [name for name in inside if kernel in graph()[name] and name not in TAKE_ALL] == []
 
 
 def test_every_room_that_may_define_exports_is_read() -> None:
