@@ -37,6 +37,7 @@ USUAL = [
     "return_into_export",
     "jump_user",
     "direction_flag",
+    "load_cr0",
     "write_gs_base",
     "file_object_destroyed",
     "file_object_zeroed",

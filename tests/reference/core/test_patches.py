@@ -23,6 +23,16 @@ def test_what_unicorn_gets_wrong_becomes_an_interrupt_of_the_same_length():
     ]
 
 
+def test_a_write_of_another_control_register_is_a_general_protection_fault():
+    code = bytes.fromhex("0f22c0 410f22d9 480f22e0") + RET  # mov cr0, rax; mov cr3, r9; mov cr4, rax with a REX.W
+
+    assert patches(code, [(0, len(code), 0)]) == [
+        Patch(0, bytes.fromhex("cd0d90")),
+        Patch(3, bytes.fromhex("cd0d9090")),
+        Patch(7, bytes.fromhex("cd0d9090")),
+    ]
+
+
 def test_bytes_inside_of_another_instruction_stay_as_they_are():
     assert patches(SEEMING, [(0, len(SEEMING), 0)]) == []
 

@@ -1,7 +1,8 @@
 """Instructions that Unicorn gets wrong, found in an image and replaced by an `int` of the same length.
 
 `mov reg, cr8` reads 0 and `mov cr8, reg` is ignored (KeGetCurrentIrql is inlined as the former), `rdrand` and `rdseed`
-give host randomness. The same bytes may be part of a longer instruction, a jump's distance say: they are confirmed by
+give host randomness, and a write of CR0, CR3 or CR4 takes the emulator's own translation away: it raises here, as under
+a hypervisor that guards them. The same bytes may be part of a longer instruction, a jump's distance say: they are confirmed by
 disassembling the function they lie in, or what lies between two functions of the table, since leaf functions have no
 entry there.
 """
@@ -18,8 +19,12 @@ WRITE_IRQL = 0xC0
 RANDOM = 0xD0
 """Interrupt vectors; the register number is added."""
 
+GENERAL_PROTECTION = 0x0D
+
 _CANDIDATE = re.compile(
-    rb"[\x44\x45]\x0f[\x20\x22][\xc0-\xc7]|(?:[\x48\x49\x41]\x0f\xc7|\x0f\xc7)[\xf0-\xff]", re.DOTALL
+    rb"[\x44\x45]\x0f[\x20\x22][\xc0-\xc7]|(?:[\x48\x49\x41]\x0f\xc7|\x0f\xc7)[\xf0-\xff]"
+    rb"|[\x40\x41\x48\x49]?\x0f\x22[\xc0-\xc7\xd8-\xe7]",
+    re.DOTALL,
 )
 _NOP = 0x90
 
@@ -44,6 +49,8 @@ def find_patches(
 
 
 def _replacement(code: bytes) -> bytes:
+    if code[-2] == 0x22 and code[0] not in (0x44, 0x45):
+        return bytes((0xCD, GENERAL_PROTECTION)).ljust(len(code), bytes((_NOP,)))
     register = code[-1] & 7
     if code[0] in (0x41, 0x45, 0x49):
         register |= 8
