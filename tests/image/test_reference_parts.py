@@ -1,5 +1,7 @@
 """The parts of the reference image: recipe, packages' sources, modules, initramfs, guest code, data disk."""
 
+import base64
+import hashlib
 import lzma
 import re
 import shutil
@@ -166,11 +168,21 @@ def test_the_guest_code_is_all_of_two_packages_and_nothing_else(tmp_path):
 
 
 def test_a_library_that_was_tampered_with_is_not_shipped(tmp_path, monkeypatch):
-    copy_libraries(["pefile"], tmp_path / "good")
-    assert (tmp_path / "good" / "pefile.py").exists()
-    monkeypatch.setattr("importlib.metadata.PackagePath.read_binary", lambda _: b"something else")
+    content = b"INSTALLED = True\n"
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    library = tmp_path / "site" / "tampered.py"
+    about = tmp_path / "site" / "tampered-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tampered\nVersion: 1\n")
+    (about / "RECORD").write_text(f"tampered.py,sha256={digest},{len(content)}\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    library.write_bytes(content)
+    copy_libraries(["tampered"], tmp_path / "good")
+    assert (tmp_path / "good" / "tampered.py").exists()
+
+    library.write_bytes(b"something else")
     with pytest.raises(HostError, match="is not what was installed"):
-        copy_libraries(["pefile"], tmp_path / "bad")
+        copy_libraries(["tampered"], tmp_path / "bad")
 
 
 def test_a_library_that_is_not_installed_is_told(tmp_path):
