@@ -2,9 +2,9 @@
 
 `mov reg, cr8` reads 0 and `mov cr8, reg` is ignored (KeGetCurrentIrql is inlined as the former), `rdrand` and `rdseed`
 give host randomness, and a write of CR0, CR3 or CR4 takes the emulator's own translation away: it raises here, as under
-a hypervisor that guards them. The same bytes may be part of a longer instruction, a jump's distance say: they are confirmed by
-disassembling the function they lie in, or what lies between two functions of the table, since leaf functions have no
-entry there.
+a hypervisor that guards them. The same bytes may be part of a longer instruction, a jump's distance say: they are
+confirmed by disassembling the function they lie in, or what lies between two functions of the table, since leaf
+functions have no entry there.
 """
 
 import re
