@@ -6,7 +6,6 @@ with a kernel started anew, no services, and both its drives empty.
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
@@ -87,8 +86,7 @@ class LocalProvider(Provider):
     def _started(self, directory: Path) -> tuple[LocalGuest, contextlib.ExitStack]:
         with contextlib.ExitStack() as scoped:
             # Its drives and its log are scratch; what a failure needs of them is copied while it runs.
-            folder = Path(scoped.enter_context(tempfile.TemporaryDirectory(prefix="fltlab-local-")))
-            scoped.enter_context(watchdog().scratching(folder))
+            folder = scoped.enter_context(watchdog().scratch_directory("fltlab-local-"))
             try:
                 guest = LocalGuest(folder, self.name, self._kernel)
                 scoped.callback(guest.close)

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,11 @@ while IFS=' ' read -r verb what; do
     esac
 done
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
-printf %s "$directories" | while IFS= read -r directory; do rm -rf -- "$directory"; done
+printf %s "$directories" | while IFS= read -r directory; do
+    # Who was killed may be writing for a moment yet.
+    tries=100
+    until rm -rf -- "$directory" || [ $((tries -= 1)) -eq 0 ]; do sleep 0.1; done
+done
 """
 
 
@@ -72,13 +77,16 @@ class Watchdog:
         self._order("keep", str(directory))
 
     @contextlib.contextmanager
-    def scratching(self, directory: Path) -> Iterator[None]:
-        """Have a directory removed if we die inside."""
-        self.scratch(directory)
+    def scratch_directory(self, prefix: str) -> Iterator[Path]:
+        """A new directory, gone at the end or when we die, which may be while it is being removed."""
+        directory = tempfile.TemporaryDirectory(prefix=prefix)
+        path = Path(directory.name)
+        self.scratch(path)
         try:
-            yield
+            with directory:
+                yield path
         finally:
-            self.keep(directory)
+            self.keep(path)
 
     def _order(self, verb: str, what: str) -> None:
         if "\n" in what:

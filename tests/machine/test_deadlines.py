@@ -14,7 +14,8 @@ HARNESS = Path(__file__).resolve().parents[2] / "harness"
 ROOMS = ("machine", "guest", "plugin", "report")
 LIMIT = re.compile(r"(^|_)(SECONDS|TIMEOUT|MINUTES)$")
 # Not limits of a wait for a guest: how old a connection may be that is used again, how often leases are looked at
-# and for how long one waits to look, and how long programs of the host may take over gigabytes, or to name a symbol.
+# for how long one waits to look, how long programs of the host may take over gigabytes, or to name a symbol, and how
+# often the disk is waited for.
 ELSEWHERE = {
     "machine/deadlines.py",
     "guest/winrm.py:IDLE_SECONDS",
@@ -23,6 +24,7 @@ ELSEWHERE = {
     "machine/export.py:3600",
     "guest/dump/offline.py:SECONDS",
     "guest/dump/symbols.py:SECONDS",
+    "report/journal.py:SYNC_SECONDS",
 }
 
 

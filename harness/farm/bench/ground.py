@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -60,8 +59,8 @@ class Ground:
     @contextlib.contextmanager
     def prepared(cls) -> Iterator["Ground"]:
         """A ground whose scratch directory goes with it, however it ends."""
-        with tempfile.TemporaryDirectory(prefix="fltlab-bench-") as folder, watchdog().scratching(Path(folder)):
-            yield cls(Path(folder))
+        with watchdog().scratch_directory("fltlab-bench-") as folder:
+            yield cls(folder)
 
     def folder(self, name: str) -> Path:
         """A directory for one machine; not made yet."""

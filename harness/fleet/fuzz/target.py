@@ -1,9 +1,7 @@
 """What is fuzzed: a reference kernel of this machine with the driver loaded, and attempts in copies of it."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from harness.errors import ConfigurationError, GuestError
 from harness.fleet.drivers import PROBE, Drivers, build_alone
@@ -67,8 +65,7 @@ def target_of(candidate: Candidate, seed: int) -> Iterator[tuple[Target, BuiltDr
         *(candidate.service, candidate.instance, candidate.attaches_by_itself),
     )
     with contextlib.ExitStack() as scoped:
-        folder = Path(scoped.enter_context(tempfile.TemporaryDirectory(prefix="fltlab-fuzz-")))
-        scoped.enter_context(watchdog().scratching(folder))
+        folder = scoped.enter_context(watchdog().scratch_directory("fltlab-fuzz-"))
         guest = LocalGuest(folder, kernel=KernelOptions(seed=seed, coverage=True))
         scoped.callback(guest.close)
         Deployment(guest, [DriverUnderTest(entry, built)], {PROGRAM: probe.sys.read_bytes()}).deploy()

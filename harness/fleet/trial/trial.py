@@ -6,7 +6,6 @@ found make the verdict.
 """
 
 import contextlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,6 +39,7 @@ from harness.guest.deploy import OBSERVER, Deployment, DriverUnderTest
 from harness.guest.probe import run_probe
 from harness.guest.stack import NamedEntry, StackEntry, place
 from harness.machine.deadlines import Wait
+from harness.machine.watchdog import watchdog
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.events import Phase
 from harness.minifilter.package import UserService
@@ -165,7 +165,7 @@ def try_driver(candidate: Candidate, options: TrialOptions) -> Verdict:
     with contextlib.ExitStack() as scoped:
         provider = provider_for(options.guest, settings)
         scoped.callback(provider.close)
-        folder = Path(scoped.enter_context(tempfile.TemporaryDirectory(prefix="fltlab-try-")))
+        folder = scoped.enter_context(watchdog().scratch_directory("fltlab-try-"))
         with _guest(provider, folder / "without") as guest:
             without = trial.without(guest)
         with _guest(provider, folder / "with") as guest:
