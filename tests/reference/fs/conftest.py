@@ -11,8 +11,8 @@ from harness.reference.windows.fs.changes import Change
 from harness.reference.windows.fs.deletions import Disposition as Deletion
 from harness.reference.windows.fs.filesystem import FileSystem
 from harness.reference.windows.fs.opens import Asked, Disposition, OpenFile
-from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.se.security import FILE_ALL_ACCESS, KERNEL_SUBJECT, Subject
+from harness.reference.windows.ntos.status_error import StatusError
 from tests.fltprobe.conftest import bench, built, make_bench  # noqa: F401 - fixtures
 
 ALL = 7
@@ -51,7 +51,7 @@ class Volume:
         return self.make(name, options=1)
 
     def refusal(self, name: str, **asked) -> int:
-        with pytest.raises(VolumeError) as caught:
+        with pytest.raises(StatusError) as caught:
             self.open(name, **asked)
         return caught.value.status
 
@@ -90,6 +90,6 @@ def volume(tmp_path: Path) -> Volume:
 
 def status_of_call(call, *arguments, **more) -> NtStatus:
     """The status that a call refuses with."""
-    with pytest.raises(VolumeError) as caught:
+    with pytest.raises(StatusError) as caught:
         call(*arguments, **more)
     return caught.value.status

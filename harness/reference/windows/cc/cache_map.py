@@ -15,7 +15,7 @@ from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.mm.mdl import make_mdl
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.cc.sections import View
@@ -46,7 +46,7 @@ class CachedStream(Protocol):
         """EndOfFile in bytes."""
 
     def resize(self, size: int) -> None:
-        """Set EndOfFile. Raises VolumeError."""
+        """Set EndOfFile. Raises StatusError."""
 
     def show_section(self, field: int, value: int) -> None:
         """Set a field of its SECTION_OBJECT_POINTERS."""
@@ -211,7 +211,7 @@ class CacheMap:
         loaded.state = True
         self._kernel.signal(loaded)
         if status & 0x8000_0000 and status != NtStatus.END_OF_FILE:
-            raise VolumeError(status)
+            raise StatusError(status)
 
     def _transfer(self, major: IrpMajor, offset: int, frames: list[int], *, synchronous: bool) -> Code:
         """One paging request at APC_LEVEL, with a buffer that is mapped for its duration; its status."""

@@ -15,7 +15,7 @@ from harness.reference.windows.io.create import OpenParameters, make_handle, ope
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.object_names import ObjectName
 from harness.reference.windows.io.request import Code
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -50,7 +50,7 @@ def open_image(k: "Kernel", path: str) -> Code:
         status, section = yield from create_section(k, k.io, stream, file, 0, PAGE_EXECUTE, image=True)
         if section is not None and stream is not None:
             data = yield from _content(section, stream.size())
-    except VolumeError as error:
+    except StatusError as error:
         status = int(error.status)
     yield from k.objects.close_handle(handle)
     if section is not None and nt_success(status):
@@ -65,7 +65,7 @@ def _open(k: "Kernel", path: str) -> Code:
     parameters = OpenParameters(_ACCESS, _SHARE_READ_DELETE, options=int(_OPTIONS), mode=USER_MODE)
     try:
         status, _, file = yield from open_file(k.io, ObjectName(path), parameters)
-    except VolumeError as error:
+    except StatusError as error:
         return int(error.status), None
     return status, file
 

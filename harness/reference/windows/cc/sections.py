@@ -12,7 +12,7 @@ from harness.reference.windows.io.parameters import SECTION
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.mm.image_layout import HEADER_ROOM, ImageLayout, parse_image
 from harness.reference.windows.ntos.ob.objects import Object
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Process
@@ -250,7 +250,7 @@ class Views:
                 if self._kernel.irql <= Irql.APC:
                     try:
                         resident = yield from self.page_in(at, write=write)
-                    except VolumeError as error:
+                    except StatusError as error:
                         raise PageFault(at, write=write) from error
                 if not resident:
                     raise PageFault(at, write=write)

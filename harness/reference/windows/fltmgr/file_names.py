@@ -16,7 +16,7 @@ from harness.reference.windows.fltmgr.references import FILE_NAME
 from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_objects import FilterObjects
@@ -56,7 +56,7 @@ def spelling(volume: "Volume", name: str) -> str:
         plain, colon, stream = component.partition(":")
         try:
             link = store.lookup(at, plain) if at.directory and plain else None
-        except VolumeError:
+        except StatusError:
             link = None
         if link is None:
             spelled += components[position:]

@@ -9,7 +9,7 @@ from harness.reference.windows.fltmgr.callback_data import IO_STATUS
 from harness.reference.windows.io.create import CreateArguments, OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import name_of
 from harness.reference.windows.io.request import Code
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -34,7 +34,7 @@ def _create(
     parameters = OpenParameters.of_driver(k.memory, create, flags, context)
     try:
         name = name_of(k, create.attributes)
-    except VolumeError as error:
+    except StatusError as error:
         return int(error.status)
     status, information, file = yield from open_file(k.io, name, parameters, send)
     k.memory.write(create.iosb, IO_STATUS.pack(status, information))

@@ -10,7 +10,7 @@ from harness.reference.windows.io.create import OpenParameters, make_handle, ope
 from harness.reference.windows.io.object_names import ObjectName, name_of
 from harness.reference.windows.io.parameters import INFORMATION
 from harness.reference.windows.io.request import Code
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.file_object import FileObject
@@ -69,7 +69,7 @@ def flt_query_information_by_name(
     options = OpenParameters(access=_VOLUME_ACCESS, options=_OPEN_REPARSE_POINT | _SYNCHRONOUS_OPTION)
     try:
         name = name_of(k, attributes)
-    except VolumeError as error:
+    except StatusError as error:
         return int(error.status)
     status, _, file = yield from open_file(k.io, name, options, below(k.flt, found))
     if file is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.file_object import FileObject
@@ -48,7 +48,7 @@ class LockTable:
                 and (write or lock.exclusive)
                 and not (lock.exclusive and lock.owned_by(file, key))
             ):
-                raise VolumeError(NtStatus.FILE_LOCK_CONFLICT)
+                raise StatusError(NtStatus.FILE_LOCK_CONFLICT)
 
     def admits(self, wanted: Lock) -> bool:
         return not any(

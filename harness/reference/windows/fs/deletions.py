@@ -7,7 +7,7 @@ from harness.nt import NtStatus
 from harness.reference.windows.fs.changes import Action, Notify
 from harness.reference.windows.fs.inode import FileAttributes, Link
 from harness.reference.windows.fs.opens import OpenFile
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem
@@ -26,17 +26,17 @@ class Disposition:
     def from_flags(cls, flags: int) -> "Disposition":
         """FILE_DISPOSITION_*; INVALID_PARAMETER for unknown ones."""
         if flags & ~0x1F:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         return cls(bool(flags & 0x01), bool(flags & 0x02), bool(flags & 0x08), bool(flags & 0x10))
 
 
 def set_disposition(files: "FileSystem", opened: OpenFile, wanted: Disposition) -> None:
     """Mark for deletion at the last cleanup, or take the mark back."""
     if opened.inode.gone:
-        raise VolumeError(NtStatus.FILE_DELETED)
+        raise StatusError(NtStatus.FILE_DELETED)
     if wanted.on_close:
         if not opened.delete_on_close and wanted.delete:
-            raise VolumeError(NtStatus.NOT_SUPPORTED)
+            raise StatusError(NtStatus.NOT_SUPPORTED)
         opened.delete_on_close = wanted.delete
         opened.posix_delete = wanted.delete and wanted.posix
         return
@@ -50,14 +50,14 @@ def check_deletable(files: "FileSystem", opened: OpenFile, *, ignore_read_only: 
     """Raise why the file cannot be deleted."""
     inode, stream = opened.inode, opened.stream
     if inode.root and not stream.name:
-        raise VolumeError(NtStatus.CANNOT_DELETE)
+        raise StatusError(NtStatus.CANNOT_DELETE)
     if inode.attributes & FileAttributes.READONLY and not ignore_read_only:
-        raise VolumeError(NtStatus.CANNOT_DELETE)
+        raise StatusError(NtStatus.CANNOT_DELETE)
     if stream.directory:
         if inode.links and not files.store.is_empty(inode):
-            raise VolumeError(NtStatus.DIRECTORY_NOT_EMPTY)
+            raise StatusError(NtStatus.DIRECTORY_NOT_EMPTY)
     elif files.sections.user_references(stream) or not files.sections.flush_image(stream):
-        raise VolumeError(NtStatus.CANNOT_DELETE)
+        raise StatusError(NtStatus.CANNOT_DELETE)
 
 
 def _mark(opened: OpenFile, *, delete: bool) -> None:
@@ -104,7 +104,7 @@ def _remove(files: "FileSystem", link: Link) -> bool:
     inode, parent, name = link.inode, link.parent, link.name
     try:
         files.store.unlink(link)
-    except VolumeError:
+    except StatusError:
         link.delete_pending = False  # a directory that another program has put something into
         return False
     what = Notify.DIR_NAME if inode.directory else Notify.FILE_NAME

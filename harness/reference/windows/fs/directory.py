@@ -12,7 +12,7 @@ from harness.reference.windows.fsrtl.expressions import has_wildcards, is_name_i
 from harness.reference.windows.io.constants import FileInformationClass, StackFlags
 from harness.reference.windows.io.parameters import DIRECTORY
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -110,7 +110,7 @@ def query(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MN_QUERY_DIRECTORY."""
     file = request.file
     if file is None or file.opened is None or not file.opened.stream.directory:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     opened = file.opened
     length, name_at, kind, _, buffer, _ = DIRECTORY.unpack_from(request.parameters)
     first = _begin(driver, opened, request.operation_flags, name_at)
@@ -130,7 +130,7 @@ def query(driver: "FileSystemDriver", request: Request) -> Code:
 def _begin(driver: "FileSystemDriver", opened: OpenFile, flags: int, name_at: int) -> bool:
     """Settle pattern and place of the scan; whether it is the handle's first."""
     if opened.inode.gone:
-        raise VolumeError(NtStatus.FILE_DELETED)
+        raise StatusError(NtStatus.FILE_DELETED)
     given = driver.kernel.memory.read_unicode_string(name_at) if name_at else ""
     first = opened.pattern is None
     restart = bool(flags & StackFlags.RESTART_SCAN)

@@ -21,7 +21,7 @@ from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS
 from harness.reference.windows.io.constants import DeviceFlags
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.structures.irp import Irp
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class FileSystemDriver:
             return refused, 0
         try:
             return (yield from handler(self, request))
-        except VolumeError as error:
+        except StatusError as error:
             return int(error.status), 0
         except Reparse as reparse:
             self._give_reparse_data(request, reparse)

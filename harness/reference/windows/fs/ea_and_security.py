@@ -10,8 +10,8 @@ from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import StackFlags
 from harness.reference.windows.io.parameters import QUERY_EA, QUERY_SECURITY, SET_EA, SET_SECURITY
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.se import security
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -21,7 +21,7 @@ _INDEX_SPECIFIED = 0x04
 
 def _open_of(request: Request) -> OpenFile:
     if request.file is None or request.file.opened is None:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     return request.file.opened
 
 

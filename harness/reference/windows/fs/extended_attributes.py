@@ -6,7 +6,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.inode import Inode
@@ -33,7 +33,7 @@ class Ea:
 
 def _name(raw: bytes) -> str:
     if not raw or not _FORBIDDEN.isdisjoint(raw):
-        raise VolumeError(NtStatus.INVALID_EA_NAME)
+        raise StatusError(NtStatus.INVALID_EA_NAME)
     return raw.decode("latin-1").upper()
 
 
@@ -42,20 +42,20 @@ def parse(data: bytes) -> tuple[Ea, ...]:
     found, at = [], 0
     while True:
         if at + _ENTRY.size > len(data):
-            raise VolumeError(NtStatus.EA_LIST_INCONSISTENT)
+            raise StatusError(NtStatus.EA_LIST_INCONSISTENT)
         step, flags, name_length, value_length = _ENTRY.unpack_from(data, at)
         begin = at + _ENTRY.size
         end = begin + name_length + 1 + value_length
         if end > len(data) or data[begin + name_length] != 0:
-            raise VolumeError(NtStatus.EA_LIST_INCONSISTENT)
+            raise StatusError(NtStatus.EA_LIST_INCONSISTENT)
         if flags & ~NEED_EA:
-            raise VolumeError(NtStatus.INVALID_EA_NAME)
+            raise StatusError(NtStatus.INVALID_EA_NAME)
         value = data[begin + name_length + 1 : end]
         found.append(Ea(_name(data[begin : begin + name_length]), value, flags))
         if not step:
             return tuple(found)
         if step % 4 or at + step < end:
-            raise VolumeError(NtStatus.EA_LIST_INCONSISTENT)
+            raise StatusError(NtStatus.EA_LIST_INCONSISTENT)
         at += step
 
 
@@ -64,10 +64,10 @@ def parse_names(data: bytes) -> tuple[str, ...]:
     found, at = [], 0
     while True:
         if at + 5 > len(data):
-            raise VolumeError(NtStatus.EA_LIST_INCONSISTENT)
+            raise StatusError(NtStatus.EA_LIST_INCONSISTENT)
         step, length = int.from_bytes(data[at : at + 4], "little"), data[at + 4]
         if at + 5 + length > len(data):
-            raise VolumeError(NtStatus.EA_LIST_INCONSISTENT)
+            raise StatusError(NtStatus.EA_LIST_INCONSISTENT)
         found.append(_name(data[at + 5 : at + 5 + length]))
         if not step:
             return tuple(found)
@@ -83,7 +83,7 @@ def apply(inode: "Inode", eas: Sequence[Ea]) -> None:
         else:
             merged.pop(ea.name, None)
     if _packed_size(merged) > _MOST:
-        raise VolumeError(NtStatus.EA_TOO_LARGE)
+        raise StatusError(NtStatus.EA_TOO_LARGE)
     inode.eas = merged
 
 

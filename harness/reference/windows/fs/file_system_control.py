@@ -15,7 +15,7 @@ from harness.reference.windows.io import storage_control
 from harness.reference.windows.io.constants import FSCTL_DISMOUNT_VOLUME, SECTOR_SIZE, Minor
 from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -165,9 +165,9 @@ _ON_VOLUME: dict[int, Callable[["FileSystemDriver", Request], int]] = {
 def _open_of(request: Request) -> OpenFile:
     assert request.file is not None
     if request.file.opened is None:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if request.file.opened.inode.gone:
-        raise VolumeError(NtStatus.FILE_DELETED)
+        raise StatusError(NtStatus.FILE_DELETED)
     return request.file.opened
 
 

@@ -1,6 +1,6 @@
 """A mounted volume without its driver: the store with what is done to files on it.
 
-Creates are in opens.py, renames and links in renames.py, deletions in deletions.py. Every refusal is a `VolumeError`
+Creates are in opens.py, renames and links in renames.py, deletions in deletions.py. Every refusal is a `StatusError`
 with its NTSTATUS; host errors (EIO, ENOSPC, EROFS, ...) become the NTSTATUS a disk driver would have caused.
 """
 
@@ -19,8 +19,8 @@ from harness.reference.windows.fs.kinds import NTFS, Kind
 from harness.reference.windows.fs.opens import Asked, OpenFile, commit
 from harness.reference.windows.fs.store import Store
 from harness.reference.windows.fsrtl.expressions import upcase
-from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.se import security
+from harness.reference.windows.ntos.status_error import StatusError
 
 _KEEP, _RESUME = -1, -2
 
@@ -157,23 +157,23 @@ class FileSystem:
     def read(self, stream: Stream, offset: int, length: int) -> bytes:
         """Bytes from `offset`, fewer at the end of the file; END_OF_FILE when nothing is left."""
         if stream.data is None:
-            raise VolumeError(NtStatus.INVALID_DEVICE_REQUEST)
+            raise StatusError(NtStatus.INVALID_DEVICE_REQUEST)
         data = stream.data.read(offset, length)
         if not data and length:
-            raise VolumeError(NtStatus.END_OF_FILE)
+            raise StatusError(NtStatus.END_OF_FILE)
         return data
 
     def write(self, stream: Stream, offset: int, data: bytes, *, paging: bool = False) -> int:
         """Write all of `data`, extending the file, and answer its length. Paging writes never extend a file."""
         if stream.data is None:
-            raise VolumeError(NtStatus.INVALID_DEVICE_REQUEST)
+            raise StatusError(NtStatus.INVALID_DEVICE_REQUEST)
         length = len(data)
         if paging:
             data = data[: max(0, self.size(stream) - offset)]
         if stream.allocated is None and offset + len(data) > self.size(stream):
             self.require_room(offset + len(data), self.allocation(stream))
         elif offset + len(data) > self.kind.largest:
-            raise VolumeError(NtStatus.DISK_FULL)
+            raise StatusError(NtStatus.DISK_FULL)
         stream.data.write(offset, data)
         if stream.allocated is not None and data:
             first, last = offset // SPARSE_UNIT, (offset + len(data) - 1) // SPARSE_UNIT
@@ -193,15 +193,15 @@ class FileSystem:
     def resize(self, stream: Stream, size: int) -> None:
         """Set the end of the file. What is cut off is zeros when the file grows again."""
         if stream.data is None:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         if size < 0:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         if stream.allocated is None and size > stream.data.size():
             self.require_room(size, self.allocation(stream))
         elif size > self.kind.largest:
-            raise VolumeError(NtStatus.DISK_FULL)
+            raise StatusError(NtStatus.DISK_FULL)
         if size < stream.data.size() and not self.sections.can_truncate(stream, size):
-            raise VolumeError(NtStatus.USER_MAPPED_FILE)
+            raise StatusError(NtStatus.USER_MAPPED_FILE)
         stream.data.resize(size)
         if stream.allocated is not None:
             stream.allocated = {unit for unit in stream.allocated if unit * SPARSE_UNIT < size}
@@ -221,7 +221,7 @@ class FileSystem:
         """FileAllocationInformation: room reserved; below the end of the file it cuts the file."""
         stream = opened.stream
         if stream.data is None or size < 0:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         if size < self.size(stream):
             self.resize(stream, size)
             self.written(opened)
@@ -233,12 +233,12 @@ class FileSystem:
     def require_room(self, size: int, held: int = 0) -> None:
         """Refuse what neither the kind of file system nor the disk has room for, beyond what is `held` already."""
         if size > self.kind.largest or size - held > self.store.space()[1]:
-            raise VolumeError(NtStatus.DISK_FULL)
+            raise StatusError(NtStatus.DISK_FULL)
 
     def set_zero(self, stream: Stream, begin: int, end: int) -> None:
         """FSCTL_SET_ZERO_DATA, of what lies before the end of the file."""
         if stream.data is None:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         end = min(end, self.size(stream))
         step = 1 << 20
         for first, last in stream.data.extents(begin, end):
@@ -268,7 +268,7 @@ class FileSystem:
     def set_sparse(self, stream: Stream, *, sparse: bool) -> None:
         """FSCTL_SET_SPARSE."""
         if stream.data is None:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         if sparse and stream.allocated is None:
             stream.allocated = set(range(-(-self.size(stream) // SPARSE_UNIT)))
         elif not sparse:
@@ -293,7 +293,7 @@ class FileSystem:
     def facts(self, opened: OpenFile) -> FileFacts:
         """Everything the query-information classes answer. FILE_DELETED once the file is gone for good."""
         if opened.inode.gone or opened.stream.deleted:
-            raise VolumeError(NtStatus.FILE_DELETED)
+            raise StatusError(NtStatus.FILE_DELETED)
         return self.facts_of(opened.stream, opened.link)
 
     def facts_of(self, stream: Stream, link: Link | None) -> FileFacts:
@@ -336,11 +336,11 @@ class FileSystem:
         """
         inode = opened.inode
         if any(time < _RESUME for time in times):
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         if attributes & FileAttributes.DIRECTORY and not inode.directory:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         if attributes & FileAttributes.TEMPORARY and inode.directory:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         what = 0
         if attributes:
             before, inode.attributes = inode.attributes, attributes & int(SETTABLE)

@@ -18,8 +18,8 @@ from harness.reference.windows.fs.opens import (
 )
 from harness.reference.windows.fs.sharing import WRITES, Access
 from harness.reference.windows.fsrtl.expressions import upcase
-from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.se import security
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem
@@ -36,26 +36,26 @@ def find(files: "FileSystem", asked: Asked) -> Found:
     related = asked.related
     name = parse(asked.name, relative=related is not None)
     if name.trailing_backslash and plain:
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID)
     if name.stream and directory:
-        raise VolumeError(NtStatus.NOT_A_DIRECTORY)
+        raise StatusError(NtStatus.NOT_A_DIRECTORY)
     start = related.inode if related is not None else files.store.root
     if not name.components:
         return _find_start(files, asked, start, related.link if related else None, name)
     if not start.directory:
-        raise VolumeError(NtStatus.INVALID_PARAMETER if related else NtStatus.OBJECT_PATH_NOT_FOUND)
+        raise StatusError(NtStatus.INVALID_PARAMETER if related else NtStatus.OBJECT_PATH_NOT_FOUND)
     parent = _walk(files, asked, start, name)
     if asked.target_directory:
         return _target_directory(files, asked, parent, name)
     last = name.components[-1]
     link = files.store.lookup(parent, last, case_sensitive=asked.case_sensitive)
     if parent.root and upcase(last) in SYSTEM_FILES:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     if link is None:
         return _find_new(files, asked, parent, name)
     _check_reparse(asked, link.inode, name, len(name.components))
     if name.trailing_backslash and not link.inode.directory:
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID if not directory else NtStatus.NOT_A_DIRECTORY)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID if not directory else NtStatus.NOT_A_DIRECTORY)
     found = _find_stream(asked, Found(parent, last, link, link.inode, None, "", 0), name)
     return _check_existing(files, asked, found)
 
@@ -66,15 +66,15 @@ def _walk(files: "FileSystem", asked: Asked, start: Inode, name: Name) -> Inode:
     for position, component in enumerate(name.components[:-1]):
         link = files.store.lookup(at, component, case_sensitive=asked.case_sensitive)
         if link is None:
-            raise VolumeError(NtStatus.OBJECT_PATH_NOT_FOUND)
+            raise StatusError(NtStatus.OBJECT_PATH_NOT_FOUND)
         _check_reparse(asked, link.inode, name, position + 1, middle=True)
         if not link.inode.directory:
-            raise VolumeError(NtStatus.OBJECT_PATH_NOT_FOUND)
+            raise StatusError(NtStatus.OBJECT_PATH_NOT_FOUND)
         if link.delete_pending:
-            raise VolumeError(NtStatus.DELETE_PENDING)
+            raise StatusError(NtStatus.DELETE_PENDING)
         at = link.inode
     if any(link.delete_pending for link in at.links) or (not at.root and not at.links):
-        raise VolumeError(NtStatus.DELETE_PENDING)
+        raise StatusError(NtStatus.DELETE_PENDING)
     return at
 
 
@@ -93,15 +93,15 @@ def _check_reparse(asked: Asked, inode: Inode, name: Name, done: int, *, middle:
 def _find_start(files: "FileSystem", asked: Asked, start: Inode, link: Link | None, name: Name) -> Found:
     """The name leads to where it begins: the root, or the file it is relative to."""
     if asked.target_directory:
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID)
     found = _find_stream(asked, Found(files.store.above(start), "", link, start, None, "", 0), name)
     if start.root and found.stream is start.default_stream:
         if asked.options & CreateOptions.NON_DIRECTORY_FILE:
-            raise VolumeError(NtStatus.FILE_IS_A_DIRECTORY)
+            raise StatusError(NtStatus.FILE_IS_A_DIRECTORY)
         if asked.disposition not in (Disposition.OPEN, Disposition.OPEN_IF):
-            raise VolumeError(NtStatus.ACCESS_DENIED)
+            raise StatusError(NtStatus.ACCESS_DENIED)
         if asked.options & CreateOptions.DELETE_ON_CLOSE:
-            raise VolumeError(NtStatus.CANNOT_DELETE)
+            raise StatusError(NtStatus.CANNOT_DELETE)
     return _check_existing(files, asked, found)
 
 
@@ -114,15 +114,15 @@ def _find_by_id(files: "FileSystem", asked: Asked) -> Found:
     elif len(raw) == 16:
         inode = files.store.by_object_id(raw)
         if inode is None:
-            raise VolumeError(NtStatus.OBJECT_NAME_NOT_FOUND)
+            raise StatusError(NtStatus.OBJECT_NAME_NOT_FOUND)
     else:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if inode is None or asked.disposition not in (Disposition.OPEN, Disposition.OPEN_IF):
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if asked.options & CreateOptions.DELETE_ON_CLOSE:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if not inode.root and not inode.links:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if inode.reparse and not asked.options & CreateOptions.OPEN_REPARSE_POINT:
         raise Reparse(inode.reparse_tag, inode.reparse, "")
     link = inode.links[0] if inode.links else None
@@ -148,9 +148,9 @@ def _find_stream(asked: Asked, found: Found, name: Name) -> Found:
     assert inode is not None
     directory = bool(asked.options & CreateOptions.DIRECTORY_FILE)
     if name.index and not inode.directory:
-        raise VolumeError(NtStatus.NOT_A_DIRECTORY)
+        raise StatusError(NtStatus.NOT_A_DIRECTORY)
     if name.stream == "" and not name.index and inode.directory:
-        raise VolumeError(NtStatus.NOT_A_DIRECTORY if directory else NtStatus.FILE_IS_A_DIRECTORY)
+        raise StatusError(NtStatus.NOT_A_DIRECTORY if directory else NtStatus.FILE_IS_A_DIRECTORY)
     found.stream_name = name.stream or ""
     found.stream = inode.streams.get(upcase(found.stream_name))
     return found
@@ -160,15 +160,15 @@ def _find_new(files: "FileSystem", asked: Asked, parent: Inode, name: Name) -> F
     """The name is free."""
     directory = bool(asked.options & CreateOptions.DIRECTORY_FILE) or name.index
     if asked.disposition not in MAKES:
-        raise VolumeError(NtStatus.OBJECT_NAME_NOT_FOUND)
+        raise StatusError(NtStatus.OBJECT_NAME_NOT_FOUND)
     if name.trailing_backslash and not directory:
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID)
     if directory and asked.attributes & FileAttributes.TEMPORARY:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if asked.attributes & FileAttributes.READONLY and asked.options & CreateOptions.DELETE_ON_CLOSE:
-        raise VolumeError(NtStatus.CANNOT_DELETE)
+        raise StatusError(NtStatus.CANNOT_DELETE)
     if directory and asked.options & CreateOptions.NON_DIRECTORY_FILE:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     needed = _ADD_SUBDIRECTORY if directory else _ADD_FILE
     security.check(files.descriptor(parent), asked.subject, needed)
     access = asked.access
@@ -184,34 +184,34 @@ def _check_existing(files: "FileSystem", asked: Asked, found: Found) -> Found:
     inode = found.inode
     assert inode is not None
     if found.link is not None and (found.link.delete_pending or found.link.removed):
-        raise VolumeError(NtStatus.DELETE_PENDING)
+        raise StatusError(NtStatus.DELETE_PENDING)
     if found.stream is None:
         return _check_new_stream(files, asked, found, inode)
     if found.stream.delete_pending:
-        raise VolumeError(NtStatus.DELETE_PENDING)
+        raise StatusError(NtStatus.DELETE_PENDING)
     if asked.disposition == Disposition.CREATE:
-        raise VolumeError(NtStatus.OBJECT_NAME_COLLISION)
+        raise StatusError(NtStatus.OBJECT_NAME_COLLISION)
     if found.stream.directory and asked.options & CreateOptions.NON_DIRECTORY_FILE:
-        raise VolumeError(NtStatus.FILE_IS_A_DIRECTORY)
+        raise StatusError(NtStatus.FILE_IS_A_DIRECTORY)
     if not found.stream.directory and asked.options & CreateOptions.DIRECTORY_FILE:
-        raise VolumeError(NtStatus.NOT_A_DIRECTORY)
+        raise StatusError(NtStatus.NOT_A_DIRECTORY)
     if found.stream.directory and asked.disposition in OVERWRITES:
-        raise VolumeError(NtStatus.OBJECT_NAME_COLLISION)
+        raise StatusError(NtStatus.OBJECT_NAME_COLLISION)
     found.access = _check_access(files, asked, inode, directory=found.stream.directory)
     if asked.disposition in OVERWRITES:
         _check_overwrite(asked, found, inode)
     if asked.options & CreateOptions.DELETE_ON_CLOSE and inode.attributes & FileAttributes.READONLY:
-        raise VolumeError(NtStatus.CANNOT_DELETE)
+        raise StatusError(NtStatus.CANNOT_DELETE)
     if inode.eas and asked.options & CreateOptions.NO_EA_KNOWLEDGE and files.needs_ea_knowledge(inode):
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     return found
 
 
 def _check_new_stream(files: "FileSystem", asked: Asked, found: Found, inode: Inode) -> Found:
     if asked.disposition not in MAKES:
-        raise VolumeError(NtStatus.OBJECT_NAME_NOT_FOUND)
+        raise StatusError(NtStatus.OBJECT_NAME_NOT_FOUND)
     if inode.attributes & FileAttributes.READONLY and not inode.directory:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     found.access = _check_access(files, asked, inode, directory=False)
     found.result = CreateResult.CREATED
     return found
@@ -220,7 +220,7 @@ def _check_new_stream(files: "FileSystem", asked: Asked, found: Found, inode: In
 def _check_access(files: "FileSystem", asked: Asked, inode: Inode, *, directory: bool) -> int:
     read_only = inode.attributes & FileAttributes.READONLY and not directory
     if read_only and asked.access & WRITES:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     added = ADDED.get(Disposition(asked.disposition), 0)
     above = files.descriptor_above(inode)
     access = security.check(files.descriptor(inode), asked.subject, asked.access, above)
@@ -237,6 +237,6 @@ def _check_overwrite(asked: Asked, found: Found, inode: Inode) -> None:
         return
     kept = FileAttributes.HIDDEN | FileAttributes.SYSTEM
     if inode.attributes & kept & ~asked.attributes:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     if inode.attributes & FileAttributes.READONLY and asked.disposition != Disposition.SUPERSEDE:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.nt import NtStatus
 from harness.reference.windows.fs.errors import status_of
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 EPOCH_DELTA_100NS = 116_444_736_000_000_000
 """1601-01-01 to 1970-01-01 in 100 ns, the distance between NT and Unix time."""
@@ -35,11 +35,11 @@ class host_errors:  # noqa: N801 - a function to those who use it; as a generato
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, FileNotFoundError):
-            raise VolumeError(self._missing or status_of(error)) from error
+            raise StatusError(self._missing or status_of(error)) from error
         if isinstance(error, OSError):
-            raise VolumeError(status_of(error)) from error
+            raise StatusError(status_of(error)) from error
         if isinstance(error, UnicodeEncodeError):  # half of a surrogate pair has no name on the host
-            raise VolumeError(NtStatus.OBJECT_NAME_INVALID) from error
+            raise StatusError(NtStatus.OBJECT_NAME_INVALID) from error
 
 
 def nt_time(nanoseconds: int) -> int:
@@ -86,7 +86,7 @@ class HostPlace:
                     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
                 if host_id(os.fstat(descriptor)) != self.identity:  # another program has put another file there
                     os.close(descriptor)
-                    raise VolumeError(NtStatus.FILE_DELETED)
+                    raise StatusError(NtStatus.FILE_DELETED)
                 self._descriptor = descriptor
         return self._descriptor
 
@@ -179,7 +179,7 @@ class HostData:
 
     def _check_room(self, size: int) -> None:
         if self._medium.full and size > self.size():
-            raise VolumeError(NtStatus.DISK_FULL)
+            raise StatusError(NtStatus.DISK_FULL)
 
     def resize(self, size: int) -> None:
         self._check_room(size)

@@ -13,8 +13,8 @@ from harness.reference.windows.fs.opens import Asked, Disposition, OpenFile
 from harness.reference.windows.io.constants import FileInformationClass
 from harness.reference.windows.io.parameters import INFORMATION, NETWORK_QUERY_OPEN, QUERY_OPEN
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.se import security
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -139,7 +139,7 @@ def query(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_QUERY_INFORMATION, by IRP or fast I/O."""
     file = request.file
     if file is None or file.opened is None:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     length, kind, buffer = INFORMATION.unpack_from(request.parameters)
     if kind == FileInformationClass.STREAM:
         return (yield from _streams(driver, file.opened, buffer, length))
@@ -164,14 +164,14 @@ def _answer_of(driver: "FileSystemDriver", file: "FileObject", opened: OpenFile,
         return Struct("<QQQ").pack(driver.volume.serial, facts.index, 0)
     if kind == FileInformationClass.CASE_SENSITIVE:
         if not opened.inode.directory:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         return Struct("<I").pack(int(opened.inode.case_sensitive))
     if kind == FileInformationClass.VOLUME_NAME:
         return name(driver.volume.device_name)
     if kind == FileInformationClass.ALTERNATE_NAME:
-        raise VolumeError(NtStatus.OBJECT_NAME_NOT_FOUND)  # the volume makes no short names
+        raise StatusError(NtStatus.OBJECT_NAME_NOT_FOUND)  # the volume makes no short names
     if kind == FileInformationClass.REMOTE_PROTOCOL:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     return None
 
 
@@ -242,7 +242,7 @@ def _facts_by_name(driver: "FileSystemDriver", request: Request) -> FileFacts:
     assert request.file is not None
     related = request.file.view.related_file_object
     if not related and not request.file.name:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)  # the volume itself
+        raise StatusError(NtStatus.INVALID_PARAMETER)  # the volume itself
     above = driver.io.file_at(related) if related else None
     asked = Asked(
         request.file.name,

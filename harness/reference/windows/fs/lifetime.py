@@ -25,7 +25,6 @@ from harness.reference.windows.io.constants import KERNEL_MODE, CreateOption, Fi
 from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.ps.process_table import Impersonation
-from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.se.security import (
     ADMINISTRATOR_SUBJECT,
     FILE_ALL_ACCESS,
@@ -36,6 +35,7 @@ from harness.reference.windows.ntos.se.security import (
     map_access,
 )
 from harness.reference.windows.ntos.se.token_objects import IMPERSONATION_LEVEL, TAKE_OWNERSHIP_PRIVILEGE, Token
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -69,7 +69,7 @@ def subject_of(driver: "FileSystemDriver", request: Request) -> Subject:
 def _client(impersonation: Impersonation) -> Subject:
     """Whom a thread impersonates; BAD_IMPERSONATION_LEVEL where it may only know who that is."""
     if impersonation.level < IMPERSONATION_LEVEL:
-        raise VolumeError(NtStatus.BAD_IMPERSONATION_LEVEL)
+        raise StatusError(NtStatus.BAD_IMPERSONATION_LEVEL)
     token = impersonation.token.body
     assert isinstance(token, Token)
     return Subject(
@@ -92,7 +92,7 @@ def _asked(driver: "FileSystemDriver", request: Request, parameters: Create) -> 
         other = driver.io.file_at(related)
         above = other.opened if other is not None else None
         if above is None and not options & CreateOptions.OPEN_BY_FILE_ID:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
     state = memory.read_u64(parameters.security_context + _ACCESS_STATE)
     given = memory.read_u64(state + _SECURITY_DESCRIPTOR) if state else 0
     return Asked(
@@ -146,9 +146,9 @@ def create(driver: "FileSystemDriver", request: Request) -> Code:
 
 def _open_volume(driver: "FileSystemDriver", file: "FileObject", asked: Asked) -> tuple[int, int]:
     if asked.options & CreateOptions.DIRECTORY_FILE:
-        raise VolumeError(NtStatus.NOT_A_DIRECTORY)
+        raise StatusError(NtStatus.NOT_A_DIRECTORY)
     if asked.disposition not in (1, 3):
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     file.add_flags(int(FileObjectFlags.VOLUME_OPEN))
     file.access = asked.access | FILE_ALL_ACCESS if asked.access & MAXIMUM_ALLOWED else asked.access
     return int(NtStatus.SUCCESS), int(CreateResult.OPENED)
@@ -177,11 +177,11 @@ def _check_oplock_options(driver: "FileSystemDriver", file: "FileObject", found:
     if asked.options & CreateOptions.OPEN_REQUIRING_OPLOCK and broken is not None:
         does, oplock = broken
         if oplock.would_break(does, file, oplock_keys.key_of(file)):
-            raise VolumeError(NtStatus.CANNOT_BREAK_OPLOCK)
+            raise StatusError(NtStatus.CANNOT_BREAK_OPLOCK)
     if asked.options & CreateOptions.RESERVE_OPFILTER:
         exact = found.access == Access.READ_ATTRIBUTES
         if found.stream is not None and (found.stream.handles or not exact):
-            raise VolumeError(NtStatus.OPLOCK_NOT_GRANTED)
+            raise StatusError(NtStatus.OPLOCK_NOT_GRANTED)
 
 
 def _break_oplocks(driver: "FileSystemDriver", file: "FileObject", found: Found, asked: Asked) -> Event | None:

@@ -9,7 +9,7 @@ from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import Minor, StackFlags
 from harness.reference.windows.io.parameters import LOCK
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -22,9 +22,9 @@ def control(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_LOCK_CONTROL, by IRP or fast I/O."""
     file = request.file
     if file is None or file.opened is None:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if file.opened.stream.directory:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     state = driver.state(file.opened.stream)
     table = state.locks
     length_at, key, offset, _, fail, exclusive = LOCK.unpack_from(request.parameters)

@@ -6,7 +6,7 @@ r"""Names as NTFS parses them: components, the stream behind a colon, and what i
 from dataclasses import dataclass
 
 from harness.nt import NtStatus
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 LONGEST = 255
 """UTF-16 units of one component."""
@@ -55,7 +55,7 @@ def length(text: str) -> int:
 def check_component(text: str) -> None:
     """Raise OBJECT_NAME_INVALID for what cannot be the name of a file."""
     if not text or text in (".", "..") or length(text) > LONGEST or not _FORBIDDEN.isdisjoint(text):
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID)
 
 
 def parse(text: str, *, relative: bool = False) -> Name:
@@ -63,13 +63,13 @@ def parse(text: str, *, relative: bool = False) -> Name:
     if text.startswith("\\\\") and not relative:
         text = text[1:]
     if relative == text.startswith("\\"):
-        raise VolumeError(NtStatus.INVALID_PARAMETER if relative else NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.INVALID_PARAMETER if relative else NtStatus.OBJECT_NAME_INVALID)
     body = text if relative else text[1:]
     trailing = body.endswith("\\")
     if trailing:
         body = body[:-1]
         if not body:
-            raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+            raise StatusError(NtStatus.OBJECT_NAME_INVALID)
     if not body:
         return Name((), trailing_backslash=False)
     *above, last = body.split("\\")
@@ -83,10 +83,10 @@ def parse(text: str, *, relative: bool = False) -> Name:
         if last:
             check_component(last)
     else:
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID)
     components = tuple(_directory_component(component) for component in above) + ((last,) if last else ())
     if trailing and stream is not None and not index:
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID)
     return Name(components, stream, index, trailing)
 
 
@@ -96,7 +96,7 @@ def _directory_component(text: str) -> str:
         return text
     name, stream, index = _split_stream(text)
     if not index or stream:
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID)
     return name
 
 
@@ -104,18 +104,18 @@ def _split_stream(text: str) -> tuple[str, str, bool]:
     """`file:stream:$TYPE` as (file, stream, whether it is a directory's index)."""
     name, *rest = text.split(":")
     if len(rest) > 2 or rest == [""] or (len(rest) == 2 and not rest[1]):
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID)
     stream, kind = rest[0], (rest[1].upper() if len(rest) == 2 else _DATA)
     if length(stream) > LONGEST or not _FORBIDDEN_IN_STREAMS.isdisjoint(stream):
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID)
     if kind == _INDEX:
         if stream.upper() not in ("", _INDEX_NAME):
-            raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+            raise StatusError(NtStatus.OBJECT_NAME_INVALID)
         return name, "", True
     if kind in _OTHER_TYPES:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     if kind != _DATA:
-        raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+        raise StatusError(NtStatus.OBJECT_NAME_INVALID)
     return name, stream, False
 
 
@@ -129,5 +129,5 @@ def parse_new_stream(text: str) -> str:
     """The new name of a stream: `:name` or `:name:$DATA`."""
     _, stream, index = _split_stream(text)
     if index:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     return stream

@@ -10,7 +10,7 @@ from harness.reference.windows.fsrtl.notify import Watch
 from harness.reference.windows.io.constants import VALID_NOTIFY, StackFlags
 from harness.reference.windows.io.parameters import NOTIFY
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -21,10 +21,10 @@ def notify(driver: "FileSystemDriver", request: Request) -> Code:
     yield from ()
     file = request.file
     if file is None or file.opened is None or not file.opened.stream.directory:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     length, what, _, _, buffer, _ = NOTIFY.unpack_from(request.parameters)
     if not what or what & ~VALID_NOTIFY:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if file.opened.cleaned_up:
         return int(NtStatus.NOTIFY_CLEANUP), 0
     if request.cancelled:  # while a filter had it

@@ -14,8 +14,8 @@ from harness.reference.windows.fs import extended_attributes
 from harness.reference.windows.fs.changes import Action, Notify
 from harness.reference.windows.fs.inode import CLUSTER, SETTABLE, FileAttributes, Inode, Link, Stream
 from harness.reference.windows.fs.sharing import WRITES, Access, Share, ShareEntry
-from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.se import security
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem
@@ -166,7 +166,7 @@ def conflicts(found: Found, asked: Asked) -> bool:
 def commit(files: "FileSystem", asked: Asked, found: Found) -> OpenFile:
     """Open what was found: make it, overwrite it, or just open it."""
     if conflicts(found, asked):
-        raise VolumeError(NtStatus.SHARING_VIOLATION)
+        raise StatusError(NtStatus.SHARING_VIOLATION)
     if found.stream is not None and not found.stream.directory:
         _check_sections(files, asked, found, found.stream)
     if asked.allocation > 0 and (found.stream is None or asked.disposition in OVERWRITES):
@@ -199,9 +199,9 @@ def _check_sections(files: "FileSystem", asked: Asked, found: Found, stream: Str
     writes = asked.access & WRITES
     deletes = asked.options & CreateOptions.DELETE_ON_CLOSE
     if (writes or deletes) and not files.sections.flush_image(stream):
-        raise VolumeError(NtStatus.CANNOT_DELETE if deletes else NtStatus.SHARING_VIOLATION)
+        raise StatusError(NtStatus.CANNOT_DELETE if deletes else NtStatus.SHARING_VIOLATION)
     if asked.disposition in OVERWRITES and not files.sections.can_truncate(stream, 0):
-        raise VolumeError(NtStatus.USER_MAPPED_FILE)
+        raise StatusError(NtStatus.USER_MAPPED_FILE)
 
 
 def _make(files: "FileSystem", asked: Asked, found: Found) -> None:

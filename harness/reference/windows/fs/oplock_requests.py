@@ -8,7 +8,7 @@ from harness.reference.windows.fsrtl.oplock_fsctls import CODES, Asking
 from harness.reference.windows.fsrtl.oplocks import Complete
 from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -20,7 +20,7 @@ def control(driver: "FileSystemDriver", request: Request, parameters: Control, s
     """One of CODES."""
     file = request.file
     if file is None or file.opened is None or file.opened.cleaned_up:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     stream = file.opened.stream
     state = driver.state(stream)
     asking = Asking(

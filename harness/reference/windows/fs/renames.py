@@ -10,7 +10,7 @@ from harness.reference.windows.fs.names import check_component, parse_new_stream
 from harness.reference.windows.fs.opens import OpenFile
 from harness.reference.windows.fs.sharing import Share
 from harness.reference.windows.fsrtl.expressions import upcase
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.filesystem import FileSystem
@@ -36,9 +36,9 @@ def rename(files: "FileSystem", opened: OpenFile, target: Target) -> list[Inode]
     """FileRenameInformation within this volume. Answers the files whose names were replaced."""
     link, inode = opened.link, opened.inode
     if link is None or inode.root:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if link.removed or link.delete_pending:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     _check_target(target)
     if inode.directory:
         _check_directory(files, inode, target.directory)
@@ -60,9 +60,9 @@ def make_link(files: "FileSystem", opened: OpenFile, target: Target) -> list[Ino
     """FileLinkInformation. Answers the files whose names were replaced."""
     inode = opened.inode
     if inode.directory:
-        raise VolumeError(NtStatus.FILE_IS_A_DIRECTORY)
+        raise StatusError(NtStatus.FILE_IS_A_DIRECTORY)
     if opened.link is None or not inode.links or opened.link.delete_pending:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     _check_target(target)
     existing = files.store.lookup(target.directory, target.name)
     replaced = []
@@ -80,13 +80,13 @@ def rename_stream(files: "FileSystem", opened: OpenFile, text: str, *, replace: 
     stream, inode = opened.stream, opened.inode
     name = parse_new_stream(text)
     if not stream.name or not name or stream.deleted:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     existing = inode.streams.get(upcase(name))
     if existing is not None and existing is not stream:
         if not replace:
-            raise VolumeError(NtStatus.OBJECT_NAME_COLLISION)
+            raise StatusError(NtStatus.OBJECT_NAME_COLLISION)
         if existing.opens or files.size(existing):
-            raise VolumeError(NtStatus.ACCESS_DENIED)
+            raise StatusError(NtStatus.ACCESS_DENIED)
         files.delete_stream(existing)
     files.changed(inode, Action.REMOVED_STREAM, Notify.STREAM_NAME, stream=stream.name)
     del inode.streams[upcase(stream.name)]
@@ -98,17 +98,17 @@ def rename_stream(files: "FileSystem", opened: OpenFile, text: str, *, replace: 
 def _check_target(target: Target) -> None:
     check_component(target.name)
     if not target.directory.directory:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if any(link.delete_pending for link in target.directory.links):
-        raise VolumeError(NtStatus.DELETE_PENDING)
+        raise StatusError(NtStatus.DELETE_PENDING)
 
 
 def _check_directory(files: "FileSystem", inode: Inode, directory: Inode) -> None:
     """A directory is not moved below itself, nor while something below it is open."""
     if is_below(directory, inode):
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     if has_open_below(files, inode):
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
 
 
 def is_below(inode: Inode, directory: Inode) -> bool:
@@ -136,7 +136,7 @@ def _replace(files: "FileSystem", existing: Link, source: Inode, target: Target)
     """Take the name away from what has it."""
     other = existing.inode
     if not target.replace:
-        raise VolumeError(NtStatus.OBJECT_NAME_COLLISION)
+        raise StatusError(NtStatus.OBJECT_NAME_COLLISION)
     if other is not source:
         _check_replaceable(files, existing, source, target)
     parent, name = existing.parent, existing.name
@@ -148,17 +148,17 @@ def _replace(files: "FileSystem", existing: Link, source: Inode, target: Target)
 def _check_replaceable(files: "FileSystem", existing: Link, source: Inode, target: Target) -> None:
     other = existing.inode
     if existing.delete_pending:
-        raise VolumeError(NtStatus.DELETE_PENDING)
+        raise StatusError(NtStatus.DELETE_PENDING)
     if other.directory and not (target.posix and source.directory and files.store.is_empty(other)):
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     if other.attributes & FileAttributes.READONLY and not target.ignore_read_only:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     if other.handles:
         if not target.posix:
-            raise VolumeError(NtStatus.ACCESS_DENIED)
+            raise StatusError(NtStatus.ACCESS_DENIED)
         entries = [entry for stream in other.streams.values() for entry in stream.sharing.entries if entry.needs]
         if any(not entry.share & Share.DELETE for entry in entries):
-            raise VolumeError(NtStatus.SHARING_VIOLATION)
+            raise StatusError(NtStatus.SHARING_VIOLATION)
     stream = other.default_stream
     if not other.directory and (files.sections.user_references(stream) or not files.sections.flush_image(stream)):
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)

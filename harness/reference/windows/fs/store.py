@@ -24,7 +24,7 @@ from harness.reference.windows.fs.host_storage import (
 )
 from harness.reference.windows.fs.inode import FileAttributes, Inode, Link, MemoryData, Stream, Times
 from harness.reference.windows.fsrtl.expressions import upcase
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 ROOT_NUMBER, ROOT_SEQUENCE = 5, 5
 _FIRST_NUMBER = 0x26
@@ -107,7 +107,7 @@ class Store:
         if inode.root:
             return self.host_root
         if not inode.links:
-            raise VolumeError(NtStatus.FILE_DELETED)
+            raise StatusError(NtStatus.FILE_DELETED)
         return self.host_path(inode.links[0])
 
     def host_path(self, link: Link) -> Path:
@@ -176,7 +176,7 @@ class Store:
         """Whether a name that is known has still its file on the host; a directory has one name only."""
         try:
             return not link.inode.directory and self._still(link, self._path_of(link.parent))
-        except VolumeError:
+        except StatusError:
             return False
 
     def _attach(self, directory: Inode, name: str, inode: Inode) -> Link:
@@ -268,7 +268,7 @@ class Store:
     def add_link(self, inode: Inode, directory: Inode, name: str) -> Link:
         """Another name for a file."""
         if len(inode.links) >= MOST_LINKS:
-            raise VolumeError(NtStatus.TOO_MANY_LINKS)
+            raise StatusError(NtStatus.TOO_MANY_LINKS)
         with host_errors(NtStatus.OBJECT_PATH_NOT_FOUND):
             os.link(self._path_of(inode), self._path_of(directory) / name, follow_symlinks=False)
         self.touch_directory(directory)
@@ -298,7 +298,7 @@ class Store:
         """FileCaseSensitiveInformation: names that differ only in case stand side by side."""
         links = self.listing(directory)
         if not sensitive and len({upcase(link.name) for link in links}) < len(links):
-            raise VolumeError(NtStatus.CASE_DIFFERING_NAMES_IN_DIR)
+            raise StatusError(NtStatus.CASE_DIFFERING_NAMES_IN_DIR)
         directory.case_sensitive = sensitive
         directory.children = {directory.key(link.name): link for link in links}
 

@@ -56,7 +56,7 @@ class StreamState:
         return self._files.size(self.stream)
 
     def resize(self, size: int) -> None:
-        """Set EndOfFile. Raises VolumeError."""
+        """Set EndOfFile. Raises StatusError."""
         self._files.resize(self.stream, size)
 
     def show_sizes(self) -> None:

@@ -11,7 +11,7 @@ from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import SECTOR_SIZE, WRITE_TO_END_OF_FILE, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
@@ -141,7 +141,7 @@ def check_if_possible(driver: "FileSystemDriver", request: Request) -> Code:
 
 def _file(request: Request) -> "FileObject":
     if request.file is None:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     return request.file
 
 
@@ -158,13 +158,13 @@ def _is_paging(request: Request) -> bool:
 def _check_present(opened: OpenFile) -> None:
     """After the last cleanup of a deleted file there is nothing to read or write."""
     if opened.inode.gone or opened.stream.deleted:
-        raise VolumeError(NtStatus.FILE_DELETED)
+        raise StatusError(NtStatus.FILE_DELETED)
 
 
 def _check_aligned(transfer: Transfer) -> None:
     """Non-cached transfers are whole sectors."""
     if (transfer.offset >= 0 and transfer.offset % SECTOR_SIZE) or transfer.length % SECTOR_SIZE:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
 
 
 def initialize_cache(driver: "FileSystemDriver", stream: "Stream", file: "FileObject") -> CacheMap:

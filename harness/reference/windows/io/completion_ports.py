@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from harness.nt import NtStatus
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
@@ -85,9 +85,9 @@ def completion_port_of(k: "Executive", handle: int) -> CompletionPort:
     """The completion port of a handle; raises the status of the refusal."""
     found = k.objects.lookup(handle)
     if found is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     if not isinstance(found.object.body, CompletionPort):
-        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+        raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
     return found.object.body
 
 
@@ -111,7 +111,7 @@ def notify_modes(k: "Executive", handle: int, flags: int) -> int:
 def _associable(k: "Executive", handle: int) -> Associable:
     found = k.objects.lookup(handle)
     if found is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     if not isinstance(found.object.body, Associable):
-        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+        raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
     return found.object.body

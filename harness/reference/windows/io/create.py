@@ -16,9 +16,9 @@ from harness.reference.windows.io.parameters import Create
 from harness.reference.windows.io.reparse import MOST_REPARSES, take_auxiliary, target_of
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.volumes import DeviceTarget
-from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.se.security import map_access
 from harness.reference.windows.ntos.se.token_objects import subject_context
+from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.ntos.structures import ObjectAttributes
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def open_file(io: IoManager, name: ObjectName, parameters: OpenParameters, send:
     for _ in range(MOST_REPARSES):
         try:
             volume, rest = resolve(io, name)
-        except VolumeError as error:
+        except StatusError as error:
             return int(error.status), 0, None
         if send is not None and first not in (None, volume):
             return int(NtStatus.MOUNT_POINT_NOT_RESOLVED), 0, None
@@ -216,7 +216,7 @@ def _open_once(
     if status == NtStatus.REPARSE:
         try:
             instead = target_of(io, file, request.information, data)
-        except VolumeError as error:
+        except StatusError as error:
             status = int(error.status)
     if root is not None:
         file.view.related_file_object = 0

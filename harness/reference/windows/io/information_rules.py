@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.nt import NtStatus
 from harness.reference.windows.io.constants import FileInformationClass as Class
 from harness.reference.windows.io.constants import FsInformationClass
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 _READ_ATTRIBUTES, _WRITE_ATTRIBUTES, _WRITE_DATA, _DELETE = 0x80, 0x100, 0x2, 0x1_0000
 
@@ -87,9 +87,9 @@ _SET_VOLUME: dict[int, Rule] = {
 def _check(table: dict[int, Rule], kind: int, length: int) -> int:
     rule = table.get(kind)
     if rule is None:
-        raise VolumeError(NtStatus.INVALID_INFO_CLASS)
+        raise StatusError(NtStatus.INVALID_INFO_CLASS)
     if length < rule.length:
-        raise VolumeError(NtStatus.INFO_LENGTH_MISMATCH)
+        raise StatusError(NtStatus.INFO_LENGTH_MISMATCH)
     return rule.access
 
 

@@ -21,8 +21,8 @@ from harness.reference.windows.io.parameters import (
 )
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.system_services import Caller, file_of, probe, service
-from harness.reference.windows.ntos.refusals import VolumeError
 from harness.reference.windows.ntos.se.security import WORLD_DESCRIPTOR, selected
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,7 @@ def _check_rights(k: "Kernel", mode: int, handle: int, rights: int) -> FileObjec
     file = file_of(k, handle)
     found = k.objects.lookup(handle)
     if mode == USER_MODE and found is not None and rights & ~found.access:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     return file
 
 

@@ -11,7 +11,7 @@ from harness.reference.windows.io.constants import DeviceFlags
 from harness.reference.windows.io.devices import Device
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.ntos.ob.namespace import NameRefused
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.ntos.structures import ObjectAttributes
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def name_of(k: "Executive", attributes: int) -> ObjectName:
         return ObjectName(path)
     found = k.objects.lookup(view.root_directory)
     if found is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     if not isinstance(found.object.body, FileObject):
-        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+        raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
     return ObjectName(path, found.object.body)
 
 
@@ -50,14 +50,14 @@ def resolve(io: "IoManager", name: ObjectName) -> tuple["Volume", str]:
     """The volume, and the name on it (with its file object, if it is relative). Raises the object manager's refusal."""
     if name.root is not None:
         if name.path.startswith("\\"):
-            raise VolumeError(NtStatus.OBJECT_NAME_INVALID)
+            raise StatusError(NtStatus.OBJECT_NAME_INVALID)
         return name.root.volume, name.path
     path = name.path
     if path.lower().startswith(_GLOBAL_ROOT + "\\"):
         path = path[len(_GLOBAL_ROOT) :]
     found = io.volume_of(path) or _device_of(io, path)
     if found is None:
-        raise VolumeError(_refusal(path))
+        raise StatusError(_refusal(path))
     return found
 
 
@@ -74,9 +74,9 @@ def _device_of(io: "IoManager", path: str) -> "tuple[Volume, str] | None":
     if volume is not None:
         return volume, rest
     if device.view.flags & DeviceFlags.DEVICE_INITIALIZING or device.deleted or device.unloading:
-        raise VolumeError(NtStatus.NO_SUCH_DEVICE)
+        raise StatusError(NtStatus.NO_SUCH_DEVICE)
     if device.view.flags & DeviceFlags.EXCLUSIVE and device.view.reference_count:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     return io.target_of(device), rest
 
 

@@ -10,7 +10,7 @@ from harness.reference.windows.io.create import CreateArguments, OpenParameters,
 from harness.reference.windows.io.object_names import name_of
 from harness.reference.windows.io.parameters import INFORMATION
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, IoStatusBlock, ObjectAttributes
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _create(
     parameters = OpenParameters.of_driver(k.memory, create, flags, context)
     try:
         name = name_of(k, create.attributes)
-    except VolumeError as error:
+    except StatusError as error:
         return int(error.status)
     send = partial(k.io.send_to, device) if device else None
     status, information, file = yield from open_file(k.io, name, parameters, send)

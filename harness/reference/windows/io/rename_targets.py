@@ -9,7 +9,7 @@ from harness.reference.windows.io.create import OpenParameters, open_file
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.object_names import ObjectName
 from harness.reference.windows.io.request import Code
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.io_manager import IoManager
@@ -37,7 +37,7 @@ def open_target(io: "IoManager", mode: int, file: FileObject, kind: int, data: b
     """
     flags, root, length = _NAMED.unpack_from(data)
     if not length or length % 2 or _NAMED.size + length > len(data):
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     path = data[_NAMED.size : _NAMED.size + length].decode("utf-16-le", "surrogatepass")
     if not root and not path.startswith("\\"):
         return None
@@ -45,9 +45,9 @@ def open_target(io: "IoManager", mode: int, file: FileObject, kind: int, data: b
     if root:
         found = io.kernel.objects.lookup(root)
         if found is None:
-            raise VolumeError(NtStatus.INVALID_HANDLE)
+            raise StatusError(NtStatus.INVALID_HANDLE)
         if not isinstance(found.object.body, FileObject):
-            raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+            raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
         above = found.object.body
     directory = file.opened is not None and file.opened.stream.directory
     parameters = OpenParameters(
@@ -58,7 +58,7 @@ def open_target(io: "IoManager", mode: int, file: FileObject, kind: int, data: b
     )
     status, information, target = yield from open_file(io, ObjectName(path, above), parameters)
     if target is None:
-        raise VolumeError(status)
+        raise StatusError(status)
     replace = (
         bool(flags & 1) if kind in (FileInformationClass.RENAME_EX, FileInformationClass.LINK_EX) else flags & 0xFF
     )
@@ -69,7 +69,7 @@ def open_target(io: "IoManager", mode: int, file: FileObject, kind: int, data: b
         refusal = int(NtStatus.OBJECT_NAME_COLLISION)
     if refusal:
         yield from close_target(io, target)
-        raise VolumeError(refusal)
+        raise StatusError(refusal)
     return target
 
 

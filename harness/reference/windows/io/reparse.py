@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.windows.io.object_names import ObjectName
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.file_object import FileObject
@@ -38,7 +38,7 @@ def target_of(io: "IoManager", file: "FileObject", information: int, data: bytes
     if information == IO_REMOUNT:
         return ObjectName(_full_name(io, file))
     if information not in (_MOUNT_POINT, _SYMBOLIC_LINK) or len(data) < _HEADER.size + _NAMES.size:
-        raise VolumeError(NtStatus.IO_REPARSE_TAG_NOT_HANDLED)
+        raise StatusError(NtStatus.IO_REPARSE_TAG_NOT_HANDLED)
     left = _HEADER.unpack_from(data)[2] // 2
     whole = _full_name(io, file)
     link, rest = (whole[:-left], whole[-left:]) if left else (whole, "")

@@ -20,7 +20,7 @@ from harness.reference.windows.io.constants import KERNEL_MODE, USER_MODE
 from harness.reference.windows.io.file_object import FileObject
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.ntos.structures import IoStatusBlock
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def service(name: str) -> Callable[[Service], Service]:
                 if mode == KERNEL_MODE:
                     raise
                 return exception.status
-            except VolumeError as error:
+            except StatusError as error:
                 return int(error.status)
             return _guard(k, result, mode) if isinstance(result, GeneratorType) else result
 
@@ -62,7 +62,7 @@ def _guard(k: "Kernel", code: Code, mode: int) -> Code:
         result = yield from code
     except GuestException as exception:
         fault, result = exception, exception.status
-    except VolumeError as error:
+    except StatusError as error:
         result = int(error.status)
     while len(held) > before:
         yield from k.objects.release(held.pop())
@@ -123,9 +123,9 @@ def event_of_handle(k: "Kernel", handle: int) -> GuestEvent | None:
         return None
     found = k.objects.lookup(handle)
     if found is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     if found.object.type != "ExEventObjectType":
-        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+        raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
     return GuestEvent(k.memory, found.object.address)
 
 
@@ -136,11 +136,11 @@ def file_of(k: "Kernel", handle: int, access: int = 0) -> FileObject:
     """
     found = k.objects.lookup(handle)
     if found is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     if not isinstance(found.object.body, FileObject):
-        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+        raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
     if access and not found.access & access:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     k.objects.reference(found.object)
     k.objects.held().append(found.object)
     return found.object.body

@@ -25,7 +25,7 @@ from harness.reference.windows.io.system_services import (
     service,
     unlock_file,
 )
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -85,7 +85,7 @@ def _transfer(
     try:
         offset = _offset(k, file, major, offset_at)
         if file.non_cached and ((offset >= 0 and offset % SECTOR_SIZE) or length % SECTOR_SIZE):
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         transfer = Transfer(length, key, offset, buffer, 0)
         return (yield from _send(caller, file, major, transfer))
     finally:
@@ -100,10 +100,10 @@ def _offset(k: "Kernel", file: FileObject, major: IrpMajor, offset_at: int) -> i
         return WRITE_TO_END_OF_FILE
     if given == USE_FILE_POINTER:
         if not file.synchronous:
-            raise VolumeError(NtStatus.INVALID_PARAMETER)
+            raise StatusError(NtStatus.INVALID_PARAMETER)
         return file.view.current_byte_offset
     if given < 0:
-        raise VolumeError(NtStatus.INVALID_PARAMETER)
+        raise StatusError(NtStatus.INVALID_PARAMETER)
     return given
 
 

@@ -11,7 +11,7 @@ from harness.reference.windows.io.system_services import service
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 from harness.reference.windows.ntos.ob.namespace import Directory, Entry, Link
 from harness.reference.windows.ntos.ob.objects import Object
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 from harness.reference.windows.user.query_answers import body_of, counted_name
 
@@ -36,7 +36,7 @@ def _path(k: "Kernel", attributes: int) -> str:
         assert isinstance(root, _Named)
         return f"{root.path.rstrip(chr(92))}\\{name}"
     if not name.startswith("\\"):
-        raise VolumeError(NtStatus.OBJECT_PATH_SYNTAX_BAD)
+        raise StatusError(NtStatus.OBJECT_PATH_SYNTAX_BAD)
     return name
 
 
@@ -66,7 +66,7 @@ def _open(k: "Kernel", mode: int, path: str, entry: Directory | Link, access: in
 def _find(k: "Kernel", path: str) -> Entry:
     found = k.namespace.root if path == "\\" else k.namespace.find(path)
     if found is None:
-        raise VolumeError(NtStatus.OBJECT_NAME_NOT_FOUND)
+        raise StatusError(NtStatus.OBJECT_NAME_NOT_FOUND)
     return found
 
 

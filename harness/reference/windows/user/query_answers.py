@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
@@ -15,9 +15,9 @@ def body_of(k: "Executive", handle: int, kind: type) -> object:
     """What a handle refers to, of one kind; raises INVALID_HANDLE or OBJECT_TYPE_MISMATCH."""
     item = object_by_handle(k, handle)
     if item is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     if not isinstance(item.body, kind):
-        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+        raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
     return item.body
 
 

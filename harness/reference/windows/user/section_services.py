@@ -19,7 +19,7 @@ from harness.reference.windows.io.constants import USER_MODE
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.io.system_services import file_of, service
 from harness.reference.windows.ntos.ob.objects import CURRENT_PROCESS
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -75,13 +75,13 @@ def _section_of(k: "Kernel", handle: int, mode: int, protection: int) -> Section
     """The section of a handle that may be mapped so."""
     found = k.objects.lookup(handle)
     if found is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     if not isinstance(found.object.body, Section):
-        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+        raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
     needed = _MAP_READ | (_MAP_WRITE if protection & _WRITABLE else 0)
     needed |= _MAP_EXECUTE if protection & _EXECUTABLE else 0
     if mode == USER_MODE and needed & ~found.access and not found.access & _GENERIC_ALL:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     return found.object.body
 
 

@@ -8,7 +8,7 @@ from harness.reference.machine.loader.exports import I32, U8, U32
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
 from harness.reference.windows.io.system_services import service
 from harness.reference.windows.ntos.ob.objects import Object
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.ntos.structures import OBJ_OPENIF, ObjectAttributes
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _create(
 def _body(k: "Kernel", handle: int) -> object:
     found = k.objects.lookup(handle)
     if found is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     return found.object.body
 
 

@@ -13,7 +13,7 @@ from harness.reference.windows.ntos.ke.dispatcher_objects import (
     initialize_header,
 )
 from harness.reference.windows.ntos.ob.objects import Object
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ _SIZE = 0x40
 def _timer(k: "Kernel", handle: int) -> Object:
     found = k.objects.lookup(handle)
     if found is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     if found.object.type != TYPE:
-        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+        raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
     return found.object
 
 

@@ -6,7 +6,7 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.memory.layout import PAGE_SIZE
 from harness.reference.machine.scheduler.requests import KernelCode
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.cc.sections import Views
@@ -24,5 +24,5 @@ def page_fault(executive: "Executive", views: "Views", address: int) -> KernelCo
 def _bring_in(views: "Views", address: int) -> KernelCode:
     try:
         yield from views.page_in(address, write=False)
-    except VolumeError as error:
+    except StatusError as error:
         raise GuestException(int(NtStatus.IN_PAGE_ERROR), 0, address, int(error.status)) from error

@@ -21,7 +21,7 @@ from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME, PERFORMANCE
 from harness.reference.windows.ntos.ke.wait_arguments import timeout_at
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 from harness.reference.windows.ntos.ob.objects import Object
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.ntos.structures import OBJ_OPENIF, ObjectAttributes
 from harness.reference.windows.user.streams import TYPE as PIPE_TYPE
 
@@ -87,14 +87,14 @@ def _event_name(k: "Kernel", attributes: int) -> str:
 def _named_event(k: "Kernel", name: str) -> Object | None:
     found = k.namespace.find(name) if name.startswith("\\") else None
     if isinstance(found, Object) and found.type != "ExEventObjectType":
-        raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+        raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
     return found if isinstance(found, Object) else None
 
 
 def _event(k: "Kernel", handle: int) -> GuestEvent:
     event = event_of_handle(k, handle)
     if event is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     return event
 
 
@@ -144,7 +144,7 @@ def _waitable(k: "Kernel", handle: int) -> Dispatcher | None:
     """What a wait for a handle waits for; None for a pipe, which is always signaled."""
     item = object_by_handle(k, handle)
     if item is None:
-        raise VolumeError(NtStatus.INVALID_HANDLE)
+        raise StatusError(NtStatus.INVALID_HANDLE)
     if item.type == PIPE_TYPE:
         return None
     body = item.body
@@ -156,7 +156,7 @@ def _waitable(k: "Kernel", handle: int) -> Dispatcher | None:
         return k.programs.running[body].ended
     if isinstance(body, Dispatcher):
         return body
-    raise VolumeError(NtStatus.OBJECT_TYPE_MISMATCH)
+    raise StatusError(NtStatus.OBJECT_TYPE_MISMATCH)
 
 
 @service("WaitForSingleObject")

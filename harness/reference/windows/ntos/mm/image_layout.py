@@ -6,7 +6,7 @@ from struct import error as StructError  # noqa: N812
 
 from harness.nt import NtStatus
 from harness.reference.machine.memory.layout import PAGE_SIZE, page_align
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 HEADER_ROOM = 4096
 _NEW_HEADER_AT, _SIGNATURE = 0x3C, b"PE\0\0"
@@ -37,15 +37,15 @@ class ImageLayout:
 def parse_image(head: bytes) -> ImageLayout:
     """Read the headers. INVALID_IMAGE_NOT_MZ or INVALID_IMAGE_FORMAT for what is no image."""
     if head[:2] != b"MZ":
-        raise VolumeError(NtStatus.INVALID_IMAGE_NOT_MZ)
+        raise StatusError(NtStatus.INVALID_IMAGE_NOT_MZ)
     try:
         at = int.from_bytes(head[_NEW_HEADER_AT : _NEW_HEADER_AT + 4], "little")
         if head[at : at + 4] != _SIGNATURE:
-            raise VolumeError(NtStatus.INVALID_IMAGE_FORMAT)
+            raise StatusError(NtStatus.INVALID_IMAGE_FORMAT)
         _, count, _, _, _, optional_size, _ = _FILE_HEADER.unpack_from(head, at + 4)
         optional = at + 4 + _FILE_HEADER.size
         if int.from_bytes(head[optional : optional + 2], "little") not in _MAGICS:
-            raise VolumeError(NtStatus.INVALID_IMAGE_FORMAT)
+            raise StatusError(NtStatus.INVALID_IMAGE_FORMAT)
         size, headers = Struct("<II").unpack_from(head, optional + _SIZE_OF_IMAGE)
         pieces = [(0, 0, headers)]
         for index in range(count):
@@ -53,5 +53,5 @@ def parse_image(head: bytes) -> ImageLayout:
             _, virtual_size, address, raw_size, raw = entry
             pieces.append((address, raw, min(raw_size, page_align(virtual_size or raw_size))))
     except StructError as error:
-        raise VolumeError(NtStatus.INVALID_IMAGE_FORMAT) from error
+        raise StatusError(NtStatus.INVALID_IMAGE_FORMAT) from error
     return ImageLayout(page_align(size), tuple(pieces))

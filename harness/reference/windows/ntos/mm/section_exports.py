@@ -6,7 +6,7 @@ from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
 from harness.reference.windows.cc.sections import prefetch
 from harness.reference.windows.io.request import Code
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -67,6 +67,6 @@ def mm_prefetch_pages(k: "Kernel", count: U32, lists: int) -> Code:
         offsets = [k.memory.read_u64(at + 16 + 8 * entry) for entry in range(entries)]
         try:
             yield from prefetch(k, k.io, stream, file, offsets)
-        except VolumeError as error:
+        except StatusError as error:
             return int(error.status)
     return int(NtStatus.SUCCESS)

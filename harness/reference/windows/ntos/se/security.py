@@ -7,7 +7,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812
 
 from harness.nt import NtStatus
-from harness.reference.windows.ntos.refusals import VolumeError
+from harness.reference.windows.ntos.status_error import StatusError
 
 _HEADER = Struct("<BBHIIII")
 _ACL = Struct("<BBHHH")
@@ -125,7 +125,7 @@ def unpack(data: bytes) -> Descriptor:
     try:
         revision, _, control, owner, group, sacl, dacl = _HEADER.unpack_from(data)
         if revision != 1 or not control & _SELF_RELATIVE:
-            raise VolumeError(NtStatus.INVALID_SECURITY_DESCR)
+            raise StatusError(NtStatus.INVALID_SECURITY_DESCR)
         return Descriptor(
             _sid_at(data, owner),
             _sid_at(data, group),
@@ -134,7 +134,7 @@ def unpack(data: bytes) -> Descriptor:
             control,
         )
     except (IndexError, ValueError, StructError) as error:
-        raise VolumeError(NtStatus.INVALID_SECURITY_DESCR) from error
+        raise StatusError(NtStatus.INVALID_SECURITY_DESCR) from error
 
 
 def _sid_at(data: bytes, offset: int) -> bytes:
@@ -242,7 +242,7 @@ def check(descriptor: Descriptor, subject: Subject, desired: int, above: Descrip
     rights = granted(descriptor, subject, above)
     wanted = desired & ~MAXIMUM_ALLOWED
     if wanted & ~rights:
-        raise VolumeError(NtStatus.ACCESS_DENIED)
+        raise StatusError(NtStatus.ACCESS_DENIED)
     return wanted | (rights & FILE_ALL_ACCESS if desired & MAXIMUM_ALLOWED else 0)
 
 
