@@ -4,44 +4,8 @@
 
 #include "hostile.h"
 
-__attribute__((section(".kinds$a"), used)) static const KIND_OF_WRONG First = {NULL, NULL};
-__attribute__((section(".kinds$z"), used)) static const KIND_OF_WRONG Last = {NULL, NULL};
-
 PFLT_FILTER Filter;
 PDRIVER_OBJECT Driver;
-
-static BOOLEAN
-IsNamed(PFILE_OBJECT File, PCWSTR Wanted)
-{
-    UNICODE_STRING Name;
-
-    RtlInitUnicodeString(&Name, Wanted);
-    return RtlEqualUnicodeString(&Name, &File->FileName, TRUE);
-}
-
-static FLT_PREOP_CALLBACK_STATUS FLTAPI
-PreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
-{
-    const volatile KIND_OF_WRONG *Kind;
-
-    for (Kind = &First + 1; Kind < &Last; Kind++) {
-        if (Kind->Name != NULL && IsNamed(FltObjects->FileObject, Kind->Name)) {
-            return Kind->Routine(Data, FltObjects, CompletionContext);
-        }
-    }
-    return FLT_PREOP_SUCCESS_NO_CALLBACK;
-}
-
-static FLT_POSTOP_CALLBACK_STATUS FLTAPI
-PostRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID CompletionContext,
-         FLT_POST_OPERATION_FLAGS Flags)
-{
-    UNREFERENCED_PARAMETER(Flags);
-    if (CompletionContext != NULL) {
-        ((AFTER *)CompletionContext)(Data, FltObjects);
-    }
-    return FLT_POSTOP_FINISHED_PROCESSING;
-}
 
 static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_READ, 0, PreRead, PostRead}, {IRP_MJ_OPERATION_END}};
 
