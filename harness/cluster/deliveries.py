@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster.images import StoredImage, fetch_image, put_image, reference_image
+from harness.cluster.pruning import prune_cache, prune_daily
 from harness.cluster.sealed import RunKey
 from harness.cluster.store import Store
 from harness.fleet import delivered
@@ -69,7 +70,7 @@ def send(
     images: Iterable[Image],
     run_key: RunKey,
 ) -> Delivery:
-    """Put into the store what a run's workers need of this machine."""
+    """Put into the store what a run's workers need of this machine; what no run has wanted for long goes."""
     secrets: list[str] = []
     trees: dict[str, str] = {}
     for directory in directories:
@@ -82,12 +83,14 @@ def send(
             delivered.lay_out(built, Path(name))
             drivers = store.put(Path(name)).digest
     stored = tuple(put_image(store, image, run_key) for image in images)
+    prune_daily(store)
     return Delivery(store.url, trees, drivers, stored, tuple(secrets))
 
 
 def receive(delivery: Delivery, run_key: RunKey | None = None, *, reference: bool = False) -> Received:
     """Fetch what is not on this machine yet; with `reference`, have the reference image here too, built if it must be.
 
+    What no run here has wanted for long goes.
     HostError if something is not what it should be, or has no room.
     """
     store = Store(delivery.store)
@@ -96,4 +99,5 @@ def receive(delivery: Delivery, run_key: RunKey | None = None, *, reference: boo
     images = [fetch_image(store, image, run_key) for image in delivery.images]
     if reference:
         images.append(reference_image(store))
+    prune_cache()
     return Received(trees, environment, tuple(images))

@@ -54,6 +54,16 @@ def prune_store(store: Store, kept_days: float = KEPT_DAYS, grace_days: float = 
     return Pruned(trees, len(removed), sum(size for _, size in removed))
 
 
+def prune_daily(store: Store) -> Pruned:
+    """Prune a store, if nobody has done so for a day."""
+    note = f"{store.root}/pruned"
+    last = (store.read_json(note) or {}).get("at")
+    if isinstance(last, int) and last > time.time() - DAY:
+        return Pruned()
+    store.write_json(note, {"at": int(time.time())})
+    return prune_store(store)
+
+
 def _name(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 

@@ -13,7 +13,7 @@ from harness.cluster import manifest
 from harness.cluster import store as store_module
 from harness.cluster.built_once import Lease, Pace, built_once, find
 from harness.cluster.manifest import PIECE, Link, Manifest, StoredFile, leads_out, sha256
-from harness.cluster.pruning import prune_cache, prune_store
+from harness.cluster.pruning import prune_cache, prune_daily, prune_store
 from harness.cluster.sealed import RunKey
 from harness.cluster.store import Store
 from harness.errors import ConfigurationError, HostError
@@ -347,6 +347,20 @@ def test_pruning_removes_what_no_run_wants_and_nothing_of_what_one_does(tree: Pa
     assert pruned.objects == 2  # its manifest and more.py
     assert find(store, "image", "old") is None
     assert content_of(store.fetch(kept)) == content_of(tree)
+
+
+def test_a_run_prunes_the_store_that_nobody_has_pruned_for_a_day(tree: Path, store: Store):
+    digest = store.put(tree).digest
+
+    def nobody_wants_it() -> None:
+        store.write_json(store.tree_note(digest), {"whole": True, "wanted": 0})
+
+    nobody_wants_it()
+    assert prune_daily(store).trees == 1
+    nobody_wants_it()
+    assert prune_daily(store).trees == 0
+    store.write_json(f"{store.root}/pruned", {"at": 0})
+    assert prune_daily(store).trees == 1
 
 
 def test_pruning_a_machine_keeps_what_was_wanted_lately(tree: Path, store: Store):
