@@ -32,8 +32,8 @@ STUCK = 5.0
 """Seconds after which groups that nobody can run, while nothing else runs, are given up."""
 
 Message = dict[str, Any]
-Files = tuple[str, str] | None
-"""A folder below the directory of the run, and the digest of what belongs there."""
+Files = str | None
+"""The digest of what a test has left in its folder, where the worker does not see ours."""
 
 
 class Listener(Protocol):
@@ -42,7 +42,7 @@ class Listener(Protocol):
     def begun(self, nodeid: str, worker: str) -> None: ...
 
     def result(self, nodeid: str, reports: Sequence[dict[str, Any]], worker: str, files: Files) -> None:
-        """All that a test came to; `files` are what it has left on a worker that does not see ours."""
+        """All that a test came to."""
         ...
 
     def given_up(self, nodeid: str, why: str, details: Sequence[str]) -> None: ...
@@ -231,8 +231,7 @@ class Coordinator:
                 machine = self.machines[worker.host]
                 machine.tests += 1
                 machine.seconds += sum(report["duration"] for report in message["reports"])
-            files = (message["folder"], message["files"]) if "files" in message else None
-            host = worker.host if worker else ""
+            host, files = worker.host if worker else "", message.get("files")
             self._unwritten.append(partial(self._listener.result, message["test"], message["reports"], host, files))
 
     def _unknown(self, message: Message) -> None:

@@ -158,13 +158,13 @@ class Runner:
                 reference_image(self._store)
 
     def _put(self, reports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """Put what a test has left into the store, if there is one: its digest, and the folder that it is for."""
+        """Put what a test has left into the store, if there is one: its digest; the coordinator knows whose it is."""
         folder = next((said for report in reports if (said := (report.get("fltlab") or {}).get("folder"))), None)
         if self._store is None or folder is None or not (self._out / folder).is_dir():
             return {}
         digest = self._store.put(self._out / folder, ()).digest
         shutil.rmtree(self._out / folder)
-        return {"folder": folder, "files": digest}
+        return {"files": digest}
 
     def end(self) -> None:
         """End the processes, and remove what they leave."""

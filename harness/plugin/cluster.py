@@ -158,18 +158,15 @@ class Cluster:
             counts = Counter(self._running.values())
             live.runs("  ".join([*(f"{host}: {counts[host]}" for host in sorted(counts)), nodeid.partition("::")[2]]))
 
-    def result(
-        self, nodeid: str, reports: Sequence[dict[str, Any]], worker: str, files: tuple[str, str] | None
-    ) -> None:
+    def result(self, nodeid: str, reports: Sequence[dict[str, Any]], worker: str, files: str | None) -> None:
         """All phases of a test, as if it had run here."""
         item = self._items[nodeid]
         if files is not None and self._store is not None:
-            run, (folder, digest) = self._config.stash[RUN], files
+            run = self._config.stash[RUN]
             with run.storing():
-                target = run.directory / folder
-                remove(target)
-                target.parent.mkdir(exist_ok=True)
-                self._store.fetch_into(digest, target)
+                folder = run.test_folder(nodeid)
+                remove(folder)
+                self._store.fetch_into(files, folder)
         self._running.pop(nodeid, None)
         item.ihook.pytest_runtest_logstart(nodeid=nodeid, location=item.location)
         for data in reports:
