@@ -7,6 +7,7 @@ it: whatever is lost on the way is run again, and what comes twice is taken once
 
 import itertools
 import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,6 +31,9 @@ BEHIND = 500
 """So many results wait at most to be written down while workers are served."""
 STUCK = 5.0
 """Seconds after which groups that nobody can run, while nothing else runs, are given up."""
+
+_SUBSCRIBED = "subscribed"
+"""What we say to ourselves, to know that we hear."""
 
 Message = dict[str, Any]
 Files = str | None
@@ -120,8 +124,7 @@ class Coordinator:
         from harness.cluster import entrance
         from harness.cluster.runner import as_data
 
-        self._client.subscribe_topic(self._job.topic, lambda event: self._inbox.put(event[1]))
-        self._client.subscribe_topic("all", self._heard_of_cluster)
+        self._subscribe()
         cloudpickle.register_pickle_by_value(entrance)
         try:
             door = entrance.Entrance(self._job.topic, self._job.version, self._job.code, as_data(self._job))
@@ -139,6 +142,26 @@ class Coordinator:
                 self._client.unsubscribe_topic("all")
                 self._client.unsubscribe_topic(self._job.topic)
                 self._client.unregister_worker_plugin(self._job.topic)
+
+    def _subscribe(self) -> None:
+        """Be told of what workers say; returns once we are.
+
+        A subscription goes to the scheduler by another way than what is asked of it, and may come there later: what a
+        worker says before it is there is told to nobody.
+        """
+        told = threading.Event()
+
+        def take(event: tuple[float, Message]) -> None:
+            told.set() if event[1]["kind"] == _SUBSCRIBED else self._inbox.put(event[1])
+
+        self._client.subscribe_topic("all", self._heard_of_cluster)
+        self._client.subscribe_topic(self._job.topic, take)
+        end = time.monotonic() + NOBODY
+        self._client.log_event(self._job.topic, {"kind": _SUBSCRIBED})
+        while not told.wait(INTERVAL):
+            if time.monotonic() > end or self._client.status != "running":
+                raise HostError("the scheduler of the cluster does not pass on what workers say")
+            self._client.log_event(self._job.topic, {"kind": _SUBSCRIBED})
 
     def _heard_of_cluster(self, event: tuple[float, Message]) -> None:
         if event[1].get("action") == "remove-worker":

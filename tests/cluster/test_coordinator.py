@@ -47,6 +47,23 @@ class FakeClient:
         return {"workers": dict.fromkeys(self.workers)}
 
 
+class SlowToSubscribe(FakeClient):
+    """A scheduler that a subscription reaches late: what is said until then is told to nobody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers: dict[str, Any] = {}
+        self.said: list[str] = []
+
+    def subscribe_topic(self, topic: str, handler: Any) -> None:
+        self.handlers[topic] = handler
+
+    def log_event(self, topic: str, message: dict[str, Any]) -> None:
+        self.said.append(message["kind"])
+        if len(self.said) > 2:
+            self.handlers[topic]((0.0, message))
+
+
 class Heard:
     """What a listener is told."""
 
@@ -100,6 +117,28 @@ class Play:
     def done(self, address: str, task: int, nodeid: str, **fault: Any) -> None:
         report = {"duration": 0.1, **({"fltlab_fault": fault} if fault else {})}
         self.of_task("done", address, task, test=nodeid, reports=[report])
+
+
+def test_what_workers_say_is_heard_before_they_are_asked_to_say_anything():
+    play = Play("a")
+    client: Any = SlowToSubscribe()
+    play.coordinator._client = client
+
+    play.coordinator._subscribe()
+
+    assert client.said == ["subscribed"] * 3
+    client.handlers[play.coordinator._job.topic]((0.0, {"kind": "offer"}))
+    assert play.coordinator._inbox.get_nowait() == {"kind": "offer"}
+
+
+def test_a_scheduler_that_is_lost_meanwhile_is_told():
+    play = Play("a")
+    client: Any = SlowToSubscribe()
+    client.log_event = lambda _topic, _message: setattr(client, "status", "closed")
+    play.coordinator._client = client
+
+    with pytest.raises(HostError, match="does not pass on"):
+        play.coordinator._subscribe()
 
 
 def test_a_worker_that_goes_in_the_middle_of_a_group_loses_only_what_has_no_result():
