@@ -1,5 +1,7 @@
 """The drivers of a run: fltlab's own and the user's, built when a test first needs them."""
 
+import contextlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,7 +14,7 @@ from harness.fleet.progress import say
 from harness.minifilter.altitude import Altitude
 from harness.minifilter.imports import SUPPORT
 from harness.minifilter.inf import default_altitude
-from harness.minifilter.package import PACKAGE_FILE, DriverPackage, find_packages
+from harness.minifilter.package import PACKAGE_FILE, DriverPackage, find_packages, load_package
 
 if TYPE_CHECKING:
     from harness.minifilter.build import BuiltDriver
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
 PROBE = "fltprobe"
 _KEYS = {".vcxproj": "vcxproj", ".sys": "binary"}
 """What fltlab takes without a driver.yaml where it tries a driver alone, and the key of a driver.yaml for it."""
+
+
+def _near(name: str) -> Path | None:
+    """The directory of a driver.yaml near the working directory that describes a driver of this name."""
+    here = Path.cwd()
+    for file in itertools.chain.from_iterable(here.glob(depth + PACKAGE_FILE) for depth in ("", "*/", "*/*/")):
+        with contextlib.suppress(ConfigurationError):
+            if load_package(file).name == name:
+                return file.parent
+    return None
 
 
 def _undescribed(root: Path, name: str) -> Iterator[Path]:
@@ -58,10 +70,13 @@ class Drivers:
                 hint=f"write {nearly.with_name(PACKAGE_FILE)}: name: {name}, description: …, control: none, "
                 f"{_KEYS[nearly.suffix.lower()]}: {nearly.name} (docs/drivers.md)",
             )
+        near = _near(name)
         raise ConfigurationError(
             f"there is no driver called {name!r}{did_you_mean(name, self._root_of)}",
             details=tuple(f"looked below {root}" for root in self._roots),
-            hint="fltlab drivers list; --drivers DIR adds a directory",
+            hint=f"--drivers {near}: one is there"
+            if near is not None
+            else "fltlab drivers list; --drivers DIR adds a directory",
         )
 
     def package(self, name: str) -> DriverPackage:

@@ -83,6 +83,16 @@ def test_a_driver_that_nobody_has_stops_the_collection(fltlab: Fltlab, workers: 
     assert "there is no driver called 'passtrough'; did you mean 'passthrough'?" in said(result)
 
 
+def test_a_driver_that_lies_near_is_pointed_at(fltlab: Fltlab, pytester: pytest.Pytester):
+    directory = pytester.mkdir("driver")
+    (directory / "driver.yaml").write_text("name: mine\ndescription: of a user\nsources: [mine.c]\n")
+    result = fltlab(driver="mine")
+
+    assert result.ret == ExitCode.USAGE
+    assert "there is no driver called 'mine' looked below" in said(result)
+    assert f"try: --drivers {directory}: one is there" in said(result)
+
+
 def make_x86(image: pefile.PE) -> None:
     image.FILE_HEADER.Machine = 0x014C
 
