@@ -96,6 +96,22 @@ def test_a_security_descriptor_is_given_to_a_new_file_and_to_one_that_is_there(b
     assert [result[name].status for name in "fwhr"] == [0, NtStatus.ACCESS_DENIED, NtStatus.ACCESS_DENIED, 0]
 
 
+def test_only_who_manages_volumes_says_how_much_of_a_file_is_valid(bench: Bench):
+    (bench.volume / "a.txt").write_bytes(b"")
+
+    result = bench(r"""
+        open        mine V:\a.txt access=all
+        impersonate standard-user
+        open        his V:\a.txt access=read,write
+        revert
+        set         mine class=end-of-file value=0x10000
+        set         his class=valid-data-length value=0x8000
+        set         mine class=valid-data-length value=0x8000
+    """)
+
+    assert [step.status for step in result.all("set")] == [0, NtStatus.PRIVILEGE_NOT_HELD, 0]
+
+
 def test_who_impersonates_opens_as_somebody_else_until_it_reverts(bench: Bench):
     (bench.volume / "a.txt").write_bytes(b"x")
 

@@ -12,10 +12,12 @@ from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.cc.cache_map import CacheMap
+from harness.reference.windows.fs.cluster_map import ClusterMap
 from harness.reference.windows.fs.errors import Reparse
 from harness.reference.windows.fs.limits import refusal
 from harness.reference.windows.fs.names import length
-from harness.reference.windows.fs.stream_state import StreamState
+from harness.reference.windows.fs.stream_state import FileContexts, StreamState
+from harness.reference.windows.fsrtl.filter_contexts import FilterContext
 from harness.reference.windows.fsrtl.notify import NotifyList
 from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS
@@ -25,7 +27,8 @@ from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.structures.irp import Irp
 
 if TYPE_CHECKING:
-    from harness.reference.windows.fs.inode import Stream
+    from harness.reference.machine.scheduler.thread import Thread
+    from harness.reference.windows.fs.inode import Inode, Stream
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.io.volumes import Volume
@@ -54,7 +57,10 @@ class FileSystemDriver:
         self.files = volume.file_system
         self.created = self.files.store.now()
         """VolumeCreationTime."""
+        self.clusters = ClusterMap(self.files)
         self.notify = NotifyList()
+        self._acting: dict[Thread, FileObject | None] = {}
+        """By whose request each thread is here now."""
         self.locked_by: FileObject | None = None
         """The volume handle that has the volume locked."""
         self.vpb = volume.vpb
@@ -64,6 +70,7 @@ class FileSystemDriver:
         self.sectors: dict[int, bytes] = {}
         """Sectors that were written through a handle to the volume."""
         self._states: dict[Stream, StreamState] = {}
+        self._file_contexts: dict[Inode, FileContexts] = {}
 
     def dispatch(self, request: Request) -> Code:
         """Do a request."""
@@ -75,6 +82,8 @@ class FileSystemDriver:
         refused = refusal(self.kernel, self.files.kind, request)
         if refused:
             return refused, 0
+        thread = self.kernel.current
+        before, self._acting[thread] = self._acting.get(thread), request.file
         try:
             return (yield from handler(self, request))
         except StatusError as error:
@@ -85,6 +94,14 @@ class FileSystemDriver:
         except GuestException as exception:
             # A user buffer that cannot be touched.
             return exception.status, 0
+        finally:
+            self._acting[thread] = before
+            if before is None:
+                del self._acting[thread]
+
+    def acting(self) -> "FileObject | None":
+        """The file object of the request that the current thread does."""
+        return self._acting.get(self.kernel.current)
 
     @staticmethod
     def _asks_disk(request: Request) -> bool:
@@ -153,8 +170,19 @@ class FileSystemDriver:
         """What the driver keeps for a stream while somebody has it open."""
         state = self._states.get(stream)
         if state is None:
-            state = self._states[stream] = StreamState(self.kernel, self.io, self.files, stream)
+            contexts = self._file_contexts.get(stream.inode)
+            if contexts is None:
+                contexts = self._file_contexts[stream.inode] = FileContexts(self.kernel)
+            contexts.streams.add(stream)
+            state = StreamState(self.kernel, self.io, self.files, stream, contexts.address)
+            self._states[stream] = state
         return state
+
+    def take_contexts(self, stream: "Stream") -> list[FilterContext]:
+        """The last file object of a stream is being closed: what filters have left on it, and on the file with it."""
+        found = self.state(stream).take_contexts()
+        contexts = self._file_contexts[stream.inode]
+        return found + (contexts.take() if contexts.streams == {stream} else [])
 
     def known_state(self, stream: "Stream") -> StreamState | None:
         """The same, if there is any."""
@@ -167,6 +195,11 @@ class FileSystemDriver:
     def forget(self, stream: "Stream") -> None:
         """The last file object of a stream is closed: what was kept for it goes, and the contexts on it."""
         state = self._states.pop(stream, None)
+        contexts = self._file_contexts.get(stream.inode)
+        if contexts is not None:
+            contexts.streams.discard(stream)
+            if not contexts.streams:
+                self._file_contexts.pop(stream.inode).free()
         if state is not None and self.dismounted:
             state.free()
         elif state is not None:

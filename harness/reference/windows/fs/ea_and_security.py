@@ -7,7 +7,7 @@ from harness.reference.windows.fs import extended_attributes
 from harness.reference.windows.fs.extended_attributes import Ea
 from harness.reference.windows.fs.opens import OpenFile
 from harness.reference.windows.io.captured import read_descriptor
-from harness.reference.windows.io.constants import StackFlags
+from harness.reference.windows.io.constants import Minor, StackFlags
 from harness.reference.windows.io.parameters import QUERY_EA, QUERY_SECURITY, SET_EA, SET_SECURITY
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.se import security
@@ -64,7 +64,7 @@ def set_ea(driver: "FileSystemDriver", request: Request) -> Code:
     opened = _open_of(request)
     length, buffer, _ = SET_EA.unpack_from(request.parameters)
     data = yield from driver.io.views.read(buffer, length)
-    driver.files.set_eas(opened, data)
+    driver.files.set_eas(opened, data, kernel_call=request.minor == Minor.KERNEL_CALL)
     return int(NtStatus.SUCCESS), 0
 
 

@@ -15,6 +15,8 @@ _ENTRY = Struct("<IBBH")
 NEED_EA = 0x80
 _FORBIDDEN = frozenset(b'"*+,/:;<=>?[\\]|') | set(range(32))
 _MOST = 0xFFFF
+_OF_THE_KERNEL, _PURGED = "$KERNEL.", "$KERNEL.PURGE."
+"""Prefixes of what only a request with IRP_MN_KERNEL_CALL sets, and of what goes when the file's data changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,23 @@ def parse_names(data: bytes) -> tuple[str, ...]:
         if not step:
             return tuple(found)
         at += step
+
+
+def settable(eas: Sequence[Ea], *, kernel_call: bool) -> Sequence[Ea]:
+    """What a request may set of a list ("Kernel Extended Attributes").
+
+    The kernel's own come in lists of their own, and from nobody else: another's are ignored without a word.
+    """
+    kernel = [ea for ea in eas if ea.name.startswith(_OF_THE_KERNEL)]
+    if kernel and len(kernel) < len(eas):
+        raise StatusError(NtStatus.INTERMIXED_KERNEL_EA_OPERATION)
+    return () if kernel and not kernel_call else eas
+
+
+def data_changed(inode: "Inode") -> None:
+    """Data or reparse point of a file have changed: what vouched for them goes."""
+    if inode.eas:
+        inode.eas = {name: ea for name, ea in inode.eas.items() if not name.startswith(_PURGED)}
 
 
 def apply(inode: "Inode", eas: Sequence[Ea]) -> None:

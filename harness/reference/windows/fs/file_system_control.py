@@ -25,6 +25,7 @@ IS_VOLUME_MOUNTED, IS_PATHNAME_VALID, MARK_VOLUME_DIRTY = 0x90028, 0x9002C, 0x90
 GET_COMPRESSION, SET_COMPRESSION = 0x9003C, 0x9C040
 GET_NTFS_VOLUME_DATA, GET_RETRIEVAL_POINTERS, IS_VOLUME_DIRTY = 0x90064, 0x90073, 0x90078
 ALLOW_EXTENDED_DASD_IO = 0x90083
+GET_VOLUME_BITMAP, GET_RETRIEVAL_POINTER_BASE = 0x9006F, 0x90234
 SET_OBJECT_ID, GET_OBJECT_ID, DELETE_OBJECT_ID = 0x90098, 0x9009C, 0x900A0
 SET_OBJECT_ID_EXTENDED, CREATE_OR_GET_OBJECT_ID = 0x900BC, 0x900C0
 SET_REPARSE_POINT, GET_REPARSE_POINT, DELETE_REPARSE_POINT = 0x900A4, 0x900A8, 0x900AC
@@ -37,10 +38,12 @@ _WRITE_DATA = 0x2
 _UNCOMPRESSED, _DEFAULT, _LZNT1 = 0, 1, 2
 """COMPRESSION_FORMAT_*."""
 _NTFS_VOLUME_DATA = Struct("<qqqqqIIIIqqqqq")
+_EXTENTS, _EXTENT = Struct("<I4xq"), Struct("<qq")
+"""RETRIEVAL_POINTERS_BUFFER: ExtentCount and StartingVcn, then NextVcn and Lcn of each."""
 _USN_RECORD = Struct("<IHHQQqqIIIIHH")
 
-Answered = bytes | int
-"""Output, or a status without any."""
+Answered = bytes | int | tuple[int, bytes]
+"""Output, a status without any, or both."""
 
 
 def buffers(request: Request) -> tuple[Control, int, int]:
@@ -53,7 +56,7 @@ def buffers(request: Request) -> tuple[Control, int, int]:
 
 def file_system_control(driver: "FileSystemDriver", request: Request) -> Code:
     """IRP_MJ_FILE_SYSTEM_CONTROL."""
-    if request.minor != Minor.USER_FS_REQUEST:
+    if request.minor not in (Minor.USER_FS_REQUEST, Minor.KERNEL_CALL):
         return int(NtStatus.INVALID_DEVICE_REQUEST), 0
     parameters, source, target = buffers(request)
     code, file = parameters.code, request.file
@@ -79,6 +82,10 @@ def file_system_control(driver: "FileSystemDriver", request: Request) -> Code:
     answered = on_file(driver, request, data)
     if isinstance(answered, int):
         return answered, 0
+    if isinstance(answered, tuple):
+        status, answered = answered
+        yield from driver.io.views.write(target, answered)
+        return status, len(answered)
     return (yield from _output(driver, target, parameters.output_length, answered, code))
 
 
@@ -101,7 +108,7 @@ def _output(driver: "FileSystemDriver", target: int, room: int, data: bytes, cod
     return int(NtStatus.SUCCESS), len(data)
 
 
-_VARIABLE = {QUERY_ALLOCATED_RANGES: (16, 16), GET_REPARSE_POINT: (8, 1)}
+_VARIABLE = {QUERY_ALLOCATED_RANGES: (16, 16), GET_REPARSE_POINT: (8, 1), GET_VOLUME_BITMAP: (24, 1)}
 """Least room, and the unit that is not cut."""
 _TOO_SMALL = dict.fromkeys(
     (GET_COMPRESSION, GET_OBJECT_ID, CREATE_OR_GET_OBJECT_ID, IS_VOLUME_DIRTY), NtStatus.INVALID_PARAMETER
@@ -198,14 +205,38 @@ def _volume_data(driver: "FileSystemDriver", request: Request, data: bytes) -> A
 
 
 def _retrieval_pointers(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
-    opened = _open_of(request)
+    """Runs from the one on in which the VCN lies that is asked for: as many as there is room for."""
+    opened, room = _open_of(request), buffers(request)[0].output_length
     if len(data) < 8:
         return int(NtStatus.INVALID_PARAMETER)
     first = int.from_bytes(data[:8], "little", signed=True)
-    clusters = driver.files.allocation(opened.stream) // CLUSTER
-    if first < 0 or first >= clusters:
+    runs = [run for run in driver.clusters.runs(opened.stream) if run[0] + run[2] > first]
+    if first < 0 or not runs:
         return int(NtStatus.END_OF_FILE)
-    return Struct("<I4xqqq").pack(1, 0, clusters, 0x10_0000 + opened.inode.number * 0x1000)
+    if room < _EXTENTS.size + _EXTENT.size:
+        return int(NtStatus.BUFFER_TOO_SMALL)
+    fitting = runs[: (room - _EXTENTS.size) // _EXTENT.size]
+    head = _EXTENTS.pack(len(fitting), runs[0][0])
+    status = NtStatus.BUFFER_OVERFLOW if len(fitting) < len(runs) else NtStatus.SUCCESS
+    return int(status), head + b"".join(_EXTENT.pack(vcn + count, lcn) for vcn, lcn, count in fitting)
+
+
+def _volume_bitmap(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    """VOLUME_BITMAP_BUFFER, from a multiple of 8 on."""
+    if request.file is None or request.file.opened is not None or len(data) < 8:
+        return int(NtStatus.INVALID_PARAMETER)
+    total = driver.files.store.space()[0] // CLUSTER
+    start = int.from_bytes(data[:8], "little", signed=True)
+    if start < 0 or start >= total:
+        return int(NtStatus.INVALID_PARAMETER)
+    start &= ~7
+    return Struct("<qq").pack(start, total - start) + driver.clusters.bitmap(start)
+
+
+def _retrieval_pointer_base(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
+    """RETRIEVAL_POINTER_BASE: LCN 0 is at the first sector of an NTFS volume."""
+    del driver, request, data
+    return bytes(8)
 
 
 def _is_dirty(driver: "FileSystemDriver", request: Request, data: bytes) -> Answered:
@@ -329,6 +360,8 @@ _ON_FILE: dict[int, Callable[["FileSystemDriver", Request, bytes], Answered]] = 
     SET_COMPRESSION: _set_compression,
     GET_NTFS_VOLUME_DATA: _volume_data,
     GET_RETRIEVAL_POINTERS: _retrieval_pointers,
+    GET_VOLUME_BITMAP: _volume_bitmap,
+    GET_RETRIEVAL_POINTER_BASE: _retrieval_pointer_base,
     IS_VOLUME_DIRTY: _is_dirty,
     SET_SPARSE: _set_sparse,
     SET_ZERO_DATA: _set_zero,
@@ -345,7 +378,7 @@ _ON_FILE: dict[int, Callable[["FileSystemDriver", Request, bytes], Answered]] = 
     READ_FILE_USN_DATA: _usn_data,
     GET_EXTERNAL_BACKING: _no_backing,
 }
-_EITHER = frozenset({GET_NTFS_VOLUME_DATA, IS_VOLUME_DIRTY})
+_EITHER = frozenset({GET_NTFS_VOLUME_DATA, IS_VOLUME_DIRTY, GET_VOLUME_BITMAP, GET_RETRIEVAL_POINTER_BASE})
 
 
 # -- the disk beneath

@@ -154,6 +154,27 @@ class FileSystem:
         """EndOfFile in bytes; 0 for a directory."""
         return stream.data.size() if stream.data is not None else 0
 
+    def valid_data_length(self, stream: Stream) -> int:
+        """How far the stream has been written; zeros are behind it."""
+        return self.size(stream) if stream.valid is None else stream.valid
+
+    def valid_up_to(self, stream: Stream, end: int) -> bool:
+        """Data has been written up to `end`, or is said to be there; whether that moves ValidDataLength."""
+        if stream.valid is None or end <= stream.valid:
+            return False
+        stream.valid = end if end < self.size(stream) else None
+        return True
+
+    def set_valid_data_length(self, stream: Stream, size: int) -> None:
+        """FileValidDataLengthInformation: it only grows, up to the end of the file, and not of what has holes."""
+        if stream.data is None or stream.allocated is not None or stream.inode.compressed:
+            raise StatusError(NtStatus.INVALID_PARAMETER)
+        if not self.valid_data_length(stream) <= size <= self.size(stream):
+            raise StatusError(NtStatus.INVALID_PARAMETER)
+        if not self.sections.can_truncate(stream, size):
+            raise StatusError(NtStatus.USER_MAPPED_FILE)
+        self.valid_up_to(stream, size)
+
     def read(self, stream: Stream, offset: int, length: int) -> bytes:
         """Bytes from `offset`, fewer at the end of the file; END_OF_FILE when nothing is left."""
         if stream.data is None:
@@ -170,11 +191,13 @@ class FileSystem:
         length = len(data)
         if paging:
             data = data[: max(0, self.size(stream) - offset)]
+            extended_attributes.data_changed(stream.inode)
         if stream.allocated is None and offset + len(data) > self.size(stream):
             self.require_room(offset + len(data), self.allocation(stream))
         elif offset + len(data) > self.kind.largest:
             raise StatusError(NtStatus.DISK_FULL)
         stream.data.write(offset, data)
+        self.valid_up_to(stream, offset + len(data))
         if stream.allocated is not None and data:
             first, last = offset // SPARSE_UNIT, (offset + len(data) - 1) // SPARSE_UNIT
             stream.allocated.update(range(first, last + 1))
@@ -182,6 +205,7 @@ class FileSystem:
 
     def written(self, opened: OpenFile) -> None:
         """A program has written: the file's times and archive attribute follow."""
+        extended_attributes.data_changed(opened.inode)
         times, now = opened.inode.times, self.store.now()
         if "write" not in opened.keep_times:
             times.write = now
@@ -202,7 +226,9 @@ class FileSystem:
             raise StatusError(NtStatus.DISK_FULL)
         if size < stream.data.size() and not self.sections.can_truncate(stream, size):
             raise StatusError(NtStatus.USER_MAPPED_FILE)
+        valid = self.valid_data_length(stream)
         stream.data.resize(size)
+        stream.valid = valid if valid < size else None
         if stream.allocated is not None:
             stream.allocated = {unit for unit in stream.allocated if unit * SPARSE_UNIT < size}
         self.sections.truncated(stream, size)
@@ -362,9 +388,12 @@ class FileSystem:
         if what:
             self.changed(inode, Action.MODIFIED, what, link=opened.link)
 
-    def set_eas(self, opened: OpenFile, data: bytes) -> None:
+    def set_eas(self, opened: OpenFile, data: bytes, *, kernel_call: bool = False) -> None:
         """IRP_MJ_SET_EA."""
-        extended_attributes.apply(opened.inode, extended_attributes.parse(data))
+        eas = extended_attributes.settable(extended_attributes.parse(data), kernel_call=kernel_call)
+        if not eas:
+            return
+        extended_attributes.apply(opened.inode, eas)
         opened.inode.times.change = self.store.now()
         self.changed(opened.inode, Action.MODIFIED, Notify.EA, link=opened.link)
 

@@ -151,6 +151,8 @@ class Stream:
     """File objects that are not closed."""
     reserved: int = 0
     """What FileAllocationInformation or a create asked for, in bytes."""
+    valid: int | None = None
+    """ValidDataLength in bytes, where that is less than its size."""
     allocated: set[int] | None = None
     """The allocated pieces of a sparse stream; None for one that is not sparse."""
     delete_pending: bool = False

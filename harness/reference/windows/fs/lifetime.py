@@ -34,7 +34,12 @@ from harness.reference.windows.ntos.se.security import (
     Subject,
     map_access,
 )
-from harness.reference.windows.ntos.se.token_objects import IMPERSONATION_LEVEL, TAKE_OWNERSHIP_PRIVILEGE, Token
+from harness.reference.windows.ntos.se.token_objects import (
+    IMPERSONATION_LEVEL,
+    MANAGE_VOLUME_PRIVILEGE,
+    TAKE_OWNERSHIP_PRIVILEGE,
+    Token,
+)
 from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
@@ -47,8 +52,6 @@ _ACCESS_STATE = 8
 _SECURITY_DESCRIPTOR = 0x40
 """Offset of SecurityDescriptor in ACCESS_STATE."""
 _FORCE_ACCESS_CHECK = 0x01
-_FREE_CALLBACK = 0x20
-"""Offset of FreeCallback in FSRTL_PER_STREAM_CONTEXT."""
 _OPLOCK_FREE_RIGHTS = Access.READ_ATTRIBUTES | Access.WRITE_ATTRIBUTES | Access.SYNCHRONIZE
 """An open for no more than these breaks no oplock."""
 
@@ -79,6 +82,7 @@ def _client(impersonation: Impersonation) -> Subject:
         deny_only=frozenset(sid for sid in token.groups if not token.holds(sid) and token.holds(sid, deny=True)),
         restricted=frozenset(token.restricted),
         privileged=token.enabled(TAKE_OWNERSHIP_PRIVILEGE),
+        manages_volume=token.enabled(MANAGE_VOLUME_PRIVILEGE),
     )
 
 
@@ -254,8 +258,8 @@ def close(driver: "FileSystemDriver", request: Request) -> Code:
         deletions.cleanup(driver.files, opened)
     last = not driver.is_open_elsewhere(opened.stream, file) if driver.dismounted else opened.stream.opens == 1
     if last:
-        for context in driver.state(opened.stream).take_contexts():
-            yield Call(driver.kernel.memory.read_u64(context + _FREE_CALLBACK), context)
+        for context in driver.take_contexts(opened.stream):
+            yield Call(context.free_callback, context.address)
     if not driver.dismounted:
         driver.files.close(opened)
     file.opened = None

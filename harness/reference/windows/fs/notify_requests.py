@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
-from harness.reference.windows.fs.changes import Change
+from harness.reference.windows.fs.changes import Action, Change
 from harness.reference.windows.fs.inode import Inode
 from harness.reference.windows.fs.renames import is_below
 from harness.reference.windows.fsrtl.notify import Watch
+from harness.reference.windows.fsrtl.oplocks import Does
 from harness.reference.windows.io.constants import VALID_NOTIFY, StackFlags
 from harness.reference.windows.io.parameters import NOTIFY
 from harness.reference.windows.io.request import Code, Request
@@ -56,7 +57,11 @@ def _finish(driver: "FileSystemDriver", request: Request, buffer: int, status: i
 
 
 def changed(driver: "FileSystemDriver", change: Change) -> None:
-    """Tell who watches the directory of a change, or one above it."""
+    """Tell who watches the directory of a change, or one above it, and who caches what it lists."""
+    state = driver.known_state(change.directory.default_stream)
+    if state is not None and state.oplock.holders and change.action <= Action.RENAMED_NEW_NAME:
+        by = driver.acting()
+        state.oplock.check(Does.CHANGE_ENTRIES, None, by.parent_oplock_key if by is not None else None)
     for owner, watch in list(driver.notify.watches.items()):
         name = _name_for(watch, change)
         if name is not None:

@@ -4,6 +4,7 @@
 two the driver breaks oplocks, and finds again if it had to wait.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING
@@ -95,6 +96,8 @@ class OpenFile:
     """The key of the entry that a directory query gave last."""
     dots: int = 0
     ea_index: int = 0
+    manages_volume: bool = True
+    """Who opened it had SeManageVolumePrivilege."""
 
     @property
     def inode(self) -> Inode:
@@ -190,6 +193,7 @@ def commit(files: "FileSystem", asked: Asked, found: Found) -> OpenFile:
     if found.link is not None:
         found.link.handles += 1
     opened = OpenFile(stream, found.link, entry, found.access, asked.options, found.result, by_id=found.by_id)
+    opened.manages_volume = asked.subject.manages_volume
     opened.delete_on_close = bool(asked.options & CreateOptions.DELETE_ON_CLOSE)
     opened.reported = files.known_facts(stream)
     return opened
@@ -204,10 +208,15 @@ def _check_sections(files: "FileSystem", asked: Asked, found: Found, stream: Str
         raise StatusError(NtStatus.USER_MAPPED_FILE)
 
 
+def _eas(asked: Asked) -> Sequence[extended_attributes.Ea]:
+    given = extended_attributes.parse(asked.eas) if asked.eas else ()
+    return extended_attributes.settable(given, kernel_call=False)
+
+
 def _make(files: "FileSystem", asked: Asked, found: Found) -> None:
     """A new file, with its named stream if one is asked for."""
     directory = bool(asked.options & CreateOptions.DIRECTORY_FILE)
-    eas = extended_attributes.parse(asked.eas) if asked.eas else ()
+    eas = _eas(asked)
     given = security.unpack(asked.descriptor) if asked.descriptor else None
     link = files.store.make(found.parent, found.name, is_directory=directory)
     inode = found.inode = link.inode
@@ -234,7 +243,7 @@ def _overwrite(files: "FileSystem", asked: Asked, found: Found, stream: Stream) 
     inode = found.inode
     assert inode is not None
     supersede = asked.disposition == Disposition.SUPERSEDE
-    eas = extended_attributes.parse(asked.eas) if asked.eas else ()
+    eas = _eas(asked)
     files.resize(stream, 0)
     stream.reserved = 0
     if not stream.name:

@@ -4,6 +4,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
+from harness.reference.windows.fs import extended_attributes
 from harness.reference.windows.fs.changes import Action, Notify
 from harness.reference.windows.fs.opens import OpenFile
 from harness.reference.windows.ntos.status_error import StatusError
@@ -121,6 +122,7 @@ def delete(files: "FileSystem", opened: OpenFile, data: bytes) -> None:
 
 
 def _changed(files: "FileSystem", opened: OpenFile) -> None:
+    extended_attributes.data_changed(opened.inode)
     opened.inode.times.change = files.store.now()
     files.changed(opened.inode, Action.MODIFIED, Notify.ATTRIBUTES, link=opened.link)
 

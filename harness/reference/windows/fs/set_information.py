@@ -94,8 +94,10 @@ def _resize(driver: "FileSystemDriver", opened: OpenFile, kind: int, size: int) 
         driver.files.set_end_of_file(opened, size)
     elif kind == FileInformationClass.ALLOCATION:
         driver.files.set_allocation(opened, size)
-    elif size > driver.files.size(opened.stream):
-        raise StatusError(NtStatus.INVALID_PARAMETER)
+    else:
+        if not opened.manages_volume:
+            raise StatusError(NtStatus.PRIVILEGE_NOT_HELD)
+        driver.files.set_valid_data_length(opened.stream, size)
     driver.state(opened.stream).show_sizes()
 
 

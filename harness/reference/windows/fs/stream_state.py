@@ -4,6 +4,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.reference.windows.fs.byte_range_locks import LockTable
+from harness.reference.windows.fsrtl.filter_contexts import FilterContext, listed, remove, take_file_contexts
 from harness.reference.windows.fsrtl.oplocks import Oplock
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _HEADER = Struct("<HhBBBBQQqqq")
 """FSRTL_COMMON_FCB_HEADER."""
 HEADER_SIZE = 0x80
-_FILTER_CONTEXTS = 0x38
+_FILTER_CONTEXTS, _FILE_CONTEXT_SUPPORT = 0x38, 0x50
 _SIZES = Struct("<qqq")
 _ALLOCATION_SIZE = 0x18
 _DATA_STREAM, _INDEX = 0x0705, 0x0704
@@ -26,10 +27,31 @@ _VERSION = 2 << 4
 SECTION_POINTERS_SIZE = 0x18
 
 
+class FileContexts:
+    """Where the contexts on a file are, whichever of its streams are open: what FileContextSupportPointer leads to."""
+
+    def __init__(self, kernel: "Executive") -> None:
+        self._kernel = kernel
+        self.streams: set[Stream] = set()
+        """Those of the file's that are open."""
+        self.address = kernel.heap.allocate(8)
+
+    def take(self) -> list[FilterContext]:
+        """FsRtlTeardownPerFileContexts: what filters have left, off its list."""
+        return take_file_contexts(self._kernel.memory, self._kernel.heap, self.address)
+
+    def free(self) -> None:
+        """No stream of the file is open."""
+        self._kernel.heap.free(self.address)
+
+
 class StreamState:
     """FsContext of a stream's file objects (FSRTL_ADVANCED_FCB_HEADER), and what hangs on the stream."""
 
-    def __init__(self, kernel: "Executive", io: "IoManager", files: "FileSystem", stream: "Stream") -> None:
+    def __init__(
+        self, kernel: "Executive", io: "IoManager", files: "FileSystem", stream: "Stream", file_contexts: int
+    ) -> None:
+        """`file_contexts` is where the contexts of all of the file are kept: PerFileContextPointer."""
         self._kernel = kernel
         self._heap = heap = io.heap
         self._files = files
@@ -49,6 +71,7 @@ class StreamState:
         contexts = self.address + _FILTER_CONTEXTS
         memory.write_u64(contexts, contexts)
         memory.write_u64(contexts + 8, contexts)
+        memory.write_u64(self.address + _FILE_CONTEXT_SUPPORT, file_contexts)
         self.show_sizes()
 
     def size(self) -> int:
@@ -63,21 +86,19 @@ class StreamState:
         """Bring AllocationSize, FileSize and ValidDataLength in the header up to date."""
         size = self.size()
         allocation = max(self.stream.reserved, -(-size // 4096) * 4096)
-        self._kernel.memory.write(self.address + _ALLOCATION_SIZE, _SIZES.pack(allocation, size, size))
+        self._kernel.memory.write(
+            self.address + _ALLOCATION_SIZE, _SIZES.pack(allocation, size, self._files.valid_data_length(self.stream))
+        )
 
     def show_section(self, field: int, value: int) -> None:
         """Set a field of the stream's SECTION_OBJECT_POINTERS."""
         self._kernel.memory.write_u64(self.section_pointers + field, value)
 
-    def take_contexts(self) -> list[int]:
-        """FsRtlTeardownPerStreamContexts: the FSRTL_PER_STREAM_CONTEXTs that filters have left, off their list."""
-        memory, head = self._kernel.memory, self.address + _FILTER_CONTEXTS
-        found, at = [], memory.read_u64(head)
-        while at != head:
-            found.append(at)
-            at = memory.read_u64(at)
-        memory.write_u64(head, head)
-        memory.write_u64(head + 8, head)
+    def take_contexts(self) -> list[FilterContext]:
+        """FsRtlTeardownPerStreamContexts: what filters have left on the stream, off its list."""
+        found = listed(self._kernel.memory, self.address + _FILTER_CONTEXTS)
+        for context in found:
+            remove(context)
         return found
 
     def free(self) -> None:

@@ -95,6 +95,8 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
         if end < offset <= end + MOST_ZEROED and stream.allocated is None:
             yield from cache.write(end, bytes(offset - end))
         yield from cache.write(offset, data)
+        if driver.files.valid_up_to(stream, offset + len(data)):
+            driver.state(stream).show_sizes()
         if file.flags & FileObjectFlags.WRITE_THROUGH:
             yield from cache.flush(offset, len(data))
     driver.files.written(file.opened)

@@ -56,6 +56,7 @@ class Does(Enum):
     READ = "read"
     WRITE = "write, set a size or lock"
     RENAME = "rename, link or delete"
+    CHANGE_ENTRIES = "change what a directory lists"
 
 
 _OPENS = (Does.OPEN, Does.OPEN_TO_WRITE, Does.OVERWRITE)
@@ -265,7 +266,7 @@ def _left(holder: Holder, does: Does, *, same: bool, own: bool) -> Cache | None:
         return Cache.NONE if does in (Does.WRITE, Does.OVERWRITE) else None
     if same or own:
         return None
-    if does in (Does.WRITE, Does.OVERWRITE):
+    if does in (Does.WRITE, Does.OVERWRITE, Does.CHANGE_ENTRIES):
         return Cache.NONE
     if holder.kind is Kind.FILTER:
         return Cache.NONE if does in (Does.SHARE_CONFLICT, Does.RENAME, Does.OPEN_TO_WRITE) else None

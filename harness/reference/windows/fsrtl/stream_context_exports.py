@@ -1,97 +1,97 @@
-"""FsRtl's per-stream contexts: a list in the advanced FCB header that FsContext points to, for legacy filters."""
+"""FsRtl's contexts on streams and files, for legacy filters: what is on a stream, and what is on all of a file."""
 
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, export
-from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.requests import Call
+from harness.reference.windows.fsrtl import filter_contexts
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.structures.file_objects import FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS, AdvancedFcbHeader
 
 if TYPE_CHECKING:
+    from harness.reference.windows.fsrtl.filter_contexts import FilterContext
     from harness.reference.windows.kernel import Kernel
 
-_SUPPORTS_FILTER_CONTEXTS = 0x2
+
+def _head(k: "Kernel", header: int) -> int:
+    """The head of a stream's list; 0 where the file system keeps none."""
+    if not header or not AdvancedFcbHeader(k.memory, header).flags2 & FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS:
+        return 0
+    return header + AdvancedFcbHeader.filter_contexts.offset
 
 
-class AdvancedFcbHeader(Structure):
-    """FSRTL_ADVANCED_FCB_HEADER."""
-
-    SIZE = 0x58
-    flags2 = Field(0x06, "B")
-    filter_contexts = Field(0x38)
+def _find(k: "Kernel", head: int, owner: int, instance: int) -> "FilterContext | None":
+    return filter_contexts.find(k.memory, head, owner, instance) if head else None
 
 
-class PerStreamContext(Structure):
-    """FSRTL_PER_STREAM_CONTEXT."""
-
-    SIZE = 0x28
-    flink = Field(0x00)
-    blink = Field(0x08)
-    owner = Field(0x10)
-    instance = Field(0x18)
-    free_callback = Field(0x20)
-
-
-def _listed(k: "Kernel", header: int) -> list[PerStreamContext]:
-    """The contexts of a stream, the last inserted first."""
-    head = header + AdvancedFcbHeader.filter_contexts.offset
-    found: list[PerStreamContext] = []
-    at = k.memory.read_u64(head)
-    while at and at != head:
-        found.append(PerStreamContext(k.memory, at))
-        at = found[-1].flink
-    return found
-
-
-def _remove(k: "Kernel", context: PerStreamContext) -> None:
-    k.memory.write_u64(context.blink, context.flink)
-    k.memory.write_u64(context.flink + 8, context.blink)
-
-
-def _find(k: "Kernel", header: int, owner: int, instance: int) -> PerStreamContext | None:
-    if not header or not AdvancedFcbHeader(k.memory, header).flags2 & _SUPPORTS_FILTER_CONTEXTS:
-        return None
-    for context in _listed(k, header):
-        if (not owner or context.owner == owner) and (not instance or context.instance == instance):
-            return context
-    return None
+def _take(k: "Kernel", head: int, owner: int, instance: int) -> int:
+    found = _find(k, head, owner, instance)
+    if found is None:
+        return 0
+    filter_contexts.remove(found)
+    return found.address
 
 
 @export(NTOSKRNL, "FsRtlInsertPerStreamContext", max_irql=Irql.APC)
 def fs_rtl_insert_per_stream_context(k: "Kernel", header: int, context: int) -> int:
     """FsRtlInsertPerStreamContext: STATUS_INVALID_DEVICE_REQUEST where the file system keeps none."""
-    if not header or not AdvancedFcbHeader(k.memory, header).flags2 & _SUPPORTS_FILTER_CONTEXTS:
+    head = _head(k, header)
+    if not head:
         return int(NtStatus.INVALID_DEVICE_REQUEST)
-    head, added = header + AdvancedFcbHeader.filter_contexts.offset, PerStreamContext(k.memory, context)
-    first = k.memory.read_u64(head)
-    added.flink, added.blink = first, head
-    k.memory.write_u64(first + 8, context)
-    k.memory.write_u64(head, context)
+    filter_contexts.insert(k.memory, head, context)
     return int(NtStatus.SUCCESS)
 
 
 @export(NTOSKRNL, "FsRtlLookupPerStreamContextInternal", max_irql=Irql.APC)
 def fs_rtl_lookup_per_stream_context(k: "Kernel", header: int, owner: int, instance: int) -> int:
     """FsRtlLookupPerStreamContextInternal."""
-    found = _find(k, header, owner, instance)
+    found = _find(k, _head(k, header), owner, instance)
     return found.address if found is not None else 0
 
 
 @export(NTOSKRNL, "FsRtlRemovePerStreamContext", max_irql=Irql.APC)
 def fs_rtl_remove_per_stream_context(k: "Kernel", header: int, owner: int, instance: int) -> int:
     """FsRtlRemovePerStreamContext: the caller frees it."""
-    found = _find(k, header, owner, instance)
-    if found is None:
-        return 0
-    _remove(k, found)
-    return found.address
+    return _take(k, _head(k, header), owner, instance)
 
 
 @export(NTOSKRNL, "FsRtlTeardownPerStreamContexts", max_irql=Irql.APC)
 def fs_rtl_teardown_per_stream_contexts(k: "Kernel", header: int) -> Code:
     """FsRtlTeardownPerStreamContexts: the stream goes; every owner frees its context."""
-    for context in _listed(k, header):
-        _remove(k, context)
+    for context in filter_contexts.listed(k.memory, header + AdvancedFcbHeader.filter_contexts.offset):
+        filter_contexts.remove(context)
         yield Call(context.free_callback, context.address)
     k.flt.contexts.object_gone(header)  # the filter manager keeps its contexts there too
+
+
+# -- of files: `pointer` is PerFileContextPointer, which FsRtlGetPerFileContextPointer gives
+
+
+@export(NTOSKRNL, "FsRtlInsertPerFileContext", max_irql=Irql.APC)
+def fs_rtl_insert_per_file_context(k: "Kernel", pointer: int, context: int) -> int:
+    """FsRtlInsertPerFileContext: STATUS_INVALID_DEVICE_REQUEST where the file system keeps none."""
+    if not pointer:
+        return int(NtStatus.INVALID_DEVICE_REQUEST)
+    filter_contexts.insert(k.memory, filter_contexts.make_file_list(k.memory, k.heap, pointer), context)
+    return int(NtStatus.SUCCESS)
+
+
+@export(NTOSKRNL, "FsRtlLookupPerFileContext", max_irql=Irql.APC)
+def fs_rtl_lookup_per_file_context(k: "Kernel", pointer: int, owner: int, instance: int) -> int:
+    """FsRtlLookupPerFileContext."""
+    found = _find(k, filter_contexts.file_list(k.memory, pointer) if pointer else 0, owner, instance)
+    return found.address if found is not None else 0
+
+
+@export(NTOSKRNL, "FsRtlRemovePerFileContext", max_irql=Irql.APC)
+def fs_rtl_remove_per_file_context(k: "Kernel", pointer: int, owner: int, instance: int) -> int:
+    """FsRtlRemovePerFileContext: the caller frees it."""
+    return _take(k, filter_contexts.file_list(k.memory, pointer) if pointer else 0, owner, instance)
+
+
+@export(NTOSKRNL, "FsRtlTeardownPerFileContexts", max_irql=Irql.APC)
+def fs_rtl_teardown_per_file_contexts(k: "Kernel", pointer: int) -> Code:
+    """FsRtlTeardownPerFileContexts: the file goes; every owner frees its context."""
+    for context in filter_contexts.take_file_contexts(k.memory, k.heap, pointer):
+        yield Call(context.free_callback, context.address)

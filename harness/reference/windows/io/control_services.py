@@ -4,22 +4,17 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import U32
-from harness.reference.windows.io.constants import USER_MODE, IrpFlags
+from harness.reference.windows.io.constants import USER_MODE
+from harness.reference.windows.io.control_requests import send_control
 from harness.reference.windows.io.file_object import FileObject
-from harness.reference.windows.io.parameters import (
-    Control,
-)
+from harness.reference.windows.io.parameters import Control
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.io.system_services import Caller, ReportArguments, file_of, probe, send_irp, service
-from harness.reference.windows.ntos.mm.mdl import allocate_mdl, lock_pages
+from harness.reference.windows.io.system_services import Caller, ReportArguments, file_of, service
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.kernel import Kernel
-
-
-_METHOD_BUFFERED, _METHOD_IN_DIRECT, _METHOD_OUT_DIRECT = range(3)
 
 
 # -- control codes
@@ -43,7 +38,7 @@ def fs_control_file(
         return int(NtStatus.ACCESS_DENIED)
     caller = Caller.of(k, mode, report)
     control = Control(target_length, source_length, code, source, target, 0)
-    return (yield from _control(caller, file, IrpMajor.FILE_SYSTEM_CONTROL, control))
+    return (yield from send_control(caller, file, IrpMajor.FILE_SYSTEM_CONTROL, control))
 
 
 def _refuses(k: "Kernel", mode: int, handle: int, code: int) -> bool:
@@ -80,82 +75,7 @@ def device_io_control_file(
     if not fast.disallowed:
         caller.report(fast.status, fast.information, file)
         return fast.status
-    return (yield from _control(caller, file, IrpMajor.DEVICE_CONTROL, control))
-
-
-def _control(caller: Caller, file: FileObject, major: IrpMajor, control: Control) -> Code:
-    """Send a control IRP, with input and output as the method of the control code has them.
-
-    A copy of the input in a system buffer, but for METHOD_NEITHER; the output in the same buffer (METHOD_BUFFERED), by
-    an MDL of its locked pages (the direct ones), or where the caller wants it.
-    """
-    k, mode = caller.k, caller.mode
-    probe(mode, control.first, control.input_length)
-    probe(mode, control.second, control.output_length)
-    method = control.code & 3
-    buffered = method == _METHOD_BUFFERED
-    if method in (_METHOD_IN_DIRECT, _METHOD_OUT_DIRECT):
-        return (yield from _direct_control(caller, file, major, control))
-    target, room = control.second, control.output_length
-    system_buffer = 0
-    if buffered:
-        data = yield from k.io.views.read(control.first, control.input_length) if control.input_length else _nothing()
-        system_buffer = k.io.heap.allocate(max(control.input_length, control.output_length, 1))
-        k.memory.write(system_buffer, data)
-        control = control._replace(first=system_buffer, second=0)
-    request = Request(
-        OperationClass.IRP,
-        major,
-        file,
-        k.current,
-        parameters=control.pack(),
-        irp_flags=int(IrpFlags.BUFFERED_IO) if buffered else 0,
-        mode=mode,
-        synchronous=file.synchronous,
-    )
-    request.system_buffer = buffered
-
-    def give_back(done: Request) -> None:
-        if done.status >> 30 != 3 and done.information and target:
-            k.memory.write(target, k.memory.read(system_buffer, min(done.information, room)))
-        k.io.heap.free(system_buffer)
-
-    if buffered:
-        request.completions.append(give_back)
-    return (yield from send_irp(caller, file, request))
-
-
-def _direct_control(caller: Caller, file: FileObject, major: IrpMajor, control: Control) -> Code:
-    """METHOD_IN_DIRECT and METHOD_OUT_DIRECT."""
-    k = caller.k
-    source, mdl = 0, 0
-    if control.input_length:
-        data = yield from k.io.views.read(control.first, control.input_length)
-        source = k.io.heap.allocate(control.input_length)
-        k.memory.write(source, data)
-    if control.output_length:
-        write = control.code & 3 == _METHOD_OUT_DIRECT
-        yield from k.io.views.touch(control.second, control.output_length, write=write)
-        mdl = allocate_mdl(k, control.second, control.output_length)
-        lock_pages(k, mdl, write=write)
-    request = Request(
-        OperationClass.IRP,
-        major,
-        file,
-        k.current,
-        parameters=control._replace(first=source, mdl=mdl).pack(),
-        mode=caller.mode,
-        synchronous=file.synchronous,
-    )
-    request.system_buffer = bool(source)
-    if source:
-        request.completions.append(lambda _: k.io.heap.free(source))
-    return (yield from send_irp(caller, file, request))
-
-
-def _nothing() -> Code:
-    yield from ()
-    return b""
+    return (yield from send_control(caller, file, IrpMajor.DEVICE_CONTROL, control))
 
 
 # -- cancelling

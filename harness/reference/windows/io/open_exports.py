@@ -1,10 +1,11 @@
-"""Opening and asking files, as drivers do by pointer: IoCreateFile, IoQueryFileInformation, names of volumes."""
+"""Opening and asking files, as drivers do by pointer: IoCreateFile, IoQueryFileInformation, generic rights."""
 
 from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.windows.io.blocks import give_block
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.create import CreateArguments, OpenParameters, make_handle, open_file
 from harness.reference.windows.io.object_names import name_of
@@ -122,13 +123,6 @@ def io_query_volume_information(k: "Kernel", file: int, kind: U32, length: U32, 
     return _query(k, IrpMajor.QUERY_VOLUME_INFORMATION, file, kind, length, out, returned)
 
 
-def _give(k: "Kernel", data: bytes, tag: str) -> int:
-    where = k.blame.current()
-    block = k.pool.allocate(len(data), tag, paged=True, owner=where.driver, allocated_by=where.address)
-    k.memory.write(block, data)
-    return block
-
-
 @export(NTOSKRNL, "IoQueryFileDosDeviceName", max_irql=Irql.PASSIVE)
 def io_query_file_dos_device_name(k: "Kernel", address: int, out: int) -> int:
     r"""V:\dir\file, in a block that the caller frees."""
@@ -136,32 +130,9 @@ def io_query_file_dos_device_name(k: "Kernel", address: int, out: int) -> int:
     if file is None:
         return int(NtStatus.INVALID_PARAMETER)
     data = (file.volume.dos_name + file.name).encode("utf-16-le")
-    block = _give(k, bytes(16) + data + b"\0\0", "IoDn")
+    block = give_block(k, bytes(16) + data + b"\0\0", "IoDn")
     k.memory.write_unicode_string(block, block + 16, len(data), len(data) + 2)
     k.memory.write_u64(out, block)
-    return 0
-
-
-@export(NTOSKRNL, "IoVolumeDeviceToGuidPath", max_irql=Irql.PASSIVE)
-def io_volume_device_to_guid_path(k: "Kernel", device: int, out: int) -> int:
-    r"""\??\Volume{...}, in a block that the caller frees."""
-    volume = k.io.volume_of_device(device)
-    if volume is None or not volume.guid_name:
-        return int(NtStatus.INVALID_PARAMETER)
-    data = volume.guid_name.encode("utf-16-le")
-    block = _give(k, data + b"\0\0", "IoGp")
-    k.memory.write_unicode_string(out, block, len(data), len(data) + 2)
-    return 0
-
-
-@export(NTOSKRNL, "IoVolumeDeviceToGuid", max_irql=Irql.PASSIVE)
-def io_volume_device_to_guid(k: "Kernel", device: int, out: int) -> int:
-    volume = k.io.volume_of_device(device)
-    if volume is None or "{" not in volume.guid_name:
-        return int(NtStatus.INVALID_PARAMETER)
-    text = volume.guid_name[volume.guid_name.index("{") + 1 : -1].replace("-", "")
-    raw = bytes.fromhex(text)
-    k.memory.write(out, raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:])
     return 0
 
 

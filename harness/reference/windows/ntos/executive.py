@@ -38,6 +38,7 @@ from harness.reference.machine.supervisor import Supervisor
 from harness.reference.machine.trace import Trace
 from harness.reference.windows.leaves import LEAVES
 from harness.reference.windows.mutants import Mutants
+from harness.reference.windows.ntos.cm.key_watches import KeyWatches
 from harness.reference.windows.ntos.cm.registry import Key, Registry
 from harness.reference.windows.ntos.cm.registry_callbacks import RegistryCallbacks
 from harness.reference.windows.ntos.ex.lock_table import LockTable
@@ -135,6 +136,7 @@ class Executive(Supervisor):
         )
         self.registry = Registry()
         self.registry_callbacks = RegistryCallbacks(self)
+        self.key_watches = KeyWatches(self.registry)
 
         self.processors = [make_processor(self.memory, number) for number in range(processors)]
         self.shields = Shields(self.memory, self.blame, self.verifier)
@@ -172,6 +174,7 @@ class Executive(Supervisor):
         self.timers = KernelTimers(self.memory, self.clock, self.scheduler, self.blame, self.bug_checks, self.verifier)
         self.workers = WorkerQueues(self.scheduler, self.processes, self.bug_checks)
         self.objects = ObjectManager(self.scheduler, self.workers, self.blame, self.holdings, self.verifier)
+        self.objects.on_handle_closed.append(self.key_watches.closed)
         self.namespace = Namespace()
         self.processes.on_thread_end.append(self.objects.forget_held)
         self.kept = KeptStates(self)

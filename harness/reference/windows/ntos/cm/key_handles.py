@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from harness.reference.windows.ntos.cm.key_watches import KeyChange
 from harness.reference.windows.ntos.cm.registry import Key, Registry
 
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ def key_of(k: "Executive", handle: int) -> Key | None:
     """The key of a handle; None if it is none."""
     found = k.objects.lookup(handle)
     return found.object.body if found is not None and isinstance(found.object.body, Key) else None
+
+
+def key_changed(k: "Executive", key: Key | None, what: KeyChange) -> None:
+    """A driver or program has changed a key: who watches it is told, and the guest's registry is to be saved."""
+    k.registry.changed = True
+    if key is not None:
+        k.key_watches.changed(key, what)
 
 
 def relative_key(k: "Executive", relative_to: int, path: int, *, create: bool) -> Key | None:

@@ -110,6 +110,27 @@ class Registry:
             key = key.make(part)
         return key
 
+    @staticmethod
+    def is_below(key: Key, above: Key) -> bool:
+        """Whether a key is anywhere below another."""
+        pending = list(above.keys.values())
+        while pending:
+            at = pending.pop()
+            if at is key:
+                return True
+            pending += at.keys.values()
+        return False
+
+    def parent_of(self, key: Key) -> Key | None:
+        """The key that has this one; None for the root, and for one that is gone."""
+        pending = [self.root]
+        while pending:
+            at = pending.pop()
+            if at.key(key.name) is key:
+                return at
+            pending += at.keys.values()
+        return None
+
     def path_of(self, key: Key) -> str:
         r"""The whole name of a key, as the kernel spells it: CurrentControlSet is a link. "" for one that is gone."""
         pending = [(r"\REGISTRY", self.root)]
@@ -126,17 +147,11 @@ class Registry:
 
     def remove(self, key: Key) -> bool:
         """Delete a key that has no subkeys; False if it has some or is not in the tree."""
-        if key.keys:
+        parent = None if key.keys else self.parent_of(key)
+        if parent is None:
             return False
-        pending = [self.root]
-        while pending:
-            parent = pending.pop()
-            for name, child in parent.keys.items():
-                if child is key:
-                    del parent.keys[name]
-                    return True
-                pending.append(child)
-        return False
+        del parent.keys[key.name.lower()]
+        return True
 
     def load(self, path: str, content: Mapping[str, Any]) -> Key:
         """Replace the key at `path` by `content` in wire form."""

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
-from harness.reference.windows.ntos.cm.key_handles import key_of, open_key, relative_key
+from harness.reference.windows.ntos.cm.key_handles import key_changed, key_of, open_key, relative_key
+from harness.reference.windows.ntos.cm.key_watches import KeyChange
 from harness.reference.windows.ntos.cm.registry import Key, Value, ValueType
 from harness.reference.windows.ntos.cm.registry_callbacks import (
     CREATE_KEY,
@@ -42,8 +43,9 @@ def _named_key(k: "Kernel", attributes_at: int, *, create: bool) -> tuple[Key | 
     if not root:
         known = k.registry.find(name)
         if known is None and create and name.upper().startswith("\\REGISTRY\\"):
-            k.registry.changed = True
-            return k.registry.make(name), kernel, _CREATED_NEW_KEY
+            made = k.registry.make(name)
+            key_changed(k, k.registry.parent_of(made), KeyChange.NAME)
+            return made, kernel, _CREATED_NEW_KEY
         return known, kernel, _OPENED_EXISTING_KEY
     key = key_of(k, root)
     disposition = _OPENED_EXISTING_KEY
@@ -52,8 +54,8 @@ def _named_key(k: "Kernel", attributes_at: int, *, create: bool) -> tuple[Key | 
             break
         below = key.key(part)
         if below is None and create:
-            k.registry.changed = True
             below, disposition = key.make(part), _CREATED_NEW_KEY
+            key_changed(k, key, KeyChange.NAME)
         key = below
     return key, kernel, disposition
 
@@ -291,7 +293,7 @@ def _set(k: "Kernel", key: Key, name: str, kind: int, data: bytes) -> int:
     if kind not in set(ValueType) or kind == _REG_LINK:
         return int(NtStatus.INVALID_PARAMETER)
     key.set(name, ValueType(kind), data)
-    k.registry.changed = True
+    key_changed(k, key, KeyChange.LAST_SET)
     return 0
 
 
@@ -319,7 +321,8 @@ def zw_delete_value_key(k: "Kernel", handle: int, name: int) -> Any:
 
     def operation() -> int:
         gone = key.values.pop(k.memory.read_unicode_string(name).lower(), None)
-        k.registry.changed |= gone is not None
+        if gone is not None:
+            key_changed(k, key, KeyChange.LAST_SET)
         return 0 if gone is not None else int(NtStatus.OBJECT_NAME_NOT_FOUND)
 
     return k.registry_callbacks.around(
@@ -338,8 +341,10 @@ def zw_delete_key(k: "Kernel", handle: int) -> Any:
     item = k.registry_callbacks.object_of(key).address
 
     def operation() -> int:
+        parent = k.registry.parent_of(key)
         removed = k.registry.remove(key)
-        k.registry.changed |= removed
+        if removed:
+            key_changed(k, parent, KeyChange.NAME)
         return 0 if removed else int(NtStatus.CANNOT_DELETE)
 
     return k.registry_callbacks.around(
@@ -382,5 +387,6 @@ def rtl_write_registry_value(
 def rtl_delete_registry_value(k: "Kernel", relative_to: U32, path: int, name: int) -> int:
     key = relative_key(k, relative_to, path, create=False)
     gone = key.values.pop(k.memory.read_wide(name).lower(), None) if key is not None else None
-    k.registry.changed |= gone is not None
+    if gone is not None:
+        key_changed(k, key, KeyChange.LAST_SET)
     return 0 if gone is not None else int(NtStatus.OBJECT_NAME_NOT_FOUND)

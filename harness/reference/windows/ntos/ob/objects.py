@@ -81,6 +81,7 @@ class ObjectManager:
         self._holdings = holdings
         self._verifier = verifier
         self._held: dict[Thread, list[Object]] = {}
+        self.on_handle_closed: list[Callable[[int], None]] = []
 
     def register(self, item: Object) -> Object:
         """Make an object known by its guest address."""
@@ -111,6 +112,8 @@ class ObjectManager:
         handle = self._handles.pop(value, None)
         if handle is None:
             return False
+        for function in self.on_handle_closed:
+            function(value)
         item = handle.object
         item.handles -= 1
         if item.handles == 0 and item.on_close is not None:

@@ -59,6 +59,8 @@ class Subject:
     """Where there are any, they must be allowed it too."""
     privileged: bool = True
     """It may take ownership and read audit lists, whatever a descriptor says."""
+    manages_volume: bool = True
+    """It has SeManageVolumePrivilege."""
 
 
 SYSTEM_SUBJECT = Subject(frozenset({SYSTEM, ADMINISTRATORS, EVERYONE, AUTHENTICATED_USERS}), SYSTEM, SYSTEM)
