@@ -74,9 +74,13 @@ class Inf:
 
     @cached_property
     def files(self) -> tuple[str, ...]:
-        """The files that [SourceDisksFiles] says come with it."""
-        names = [*self._lines("sourcedisksfiles"), *self._lines("sourcedisksfiles.amd64")]
-        return tuple(dict.fromkeys(self._text(line.partition("=")[0]) for line in names))
+        """The files that [SourceDisksFiles] says come with it, or a CopyFiles names alone: `@X.sys`."""
+        lines = [*self._lines("sourcedisksfiles"), *self._lines("sourcedisksfiles.amd64")]
+        copied = [
+            word.strip() for section in self._sections for word in (self._value(section, "copyfiles") or "").split(",")
+        ]
+        names = [self._text(line.partition("=")[0]) for line in lines]
+        return tuple(dict.fromkeys([*names, *(word[1:] for word in copied if word.startswith("@"))]))
 
     def service(self, build: int) -> str:
         """The name of the service that it adds."""
@@ -97,7 +101,13 @@ class Inf:
                 values.setdefault(found["name"], {})[name.lower()] = fields[-1]
         instances = [self._instance(name, given) for name, given in values.items()]
         if not instances:
-            raise self._error("it registers no instance with an altitude", r"HKR,Instances\<name>,Altitude,…")
+            lost = self._unread_instances(build)
+            raise self._error(
+                "it registers no instance with an altitude",
+                r"HKR,Instances\<name>,Altitude,…"
+                if lost is None
+                else f"AddReg = {lost} in [{self._service(build)[1]}]",
+            )
         return tuple(sorted(instances, key=lambda item: item.name.lower() != default.lower()))
 
     def _instance(self, name: str, values: Mapping[str, str]) -> InfInstance:
@@ -134,11 +144,24 @@ class Inf:
         return list(self._registry(build))
 
     def _registry(self, build: int) -> Iterator[list[str]]:
-        sections = [self._service(build)[1], self.install_section(build)]
-        names = (self._value(section, "addreg") or "" for section in sections)
-        for name in (part.strip() for names_of_one in names for part in names_of_one.split(",")):
+        for name in self._registered_by(build):
             for line in self._lines(name):
                 yield self._fields(line)
+
+    def _registered_by(self, build: int) -> list[str]:
+        """The sections that AddReg names, of what is installed and of its service."""
+        sections = [self._service(build)[1], self.install_section(build)]
+        named = (self._value(section, "addreg") or "" for section in sections)
+        return [part.strip() for names in named for part in names.split(",")]
+
+    def _unread_instances(self, build: int) -> str | None:
+        """A section that registers an instance, while no AddReg of what is installed names it."""
+        read = {name.lower() for name in self._registered_by(build)}
+        for section, lines in self._sections.items():
+            keys = ([*self._fields(line), "", ""][1] for line in lines)
+            if section not in read and any(_INSTANCES.fullmatch(key) for key in keys):
+                return section
+        return None
 
     def _fields(self, line: str) -> list[str]:
         return [self._text(field) for field in _split(line)]

@@ -1,11 +1,14 @@
 """The driver to be tried: found from a .sys, an INF, a driver.yaml, a Visual Studio project, or a directory of one.
 
+Sources without any of these are a driver too, where one of them registers a minifilter.
+
 What is not said anywhere is made up, and the candidate says what was: nobody needs a configuration to begin with.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ConfigurationError
@@ -22,6 +25,8 @@ from harness.minifilter.package import (
 )
 
 DEFAULT_ALTITUDE = "370030"
+_SOURCES = frozenset({".c", ".cc", ".cpp", ".cxx"})
+_REGISTERS = b"FltRegisterFilter"
 
 
 @dataclass(frozen=True)
@@ -44,30 +49,39 @@ def find_candidate(path: Path) -> Candidate:
     if not path.exists():
         raise ConfigurationError(f"there is no {path}", hint="fltlab try X.sys, X.inf, or a directory of one")
     if path.is_dir():
-        return _of_file(_one_in(path))
+        return _of_directory(path)
     return _of_file(path)
 
 
-def _one_in(directory: Path) -> Path:
-    """What a directory is about: its driver.yaml, else its project, its INF, or its .sys."""
+def _of_directory(directory: Path) -> Candidate:
+    """What a directory is about: its driver.yaml, else its project, its INF, its .sys, or its sources."""
     own = directory / PACKAGE_FILE
     if own.is_file():
-        return own
+        return _of_package(own)
     for pattern in (PACKAGE_FILE, "*.vcxproj", "*.inf", "*.sys"):
-        found = [file for file in _files(directory, pattern) if not _is_program(file)]
-        if len(found) > 1:
-            raise ConfigurationError(
-                f"{directory} has several drivers",
-                details=tuple(str(one.relative_to(directory)) for one in found[:10]),
-                hint="name one of these",
-            )
-        if found:
-            return found[0]
+        found = _the_one(directory, (file for file in _files(directory, pattern) if not _is_program(file)))
+        if found is not None:
+            return _of_file(found)
+    of_sources = _of_sources(directory)
+    if of_sources is not None:
+        return of_sources
     raise ConfigurationError(
         f"{directory} has no driver",
-        details=("looked for driver.yaml, *.vcxproj, *.inf, *.sys",),
+        details=("looked for driver.yaml, *.vcxproj, *.inf, *.sys, and sources that call FltRegisterFilter",),
         hint="fltlab try X.sys",
     )
+
+
+def _the_one(directory: Path, candidates: Iterable[Path]) -> Path | None:
+    """The one candidate, or None; ConfigurationError if a directory has several."""
+    found = sorted(candidates)
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"{directory} has several drivers",
+            details=tuple(str(one.relative_to(directory)) for one in found[:10]),
+            hint="name one of these",
+        )
+    return found[0] if found else None
 
 
 def _is_program(file: Path) -> bool:
@@ -110,23 +124,24 @@ def _of_image(path: Path) -> Candidate:
         if package.binary is not None and package.path(package.binary).resolve() == path.resolve():
             return _registered(package, path.stem, [file.name])
     infs = [file for file in _beside(path, "*.inf") if _is_about(file, path.name)]
+    refusal = next(filter(None, map(_refusal, infs)), None)
     pdb = next(iter(_beside(path, f"{path.stem}.pdb")), None)
     package = _package(path.stem, path.parent, binary=Path(path.name), pdb=pdb and Path(pdb.name))
-    if infs:
+    if infs and refusal is None:
         package = package.model_copy(update={"inf": Path(infs[0].name)})
-    return _registered(package, path.stem, [])
+    return _registered(package, path.stem, [refusal] if refusal is not None else [])
 
 
 def _of_inf(path: Path) -> Candidate:
     names = [name for name in Inf.read(path).files if name.lower().endswith(".sys")]
     images = [file for name in names for file in _files(path.parent, name)]
-    built = _built_with(path) if not images else None
+    built = (_built_with(path) or _of_sources(path.parent, path)) if not images else None
     if built is not None:
         return built
     if not images:
         raise ConfigurationError(
             f"there is no {' or '.join(names) or 'driver'} beside {path.name}",
-            details=(f"its [SourceDisksFiles] names {', '.join(names) or 'no .sys'}",),
+            details=(f"its CopyFiles and [SourceDisksFiles] name {', '.join(names) or 'no .sys'}",),
             hint=f"put the driver into {path.parent}, or name the .sys itself",
         )
     image = images[0]
@@ -146,6 +161,22 @@ def _built_with(inf: Path) -> Candidate | None:
             if own is not None and candidate.package.path(own).resolve() == inf.resolve():
                 return candidate
     return None
+
+
+def _of_sources(directory: Path, inf: Path | None = None) -> Candidate | None:
+    """The driver whose sources lie in one folder of a directory: all that lie beside the one that registers it."""
+    sources = [file for file in sorted(directory.rglob("*")) if file.suffix.lower() in _SOURCES and file.is_file()]
+    home = _the_one(directory, {file.parent for file in sources if _REGISTERS in file.read_bytes()})
+    if home is None:
+        return None
+    beside = [file.name for file in sources if file.parent == home]
+    stem = home.name if inf is None else inf.stem
+    content = {"name": _name(stem), "description": f"{home.name}, tried", "sources": beside, "control": "none"}
+    package = package_of(content, home / PACKAGE_FILE)
+    if inf is not None:
+        package = package.model_copy(update={"inf": Path(os.path.relpath(inf, home))})
+    found = _registered(package, stem, [])
+    return replace(found, made_up=(*found.made_up, f"a driver of {', '.join(beside)}"))
 
 
 def _of_project(path: Path) -> Candidate:
@@ -196,6 +227,15 @@ def _name(stem: str) -> str:
 def _beside(path: Path, pattern: str) -> list[Path]:
     wanted = re.compile(re.escape(pattern).replace(r"\*", ".*"), re.IGNORECASE)
     return sorted(file for file in path.parent.iterdir() if file.is_file() and wanted.fullmatch(file.name))
+
+
+def _refusal(inf: Path) -> str | None:
+    """Why an INF that lies beside a driver tells nothing of it; None if it does."""
+    try:
+        Inf.read(inf).instances(REFERENCE_BUILD)
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def _is_about(inf: Path, image: str) -> bool:

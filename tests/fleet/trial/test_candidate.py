@@ -81,6 +81,55 @@ def test_a_driver_yaml_is_asked_first() -> None:
     assert found.service == "refuser"
 
 
+def test_sources_are_a_driver_where_one_registers_it(tmp_path: Path) -> None:
+    src = tmp_path / "My Filter" / "src"
+    src.mkdir(parents=True)
+    shutil.copy(HERE / "refuser" / "refuser.c", src)
+    (src / "helper.CPP").write_text("")
+    (tmp_path / "tool.c").write_text("int main(void) { return 0; }")
+    bare = find_candidate(tmp_path)
+
+    assert [path.name for path in bare.package.sources] == ["helper.CPP", "refuser.c"]
+    assert (bare.title, bare.made_up[-1]) == ("src", "a driver of helper.CPP, refuser.c")
+
+    shutil.copy(HERE / "refuser" / "refuser.inf", tmp_path)
+    found = find_candidate(tmp_path)
+    assert (found.service, str(found.altitude)) == ("RefuserService", "365432.5")
+    assert found.made_up == ("a driver of helper.CPP, refuser.c",)
+    assert found.package.sources == bare.package.sources
+
+    (tmp_path / "second").mkdir()
+    shutil.copy(HERE / "refuser" / "refuser.c", tmp_path / "second")
+    with pytest.raises(ConfigurationError, match="several drivers"):
+        find_candidate(tmp_path)
+
+
+def test_an_inf_whose_instances_nothing_installs_is_refused_and_told_beside_its_image(release: Path) -> None:
+    text = (HERE / "refuser" / "refuser.inf").read_text(encoding="utf-8")
+    named = next(line for line in text.splitlines() if line.lower().startswith("addreg"))
+    (release / "refuser.inf").write_text(text.replace(named, ""))
+    section = named.partition("=")[2].split(",")[0].strip()
+
+    with pytest.raises(ConfigurationError, match="registers no instance") as refused:
+        find_candidate(release)
+    assert f"AddReg = {section.lower()} in [" in str(refused.value.details)
+
+    shutil.move(release / "x64" / "refuser.sys", release)
+    found = find_candidate(release / "refuser.sys")
+    assert "refuser.inf cannot be used: it registers no instance" in found.read[0]
+    assert found.made_up[0].startswith("altitude 370030")
+
+
+def test_a_file_that_copyfiles_names_alone_is_the_driver_of_an_inf(release: Path) -> None:
+    text = (HERE / "refuser" / "refuser.inf").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if "refuser.sys" not in line.lower() or "ServiceBinary" in line]
+    (release / "refuser.inf").write_text(
+        "\n".join(lines).replace("CopyFiles", "; ") + "\n[DefaultInstall.NTamd64]\nCopyFiles = @refuser.sys\n"
+    )
+
+    assert find_candidate(release).package.binary == Path("x64/refuser.sys")
+
+
 def test_what_leads_to_no_driver_or_to_several_is_told(image: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="has no driver"):
         find_candidate(tmp_path)
