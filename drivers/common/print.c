@@ -80,6 +80,7 @@ OnPrint(PSTRING Output, ULONG ComponentId, ULONG Level)
     Print->FullLength = Output->Length;
     Print->Length = (USHORT)min(Output->Length, FLTLAB_PRINT_LENGTH);
     RtlCopyMemory(Print->Text, Output->Buffer, Print->Length);
+    RtlZeroMemory(Print->Text + Print->Length, FLTLAB_PRINT_LENGTH - Print->Length); /* all of it goes to user mode */
     InterlockedExchange(&Place->Turn, (LONG)((ULONG)Position + 1));
 }
 

@@ -1,8 +1,8 @@
 """Whatever a driver does wrong, the verdict names it and a place in it: not its neighbours, and never the kernel.
 
-drivers/hostile knows some 330 kinds of wrong, drivers/proper 36 of what is unusual and right; the name of the file that
-is read says which. It stands between two innocent minifilters, and each kind is done in a fork of one kernel. A run of
-the tests does what is right, and of what is wrong `USUAL`.
+drivers/hostile knows some 360 kinds of wrong, drivers/proper some 40 of what is unusual and right; the name of the file
+that is read says which. It stands between two innocent minifilters, and each kind is done in a fork of one kernel. A
+run of the tests does what is right, and of what is wrong `USUAL`.
 """
 
 import json
@@ -90,6 +90,17 @@ USUAL = [
     "iopb_major",
     "wait_for_ever",
     "leak",
+    "unwritten_tail_read",
+    "unwritten_context_read",
+    "unwritten_file",
+    "unwritten_message",
+    "unwritten_answer",
+    "unwritten_value",
+    "unwritten_name",
+    "unwritten_pointer",
+    "queries_beyond_block",
+    "replies_beyond_block",
+    "value_beyond_block",
 ]
 SCRIPT = r"""
 deadline 500
@@ -100,6 +111,9 @@ open f V:\other access=rw options=noncached
 write f offset=0 length=512 fill=1
 close f
 """
+CONNECTED = "connect p \\hostile\n"
+MESSAGES = {"unwritten_answer": "send-message p data=01 room=64\n"}
+"""What a program sends to the driver besides, by kind."""
 SECONDS = 60.0
 CPU_SECONDS = 30
 STRANGERS = frozenset({StopKind.KERNEL_FAULT, StopKind.MISSING_EXPORT})
@@ -135,8 +149,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 def verdicts(stack: Stack, kind: str, driver: str = "hostile") -> Any:
     """What the kernel says of a kind: how it has stopped, if it has, and its findings; a text if it said nothing."""
     bench, program = stack
+    script = (CONNECTED if driver == "hostile" else "") + SCRIPT.replace("{kind}", kind) + MESSAGES.get(kind, "")
     steps = (
-        wire.Run(program, (), SCRIPT.replace("{kind}", kind).encode()),
+        wire.Run(program, (), script.encode()),
         *(wire.Unload(service) for service in (f"fltlab-{driver}", "fltlab-above", "fltlab-below")),
     )
 

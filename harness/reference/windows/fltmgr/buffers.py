@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from harness.nt import CallbackDataFlags, IrpMajor, PreopStatus
 from harness.reference.machine.memory.layout import is_user
-from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags, Minor
+from harness.reference.windows.io.buffer_parameters import BUFFERS, WITHOUT_MDL
+from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags
 from harness.reference.windows.ntos.mm.mdl import release_mdl
 from harness.reference.windows.structures.mdl_layout import MdlView
 
@@ -18,39 +19,12 @@ if TYPE_CHECKING:
 _U32, _U64 = Struct("<I"), Struct("<Q")
 _PARAMETERS = 24
 """Parameters in FLT_IO_PARAMETER_BLOCK."""
-_BUFFERS: dict[tuple[int, int | None], tuple[int, int, int]] = {
-    (IrpMajor.READ, None): (24, 32, 0),
-    (IrpMajor.WRITE, None): (24, 32, 0),
-    (IrpMajor.DIRECTORY_CONTROL, int(Minor.QUERY_DIRECTORY)): (32, 40, 0),
-    (IrpMajor.DIRECTORY_CONTROL, int(Minor.NOTIFY_CHANGE_DIRECTORY)): (32, 40, 0),
-    (IrpMajor.QUERY_EA, None): (32, 40, 0),
-    (IrpMajor.SET_EA, None): (8, 16, 0),
-    (IrpMajor.QUERY_SECURITY, None): (16, 24, 8),
-    (IrpMajor.FILE_SYSTEM_CONTROL, None): (32, 40, 0),
-    (IrpMajor.DEVICE_CONTROL, None): (32, 40, 0),
-}
-"""Offsets in Parameters of buffer, MDL and length, by major and minor function."""
-_WITHOUT_MDL: dict[int, tuple[int, int | None]] = {
-    IrpMajor.QUERY_INFORMATION: (16, 0),
-    IrpMajor.SET_INFORMATION: (32, 0),
-    IrpMajor.QUERY_VOLUME_INFORMATION: (16, 0),
-    IrpMajor.SET_VOLUME_INFORMATION: (16, 0),
-    IrpMajor.SET_SECURITY: (8, None),
-}
-"""Offsets of buffer and length of those that have no MDL."""
-TAKES = frozenset(
-    {
-        IrpMajor.WRITE, IrpMajor.SET_INFORMATION, IrpMajor.SET_EA, IrpMajor.SET_VOLUME_INFORMATION,
-        IrpMajor.SET_SECURITY, IrpMajor.SET_QUOTA,
-    }
-)  # fmt: skip
-"""Operations whose buffer says what is to be done: a filter may only look at it."""
 
 
 def buffer_fields(operation: "Operation") -> tuple[int, int, int] | None:
     """Guest addresses of the operation's buffer, MDL and length parameters; None where there are none."""
     request = operation.request
-    found = _BUFFERS.get((request.major, request.minor)) or _BUFFERS.get((request.major, None))
+    found = BUFFERS.get((request.major, request.minor)) or BUFFERS.get((request.major, None))
     if found is None:
         return None
     base = operation.iopb + _PARAMETERS
@@ -59,7 +33,7 @@ def buffer_fields(operation: "Operation") -> tuple[int, int, int] | None:
 
 def fields_without_mdl(operation: "Operation") -> tuple[int, int, int] | None:
     """The same of an operation whose buffer never has an MDL; 0 for what it has not."""
-    found = _WITHOUT_MDL.get(operation.request.major)
+    found = WITHOUT_MDL.get(operation.request.major)
     if found is None:
         return None
     base = operation.iopb + _PARAMETERS

@@ -60,7 +60,9 @@ class Contexts:
         elif k.scarcity.strikes(found.name):
             return int(NtStatus.INSUFFICIENT_RESOURCES), None
         else:
-            address = k.pool.allocate(max(size, 1), "FMct", paged=paged, zero=False)
+            where = k.blame.current()
+            fill = k.pool.unwritten.fill(where.driver, where.address, "a context")
+            address = k.pool.allocate(max(size, 1), "FMct", paged=paged, fill=fill)
         context = Context(found, kind, item, address, size, k.blame.current().location)
         self._allocated[address] = context
         found.contexts.append(context)

@@ -30,7 +30,7 @@ def flt_allocate_pool_aligned_with_tag(k: "Kernel", instance: int, pool: U32, si
         size,
         text,
         paged=pool & 1 == _PAGED_POOL,
-        zero=False,
+        fill=k.pool.unwritten.fill(where.driver, where.address, f"pool, tag '{text}'"),
         owner=where.driver,
         allocated_by=where.address,
     )

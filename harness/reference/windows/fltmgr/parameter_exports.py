@@ -6,8 +6,9 @@ from harness.nt import CallbackDataFlags, Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.loader.exports import FLTMGR, export
 from harness.reference.machine.memory.layout import is_user
-from harness.reference.windows.fltmgr.buffers import TAKES, buffer_fields, fields_without_mdl
+from harness.reference.windows.fltmgr.buffers import buffer_fields, fields_without_mdl
 from harness.reference.windows.fltmgr.callback_data import CallbackData
+from harness.reference.windows.io.buffer_parameters import TAKES
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.mm.mdl import MDL_PAGES_LOCKED, Mdl, make_mdl, map_pages, unmap_pages
 

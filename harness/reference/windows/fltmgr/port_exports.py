@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import FLTMGR, I32, U32, export
+from harness.reference.machine.loader.exports import FLTMGR, I32, Length, export
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fltmgr.port_clients import Message, ServerPort
@@ -69,7 +69,7 @@ def flt_close_client_port(k: "Kernel", filter_: int, port_at: int) -> None:
 
 @export(FLTMGR, "FltSendMessage", max_irql=Irql.APC)
 def flt_send_message(
-    k: "Kernel", filter_: int, port_at: int, buffer: int, length: U32, reply: int, reply_length: int, timeout: int
+    k: "Kernel", filter_: int, port_at: int, buffer: int, length: Length, reply: int, reply_length: int, timeout: int
 ) -> Code:
     """FltSendMessage: waits for the reply if one is wanted, else until a program has taken the message.
 
@@ -86,10 +86,11 @@ def flt_send_message(
     if k.current.terminating:
         return int(NtStatus.THREAD_IS_TERMINATING)
     wanted = k.memory.read_u32(reply_length) if reply and reply_length else 0
+    k.require_room(reply, wanted)
     ticks = _relative(k, timeout)
-    message = Message(
-        k.flt.port_clients.next_number(), k.memory.read(buffer, length), wanted, Event("a reply from user mode")
-    )
+    data = k.memory.read(buffer, length)
+    k.handed_on.look(data, "of a message", "FltSendMessage")
+    message = Message(k.flt.port_clients.next_number(), data, wanted, Event("a reply from user mode"))
     k.flt.port_clients.post(client, message)
     objects = [message.answered, client.ended]
     status = yield Wait(objects, timeout=ticks, reason="user mode to answer a filter's message", user=True)

@@ -23,6 +23,7 @@ from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS
 from harness.reference.windows.io.constants import DeviceFlags
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.unwritten_data import look_at_question
 from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.structures.irp import Irp
 
@@ -82,6 +83,8 @@ class FileSystemDriver:
         refused = refusal(self.kernel, self.files.kind, request)
         if refused:
             return refused, 0
+        if self.kernel.pool.unwritten.is_known:
+            look_at_question(self.kernel, request)
         thread = self.kernel.current
         before, self._acting[thread] = self._acting.get(thread), request.file
         try:

@@ -227,7 +227,7 @@ def fs_rtl_private_lock(
 def fs_rtl_allocate_file_lock(k: "Kernel", complete: int, unlock: int) -> int:
     """FsRtlAllocateFileLock: an initialized one from pool."""
     where = k.blame.current()
-    address = k.pool.allocate(FileLock.SIZE, "FSfl", zero=True, owner=where.driver, allocated_by=where.address)
+    address = k.pool.allocate(FileLock.SIZE, "FSfl", owner=where.driver, allocated_by=where.address)
     fs_rtl_initialize_file_lock(k, address, complete, unlock)
     return address
 

@@ -61,7 +61,7 @@ def _next(k: "Kernel", mcb: Mcb, index: int, vbn: int, lbn: int, count: int) -> 
 @export(NTOSKRNL, "FsRtlInitializeLargeMcb", max_irql=Irql.APC)
 def fs_rtl_initialize_large_mcb(k: "Kernel", mcb: int, pool: U32) -> None:
     where = k.blame.current()
-    mutex = k.pool.allocate(_MUTEX_SIZE, "FSmg", zero=True, owner=where.driver, allocated_by=where.address)
+    mutex = k.pool.allocate(_MUTEX_SIZE, "FSmg", owner=where.driver, allocated_by=where.address)
     k.memory.write_u64(mcb, mutex)
     _large(k, mcb).initialize(pool)
 

@@ -25,7 +25,7 @@ def describe_buffer(k: "Executive", request: Request, irp: int, device_flags: in
         return
     view, read = Irp(k.memory, irp), request.major == IrpMajor.READ
     if device_flags & DeviceFlags.BUFFERED_IO:
-        buffer = k.pool.allocate(transfer.length, _TAG, zero=True)
+        buffer = k.pool.allocate(transfer.length, _TAG)
         if not read:
             k.memory.write(buffer, k.memory.read(transfer.buffer, transfer.length))
         view.system_buffer = buffer

@@ -91,7 +91,7 @@ def _give_system_buffer(k: "Executive", view: Irp, source: int, source_length: i
     """A system buffer with a copy of the input; what comes back is copied to `target` when the IRP is over."""
     if not size:
         return
-    buffer = k.pool.allocate(size, _TAG, zero=True)
+    buffer = k.pool.allocate(size, _TAG)
     if source and source_length:
         k.memory.write(buffer, k.memory.read(source, source_length))
     view.system_buffer = buffer

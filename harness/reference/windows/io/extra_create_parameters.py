@@ -189,9 +189,7 @@ class ExtraCreateParameters:
 
     def _allocate(self, size: int, tag: str) -> int:
         where = self._kernel.blame.current()
-        return self._kernel.pool.allocate(
-            size, tag, paged=True, zero=True, owner=where.driver, allocated_by=where.address
-        )
+        return self._kernel.pool.allocate(size, tag, paged=True, owner=where.driver, allocated_by=where.address)
 
     def _free(self, item: Ecp) -> "Code":
         if item.cleanup:

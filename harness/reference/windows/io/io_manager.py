@@ -24,6 +24,7 @@ from harness.reference.windows.io.file_systems import FileSystems
 from harness.reference.windows.io.fs_filter_callbacks import fs_filter
 from harness.reference.windows.io.irps import Irps
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.unwritten_data import look_at_answer
 from harness.reference.windows.io.user_memory import UserMemory
 from harness.reference.windows.io.volume_removal import settle
 from harness.reference.windows.io.volumes import DeviceTarget, Volume
@@ -308,6 +309,8 @@ class IoManager:
     def finish(self, request: Request, status: int, information: int) -> None:
         """The request has come back from the top of the stack."""
         self.pending.pop(request, None)
+        if information and (request.mode or request.paging) and self.kernel.pool.unwritten.is_known:
+            look_at_answer(self.kernel, request, status, information)
         done = request.finish(status, information)
         if done is not None:
             self.kernel.signal(done)

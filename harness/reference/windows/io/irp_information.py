@@ -150,7 +150,7 @@ def io_allocate_error_log_entry(k: "Kernel", device: int, size: U8) -> int:
     if not _ERROR_ENTRY <= size <= _LONGEST_ENTRY:
         return 0
     where = k.blame.current()
-    return k.pool.allocate(size, "IoEr", paged=False, zero=True, owner=where.driver, allocated_by=where.address)
+    return k.pool.allocate(size, "IoEr", paged=False, owner=where.driver, allocated_by=where.address)
 
 
 @export(NTOSKRNL, "IoWriteErrorLogEntry", max_irql=Irql.DISPATCH)
@@ -264,7 +264,7 @@ def io_get_device_interfaces(k: "Kernel", guid: int, device: int, flags: U32, li
     del device, flags
     k.memory.read(guid, 16)
     where = k.blame.current()
-    block = k.pool.allocate(4, "IoDi", paged=True, zero=True, owner=where.driver, allocated_by=where.address)
+    block = k.pool.allocate(4, "IoDi", paged=True, owner=where.driver, allocated_by=where.address)
     k.memory.write_u64(listed, block)
     return 0
 

@@ -206,8 +206,16 @@ class Blame:
             return f"{address:#x} (the guard page of a kernel stack)"
         if is_user(address):
             return f"user address {address:#x}" if address > 0xFFFF else f"null pointer + {address:#x}"
+        unwritten = self.unwritten(address)
+        if unwritten is not None:
+            return unwritten
         name = self._exports.name_at(address)
         return f"{address:#x} (the code of {name})" if name is not None else f"{address:#x}"
+
+    def unwritten(self, value: int) -> str | None:
+        """What a value is that comes from memory which a driver has never written; None for any other."""
+        text = self._pool.unwritten.explain(value)
+        return f"{value:#x} ({text})" if text is not None else None
 
     @staticmethod
     def exception_text(code: int, parameters: tuple[int, ...]) -> str:

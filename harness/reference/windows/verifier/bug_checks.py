@@ -92,9 +92,9 @@ class BugChecks:
         )
 
     def unhandled_exception(
-        self, code: int, address: int, parameters: tuple[int, ...], thread: "Thread", irql: int
+        self, code: int, address: int, parameters: tuple[int, ...], thread: "Thread", irql: int, cause: str
     ) -> BugCheckStop:
-        """Nobody handled an exception in kernel mode."""
+        """Nobody handled an exception in kernel mode; `cause` is what is known of it besides, or ""."""
         check = BugCheck.SYSTEM_SERVICE_EXCEPTION
         if irql >= Irql.DISPATCH:
             check = BugCheck.KMODE_EXCEPTION_NOT_HANDLED
@@ -107,7 +107,7 @@ class BugChecks:
             code,
             address,
             *parameters[:2],
-            message=f"{what} at {self._images.describe(address)}, handled by nobody",
+            message=f"{what} at {self._images.describe(address)}, handled by nobody{cause}",
             driver=image.name if image is not None else None,
             location=image.describe(address) if image is not None else None,
         )

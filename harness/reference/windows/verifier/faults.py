@@ -49,6 +49,7 @@ class Faults:
         self._irql = irql
         self._general: list[int] | None = None
         """The registers of the fault that is being classified."""
+        self._cause = (0, "")
 
     def classify(self, vector: int, state: MachineState) -> tuple[int, tuple[int, ...]]:
         """The status and parameters of the exception to raise at a fault; raises BugCheckStop if it is fatal."""
@@ -66,6 +67,7 @@ class Faults:
             code = state.general[RCX]
             raise self._stop(BugCheck.KERNEL_SECURITY_CHECK_FAILURE, rip, f"__fastfail({code})", code)
         if vector == _GENERAL_PROTECTION:
+            self._cause = rip, self._unwritten_in(state.general)
             return int(NtStatus.ACCESS_VIOLATION), (0, _M64)
         if vector == _INVALID_OPCODE:
             self._require_known(rip)
@@ -75,6 +77,15 @@ class Faults:
         if status is None:
             raise self._stop(BugCheck.UNEXPECTED_KERNEL_MODE_TRAP, rip, f"interrupt {vector:#x}", vector)
         return status, ()
+
+    def _unwritten_in(self, general: list[int]) -> str:
+        """Which register holds what a driver has never written, as the address of a general protection fault may be."""
+        found = [text for value in general if (text := self._blame.unwritten(value)) is not None]
+        return f"; a register holds {found[0]}" if found else ""
+
+    def cause_at(self, address: int) -> str:
+        """What is known of the exception at an address besides its kind, to be put behind that; or ""."""
+        return self._cause[1] if self._cause[0] == address else ""
 
     def _require_known(self, rip: int) -> None:
         """An instruction that real processors have and ours has not is no fault of who executes it."""

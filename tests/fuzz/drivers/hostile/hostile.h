@@ -11,4 +11,5 @@
 #define DESTROY(Place) RtlFillMemory((PVOID)(Place), sizeof(*(Place)), 0xFF)
 
 extern PFLT_FILTER Filter;
+extern PFLT_PORT Client;
 extern PDRIVER_OBJECT Driver;

@@ -107,6 +107,20 @@ SPOIL(reads_instance_wild, UCHAR Room[16]; LARGE_INTEGER At = {0}; ULONG Done;
       FltReadFile(WILD, File, &At, 16, Room, 0, &Done, NULL, NULL))
 SPOIL(reads_beyond_block, PVOID B = ExAllocatePoolWithTag(NonPagedPoolNx, 64, TAG); LARGE_INTEGER At = {0}; ULONG Done;
       FltReadFile(Instance, File, &At, 4096, B, 0, &Done, NULL, NULL); ExFreePoolWithTag(B, TAG))
+SPOIL(reads_end_of_file_beyond_block, PVOID B = ExAllocatePoolWithTag(NonPagedPoolNx, 512, TAG);
+      LARGE_INTEGER At = {.QuadPart = 512}; ULONG Done;
+      FltReadFile(Instance, File, &At, 1024, B, FLTFL_IO_OPERATION_NON_CACHED, &Done, NULL, NULL);
+      ExFreePoolWithTag(B, TAG))
+SPOIL(queries_beyond_block, PUCHAR B = ExAllocatePoolWithTag(NonPagedPoolNx, 64, TAG);
+      FltQueryInformationFile(Instance, File, B + 32, 64, FileStandardInformation, NULL); ExFreePoolWithTag(B, TAG))
+SPOIL(replies_beyond_block, PVOID B = ExAllocatePoolWithTag(NonPagedPoolNx, 64, TAG); ULONG Length = 65;
+      LARGE_INTEGER Moment = {.QuadPart = -10000};
+      FltSendMessage(Filter, &Client, &Length, sizeof(Length), B, &Length, &Moment); ExFreePoolWithTag(B, TAG))
+SPOIL(value_beyond_block, PVOID B = ExAllocatePoolWithTag(PagedPool, 64, TAG); HANDLE Key; ULONG Length;
+      UNICODE_STRING Path = RTL_CONSTANT_STRING(L"\\Registry\\Machine\\System\\CurrentControlSet\\Services");
+      OBJECT_ATTRIBUTES A; InitializeObjectAttributes(&A, &Path, OBJ_KERNEL_HANDLE, NULL, NULL);
+      ZwOpenKey(&Key, KEY_READ, &A); ZwQueryKey(Key, KeyBasicInformation, B, 512, &Length); ZwClose(Key);
+      ExFreePoolWithTag(B, TAG))
 SPOIL(queries_stack_beyond, UCHAR Room[16];
       FltQueryInformationFile(Instance, File, Room, 0x10000, FileAllInformation, NULL))
 SPOIL(reads_at_dispatch, UCHAR Room[16]; KIRQL Irql; LARGE_INTEGER At = {0}; ULONG Done;

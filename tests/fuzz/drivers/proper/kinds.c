@@ -300,6 +300,57 @@ DO(pool_of_zero_bytes, PVOID B = ExAllocatePoolWithTag(PagedPool, 1, TAG); ExFre
 DO(message_to_nobody, LARGE_INTEGER Second = {.QuadPart = -10000000};
    FltSendMessage(Filter, &Client, &Second, 8, NULL, NULL, &Second))
 
+/* -- memory that was not zeroed */
+
+static VOID
+Answer(PFLT_CALLBACK_DATA Data, PVOID From, ULONG Length)
+{
+    __try {
+        RtlCopyMemory(Data->Iopb->Parameters.Read.ReadBuffer, From, Length);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        Length = 0;
+    }
+    Data->IoStatus.Status = STATUS_SUCCESS;
+    Data->IoStatus.Information = Length;
+}
+
+/* What is handed on was written; what is behind it, and the copy of the whole, goes nowhere. */
+KIND(written_in_part)
+{
+    PUCHAR Block = ExAllocatePoolWithTag(PagedPool, 512, TAG), Copy = ExAllocatePoolWithTag(NonPagedPoolNx, 512, TAG);
+
+    UNREFERENCED_PARAMETER(FltObjects);
+    UNREFERENCED_PARAMETER(CompletionContext);
+    RtlFillMemory(Block, 100, 0xBA);
+    RtlCopyMemory(Copy, Block, 512);
+    Answer(Data, Copy, 100);
+    ExFreePoolWithTag(Block, TAG);
+    ExFreePoolWithTag(Copy, TAG);
+    return FLT_PREOP_COMPLETE;
+}
+
+KIND(filled_by_the_file_system)
+{
+    PVOID Block = FltAllocatePoolAlignedWithTag(FltObjects->Instance, NonPagedPoolNx, 4096, TAG);
+    LARGE_INTEGER Start = {.QuadPart = 0};
+    ULONG Count = 0;
+
+    UNREFERENCED_PARAMETER(CompletionContext);
+    FltReadFile(FltObjects->Instance, FltObjects->FileObject, &Start, 4096, Block,
+                FLTFL_IO_OPERATION_NON_CACHED | FLTFL_IO_OPERATION_DO_NOT_UPDATE_BYTE_OFFSET, &Count, NULL, NULL);
+    Answer(Data, Block, Count < Data->Iopb->Parameters.Read.Length ? Count : Data->Iopb->Parameters.Read.Length);
+    FltFreePoolAlignedWithTag(FltObjects->Instance, Block, TAG);
+    return FLT_PREOP_COMPLETE;
+}
+
+/* To the end of the block, from the middle of it. */
+DO(rest_of_a_block, PUCHAR Block = ExAllocatePoolWithTag(NonPagedPoolNx, 1024, TAG);
+   LARGE_INTEGER At = {.QuadPart = 512}, Moment = {.QuadPart = -10000}; ULONG Done, Length = 24;
+   FltReadFile(Instance, File, &At, 512, Block + 512, FLTFL_IO_OPERATION_NON_CACHED, &Done, NULL, NULL);
+   FltQueryInformationFile(Instance, File, Block + 984, 40, FileBasicInformation, NULL);
+   FltSendMessage(Filter, &Client, &Length, sizeof(Length), Block + 1000, &Length, &Moment);
+   ExFreePoolWithTag(Block, TAG))
+
 /* -- own I/O */
 
 static NTSTATUS

@@ -4,7 +4,7 @@ from struct import pack
 from typing import TYPE_CHECKING, Any
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.machine.loader.exports import NTOSKRNL, U32, Length, export
 from harness.reference.windows.ntos.cm.key_handles import key_changed, key_of, open_key, relative_key
 from harness.reference.windows.ntos.cm.key_watches import KeyChange
 from harness.reference.windows.ntos.cm.registry import Key, Value, ValueType
@@ -176,7 +176,7 @@ def _value_information(value: Value, kind: int) -> tuple[bytes, int] | None:
 
 @export(NTOSKRNL, "ZwQueryValueKey", max_irql=Irql.PASSIVE)
 def zw_query_value_key(
-    k: "Kernel", handle: int, name: int, kind: U32, buffer: int, length: U32, result_length: int
+    k: "Kernel", handle: int, name: int, kind: U32, buffer: int, length: Length, result_length: int
 ) -> Any:
     key = key_of(k, handle)
     if key is None:
@@ -203,7 +203,7 @@ def zw_query_value_key(
 
 @export(NTOSKRNL, "ZwEnumerateValueKey", max_irql=Irql.PASSIVE)
 def zw_enumerate_value_key(
-    k: "Kernel", handle: int, index: U32, kind: U32, buffer: int, length: U32, result_length: int
+    k: "Kernel", handle: int, index: U32, kind: U32, buffer: int, length: Length, result_length: int
 ) -> Any:
     key = key_of(k, handle)
     if key is None:
@@ -246,7 +246,7 @@ def _key_information(key: Key, kind: int) -> tuple[bytes, int] | None:
 
 
 @export(NTOSKRNL, "ZwQueryKey", max_irql=Irql.PASSIVE)
-def zw_query_key(k: "Kernel", handle: int, kind: U32, buffer: int, length: U32, result_length: int) -> Any:
+def zw_query_key(k: "Kernel", handle: int, kind: U32, buffer: int, length: Length, result_length: int) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
@@ -265,7 +265,7 @@ def zw_query_key(k: "Kernel", handle: int, kind: U32, buffer: int, length: U32, 
 
 @export(NTOSKRNL, "ZwEnumerateKey", max_irql=Irql.PASSIVE)
 def zw_enumerate_key(
-    k: "Kernel", handle: int, index: U32, kind: U32, buffer: int, length: U32, result_length: int
+    k: "Kernel", handle: int, index: U32, kind: U32, buffer: int, length: Length, result_length: int
 ) -> Any:
     key = key_of(k, handle)
     if key is None:
@@ -292,13 +292,14 @@ def zw_enumerate_key(
 def _set(k: "Kernel", key: Key, name: str, kind: int, data: bytes) -> int:
     if kind not in set(ValueType) or kind == _REG_LINK:
         return int(NtStatus.INVALID_PARAMETER)
+    k.handed_on.look(data, "of a registry value", name)
     key.set(name, ValueType(kind), data)
     key_changed(k, key, KeyChange.LAST_SET)
     return 0
 
 
 @export(NTOSKRNL, "ZwSetValueKey", max_irql=Irql.PASSIVE)
-def zw_set_value_key(k: "Kernel", handle: int, name: int, title: U32, kind: U32, data: int, size: U32) -> Any:
+def zw_set_value_key(k: "Kernel", handle: int, name: int, title: U32, kind: U32, data: int, size: Length) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
@@ -375,7 +376,7 @@ def rtl_create_registry_key(k: "Kernel", relative_to: U32, path: int) -> int:
 
 @export(NTOSKRNL, "RtlWriteRegistryValue", max_irql=Irql.PASSIVE)
 def rtl_write_registry_value(
-    k: "Kernel", relative_to: U32, path: int, name: int, kind: U32, data: int, size: U32
+    k: "Kernel", relative_to: U32, path: int, name: int, kind: U32, data: int, size: Length
 ) -> int:
     key = relative_key(k, relative_to, path, create=True)
     if key is None:

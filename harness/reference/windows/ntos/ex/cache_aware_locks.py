@@ -15,7 +15,7 @@ _RUNDOWN_SIZE, _PUSH_LOCK_SIZE = 0x40, 0x40
 
 def _allocate(k: "Kernel", size: int, tag: str, *, paged: bool) -> int:
     where = k.blame.current()
-    return k.pool.allocate(size, tag, paged=paged, zero=True, owner=where.driver, allocated_by=where.address)
+    return k.pool.allocate(size, tag, paged=paged, owner=where.driver, allocated_by=where.address)
 
 
 @export(NTOSKRNL, "ExSizeOfRundownProtectionCacheAware")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.memory.pagetables import OutOfMemoryError
-from harness.reference.windows.ntos.ex.pool import PoolError
+from harness.reference.windows.ntos.ex.pool import ZEROS, PoolError
 
 if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
@@ -30,13 +30,15 @@ def allocate(k: "Executive", size: int, tag: int, *, paged: bool, zero: bool, ra
             BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 1, k.irql, 1, size,
             message=f"paged pool is allocated at IRQL {k.irql}",
         )  # fmt: skip
+    text = tag_text(tag)
+    fill = ZEROS if zero else k.pool.unwritten.fill(where.driver, where.address, f"pool, tag '{text}'")
     try:
         _leave_a_reserve(k, size, where.driver)
         return k.pool.allocate(
             size,
-            tag_text(tag),
+            text,
             paged=paged,
-            zero=zero,
+            fill=fill,
             owner=where.driver,
             allocated_by=where.address,
         )

@@ -3,19 +3,20 @@
 A block ends at a page that is not mapped: reading or writing past it faults. What lies between the block and its
 page's edges is filled with a pattern that is checked on free (underruns, and overruns inside the 16-byte rounding).
 Freed blocks are unmapped at once, and their addresses stay unused for a long while: touching one faults, freeing one
-again is named. Fresh blocks that were not asked to be zeroed hold rubbish.
+again is named. Fresh blocks are filled with zeros, or with what says that they were never written (unwritten.py).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.reference.machine.loader.images import ImageTable
 from harness.reference.machine.memory.layout import NONPAGED_POOL, PAGE_SHIFT, PAGE_SIZE, PAGED_POOL, page_align
 from harness.reference.machine.memory.memory import Memory
+from harness.reference.windows.ntos.ex.unwritten import Unwritten
 
 _CANARIES = b"\xa5" * PAGE_SIZE
-_ZEROS = bytes(PAGE_SIZE)
-_RUBBISH = b"\xcd" * PAGE_SIZE
+ZEROS = bytes(PAGE_SIZE)
 _ALIGNMENT = 16
 _QUARANTINE = 1 << 15
 
@@ -65,10 +66,11 @@ class PoolError(Exception):
 class Pool:
     """Nonpaged and paged pool."""
 
-    def __init__(self, memory: Memory, describe: Callable[[int], str]) -> None:
+    def __init__(self, memory: Memory, images: ImageTable) -> None:
         self._memory = memory
-        self._describe = describe
-        """Names the place of a call."""
+        self._images = images
+        self.unwritten = Unwritten(images)
+        """What fills blocks that need not be zeroed."""
         self._next = {False: NONPAGED_POOL + PAGE_SIZE, True: PAGED_POOL + PAGE_SIZE}
         self._reusable: dict[tuple[bool, int], deque[int]] = {}
         self._live: dict[int, Block] = {}
@@ -84,11 +86,11 @@ class Pool:
         tag: str = "Knl ",
         *,
         paged: bool = False,
-        zero: bool = True,
+        fill: bytes = ZEROS,
         owner: str | None = None,
         allocated_by: int = 0,
     ) -> int:
-        """A new block; its guest address."""
+        """A new block, each page of which begins as `fill`; its guest address."""
         rounded = (max(size, 1) + _ALIGNMENT - 1) & ~(_ALIGNMENT - 1)
         pages = page_align(rounded) >> PAGE_SHIFT
         base = self._place(paged, pages)
@@ -97,7 +99,7 @@ class Pool:
         # Whole pages begin at a page boundary, as Windows promises; smaller blocks end at one.
         address = base if rounded >= PAGE_SIZE else base + pages * PAGE_SIZE - rounded
         block = Block(address, size, tag, paged, owner, base, pages, allocated_by)
-        self._fill(block, zero=zero)
+        self._fill(block, fill)
         self._live[address] = block
         self._by_page[base >> PAGE_SHIFT] = block
         self.allocations += 1
@@ -111,9 +113,8 @@ class Pool:
         self._next[paged] = base + (pages + 1) * PAGE_SIZE
         return base
 
-    def _fill(self, block: Block, *, zero: bool) -> None:
-        """Canaries around the block, zeros or rubbish in it."""
-        content = _ZEROS if zero else _RUBBISH
+    def _fill(self, block: Block, content: bytes) -> None:
+        """Canaries around the block."""
         lead = block.address - block.base
         left = block.size
         for page in range(block.base, block.end, PAGE_SIZE):
@@ -183,7 +184,7 @@ class Pool:
 
     def place(self, address: int) -> str:
         """The place of an allocation or a free, in words."""
-        return self._describe(address) if address else "the kernel"
+        return self._images.describe(address) if address else "the kernel"
 
     def _find(self, address: int) -> Block | None:
         """The live block whose pages hold an address."""
@@ -198,6 +199,16 @@ class Pool:
         """The live block that contains an address."""
         block = self._find(address)
         return block if block is not None and block.address <= address < block.address + block.size else None
+
+    def beyond(self, address: int, length: int) -> str | None:
+        """What is wrong with so many bytes at an address in a live block: that they are not all in it."""
+        if address < NONPAGED_POOL or address >= max(self._next.values()):
+            return None
+        block = self.block_at(address)
+        if block is None or address + length <= block.address + block.size:
+            return None
+        left = block.address + block.size - address
+        return f"{length} bytes, and there are {left} from offset {address - block.address} of {block} on"
 
     def block_starting_at(self, address: int) -> Block | None:
         """The live block that begins at an address."""

@@ -104,7 +104,7 @@ class HashTables:
 
     def _allocate(self, size: int) -> int:
         where = self._kernel.blame.current()
-        return self._kernel.pool.allocate(size, _TAG, zero=True, owner=where.driver, allocated_by=where.address)
+        return self._kernel.pool.allocate(size, _TAG, owner=where.driver, allocated_by=where.address)
 
     def _free(self, address: int) -> None:
         self._kernel.pool.free(address)

@@ -1,0 +1,61 @@
+"""Where the parameters of a request say which buffer it is about, and how long that is."""
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from harness.nt import IrpMajor
+from harness.reference.windows.io.constants import Minor
+
+if TYPE_CHECKING:
+    from harness.reference.windows.io.request import Request
+
+_U32, _U64 = Struct("<I"), Struct("<Q")
+BUFFERS: dict[tuple[int, int | None], tuple[int, int, int]] = {
+    (IrpMajor.READ, None): (24, 32, 0),
+    (IrpMajor.WRITE, None): (24, 32, 0),
+    (IrpMajor.DIRECTORY_CONTROL, int(Minor.QUERY_DIRECTORY)): (32, 40, 0),
+    (IrpMajor.DIRECTORY_CONTROL, int(Minor.NOTIFY_CHANGE_DIRECTORY)): (32, 40, 0),
+    (IrpMajor.QUERY_EA, None): (32, 40, 0),
+    (IrpMajor.SET_EA, None): (8, 16, 0),
+    (IrpMajor.QUERY_SECURITY, None): (16, 24, 8),
+    (IrpMajor.FILE_SYSTEM_CONTROL, None): (32, 40, 0),
+    (IrpMajor.DEVICE_CONTROL, None): (32, 40, 0),
+}
+"""Offsets in Parameters of buffer, MDL and length, by major and minor function."""
+WITHOUT_MDL: dict[int, tuple[int, int | None]] = {
+    IrpMajor.QUERY_INFORMATION: (16, 0),
+    IrpMajor.SET_INFORMATION: (32, 0),
+    IrpMajor.QUERY_VOLUME_INFORMATION: (16, 0),
+    IrpMajor.SET_VOLUME_INFORMATION: (16, 0),
+    IrpMajor.SET_SECURITY: (8, None),
+}
+"""Offsets of buffer and length of those that have no MDL."""
+TAKES = frozenset(
+    {
+        IrpMajor.WRITE, IrpMajor.SET_INFORMATION, IrpMajor.SET_EA, IrpMajor.SET_VOLUME_INFORMATION,
+        IrpMajor.SET_SECURITY, IrpMajor.SET_QUOTA,
+    }
+)  # fmt: skip
+"""Operations whose buffer says what is to be done: a filter may only look at it."""
+
+_CONTROL = frozenset({IrpMajor.FILE_SYSTEM_CONTROL, IrpMajor.DEVICE_CONTROL})
+_BUFFERED = 3
+"""The bits of a control code that are 0 for METHOD_BUFFERED."""
+
+
+def buffer_of(request: "Request") -> tuple[int, int]:
+    """Address and length of the buffer that a request fills or takes; of a control the output. Zeros for none."""
+    found = BUFFERS.get((request.major, request.minor)) or BUFFERS.get((request.major, None))
+    buffer, length = (found[0], found[2]) if found is not None else WITHOUT_MDL.get(request.major, (0, None))
+    if length is None:
+        return 0, 0
+    if request.major in _CONTROL and not request.parameters[16] & _BUFFERED:
+        buffer = 24
+    return _U64.unpack_from(request.parameters, buffer)[0], _U32.unpack_from(request.parameters, length)[0]
+
+
+def input_of(request: "Request") -> tuple[int, int]:
+    """The same of what a request takes: zeros if it only fills a buffer."""
+    if request.major in _CONTROL:
+        return _U64.unpack_from(request.parameters, 24)[0], _U32.unpack_from(request.parameters, 8)[0]
+    return buffer_of(request) if request.major in TAKES else (0, 0)

@@ -1,0 +1,38 @@
+"""Memory that a driver has never written, seen where data leave it: for a program, a file system, the registry."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.reference.machine.memory.memory import Memory
+    from harness.reference.windows.ntos.ex.unwritten import Site, Unwritten
+    from harness.reference.windows.verifier.blame import Blame
+    from harness.reference.windows.verifier.findings import Verifier
+
+
+class HandedOn:
+    """Looks at what leaves the drivers."""
+
+    def __init__(self, memory: "Memory", unwritten: "Unwritten", blame: "Blame", verifier: "Verifier") -> None:
+        self._memory = memory
+        self._unwritten = unwritten
+        self._blame = blame
+        self._verifier = verifier
+        self._told: set[tuple[Site, str]] = set()
+
+    def look_at(self, address: int, length: int, what: str, about: str) -> None:
+        """The same of data in memory, as far as they are there."""
+        if address and length and self._unwritten.is_known and self._memory.is_mapped(address, length):
+            self.look(self._memory.read(address, length), what, about)
+
+    def look(self, data: bytes, what: str, about: str = "") -> None:
+        """Report what was never written in data that are `what`; once for each call that allocated such memory."""
+        found = self._unwritten.find(data) if self._unwritten.is_known else None
+        if found is None or (found.site, what) in self._told:
+            return
+        self._told.add((found.site, what))
+        text = f"{found.count} of {len(data)} bytes {what} were never written, from offset {found.offset} on"
+        text = f"{about}: {text}" if about else text
+        chain = self._blame.chain()
+        if self._blame.driver_in(chain) != found.site.driver:
+            chain = (self._unwritten.place(found.site),)
+        self._verifier.report(None, found.site.driver, f"{text} ({self._unwritten.describe(found.site)})", chain=chain)
