@@ -28,6 +28,10 @@ I8 = Annotated[int, "b7x"]
 I16 = Annotated[int, "h6x"]
 I32 = Annotated[int, "i4x"]
 I64 = Annotated[int, "q"]
+Length = Annotated[int, "I4x", -1]
+"""A U32: the length of the buffer that the parameter before it points to."""
+LengthOfNext = Annotated[int, "I4x", 1]
+"""The same of the parameter behind it."""
 
 ExportFunction = Callable[..., Any]
 _Function = TypeVar("_Function", bound=ExportFunction)
@@ -98,7 +102,7 @@ def export(
         if variadic:
             codes.pop()
         registers, stack = codes[:4], codes[4:]
-        called = _gathering(function, declared)
+        called = _with_room(_gathering(function, declared), list(_spread(declared)))
         for owner, name in product(modules, names):
             key = (owner.lower(), name)
             if key in _EXPORTS:
@@ -146,6 +150,21 @@ def _gathering(function: ExportFunction, annotations: Sequence[Any]) -> ExportFu
     def call(k: Any, *words: Any) -> Any:
         rest = iter(words)
         return function(k, *[g._make(islice(rest, len(g._fields))) if g else next(rest) for g in groups])
+
+    return call
+
+
+def _with_room(function: ExportFunction, annotations: Sequence[Any]) -> ExportFunction:
+    """The function as it is called: whoever gives a length is asked whether the buffer is as long."""
+    pairs = [(at + extras[2], at) for at, one in enumerate(annotations) if len(extras := get_args(one)) > 2]
+    if not pairs:
+        return function
+
+    @functools.wraps(function)
+    def call(k: Any, *words: Any) -> Any:
+        for buffer, length in pairs:
+            k.require_room(words[buffer], words[length])
+        return function(k, *words)
 
     return call
 

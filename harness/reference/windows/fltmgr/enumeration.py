@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import FLTMGR, U32, export
+from harness.reference.machine.loader.exports import FLTMGR, U32, Length, export
 from harness.reference.windows.fltmgr.attachment import find_instance
 from harness.reference.windows.fltmgr.filter_information import (
     filter_information,
@@ -124,13 +124,13 @@ def _store(k: "Kernel", content: bytes | None, out: int, room: int, needed: int)
 
 
 @export(FLTMGR, "FltGetFilterInformation", max_irql=Irql.APC)
-def flt_get_filter_information(k: "Kernel", filter_: int, kind: U32, out: int, room: U32, needed: int) -> int:
+def flt_get_filter_information(k: "Kernel", filter_: int, kind: U32, out: int, room: Length, needed: int) -> int:
     """FltGetFilterInformation."""
     return _store(k, filter_information(k.flt, k.flt.filter_at(filter_), kind), out, room, needed)
 
 
 @export(FLTMGR, "FltEnumerateFilterInformation", max_irql=Irql.APC)
-def flt_enumerate_filter_information(k: "Kernel", index: U32, kind: U32, out: int, room: U32, needed: int) -> int:
+def flt_enumerate_filter_information(k: "Kernel", index: U32, kind: U32, out: int, room: Length, needed: int) -> int:
     """FltEnumerateFilterInformation: NO_MORE_ENTRIES behind the last."""
     filters = list(k.flt.filters.values())
     if index >= len(filters):
@@ -139,7 +139,7 @@ def flt_enumerate_filter_information(k: "Kernel", index: U32, kind: U32, out: in
 
 
 @export(FLTMGR, "FltGetInstanceInformation", max_irql=Irql.APC)
-def flt_get_instance_information(k: "Kernel", instance: int, kind: U32, out: int, room: U32, needed: int) -> int:
+def flt_get_instance_information(k: "Kernel", instance: int, kind: U32, out: int, room: Length, needed: int) -> int:
     """FltGetInstanceInformation."""
     return _store(k, instance_information(k.flt, k.flt.instance_at(instance), kind), out, room, needed)
 
@@ -154,7 +154,7 @@ def _nth_instance(
 
 @export(FLTMGR, "FltEnumerateInstanceInformationByFilter", max_irql=Irql.APC)
 def flt_enumerate_instance_information_by_filter(
-    k: "Kernel", filter_: int, index: U32, kind: U32, out: int, room: U32, needed: int
+    k: "Kernel", filter_: int, index: U32, kind: U32, out: int, room: Length, needed: int
 ) -> int:
     """FltEnumerateInstanceInformationByFilter."""
     return _nth_instance(k, _instances(k, 0, filter_), index, kind, out, room, needed)
@@ -162,7 +162,7 @@ def flt_enumerate_instance_information_by_filter(
 
 @export(FLTMGR, "FltEnumerateInstanceInformationByVolume", max_irql=Irql.APC)
 def flt_enumerate_instance_information_by_volume(
-    k: "Kernel", volume: int, index: U32, kind: U32, out: int, room: U32, needed: int
+    k: "Kernel", volume: int, index: U32, kind: U32, out: int, room: Length, needed: int
 ) -> int:
     """FltEnumerateInstanceInformationByVolume."""
     return _nth_instance(k, _instances(k, volume, 0), index, kind, out, room, needed)
@@ -170,7 +170,7 @@ def flt_enumerate_instance_information_by_volume(
 
 @export(FLTMGR, "FltEnumerateInstanceInformationByVolumeName", max_irql=Irql.APC)
 def flt_enumerate_instance_information_by_volume_name(
-    k: "Kernel", name: int, index: U32, kind: U32, out: int, room: U32, needed: int
+    k: "Kernel", name: int, index: U32, kind: U32, out: int, room: Length, needed: int
 ) -> int:
     """FltEnumerateInstanceInformationByVolumeName."""
     volume = k.io.volume_named(k.memory.read_unicode_string(name))
@@ -181,7 +181,7 @@ def flt_enumerate_instance_information_by_volume_name(
 
 @export(FLTMGR, "FltEnumerateInstanceInformationByDeviceObject", max_irql=Irql.APC)
 def flt_enumerate_instance_information_by_device_object(
-    k: "Kernel", device: int, index: U32, kind: U32, out: int, room: U32, needed: int
+    k: "Kernel", device: int, index: U32, kind: U32, out: int, room: Length, needed: int
 ) -> int:
     """FltEnumerateInstanceInformationByDeviceObject."""
     volume = k.io.volume_of_device(device)
@@ -191,14 +191,14 @@ def flt_enumerate_instance_information_by_device_object(
 
 
 @export(FLTMGR, "FltGetVolumeInformation", max_irql=Irql.APC)
-def flt_get_volume_information(k: "Kernel", volume: int, kind: U32, out: int, room: U32, needed: int) -> int:
+def flt_get_volume_information(k: "Kernel", volume: int, kind: U32, out: int, room: Length, needed: int) -> int:
     """FltGetVolumeInformation."""
     return _store(k, volume_information(k.flt, k.flt.volume_at(volume).volume, kind), out, room, needed)
 
 
 @export(FLTMGR, "FltEnumerateVolumeInformation", max_irql=Irql.APC)
 def flt_enumerate_volume_information(
-    k: "Kernel", filter_: int, index: U32, kind: U32, out: int, room: U32, needed: int
+    k: "Kernel", filter_: int, index: U32, kind: U32, out: int, room: Length, needed: int
 ) -> int:
     """FltEnumerateVolumeInformation."""
     k.flt.filter_at(filter_)

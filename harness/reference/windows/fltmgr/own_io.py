@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus
-from harness.reference.machine.loader.exports import FLTMGR, U8, U32, export
+from harness.reference.machine.loader.exports import FLTMGR, U8, U32, Length, export
 from harness.reference.windows.fltmgr.callback_data import IO_STATUS
 from harness.reference.windows.fltmgr.own_requests import (
     SYNCHRONOUS,
@@ -63,7 +63,7 @@ def flt_flush_buffers(k: "Kernel", instance: int, file_object: int) -> Code:
 
 @export(FLTMGR, "FltQueryInformationFile", max_irql=Irql.PASSIVE)
 def flt_query_information_file(
-    k: "Kernel", instance: int, file_object: int, out: int, length: U32, kind: U32, returned: int
+    k: "Kernel", instance: int, file_object: int, out: int, length: Length, kind: U32, returned: int
 ) -> Code:
     """FltQueryInformationFile."""
     return (yield from query(k.flt, IrpMajor.QUERY_INFORMATION, instance, file_object, out, length, kind, returned))
@@ -71,7 +71,7 @@ def flt_query_information_file(
 
 @export(FLTMGR, "FltQueryVolumeInformationFile", max_irql=Irql.PASSIVE)
 def flt_query_volume_information_file(
-    k: "Kernel", instance: int, file_object: int, out: int, length: U32, kind: U32, returned: int
+    k: "Kernel", instance: int, file_object: int, out: int, length: Length, kind: U32, returned: int
 ) -> Code:
     """FltQueryVolumeInformationFile."""
     return (
@@ -80,7 +80,7 @@ def flt_query_volume_information_file(
 
 
 @export(FLTMGR, "FltQueryVolumeInformation", max_irql=Irql.PASSIVE)
-def flt_query_volume_information(k: "Kernel", instance: int, iosb: int, out: int, length: U32, kind: U32) -> Code:
+def flt_query_volume_information(k: "Kernel", instance: int, iosb: int, out: int, length: Length, kind: U32) -> Code:
     """FltQueryVolumeInformation: by a handle to the volume, opened below the caller."""
     found = k.flt.instance_at(instance)
     options = OpenParameters(access=0x0010_0080, options=0x20)
@@ -97,7 +97,9 @@ def flt_query_volume_information(k: "Kernel", instance: int, iosb: int, out: int
 
 
 @export(FLTMGR, "FltSetInformationFile", max_irql=Irql.PASSIVE)
-def flt_set_information_file(k: "Kernel", instance: int, file_object: int, source: int, length: U32, kind: U32) -> Code:
+def flt_set_information_file(
+    k: "Kernel", instance: int, file_object: int, source: int, length: Length, kind: U32
+) -> Code:
     """FltSetInformationFile."""
     pair = parties(k.flt, instance, file_object)
     if pair is None:
@@ -114,7 +116,7 @@ def flt_query_directory_file(
     instance: int,
     file_object: int,
     out: int,
-    length: U32,
+    length: Length,
     kind: U32,
     single: U8,
     pattern: int,
@@ -134,9 +136,9 @@ def _export_control(name: str, major: IrpMajor) -> Callable[..., Code]:
         file_object: int,
         code: U32,
         source: int,
-        source_length: U32,
+        source_length: Length,
         target: int,
-        target_length: U32,
+        target_length: Length,
         returned: int,
     ) -> Code:
         return control(

@@ -4,7 +4,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus
-from harness.reference.machine.loader.exports import FLTMGR, U8, U16, U32, export
+from harness.reference.machine.loader.exports import FLTMGR, U8, U16, U32, Length, export
 from harness.reference.windows.fltmgr.own_requests import (
     SYNCHRONOUS,
     TransferArguments,
@@ -40,10 +40,10 @@ def flt_query_ea_file(
     instance: int,
     file_object: int,
     out: int,
-    length: U32,
+    length: Length,
     single: U8,
     names: int,
-    names_length: U32,
+    names_length: Length,
     index_at: int,
     restart: U8,
     returned: int,
@@ -63,7 +63,7 @@ def flt_query_ea_file(
 
 
 @export(FLTMGR, "FltSetEaFile", max_irql=Irql.PASSIVE)
-def flt_set_ea_file(k: "Kernel", instance: int, file_object: int, source: int, length: U32) -> Code:
+def flt_set_ea_file(k: "Kernel", instance: int, file_object: int, source: int, length: Length) -> Code:
     """FltSetEaFile."""
     return _set(k, IrpMajor.SET_EA, instance, file_object, SET_EA.pack(length, source, 0))
 
@@ -79,7 +79,7 @@ def _set(k: "Kernel", major: IrpMajor, instance: int, file_object: int, packed: 
 
 @export(FLTMGR, "FltQuerySecurityObject", max_irql=Irql.PASSIVE)
 def flt_query_security_object(
-    k: "Kernel", instance: int, file_object: int, wanted: U32, out: int, length: U32, needed: int
+    k: "Kernel", instance: int, file_object: int, wanted: U32, out: int, length: Length, needed: int
 ) -> Code:
     """FltQuerySecurityObject: STATUS_BUFFER_TOO_SMALL and how much is needed, where that is more."""
     found = parties(k.flt, instance, file_object)
@@ -140,7 +140,7 @@ def flt_query_directory_file_ex(
     instance: int,
     file_object: int,
     out: int,
-    length: U32,
+    length: Length,
     kind: U32,
     flags: U32,
     pattern: int,

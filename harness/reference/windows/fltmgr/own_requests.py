@@ -4,7 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
-from harness.reference.machine.loader.exports import U32
+from harness.reference.machine.loader.exports import U32, LengthOfNext
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import CALLBACK_DATA, PARAMETER_BLOCK
 from harness.reference.windows.fltmgr.filters import Instance
@@ -56,7 +56,7 @@ class TransferArguments(NamedTuple):
     instance: int
     file_object: int
     offset_at: int
-    length: U32
+    length: LengthOfNext
     buffer: int
     flags: U32
     count_out: int

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus
-from harness.reference.machine.loader.exports import FLTMGR, U32, export
+from harness.reference.machine.loader.exports import FLTMGR, U32, Length, export
 from harness.reference.windows.fltmgr.callback_data import IO_STATUS
 from harness.reference.windows.fltmgr.own_requests import SYNCHRONOUS, below, buffered, own_request
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
@@ -43,7 +43,7 @@ def flt_open_volume(k: "Kernel", instance: int, handle_out: int, object_out: int
 
 
 @export(FLTMGR, "FltSetVolumeInformation", max_irql=Irql.PASSIVE)
-def flt_set_volume_information(k: "Kernel", instance: int, iosb: int, source: int, length: U32, kind: U32) -> Code:
+def flt_set_volume_information(k: "Kernel", instance: int, iosb: int, source: int, length: Length, kind: U32) -> Code:
     """FltSetVolumeInformation: by a handle to the volume, opened below the caller."""
     found = k.flt.instance_at(instance)
     options = OpenParameters(access=_VOLUME_ACCESS | 0x2, options=_SYNCHRONOUS_OPTION)
@@ -60,7 +60,15 @@ def flt_set_volume_information(k: "Kernel", instance: int, iosb: int, source: in
 
 @export(FLTMGR, "FltQueryInformationByName", max_irql=Irql.PASSIVE)
 def flt_query_information_by_name(
-    k: "Kernel", filter_: int, instance: int, attributes: int, iosb: int, out: int, length: U32, kind: U32, context: int
+    k: "Kernel",
+    filter_: int,
+    instance: int,
+    attributes: int,
+    iosb: int,
+    out: int,
+    length: Length,
+    kind: U32,
+    context: int,
 ) -> Code:
     """FltQueryInformationByName: of a reparse point itself; the file is opened and closed below the instance."""
     del context

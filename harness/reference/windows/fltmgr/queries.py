@@ -4,7 +4,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from harness.nt import IrpMajor, Irql, NtStatus
-from harness.reference.machine.loader.exports import FLTMGR, U32, export, find_export
+from harness.reference.machine.loader.exports import FLTMGR, U32, Length, export, find_export
 from harness.reference.windows.fltmgr.attachment import find_instance
 from harness.reference.windows.fltmgr.filters import Filter, FilterVolume, Instance
 from harness.reference.windows.io.constants import FILE_DEVICE_DISK_FILE_SYSTEM
@@ -61,7 +61,7 @@ def _requestor(k: "Kernel", data: int) -> "Process":
 
 
 @export(FLTMGR, "FltGetVolumeProperties", max_irql=Irql.PASSIVE)
-def flt_get_volume_properties(k: "Kernel", volume: int, out: int, length: U32, returned: int) -> int:
+def flt_get_volume_properties(k: "Kernel", volume: int, out: int, length: Length, returned: int) -> int:
     """FltGetVolumeProperties."""
     found = k.flt.volume_at(volume).volume
     texts = [text.encode("utf-16-le") for text in (*_file_system_names(k, found), found.device_name)]

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
-from harness.reference.machine.loader.exports import U32
+from harness.reference.machine.loader.exports import U32, Length
 from harness.reference.windows.io.constants import USER_MODE
 from harness.reference.windows.io.control_requests import send_control
 from harness.reference.windows.io.file_object import FileObject
@@ -28,9 +28,9 @@ def fs_control_file(
     report: ReportArguments,
     code: U32,
     source: int,
-    source_length: U32,
+    source_length: Length,
     target: int,
-    target_length: U32,
+    target_length: Length,
 ) -> Code:
     """NtFsControlFile."""
     file = file_of(k, handle)
@@ -58,9 +58,9 @@ def device_io_control_file(
     report: ReportArguments,
     code: U32,
     source: int,
-    source_length: U32,
+    source_length: Length,
     target: int,
-    target_length: U32,
+    target_length: Length,
 ) -> Code:
     """NtDeviceIoControlFile: fast I/O first."""
     file = file_of(k, handle)

@@ -4,7 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass
-from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.machine.loader.exports import NTOSKRNL, U32, Length, export
 from harness.reference.windows.io.constants import DeviceFlags, FileObjectFlags, IrpFlags
 from harness.reference.windows.io.create import OpenParameters, make_handle, open_file
 from harness.reference.windows.io.devices import Device
@@ -134,7 +134,7 @@ def io_get_disk_device_object(k: "Kernel", device: int, out: int) -> int:
 
 
 @export(NTOSKRNL, "IoEnumerateDeviceObjectList", max_irql=Irql.PASSIVE)
-def io_enumerate_device_object_list(k: "Kernel", driver: int, out: int, size: U32, count_out: int) -> int:
+def io_enumerate_device_object_list(k: "Kernel", driver: int, out: int, size: Length, count_out: int) -> int:
     """IoEnumerateDeviceObjectList: each with a reference for the caller."""
     found: list[Device] = k.io.devices.of_driver(driver)
     k.memory.write_u32(count_out, len(found))

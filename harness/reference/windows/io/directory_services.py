@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
-from harness.reference.machine.loader.exports import U8, U32
+from harness.reference.machine.loader.exports import U8, U32, Length
 from harness.reference.windows.io.constants import VALID_NOTIFY, Minor, StackFlags
 from harness.reference.windows.io.parameters import DIRECTORY, NOTIFY
 from harness.reference.windows.io.request import Code, Request
@@ -20,7 +20,7 @@ def query_directory_file(
     handle: int,
     report: ReportArguments,
     buffer: int,
-    length: U32,
+    length: Length,
     kind: U32,
     single: U8,
     pattern: int,
@@ -51,7 +51,7 @@ def notify_change_directory_file(
     handle: int,
     report: ReportArguments,
     buffer: int,
-    length: U32,
+    length: Length,
     what: U32,
     tree: U8,
 ) -> Code:

@@ -5,7 +5,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
-from harness.reference.machine.loader.exports import U32
+from harness.reference.machine.loader.exports import U32, Length
 from harness.reference.windows.io import information_rules as rules
 from harness.reference.windows.io import rename_targets
 from harness.reference.windows.io.completion_ports import associate, notify_modes
@@ -63,7 +63,7 @@ def query_attributes_file(k: "Kernel", mode: int, attributes: int, out: int) -> 
 
 @service("QueryInformationByName")
 def query_information_by_name(
-    k: "Kernel", mode: int, attributes: int, iosb: int, out: int, length: U32, kind: U32
+    k: "Kernel", mode: int, attributes: int, iosb: int, out: int, length: Length, kind: U32
 ) -> Code:
     """NtQueryInformationByName."""
     probe(mode, out, length)
@@ -151,7 +151,7 @@ def _query_open_irp(k: "Kernel", file: FileObject, mode: int) -> int:
 
 
 @service("QueryInformationFile")
-def query_information_file(k: "Kernel", mode: int, handle: int, iosb: int, out: int, length: U32, kind: U32) -> Code:
+def query_information_file(k: "Kernel", mode: int, handle: int, iosb: int, out: int, length: Length, kind: U32) -> Code:
     """NtQueryInformationFile."""
     if handle in k.io.streams:
         return int(NtStatus.INVALID_PARAMETER)
@@ -211,7 +211,9 @@ def _query(k: "Kernel", mode: int, file: FileObject, kind: int, length: int) -> 
 
 
 @service("SetInformationFile")
-def set_information_file(k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: U32, kind: U32) -> Code:
+def set_information_file(
+    k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: Length, kind: U32
+) -> Code:
     """NtSetInformationFile."""
     if kind in (FileInformationClass.COMPLETION, FileInformationClass.IO_COMPLETION_NOTIFICATION):
         status = _set_completion(k, handle, (yield from k.io.views.read(source, length)), kind)
@@ -293,7 +295,7 @@ def _set_information(k: "Kernel", mode: int, file: FileObject, kind: int, data: 
 
 @service("QueryVolumeInformationFile")
 def query_volume_information_file(
-    k: "Kernel", mode: int, handle: int, iosb: int, out: int, length: U32, kind: U32
+    k: "Kernel", mode: int, handle: int, iosb: int, out: int, length: Length, kind: U32
 ) -> Code:
     """NtQueryVolumeInformationFile."""
     access = rules.check_query_volume(kind, length)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus
-from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, Length, export
 from harness.reference.windows.io import driver_irps
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.structures.irp import Irp
@@ -89,7 +89,7 @@ def io_make_associated_irp(k: "Kernel", master: int, stack_size: U8) -> int:
 
 @export(NTOSKRNL, "IoBuildSynchronousFsdRequest", max_irql=Irql.PASSIVE)
 def io_build_synchronous_fsd_request(
-    k: "Kernel", major: U32, device: int, buffer: int, length: U32, offset: int, event: int, iosb: int
+    k: "Kernel", major: U32, device: int, buffer: int, length: Length, offset: int, event: int, iosb: int
 ) -> int:
     """IoBuildSynchronousFsdRequest: freed as it completes; the event is signalled then."""
     irp = driver_irps.build_transfer(k.io, IrpMajor(major), device, buffer, length, offset, iosb)
@@ -100,7 +100,7 @@ def io_build_synchronous_fsd_request(
 
 @export(NTOSKRNL, "IoBuildAsynchronousFsdRequest", max_irql=Irql.DISPATCH)
 def io_build_asynchronous_fsd_request(
-    k: "Kernel", major: U32, device: int, buffer: int, length: U32, offset: int, iosb: int
+    k: "Kernel", major: U32, device: int, buffer: int, length: Length, offset: int, iosb: int
 ) -> int:
     """IoBuildAsynchronousFsdRequest: the driver's completion routine frees it."""
     return driver_irps.build_transfer(k.io, IrpMajor(major), device, buffer, length, offset, iosb)
@@ -112,9 +112,9 @@ def io_build_device_io_control_request(
     code: U32,
     device: int,
     source: int,
-    source_length: U32,
+    source_length: Length,
     target: int,
-    target_length: U32,
+    target_length: Length,
     internal: bool,
     event: int,
     iosb: int,

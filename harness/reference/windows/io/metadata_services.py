@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, nt_success
-from harness.reference.machine.loader.exports import U8, U32
+from harness.reference.machine.loader.exports import U8, U32, Length
 from harness.reference.windows.io import information_rules as rules
 from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.constants import USER_MODE, IrpFlags, StackFlags
@@ -87,7 +87,7 @@ def _answer(
 
 @service("SetVolumeInformationFile")
 def set_volume_information_file(
-    k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: U32, kind: U32
+    k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: Length, kind: U32
 ) -> Code:
     """NtSetVolumeInformationFile."""
     access = rules.check_set_volume(kind, length)
@@ -108,10 +108,10 @@ def query_ea_file(
     handle: int,
     iosb: int,
     out: int,
-    length: U32,
+    length: Length,
     single: U8,
     names: int,
-    names_length: U32,
+    names_length: Length,
     index_at: int,
     restart: U8,
 ) -> Code:
@@ -131,7 +131,7 @@ def query_ea_file(
 
 
 @service("SetEaFile")
-def set_ea_file(k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: U32) -> Code:
+def set_ea_file(k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: Length) -> Code:
     """NtSetEaFile."""
     probe(mode, source, length)
     file = file_of(k, handle, _WRITE_EA if mode == USER_MODE else 0)
@@ -158,7 +158,9 @@ def _device_of(k: "Kernel", handle: int) -> Device | None:
 
 
 @service("QuerySecurityObject")
-def query_security_object(k: "Kernel", mode: int, handle: int, what: U32, out: int, length: U32, needed: int) -> Code:
+def query_security_object(
+    k: "Kernel", mode: int, handle: int, what: U32, out: int, length: Length, needed: int
+) -> Code:
     """NtQuerySecurityObject of a file or device."""
     device = _device_of(k, handle)
     if device is not None:
@@ -223,10 +225,10 @@ def query_quota_information_file(
     handle: int,
     iosb: int,
     out: int,
-    length: U32,
+    length: Length,
     single: U8,
     sids: int,
-    sids_length: U32,
+    sids_length: Length,
     start: int,
     restart: U8,
 ) -> Code:
@@ -248,7 +250,7 @@ def query_quota_information_file(
 
 
 @service("SetQuotaInformationFile")
-def set_quota_information_file(k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: U32) -> Code:
+def set_quota_information_file(k: "Kernel", mode: int, handle: int, iosb: int, source: int, length: Length) -> Code:
     """NtSetQuotaInformationFile."""
     probe(mode, source, length)
     file = file_of(k, handle, _WRITE_DATA if mode == USER_MODE else 0)

@@ -4,7 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
-from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, Length, LengthOfNext, export
 from harness.reference.windows.io.blocks import give_block
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.create import CreateArguments, OpenParameters, make_handle, open_file
@@ -113,13 +113,15 @@ def _query(k: "Kernel", major: IrpMajor, address: int, kind: int, length: int, o
 
 
 @export(NTOSKRNL, "IoQueryFileInformation", max_irql=Irql.PASSIVE)
-def io_query_file_information(k: "Kernel", file: int, kind: U32, length: U32, out: int, returned: int) -> Code:
+def io_query_file_information(k: "Kernel", file: int, kind: U32, length: LengthOfNext, out: int, returned: int) -> Code:
     """From the top of the file's device stack."""
     return _query(k, IrpMajor.QUERY_INFORMATION, file, kind, length, out, returned)
 
 
 @export(NTOSKRNL, "IoQueryVolumeInformation", max_irql=Irql.PASSIVE)
-def io_query_volume_information(k: "Kernel", file: int, kind: U32, length: U32, out: int, returned: int) -> Code:
+def io_query_volume_information(
+    k: "Kernel", file: int, kind: U32, length: LengthOfNext, out: int, returned: int
+) -> Code:
     return _query(k, IrpMajor.QUERY_VOLUME_INFORMATION, file, kind, length, out, returned)
 
 
@@ -158,7 +160,7 @@ def io_check_desired_access(k: "Kernel", desired: int, granted: U32) -> int:
 
 
 @export(NTOSKRNL, "IoCheckEaBufferValidity", max_irql=Irql.PASSIVE)
-def io_check_ea_buffer_validity(k: "Kernel", buffer: int, length: U32, wrong_at: int) -> int:
+def io_check_ea_buffer_validity(k: "Kernel", buffer: int, length: Length, wrong_at: int) -> int:
     """Whether a list of FILE_FULL_EA_INFORMATION holds together; the offset of what does not."""
     at = 0
     while True:

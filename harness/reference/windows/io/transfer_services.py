@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
-from harness.reference.machine.loader.exports import U8, U32
+from harness.reference.machine.loader.exports import U8, U32, Length
 from harness.reference.windows.io.constants import (
     SECTOR_SIZE,
     USE_FILE_POINTER,
@@ -41,7 +41,7 @@ def read_file(
     handle: int,
     report: ReportArguments,
     buffer: int,
-    length: U32,
+    length: Length,
     offset_at: int,
     key_at: int,
 ) -> Code:
@@ -61,7 +61,7 @@ def write_file(
     handle: int,
     report: ReportArguments,
     buffer: int,
-    length: U32,
+    length: Length,
     offset_at: int,
     key_at: int,
 ) -> Code:

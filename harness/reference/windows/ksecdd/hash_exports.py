@@ -4,7 +4,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import U32, export
+from harness.reference.machine.loader.exports import U32, Length, export
 from harness.reference.windows.ksecdd.cng_objects import (
     HASHES,
     MACS,
@@ -28,7 +28,7 @@ def _hash_provider(k: "Kernel", handle: int) -> Provider | None:
 
 @export(BCRYPT, "BCryptCreateHash", max_irql=Irql.DISPATCH)
 def bcrypt_create_hash(
-    k: "Kernel", handle: int, hash_pointer: int, buffer: int, room: U32, secret: int, size: U32, flags: U32
+    k: "Kernel", handle: int, hash_pointer: int, buffer: int, room: Length, secret: int, size: Length, flags: U32
 ) -> int:
     provider = _hash_provider(k, handle)
     if provider is None:
@@ -46,7 +46,7 @@ def bcrypt_create_hash(
 
 
 @export(BCRYPT, "BCryptHashData", max_irql=Irql.DISPATCH)
-def bcrypt_hash_data(k: "Kernel", handle: int, data: int, size: U32, flags: U32) -> int:
+def bcrypt_hash_data(k: "Kernel", handle: int, data: int, size: Length, flags: U32) -> int:
     item = k.cng.get(handle, Hash)
     if item is None:
         return int(NtStatus.INVALID_HANDLE)
@@ -58,7 +58,7 @@ def bcrypt_hash_data(k: "Kernel", handle: int, data: int, size: U32, flags: U32)
 
 
 @export(BCRYPT, "BCryptFinishHash", max_irql=Irql.DISPATCH)
-def bcrypt_finish_hash(k: "Kernel", handle: int, output: int, size: U32, flags: U32) -> int:
+def bcrypt_finish_hash(k: "Kernel", handle: int, output: int, size: Length, flags: U32) -> int:
     item = k.cng.get(handle, Hash)
     if item is None:
         return int(NtStatus.INVALID_HANDLE)
@@ -72,7 +72,7 @@ def bcrypt_finish_hash(k: "Kernel", handle: int, output: int, size: U32, flags: 
 
 
 @export(BCRYPT, "BCryptDuplicateHash", max_irql=Irql.DISPATCH)
-def bcrypt_duplicate_hash(k: "Kernel", handle: int, hash_pointer: int, buffer: int, room: U32, flags: U32) -> int:
+def bcrypt_duplicate_hash(k: "Kernel", handle: int, hash_pointer: int, buffer: int, room: Length, flags: U32) -> int:
     del flags
     item = k.cng.get(handle, Hash)
     if item is None:
@@ -95,7 +95,7 @@ def bcrypt_destroy_hash(k: "Kernel", handle: int) -> int:
 
 @export(BCRYPT, "BCryptHash", max_irql=Irql.DISPATCH)
 def bcrypt_hash(
-    k: "Kernel", handle: int, secret: int, secret_size: U32, data: int, size: U32, output: int, room: U32
+    k: "Kernel", handle: int, secret: int, secret_size: Length, data: int, size: Length, output: int, room: Length
 ) -> int:
     """All of it in one call."""
     provider = _hash_provider(k, handle)
@@ -115,12 +115,12 @@ def bcrypt_derive_key_pbkdf2(
     k: "Kernel",
     handle: int,
     password: int,
-    password_size: U32,
+    password_size: Length,
     salt: int,
-    salt_size: U32,
+    salt_size: Length,
     iterations: int,
     output: int,
-    size: U32,
+    size: Length,
     flags: U32,
 ) -> int:
     """The provider is that of a hash that was opened for HMAC."""
@@ -135,7 +135,7 @@ def bcrypt_derive_key_pbkdf2(
 
 
 @export(BCRYPT, "BCryptDeriveKeyCapi", max_irql=Irql.PASSIVE)
-def bcrypt_derive_key_capi(k: "Kernel", handle: int, target: int, output: int, size: U32, flags: U32) -> int:
+def bcrypt_derive_key_capi(k: "Kernel", handle: int, target: int, output: int, size: Length, flags: U32) -> int:
     """CryptDeriveKey: the digest; and twice it, each over a padded copy, for an AES key that is longer."""
     item = k.cng.get(handle, Hash)
     if item is None:

@@ -4,7 +4,7 @@ from struct import pack, unpack
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import U32, export
+from harness.reference.machine.loader.exports import U32, Length, export
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.windows.ksecdd.aes import BLOCK, Aes
 from harness.reference.windows.ksecdd.cng_objects import CIPHERS, Key, Provider, PublicKey, check_irql
@@ -53,7 +53,7 @@ def _cipher_provider(k: "Kernel", handle: int) -> Provider | None:
 
 @export(BCRYPT, "BCryptGenerateSymmetricKey", max_irql=Irql.DISPATCH)
 def bcrypt_generate_symmetric_key(
-    k: "Kernel", handle: int, key_pointer: int, buffer: int, room: U32, secret: int, size: U32, flags: U32
+    k: "Kernel", handle: int, key_pointer: int, buffer: int, room: Length, secret: int, size: Length, flags: U32
 ) -> int:
     provider = _cipher_provider(k, handle)
     if provider is None:
@@ -72,9 +72,9 @@ def bcrypt_import_key(
     kind: int,
     key_pointer: int,
     buffer: int,
-    room: U32,
+    room: Length,
     data: int,
-    size: U32,
+    size: Length,
     flags: U32,
 ) -> int:
     """KeyDataBlob; a key that is wrapped in another is not supported."""
@@ -92,7 +92,7 @@ def bcrypt_import_key(
 
 @export(BCRYPT, "BCryptExportKey", max_irql=Irql.PASSIVE)
 def bcrypt_export_key(
-    k: "Kernel", handle: int, wrapping: int, kind: int, output: int, room: U32, result: int, flags: U32
+    k: "Kernel", handle: int, wrapping: int, kind: int, output: int, room: Length, result: int, flags: U32
 ) -> int:
     """KeyDataBlob."""
     del flags
@@ -111,7 +111,7 @@ def bcrypt_export_key(
 
 
 @export(BCRYPT, "BCryptDuplicateKey", max_irql=Irql.DISPATCH)
-def bcrypt_duplicate_key(k: "Kernel", handle: int, key_pointer: int, buffer: int, room: U32, flags: U32) -> int:
+def bcrypt_duplicate_key(k: "Kernel", handle: int, key_pointer: int, buffer: int, room: Length, flags: U32) -> int:
     del flags
     key = k.cng.get(handle, Key)
     if key is None:
@@ -137,12 +137,12 @@ def bcrypt_encrypt(
     k: "Kernel",
     handle: int,
     data: int,
-    size: U32,
+    size: Length,
     padding: int,
     vector: int,
-    vector_size: U32,
+    vector_size: Length,
     output: int,
-    room: U32,
+    room: Length,
     result: int,
     flags: U32,
 ) -> int:
@@ -174,12 +174,12 @@ def bcrypt_decrypt(
     k: "Kernel",
     handle: int,
     data: int,
-    size: U32,
+    size: Length,
     padding: int,
     vector: int,
-    vector_size: U32,
+    vector_size: Length,
     output: int,
-    room: U32,
+    room: Length,
     result: int,
     flags: U32,
 ) -> int:

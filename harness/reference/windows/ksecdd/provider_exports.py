@@ -4,7 +4,7 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import U32, export
+from harness.reference.machine.loader.exports import U32, Length, export
 from harness.reference.windows.ksecdd.cng_objects import (
     ALGORITHMS,
     CIPHERS,
@@ -93,7 +93,7 @@ def bcrypt_free_buffer(k: "Kernel", buffer: int) -> int:
 
 
 @export(BCRYPT, "BCryptGenRandom", max_irql=Irql.DISPATCH)
-def bcrypt_gen_random(k: "Kernel", handle: int, buffer: int, size: U32, flags: U32) -> int:
+def bcrypt_gen_random(k: "Kernel", handle: int, buffer: int, size: Length, flags: U32) -> int:
     """From the guest's own generator: the same seed, the same numbers."""
     if flags & _SYSTEM_PREFERRED_RNG:
         if handle:
@@ -164,7 +164,7 @@ def any_object(k: "Kernel", handle: int) -> Provider | Hash | Key | PublicKey | 
 
 
 @export(BCRYPT, "BCryptGetProperty", max_irql=Irql.DISPATCH)
-def bcrypt_get_property(k: "Kernel", handle: int, name: int, output: int, room: U32, result: int, flags: U32) -> int:
+def bcrypt_get_property(k: "Kernel", handle: int, name: int, output: int, room: Length, result: int, flags: U32) -> int:
     item = any_object(k, handle)
     if item is None:
         return int(NtStatus.INVALID_HANDLE)
@@ -182,7 +182,7 @@ def bcrypt_get_property(k: "Kernel", handle: int, name: int, output: int, room: 
 
 
 @export(BCRYPT, "BCryptSetProperty", max_irql=Irql.DISPATCH)
-def bcrypt_set_property(k: "Kernel", handle: int, name: int, data: int, size: U32, flags: U32) -> int:
+def bcrypt_set_property(k: "Kernel", handle: int, name: int, data: int, size: Length, flags: U32) -> int:
     """ChainingMode of a provider or a key, IV and MessageBlockLength of a key."""
     del flags
     item = any_object(k, handle)

@@ -5,7 +5,7 @@ from struct import unpack
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import U32, export
+from harness.reference.machine.loader.exports import U32, Length, export
 from harness.reference.windows.ksecdd.cng_objects import HASHES, SIGNATURES, Provider, PublicKey
 from harness.reference.windows.ksecdd.modes import same, xor
 from harness.reference.windows.ksecdd.object_memory import BCRYPT
@@ -27,7 +27,7 @@ _PREFIXES = {
 
 @export(BCRYPT, "BCryptImportKeyPair", max_irql=Irql.PASSIVE)
 def bcrypt_import_key_pair(
-    k: "Kernel", handle: int, wrapping: int, kind: int, key_pointer: int, data: int, size: U32, flags: U32
+    k: "Kernel", handle: int, wrapping: int, kind: int, key_pointer: int, data: int, size: Length, flags: U32
 ) -> int:
     """RSAPUBLICBLOB; private keys are none that a driver here needs, and are not supported."""
     del flags
@@ -51,7 +51,7 @@ def bcrypt_import_key_pair(
 
 @export(BCRYPT, "BCryptVerifySignature", max_irql=Irql.PASSIVE)
 def bcrypt_verify_signature(
-    k: "Kernel", handle: int, padding: int, digest: int, size: U32, signature: int, length: U32, flags: U32
+    k: "Kernel", handle: int, padding: int, digest: int, size: Length, signature: int, length: Length, flags: U32
 ) -> int:
     """PKCS #1 and PSS. INVALID_SIGNATURE for one that is not the digest's."""
     key = k.cng.get(handle, PublicKey)

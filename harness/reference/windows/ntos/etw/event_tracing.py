@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, Length, export
 from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def io_wmi_write_event(k: "Kernel", event: int) -> int:
 
 
 @export(NTOSKRNL, "WmiQueryTraceInformation", max_irql=Irql.DISPATCH)
-def wmi_query_trace_information(k: "Kernel", kind: U32, buffer: int, length: U32, needed: int) -> int:
+def wmi_query_trace_information(k: "Kernel", kind: U32, buffer: int, length: Length, needed: int) -> int:
     """There is no session to ask about."""
     del k, kind, buffer, length, needed
     return int(NtStatus.NOT_FOUND)

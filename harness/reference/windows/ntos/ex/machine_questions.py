@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.machine.loader.exports import NTOSKRNL, U32, Length, export
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -51,7 +51,7 @@ def ex_get_firmware_environment_variable(
 
 @export(NTOSKRNL, "ExSetFirmwareEnvironmentVariable", max_irql=Irql.PASSIVE)
 def ex_set_firmware_environment_variable(
-    k: "Kernel", name: int, vendor: int, value: int, length: U32, attributes: U32
+    k: "Kernel", name: int, vendor: int, value: int, length: Length, attributes: U32
 ) -> int:
     del k, name, vendor, value, length, attributes
     return int(NtStatus.NOT_SUPPORTED)

@@ -4,7 +4,7 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import I32, NTOSKRNL, U8, U16, U32, export
+from harness.reference.machine.loader.exports import I32, NTOSKRNL, U8, U16, U32, Length, export
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.requests import Call, KernelCode, Wait
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestObject, initialize_header
@@ -268,7 +268,7 @@ def ke_flush_io_buffers(k: "Kernel") -> int:
 
 @export(NTOSKRNL, "KeRegisterBugCheckCallback")
 def ke_register_bug_check_callback(
-    k: "Kernel", record: int, routine: int, buffer: int, length: U32, component: int
+    k: "Kernel", record: int, routine: int, buffer: int, length: Length, component: int
 ) -> bool:
     """The record is kept; the callback is not called: what a bug check stops, nothing runs on."""
     del routine, buffer, length, component

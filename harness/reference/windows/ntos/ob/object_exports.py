@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql, NtStatus
-from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, Length, export
 from harness.reference.machine.memory.layout import is_user
 from harness.reference.windows.ntos.ob.handle_callbacks import is_kernel_handle
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
@@ -135,7 +135,7 @@ def zw_close(k: "Kernel", handle: int) -> object:
 
 
 @export(NTOSKRNL, "ObQueryNameString", max_irql=Irql.PASSIVE)
-def ob_query_name_string(k: "Kernel", address: int, information: int, length: U32, returned: int) -> int:
+def ob_query_name_string(k: "Kernel", address: int, information: int, length: Length, returned: int) -> int:
     item = object_at(k, address, "ObQueryNameString")
     name = k.object_names[item.type](item) if item.type in k.object_names else k.namespace.path_of(item)
     data = name.encode("utf-16-le")
