@@ -102,7 +102,7 @@ def export(
         if variadic:
             codes.pop()
         registers, stack = codes[:4], codes[4:]
-        called = _with_room(_gathering(function, declared), list(_spread(declared)))
+        called = _with_room(_gathering(function, declared), list(_spread(declared)), names[0])
         for owner, name in product(modules, names):
             key = (owner.lower(), name)
             if key in _EXPORTS:
@@ -154,7 +154,7 @@ def _gathering(function: ExportFunction, annotations: Sequence[Any]) -> ExportFu
     return call
 
 
-def _with_room(function: ExportFunction, annotations: Sequence[Any]) -> ExportFunction:
+def _with_room(function: ExportFunction, annotations: Sequence[Any], name: str) -> ExportFunction:
     """The function as it is called: whoever gives a length is asked whether the buffer is as long."""
     pairs = [(at + extras[2], at) for at, one in enumerate(annotations) if len(extras := get_args(one)) > 2]
     if not pairs:
@@ -163,7 +163,7 @@ def _with_room(function: ExportFunction, annotations: Sequence[Any]) -> ExportFu
     @functools.wraps(function)
     def call(k: Any, *words: Any) -> Any:
         for buffer, length in pairs:
-            k.require_room(words[buffer], words[length])
+            k.require_room(words[buffer], words[length], name)
         return function(k, *words)
 
     return call

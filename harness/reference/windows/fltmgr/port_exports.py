@@ -86,7 +86,7 @@ def flt_send_message(
     if k.current.terminating:
         return int(NtStatus.THREAD_IS_TERMINATING)
     wanted = k.memory.read_u32(reply_length) if reply and reply_length else 0
-    k.require_room(reply, wanted)
+    k.require_room(reply, wanted, "FltSendMessage")
     ticks = _relative(k, timeout)
     data = k.memory.read(buffer, length)
     k.handed_on.look(data, "of a message", "FltSendMessage")

@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
-from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, Length, export
 from harness.reference.windows.io.constants import KERNEL_MODE, IrpFlags, Minor, StackFlags
 from harness.reference.windows.io.control_requests import send_control
 from harness.reference.windows.io.file_object import FileObject
@@ -25,9 +25,9 @@ def fs_rtl_kernel_fs_control_file(
     file_object: int,
     code: U32,
     source: int,
-    source_length: U32,
+    source_length: Length,
     target: int,
-    target_length: U32,
+    target_length: Length,
     returned: int,
 ) -> Code:
     """FsRtlKernelFsControlFile: from the top of the file's stack, and waited for; how long the output is."""
@@ -69,10 +69,10 @@ def fs_rtl_query_kernel_ea_file(
     k: "Kernel",
     file_object: int,
     out: int,
-    length: U32,
+    length: Length,
     single: U8,
     names: int,
-    names_length: U32,
+    names_length: Length,
     index_at: int,
     restart: U8,
     returned: int,
@@ -93,7 +93,7 @@ def fs_rtl_query_kernel_ea_file(
 
 
 @export(NTOSKRNL, "FsRtlSetKernelEaFile", max_irql=Irql.PASSIVE)
-def fs_rtl_set_kernel_ea_file(k: "Kernel", file_object: int, source: int, length: U32) -> Code:
+def fs_rtl_set_kernel_ea_file(k: "Kernel", file_object: int, source: int, length: Length) -> Code:
     """FsRtlSetKernelEaFile: the way to set attributes whose names begin with $Kernel."""
     file = k.io.file_at(file_object)
     if file is None:

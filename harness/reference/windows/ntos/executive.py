@@ -57,7 +57,6 @@ from harness.reference.windows.ntos.ob.objects import Handle, Object, ObjectMana
 from harness.reference.windows.ntos.ps.process_table import ProcessTable
 from harness.reference.windows.policy import Policy
 from harness.reference.windows.verifier.blame import Blame
-from harness.reference.windows.verifier.buffer_lengths import BufferLengths
 from harness.reference.windows.verifier.bug_checks import BugChecks
 from harness.reference.windows.verifier.call_chain import CallChains
 from harness.reference.windows.verifier.faults import Faults
@@ -124,7 +123,8 @@ class Executive(Supervisor):
         self.verifier = Verifier(
             lambda: self.clock.now, lambda: self.irql, self.probes, self.blame.chain, self.blame.returned
         )
-        self.handed_on = HandedOn(self.memory, self.pool.unwritten, self.blame, self.verifier)
+        self.handed_on = HandedOn(self.memory, self.pool, self.blame, self.verifier)
+        self.require_room = self.handed_on.require_room
         self.holdings = Holdings(self.blame, self.verifier)
         self.bug_checks = BugChecks(self.images, self.blame)
         self.faults = Faults(self.memory, self.images, self.blame, self.bug_checks, lambda: self.irql)
@@ -155,7 +155,6 @@ class Executive(Supervisor):
             preemption=self.policy["preemption"] == "seeded",
         )
         self.traps = Traps(self.memory, self.emulator, self.exports, self.clock, self.random, self.probes, self)
-        self.require_room = BufferLengths(self.pool, self.traps, self.verifier).require
         self.shields.connect(self.traps)
         self.seh = ExceptionDispatcher(
             self.memory, self.emulator, self.images, self.exports, lambda: self.engine.current_execution, self
@@ -395,9 +394,7 @@ class Executive(Supervisor):
         self.verifier.report(None, driver, f"the kernel stack is nearly used up: {max(left, 0)} bytes are left{again}")
 
     def unhandled_exception(self, code: int, address: int, parameters: tuple[int, ...]) -> MachineStop:
-        return self.bug_checks.unhandled_exception(
-            code, address, parameters, self.current, self.irql, self.faults.cause_at(address)
-        )
+        return self.faults.unhandled(code, address, parameters, self.current, self.irql)
 
     def kernel_fault(self, error: BaseException, export: str) -> MachineStop:
         return self.bug_checks.kernel_fault(error, export)

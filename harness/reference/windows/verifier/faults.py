@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.reference.machine.loader.images import ImageTable
     from harness.reference.machine.memory.memory import Memory
+    from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.verifier.blame import Blame
     from harness.reference.windows.verifier.bug_checks import BugChecks
 
@@ -83,9 +84,12 @@ class Faults:
         found = [text for value in general if (text := self._blame.unwritten(value)) is not None]
         return f"; a register holds {found[0]}" if found else ""
 
-    def cause_at(self, address: int) -> str:
-        """What is known of the exception at an address besides its kind, to be put behind that; or ""."""
-        return self._cause[1] if self._cause[0] == address else ""
+    def unhandled(
+        self, code: int, address: int, parameters: tuple[int, ...], thread: "Thread", irql: int
+    ) -> BugCheckStop:
+        """Nobody handled an exception in kernel mode, perhaps that of the fault which was classified last."""
+        cause = self._cause[1] if self._cause[0] == address else ""
+        return self._bug_checks.unhandled_exception(code, address, parameters, thread, irql, cause)
 
     def _require_known(self, rip: int) -> None:
         """An instruction that real processors have and ours has not is no fault of who executes it."""

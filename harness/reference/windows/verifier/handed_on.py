@@ -1,10 +1,11 @@
-"""Memory that a driver has never written, seen where data leave it: for a program, a file system, the registry."""
+"""What drivers hand on: memory that they have never written, where data leave them, and buffers that are too short."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
-    from harness.reference.windows.ntos.ex.unwritten import Site, Unwritten
+    from harness.reference.windows.ntos.ex.pool import Pool
+    from harness.reference.windows.ntos.ex.unwritten import Site
     from harness.reference.windows.verifier.blame import Blame
     from harness.reference.windows.verifier.findings import Verifier
 
@@ -12,9 +13,10 @@ if TYPE_CHECKING:
 class HandedOn:
     """Looks at what leaves the drivers."""
 
-    def __init__(self, memory: "Memory", unwritten: "Unwritten", blame: "Blame", verifier: "Verifier") -> None:
+    def __init__(self, memory: "Memory", pool: "Pool", blame: "Blame", verifier: "Verifier") -> None:
         self._memory = memory
-        self._unwritten = unwritten
+        self._pool = pool
+        self._unwritten = pool.unwritten
         self._blame = blame
         self._verifier = verifier
         self._told: set[tuple[Site, str]] = set()
@@ -36,3 +38,9 @@ class HandedOn:
         if self._blame.driver_in(chain) != found.site.driver:
             chain = (self._unwritten.place(found.site),)
         self._verifier.report(None, found.site.driver, f"{text} ({self._unwritten.describe(found.site)})", chain=chain)
+
+    def require_room(self, address: int, length: int, export: str) -> None:
+        """Report a length given to an export that is more than the pool block of its buffer has."""
+        text = self._pool.beyond(address, length)
+        if text is not None:
+            self._verifier.report(None, None, f"{export} was given a buffer of {text}")
