@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# pytester forgets after a run in this process what was imported in it. What a run with guests stands on (requests, with
+# its classes) must not be there twice: what one copy makes is nothing to another.
+import harness.fleet.lab
+import harness.plugin.scenes
+import harness.report.coverage.measured  # noqa: F401
 from tests.surroundings import settle, state
 from tests.told import tell
 

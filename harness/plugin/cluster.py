@@ -15,7 +15,6 @@ from harness.cluster.connection import LOCAL, connected, dashboard_of, require_a
 from harness.errors import ConfigurationError, FltLabError
 from harness.fleet import options
 from harness.host.leftovers import remove
-from harness.plugin.cluster_job import job_of, planned, require_no_secret
 from harness.plugin.live import LIVE
 from harness.plugin.recording import GIVEN_UP, RECORDER
 from harness.plugin.run import RUN
@@ -54,6 +53,8 @@ def _store(config: pytest.Config) -> "Store":
             hint=f"--store URL, or {STORE_VARIABLE}: a directory that all of them mount, s3://…, sftp://… "
             "(docs/cluster.md)",
         )
+    from harness.plugin.cluster_job import require_no_secret
+
     require_no_secret(config)
     return Store(str(url))
 
@@ -125,6 +126,7 @@ class Cluster:
         from harness.cluster.needs import needs_of, windows_images_of
         from harness.cluster.policy import Board
         from harness.host.memory import processors
+        from harness.plugin.cluster_job import job_of, planned
 
         run = session.config.stash[RUN]
         workers = self._config.getoption(options.WORKERS.name) or processors()

@@ -4,11 +4,11 @@ import itertools
 import shlex
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.errors import DriverError, TestError
-from harness.fleet.lab import Lab
 from harness.minifilter.timeline import render
 from harness.minifilter.trace import Operation
 from harness.minifilter.tracing import IoRun, TraceWriter, Unanswered
@@ -20,7 +20,10 @@ from harness.report.records import SectionKind
 from harness.shipped import SHIPPED
 from harness.wire.trace import FILE_NAME, Header, Mark, Minifilter, Record, append, write_trace
 
-LAB = pytest.StashKey[Lab]()
+if TYPE_CHECKING:
+    from harness.fleet.lab import Lab
+
+LAB: "pytest.StashKey[Lab]" = pytest.StashKey()
 AROUND = "fltlab_around"
 """On the report of a test that failed: the timeline of the operation that is wrong."""
 WRITER = pytest.StashKey[TraceWriter]()

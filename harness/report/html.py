@@ -13,10 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.report.coverage.line_coverage import SourceFile
-from harness.report.coverage.measured import Measured
 from harness.report.history import FormerRun, former_runs
 from harness.report.picture import picture_of
 from harness.report.provenance import Provenance
@@ -26,6 +24,10 @@ from harness.report.troubles import Trouble, troubles
 from harness.text import safe, safe_line
 from harness.wire.trace import FILE_NAME as TRACE
 from harness.wire.trace import NotATraceError, read_trace
+
+if TYPE_CHECKING:  # what they read images with is not for every run
+    from harness.report.coverage.line_coverage import SourceFile
+    from harness.report.coverage.measured import Measured
 
 FILE_NAME = "report.html"
 TRACES = 32 * 1024 * 1024
@@ -53,7 +55,7 @@ def write_html(
     summary: Summary,
     guarded: frozenset[str],
     rules: Mapping[str, RuleText],
-    coverage: Measured | None = None,
+    coverage: "Measured | None" = None,
 ) -> Path:
     """Write report.html of a run; `rules` is the catalogue, `guarded` as in `harness.report.summary`."""
     path = directory / FILE_NAME
@@ -75,7 +77,7 @@ def write_html(
     return path
 
 
-def covered(measured: Measured) -> dict[str, Any]:
+def covered(measured: "Measured") -> dict[str, Any]:
     """What ran of the drivers' sources, with their text as far as it is at hand."""
     drivers = {name: [file.name for file in files] for name, files in measured.drivers.items()}
     return {
@@ -86,7 +88,7 @@ def covered(measured: Measured) -> dict[str, Any]:
     }
 
 
-def _source(file: SourceFile) -> dict[str, Any]:
+def _source(file: "SourceFile") -> dict[str, Any]:
     text = file.path.read_text(encoding="utf-8", errors="replace") if file.path is not None else ""
     return {
         "name": safe_line(file.name),
