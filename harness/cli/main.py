@@ -23,7 +23,7 @@ COMMANDS = {
     "shell": "Type the steps of an I/O script one by one, and see what each minifilter of a stack is called with.",
     "report": "Write junit.xml and report.html of a run again, also of one that was killed, and print its tables.",
     "open": "Open the report of a run in the browser.",
-    "compare": "Show where two guests disagree. Exit code 1 if a test passed on one and failed on the other.",
+    "compare": "Show where guests disagree. Exit code 1 if a test passed on one and failed on another.",
     "crash": "Print the bug check of a dump, what its parameters mean, and the driver it points at (a guess).",
     "contract": "Show the rules: what the documentation says, which tests are about it, which break turns them red.",
     "explain": "Say what one rule of the contract means, which tests are about it, and how it is broken on purpose.",

@@ -69,7 +69,9 @@ def run(
     file_system_driver: Annotated[
         str | None, typer.Option("--file-system-driver", metavar="SYS=IMAGE", help=options.FILE_SYSTEM_DRIVER.help)
     ] = None,
-    verifier: Annotated[str | None, typer.Option("--verifier", metavar="LEVEL", help=options.VERIFIER.help)] = None,
+    verifier: Annotated[
+        list[str] | None, typer.Option("--verifier", metavar="LEVEL", help=options.VERIFIER.help)
+    ] = None,
     record: Annotated[str | None, typer.Option("--record", metavar="DIR", help=options.RECORD.help)] = None,
     coverage: Annotated[str | None, typer.Option("--coverage", metavar="FILE", help=options.COVERAGE.help)] = None,
     pause: Annotated[bool, typer.Option("--pause-on-failure", help=options.PAUSE.help)] = False,

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from harness.cluster.groups import Needs
-from harness.fleet.settings import FILE_SYSTEM_MARK, LOCAL_GUEST, Settings
+from harness.fleet.guest_name import GuestName
+from harness.fleet.settings import LOCAL_GUEST, Settings
 from harness.guest import GuestKind
 from harness.image.store import Image
 
@@ -17,16 +18,19 @@ IMAGE_SECONDS = 120.0
 
 def image_of(guest: str) -> str:
     """The name of the image of a guest; "" for one that needs none."""
-    name = guest.partition(FILE_SYSTEM_MARK)[0]
+    name = GuestName.parse(guest).image
     return "" if name == LOCAL_GUEST else name
 
 
 def windows_images_of(settings: Settings) -> list[Image]:
     """The Windows images of a run, as they are on this machine."""
     from harness.fleet.providers import kind_of
-    from harness.fleet.windows_guest import windows_images
 
     wanted = {image_of(guest) for guest in settings.guests if kind_of(guest) is GuestKind.WINDOWS}
+    if not wanted:
+        return []
+    from harness.fleet.windows_guest import windows_images
+
     return [image for name, image in windows_images(settings.image_directory).items() if name in wanted]
 
 

@@ -14,7 +14,7 @@ def require_known(chosen: Settings) -> None:
 
         for name in chosen.guests:
             require_guest(name, chosen)
-    if chosen.verifier != "off":
+    if chosen.verifiers:
         _require_windows(chosen)
     if chosen.filesystems:
         from harness.guest.data_disk import parse_file_system
@@ -43,10 +43,10 @@ def require_known(chosen: Settings) -> None:
 
 def _require_windows(chosen: Settings) -> None:
     """Raise ConfigurationError if what only Windows has is asked of reference guests alone."""
-    from harness.guest.verifier import parse_level
+    from harness.guest.verifier import Level, parse_level
 
-    parse_level(chosen.verifier)
-    if all(name.startswith(DEFAULT_GUEST) for name in chosen.guests):
+    levels = set(map(parse_level, chosen.verifiers))
+    if levels != {Level.OFF} and all(name.startswith(DEFAULT_GUEST) for name in chosen.guests):
         raise ConfigurationError(
             "--verifier is for Windows guests",
             details=("the reference kernel's own verifier is always on",),

@@ -12,9 +12,10 @@ from functools import cached_property, partial
 from pathlib import Path, PureWindowsPath
 
 from harness.errors import FltLabError, GuestError
+from harness.fleet.guest_name import GuestName
 from harness.fleet.provider import Opened, Provider
 from harness.fleet.scene import Scene
-from harness.fleet.settings import FILE_SYSTEM_MARK, LOCAL_GUEST, Settings
+from harness.fleet.settings import LOCAL_GUEST, Settings
 from harness.fleet.stack import Stack
 from harness.guest import Guest, GuestKind, GuestState, KernelOptions, LocalGuest, volume_details
 from harness.guest.registration import SERVICES
@@ -32,7 +33,7 @@ class LocalProvider(Provider):
     one_test_each = False  # deploying a stack takes longer than most tests
 
     def __init__(self, settings: Settings, system: str = "") -> None:
-        self.name = LOCAL_GUEST + (FILE_SYSTEM_MARK + system if system else "")
+        self.name = str(GuestName(LOCAL_GUEST, system))
         self._kernel = replace(settings.kernel, format=system)
         self._recorded = settings.record is not None
         self._resting: list[tuple[LocalGuest, contextlib.ExitStack]] = []

@@ -70,8 +70,10 @@ FILE_SYSTEM_DRIVER = Option(
 )
 VERIFIER = Option(
     "--verifier",
-    "Driver Verifier of Windows guests: off, standard, filter, special-pool, low-resources (default: off)",
+    "Driver Verifier of Windows guests: off, standard, filter, special-pool, low-resources; several times for several "
+    "(default: off)",
     "LEVEL",
+    repeatable=True,
 )
 PAUSE = Option("--pause-on-failure", "stop at the first failure, its guest paused for a debugger", kind=bool)
 COVERAGE = Option(

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from harness.errors import ConfigurationError, did_you_mean
+from harness.fleet.guest_name import GuestName
 from harness.fleet.provider import Provider
-from harness.fleet.settings import FILE_SYSTEM_MARK, Settings
+from harness.fleet.settings import Settings
 from harness.guest import GuestKind
 
 
@@ -28,13 +29,14 @@ PROVIDERS: Mapping[str, Callable[[Settings, str], Provider]] = {
 
 def kind_of(name: str) -> GuestKind:
     """What the guests of a name are."""
-    known = name.partition(FILE_SYSTEM_MARK)[0]
+    known = GuestName.parse(name).image
     return GuestKind(known) if known in PROVIDERS else GuestKind.WINDOWS
 
 
 def require_guest(name: str, settings: Settings) -> None:
     """Raise ConfigurationError if there is no guest of this name: an unknown name is the user's mistake."""
-    image, mark, system = name.partition(FILE_SYSTEM_MARK)
+    parts = GuestName.parse(name)
+    image = parts.image
     if settings.record is not None and image == "reference":
         raise ConfigurationError(
             "--record is for Windows guests: a reference guest is frozen with its stack, and was told before the run",
@@ -49,10 +51,7 @@ def require_guest(name: str, settings: Settings) -> None:
                 details=(f"guests: {', '.join(recorded_guests(settings.replay))}",),
             )
         return
-    if mark:
-        from harness.guest.data_disk import parse_file_system
-
-        parse_file_system(system)
+    _require_parts(name, parts)
     if image in PROVIDERS:
         return
     from harness.fleet.windows_guest import windows_images
@@ -74,6 +73,28 @@ def require_guest(name: str, settings: Settings) -> None:
     )
 
 
+def _require_parts(name: str, parts: GuestName) -> None:
+    """Raise ConfigurationError for a file system or a level that there is not, or that is not for this guest."""
+    if str(parts) != name:
+        raise ConfigurationError(
+            f"{name!r} is no name of a guest", hint="a name is IMAGE, IMAGE+FILESYSTEM, or IMAGE+FILESYSTEM@LEVEL"
+        )
+    if parts.file_system:
+        from harness.guest.data_disk import parse_file_system
+
+        parse_file_system(parts.file_system)
+    if parts.verifier:
+        from harness.guest.verifier import parse_level
+
+        parse_level(parts.verifier)
+        if parts.image in PROVIDERS:
+            raise ConfigurationError(
+                f"{name}: Driver Verifier is for Windows guests",
+                details=("the reference kernel's own verifier is always on",),
+                hint=f"--guest {GuestName(parts.image, parts.file_system)}",
+            )
+
+
 def provider_for(name: str, settings: Settings) -> Provider:
     """The provider of a guest's name."""
     require_guest(name, settings)
@@ -81,9 +102,9 @@ def provider_for(name: str, settings: Settings) -> Provider:
         from harness.fleet.recorded_guest import RecordedProvider
 
         return RecordedProvider(name, settings.replay)
-    image, _, system = name.partition(FILE_SYSTEM_MARK)
-    if image in PROVIDERS:
-        return PROVIDERS[image](settings, system)
+    parts = GuestName.parse(name)
+    if parts.image in PROVIDERS:
+        return PROVIDERS[parts.image](settings, parts.file_system)
     from harness.fleet.windows_guest import WindowsProvider
 
     return WindowsProvider(name, settings)

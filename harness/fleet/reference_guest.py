@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import GuestError
+from harness.fleet.guest_name import GuestName
 from harness.fleet.progress import say
 from harness.fleet.provider import Opened, Provider
 from harness.fleet.scene import Scene
-from harness.fleet.settings import DEFAULT_GUEST, FILE_SYSTEM_MARK, Settings
+from harness.fleet.settings import DEFAULT_GUEST, Settings
 from harness.fleet.stack import Stack
 from harness.fleet.warm_up import warm_up_script
 from harness.guest import REFERENCE, Endpoint, Guest, GuestKind, volume_details
@@ -46,7 +47,7 @@ class ReferenceProvider(Provider):
     one_test_each = True
 
     def __init__(self, settings: Settings, system: str = "") -> None:
-        self.name = DEFAULT_GUEST + (FILE_SYSTEM_MARK + system if system else "")
+        self.name = str(GuestName(DEFAULT_GUEST, system))
         self._settings = settings
         self._kernel = replace(settings.kernel, format=system)
         self._leases = Leases()

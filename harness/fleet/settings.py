@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigurationError
+from harness.fleet.guest_name import GuestName
 from harness.fleet.schedules.schedule_file import Schedule
 from harness.fleet.schedules.search import Mode
 from harness.shipped import DRIVERS
@@ -17,8 +18,6 @@ DEFAULT_GUEST = "reference"
 DEFAULT_SEED = 1
 MOST_SCHEDULES = 1_000_000
 LOCAL_GUEST = "reference-local"
-FILE_SYSTEM_MARK = "+"
-"""In a guest's name, before the file system of its data disk, where that is not the default: `windows-…+refs`."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,9 @@ class Settings:
     replacements: Mapping[str, str] = field(default_factory=dict)
     mutants: tuple[str, ...] = ()
     image_directory: Path | None = None
-    verifier: str = "off"
     filesystems: tuple[str, ...] = ()
+    """As they were given: the names of the guests have them, and so it is with the levels of Driver Verifier."""
+    verifiers: tuple[str, ...] = ()
     data_volumes: tuple[str, ...] = ()
     file_system_driver: tuple[Path, Path] | None = None
     pause_on_failure: bool = False
@@ -70,7 +70,7 @@ class Settings:
         given |= {"drivers": [str(path) for path in self.drivers]} if self.drivers else {}
         given |= {"replace": dict(self.replacements)} if self.replacements else {}
         given |= {"mutant": list(self.mutants)} if self.mutants else {}
-        given |= {"verifier": self.verifier} if self.verifier != "off" else {}
+        given |= {"verifier": list(self.verifiers)} if self.verifiers else {}
         given |= {"filesystem": list(self.filesystems)} if self.filesystems else {}
         given |= {"data-volume": list(self.data_volumes)} if self.data_volumes else {}
         given |= {"coverage": str(self.coverage)} if self.coverage else {}
@@ -78,13 +78,6 @@ class Settings:
         if self.file_system_driver is not None:
             given["file-system-driver"] = "=".join(map(str, self.file_system_driver))
         return given
-
-
-def guest_matrix(guests: Sequence[str], filesystems: Sequence[str]) -> tuple[str, ...]:
-    """Every guest with every file system."""
-    names = ([f"{guest}{FILE_SYSTEM_MARK}{system}" for system in filesystems] for guest in guests)
-    flat = [name for of_guest, guest in zip(names, guests, strict=True) for name in of_guest or [guest]]
-    return tuple(dict.fromkeys(flat))
 
 
 def driver_directories(given: Sequence[str | Path], directory: Path) -> tuple[Path, ...]:
@@ -104,7 +97,7 @@ def parse_file_system_driver(given: str, guests: Sequence[str], base: Path) -> t
     for path in found:
         if not path.is_file():
             raise ConfigurationError(f"--file-system-driver: there is no file {path}")
-    if any(guest.partition(FILE_SYSTEM_MARK)[0] != LOCAL_GUEST for guest in guests):
+    if any(GuestName.parse(guest).image != LOCAL_GUEST for guest in guests):
         raise ConfigurationError(
             "--file-system-driver works on reference-local only", hint=f"give --guest {LOCAL_GUEST}"
         )
@@ -136,7 +129,7 @@ def parse_seeds(given: str, guests: Sequence[str]) -> range:
 
 def require_local(option: str, guests: Sequence[str]) -> None:
     """ConfigurationError unless all guests are kernels on this machine, whose schedule can be chosen."""
-    others = [guest for guest in guests if guest.partition(FILE_SYSTEM_MARK)[0] != LOCAL_GUEST]
+    others = [guest for guest in guests if GuestName.parse(guest).image != LOCAL_GUEST]
     if others:
         raise ConfigurationError(
             f"{option} works on {LOCAL_GUEST} only: the schedules of {others[0]} cannot be chosen",

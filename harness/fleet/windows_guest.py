@@ -15,9 +15,10 @@ from pathlib import Path
 
 from harness.errors import ConfigurationError, GuestError, HostError
 from harness.fleet.drivers import symbol_directories
+from harness.fleet.guest_name import GuestName
 from harness.fleet.provider import Opened, Provider
 from harness.fleet.scene import Scene
-from harness.fleet.settings import FILE_SYSTEM_MARK, Settings
+from harness.fleet.settings import Settings
 from harness.fleet.stack import DeployedStack, Stack, StackPlan
 from harness.fleet.windows_forks import WindowsForks
 from harness.guest import WINDOWS, Endpoint, Guest, GuestKind, SshEndpoint
@@ -74,7 +75,7 @@ def windows_images(directory: Path | None) -> dict[str, Image]:
 
 
 class WindowsProvider(Provider):
-    """Starts a Windows image for each file of tests; `name` is the image's, with `+refs` for another file system."""
+    """Starts a Windows image for each file of tests; `name` is a GuestName."""
 
     one_test_each = False
 
@@ -82,9 +83,10 @@ class WindowsProvider(Provider):
         self.name = name
         self._settings = settings
         self._leases = Leases()
-        image, _, system = name.partition(FILE_SYSTEM_MARK)
-        self._image_name = image
-        self._file_system = FileSystem(system or FileSystem.NTFS)
+        parts = GuestName.parse(name)
+        self._image_name = parts.image
+        self._file_system = FileSystem(parts.file_system or FileSystem.NTFS)
+        self._verifier = Level(parts.verifier or Level.OFF)
         self._templates: dict[tuple[str, ...], Template] = {}
         self._given_up = ""
         self._no_sftp = ""
@@ -107,7 +109,7 @@ class WindowsProvider(Provider):
             details={
                 **details,
                 "file system": self._file_system.value,
-                "verifier": self._settings.verifier,
+                "verifier": self._verifier.value,
                 **booted,
             },
             remark=f"guests were booted cold: {self.no_forks}" if self.no_forks else "",
@@ -126,7 +128,7 @@ class WindowsProvider(Provider):
                 # What a fork has left in the directory is evidence.
                 guest = self._cold(directory / "cold" if forkable else directory, lease, running)
                 make_data_disk(guest, self._file_system)
-            stack = VerifiedStack(guest, Level(self._settings.verifier), build_number(guest.identity()))
+            stack = VerifiedStack(guest, self._verifier, build_number(guest.identity()))
             yield Opened(guest, stack)
 
     def close(self) -> None:
@@ -225,10 +227,10 @@ class WindowsProvider(Provider):
         """The template of a guest for a test: with Driver Verifier on for its drivers, if it is to watch them."""
         if () not in self._templates:
             self._templates[()] = self._forks.template()
-        level = Level(self._settings.verifier)
-        drivers = tuple(driver_files(scene.plan, scene.built)) if scene is not None and level is not Level.OFF else ()
+        watched = scene if self._verifier is not Level.OFF else None
+        drivers = tuple(driver_files(watched.plan, watched.built)) if watched is not None else ()
         if drivers not in self._templates:
-            self._templates[drivers] = self._forks.verified(self._templates[()], level, drivers)
+            self._templates[drivers] = self._forks.verified(self._templates[()], self._verifier, drivers)
         return self._templates[drivers]
 
     def _cold(self, folder: Path, lease: Lease, running: contextlib.ExitStack) -> Guest:

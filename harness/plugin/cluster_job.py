@@ -107,8 +107,10 @@ def _built(session: pytest.Session) -> dict[str, Any]:
     from harness.fleet.drivers import PROBE, Drivers
 
     run = session.config.stash[RUN]
-    drivers = Drivers(run.settings.drivers)
     plans = [stack_of(item, run.settings) for item in session.items if LAB_FIXTURE in _fixtures(item)]
+    if not plans:
+        return {}
+    drivers = Drivers(run.settings.drivers)
     built: dict[str, Any] = {}
     for name in dict.fromkeys(name for plan in plans for name in (*plan.drivers, PROBE)):
         with contextlib.suppress(FltLabError):

@@ -6,6 +6,7 @@ import pytest
 
 from harness.errors import ConfigurationError
 from harness.fleet import options
+from harness.fleet.guest_name import guest_matrix
 from harness.fleet.options import OPTIONS, Option
 from harness.fleet.schedules.schedule_file import Schedule, read_schedule
 from harness.fleet.schedules.search import Mode
@@ -14,7 +15,6 @@ from harness.fleet.settings import (
     DEFAULT_SEED,
     Settings,
     driver_directories,
-    guest_matrix,
     parse_data_volume,
     parse_file_system_driver,
     parse_replacement,
@@ -44,12 +44,12 @@ def settings(config: pytest.Config) -> Settings:
             count, mode = parse_schedules(asked, guests)
         schedule = _schedule(config, guests)
         seeds = _seeds(config, guests)
-        driver = parse_file_system_driver(chosen, given(options.GUEST) or [DEFAULT_GUEST], base) if chosen else None
+        driver = parse_file_system_driver(chosen, guests, base) if chosen else None
         coverage = _coverage(config)
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from error
     return Settings(
-        guests=guest_matrix(given(options.GUEST) or [DEFAULT_GUEST], given(options.FILESYSTEM)),
+        guests=guest_matrix(guests, given(options.FILESYSTEM), given(options.VERIFIER)),
         accelerator=config.getoption(options.ACCEL.name),
         out=path(options.OUT),
         seed=_seed(config),
@@ -57,7 +57,7 @@ def settings(config: pytest.Config) -> Settings:
         replacements=replacements,
         mutants=tuple(given(options.MUTANT)),
         image_directory=path(options.IMAGE_DIR),
-        verifier=config.getoption(options.VERIFIER.name) or "off",
+        verifiers=tuple(given(options.VERIFIER)),
         filesystems=tuple(given(options.FILESYSTEM)),
         data_volumes=tuple(parse_data_volume(text) for text in given(options.DATA_VOLUME)),
         file_system_driver=driver,

@@ -1,10 +1,10 @@
-"""Where two guests disagree, test by test and rule by rule: two runs, or two guests of one run.
+"""Where guests disagree, test by test and rule by rule: of two runs, or of one.
 
-They *disagree* about a test that passed on one and failed on the other. What one has seen and the other has not (*not
+They *disagree* about a test that passed on one and failed on another. What one has seen and another has not (*not
 witnessed*), and what one has no answer to (an error, a skip, a test it did not run), is told apart from that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -35,11 +35,17 @@ class Side:
 
 
 class Difference(StrEnum):
-    """How two guests differ about a test or a rule."""
+    """How guests differ about a test or a rule."""
 
     DISAGREE = "disagree"
-    SEEN_ONCE = "seen on one only"
-    UNANSWERED = "no answer from one"
+    NOT_SEEN = "not seen on all"
+    UNANSWERED = "no answer from all"
+
+
+_WORST_FIRST = (
+    *(Outcome.FAILED, Outcome.ERROR, None, Outcome.SKIPPED, Outcome.FLAKY, Outcome.NOT_WITNESSED, Outcome.PASSED),
+)
+"""What of several tests decides about their rule; None: a test that was not run."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +57,32 @@ class TestDifference:
     test: str
     rules: tuple[str, ...]
     difference: Difference
-    outcomes: tuple[Outcome | None, Outcome | None]
-    messages: tuple[str, str]
+    outcomes: tuple[Outcome | None, ...]
+    """By side, and so are the messages."""
+    messages: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sides, how many tests both ran, and where they differ."""
+    """Two sides or more, how many tests all of them ran, and where they differ."""
 
-    sides: tuple[Side, Side]
+    sides: tuple[Side, ...]
     compared: int
     tests: tuple[TestDifference, ...]
 
     @property
     def disagreements(self) -> tuple[TestDifference, ...]:
-        """The tests that passed on one side and failed on the other."""
+        """The tests that passed on one side and failed on another."""
         return tuple(item for item in self.tests if item.difference is Difference.DISAGREE)
+
+    @property
+    def table(self) -> dict[str, tuple[Outcome | None, ...]]:
+        """How each rule ended on each side: as the worst of its tests; None if one of them was not run there."""
+        tests: dict[str, set[str]] = {}
+        for record in (record for side in self.sides for record in side.records.items()):
+            for rule in record[1].rules:
+                tests.setdefault(rule, set()).add(record[0])
+        return {rule: tuple(_worst(side, names) for side in self.sides) for rule, names in sorted(tests.items())}
 
     @property
     def rules(self) -> dict[str, list[TestDifference]]:
@@ -78,33 +94,40 @@ class Comparison:
         return dict(sorted(found.items()))
 
 
-def find_sides(first: str, second: str | None, directory: Path) -> tuple[Side, Side]:
-    """The two sides of a comparison; each is a run or `RUN:GUEST`, and one run with two guests is enough."""
-    sides = _sides(first, directory) + (_sides(second, directory) if second else [])
-    if len(sides) != 2:
+def find_sides(runs: Sequence[str], directory: Path) -> list[Side]:
+    """The sides of a comparison: each word is a run, with all of its guests, or `RUN:GUEST`; two sides at least."""
+    sides = [side for run in runs for side in _sides(run, directory)]
+    if len(sides) < 2:
         raise ConfigurationError(
-            f"two guests are compared, and that names {len(sides)}",
+            f"guests are compared with each other, and that names {len(sides)}",
             details=tuple(str(side) for side in sides),
-            hint="RUN:GUEST chooses one guest of a run",
+            hint="name a second run, or RUN:GUEST of one",
         )
-    return sides[0], sides[1]
+    return sides
 
 
-def compare(first: Side, second: Side) -> Comparison:
-    """Hold two guests against each other; tests in the order of the first side, then what only the second has."""
-    names = list(dict.fromkeys([*first.records, *second.records]))
-    both = [name for name in names if name in first.records and name in second.records]
-    if not both:
+def compare(sides: Sequence[Side]) -> Comparison:
+    """Hold guests against each other; tests in the order of the first side, then what only others have."""
+    names = list(dict.fromkeys(name for side in sides for name in side.records))
+    common = [name for name in names if all(name in side.records for side in sides)]
+    if not common:
         raise ConfigurationError(
-            "the two have no test in common",
-            details=(f"{first}: {len(first.records)} tests", f"{second}: {len(second.records)} tests"),
+            "they have no test in common", details=tuple(f"{side}: {len(side.records)} tests" for side in sides)
         )
-    found = (_difference(name, first.records.get(name), second.records.get(name)) for name in names)
-    return Comparison((first, second), len(both), tuple(item for item in found if item is not None))
+    found = (_difference(name, [side.records.get(name) for side in sides]) for name in names)
+    return Comparison(tuple(sides), len(common), tuple(item for item in found if item is not None))
 
 
 def save_recordings(comparison: Comparison, folder: Path) -> tuple[list[Path], list[str]]:
-    """Save each disagreement as a recording of the Windows side (else of the second); also what could not be."""
+    """Save each disagreement as a recording of the Windows side (else of the second); also what could not be.
+
+    ConfigurationError if more than two are compared.
+    """
+    if len(comparison.sides) != 2:
+        raise ConfigurationError(
+            f"--save takes two guests, and {len(comparison.sides)} are compared",
+            hint="RUN:GUEST chooses one guest of a run",
+        )
     first, second = comparison.sides
     witness, other = (first, second) if first.kind == "windows" != second.kind else (second, first)
     saved, missing = [], []
@@ -143,7 +166,11 @@ def _sides(name: str, directory: Path) -> list[Side]:
     run = find_run(path, directory)
     provenance = read_run_json(run)
     records = read_journal(run)
-    guests = list(dict.fromkeys(record.guest for record in records if record.guest))
+    tried = dict.fromkeys(record.guest for record in records if record.guest)
+    guests = [
+        *filter(tried.__contains__, provenance.guests),
+        *(name for name in tried if name not in provenance.guests),
+    ]
     if guest and guest not in guests:
         raise ConfigurationError(f"the run {path} has no guest {guest!r}", details=(f"guests: {', '.join(guests)}",))
     sides = []
@@ -171,20 +198,23 @@ def _name(record: TestRecord) -> str:
     return record.nodeid
 
 
-def _difference(name: str, first: TestRecord | None, second: TestRecord | None) -> TestDifference | None:
-    one, two = first.outcome if first else None, second.outcome if second else None
-    if one is two:
+def _worst(side: Side, tests: Iterable[str]) -> Outcome | None:
+    found = {side.records[test].outcome if test in side.records else None for test in tests}
+    return min(found, key=_WORST_FIRST.index)
+
+
+def _difference(name: str, records: Sequence[TestRecord | None]) -> TestDifference | None:
+    outcomes = tuple(record.outcome if record else None for record in records)
+    kinds = set(outcomes)
+    if len(kinds) == 1:
         return None
-    outcomes = {one, two}
-    if outcomes <= {Outcome.PASSED, Outcome.FAILED} or outcomes in (
-        {Outcome.FAILED, Outcome.NOT_WITNESSED},
-        {Outcome.FAILED, Outcome.FLAKY},
-    ):
+    held = kinds & {Outcome.PASSED, Outcome.NOT_WITNESSED, Outcome.FLAKY}
+    if Outcome.FAILED in kinds and held:
         kind = Difference.DISAGREE
-    elif outcomes in ({Outcome.PASSED, Outcome.NOT_WITNESSED}, {Outcome.PASSED, Outcome.FLAKY}):
-        kind = Difference.SEEN_ONCE
+    elif kinds == held:
+        kind = Difference.NOT_SEEN
     else:
         kind = Difference.UNANSWERED
-    records: Sequence[TestRecord] = [record for record in (first, second) if record is not None]
-    messages = (first.message if first else "not run", second.message if second else "not run")
-    return TestDifference(name, records[0].rules, kind, (one, two), messages)
+    first = next(record for record in records if record is not None)
+    messages = tuple(record.message if record else "not run" for record in records)
+    return TestDifference(name, first.rules, kind, outcomes, messages)

@@ -95,7 +95,10 @@ class Provenance:
         return replace(self, finished=at)
 
     def with_guest(self, facts: GuestFacts) -> Self:
-        return replace(self, guests={**self.guests, facts.name: facts})
+        """With a guest more: those that were asked for are in the order of the question, whichever came up first."""
+        guests = {**self.guests, facts.name: facts}
+        asked = {name: place for place, name in enumerate(self.options.get("guest", ()))}
+        return replace(self, guests=dict(sorted(guests.items(), key=lambda one: asked.get(one[0], len(asked)))))
 
     def with_drivers(self, hashes: Mapping[str, str]) -> Self:
         return replace(self, drivers=dict(sorted({**self.drivers, **hashes}.items())))

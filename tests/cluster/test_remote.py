@@ -34,7 +34,7 @@ SUITE = """
         with (SHARED / "pids").open("a") as file:
             print(os.getpid(), file=file)
         while len((SHARED / "pids").read_text().split()) < 2:
-            time.sleep(0.02)  # until the worker is lost, and another comes here
+            time.sleep(0.1)  # until the worker is lost, and another comes here
 
     def test_after():
         assert Path(__file__).parent.name
@@ -85,8 +85,8 @@ def test_a_worker_that_is_lost_in_the_middle_costs_nothing(
 
     killer = threading.Thread(target=lose)
     killer.start()
-    words = ("-p", "no:cacheprovider", "--out=run", "--cluster", cluster.scheduler_address, f"--store={tmp_path}/store")
-    ended = pytester.runpytest_inprocess(*words, str(tree))
+    where = (f"--cluster={cluster.scheduler_address}", f"--store={tmp_path}/store", "--guest=reference-local")
+    ended = pytester.runpytest_inprocess("-pno:cacheprovider", "-pno:hypothesispytest", "--out=run", *where, str(tree))
     killer.join()
 
     assert ended.ret == ExitCode.FAILED, ended.stdout.str()

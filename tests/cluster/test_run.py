@@ -6,8 +6,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from harness.cli.main import main
 from harness.errors import ExitCode
 from harness.report.journal import read_journal
+from harness.report.provenance import read_run_json
 from harness.report.records import Outcome, TestRecord
 
 TREE = {
@@ -72,6 +74,9 @@ TREE = {
 }
 
 
+MATRIX = ("--filesystem=ntfs", "--filesystem=fat32")
+
+
 class Tree:
     """A small tree of suites, and pytest in it, in this process."""
 
@@ -81,7 +86,17 @@ class Tree:
         pytester.makepyfile(**{name.removesuffix(".py"): text for name, text in TREE.items()})
 
     def run(self, out: str, *words: str) -> pytest.RunResult:
-        always = ("-p", "no:cacheprovider", "-W", "ignore", "--guest=reference-local", f"--out={out}")
+        always = (
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+            "-W",
+            "ignore",
+            "--guest=reference-local",
+            f"--out={out}",
+            *MATRIX,
+        )
         return self._pytester.runpytest_inprocess(*always, *words)
 
     def records(self, out: str) -> dict[str, TestRecord]:
@@ -89,6 +104,10 @@ class Tree:
         order = [str(case.get("name")) for case in ET.parse(self.path / out / "junit.xml").iter("testcase")]
         records = {record.name: replace(record, seconds=0.0) for record in read_journal(self.path / out)}
         return {name: records[name] for name in order}
+
+    def guests(self, out: str) -> list[str]:
+        """The guests of a run, as its page and `compare` have them."""
+        return list(read_run_json(self.path / out).guests)
 
     @property
     def ran(self) -> Counter[str]:
@@ -100,7 +119,7 @@ def tree(pytester: pytest.Pytester) -> Tree:
     return Tree(pytester)
 
 
-def test_a_run_is_the_same_as_on_one_machine_though_its_workers_die(tree: Tree):
+def test_a_run_is_the_same_as_on_one_machine_though_its_workers_die(tree: Tree, capsys: pytest.CaptureFixture[str]):
     alone = tree.run("alone")
     (tree.path / "ran").unlink()
     (tree.path / "deadly").touch()
@@ -114,4 +133,7 @@ def test_a_run_is_the_same_as_on_one_machine_though_its_workers_die(tree: Tree):
     assert (tree.path / "always-died").read_text() == "xx"
     assert list(records.items()) == [*({**usual, "test_dies_always": killed}).items()]
     assert tree.ran == Counter({"many-0": 1, "many-1": 1, "many-2": 1, "once": 1})
+    assert tree.guests("alone") == tree.guests("shared") == ["reference-local+ntfs", "reference-local+fat32"]
+    assert main(["compare", "shared"]) == ExitCode.PASSED
+    assert "1 tests on both, 0 disagreements" in capsys.readouterr().out
     shared.stdout.fnmatch_lines(["*test_dies_once: its process on * ended (killed by SIGKILL*); it is tried once more"])

@@ -56,7 +56,7 @@ P, F, N, E = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_WITNESSED, Outcome.ERRO
         (P, F, Difference.DISAGREE),
         (F, P, Difference.DISAGREE),
         (N, F, Difference.DISAGREE),
-        (P, N, Difference.SEEN_ONCE),
+        (P, N, Difference.NOT_SEEN),
         (P, E, Difference.UNANSWERED),
         (F, Outcome.SKIPPED, Difference.UNANSWERED),
         (P, P, None),
@@ -66,7 +66,7 @@ def test_what_differs_is_told_apart(one, two, difference, tmp_path: Path):
     first = write_run(tmp_path / "first", ("reference", "reference", {"test_x": one, "test_same": P}))
     second = write_run(tmp_path / "second", ("windows-11", "windows", {"test_x": two, "test_same": P}))
 
-    found = compare(*find_sides(str(first), str(second), tmp_path))
+    found = compare(find_sides([str(first), str(second)], tmp_path))
 
     assert found.compared == 2
     assert [item.difference for item in found.tests] == ([difference] if difference else [])
@@ -84,8 +84,31 @@ def test_two_guests_of_one_run_are_compared_although_their_tests_bear_their_name
     said = capsys.readouterr().out
     assert "PRE-COMP-01  Returning FLT_PREOP_COMPLETE stops the operation at this filter" in said
     assert "disagree: suites/a/test_a.py::test_x\n    reference: passed\n    windows-11: failed: it was not so" in said
-    assert "no answer from one: suites/a/test_a.py::test_only_here" in said
+    assert "no answer from all: suites/a/test_a.py::test_only_here" in said
     assert said.endswith("reference of run and windows-11 of run: 1 tests on both, 1 disagreements\n")
+
+
+def test_many_guests_of_a_run_are_a_table_of_rules_and_guests(tmp_path: Path, capsys):
+    run = write_run(
+        tmp_path / "run",
+        ("windows-11+ntfs", "windows", {"test_x": P, "test_y": P}),
+        ("windows-11+refs", "windows", {"test_x": F, "test_y": P}),
+        ("windows-2022+ntfs", "windows", {"test_x": P, "test_y": E}),
+    )
+
+    assert main(["compare", str(run)]) == ExitCode.FAILED
+
+    said = capsys.readouterr().out
+    assert "1  windows-11+ntfs of run\n2  windows-11+refs of run\n3  windows-2022+ntfs of run\n" in said
+    assert "             1 2 3\nPRE-COMP-01  . F E\n" in said
+    assert "disagree: suites/a/test_a.py::test_x\n    1, 3: passed\n    2: failed: it was not so" in said
+    assert "no answer from all: suites/a/test_a.py::test_y\n    1, 2: passed\n    3: error" in said
+    assert said.endswith("3 guests: 2 tests on all, 1 disagreements; 0 rules alike on all\n")
+    assert main(["compare", str(run), "--json"]) == ExitCode.FAILED
+    document = json.loads(capsys.readouterr().out)
+    assert document["table"] == {"PRE-COMP-01": ["passed", "failed", "error"]}
+    assert next(item["outcomes"] for item in document["rules"]["PRE-COMP-01"]) == ["passed", "failed", "passed"]
+    assert main(["compare", str(run), "--save", str(tmp_path / "saved")]) == ExitCode.USAGE
 
 
 def test_guests_that_agree_are_exit_code_0(tmp_path: Path, capsys):
@@ -103,11 +126,11 @@ def test_what_cannot_be_compared_is_wrong_use(tmp_path: Path):
     other = write_run(tmp_path / "other", ("a", "windows", {"test_y": P}))
 
     with pytest.raises(ConfigurationError, match="no test in common"):
-        compare(*find_sides(str(one), str(other), tmp_path))
-    with pytest.raises(ConfigurationError, match="two guests are compared, and that names 1"):
-        find_sides(str(one), None, tmp_path)
+        compare(find_sides([str(one), str(other)], tmp_path))
+    with pytest.raises(ConfigurationError, match="guests are compared with each other, and that names 1"):
+        find_sides([str(one)], tmp_path)
     with pytest.raises(ConfigurationError, match="has no guest 'b'"):
-        find_sides(f"{one}:b", str(other), tmp_path)
+        find_sides([f"{one}:b", str(other)], tmp_path)
     assert main(["compare", "nowhere", str(one)]) == ExitCode.USAGE
 
 

@@ -33,7 +33,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recording]
         check=True,
         capture_output=True,
     )
-    side, _ = find_sides(f"{folder / 'run'}:reference-local", f"{folder / 'run'}:reference-local", folder)
+    side, _ = find_sides([f"{folder / 'run'}:reference-local"] * 2, folder)
     found = (recording_of(side, record, "made by hand, by this test") for record in side.records.values())
     return {recording.test.removeprefix("suites/"): recording for recording in found}
 

@@ -13,8 +13,9 @@ import tree_sitter_powershell
 from harness.cli.main import main
 from harness.errors import ConfigurationError, ExitCode
 from harness.fleet import windows_guest
+from harness.fleet.guest_name import GuestName, guest_matrix
 from harness.fleet.providers import provider_for, require_guest
-from harness.fleet.settings import Settings, guest_matrix
+from harness.fleet.settings import Settings
 from harness.fleet.stack import StackPlan
 from harness.guest import REFERENCE, GuestKind, LocalGuest, data_disk
 from harness.guest.data_disk import FileSystem
@@ -81,9 +82,9 @@ def test_the_self_test_expects_what_the_image_was_made_with(settings: Settings, 
 
 
 def test_reports_say_which_windows_gave_the_verdict(settings: Settings, image):
-    facts = provider_for(f"{NAME}+refs", replace(settings, verifier="filter")).facts
+    facts = provider_for(f"{NAME}+refs@filter", settings).facts
 
-    assert (facts.name, facts.kind, facts.image_sha256) == (f"{NAME}+refs", "windows", "a" * 64)
+    assert (facts.name, facts.kind, facts.image_sha256) == (f"{NAME}+refs@filter", "windows", "a" * 64)
     assert facts.notice.startswith(f"guests were booted cold: forks are off for {NAME}, they have not been")
     assert facts.details["build"] == "26100"
     assert facts.details["file system"] == "refs"
@@ -102,15 +103,37 @@ def test_its_machine_has_overlays_over_all_that_the_image_has(settings: Settings
 
 
 @pytest.mark.parametrize(
-    ("guests", "systems", "names"),
+    ("guests", "systems", "levels", "names"),
     [
-        (["reference", NAME], [], ("reference", NAME)),
-        (["reference", NAME], ["ntfs"], ("reference+ntfs", f"{NAME}+ntfs")),
-        ([NAME, NAME], ["exfat", "exfat"], (f"{NAME}+exfat",)),
+        (["reference", NAME], [], [], ("reference", NAME)),
+        (["reference", NAME], ["ntfs"], [], ("reference+ntfs", f"{NAME}+ntfs")),
+        ([NAME, NAME], ["exfat", "exfat"], [], (f"{NAME}+exfat",)),
+        (["reference", NAME], [], ["off", "filter"], ("reference", f"{NAME}@off", f"{NAME}@filter")),
+        ([NAME], ["ntfs", "refs"], ["filter"], (f"{NAME}+ntfs@filter", f"{NAME}+refs@filter")),
+        ([f"{NAME}+refs", f"{NAME}@off"], ["ntfs"], ["filter"], (f"{NAME}+refs@filter", f"{NAME}+ntfs@off")),
     ],
 )
-def test_the_matrix_has_every_guest_with_every_file_system(guests, systems, names):
-    assert guest_matrix(guests, systems) == names
+def test_the_matrix_has_every_guest_with_every_file_system_at_every_level(guests, systems, levels, names):
+    assert guest_matrix(guests, systems, levels) == names
+
+
+@pytest.mark.parametrize("name", ["a", "a+b", "a@c", "a+b@c"])
+def test_a_guests_name_is_its_parts(name: str):
+    assert str(GuestName.parse(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("reference@filter", "Driver Verifier is for Windows guests"),
+        (f"{NAME}@all", "there is no level 'all'"),
+        (f"{NAME}+", "is no name of a guest"),
+        (f"{NAME}@refs", "there is no level 'refs'"),
+    ],
+)
+def test_a_name_that_says_what_there_is_not_is_refused(settings: Settings, image, name: str, said: str):
+    with pytest.raises(ConfigurationError, match=said):
+        provider_for(name, settings)
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ class Rig:
     spec: object
     starts: list[str]
 
-    def provider(self, **changes: object) -> WindowsProvider:
-        provider = WindowsProvider(NAME, replace(self.settings, **changes))  # type: ignore[arg-type]
+    def provider(self, name: str = NAME) -> WindowsProvider:
+        provider = WindowsProvider(name, self.settings)
         provider.__dict__["_spec"] = self.spec
         return provider
 
@@ -201,7 +201,7 @@ def test_an_image_that_is_built_again_has_no_template_and_no_verdict_yet(rig: Ri
 
 
 def test_driver_verifier_is_on_in_the_template_of_its_stack(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    provider = rig.provider(verifier="filter")
+    provider = rig.provider(f"{NAME}@filter")
     fork_record.save(provider.fork_setting, FORKS, [])
     applied: list[object] = []
     monkeypatch.setattr(
