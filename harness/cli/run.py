@@ -12,6 +12,7 @@ import pytest
 import typer
 from typer.core import TyperCommand
 
+from harness.cli.sharing import SharedOut, default_workers
 from harness.cluster.connection import LOCAL, is_address
 from harness.errors import ConfigurationError, ExitCode, did_you_mean
 from harness.fleet import options
@@ -27,6 +28,12 @@ PYTEST_OPTIONS_WITH_A_VALUE = frozenset(
 # Where Hypothesis is installed, its plugin imports all of it for a summary that no suite has asked for; @given itself
 # needs no plugin.
 _WITHOUT = ("-p", "no:hypothesispytest")
+
+# What shares tests out in its own way, or is for one test at a time.
+_IN_ONE_PROCESS = (
+    *(options.CLUSTER, options.PAUSE, options.RECORD, options.SCHEDULE, options.FILE_SYSTEM_DRIVER),
+    *(options.SCHEDULES, options.SEEDS),
+)
 
 
 def suites_like(incomplete: str) -> list[str]:
@@ -81,7 +88,12 @@ def run(
     dashboard: Annotated[bool, typer.Option("--dashboard", help=options.DASHBOARD.help)] = False,
     insecure: Annotated[bool, typer.Option("--cluster-insecure", help=options.INSECURE.help)] = False,
     expression: Annotated[str | None, typer.Option("-k", metavar="WORDS", help="Only tests whose names match.")] = None,
-    workers: Annotated[str | None, typer.Option("-n", metavar="N", help="Guests to use at a time.")] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            "-n", metavar="N", help="Processes to share the files of tests out among; 0: one test after the other."
+        ),
+    ] = None,
 ) -> None:
     """Run suites on guests, and keep what came out in runs/<time>-<id>/. Other options go to pytest: -x, --pdb, …."""
     given: dict[options.Option, object] = {
@@ -110,19 +122,24 @@ def run(
         options.INSECURE: insecure or None,
     }
     for_pytest, suites = split_words(words or [])
+    plugins: list[object] = [watcher := _Watcher(), _Name()]
     if resume is not None:
         arguments = [
             *_resumed(resume, [*_flags(given), *suites, *([f"-k {expression}"] if expression else [])]),
             *for_pytest,
         ]
     else:
-        arguments = [*_flags(given), *for_pytest, *(suites or [str(all_suites())])]
+        suites = suites or [str(all_suites())]
+        arguments = [*_flags(given), *for_pytest, *suites]
         arguments += ["-k", expression] if expression else []
+        alone = any(given[option] is not None for option in _IN_ONE_PROCESS) or expression
+        if workers is None and not alone and (shared := default_workers(guest or [], suites, for_pytest)):
+            workers = str(shared)
+            plugins.append(SharedOut(shared))
     arguments += ["-n", workers, "--dist", "loadfile"] if workers else []
     if not IS_CHECKOUT:  # pytest's root may be the installed package, and its cache belongs to whoever runs it here
         arguments += ["-o", f"cache_dir={Path('.pytest_cache').absolute()}"]
-    watcher = _Watcher()
-    code = pytest.main([*_WITHOUT, *arguments], plugins=[watcher, _Name()])
+    code = pytest.main([*_WITHOUT, *arguments], plugins=plugins)
     raise typer.Exit(_exit_code(code, interrupted=watcher.interrupted))
 
 

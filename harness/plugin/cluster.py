@@ -113,7 +113,7 @@ class Cluster:
             pytest.exit(str(error), error.exit_code)
         finally:
             recorder: Any = session.config.pluginmanager.get_plugin(RECORDER)
-            recorder.put_in_order(session.items)
+            recorder.put_in_order(item.nodeid for item in session.items)
         if session.shouldfail:
             raise session.Failed(session.shouldfail)
         if session.shouldstop:

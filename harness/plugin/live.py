@@ -19,6 +19,7 @@ from harness.plugin.facts import is_of_command
 from harness.plugin.live_line import LiveLine
 from harness.plugin.options import settings
 from harness.plugin.outcomes import outcome_of
+from harness.plugin.workers import workers_of
 from harness.report.history import Expected
 from harness.report.records import Outcome
 
@@ -58,6 +59,7 @@ class Live:
     def __init__(self, config: pytest.Config, reporter: pytest.TerminalReporter) -> None:
         self._reporter = reporter
         self._guests = ", ".join(settings(config).guests)
+        self._workers = workers_of(config)
         self._line = LiveLine(reporter._tw._file)  # noqa: SLF001 (pytest has no public name for it)
         reporter._tw._file = self._line.file  # noqa: SLF001
         reporter.showfspath = False
@@ -158,7 +160,7 @@ class Live:
         """Seconds that the tests which are not over will take."""
         remaining = [nodeid for nodeid in self._wanted if nodeid not in self._over]
         if self.expected is not None:
-            return sum(self.expected.of(nodeid) for nodeid in remaining)
+            return sum(self.expected.of(nodeid) for nodeid in remaining) / self._workers
         if len(self._over) >= ENOUGH:
             return (time.monotonic() - self._began) / len(self._over) * len(remaining)
         return None

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,7 @@ class Recorder:
         self._around: dict[str, str] = {}
         """Of tests that failed, the timeline of the operation that is wrong."""
         self._tells_failures = False
+        self._in_order: Sequence[str] = ()
         self._begun = time.monotonic()
         if run.unfinished is not None:
             self._go_on(run.unfinished)
@@ -83,9 +84,14 @@ class Recorder:
         self.provenance = unfinished.provenance.resume(now())
         write_run_json(self.run.directory, self.provenance, None)
 
-    def put_in_order(self, items: Sequence[pytest.Item]) -> None:
-        """Put the records into the order of the tests, which is not that in which a cluster is done with them."""
-        place = {item.nodeid: number for number, item in enumerate(items)}
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Note the tests; all workers of pytest-xdist have the same."""
+        self._in_order = ids
+
+    def put_in_order(self, nodeids: Iterable[str]) -> None:
+        """Put the records into the order of the tests, which is not that in which workers are done with them."""
+        place = {nodeid: number for number, nodeid in enumerate(nodeids)}
         self.records.sort(key=lambda record: place.get(record.nodeid, -1))  # those of a resumed run came before
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -180,6 +186,8 @@ class Recorder:
             for nodeid, text in self._uncollected.items():
                 last = next((line for line in reversed(text.splitlines()) if line.strip()), "it cannot be collected")
                 self._record_error(nodeid, last.removeprefix("E").strip(), text)
+        if self._in_order:
+            self.put_in_order(self._in_order)
         self._interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not self._uncollected
         if self._journal is None or self.provenance is None:
             return

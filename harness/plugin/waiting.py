@@ -6,7 +6,8 @@ have no terminal, and -q wants none of it.
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from harness.fleet.progress import heard_by
 from harness.plugin.facts import LEASE_FIXTURE
 from harness.plugin.live import duration, tell_expected, wants_live
 from harness.plugin.options import settings
+from harness.plugin.workers import workers_of
 
+FIRST_WORKER = "gw0"
 SHORT = 10
 """Seconds: nobody needs to be told of a wait that is shorter."""
 
@@ -42,17 +45,31 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
     """Say how long these tests took the last time, if that was long enough to want to know."""
     ours = [item for item in items if LEASE_FIXTURE in getattr(item, "fixturenames", ())]
-    if not ours or config.getoption("verbose") < 0:
-        return []
+    default = settings(config).guests[0]
+    return list(_told(config, [(item.nodeid, _guest_of(item) or default) for item in ours]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """The same where workers collect: all have the same tests, and say no more of them than their names."""
+    config: pytest.Config = node.config
+    guests, reporter = settings(config).guests, config.pluginmanager.getplugin("terminalreporter")
+    if node.gateway.id != FIRST_WORKER or len(guests) > 1 or reporter is None:
+        return
+    for line in _told(config, [(nodeid, guests[0]) for nodeid in ids]):
+        reporter.write_line(line)
+
+
+def _told(config: pytest.Config, wanted: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """How long these tests, each with its guest, took the last time; by that the line at the foot counts down."""
+    if not wanted or config.getoption("verbose") < 0:
+        return
     from harness.report.history import expected_seconds
 
-    default = settings(config).guests[0]
-    wanted = [(item.nodeid, _guest_of(item) or default) for item in ours]
     expected = expected_seconds(config.invocation_params.dir / "runs", wanted)
-    tell_expected(config, expected, [item.nodeid for item in items])
-    if expected is None or expected.total < SHORT:
-        return []
-    return [f"fltlab: about {duration(expected.total)}, by the run {expected.run}"]
+    tell_expected(config, expected, [nodeid for nodeid, _ in wanted])
+    if expected is not None and (seconds := expected.total / workers_of(config)) >= SHORT:
+        yield f"fltlab: about {duration(seconds)}, by the run {expected.run}"
 
 
 def _guest_of(item: pytest.Item) -> str:

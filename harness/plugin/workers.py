@@ -8,6 +8,11 @@ from typing import Any
 import pytest
 
 
+def workers_of(config: pytest.Config) -> int:
+    """Among how many processes the tests are shared out; 1 without pytest-xdist."""
+    return len(config.getoption("tx", None) or ()) or 1
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Share tests out by files, as `fltlab run -n` asks for."""

@@ -1,6 +1,7 @@
 """How a test ends is told apart: failure, error, not witnessed; in pytest, in the journal and in the exit code."""
 
 import json
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml  # noqa: F401 (before pytester takes a picture of sys.modules: its C part bears no second import)
@@ -73,13 +74,20 @@ def test_every_outcome_is_told_apart(run):
     result.stdout.re_match_lines([r"=+ 3 failed, 1 passed, 1 skipped, 1 error, 1 not witnessed in .*"])
 
 
-def test_workers_of_xdist_report_the_same(run):
+def test_workers_of_xdist_report_the_same_in_the_same_order(run, pytester: pytest.Pytester):
     _, alone = run(SUITE)
+    in_order = _names_in_junit(pytester)
     _, shared = run(SUITE, "-n", "2")
 
+    assert _names_in_junit(pytester) == in_order == list(alone)
     assert {name: (record.outcome, record.message, record.rules) for name, record in shared.items()} == {
         name: (record.outcome, record.message, record.rules) for name, record in alone.items()
     }
+
+
+def _names_in_junit(pytester: pytest.Pytester) -> list[str]:
+    cases = ET.parse(pytester.path / "run" / "junit.xml").iter("testcase")
+    return [case.attrib["name"] for case in cases]
 
 
 def test_an_error_of_ours_is_shown_as_its_message_and_the_line_of_the_test(run):
