@@ -35,6 +35,8 @@ def safe(raw: object, limit: int = LIMIT) -> SafeText:
 
 def safe_line(raw: object, limit: int = LINE_LIMIT) -> SafeText:
     """The same on one line: line ends are shown by their number too, a tab is a space."""
+    if isinstance(raw, str) and raw.isprintable() and len(raw) <= limit:
+        return SafeText(raw)
     return SafeText(safe(raw, limit).replace("\t", " ").replace("\n", "<U+000A>"))
 
 

@@ -7,12 +7,13 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
 
 from harness.errors import GuestError
 from harness.nt import IrpMajor, OperationClass, PostopStatus, PreopStatus
 from harness.text import SafeText, safe_line
-from harness.wire.trace import NOT_RETURNED, Phase
+from harness.wire.trace import NOT_RETURNED, Phase, made
 
 __all__ = [
     "EVENT_SIZE",
@@ -24,6 +25,7 @@ __all__ = [
     "Phase",
     "decode_event",
     "decode_events",
+    "words_of",
 ]
 
 EVENT_SIZE = 192
@@ -92,6 +94,7 @@ FIELDS: tuple[Field, ...] = (
     Field("NameLength", "name_length", 127, "B"),
 )
 
+_NAMES = tuple(item.name for item in FIELDS)
 _STRUCT = struct.Struct("<" + "".join(field.code for field in FIELDS))
 
 IRP_PAGING_IO = 0x00000002
@@ -213,25 +216,29 @@ def decode_event(label: str, record: bytes) -> Event:
     """Decode one FLTLAB_EVENT of the filter `label`; GuestError if the record is not one."""
     if len(record) != EVENT_SIZE:
         raise GuestError(f"an event of {label} has {len(record)} bytes instead of {EVENT_SIZE}")
-    values = dict(zip((field.name for field in FIELDS), _STRUCT.unpack_from(record), strict=True))
+    values: dict[str, Any] = dict(zip(_NAMES, _STRUCT.unpack_from(record), strict=True))
     name_length = values.pop("name_length")
     phase, major, operation_class = (values.pop(key) for key in ("phase_value", "major_value", "class_value"))
     if name_length > NAME_LENGTH:
         raise GuestError(f"an event of {label} has a name of {name_length} characters", details=(record.hex(),))
     name = record[NAME_OFFSET : NAME_OFFSET + 2 * name_length].decode("utf-16-le", errors="surrogatepass")
     try:
-        return Event(
-            filter=label,
-            phase=Phase(phase),
-            major=IrpMajor(major) if major in IrpMajor.__members__.values() else major,
-            operation_class=OperationClass(operation_class) if operation_class in (1, 2, 4) else None,
-            name=safe_line(name),
-            **values,
-        )
+        words = words_of(phase, major, operation_class)
     except ValueError as error:
         raise GuestError(
             f"an event of {label} has phase {phase}, which this version does not know", details=(record.hex(),)
         ) from error
+    return made(Event, {"filter": label, **words, "name": safe_line(name), "changed": {}, **values})
+
+
+@lru_cache(4096)
+def words_of(phase: int, major: int, operation_class: int) -> Mapping[str, Any]:
+    """The members of an event that are words; ValueError for a phase that is none."""
+    return {
+        "phase": Phase(phase),
+        "major": IrpMajor(major) if major in IrpMajor.__members__.values() else major,
+        "operation_class": OperationClass(operation_class) if operation_class in (1, 2, 4) else None,
+    }
 
 
 def decode_events(label: str, records: Sequence[str]) -> Iterator[Event]:

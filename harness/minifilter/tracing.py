@@ -2,16 +2,18 @@
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from harness.minifilter.events import FIELDS, Event, Phase
+from harness.minifilter.events import FIELDS, Event, Phase, words_of
 from harness.minifilter.probe import FilterReport, ProbeResult, Step
 from harness.minifilter.timeline import under_way
 from harness.minifilter.trace import Operation, group, in_order
 from harness.minifilter.trace import Trace as IoTrace
-from harness.nt import IrpMajor, OperationClass, PostopStatus, PreopStatus
+from harness.nt import PostopStatus, PreopStatus
 from harness.text import safe_line
 from harness.wire import trace as wire
+from harness.wire.trace import made
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 _OTHERWISE = frozenset({"returned_value", "phase_value", "major_value", "class_value", "name_length"})
 _RAW = tuple(item.name for item in FIELDS if item.name not in _OTHERWISE)
 """The members that an event and a callback have alike."""
+_raw = attrgetter(*_RAW)
 MINIFILTER, KERNEL = "minifilter", "kernel"
 """Who has recorded a callback."""
 _PARAMETERS = ("offset", "length", "irp_flags", "flags")
@@ -180,19 +183,19 @@ def probe_result(trace: wire.Trace, io: wire.Io) -> ProbeResult:
 
 def event_of(callback: wire.Callback) -> Event:
     """The event that a callback of a trace was made from."""
-    raw = {name: getattr(callback, name) for name in _RAW}
-    major, kind = callback.major, callback.operation_class
-    return Event(
-        filter=callback.filter,
-        phase=Phase(callback.phase),
-        major=IrpMajor(major) if major in IrpMajor.__members__.values() else major,
-        operation_class=OperationClass(kind) if kind in (1, 2, 4) else None,
-        returned_value=callback.returned,
-        name=safe_line(callback.name),
-        by_kernel=callback.source == KERNEL,
-        until=callback.until,
-        changed=callback.changed if callback.source == KERNEL else {},
-        **raw,
+    by_kernel = callback.source == KERNEL
+    return made(
+        Event,
+        {
+            **dict(zip(_RAW, _raw(callback), strict=True)),
+            **words_of(callback.phase, callback.major, callback.operation_class),
+            "filter": callback.filter,
+            "returned_value": callback.returned,
+            "name": safe_line(callback.name),
+            "by_kernel": by_kernel,
+            "until": callback.until,
+            "changed": callback.changed if by_kernel else {},
+        },
     )
 
 
@@ -200,20 +203,23 @@ def _callback(number: int, io: int, operation: int, event: Event, before: Event 
     changed = event.changed
     if before is not None and not event.by_kernel:
         changed = {name: getattr(before, name) for name in _PARAMETERS if getattr(before, name) != getattr(event, name)}
-    return wire.Callback(
-        number,
-        io,
-        operation,
-        event.filter,
-        int(event.phase),
-        major=int(event.major),
-        operation_class=int(event.operation_class or 0),
-        returned=event.returned_value,
-        name=event.name,
-        source=KERNEL if event.by_kernel else MINIFILTER,
-        until=event.until,
-        changed=changed,
-        **{name: getattr(event, name) for name in _RAW},
+    return made(
+        wire.Callback,
+        {
+            **dict(zip(_RAW, _raw(event), strict=True)),
+            "id": number,
+            "io": io,
+            "operation": operation,
+            "filter": event.filter,
+            "phase": int(event.phase),
+            "major": int(event.major),
+            "operation_class": int(event.operation_class or 0),
+            "returned": event.returned_value,
+            "name": event.name,
+            "source": KERNEL if event.by_kernel else MINIFILTER,
+            "until": event.until,
+            "changed": changed,
+        },
     )
 
 

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+_Made = TypeVar("_Made")
 FILE_NAME = "trace.jsonl"
 VERSION = 1
 
@@ -358,7 +359,15 @@ def _decode(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:
     missing = [name for name, value in values.items() if value is MISSING]
     if missing:
         raise NotATraceError(f"{where} is no {kind.__name__.lower()}: it has no {', '.join(missing)}")
-    record = object.__new__(kind)  # a page reads thousands: its own __init__ sets each member by a call
+    return made(kind, values)
+
+
+def made(kind: type[_Made], values: Mapping[str, object]) -> _Made:
+    """A frozen dataclass with these members, all of which are given, or are at a default that is no factory's.
+
+    There are thousands in a run, and its own __init__ sets each member by a call.
+    """
+    record = object.__new__(kind)
     vars(record).update(values)
     return record
 
