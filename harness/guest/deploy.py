@@ -1,7 +1,8 @@
 r"""Deploying a stack of minifilters: upload, registration, load, attach; and the way back.
 
-One upload and one batch file do it all, so that a deployment costs two commands over WinRM. The batch file says which
-command comes next before it runs it: a failure names the driver, the command, the code and its meaning.
+One upload and one batch file do it all, so that a deployment costs two commands over WinRM, and one in a reference
+guest. The batch file says which command comes next before it runs it: a failure names the driver, the command, the code
+and its meaning.
 """
 
 import re
@@ -318,8 +319,7 @@ class Deployment:
         Where a driver has failed, the error has what the minifilter `captures` captured of DbgPrint.
         """
         path = str(PureWindowsPath(self._guest.profile.stack_folder) / f"{name}.cmd")
-        self._guest.put_all({**files, path: batch(commands)}, Wait.DEPLOY)
-        result = self._guest.run(f"cmd.exe /c {path}", timeout=Wait.DEPLOY)
+        result = self._guest.put_and_run({**files, path: batch(commands)}, path, Wait.DEPLOY)
         done = result.output.split(_MARK)
         number = int(done[-1].split(None, 1)[0]) if len(done) > 1 else 0
         # fltmc's exit codes are not documented: its text tells too.

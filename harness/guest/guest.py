@@ -32,7 +32,7 @@ from harness.guest.identity import Identity, parse_identity, require_boot
 from harness.guest.kernel import KernelOptions
 from harness.guest.profiles import GuestKind, Profile
 from harness.guest.state import GuestState, only_in
-from harness.guest.transfer import file_sha256, pack, require_copied, verify
+from harness.guest.transfer import file_sha256, pack, require_copied, require_written, sha256, verify
 from harness.guest.winrm import WinRmSession
 from harness.machine.deadlines import POLL_SECONDS, Deadline, Deadlines, Wait
 from harness.wire.codec import decode, encode, to_data
@@ -198,6 +198,20 @@ class Guest:
     def put_all(self, files: Mapping[str, bytes], timeout: float | Wait = Wait.GUEST_COMMAND) -> None:
         """Put several files with one command; folders that are missing are made. Checked by SHA-256."""
         verify(files, self.run(self.profile.receive, pack(files), timeout))
+
+    def put_and_run(
+        self, files: Mapping[str, bytes], batch: str, timeout: float | Wait = Wait.GUEST_COMMAND
+    ) -> CommandResult:
+        """Put files, and run one of them, a batch file; what was printed before it are not its own words.
+
+        A reference guest does both in one command: under TCG each one has its price.
+        """
+        if not self.profile.is_reference:
+            self.put_all(files, timeout)
+            return self.run(f"cmd.exe /c {batch}", timeout=timeout)
+        result = self.run(f"{self.profile.receive} && {batch}", pack(files), timeout)
+        require_written({path: sha256(content) for path, content in files.items()}, result)
+        return result
 
     def get(self, windows_path: str, timeout: float | Wait = Wait.GUEST_COMMAND) -> bytes:
         """The content of a file of the guest."""

@@ -82,7 +82,7 @@ def test_stack_without_a_driver_of_ours_has_nobody_to_capture(built: Built):
     assert capturing([]) is None
 
 
-def test_a_deployment_costs_an_upload_and_one_command_however_high_the_stack(
+def test_a_deployment_costs_one_command_however_high_the_stack(
     guest: LocalGuest, stack_in: Deploy, monkeypatch: pytest.MonkeyPatch
 ):
     deployment = stack_in("observer@above", "passthrough", "pending", "observer@below")
@@ -97,7 +97,7 @@ def test_a_deployment_costs_an_upload_and_one_command_however_high_the_stack(
 
     deployment.deploy()
 
-    assert commands == ["fltlab-receive --batch", r"cmd.exe /c C:\fltlab\deploy.cmd"]
+    assert commands == [r"fltlab-receive --batch && C:\fltlab\deploy.cmd"]
 
 
 def test_what_was_removed_leaves_no_filter_instance_or_service(guest: LocalGuest, stack_in: Deploy):
@@ -180,15 +180,12 @@ class Saying:
         self.printed = printed
         self.batch = ""
 
-    def put_all(self, files: Mapping[str, bytes], wait: Wait) -> None:
+    def put_and_run(self, files: Mapping[str, bytes], batch: str, wait: Wait) -> CommandResult:
         del wait
-        self.batch = next(content for path, content in files.items() if path.endswith(".cmd")).decode()
-
-    def run(self, command: str, timeout: Wait) -> CommandResult:
-        del timeout
+        self.batch = files[batch].decode()
         lines = (line.removesuffix(" || exit /b") for line in self.batch.splitlines()[1:])
         said = (line[5:] if line.startswith("echo ") else self.printed.get(fltmc_word(line), "") for line in lines)
-        return CommandResult(command, 0, "\r\n".join(said).encode("cp850"), b"")
+        return CommandResult(batch, 0, "\r\n".join(said).encode("cp850"), b"")
 
 
 def fltmc_word(line: str) -> str:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ConfigurationError, DriverError
+from harness.guest import Guest
 from harness.guest.command import CommandResult
 from harness.guest.deploy import Deployment, DriverUnderTest
 from harness.guest.identity import Identity
@@ -98,6 +99,8 @@ class ScriptedWindows:
     asked: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     _removed: bool = False
+
+    put_and_run = Guest.put_and_run
 
     def put_all(self, files: dict[str, bytes], timeout: object = None) -> None:
         self.files.update(files)
