@@ -8,7 +8,7 @@ from harness.reference.machine.memory.layout import is_user
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
-from harness.reference.windows.ntos.ex.lock_table import RESOURCE, Eresource, OwnerPointer
+from harness.reference.windows.ntos.ex.lock_table import RESOURCE, OwnerPointer
 from harness.reference.windows.ntos.ex.resources import (
     acquire_push_lock,
     acquire_resource,
@@ -187,7 +187,6 @@ def ex_initialize_resource_lite(k: "Kernel", resource: int) -> int:
         k.verifier.report(
             None, k.blame.current().driver, f"the ERESOURCE at {resource:#x} is initialized again without being deleted"
         )
-    k.memory.write(resource, bytes(Eresource.SIZE))
     k.locks.create(resource, RESOURCE, recursive=True)
     k.holdings.take(_RESOURCE, resource)
     return 0

@@ -1,9 +1,9 @@
 """Locks with owners: executive resources and push locks. Who waits is served in order as soon as the lock allows."""
 
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import TYPE_CHECKING
 
-from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
 
@@ -22,17 +22,11 @@ RESOURCE = "executive resource"
 PUSH_LOCK = "push lock"
 
 
-class Eresource(Structure):
-    """ERESOURCE."""
-
-    SIZE = 0x68
-    active_count = Field(0x18, "h")
-    flag = Field(0x1A, "H")
-    owner_thread = Field(0x30)
-    active_entries = Field(0x40, "I")
-    shared_waiters = Field(0x48, "I")
-    exclusive_waiters = Field(0x4C, "I")
-    OWNED_EXCLUSIVE = 0x80
+RESOURCE_LAYOUT = Struct("<QQ8xhH4x16xQ8xI4xII24x")
+"""ERESOURCE: SystemResourcesList, ActiveCount, Flag, OwnerThread, ActiveEntries, and how many wait for shared and for
+exclusive access."""
+_OWNED_EXCLUSIVE = 0x80
+_PUSH_LOCK = Struct("<Q")
 
 
 @dataclass(frozen=True)
@@ -62,6 +56,8 @@ class OwnedLock:
     """The number of its last acquisition, of all locks'."""
     acquired_at: str = ""
     """The call by which that was."""
+    shown: bytes = b""
+    """What lies in guest memory, where only the kernel writes."""
 
     @property
     def free(self) -> bool:
@@ -144,10 +140,15 @@ class LockTable:
         """A new lock at an address."""
         lock = OwnedLock(address, kind, recursive, self._blame.current().driver)
         self._locks[address] = lock
+        self._mirror(lock)
         return lock
 
     def find(self, address: int) -> OwnedLock | None:
         return self._locks.get(address)
+
+    def is_intact(self, lock: OwnedLock) -> bool:
+        """Whether nobody else has written where it lies."""
+        return self._memory.read(lock.address, len(lock.shown)) == lock.shown
 
     def delete(self, lock: OwnedLock) -> None:
         self._locks.pop(lock.address, None)
@@ -240,15 +241,18 @@ class LockTable:
 
     def _mirror(self, lock: OwnedLock) -> None:
         """Write a lock's state into guest memory, where macros read it."""
-        if lock.kind != RESOURCE:
-            value = 1 if lock.exclusive is not None else 0x11 if lock.shared else 0
-            self._memory.write_u64(lock.address, value)
-            return
-        view = Eresource(self._memory, lock.address)
-        view.active_count = 0 if lock.free else 1
-        view.flag = Eresource.OWNED_EXCLUSIVE if lock.exclusive is not None else 0
         owner = lock.exclusive
-        view.owner_thread = 0 if owner is None else owner.address if isinstance(owner, OwnerPointer) else owner.kthread
-        view.active_entries = len(lock.owners())
-        view.shared_waiters = lock.shared_waiters
-        view.exclusive_waiters = lock.exclusive_waiters
+        if lock.kind != RESOURCE:
+            lock.shown = _PUSH_LOCK.pack(1 if owner is not None else 0x11 if lock.shared else 0)
+        else:
+            lock.shown = RESOURCE_LAYOUT.pack(
+                lock.address,
+                lock.address,
+                0 if lock.free else 1,
+                _OWNED_EXCLUSIVE if owner is not None else 0,
+                0 if owner is None else owner.address if isinstance(owner, OwnerPointer) else owner.kthread,
+                len(lock.owners()),
+                lock.shared_waiters,
+                lock.exclusive_waiters,
+            )
+        self._memory.write(lock.address, lock.shown)

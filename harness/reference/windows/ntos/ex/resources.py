@@ -20,7 +20,17 @@ def resource_at(k: "Executive", address: int) -> OwnedLock:
             BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 0xD2, address,
             message=f"{k.describe_address(address)} is no initialized ERESOURCE",
         )  # fmt: skip
+    _require_intact(k, lock)
     return lock
+
+
+def _require_intact(k: "Executive", lock: OwnedLock) -> None:
+    """A bug check of a lock that somebody has written over: on Windows its waiters would be lost, or its lists."""
+    if not k.locks.is_intact(lock):
+        k.bugcheck(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 0xD2, lock.address,
+            message=f"the {lock.describe()} has been written over",
+        )  # fmt: skip
 
 
 def acquire_resource(
@@ -50,8 +60,17 @@ def release_resource(k: "Executive", resource: int, owner: "Thread | OwnerPointe
 
 def push_lock_at(k: "Executive", address: int) -> OwnedLock:
     """The push lock at an address: any zeroed pointer is one."""
-    k.memory.read(address, 8)
-    return k.locks.find(address) or k.locks.create(address, PUSH_LOCK, recursive=False)
+    value = k.memory.read_u64(address)
+    lock = k.locks.find(address)
+    if lock is not None:
+        _require_intact(k, lock)
+        return lock
+    if value:
+        k.bugcheck(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION, 0xD2, address,
+            message=f"{k.describe_address(address)} is no initialized push lock: it holds {k.describe_address(value)}",
+        )  # fmt: skip
+    return k.locks.create(address, PUSH_LOCK, recursive=False)
 
 
 def initialize_push_lock(k: "Executive", address: int) -> int:
