@@ -21,7 +21,7 @@ from harness.reference.windows.fltmgr.work_items import WorkItems
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from harness.reference.windows.fltmgr.filters import Instance
+    from harness.reference.windows.fltmgr.filters import OwnCallbackData
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.io.request import Request
@@ -48,8 +48,8 @@ class FilterManager(FilterObjects):
         self.queues = part(CallbackDataQueues)(self)
         self.file_names = part(FileNames)(self)
         self.port_clients = PortClients(self)
-        self.own_data: dict[int, Instance] = {}
-        """Callback data that minifilters have made themselves, and for which of their instances."""
+        self.own_data: dict[int, OwnCallbackData] = {}
+        """Callback data that minifilters have made themselves, and what for."""
         self.own_operations: dict[int, Request] = {}
         """What is under way by such callback data."""
         self.irp_names: dict[int, int] = {}

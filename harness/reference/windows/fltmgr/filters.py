@@ -5,7 +5,7 @@ Records that name one another; what is done with them is in the modules of their
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.nt import ContextType, InstanceTeardownFlags, IrpMajor, OperationClass, OperationRegistrationFlags
 from harness.reference.machine.scheduler.dispatcher import Event
@@ -190,6 +190,15 @@ class Instance:
 
     def __repr__(self) -> str:
         return f"<Instance {self.name} of {self.filter.name} at {self.altitude_text}>"
+
+
+class OwnCallbackData(NamedTuple):
+    """What a minifilter has allocated callback data for (FltAllocateCallbackData)."""
+
+    instance: Instance
+    file_object: int
+    thread: int
+    """The KTHREAD that did, or reused it."""
 
 
 @dataclass(eq=False, slots=True)

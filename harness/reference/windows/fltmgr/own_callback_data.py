@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.nt import CallbackDataFlags, Irql, NtStatus, OperationClass
+from harness.nt import BugCheck, CallbackDataFlags, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import (
@@ -12,7 +12,9 @@ from harness.reference.windows.fltmgr.callback_data import (
     IO_STATUS,
     PARAMETER_BLOCK,
     PARAMETER_BLOCK_SIZE,
+    CallbackData,
 )
+from harness.reference.windows.fltmgr.filters import OwnCallbackData
 from harness.reference.windows.fltmgr.references import OWN_DATA
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.request import Code, Request
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _STATUS = 24
 """Offset of IoStatus in FLT_CALLBACK_DATA."""
 _IOPB = CALLBACK_DATA_SIZE
+_MADE = int(CallbackDataFlags.IRP_OPERATION | CallbackDataFlags.GENERATED_IO)
+_CHANGEABLE = int(CallbackDataFlags.DIRTY | CallbackDataFlags.SYSTEM_BUFFER)
 _SIZE = CALLBACK_DATA_SIZE + PARAMETER_BLOCK_SIZE
 
 
@@ -40,31 +44,55 @@ def flt_allocate_callback_data_ex(k: "Kernel", instance: int, file_object: int, 
     if k.scarcity.strikes(found.filter.name):
         return int(NtStatus.INSUFFICIENT_RESOURCES)
     data = k.flt.heap.allocate(_SIZE)
-    k.flt.own_data[data] = found
+    k.flt.own_data[data] = OwnCallbackData(found, file_object, k.current.kthread)
     k.holdings.take(OWN_DATA, data)
-    _clear(k, data, instance, file_object)
+    _clear(k, data)
     k.memory.write_u64(out, data)
     return int(NtStatus.SUCCESS)
 
 
-def _clear(k: "Kernel", data: int, instance: int, file_object: int) -> None:
-    flags = int(CallbackDataFlags.IRP_OPERATION | CallbackDataFlags.GENERATED_IO)
-    k.memory.write(data, CALLBACK_DATA.pack(flags, k.current.kthread, data + _IOPB, 0, 0, 0, 0))
-    k.memory.write(data + _IOPB, PARAMETER_BLOCK.pack(0, 0, 0, 0, 0, file_object, instance, bytes(48)))
+def _clear(k: "Kernel", data: int) -> None:
+    own = k.flt.own_data[data]
+    k.memory.write(data, CALLBACK_DATA.pack(_MADE, own.thread, data + _IOPB, 0, 0, 0, 0))
+    block = PARAMETER_BLOCK.pack(0, 0, 0, 0, 0, own.file_object, own.instance.address, bytes(48))
+    k.memory.write(data + _IOPB, block)
 
 
 def _require_own(k: "Kernel", data: int) -> None:
-    """A callback data that was made by FltAllocateCallbackData; a bug check for any other."""
+    """A callback data that was made by FltAllocateCallbackData; a bug check for any other.
+
+    What of it is the filter manager's is as it was; else it is again, as of those that it makes itself (Checks).
+    """
     if data not in k.flt.own_data:
         k.flt.operation_at(0 if data in k.flt.operations else data)
+    view, thread = CallbackData(k.memory, data), k.flt.own_data[data].thread
+    if (view.flags & _MADE, view.thread, view.iopb) != (_MADE, thread, data + _IOPB):
+        view.flags, view.thread, view.iopb = view.flags & _CHANGEABLE | _MADE, thread, data + _IOPB
+        text = "changed what of its own callback data (FltAllocateCallbackData) is the filter manager's"
+        k.verifier.report("PARM-04", None, text)
+
+
+def _require_target(k: "Kernel", data: int) -> None:
+    """The instance and the file object that an operation of the caller's own is for; a bug check where they are none.
+
+    No file object at all is a status (INVALID_PARAMETER).
+    """
+    *_, file_object, instance, _ = PARAMETER_BLOCK.unpack(k.memory.read(data + _IOPB, PARAMETER_BLOCK_SIZE))
+    k.flt.instance_at(instance)
+    if file_object and k.io.file_at(file_object) is None:
+        k.bugcheck(
+            BugCheck.DRIVER_VERIFIER_DETECTED_VIOLATION,
+            file_object,
+            message=f"an operation of its own is for {k.describe_address(file_object)}, which is no file object",
+        )
 
 
 @export(FLTMGR, "FltReuseCallbackData", max_irql=Irql.APC)
 def flt_reuse_callback_data(k: "Kernel", data: int) -> None:
     """FltReuseCallbackData: as it was allocated, for the same instance and file."""
     _require_own(k, data)
-    *_, file_object, instance, _ = PARAMETER_BLOCK.unpack(k.memory.read(data + _IOPB, PARAMETER_BLOCK_SIZE))
-    _clear(k, data, instance, file_object)
+    k.flt.own_data[data] = k.flt.own_data[data]._replace(thread=k.current.kthread)
+    _clear(k, data)
 
 
 @export(FLTMGR, "FltFreeCallbackData", max_irql=Irql.DISPATCH)
@@ -107,12 +135,13 @@ def _finished(k: "Kernel", data: int, request: Request) -> None:
 def flt_perform_synchronous_io(k: "Kernel", data: int) -> Code:
     """FltPerformSynchronousIo: sent below the instance, and waited for; what came of it is in IoStatus."""
     _require_own(k, data)
+    _require_target(k, data)
     request = _request(k, data)
     if request is None:
         k.memory.write(data + _STATUS, IO_STATUS.pack(int(NtStatus.INVALID_PARAMETER), 0))
         return None
     k.flt.own_operations[data] = request
-    yield from k.io.issue(request, partial(k.flt.frames.send_below, k.flt.own_data[data]))
+    yield from k.io.issue(request, partial(k.flt.frames.send_below, k.flt.own_data[data].instance))
     _finished(k, data, request)
     return None
 
@@ -121,6 +150,7 @@ def flt_perform_synchronous_io(k: "Kernel", data: int) -> Code:
 def flt_perform_asynchronous_io(k: "Kernel", data: int, callback: int, context: int) -> Code:
     """FltPerformAsynchronousIo: `callback` is called when it is over, in an arbitrary thread."""
     _require_own(k, data)
+    _require_target(k, data)
     request = _request(k, data)
     if request is None:
         return int(NtStatus.INVALID_PARAMETER)
@@ -133,7 +163,7 @@ def flt_perform_asynchronous_io(k: "Kernel", data: int, callback: int, context: 
 
     request.completions.append(over)
     k.flt.own_operations[data] = request
-    yield from k.flt.frames.send_below(k.flt.own_data[data], request)
+    yield from k.flt.frames.send_below(k.flt.own_data[data].instance, request)
     return int(NtStatus.PENDING)
 
 
