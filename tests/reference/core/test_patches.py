@@ -23,13 +23,15 @@ def test_what_unicorn_gets_wrong_becomes_an_interrupt_of_the_same_length():
     ]
 
 
-def test_a_write_of_another_control_register_is_a_general_protection_fault():
-    code = bytes.fromhex("0f22c0 410f22d9 480f22e0") + RET  # mov cr0, rax; mov cr3, r9; mov cr4, rax with a REX.W
+def test_a_write_of_another_control_register_or_a_model_specific_one_is_a_general_protection_fault():
+    # mov cr0, rax; mov cr3, r9; mov cr4, rax with a REX.W; wrmsr
+    code = bytes.fromhex("0f22c0 410f22d9 480f22e0 0f30") + RET
 
     assert patches(code, [(0, len(code), 0)]) == [
         Patch(0, bytes.fromhex("cd0d90")),
         Patch(3, bytes.fromhex("cd0d9090")),
         Patch(7, bytes.fromhex("cd0d9090")),
+        Patch(11, bytes.fromhex("cd0d")),
     ]
 
 

@@ -1,10 +1,10 @@
 """Instructions that Unicorn gets wrong, found in an image and replaced by an `int` of the same length.
 
 `mov reg, cr8` reads 0 and `mov cr8, reg` is ignored (KeGetCurrentIrql is inlined as the former), `rdrand` and `rdseed`
-give host randomness, and a write of CR0, CR3 or CR4 takes the emulator's own translation away: it raises here, as under
-a hypervisor that guards them. The same bytes may be part of a longer instruction, a jump's distance say: they are
-confirmed by disassembling the function they lie in, or what lies between two functions of the table, since leaf
-functions have no entry there.
+give host randomness, and a write of CR0, CR3, CR4 or of a model-specific register (`wrmsr`) takes the emulator's own
+translation or processor away: it raises here, as under a hypervisor that guards them. The same bytes may be part of a
+longer instruction, a jump's distance say: they are confirmed by disassembling the function they lie in, or what lies
+between two functions of the table, since leaf functions have no entry there.
 """
 
 import re
@@ -23,10 +23,11 @@ GENERAL_PROTECTION = 0x0D
 
 _CANDIDATE = re.compile(
     rb"[\x44\x45]\x0f[\x20\x22][\xc0-\xc7]|(?:[\x48\x49\x41]\x0f\xc7|\x0f\xc7)[\xf0-\xff]"
-    rb"|[\x40\x41\x48\x49]?\x0f\x22[\xc0-\xc7\xd8-\xe7]",
+    rb"|[\x40\x41\x48\x49]?\x0f\x22[\xc0-\xc7\xd8-\xe7]|\x0f\x30",
     re.DOTALL,
 )
 _NOP = 0x90
+_WRITE_MSR = b"\x0f\x30"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def find_patches(
 
 
 def _replacement(code: bytes) -> bytes:
-    if code[-2] == 0x22 and code[0] not in (0x44, 0x45):
+    if code == _WRITE_MSR or (code[-2] == 0x22 and code[0] not in (0x44, 0x45)):
         return bytes((0xCD, GENERAL_PROTECTION)).ljust(len(code), bytes((_NOP,)))
     register = code[-1] & 7
     if code[0] in (0x41, 0x45, 0x49):
