@@ -102,6 +102,28 @@ SPOIL(data_wild_performed, FltPerformSynchronousIo(WILD))
 SPOIL(data_left, PFLT_CALLBACK_DATA D; FltAllocateCallbackData(Instance, File, &D))
 SPOIL(data_freed_twice, PFLT_CALLBACK_DATA D; FltAllocateCallbackData(Instance, File, &D); FltFreeCallbackData(D);
       FltFreeCallbackData(D))
+#define OWN_DATA(What)                                                                                                 \
+    PFLT_CALLBACK_DATA D;                                                                                              \
+    UCHAR Room[64];                                                                                                    \
+    FltAllocateCallbackData(Instance, File, &D);                                                                       \
+    D->Iopb->MajorFunction = IRP_MJ_QUERY_INFORMATION;                                                                 \
+    D->Iopb->Parameters.QueryFileInformation.Length = sizeof(Room);                                                    \
+    D->Iopb->Parameters.QueryFileInformation.FileInformationClass = FileStandardInformation;                           \
+    D->Iopb->Parameters.QueryFileInformation.InfoBuffer = Room;                                                        \
+    D->Iopb->IrpFlags = IRP_SYNCHRONOUS_API;                                                                           \
+    What
+SPOIL(own_data_destroyed_performed, OWN_DATA(DESTROY(D)); FltPerformSynchronousIo(D); FltFreeCallbackData(D))
+SPOIL(own_data_destroyed_freed, OWN_DATA(DESTROY(D)); FltFreeCallbackData(D))
+SPOIL(own_data_zeroed_performed, OWN_DATA(RtlZeroMemory(D, sizeof(*D))); FltPerformSynchronousIo(D);
+      FltFreeCallbackData(D))
+SPOIL(own_data_thread, OWN_DATA(*(PVOID *)&D->Thread = NULL); FltPerformSynchronousIo(D); FltFreeCallbackData(D))
+SPOIL(own_data_parameters_wild, OWN_DATA(*(PVOID *)&D->Iopb = WILD); FltPerformSynchronousIo(D);
+      FltFreeCallbackData(D))
+SPOIL(own_data_instance_wild, OWN_DATA(D->Iopb->TargetInstance = WILD); FltPerformSynchronousIo(D);
+      FltFreeCallbackData(D))
+SPOIL(own_data_file_wild, OWN_DATA(D->Iopb->TargetFileObject = WILD); FltPerformSynchronousIo(D);
+      FltFreeCallbackData(D))
+SPOIL(own_data_beyond, OWN_DATA(RtlFillMemory(D->Iopb, 4 * sizeof(*D->Iopb), 0xFF)); FltFreeCallbackData(D))
 SPOIL(reads_wild, LARGE_INTEGER At = {0}; ULONG Done; FltReadFile(Instance, File, &At, 512, WILD, 0, &Done, NULL, NULL))
 SPOIL(reads_instance_wild, UCHAR Room[16]; LARGE_INTEGER At = {0}; ULONG Done;
       FltReadFile(WILD, File, &At, 16, Room, 0, &Done, NULL, NULL))

@@ -209,6 +209,37 @@ SPOIL(resource_over_released, ExInitializeResourceLite(&Resource); KeEnterCritic
       ExReleaseResourceLite(&Resource); KeLeaveCriticalRegion(); ExDeleteResourceLite(&Resource))
 SPOIL(resource_deleted_held, ExInitializeResourceLite(&Resource); KeEnterCriticalRegion();
       ExAcquireResourceExclusiveLite(&Resource, TRUE); ExDeleteResourceLite(&Resource); KeLeaveCriticalRegion())
+#define RESOURCE_HELD(What)                                                                                            \
+    ExInitializeResourceLite(&Resource);                                                                               \
+    KeEnterCriticalRegion();                                                                                           \
+    ExAcquireResourceExclusiveLite(&Resource, TRUE);                                                                   \
+    What;                                                                                                              \
+    ExReleaseResourceLite(&Resource);                                                                                  \
+    KeLeaveCriticalRegion();                                                                                           \
+    ExDeleteResourceLite(&Resource)
+#define PUSH_LOCK_HELD(What)                                                                                           \
+    FltInitializePushLock((PULONG_PTR)&PushLock);                                                                      \
+    FltAcquirePushLockExclusive((PULONG_PTR)&PushLock);                                                                \
+    What;                                                                                                              \
+    FltReleasePushLock((PULONG_PTR)&PushLock);                                                                         \
+    FltDeletePushLock((PULONG_PTR)&PushLock)
+#define FAST_MUTEX_HELD(What)                                                                                          \
+    ExInitializeFastMutex(&FastMutex);                                                                                 \
+    ExAcquireFastMutex(&FastMutex);                                                                                    \
+    What;                                                                                                              \
+    ExReleaseFastMutex(&FastMutex)
+SPOIL(resource_held_destroyed, RESOURCE_HELD(DESTROY(&Resource)))
+SPOIL(resource_held_zeroed, RESOURCE_HELD(RtlZeroMemory(&Resource, sizeof(Resource))))
+SPOIL(resource_free_zeroed, ExInitializeResourceLite(&Resource); RtlZeroMemory(&Resource, sizeof(Resource));
+      KeEnterCriticalRegion(); ExAcquireResourceSharedLite(&Resource, TRUE); ExReleaseResourceLite(&Resource);
+      KeLeaveCriticalRegion(); ExDeleteResourceLite(&Resource))
+SPOIL(push_lock_held_destroyed, PUSH_LOCK_HELD(DESTROY(&PushLock)))
+SPOIL(push_lock_held_zeroed, PUSH_LOCK_HELD(*(PULONG_PTR)&PushLock = 0))
+SPOIL(push_lock_never_initialized, PULONG_PTR Lock = ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(*Lock), TAG);
+      FltAcquirePushLockShared(Lock); FltReleasePushLock(Lock); ExFreePoolWithTag(Lock, TAG))
+SPOIL(fast_mutex_held_destroyed, FAST_MUTEX_HELD(DESTROY(&FastMutex)))
+SPOIL(fast_mutex_held_zeroed, FAST_MUTEX_HELD(RtlZeroMemory(&FastMutex, sizeof(FastMutex))))
+SPOIL(fast_mutex_held_initialized, FAST_MUTEX_HELD(ExInitializeFastMutex(&FastMutex)))
 SPOIL(fast_mutex_destroyed, ExInitializeFastMutex(&FastMutex); DESTROY(&FastMutex); ExAcquireFastMutex(&FastMutex);
       ExReleaseFastMutex(&FastMutex))
 SPOIL(fast_mutex_never_initialized, ExAcquireFastMutex(&FastMutex); ExReleaseFastMutex(&FastMutex))

@@ -211,6 +211,9 @@ DO(mutex_recursively, KeWaitForSingleObject(&Mutex, Executive, KernelMode, FALSE
    KeReleaseMutex(&Mutex, FALSE))
 DO(push_lock_shared, FltAcquirePushLockShared((PULONG_PTR)&PushLock); FltReleasePushLock((PULONG_PTR)&PushLock);
    FltAcquirePushLockExclusive((PULONG_PTR)&PushLock); FltReleasePushLock((PULONG_PTR)&PushLock))
+DO(push_lock_in_zeroed_memory, PULONG_PTR Lock = ExAllocatePoolWithTag(PagedPool, sizeof(*Lock), TAG); *Lock = 0;
+   FltAcquirePushLockExclusive(Lock); FltReleasePushLock(Lock); FltAcquirePushLockShared(Lock);
+   FltReleasePushLock(Lock); ExFreePoolWithTag(Lock, TAG))
 DO(remove_lock, if (NT_SUCCESS(IoAcquireRemoveLock(&RemoveLock, Data))) IoReleaseRemoveLock(&RemoveLock, Data))
 DO(rundown, if (ExAcquireRundownProtection(&Rundown)) ExReleaseRundownProtection(&Rundown))
 DO(spin_lock_at_dispatch, KIRQL Irql; KeRaiseIrql(DISPATCH_LEVEL, &Irql); KeAcquireSpinLockAtDpcLevel(&SpinLock);
@@ -342,6 +345,26 @@ KIND(filled_by_the_file_system)
     FltFreePoolAlignedWithTag(FltObjects->Instance, Block, TAG);
     return FLT_PREOP_COMPLETE;
 }
+
+static VOID
+Ask(PFLT_CALLBACK_DATA Own, PFILE_STANDARD_INFORMATION Answer)
+{
+    Own->Iopb->MajorFunction = IRP_MJ_QUERY_INFORMATION;
+    Own->Iopb->IrpFlags = IRP_SYNCHRONOUS_API;
+    Own->Iopb->Parameters.QueryFileInformation.Length = sizeof(*Answer);
+    Own->Iopb->Parameters.QueryFileInformation.FileInformationClass = FileStandardInformation;
+    Own->Iopb->Parameters.QueryFileInformation.InfoBuffer = Answer;
+    FltSetCallbackDataDirty(Own);
+    FltPerformSynchronousIo(Own);
+}
+
+DO(own_data_reused, PFLT_CALLBACK_DATA Own; FILE_STANDARD_INFORMATION Answer;
+   if (NT_SUCCESS(FltAllocateCallbackData(Instance, File, &Own))) {
+       Ask(Own, &Answer);
+       FltReuseCallbackData(Own);
+       Ask(Own, &Answer);
+       FltFreeCallbackData(Own);
+   })
 
 /* To the end of the block, from the middle of it. */
 DO(rest_of_a_block, PUCHAR Block = ExAllocatePoolWithTag(NonPagedPoolNx, 1024, TAG);
