@@ -1,5 +1,8 @@
 """Workers that do not see the coordinator's files: trees come from the store, results and what tests leave go back."""
 
+import os
+import subprocess
+import sys
 import textwrap
 import threading
 from collections import Counter
@@ -17,6 +20,7 @@ from harness.machine.deadlines import Deadline
 from harness.report.journal import read_journal
 from harness.report.records import Outcome
 
+ROOT = Path(__file__).resolve().parents[2]
 SUITE = """
     import os, time
     from pathlib import Path
@@ -41,13 +45,42 @@ SUITE = """
 """
 
 
+FULL = """
+    import os, time
+    from pathlib import Path
+    import pytest
+
+    pytestmark = pytest.mark.rule("REG-01")
+    SHARED, HOME = Path("{shared}"), Path(os.environ["FLTLAB_HOME"])
+
+    def test_is_left_without_room():
+        if HOME.name != "small":
+            for _ in range(3000):  # so that the other worker gets a test
+                if (SHARED / "full").exists():
+                    return
+                time.sleep(0.1)
+        assert HOME.name == "small", "the other worker has got no test"
+        with pytest.raises(OSError), (HOME / "filled").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        with (SHARED / "full").open("a") as file:
+            file.write("x")
+        assert False, "so that there is something to be kept"
+"""
+
+
 @pytest.fixture
-def cluster() -> Iterator[Any]:
-    """A scheduler on loopback, and two workers that have only it in common with the coordinator."""
+def workers() -> int:
+    return 2
+
+
+@pytest.fixture
+def cluster(workers: int) -> Iterator[Any]:
+    """A scheduler on loopback, and workers that have only it in common with the coordinator."""
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=2,
+        n_workers=workers,
         threads_per_worker=1,
         processes=False,
         protocol="tcp://",
@@ -105,6 +138,55 @@ def test_a_worker_that_is_lost_in_the_middle_costs_nothing(
         ["*signing.key looks secret*", "*the cluster has lost the worker; it is tried once more"]
     )
     assert list((tmp_path / "home" / "cluster-runs").iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> list[str]:
+    """What runs a command with a disk of 4 MiB at `small`, which nobody else sees."""
+    (tmp_path / "small").mkdir()
+    wrapper = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=4m none "$0" && exec "$@"']
+    wrapper.append(str(tmp_path / "small"))
+    tried = subprocess.run([*wrapper, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"this machine mounts no file system for us: {tried.stderr.strip()}")
+    return wrapper
+
+
+@pytest.mark.parametrize("workers", [1])
+def test_a_worker_whose_disk_is_full_says_so_once_and_its_group_is_for_others(
+    pytester: pytest.Pytester,
+    cluster: Any,
+    small_disk: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("FLTLAB_HOME", str(tmp_path / "home"))
+    text = textwrap.dedent(FULL).replace("{shared}", str(tmp_path))
+    tree = pytester.mkdir("tree")
+    for number in range(3):
+        (tree / f"test_{number}.py").write_text(text)
+    (tree / "pytest.ini").write_text("[pytest]\n")
+    words = ("--no-nanny", "--nthreads=1", "--no-dashboard", f"--local-directory={tmp_path}/dask", "--name=small")
+    worker = subprocess.Popen(
+        [*small_disk, sys.executable, "-m", "dask", "worker", cluster.scheduler_address, *words],
+        env={**os.environ, "FLTLAB_HOME": str(tmp_path / "small"), "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        where = (f"--cluster={cluster.scheduler_address}", f"--store={tmp_path}/store", "--guest=reference-local")
+        ended = pytester.runpytest_inprocess(
+            "-pno:cacheprovider", "-pno:hypothesispytest", "--out=run", *where, str(tree)
+        )
+    finally:
+        worker.terminate()
+        worker.wait()
+
+    assert ended.ret == ExitCode.PASSED, ended.stdout.str()
+    assert [record.outcome for record in read_journal(pytester.path / "run")] == [Outcome.PASSED] * 3
+    assert (tmp_path / "full").read_text() == "x"
+    said = [line for line in ended.stdout.str().splitlines() if "its group is for other machines" in line]
+    assert len(said) == 1
+    assert "the files of the run cannot be written" in said[0]
 
 
 class FakeWorker:

@@ -8,6 +8,7 @@ import pytest
 
 from harness.cli.main import main
 from harness.errors import ExitCode
+from harness.host.directories import home
 from harness.report.journal import read_journal
 from harness.report.provenance import read_run_json
 from harness.report.records import Outcome, TestRecord
@@ -76,6 +77,9 @@ TREE = {
 
 MATRIX = ("--filesystem=ntfs", "--filesystem=fat32")
 
+HOME = home()
+"""pytester has a home of its own for each test, where drivers would have to be signed, and so built, anew."""
+
 
 class Tree:
     """A small tree of suites, and pytest in it, in this process."""
@@ -115,7 +119,8 @@ class Tree:
 
 
 @pytest.fixture
-def tree(pytester: pytest.Pytester) -> Tree:
+def tree(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    monkeypatch.setenv("FLTLAB_HOME", str(HOME))
     return Tree(pytester)
 
 

@@ -12,7 +12,7 @@ import pytest
 from harness.cluster import manifest
 from harness.cluster import store as store_module
 from harness.cluster.built_once import Lease, Pace, built_once, find
-from harness.cluster.manifest import PIECE, Link, Manifest, StoredFile, leads_out, sha256
+from harness.cluster.manifest import Link, Manifest, StoredFile, leads_out, sha256
 from harness.cluster.pruning import prune_cache, prune_daily, prune_store
 from harness.cluster.sealed import RunKey
 from harness.cluster.store import Store
@@ -84,26 +84,32 @@ def test_one_file_is_fetched_as_a_file(store: Store, tmp_path: Path):
     assert (fetched.name, fetched.read_bytes()) == ("disk.qcow2", b"disk")
 
 
-def test_large_files_travel_in_pieces_and_zeros_not_at_all(store: Store, tmp_path: Path):
+def test_large_files_travel_in_pieces_and_zeros_not_at_all(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    piece = 64 << 10
+    for module in (manifest, store_module):
+        monkeypatch.setattr(module, "PIECE", piece)
+    monkeypatch.setattr(manifest, "_ZEROS", bytes(piece))
     source = tmp_path / "image" / "disk.raw"
     source.parent.mkdir()
     with source.open("wb") as file:
         file.write(b"a" * 100)
-        file.seek(4 * PIECE)
-        file.write(b"b" * PIECE + b"c" * 7)
-        file.truncate(9 * PIECE)
+        file.seek(4 * piece)
+        file.write(b"b" * piece + b"c" * 7)
+        file.truncate(9 * piece)
 
     put = store.put(source.parent)
     fetched = store.fetch(put.digest) / "disk.raw"
 
-    assert put.sent < 4 * PIECE
-    assert fetched.stat().st_size == 9 * PIECE
-    assert fetched.stat().st_blocks * 512 < 5 * PIECE
+    assert put.sent < 4 * piece
+    assert fetched.stat().st_size == 9 * piece
+    assert fetched.stat().st_blocks * 512 < 5 * piece
     assert sha256(fetched.read_bytes()) == sha256(source.read_bytes())
     with source.open("r+b") as file:
-        file.seek(8 * PIECE)
+        file.seek(8 * piece)
         file.write(b"d")
-    assert store.put(source.parent).sent < 2 * PIECE  # what was there is not sent again
+    assert store.put(source.parent).sent < 2 * piece  # what was there is not sent again
 
 
 # -- what is not taken
