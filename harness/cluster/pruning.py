@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.cluster.manifest import Manifest
 from harness.cluster.store import MANIFEST_BYTES, Store
 from harness.errors import HostError
-from harness.host.directories import home
+from harness.fleet.cluster_files import fetched
 from harness.host.leftovers import lock_file, mebibytes, remove
 
 DAY = 86400.0
@@ -79,7 +79,7 @@ def prune_cache(kept_days: float = KEPT_DAYS, cache: Path | None = None) -> Prun
     """Remove from this machine the trees that no run here has wanted for days."""
     from filelock import FileLock
 
-    folder = cache if cache is not None else home() / "cluster"
+    folder = cache if cache is not None else fetched()
     trees = size = 0
     for path in sorted(folder.glob("[0-9a-f]*")):
         if path.is_symlink() or not path.is_dir() or path.lstat().st_mtime > time.time() - kept_days * DAY:

@@ -15,9 +15,10 @@ from harness.cluster.job import Job
 from harness.cluster.suite_process import SuiteProcess
 from harness.cluster.translation import Translation
 from harness.errors import FltLabError, HostError
+from harness.fleet import cluster_files
 from harness.host.directories import home, private_directory
 from harness.host.disk import why_not_written
-from harness.host.leftovers import lock_file, reclaim, remove
+from harness.host.leftovers import lock_file, remove
 from harness.host.memory import read_memory
 from harness.shipped import SHIPPED
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 runners: dict[tuple[str, str], "Runner"] = {}
 """The runners of this process by the address of their worker and the topic of their run."""
-SCRATCH = ".scratch-"
 MEMORY_SHARE = 0.9
 """Of the memory that Dask has given to a worker; the rest is for its processes."""
 
@@ -192,12 +192,12 @@ def as_data(job: Job) -> dict[str, Any]:
 
 def _scratch() -> tuple[Path, FileLock]:
     """A directory of this run on this worker, under a lock; what workers have left that were killed is removed."""
-    folder = private_directory(home() / "cluster-runs")
-    reclaim(folder, SCRATCH)
+    folder = private_directory(cluster_files.runs())
+    cluster_files.reclaim_runs()
     key = secrets.token_hex(8)
     lock = FileLock(lock_file(folder, key), thread_local=False)
     lock.acquire()
-    path = folder / f"{SCRATCH}{key}"
+    path = folder / f"{cluster_files.RUN}{key}"
     path.mkdir(mode=0o700)
     return path, lock
 

@@ -27,8 +27,9 @@ from filelock import FileLock, Timeout
 
 from harness.cluster.manifest import LEFT_OUT, PIECE, Manifest, Packing, StoredFile, sha256
 from harness.errors import ConfigurationError, HostError
+from harness.fleet.cluster_files import FETCHING, fetched
 from harness.fleet.progress import say
-from harness.host.directories import home, private_directory
+from harness.host.directories import private_directory
 from harness.host.disk import MIB, require_room, why_not_written
 from harness.host.leftovers import lock_file, reclaim, remove
 
@@ -42,7 +43,6 @@ MANIFEST_BYTES = 256 << 20
 FETCH_TIMEOUT = 3600.0
 """Seconds to wait for another process that fetches the same."""
 T = TypeVar("T")
-_FETCHING = ".fetching-"
 _MANIFEST_NAME = "manifest.json"
 _CONTENT = "content"
 
@@ -68,7 +68,7 @@ class Store:
         protocol = self.fs.protocol if isinstance(self.fs.protocol, str) else self.fs.protocol[0]
         self._renames = protocol not in ATOMIC
         self._parallel = 1 if protocol in {"sftp", "ssh"} else AT_A_TIME
-        self._cache = cache if cache is not None else home() / "cluster"
+        self._cache = cache if cache is not None else fetched()
 
     # -- putting
 
@@ -124,8 +124,8 @@ class Store:
             manifest = self._cached(target)
             if manifest is None:
                 remove(target)
-                reclaim(folder, _FETCHING)
-                scratch = Path(tempfile.mkdtemp(prefix=f"{_FETCHING}{digest}-", dir=folder))
+                reclaim(folder, FETCHING)
+                scratch = Path(tempfile.mkdtemp(prefix=f"{FETCHING}{digest}-", dir=folder))
                 try:
                     manifest = self.fetch_into(digest, scratch / _CONTENT)
                     (scratch / _MANIFEST_NAME).write_bytes(manifest.to_bytes())

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.fleet import cluster_files
 from harness.fleet.builds import builds_of_users, stale_builds
 from harness.host.checks import Check, Status
 from harness.host.leftovers import Leftover, mebibytes, open_paths, remove
@@ -21,7 +22,7 @@ from harness.machine.leases import Leases
 from harness.machine.template_store import TemplateStore
 
 REST_SECONDS = 3600.0
-_MAKERS = "bench|firmware|guest|image|layout|leaves|local|payload|probe|replay|shell|soak|verify"
+_MAKERS = "bench|drivers|firmware|guest|image|layout|leaves|local|payload|probe|replay|shell|soak|verify"
 _SCRATCH = re.compile(rf"fltlab-(?:{_MAKERS})-[a-z0-9_]{{8}}")
 """Directories as `tempfile` names and makes them for us (0700): somebody may have a checkout at /tmp/fltlab-mine."""
 
@@ -31,6 +32,7 @@ def leftovers() -> list[Leftover]:
     return [
         *(Leftover(path, "a template that was being made") for path in TemplateStore().leftovers()),
         *(Leftover(path, "an image that was being built") for path in ImageStore().leftovers()),
+        *cluster_files.leftovers(),
         *stale_builds(builds_of_users()),
         *stale_scratch(Path(tempfile.gettempdir())),
     ]
@@ -51,6 +53,7 @@ def clean() -> list[Leftover]:
     found = leftovers()
     TemplateStore().reclaim()
     ImageStore().reclaim()
+    cluster_files.reclaim_runs()
     for leftover in found:
         remove(leftover.path)
     return found

@@ -74,13 +74,17 @@ def killed_maker(folder: Path, name: str) -> Path:
 def test_what_killed_makers_left_is_found_and_removed_whatever_its_key(home: Path):
     killed_maker(home / "templates", f".making-{KEY}-x1")
     killed_maker(home / "images" / "reference", f".building-{OTHER}-x2")
+    killed_maker(home / "cluster-runs", f".scratch-{KEY}")
+    killed_maker(home / "cluster", f".fetching-{KEY}-x5")
     (home / "templates" / ".making-removed-x3" / "half").mkdir(parents=True)
     at_work = home / "templates" / f".making-{OTHER}-x4"
     at_work.mkdir()
     with FileLock(lock_file(home / "templates", OTHER)):
-        assert paths() == {f".making-{KEY}-x1", f".building-{OTHER}-x2", ".making-removed-x3"}
-        assert len(clean()) == 3
+        made = {f".making-{KEY}-x1", f".building-{OTHER}-x2", ".making-removed-x3"}
+        assert paths() == {*made, f".scratch-{KEY}", f".fetching-{KEY}-x5"}
+        assert len(clean()) == 5
         assert paths() == set()
+        assert list((home / "cluster-runs").iterdir()) == []
         assert at_work.is_dir()
     assert paths() == {at_work.name}
     assert Path("/etc/passwd").is_file()
@@ -217,7 +221,7 @@ def test_builds_whose_sources_are_gone_go_with_the_next_use_and_others_stay(tmp_
 
 def test_scratch_of_killed_processes_is_told_from_what_is_used_and_from_what_is_not_ours(tmp_path: Path):
     scratch = tmp_path / "tmp"
-    names = ["fltlab-local-abcd_123", "fltlab-guest-qwertyui", "fltlab-mine-abcd_123", "fltlab-local-my-checkout"]
+    names = ["fltlab-drivers-abcd_123", "fltlab-guest-qwertyui", "fltlab-mine-abcd_123", "fltlab-local-my-checkout"]
     for name in (*names, "fltlab-shell-recent12"):
         (scratch / name).mkdir(mode=0o700)
     (scratch / "fltlab-image-examples").mkdir()
