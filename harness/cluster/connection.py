@@ -125,11 +125,3 @@ def _cluster_here(workers: int, *, dashboard: bool) -> Iterator[Any]:
         name="fltlab",
     ) as cluster:
         yield cluster
-
-
-def dashboard_of(client: "Client", address: str) -> str:
-    """Where a scheduler's dashboard is; "" if it has none."""
-    port = client.scheduler_info()["services"].get("dashboard")
-    if address != LOCAL or not port:
-        return str(client.dashboard_link) if port else ""
-    return f"http://{LOOPBACK}:{port}/status"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.cluster.connection import LOCAL, connected, dashboard_of, require_address, require_dask
+from harness.cluster.connection import LOCAL, connected, require_address, require_dask
 from harness.errors import ConfigurationError, FltLabError
 from harness.fleet import options
 from harness.host.leftovers import remove
@@ -122,6 +122,7 @@ class Cluster:
 
     def _run(self, session: pytest.Session) -> None:
         from harness.cluster.coordinator import Coordinator
+        from harness.cluster.dashboard import dashboard_of
         from harness.cluster.groups import cut
         from harness.cluster.needs import needs_of, windows_images_of
         from harness.cluster.policy import Board

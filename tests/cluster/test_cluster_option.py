@@ -1,11 +1,18 @@
 """`--cluster` on the command line, and what a cluster on this machine is."""
 
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
+
 import psutil
 import pytest
 
 from harness.cli.run import with_cluster
 from harness.cluster import connection
-from harness.cluster.connection import LOCAL, connected, dashboard_of, require_dask
+from harness.cluster.connection import LOCAL, connected, require_dask
+from harness.cluster.dashboard import dashboard_of
 from harness.errors import ConfigurationError
 
 
@@ -70,3 +77,44 @@ def test_a_cluster_on_this_machine_listens_on_loopback_only():
         assert {host for host, _ in new} == {"127.0.0.1"}
         assert dashboard_of(client, LOCAL).startswith("http://127.0.0.1:")
     assert listening() <= before
+
+
+def asked(pages: dict[str, object]) -> str:
+    """The dashboard of a scheduler `this` at whose port a server has these pages."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path in pages else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(pages.get(self.path)).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        port = server.server_address[1]
+        told = {"id": "this", "address": "tls://127.0.0.1:1", "services": {"dashboard": port}}
+        client: Any = SimpleNamespace(scheduler_info=lambda: told, dashboard_link="the link")
+        try:
+            return dashboard_of(client, "tls://127.0.0.1:1")
+        finally:
+            server.shutdown()
+
+
+IDENTITY = "/json/identity.json"
+
+
+@pytest.mark.parametrize(
+    ("pages", "link"),
+    [
+        ({IDENTITY: {"id": "this"}, "/status": ""}, "the link"),
+        ({IDENTITY: {"id": "this"}}, ""),
+        ({IDENTITY: {"id": "another"}, "/status": ""}, ""),
+        ({IDENTITY: ["id"], "/status": ""}, ""),
+        ({"/status": ""}, ""),
+    ],
+    ids=["its own", "none", "another scheduler's", "another program's", "a page of another kind"],
+)
+def test_the_dashboard_that_is_told_is_the_schedulers_own(pages: dict[str, object], link: str):
+    assert asked(pages) == link
