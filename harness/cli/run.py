@@ -12,10 +12,11 @@ import pytest
 import typer
 from typer.core import TyperCommand
 
-from harness.cli.sharing import SharedOut, default_workers
+from harness.cli.sharing import default_workers
 from harness.cluster.connection import LOCAL, is_address
 from harness.errors import ConfigurationError, ExitCode, did_you_mean
 from harness.fleet import options
+from harness.plugin.workers import SharedOut
 from harness.report.resume import find_run, read_unfinished
 from harness.shipped import IS_CHECKOUT, SHIPPED, SUITES
 

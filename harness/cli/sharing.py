@@ -1,8 +1,9 @@
 """Among how many processes `fltlab run` shares the tests out where nobody has said it.
 
 A test is half a process of pytest's and half a kernel's, and each of them waits for the other: one process leaves the
-second processor idle. A few files of tests are done before a second process has started, and what is typed for
-somebody who watches (-x, -s, --pdb, -v, …) means one test after the other, in order, in one process.
+second processor idle. On QEMU a guest is one processor's work, and each process has its own. A few files of tests are
+done before a second process has started, and what is typed for somebody who watches (-x, -s, --pdb, -v, …) means one
+test after the other, in order, in one process.
 """
 
 import itertools
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.fleet.guest_name import GuestName
-from harness.fleet.settings import LOCAL_GUEST
+from harness.fleet.settings import DEFAULT_GUEST, LOCAL_GUEST
 from harness.host.memory import processors
 
 FILES_FOR_EACH = 4
@@ -23,8 +24,8 @@ _HOW_IT_LOOKS = re.compile(r"-q+|-r\w+|--(tb|color|durations|junitxml|verbosity)
 
 def default_workers(guests: Sequence[str], paths: Sequence[str], for_pytest: Sequence[str]) -> int:
     """How many processes the files of tests at these paths keep busy; 0 where one process is to run them all."""
-    local = all(GuestName.parse(name).image == LOCAL_GUEST for name in guests)
-    if not (guests and local and all(map(_HOW_IT_LOOKS.fullmatch, for_pytest))) or "PYTEST_ADDOPTS" in os.environ:
+    ours = all(GuestName.parse(name).image in {DEFAULT_GUEST, LOCAL_GUEST} for name in guests)
+    if not (ours and all(map(_HOW_IT_LOOKS.fullmatch, for_pytest))) or "PYTEST_ADDOPTS" in os.environ:
         return 0
     files = set(itertools.chain.from_iterable(_files(Path(path)) for path in paths if "::" not in path))
     workers = min(processors(), len(files) // FILES_FOR_EACH)
@@ -33,14 +34,3 @@ def default_workers(guests: Sequence[str], paths: Sequence[str], for_pytest: Seq
 
 def _files(path: Path) -> Iterable[Path]:
     return path.rglob("test_*.py") if path.is_dir() else [path]
-
-
-class SharedOut:
-    """Says what was chosen for whoever runs it."""
-
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
-
-    def pytest_report_header(self) -> str:
-        """Among how many processes, and how to have it otherwise."""
-        return f"fltlab: shared out among {self._workers} processes (-n 0: one test after the other, in one)"

@@ -50,16 +50,18 @@ class KernelWatch:
         """The kernel is where it was before: what it has found since then it has not found."""
         self._checked_after, self._has_raised = 0, False
 
-    def audit(self) -> None:
+    def audit(self, *, for_good: bool = False) -> None:
         """Raise DriverError if drivers of the stack would leave anything behind, or stop the kernel, when unloaded.
 
-        They stay loaded. Where the kernel has reported something already, or is gone, there is nothing more to learn.
+        They stay loaded, unless it is `for_good`: that is done sooner, in a guest that nobody has afterwards. Where the
+        kernel has reported something already, or is gone, there is nothing more to learn.
         """
         guest = self._lease.guest
         command, services = guest.profile.kernel_audit, guest.drivers_under_test
         if command is None or not services or self._has_raised or guest.state is not GuestState.READY:
             return
-        found = parse_findings(guest.succeed(" ".join([command, *map(word, services)]), timeout=Wait.KERNEL_STATUS))
+        words = [command, *(["--for-good"] if for_good else []), *map(word, services)]
+        found = parse_findings(guest.succeed(" ".join(words), timeout=Wait.KERNEL_STATUS))
         if found:
             self._has_raised = True
             raise _error(found)

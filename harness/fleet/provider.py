@@ -48,6 +48,10 @@ class Provider(ABC):
     def close(self) -> None:
         """End what it has kept for the next guest; no guest of it is open any more."""
 
+    def prepare(self) -> GuestFacts:
+        """Have what all of its guests are made from, which may take minutes, once on a machine; its facts."""
+        return self.facts
+
     def next_test(self, guest: Guest) -> None:
         """Another test gets a guest that one has had already: what that one left on V: goes, where it can."""
         del guest

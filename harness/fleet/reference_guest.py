@@ -83,6 +83,11 @@ class ReferenceProvider(Provider):
             finally:
                 machine.stop()
 
+    def prepare(self) -> GuestFacts:
+        """Have the image, and the template of a guest that has started."""
+        self._template.file(SECRETS)
+        return self.facts
+
     def close(self) -> None:
         """Every machine ended with its lease: nothing is kept."""
 

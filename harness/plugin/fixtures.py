@@ -252,7 +252,7 @@ def lab(
     try:
         watch.check()
         if item.get_closest_marker("spoils_guest") is None:
-            watch.audit()
+            watch.audit(for_good=lease.provider.one_test_each and GUEST_FIXTURE not in request.fixturenames)
     except FltLabError:
         lease.spoiled = True
         raise

@@ -313,10 +313,12 @@ class Findings:
 class Audit:
     """Ask what these services' drivers would leave behind if they were unloaded now, in this order; they stay loaded.
 
-    A stop under their unloading is told as if the kernel had stopped; it goes on all the same.
+    A stop under their unloading is told as if the kernel had stopped; it goes on all the same. `for_good`: they are
+    unloaded indeed, as nobody wants the kernel afterwards, and no fork of it is made.
     """
 
     services: tuple[str, ...]
+    for_good: bool = False
     RESULT: ClassVar[type] = Findings
 
 

@@ -39,9 +39,11 @@ def test_what_somebody_watches_stays_in_one_process(suites: Path, words: list[st
     assert default_workers(["reference-local"], [str(suites)], words) == 0
 
 
-@pytest.mark.parametrize("guests", [[], ["reference"], ["reference-local", "windows-11-24h2"]])
-def test_machines_are_not_shared_out_by_themselves(suites: Path, guests: list[str]):
-    assert default_workers(guests, [str(suites)], []) == 0
+@pytest.mark.parametrize(
+    ("guests", "workers"), [([], 3), (["reference"], 3), (["reference-local", "windows-11-24h2"], 0)]
+)
+def test_machines_are_if_they_are_small(suites: Path, guests: list[str], workers: int):
+    assert default_workers(guests, [str(suites)], []) == workers
 
 
 def test_options_of_the_surroundings_have_the_last_word(suites: Path, monkeypatch: pytest.MonkeyPatch):

@@ -10,6 +10,7 @@ import pytest
 from harness.errors import DriverError, ExitCode, GuestError
 from harness.guest import REFERENCE, Guest, LocalGuest
 from harness.guest.command import CommandResult
+from harness.guest.crash import parse_findings
 from harness.guest.deploy import Deployment, DriverUnderTest, capturing
 from harness.guest.registration import DriverOptions
 from harness.guest.stack import parse_stack, place
@@ -98,6 +99,22 @@ def test_a_deployment_costs_one_command_however_high_the_stack(
     deployment.deploy()
 
     assert commands == [r"fltlab-receive --batch && C:\fltlab\deploy.cmd"]
+
+
+def test_what_drivers_leave_is_told_while_they_stay_and_the_same_when_they_go_for_good(
+    guest: LocalGuest, stack_in: Deploy, built: Built
+):
+    (wrong,) = build_drivers(SUPPORT, SUPPORT.parent / "build" / "drivers", ["leaves-port-open"]).values()
+    stack_in("observer@above", "leaves-port-open", drivers={**built, "leaves-port-open": wrong}).deploy()
+    services = filters(guest)
+
+    would_leave = guest.succeed(f"fltlab-kernel audit {' '.join(services)}")
+    assert [finding.rule for finding in parse_findings(would_leave)] == ["UNL-03"]
+    assert filters(guest) == services
+
+    left = guest.succeed(f"fltlab-kernel audit --for-good {' '.join(services)}")
+    assert left.output == would_leave.output
+    assert filters(guest) == []
 
 
 def test_what_was_removed_leaves_no_filter_instance_or_service(guest: LocalGuest, stack_in: Deploy):

@@ -21,8 +21,8 @@ class Profile:
     identity on standard input (`harness.guest.waking`), `from_cd` says there what to copy from a CD
     (`harness.guest.payload`). `kernel_status` prints the state of the reference kernel, and `kernel_restart` starts it
     anew, `kernel_watch` has it record the callbacks of the service that is named behind it, and `kernel_audit`
-    has it say what those would leave behind that are named there; a Windows guest has none, its crashes are QEMU's
-    events.
+    has it say what those would leave behind that are named there, or with `--for-good` before them what they do; a
+    Windows guest has none, its crashes are QEMU's events.
     """
 
     kind: GuestKind

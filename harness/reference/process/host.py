@@ -249,7 +249,7 @@ class Host:
         self._check_open_to_use()
         k = self._system
         known = len(k.verifier.findings)
-        if self.is_copy:  # all that is done here is undone
+        if self.is_copy or asked.for_good:  # all that is done here is undone, or nobody minds
             audit.unload(k, asked.services)
             return wire.Findings(self._findings()[known:])
 

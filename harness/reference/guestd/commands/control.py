@@ -20,6 +20,7 @@ from harness.wire.schedule import AskFollowed, Followed, GoBack, KeepPoint, Plan
 RNDADDENTROPY = 0x40085203
 RNDRESEEDCRNG = 0x5207
 STATUS_SECONDS = 5.0
+FOR_GOOD = "--for-good"
 
 
 @command("fltlab-kernel")
@@ -45,7 +46,9 @@ def kernel(call: Invocation) -> int:
         call.out(str(starved.failed))
         return 0
     if words[:1] == ["audit"]:
-        call.out(encode(call.guest.kernel.ask(wire.Audit(tuple(words[1:])), wire.Findings)))
+        services, for_good = tuple(words[1:]), words[1:2] == [FOR_GOOD]
+        asked = wire.Audit(services[1:] if for_good else services, for_good=for_good)
+        call.out(encode(call.guest.kernel.ask(asked, wire.Findings)))
         return 0
     if words == ["attempts"]:
         return _attempts(call)
@@ -67,7 +70,7 @@ def kernel(call: Invocation) -> int:
         call.out(encode(call.guest.kernel.ask(AskFollowed(), Followed)))
         return 0
     restart = "restart [--seed N] [--mutant NAME] [--policy K=V]"
-    of_services = "watch SERVICE... | starve EVERY SERVICE... | audit SERVICE... | keep-point SERVICE..."
+    of_services = f"watch SERVICE... | starve EVERY SERVICE... | audit [{FOR_GOOD}] SERVICE... | keep-point SERVICE..."
     call.err(
         f"usage: fltlab-kernel {restart} | {of_services} | coverage | status "
         "| go-back [--forget] | followed | entrances SERVICE | attempts < JSON"
