@@ -258,7 +258,7 @@ def parameters(operation, label):
 
 
 @through("passthrough")
-@pytest.mark.rule("BUF-01", "BUF-02", "BUF-03")
+@pytest.mark.rule("BUF-01", "BUF-02", "BUF-03", "PARM-01")
 def test_every_class_goes_as_well_with_a_swapped_buffer(lab, pends):
     pend_everything(lab, pends)
     for name in NAMES:

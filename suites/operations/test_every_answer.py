@@ -1,0 +1,226 @@
+"""What a filter answers and is handed in every class of operations: contexts, resumes, posts that fail or pend."""
+
+import pytest
+
+from harness.minifilter.operation_classes import (
+    ALWAYS,
+    EVERY_OPERATION,
+    NAMES,
+    OPERATIONS,
+    WITHOUT_NOTICE,
+    by_class,
+    strays,
+)
+from harness.nt import IrpMajor, Irql, NtStatus, OperationClass, PostopStatus, PreopStatus
+
+CONTEXT = 0xC0117E47
+ENDS = ("CREATE", "CLEANUP", "CLOSE", "ACQUIRE", "RELEASE", "NETWORK")
+"""Without a create there is nothing else, and what ends something must not fail."""
+IRPS = [
+    major
+    for operation in OPERATIONS
+    if not (major := IrpMajor[operation.split()[0].replace("-", "_").upper()]).name.startswith(ENDS)
+]
+"""The majors that may be failed."""
+LED_TO = {"SET_SECURITY (IRP)"}
+"""What does not come where others fail: fltprobe sets the security that it has queried."""
+
+
+def registered(*labels):
+    """Marks a test with one stack whose minifilters are registered for all that comes."""
+
+    def mark(test):
+        test = pytest.mark.stack(*labels)(test)
+        for label in labels:
+            test = pytest.mark.driver_options(label.rpartition("@")[2], operations=OPERATIONS)(test)
+        return test
+
+    return mark
+
+
+@pytest.fixture(autouse=True)
+def data(volume):
+    volume.file("every.bin", length=65536, fill=0x5A)
+
+
+def found_by(lab, without=()):
+    """The operations by their class, the classes that come everywhere among them, but for what others lead to."""
+    found = by_class(lab.trace)
+    assert ALWAYS - set(found) - set(without) == set()
+    return found
+
+
+def own_views(found, label, returned):
+    """What one minifilter saw of those operations whose preoperation callback answered so."""
+    views = {kind: [item.of(label) for item in operations] for kind, operations in found.items()}
+    return {
+        kind: [view for view in every if any(e.is_pre and e.returned == returned for e in view.events)]
+        for kind, every in views.items()
+    }
+
+
+def unlike(views, wrong):
+    """The classes of which something is wrong."""
+    return {kind for kind, every in views.items() for view in every if wrong(view)}
+
+
+@registered("observer@above", "passthrough", "observer@below")
+@pytest.mark.rule("PRE-PASS-04", "IRQL-01", "IRQL-03", "IRQL-07", "PRE-FIO-06")
+def test_the_post_of_every_class_gets_the_context_of_its_pre_at_the_irql_of_its_class(lab):
+    for name in NAMES:
+        lab.passthrough.when(None, name=name, paging=True).with_callback(context=CONTEXT)
+
+    lab.io(EVERY_OPERATION)
+
+    found = found_by(lab)
+    own = own_views(found, "passthrough", PreopStatus.SUCCESS_WITH_CALLBACK)
+    assert {kind for kind, views in own.items() if not views} == set()
+    assert unlike(own, lambda view: view.post.completion_context != CONTEXT) == set()
+    assert unlike(own, lambda view: view.pre.irql > Irql.APC or view.post.irql > Irql.DISPATCH) == set()
+    others = {kind: views for kind, views in own.items() if "(IRP" not in kind}
+    assert unlike(others, lambda view: view.pre.irql > Irql.PASSIVE) == set()
+    fast = {kind: views for kind, views in own.items() if "fast I/O" in kind}
+    assert unlike(fast, lambda view: view.post.thread != view.pre.thread or view.post.irql > Irql.APC) == set()
+    classes = {kind: {item.operation_class for item in operations} for kind, operations in found.items()}
+    assert {kind for kind, every in classes.items() if len(every) != 1 or None in every} == set()
+
+
+@registered("observer@above", "synchronize", "observer@below")
+@pytest.mark.rule("PRE-SYNC-05")
+def test_what_is_no_irp_of_every_class_that_is_synchronized_gets_its_post(lab):
+    for name in NAMES:
+        for kind in (OperationClass.FAST_IO, OperationClass.FS_FILTER):
+            lab.synchronize.when(None, name=name, cls=kind).synchronize(context=CONTEXT)
+
+    lab.io(EVERY_OPERATION)
+
+    own = {
+        kind: views for kind, views in own_views(found_by(lab), "synchronize", PreopStatus.SYNCHRONIZE).items() if views
+    }
+    lab.witness(bool(own), "something came as fast I/O or as an FSFilter operation")
+    assert unlike(own, lambda view: view.post.completion_context != CONTEXT) == set()
+
+
+@pytest.mark.parametrize("resume", ["no-callback", "with-callback", "complete"])
+@pytest.mark.rule("PRE-PEND-05", "PRE-PEND-06", "PRE-PEND-07")
+@registered("observer@above", "pending", "observer@below")
+def test_every_class_of_irps_goes_on_as_its_resume_says(lab, resume):
+    completes = resume == "complete"
+    more = {"status": NtStatus.ACCESS_DENIED} if completes else {}
+    if resume == "with-callback":
+        more["context"] = CONTEXT
+    for name in NAMES:
+        for major in IRPS if completes else (None,):
+            lab.pending.when(major, name=name).pend("thread", resume=resume, **more)
+
+    lab.io(WITHOUT_NOTICE if completes else EVERY_OPERATION)
+
+    found = by_class(lab.trace)
+    pended = {
+        kind: [item for item in operations if item.of("pending").pre.returned == PreopStatus.PENDING]
+        for kind, operations in found.items()
+        if "(IRP" in kind and "paging" not in kind
+    }
+    below = {
+        "no-callback": ["below.pre", "below.post"],
+        "with-callback": ["below.pre", "below.post", "pending.post"],
+        "complete": [],
+    }[resume]
+    way = ["above.pre", "pending.pre", "pending.resume", *below, "above.post"]
+    assert strays(pended, ("above", "pending", "below"), way) == {}
+    came = {kind for kind, operations in pended.items() if operations}
+    assert came >= {kind for kind in ALWAYS - LED_TO if not completes or not kind.startswith(ENDS)}
+    if resume == "with-callback":
+        posts = {kind: [item.of("pending") for item in operations] for kind, operations in pended.items()}
+        assert unlike(posts, lambda view: view.post.completion_context != CONTEXT) == set()
+    if completes:
+        ended = {kind: [item.of("above") for item in operations] for kind, operations in pended.items()}
+        assert unlike(ended, lambda view: view.post.status != NtStatus.ACCESS_DENIED) == set()
+
+
+@registered("observer@above", "passthrough", "observer@below")
+@pytest.mark.rule("POST-FAIL-01")
+def test_a_post_may_fail_what_has_gone_well_in_every_class(lab):
+    for name in NAMES:
+        for major in IRPS:
+            lab.passthrough.when(major, name=name).with_callback(post_status=NtStatus.ACCESS_DENIED)
+
+    lab.io(WITHOUT_NOTICE)
+
+    failed = {
+        kind: [item for item in operations if not item.of("below").post.status]
+        for kind, operations in found_by(lab, without=LED_TO).items()
+        if not kind.startswith(ENDS) and "paging" not in kind
+    }
+    assert {kind for kind, operations in failed.items() if operations} >= {
+        kind for kind in ALWAYS - LED_TO if not kind.startswith(ENDS)
+    }
+    above = {kind: [item.of("above") for item in operations] for kind, operations in failed.items()}
+    answer = (NtStatus.ACCESS_DENIED, 0)
+    assert unlike(above, lambda view: (view.post.status, view.post.information) != answer) == set()
+
+
+@registered("observer@above", "pending", "observer@below")
+@pytest.mark.rule("POST-PEND-01", "POST-GEN-02")
+def test_the_completion_of_every_class_of_irps_is_pended_and_goes_on_once(lab):
+    for name in NAMES:
+        lab.pending.when(None, name=name, cls=OperationClass.IRP).with_callback(post="pend", post_mechanism="thread")
+
+    io = lab.io(EVERY_OPERATION)
+
+    found = found_by(lab)
+    frozen = {
+        kind: [
+            item
+            for item in operations
+            if any(e.is_post and e.returned == PostopStatus.MORE_PROCESSING_REQUIRED for e in item.of("pending").events)
+        ]
+        for kind, operations in found.items()
+    }
+    assert {kind for kind, operations in frozen.items() if operations} >= ALWAYS - {"CREATE (IRP)"}
+    way = ["above.pre", "pending.pre", "below.pre", "below.post", "pending.post", "pending.resume-post", "above.post"]
+    assert strays(frozen, ("above", "pending", "below"), way) == {}
+    assert {
+        step.verb for step in io.steps if step.verb != "ioctl" and step.status not in (0, NtStatus.PENDING)
+    } == set()
+
+
+@registered("observer@above", "pending", "observer@below")
+@pytest.mark.rule("POST-SAFE-01", "POST-SAFE-02")
+def test_the_safe_callback_of_every_class_of_irps_runs_where_it_is_safe(lab):
+    for name in NAMES:
+        lab.pending.when(None, name=name, cls=OperationClass.IRP).with_callback(post="when-safe")
+
+    lab.io(EVERY_OPERATION)
+
+    found = {kind: operations for kind, operations in found_by(lab).items() if "(IRP" in kind and "paging" not in kind}
+    safe = {
+        kind: [item.of("pending") for item in operations if "pending.safe-post" in item.path]
+        for kind, operations in found.items()
+    }
+    assert {kind for kind, views in safe.items() if views} >= ALWAYS
+    assert unlike(safe, lambda view: view.safe_post.irql > Irql.APC) == set()
+    low = {kind: [view for view in views if view.post.irql < Irql.DISPATCH] for kind, views in safe.items()}
+    assert unlike(low, lambda view: view.safe_post.thread != view.post.thread) == set()
+    assert {
+        kind for kind, operations in found.items() for item in operations if item.path.count("above.post") != 1
+    } == set()
+
+
+def only(callback):
+    """The case of a filter in the middle that is registered for one callback of the two."""
+    operations = [f"{operation.split()[0]} {callback}" for operation in OPERATIONS]
+    return pytest.param(callback, marks=pytest.mark.driver_options("passthrough", operations=operations), id=callback)
+
+
+@pytest.mark.parametrize("callback", [only("pre"), only("post")])
+@pytest.mark.stack("observer@above", "passthrough", "observer@below")
+@pytest.mark.driver_options("above", operations=OPERATIONS)
+@pytest.mark.driver_options("below", operations=OPERATIONS)
+@pytest.mark.rule("REG-03", "REG-04")
+def test_one_callback_of_the_two_is_enough_in_every_class(lab, callback):
+    lab.io(EVERY_OPERATION)
+
+    way = ["above.pre", "passthrough.pre", "below.pre", "below.post", "passthrough.post", "above.post"]
+    way.remove(f"passthrough.{'post' if callback == 'pre' else 'pre'}")
+    assert strays(found_by(lab), ("above", "passthrough", "below"), way) == {}
