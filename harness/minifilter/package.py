@@ -219,6 +219,12 @@ def _with_project(package: DriverPackage) -> DriverPackage:
     """A package whose sources, directories and definitions are those of its Visual Studio project."""
     assert package.vcxproj is not None
     project = read_project(package.path(package.vcxproj))
+    program = package.kind is PackageKind.PROGRAM
+    if (project.builds != "Driver") is not program:
+        raise ConfigurationError(
+            f"{package.path(package.vcxproj)} builds {'a driver' if program else f'no driver ({project.builds})'}",
+            hint="kind: program in a driver.yaml is for the project of a driver's service",
+        )
     base = package.vcxproj.parent
     return package.model_copy(
         update={
@@ -227,7 +233,7 @@ def _with_project(package: DriverPackage) -> DriverPackage:
             "defines": (*project.defines, *package.defines),
             "trace_functions": f"{project.trace_functions};{package.trace_functions}".strip(";"),
             "libraries": (*(base / library for library in project.libraries), *package.libraries),
-            "imports": tuple(dict.fromkeys([*project.imports, *package.imports])),
+            "imports": package.imports if program else tuple(dict.fromkeys([*project.imports, *package.imports])),
             "entry": project.entry if package.entry == "DriverEntry" else package.entry,
             "inf": package.inf or (base / project.inf if project.inf is not None else None),
         }

@@ -5,6 +5,7 @@ definitions, libraries, entry point, INF and name. Settings of the Microsoft com
 properties of Visual Studio itself, are passed over; what would change the driver is listed as ignored.
 """
 
+import glob
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ class Project:
 
     name: str
     sources: tuple[Path, ...]
+    builds: str = "Driver"
+    """Its ConfigurationType: Driver, or Application where it builds a program."""
     include: tuple[Path, ...] = ()
     defines: tuple[str, ...] = ()
     trace_functions: str = ""
@@ -52,15 +55,7 @@ class Project:
 
 def read_project(path: Path) -> Project:
     """Read a .vcxproj; ConfigurationError if it is none, or has no source in C or C++."""
-    try:
-        root = ET.fromstring(path.read_bytes())  # noqa: S314 - expat of Python 3.11 resolves no external entity
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read", details=(str(error),)) from error
-    except ET.ParseError as error:
-        raise ConfigurationError(f"{path} is no Visual Studio project: {error}") from error
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-    reader = _Reader(path, root)
+    reader = _reader(path)
     base = path.parent
     sources = tuple(dict.fromkeys(as_written(base, item) for item in reader.items("ClCompile")))
     if not sources:
@@ -78,6 +73,7 @@ def read_project(path: Path) -> Project:
     return Project(
         name=(reader.property("TargetName") or path.stem).lower(),
         sources=sources,
+        builds=reader.builds(),
         include=tuple(
             item
             for word in reader.words("ClCompile", "AdditionalIncludeDirectories")
@@ -88,9 +84,33 @@ def read_project(path: Path) -> Project:
         imports=tuple(dict.fromkeys(["fltmgr", "ntoskrnl", "hal", *(name for name in names if name in _MODULES)])),
         libraries=own,
         entry=reader.setting("Link", "EntryPointSymbol") or "DriverEntry",
-        inf=next((as_written(base, item) for item in reader.items("Inf", every=True)), None),
+        inf=_inf(reader, path),
         ignored=(*ignored, *reader.ignored()),
     )
+
+
+def builds_driver(path: Path) -> bool:
+    """Whether a project builds a driver, not its service or a library; ConfigurationError if it is no project."""
+    return _reader(path).builds() == "Driver"
+
+
+def _reader(path: Path) -> "_Reader":
+    try:
+        root = ET.fromstring(path.read_bytes())  # noqa: S314 - expat of Python 3.11 resolves no external entity
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read", details=(str(error),)) from error
+    except ET.ParseError as error:
+        raise ConfigurationError(f"{path} is no Visual Studio project: {error}") from error
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return _Reader(path, root)
+
+
+def _inf(reader: "_Reader", path: Path) -> Path | None:
+    """The INF of a project: the one of its own name where there are several."""
+    found = [as_written(path.parent, item) for item in reader.items("Inf", every=True)]
+    names = (reader.property("TargetName").lower(), path.stem.lower())
+    return next((item for item in found if item.stem.lower() in names), found[0] if found else None)
 
 
 def path_of(text: str) -> Path:
@@ -110,6 +130,15 @@ def as_written(base: Path, path: Path) -> Path:
             return path
         at = same[0]
     return at.relative_to(base)
+
+
+def _matching(base: Path, name: str) -> list[Path]:
+    r"""The files that an item's name means: itself, or those that a pattern (`*.inf`, `..\src\**\*.c`) fits."""
+    path = path_of(name)
+    if not set("*?") & set(name):
+        return [path]
+    either = "".join(f"[{char.lower()}{char.upper()}]" if char.isalpha() else char for char in path.as_posix())
+    return [Path(found) for found in sorted(glob.glob(either, root_dir=base, recursive=True))]
 
 
 class _Reader:
@@ -152,6 +181,10 @@ class _Reader:
                     found = self._expand(element.text.strip())
         return found
 
+    def builds(self) -> str:
+        """What the project builds: a driver, where it does not say."""
+        return self.property("ConfigurationType") or "Driver"
+
     def setting(self, tool: str, name: str) -> str:
         """The last value of a tool's setting."""
         return next(iter(list(self._settings(tool, name))[-1:]), "")
@@ -172,13 +205,20 @@ class _Reader:
         """The files of a kind that are part of this configuration."""
         for group in self._root.iter("ItemGroup"):
             for element in group.findall(kind) if self._holds(group) else ():
-                name = self._expand(element.get("Include", ""))
                 excluded = any(
                     self._holds(item) and (item.text or "").strip().lower() == "true"
                     for item in element.findall("ExcludedFromBuild")
                 )
-                if name and not excluded and (every or Path(name.lower()).suffix in _SOURCES):
-                    yield path_of(name)
+                left_out = set(self._files(element, "Exclude"))
+                for path in () if excluded else self._files(element, "Include"):
+                    if path not in left_out and (every or path.suffix.lower() in _SOURCES):
+                        yield path
+
+    def _files(self, element: ET.Element, attribute: str) -> Iterator[Path]:
+        """The files that an attribute of an item names. A list of other items, @(Inf), names none that count."""
+        for name in self._expand(element.get(attribute, "")).split(";"):
+            if name.strip() and "@(" not in name:
+                yield from _matching(self._path.parent, name.strip())
 
     def ignored(self) -> Iterator[str]:
         """What is set, and not obeyed."""

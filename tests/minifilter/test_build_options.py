@@ -121,6 +121,22 @@ def test_a_project_of_visual_studio_is_built_as_it_is(tmp_path: Path) -> None:
     assert built.package.inf == Path("shelter.inf")
 
 
+def test_a_project_of_a_program_is_built_as_one(tmp_path: Path) -> None:
+    project = "<Project><PropertyGroup><ConfigurationType>Application</ConfigurationType></PropertyGroup>"
+    project += r"""<ItemDefinitionGroup><Link><AdditionalDependencies>%(AdditionalDependencies);fltLib.lib
+        </AdditionalDependencies></Link></ItemDefinitionGroup>
+        <ItemGroup><ClCompile Include="told.c" /></ItemGroup></Project>"""
+    program = "#include <stdio.h>\nint main(void) { return puts(\"ready\"); }\n"
+    files = {"told.c": program, "told.vcxproj": project}
+    root = package(tmp_path, "name: told\ndescription: x\nkind: program\nvcxproj: told.vcxproj\n", files)
+
+    assert build_drivers(root, tmp_path / "out")["told"].sys.name == "told.exe"
+
+    (root / "driver.yaml").write_text("name: told\ndescription: x\nvcxproj: told.vcxproj\n")
+    with pytest.raises(ConfigurationError, match=r"told\.vcxproj builds no driver \(Application\)"):
+        load_package(root / "driver.yaml")
+
+
 def test_what_a_project_says_and_our_build_does_not_is_listed(tmp_path: Path) -> None:
     root = package(tmp_path, "", FILES | {"shelter.vcxproj": PROJECT})
 
@@ -129,6 +145,23 @@ def test_what_a_project_says_and_our_build_does_not_is_listed(tmp_path: Path) ->
     assert project.ignored == ("library odd.lib", "ClCompile/AdditionalOptions: /d1something")
     assert project.sources == (Path("src/main.cpp"), Path("src/io/main.cpp"))
     assert project.defines == ("SHELTER=1",)
+
+
+def test_items_of_a_project_may_be_patterns_and_lists(tmp_path: Path) -> None:
+    for name in ("setup/Other.inf", "setup/Watch.INF", "src/a.c", "src/deep/B.C", "src/left.c", "src/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "watch.vcxproj").write_text(
+        r"""<Project xmlns="http://schemas.microsoft.com/developer/msbuild/2003"><ItemGroup>
+        <ClCompile Include="..\SRC\**\*.c;..\src\notes.txt" Exclude="@(ClCompile);..\src\left.c" />
+        <Inf Exclude="@(Inf)" Include="*.inf" /><Inf Include="..\setup\*.inf" /></ItemGroup></Project>"""
+    )
+
+    project = read_project(tmp_path / "project" / "watch.vcxproj")
+
+    assert project.sources == (Path("../src/a.c"), Path("../src/deep/B.C"))
+    assert project.inf == Path("../setup/Watch.INF")
 
 
 @pytest.mark.parametrize(

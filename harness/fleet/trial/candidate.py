@@ -23,6 +23,7 @@ from harness.minifilter.package import (
     load_package,
     package_of,
 )
+from harness.minifilter.vcxproj import builds_driver
 
 DEFAULT_ALTITUDE = "370030"
 _SOURCES = frozenset({".c", ".cc", ".cpp", ".cxx"})
@@ -85,7 +86,9 @@ def _the_one(directory: Path, candidates: Iterable[Path]) -> Path | None:
 
 
 def _is_program(file: Path) -> bool:
-    """Whether a driver.yaml is that of a program, such as a driver's service."""
+    """Whether a driver.yaml or a project is that of a program, such as a driver's service."""
+    if file.suffix.lower() == ".vcxproj":
+        return not builds_driver(file)
     return file.name == PACKAGE_FILE and load_package(file).kind is PackageKind.PROGRAM
 
 
@@ -154,9 +157,9 @@ def _of_inf(path: Path) -> Candidate:
 
 
 def _built_with(inf: Path) -> Candidate | None:
-    """The driver.yaml or project beside an INF whose driver it installs, for one that is built here."""
+    """The driver.yaml or project beside or below an INF whose driver it installs, for one that is built here."""
     for pattern in (PACKAGE_FILE, "*.vcxproj"):
-        for candidate in map(_of_file, _beside(inf, pattern)):
+        for candidate in map(_of_file, (file for file in _files(inf.parent, pattern) if not _is_program(file))):
             own = candidate.package.inf
             if own is not None and candidate.package.path(own).resolve() == inf.resolve():
                 return candidate

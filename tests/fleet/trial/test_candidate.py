@@ -144,6 +144,23 @@ def test_what_leads_to_no_driver_or_to_several_is_told(image: Path, tmp_path: Pa
         find_candidate(tmp_path / "three.sys")
 
 
+@pytest.mark.parametrize("what", [".", "refuser.inf", "filter/refuser.vcxproj"])
+def test_a_solution_of_a_driver_and_its_program_is_the_driver(tmp_path: Path, what: str) -> None:
+    item = "<Project><PropertyGroup><ConfigurationType>{}</ConfigurationType></PropertyGroup><ItemGroup>"
+    item += '<ClCompile Include="{}.c" /><Inf Include="*.inf" /><Inf Include="{}" /></ItemGroup></Project>'
+    for folder, kind, inf_ in (("filter", "Driver", r"..\refuser.inf"), ("user", "Application", "none.inf")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "refuser.vcxproj").write_text(item.format(kind, folder, inf_))
+        (tmp_path / folder / f"{folder}.c").touch()
+    shutil.copy(HERE / "refuser" / "refuser.inf", tmp_path)
+
+    found = find_candidate(tmp_path / what)
+
+    assert (found.service, found.package.sources) == ("RefuserService", (Path("filter.c"),))
+    with pytest.raises(ConfigurationError, match="builds no driver"):
+        find_candidate(tmp_path / "user" / "refuser.vcxproj")
+
+
 def test_a_project_that_no_driver_yaml_names_is_told_where_a_suite_wants_it(tmp_path: Path) -> None:
     (tmp_path / "shadow.vcxproj").write_text("")
 
