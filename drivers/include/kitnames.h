@@ -26,6 +26,14 @@
 #endif
 #endif
 
+/* The kit's are expressions: a parameter that is const, or `P = NULL`, is one that nobody refers to, too. */
+#undef UNREFERENCED_PARAMETER
+#undef DBG_UNREFERENCED_PARAMETER
+#undef DBG_UNREFERENCED_LOCAL_VARIABLE
+#define UNREFERENCED_PARAMETER(P) ((void)(P))
+#define DBG_UNREFERENCED_PARAMETER(P) ((void)(P))
+#define DBG_UNREFERENCED_LOCAL_VARIABLE(V) ((void)(V))
+
 /*
  * Arithmetic
  */
@@ -53,6 +61,30 @@
 #endif
 #ifndef SIZE_T_MAX
 #define SIZE_T_MAX (~(SIZE_T)0)
+#endif
+
+/*
+ * Files
+ */
+#ifndef FILE_INVALID_FILE_ID
+#define FILE_INVALID_FILE_ID ((LONGLONG) - 1LL)
+#define FILE_ID_IS_INVALID(Id) ((Id).QuadPart == FILE_INVALID_FILE_ID)
+#endif
+#ifndef FILE_STRUCTURED_STORAGE
+#define FILE_COPY_STRUCTURED_STORAGE 0x00000041
+#define FILE_STRUCTURED_STORAGE 0x00000441
+#endif
+#ifndef SL_NO_CURSOR_UPDATE_QUERY
+#define SL_NO_CURSOR_UPDATE_QUERY 0x10
+#endif
+#ifndef IRP_UM_DRIVER_INITIATED_IO
+#define IRP_UM_DRIVER_INITIATED_IO 0x00400000
+#endif
+#ifndef SEC_NO_CHANGE
+#define SEC_NO_CHANGE 0x00400000
+#endif
+#ifndef MdlMappingWithGuardPtes
+#define MdlMappingWithGuardPtes 0x20000000
 #endif
 
 /*

@@ -29,6 +29,7 @@ NAMES = """
     InterlockedCompareExchange128 GUID_ECP_CREATE_REDIRECTION ExInitializeDriverRuntime RtlIsZeroMemory
     DECLARE_GLOBAL_CONST_UNICODE_STRING RTL_CONSTANT_OBJECT_ATTRIBUTES EXTERN_C_START FLT_MGR_LONGHORN DBG
     ExInitializeDriverRuntime DrvRtPoolNxOptIn IO_CSQ_INSERT_IRP ALLOCATE_FUNCTION_EX RTL_GENERIC_COMPARE_ROUTINE
+    FILE_INVALID_FILE_ID FILE_STRUCTURED_STORAGE SL_NO_CURSOR_UPDATE_QUERY SEC_NO_CHANGE MdlMappingWithGuardPtes
 """.split()  # noqa: SIM905 - read as a text
 
 STRINGS = """
@@ -38,6 +39,17 @@ C_ASSERT(sizeof(FILE_RENAME_INFORMATION) == 24 && FIELD_OFFSET(FILE_RENAME_INFOR
 C_ASSERT(FIELD_OFFSET(FILE_LINK_INFORMATION, FileName) == 20);
 C_ASSERT(sizeof(FILE_STAT_INFORMATION) == 72);
 C_ASSERT(sizeof(FILE_ID_INFORMATION) == 24);
+"""
+ANNOTATED = """
+#include <fltkernel.h>
+_IRQL_always_function_max_(APC_LEVEL) _Kernel_requires_resource_held_(Lock) _Ret_maybenull_
+PVOID Annotated(_Pre_valid_ _Post_invalid_ PVOID *Taken, _Outptr_ _Pre_maybenull_ PVOID *Given, __in_ecount_opt(1) PVOID Old,
+                __drv_mustHold(Memory) const PVOID Held)
+{
+    UNREFERENCED_PARAMETER(Given = NULL);
+    UNREFERENCED_PARAMETER(Held);
+    return Taken != NULL ? Old : NULL;
+}
 """
 TWO_FILES = """
 #include <fltkernel.h>
@@ -96,6 +108,10 @@ def test_a_name_that_nobody_declares_is_noticed(toolchain: Toolchain, tmp_path: 
 
 def test_layouts_written_by_hand_are_the_documented_ones(toolchain: Toolchain, tmp_path: Path) -> None:
     compile_text(toolchain, STRINGS, tmp_path)
+
+
+def test_annotations_say_nothing_to_the_compiler(toolchain: Toolchain, tmp_path: Path) -> None:
+    compile_text(toolchain, ANNOTATED, tmp_path)
 
 
 def test_a_driver_of_several_files_may_use_string_functions_in_each(tmp_path: Path) -> None:
