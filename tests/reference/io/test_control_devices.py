@@ -62,13 +62,13 @@ def test_a_program_asks_by_all_methods_and_cancels(machine: Machine) -> None:
 def test_a_descriptor_is_checked_where_the_device_asks_for_it(machine: Machine) -> None:
     machine.play(
         r"""
-        open a \Device\FltlabSystem access=rw => ACCESS_DENIED
-        open b \Device\FltlabSystem\below access=rw => SUCCESS
+        open a \FileSystem\Filters\FltlabSystem access=rw => ACCESS_DENIED
+        open b \FileSystem\Filters\FltlabSystem\below access=rw => SUCCESS
         open c \??\FltlabControl\below access=rw => SUCCESS
         """
     )
     k = machine.kernel
-    assert k.run(opened_by_the_system(k, r"\Device\FltlabSystem"), "open") == 0
+    assert k.run(opened_by_the_system(k, r"\FileSystem\Filters\FltlabSystem"), "open") == 0
 
 
 def opened_by_the_system(k, path: str):

@@ -14,7 +14,7 @@
 
 static UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\Device\\FltlabControl");
 static UNICODE_STRING Link = RTL_CONSTANT_STRING(L"\\??\\FltlabControl");
-static UNICODE_STRING SystemName = RTL_CONSTANT_STRING(L"\\Device\\FltlabSystem");
+static UNICODE_STRING SystemName = RTL_CONSTANT_STRING(L"\\FileSystem\\Filters\\FltlabSystem");
 static PDRIVER_OBJECT Self;
 static PDEVICE_OBJECT Control, OnlySystem, Filter, Below;
 

@@ -48,7 +48,7 @@ class Namespace:
                 "??": dos,
                 "dosdevices": Link("\\??"),
                 "driver": Directory(),
-                "filesystem": Directory(),
+                "filesystem": Directory({"filters": Directory()}),
                 "basenamedobjects": Directory(),
             }
         )
