@@ -21,7 +21,7 @@ from harness.guest.signature import refusal, signature_code
 from harness.guest.stack import NamedEntry, PlacedEntry
 from harness.machine.deadlines import Wait
 from harness.minifilter.build import BuiltDriver
-from harness.minifilter.inf import REFERENCE_BUILD, Inf
+from harness.minifilter.inf import REFERENCE_BUILD, Inf, stamped
 from harness.minifilter.package import DriverPackage
 from harness.minifilter.registry import RegistryValue, of_inf
 
@@ -157,7 +157,7 @@ def _files(driver: BuiltDriver, inf: Inf) -> dict[str, bytes]:
         )
     here = {package.path(path).name.lower(): package.path(path) for path in package.files}
     here |= {package.path(path).name.lower(): package.path(path) for path in (package.catalog,) if path is not None}
-    content = {package.inf.name: package.path(package.inf).read_bytes()}
+    content = {package.inf.name: stamped(package.path(package.inf).read_bytes())}
     content |= {path.name: path.read_bytes() for path in here.values()}
     for name in inf.files:
         if name.lower() in here:

@@ -46,6 +46,7 @@ class Inf:
             data = path.read_bytes()
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be read", details=(str(error),)) from error
+        data = stamped(data)
         encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
         try:
             return cls(data.decode(encoding), path.name)
@@ -183,6 +184,14 @@ class Inf:
 
     def _error(self, what: str, expected: str) -> ConfigurationError:
         return ConfigurationError(f"{self.name} cannot be used: {what}", details=(f"expected: {expected}",))
+
+
+def stamped(data: bytes) -> bytes:
+    """An INF as stampinf of the driver kit leaves it in a build for x64: the `$ARCH$` of a project's is amd64."""
+    for encoding in ("ascii", "utf-16-le"):
+        wanted = re.escape("$ARCH$".encode(encoding))
+        data = re.sub(wanted, "amd64".encode(encoding), data, flags=re.IGNORECASE)
+    return data
 
 
 def default_altitude(path: Path) -> Altitude:

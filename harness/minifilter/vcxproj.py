@@ -107,10 +107,15 @@ def _reader(path: Path) -> "_Reader":
 
 
 def _inf(reader: "_Reader", path: Path) -> Path | None:
-    """The INF of a project: the one of its own name where there are several."""
+    """The INF of a project: the one of its own name where there are several.
+
+    A project that has none may lie in a folder beside that of its service, and their INF above both.
+    """
     found = [as_written(path.parent, item) for item in reader.items("Inf", every=True)]
     names = (reader.property("TargetName").lower(), path.stem.lower())
-    return next((item for item in found if item.stem.lower() in names), found[0] if found else None)
+    above = [Path("..", file.name) for file in sorted(path.absolute().parent.parent.glob("*.[iI][nN][fF]"))]
+    own = next((item for item in (*found, *above) if item.stem.lower() in names), None)
+    return own or next(iter(found), None)
 
 
 def path_of(text: str) -> Path:

@@ -222,6 +222,19 @@ def test_an_inf_is_read_as_each_release_reads_it():
     assert inf.files == ("Scanner.sys", "rules.txt")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_an_inf_of_a_project_is_read_and_sent_as_its_build_stamps_it(encoding: str, driver: BuiltDriver):
+    path = driver.package.path(Path("scanner.inf"))
+    path.write_bytes(INF.replace("NTamd64", "nt$Arch$").encode(encoding))
+    guest = ScriptedWindows()
+
+    deployment(guest, driver).deploy()
+
+    assert Inf.read(path).instances(26100)[0].name == "Scanner, top"
+    sent = next(content for name, content in guest.files.items() if name.endswith("scanner.inf"))
+    assert sent.decode(encoding) == INF.replace("NTamd64", "ntamd64")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [

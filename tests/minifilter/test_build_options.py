@@ -164,6 +164,17 @@ def test_items_of_a_project_may_be_patterns_and_lists(tmp_path: Path) -> None:
     assert project.inf == Path("../setup/Watch.INF")
 
 
+def test_an_inf_of_the_projects_name_may_lie_above_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "filter").mkdir()
+    for name in ("another.inf", "Watch.inf", "filter/a.c"):
+        (tmp_path / name).touch()
+    (tmp_path / "filter" / "watch.vcxproj").write_text(
+        '<Project><ItemGroup><ClCompile Include="a.c" /><Inf Include="*.inf" /></ItemGroup></Project>'
+    )
+
+    assert read_project(tmp_path / "filter" / "watch.vcxproj").inf == Path("../Watch.inf")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [("<Project", "is no Visual Studio project"), ("<Project/>", "names no source in C or C")],
