@@ -143,7 +143,7 @@ def _matching(base: Path, name: str) -> list[Path]:
     if not set("*?") & set(name):
         return [path]
     either = "".join(f"[{char.lower()}{char.upper()}]" if char.isalpha() else char for char in path.as_posix())
-    return [Path(found) for found in sorted(glob.glob(either, root_dir=base, recursive=True))]
+    return [Path(found) for found in sorted(glob.glob(either, root_dir=base, recursive=True))]  # noqa: PTH207
 
 
 class _Reader:

@@ -126,7 +126,7 @@ def test_a_project_of_a_program_is_built_as_one(tmp_path: Path) -> None:
     project += r"""<ItemDefinitionGroup><Link><AdditionalDependencies>%(AdditionalDependencies);fltLib.lib
         </AdditionalDependencies></Link></ItemDefinitionGroup>
         <ItemGroup><ClCompile Include="told.c" /></ItemGroup></Project>"""
-    program = "#include <stdio.h>\nint main(void) { return puts(\"ready\"); }\n"
+    program = '#include <stdio.h>\nint main(void) { return puts("ready"); }\n'
     files = {"told.c": program, "told.vcxproj": project}
     root = package(tmp_path, "name: told\ndescription: x\nkind: program\nvcxproj: told.vcxproj\n", files)
 

@@ -43,8 +43,8 @@ C_ASSERT(sizeof(FILE_ID_INFORMATION) == 24);
 ANNOTATED = """
 #include <fltkernel.h>
 _IRQL_always_function_max_(APC_LEVEL) _Kernel_requires_resource_held_(Lock) _Ret_maybenull_
-PVOID Annotated(_Pre_valid_ _Post_invalid_ PVOID *Taken, _Outptr_ _Pre_maybenull_ PVOID *Given, __in_ecount_opt(1) PVOID Old,
-                __drv_mustHold(Memory) const PVOID Held)
+PVOID Annotated(_Pre_valid_ _Post_invalid_ PVOID *Taken, _Outptr_ _Pre_maybenull_ PVOID *Given,
+                __in_ecount_opt(1) PVOID Old, __drv_mustHold(Memory) const PVOID Held)
 {
     UNREFERENCED_PARAMETER(Given = NULL);
     UNREFERENCED_PARAMETER(Held);
