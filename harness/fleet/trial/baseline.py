@@ -18,6 +18,8 @@ from harness.minifilter.probe import ProbeResult
 RING = 16384
 """Events that an observer keeps; enough for any part of the workload."""
 
+STEP_MILLISECONDS = 60_000
+"""What a step may take of the guest's time: a driver may hold an operation back for long, and yet let it go."""
 
 Answers = dict[str, ProbeResult]
 """What came of each part of the workload, by its name."""
@@ -41,9 +43,14 @@ def observe(guest: Guest, places: Sequence[PlacedEntry], built: Mapping[str, Bui
 
 def run_part(guest: Guest, part: Part) -> tuple[ProbeResult, ProbeResult]:
     """Run a part between the observers: the answer to its own lines, numbered as they are, and the whole answer."""
-    connect = [f"filter {ABOVE}", f"filter {BELOW}"]
-    _, result = run_probe(guest, "\n".join([*connect, *part.lines]) + "\n")
-    own = (replace(step, line=step.line - len(connect)) for step in result.steps if step.line > len(connect))
+    return run_lines(guest, part.lines, (f"filter {ABOVE}", f"filter {BELOW}"))
+
+
+def run_lines(guest: Guest, lines: Sequence[str], before: Sequence[str] = ()) -> tuple[ProbeResult, ProbeResult]:
+    """The answer to lines, numbered as they are, and with that to what comes before them."""
+    before = [f"deadline {STEP_MILLISECONDS}", *before]
+    _, result = run_probe(guest, "\n".join([*before, *lines]) + "\n")
+    own = (replace(step, line=step.line - len(before)) for step in result.steps if step.line > len(before))
     return replace(result, steps=tuple(own)), result
 
 

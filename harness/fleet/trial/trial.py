@@ -24,7 +24,7 @@ from harness.fleet.schedules.story import story
 from harness.fleet.service import Beside
 from harness.fleet.settings import DEFAULT_SEED, LOCAL_GUEST, Settings
 from harness.fleet.trial import hard
-from harness.fleet.trial.baseline import Baseline, observe, run_part
+from harness.fleet.trial.baseline import Baseline, observe, run_lines, run_part
 from harness.fleet.trial.candidate import Candidate
 from harness.fleet.trial.census import take_census
 from harness.fleet.trial.races import TriedSchedules, race
@@ -36,7 +36,6 @@ from harness.guest import Guest, GuestKind, GuestState
 from harness.guest.background import BackgroundProgram, start
 from harness.guest.crash import parse_status
 from harness.guest.deploy import OBSERVER, Deployment, DriverUnderTest
-from harness.guest.probe import run_probe
 from harness.guest.stack import NamedEntry, StackEntry, place
 from harness.machine.deadlines import Wait
 from harness.machine.watchdog import watchdog
@@ -393,8 +392,7 @@ class _Trial:
 
     @staticmethod
     def _script(guest: Guest, lines: Sequence[str]) -> ProbeResult:
-        _, result = run_probe(guest, "\n".join(lines) + "\n")
-        return result
+        return run_lines(guest, lines)[0]
 
     # -- what the kernel found
 

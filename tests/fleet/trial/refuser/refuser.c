@@ -1,6 +1,6 @@
 /*
- * refuser: refuses every create of the one name that its Parameters key gives as Refuse. Without the value it does not
- * load, as many a minifilter does whose INF was not run.
+ * refuser: refuses every create of the one name that its Parameters key gives as Refuse, and thinks about it for twelve
+ * seconds. Without the value it does not load, as many a minifilter does whose INF was not run.
  */
 
 #include <fltKernel.h>
@@ -13,6 +13,7 @@ static FLT_PREOP_CALLBACK_STATUS FLTAPI
 PreCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
 {
     UNICODE_STRING Name = FltObjects->FileObject->FileName;
+    LARGE_INTEGER Thought = {.QuadPart = -12 * 10000000LL};
 
     *CompletionContext = NULL;
     if (Name.Length < Refused.Length) {
@@ -23,6 +24,7 @@ PreCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *Comp
     if (!RtlEqualUnicodeString(&Name, &Refused, TRUE)) {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
+    KeDelayExecutionThread(KernelMode, FALSE, &Thought);
     Data->IoStatus.Status = STATUS_ACCESS_DENIED;
     Data->IoStatus.Information = 0;
     return FLT_PREOP_COMPLETE;
