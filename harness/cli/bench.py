@@ -186,9 +186,21 @@ def cluster(
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="How many workers.")] = 1000,
     tests: Annotated[int, typer.Option("--tests", metavar="N", min=100, help="How many tests.")] = 100_000,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of what is left to chance.")] = 1,
+    pairs: Annotated[
+        int,
+        typer.Option(
+            "--overhead",
+            metavar="N",
+            min=0,
+            help="Instead: N times all suites on this machine with -n 2, and with --cluster --workers 2, in turn.",
+        ),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Pretend a run on many machines, in virtual time: how near its end comes to the least that is possible."""
+    if pairs:
+        _overhead(pairs, as_json=as_json)
+        return
     from harness.cluster.simulated import World
     from harness.cluster.simulation import Simulation
 
@@ -197,6 +209,22 @@ def cluster(
         typer.echo(json.dumps({"workers": workers, "tests": tests, "seed": seed, **told.as_json()}, indent=2))
     else:
         typer.echo("\n".join(told.lines()))
+
+
+def _overhead(pairs: int, *, as_json: bool) -> None:
+    from harness.cluster.connection import require_dask
+    from harness.farm.bench.figures import Figures
+    from harness.farm.bench.overhead import measure_overhead
+    from harness.host.memory import processors
+
+    require_dask()
+    progress = Console(stderr=True, highlight=False)
+    series = tuple(measure_overhead(pairs, progress.print))
+    figures = Figures(series, (), {"processors": str(processors()), "pairs": str(pairs)})
+    if as_json:
+        typer.echo(json.dumps(figures.as_json(), indent=2))
+    else:
+        _print(figures)
 
 
 @app.command("soak")

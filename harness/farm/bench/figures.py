@@ -74,6 +74,11 @@ class Figures:
         command, session = self.find("command_ms"), self.find("pywinrm_session_ms")
         if command and session:
             yield Goal("a command takes at most half of pywinrm's Session", command.median / session.median, 0.5)
+        xdist, cluster = self.find("xdist_cpu_s"), self.find("cluster_cpu_s")
+        if xdist and cluster:
+            yield Goal(
+                "a cluster on one machine takes at most 5 % more CPU than -n", cluster.median / xdist.median, 1.05
+            )
         upload = self.find("upload_1_mib_s")
         if upload:
             yield Goal("1 MiB over WinRM takes less than 1 s", upload.median, 1.0)
