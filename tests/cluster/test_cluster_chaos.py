@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,7 +88,8 @@ class Processes:
         self.workers[name] = self.start(name, "worker", self.address, *words, "--no-dashboard", wrapper=wrapper)
 
     def run(self) -> subprocess.Popen[str]:
-        """Start a run on the cluster."""
+        """Start a run on the cluster; what an earlier one has left goes."""
+        shutil.rmtree(self.path / "run", ignore_errors=True)
         return subprocess.Popen(
             [
                 *(sys.executable, "-m", "harness.cli", "run", "--cluster", self.address, "--cluster-insecure"),
@@ -174,6 +176,38 @@ def test_whatever_is_killed_on_the_workers_nothing_is_lost_and_nothing_comes_twi
         runs += 1
         errors += processes.assert_whole(run.returncode, run.communicate()[0])
         tell |= {"kills": kills, "runs": runs, "tests": runs * FILES * COUNT, "tests that it cost": errors}
+
+
+@long_mode
+def test_one_worker_that_is_killed_in_a_run_costs_no_test(
+    processes: Processes,
+    times: Callable[[int], range],  # noqa: F811 - a fixture
+    tell: dict[str, object],  # noqa: F811 - a fixture
+):
+    """A whole machine, in each of so many runs; it comes back, as a unit of systemd would have it."""
+    chosen, repeated = random.Random(1), 0
+    for name in ("one", "two"):
+        processes.worker(name)
+    for number in times(1):
+        run = processes.run()
+        wanted, killed = chosen.randrange(1, FILES * COUNT), ""
+        deadline = Deadline(DEADLINE, "the run to end")
+        while run.poll() is None:
+            assert not deadline.expired
+            time.sleep(0.02)
+            journal = processes.path / "run" / FILE_NAME
+            if not killed and journal.exists() and len(journal.read_bytes().splitlines()) >= wanted:
+                killed = chosen.choice(sorted(processes.workers))
+                for pid in processes.below(killed):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                processes.workers[killed].wait()
+                processes.worker(killed)
+        output = run.communicate()[0]
+        assert killed, output
+        assert processes.assert_whole(run.returncode, output) == 0
+        repeated += output.count("it is tried once more")
+        tell |= {"runs, one worker killed in each": number + 1, "tests that ran again": repeated}
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Workers that do not see the coordinator's files: trees come from the store, results and what tests leave go back."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -85,14 +86,50 @@ def cluster(workers: int) -> Iterator[Any]:
         processes=False,
         protocol="tcp://",
         host="127.0.0.1",
-        dashboard_address=None,
-        worker_dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
         silence_logs=False,
     ) as found:
         yield found
 
 
-def test_a_worker_that_is_lost_in_the_middle_costs_nothing(
+@contextlib.contextmanager
+def another_worker(cluster: Any, tmp_path: Path, name: str, code: Path, *wrapper: str) -> Iterator[None]:
+    """A worker as a process with a home of its own, and with the fltlab that is installed at `code`."""
+    count = len(cluster.scheduler.workers)
+    words = ("--no-nanny", "--nthreads=1", "--no-dashboard", f"--local-directory={tmp_path}/dask", f"--name={name}")
+    with (tmp_path / f"{name}.log").open("w+") as log:
+        process = subprocess.Popen(
+            [*wrapper, sys.executable, "-m", "dask", "worker", cluster.scheduler_address, *words],
+            cwd=tmp_path,
+            env={**os.environ, "FLTLAB_HOME": str(tmp_path / name), "PYTHONPATH": str(code)},
+            stderr=log,
+        )
+        try:
+            Deadline(120, f"the worker {name}").poll(
+                lambda: (len(cluster.scheduler.workers) > count or None, (tmp_path / f"{name}.log").read_text()[-500:])
+            )
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture
+def old_worker(cluster: Any, tmp_path: Path) -> Iterator[None]:
+    """A worker with an fltlab that is installed, is older, and knows nothing of clusters."""
+    site = tmp_path / "site"
+    (site / "harness").mkdir(parents=True)
+    (site / "harness" / "__init__.py").touch()
+    (site / "fltlab-0.0.1.dist-info").mkdir()
+    (site / "fltlab-0.0.1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: fltlab\nVersion: 0.0.1\n")
+    with another_worker(cluster, tmp_path, "old", site):
+        yield
+
+
+@pytest.mark.usefixtures("old_worker")
+def test_a_worker_that_is_lost_in_the_middle_costs_nothing_and_one_of_another_version_gets_nothing(
     pytester: pytest.Pytester, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("FLTLAB_HOME", str(tmp_path / "home"))
@@ -137,6 +174,11 @@ def test_a_worker_that_is_lost_in_the_middle_costs_nothing(
     ended.stdout.fnmatch_lines(
         ["*signing.key looks secret*", "*the cluster has lost the worker; it is tried once more"]
     )
+    refused = (
+        f"fltlab: a worker gets nothing to do: old (*): it has fltlab 0.0.1, and this run is of fltlab {own_version()}"
+    )
+    ended.stdout.fnmatch_lines([refused])
+    assert not (tmp_path / "old").exists()
     assert list((tmp_path / "home" / "cluster-runs").iterdir()) == []
 
 
@@ -166,20 +208,11 @@ def test_a_worker_whose_disk_is_full_says_so_once_and_its_group_is_for_others(
     for number in range(3):
         (tree / f"test_{number}.py").write_text(text)
     (tree / "pytest.ini").write_text("[pytest]\n")
-    words = ("--no-nanny", "--nthreads=1", "--no-dashboard", f"--local-directory={tmp_path}/dask", "--name=small")
-    worker = subprocess.Popen(
-        [*small_disk, sys.executable, "-m", "dask", "worker", cluster.scheduler_address, *words],
-        env={**os.environ, "FLTLAB_HOME": str(tmp_path / "small"), "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    with another_worker(cluster, tmp_path, "small", ROOT, *small_disk):
         where = (f"--cluster={cluster.scheduler_address}", f"--store={tmp_path}/store", "--guest=reference-local")
         ended = pytester.runpytest_inprocess(
             "-pno:cacheprovider", "-pno:hypothesispytest", "--out=run", *where, str(tree)
         )
-    finally:
-        worker.terminate()
-        worker.wait()
 
     assert ended.ret == ExitCode.PASSED, ended.stdout.str()
     assert [record.outcome for record in read_journal(pytester.path / "run")] == [Outcome.PASSED] * 3
