@@ -32,7 +32,7 @@ def dashboard_of(client: "Client", address: str) -> str:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, HTTPException):
         identity = json.loads(_page(host, port, "/json/identity.json"))
         if identity["id"] == told["id"]:
-            _page(host, port, "/status")
+            _page(host, port, "/")  # leads on to the dashboard, where there is one: that itself takes seconds to make
             return str(client.dashboard_link)
     return ""
 
@@ -42,6 +42,6 @@ def _page(host: str, port: int, path: str) -> bytes:
     with contextlib.closing(HTTPConnection(host, port, timeout=PATIENCE)) as pages:
         pages.request("GET", path)
         answer = pages.getresponse()
-        if answer.status != HTTPStatus.OK:
+        if answer.status >= HTTPStatus.BAD_REQUEST:
             raise HTTPException(answer.reason)
         return answer.read(MOST)

@@ -108,11 +108,11 @@ IDENTITY = "/json/identity.json"
 @pytest.mark.parametrize(
     ("pages", "link"),
     [
-        ({IDENTITY: {"id": "this"}, "/status": ""}, "the link"),
+        ({IDENTITY: {"id": "this"}, "/": ""}, "the link"),
         ({IDENTITY: {"id": "this"}}, ""),
-        ({IDENTITY: {"id": "another"}, "/status": ""}, ""),
-        ({IDENTITY: ["id"], "/status": ""}, ""),
-        ({"/status": ""}, ""),
+        ({IDENTITY: {"id": "another"}, "/": ""}, ""),
+        ({IDENTITY: ["id"], "/": ""}, ""),
+        ({"/": ""}, ""),
     ],
     ids=["its own", "none", "another scheduler's", "another program's", "a page of another kind"],
 )
