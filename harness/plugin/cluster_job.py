@@ -11,6 +11,10 @@ import pytest
 from harness.cluster.groups import PlannedTest
 from harness.errors import ConfigurationError, FltLabError
 from harness.fleet import options
+from harness.fleet.guest_name import GuestName
+from harness.fleet.providers import kind_of
+from harness.guest import GuestKind
+from harness.guest.verifier import Level
 from harness.plugin.facts import LEASE_FIXTURE, is_of_command
 from harness.plugin.options import settings
 from harness.plugin.run import RUN, Run
@@ -25,7 +29,7 @@ def planned(items: Sequence[pytest.Item], former_runs: Path) -> list[PlannedTest
     from harness.cluster.durations import former_durations
 
     known = former_durations(former_runs)
-    tests = [(item.nodeid, _guest(item), _template(item)) for item in items]
+    tests = [(item.nodeid, guest := _guest(item), _template(item, guest)) for item in items]
     return [PlannedTest(nodeid, guest, template, known.of(nodeid, guest)) for nodeid, guest, template in tests]
 
 
@@ -131,9 +135,14 @@ def _guest(item: pytest.Item) -> str:
     return str(chosen or settings(item.config).guests[0])
 
 
-def _template(item: pytest.Item) -> str:
-    """The same text for tests that can use one template: what stands in their guest before they begin."""
-    if LAB_FIXTURE not in _fixtures(item):
+def _template(item: pytest.Item, guest: str) -> str:
+    """The same text for tests that can use one template: what stands in their guest before they begin.
+
+    A guest without one, and a Windows whose template has no drivers in it, serve all tests of a file in turn.
+    """
+    name = GuestName.parse(guest)
+    frozen_with_stack = guest and (kind_of(guest) is GuestKind.REFERENCE or name.verifier not in {"", Level.OFF})
+    if LAB_FIXTURE not in _fixtures(item) or not frozen_with_stack:
         return ""
     marks = [mark for name in ("stack", "driver_options") for mark in item.iter_markers(name)]
     return "; ".join(f"{mark.name}{mark.args}{sorted(mark.kwargs.items())}" for mark in marks)
