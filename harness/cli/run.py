@@ -16,7 +16,7 @@ from harness.cli.sharing import default_workers
 from harness.cluster.connection import LOCAL, is_address
 from harness.errors import ConfigurationError, ExitCode, did_you_mean
 from harness.fleet import options
-from harness.plugin.workers import SharedOut
+from harness.plugin.shared_out import SharedOut
 from harness.report.resume import find_run, read_unfinished
 from harness.shipped import IS_CHECKOUT, SHIPPED, SUITES
 

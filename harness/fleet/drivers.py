@@ -47,6 +47,7 @@ class Drivers:
         self._roots = (SUPPORT, *further)
         self._built: dict[str, BuiltDriver] = {}
         self._root_of: dict[str, Path] = {}
+        self._packages: dict[str, DriverPackage] = {}
         for root in self._roots:
             for name, package in find_packages(root).items():
                 if name in self._root_of and not package.described:
@@ -57,7 +58,7 @@ class Drivers:
                         details=(str(self._root_of[name]), str(root)),
                         hint="rename yours",
                     )
-                self._root_of[name] = root
+                self._root_of[name], self._packages[name] = root, package
 
     def require(self, name: str) -> None:
         """Raise ConfigurationError if no directory has a driver of this name."""
@@ -82,7 +83,7 @@ class Drivers:
     def package(self, name: str) -> DriverPackage:
         """What a driver's driver.yaml says."""
         self.require(name)
-        return find_packages(self._root_of[name])[name]
+        return self._packages[name]
 
     def build(self, names: Sequence[str]) -> "dict[str, BuiltDriver]":
         """The named drivers, built; a driver that no directory has is the user's mistake."""

@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from harness.errors import FltLabError
-from harness.plugin.options import settings
-
 
 def workers_of(config: pytest.Config) -> int:
     """Among how many processes the tests are shared out; 1 without pytest-xdist."""
@@ -36,26 +33,3 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return None
 
     return OneTestLost(config, log)
-
-
-class SharedOut:
-    """What `fltlab run` has chosen by itself, said, and made ready."""
-
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_setupnodes(self, config: pytest.Config) -> None:
-        """Have the image and the first template made here, where a terminal is told: that may take minutes."""
-        from harness.fleet.providers import provider_for
-
-        chosen = settings(config)
-        try:
-            for name in chosen.guests:
-                provider_for(name, chosen).prepare()
-        except FltLabError as error:
-            pytest.exit(str(error), error.exit_code)
-
-    def pytest_report_header(self) -> str:
-        """Among how many processes, and how to have it otherwise."""
-        return f"fltlab: shared out among {self._workers} processes (-n 0: one test after the other, in one)"

@@ -44,6 +44,14 @@ def test_a_small_command_imports_nothing_heavy(words: tuple[str, ...], kept_out:
     assert imported(*words) & set(kept_out) == set()
 
 
+def test_a_run_imports_no_plugin_before_pytest_which_would_warn_of_it():
+    script = "import sys, harness.cli.run; from harness.plugin import pytest_plugins as plugins; "
+    script += "print([name for name in plugins if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-P", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "[]"
+
+
 def test_help_says_of_every_command_what_the_command_says_of_itself(capsys: pytest.CaptureFixture[str]):
     """The list is written down beside the modules, so that it costs no import of them."""
     for name, summary in COMMANDS.items():
