@@ -35,6 +35,36 @@
 #define DBG_UNREFERENCED_LOCAL_VARIABLE(V) ((void)(V))
 
 /*
+ * The operators of an enumeration of flags
+ */
+#ifndef DEFINE_ENUM_FLAG_OPERATORS
+#ifdef __cplusplus
+#define KIT_FLAG_OPERATOR(Type, Operator)                                                                              \
+    inline constexpr Type operator Operator(Type A, Type B) noexcept                                                   \
+    {                                                                                                                  \
+        return (Type)((__underlying_type(Type))A Operator(__underlying_type(Type)) B);                                 \
+    }                                                                                                                  \
+    inline Type &operator Operator##=(Type & A, Type B) noexcept                                                       \
+    {                                                                                                                  \
+        return A = A Operator B;                                                                                       \
+    }
+#define DEFINE_ENUM_FLAG_OPERATORS(Type)                                                                               \
+    extern "C++" {                                                                                                     \
+    KIT_FLAG_OPERATOR(Type, |)                                                                                         \
+    KIT_FLAG_OPERATOR(Type, &)                                                                                         \
+    KIT_FLAG_OPERATOR(Type, ^)                                                                                         \
+    inline constexpr Type                                                                                              \
+    operator~(Type A) noexcept                                                                                         \
+    {                                                                                                                  \
+        return (Type) ~(__underlying_type(Type))A;                                                                     \
+    }                                                                                                                  \
+    }
+#else
+#define DEFINE_ENUM_FLAG_OPERATORS(Type) /* C has them of itself */
+#endif
+#endif
+
+/*
  * Arithmetic
  */
 #ifndef Add2Ptr
@@ -88,8 +118,38 @@
 #endif
 
 /*
+ * Where the name is in each kind of directory entry. The definitions give the name's offset where the structure has
+ * that of its length, and the other way round: so does the kit, and drivers read them crosswise.
+ */
+typedef struct _FILE_INFORMATION_DEFINITION {
+    FILE_INFORMATION_CLASS Class;
+    ULONG NextEntryOffset;
+    ULONG FileNameLengthOffset;
+    ULONG FileNameOffset;
+} FILE_INFORMATION_DEFINITION, *PFILE_INFORMATION_DEFINITION;
+#define KIT_DIRECTORY_ENTRY(Class, Type)                                                                               \
+    {Class, FIELD_OFFSET(Type, NextEntryOffset), FIELD_OFFSET(Type, FileName), FIELD_OFFSET(Type, FileNameLength)}
+#define FileDirectoryInformationDefinition KIT_DIRECTORY_ENTRY(FileDirectoryInformation, FILE_DIRECTORY_INFORMATION)
+#define FileFullDirectoryInformationDefinition                                                                         \
+    KIT_DIRECTORY_ENTRY(FileFullDirectoryInformation, FILE_FULL_DIR_INFORMATION)
+#define FileBothDirectoryInformationDefinition                                                                         \
+    KIT_DIRECTORY_ENTRY(FileBothDirectoryInformation, FILE_BOTH_DIR_INFORMATION)
+#define FileIdFullDirectoryInformationDefinition                                                                       \
+    KIT_DIRECTORY_ENTRY(FileIdFullDirectoryInformation, FILE_ID_FULL_DIR_INFORMATION)
+#define FileIdBothDirectoryInformationDefinition                                                                       \
+    KIT_DIRECTORY_ENTRY(FileIdBothDirectoryInformation, FILE_ID_BOTH_DIR_INFORMATION)
+#define FileIdExtdDirectoryInformationDefinition                                                                       \
+    KIT_DIRECTORY_ENTRY(FileIdExtdDirectoryInformation, FILE_ID_EXTD_DIR_INFORMATION)
+#define FileIdExtdBothDirectoryInformationDefinition                                                                   \
+    KIT_DIRECTORY_ENTRY(FileIdExtdBothDirectoryInformation, FILE_ID_EXTD_BOTH_DIR_INFORMATION)
+#define FileNamesInformationDefinition KIT_DIRECTORY_ENTRY(FileNamesInformation, FILE_NAMES_INFORMATION)
+
+/*
  * Strings and object attributes
  */
+#ifdef _INC_SWPRINTF_INL
+int __cdecl swprintf(wchar_t *Buffer, const wchar_t *Format, ...);
+#endif
 #ifndef DECLARE_GLOBAL_CONST_UNICODE_STRING
 #define DECLARE_GLOBAL_CONST_UNICODE_STRING(Name, Text)                                                                \
     extern const DECLSPEC_SELECTANY UNICODE_STRING Name = RTL_CONSTANT_STRING(Text)

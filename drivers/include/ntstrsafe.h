@@ -11,6 +11,8 @@
 
 #include <stdarg.h>
 
+typedef unsigned long DWORD; /* which the kit's header of this name declares, too */
+
 #define NTSTRSAFE_MAX_CCH 2147483647
 #define NTSTRSAFE_UNICODE_STRING_MAX_CCH (0xFFFF / sizeof(WCHAR))
 #define NTSTRSAFE_PSTR PSTR

@@ -115,7 +115,8 @@ def altitudes_of(further: tuple[Path, ...]) -> Mapping[str, Altitude]:
         if package.altitude is not None:
             found[package.name] = Altitude(package.altitude)
         elif package.inf is not None and package.path(package.inf).is_file():
-            found[package.name] = default_altitude(package.path(package.inf))
+            own = default_altitude(package.path(package.inf))
+            found |= {} if own is None else {package.name: own}
     return found
 
 

@@ -83,6 +83,11 @@ def install(guest: Guest, entry: PlacedEntry, driver: BuiltDriver, build: int) -
     folder = _folder(package)
     guest.put_all({str(folder / name): content for name, content in _files(driver, inf).items()}, Wait.DEPLOY)
     first = inf.instances(build)[0]
+    if first.altitude is None:
+        raise ConfigurationError(
+            f"{inf.name} gives the instance {first.name!r} no altitude yet",
+            hint="replace _TODO_Change_Altitude_appropriately_ by yours",
+        )
     path, published = str(folder / package.inf.name), None
     if build >= PNPUTIL_SINCE and inf.is_primitive(build):
         command = f"pnputil.exe /add-driver {quoted(path)} /install"

@@ -14,6 +14,7 @@ from harness.errors import ConfigurationError
 from harness.minifilter.altitude import Altitude
 
 NO_AUTOMATIC_ATTACHMENT = 1
+_LEFT_TO_YOU = "_TODO_"
 REFERENCE_BUILD = 22631
 """The build that the reference kernel says it is, by which an INF is read for it."""
 _DECORATED = re.compile(r"DefaultInstall(?P<arch>\.nt(?:amd64)?(?P<version>(?:\.[0-9]*)*))?", re.IGNORECASE)
@@ -23,10 +24,13 @@ _SECTION = re.compile(r"\[([^\]]+)\]")
 
 @dataclass(frozen=True)
 class InfInstance:
-    """One instance of a minifilter, as its INF registers it."""
+    """One instance of a minifilter, as its INF registers it.
+
+    `altitude` is None where the INF is Visual Studio's template, whose `_TODO_Change_Altitude_…` nobody has replaced.
+    """
 
     name: str
-    altitude: Altitude
+    altitude: Altitude | None
     attaches_by_itself: bool
 
 
@@ -115,7 +119,15 @@ class Inf:
         if "altitude" not in values:
             raise self._error(f"the instance {name!r} has no altitude", r"HKR,Instances\<name>,Altitude,…")
         flags = int(values.get("flags", "0") or "0", 0)
-        return InfInstance(name, Altitude(values["altitude"]), not flags & NO_AUTOMATIC_ATTACHMENT)
+        return InfInstance(name, self._altitude(name, values["altitude"]), not flags & NO_AUTOMATIC_ATTACHMENT)
+
+    def _altitude(self, name: str, text: str) -> Altitude | None:
+        if text.startswith(_LEFT_TO_YOU):
+            return None
+        try:
+            return Altitude(text)
+        except ConfigurationError as error:
+            raise self._error(f"the altitude {text!r} of the instance {name!r} is none", error.hint or "") from error
 
     def _candidates(self, build: int) -> Iterator[tuple[tuple[int, ...], int, str]]:
         """Version, how closely the architecture is named, and name of each DefaultInstall section that applies."""
@@ -194,8 +206,8 @@ def stamped(data: bytes) -> bytes:
     return data
 
 
-def default_altitude(path: Path) -> Altitude:
-    """The altitude of the instance that an INF registers first."""
+def default_altitude(path: Path) -> Altitude | None:
+    """The altitude of the instance that an INF registers first; None if it leaves that open."""
     return Inf.read(path).instances(REFERENCE_BUILD)[0].altitude
 
 

@@ -125,6 +125,7 @@ class ObjectStore:
             cxx=source.suffix.lower() in CXX,
             floating_point=package.floating_point and own,
             include=tuple(include),
+            forced=tuple(map(str, package.forced_include)) if own else (),
             defines=(*(() if kernel or ours else CONSOLE_DEFINES), *(package.defines if own else ())),
             root=SUPPORT.parent if ours else self._root,
             overlay=None if ours else self._overlay(tuple(include)),

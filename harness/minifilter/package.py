@@ -109,6 +109,8 @@ class DriverPackage(BaseModel):
     sources: tuple[Path, ...] = ()
     include: tuple[Path, ...] = ()
     """Directories that headers are looked for in, beside those of the sources."""
+    forced_include: tuple[Path, ...] = ()
+    """Headers that each source begins with, as with /FI of Microsoft's compiler."""
     defines: tuple[Define, ...] = ()
     trace_functions: str = ""
     """WPP's functions that no `begin_wpp config` of the sources names: `TraceEvents(LEVEL,FLAGS,MSG,...)`, by `;`."""
@@ -230,6 +232,7 @@ def _with_project(package: DriverPackage) -> DriverPackage:
         update={
             "sources": tuple(base / source for source in project.sources),
             "include": (base, *(base / directory for directory in project.include), *package.include),
+            "forced_include": (*project.forced_include, *package.forced_include),
             "defines": (*project.defines, *package.defines),
             "trace_functions": f"{project.trace_functions};{package.trace_functions}".strip(";"),
             "libraries": (*(base / library for library in project.libraries), *package.libraries),

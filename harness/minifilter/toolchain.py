@@ -15,6 +15,8 @@ from pathlib import Path
 
 from harness.attempt import attempt
 from harness.errors import ConfigurationError, HostError
+from harness.minifilter import own_names
+from harness.minifilter.imports import INCLUDE
 
 CLANG_VERSIONS = (19, 20, 21, 22)
 SIGNER_OPTIONS = ("-h", "-n", "-i", "-ph", "-time")
@@ -51,10 +53,13 @@ KERNEL_TARGET = (
     "-mno-red-zone",
     "-DALLOC_PRAGMA",
 )
+# sprintf and its kin are the kernel's exports, and its swprintf takes no length (kitnames.h declares it).
+KERNEL_CRT = ("-D__USE_MINGW_ANSI_STDIO=0", "-D_INC_SWPRINTF_INL")
 INTEGERS_ONLY = ("-mgeneral-regs-only",)
 # What the templates of Microsoft's kit raise, and code that was written for its compiler.
 NOT_FOR_USERS = (
     "-fcommon",
+    "-DSTRSAFE_NO_DEPRECATE",  # the kit only warns of vsprintf and its kin
     *(
         f"-Wno-{name}"
         for name in (
@@ -62,6 +67,10 @@ NOT_FOR_USERS = (
             "nonportable-include-path", "pragma-pack", "multichar", "four-char-constants", "unused-function",
             "unused-value", "sign-compare", "microsoft-enum-forward-reference", "unused-variable",
             "unused-but-set-variable", "extra-tokens", "ignored-pragma-intrinsic", "microsoft-include", "empty-body",
+            "c++11-narrowing",  # case CTL_CODE(0x8001, …), which is negative, where a ULONG is compared
+            "writable-strings",  # RTL_CONSTANT_STRING(L"…")
+            "microsoft-string-literal-from-predefined",  # "x" __FUNCTION__ "y"
+            "return-mismatch",  # return; in a function that has a value: a warning of Microsoft's
             "incompatible-pointer-types",  # &Context of a context's own type, where PFLT_CONTEXT * is expected
         )
     ),
@@ -97,7 +106,9 @@ _WHERE_HEADERS_ARE = (
 class Compilation:
     """One source and how it is compiled. `root` is cut from the paths that go into the debug information.
 
-    `strict` makes warnings errors: for our own sources. `overlay` is a map of header directories (overlay.py).
+    `strict` makes warnings errors: for our own sources. `forced` headers come before the source's first line; `own` are
+    the names that it declares itself and our headers otherwise (own_names.py). `overlay` is a map of header directories
+    (overlay.py).
     """
 
     source: Path
@@ -109,6 +120,8 @@ class Compilation:
     cxx: bool = False
     floating_point: bool = False
     defines: tuple[str, ...] = ()
+    forced: tuple[str, ...] = ()
+    own: frozenset[str] = frozenset()
     overlay: Path | None = None
 
     @property
@@ -123,11 +136,13 @@ class Compilation:
             *(("-Werror",) if self.strict else NOT_FOR_USERS),
             # A user's driver may begin with ntifs.h, ntddk.h or wdm.h: ours, which mends mingw-w64's, comes first.
             # With INITGUID: its headers have been read when the source defines that; the linker keeps one of each.
-            *(("-DINITGUID=", "-include", "ntkernel.h") if self.kernel and not self.strict else ()),
+            *((*KERNEL_CRT, "-DINITGUID=", "-include", "ntkernel.h") if self.kernel and not self.strict else ()),
+            *own_names.options(self.own),
             f"-ffile-prefix-map={self.root}=.",
             *(("-ivfsoverlay", str(self.overlay)) if self.overlay else ()),
             *(f"-D{define}" for define in self.defines),
             *(f"-I{directory}" for directory in self.include),
+            *(word for header in self.forced for word in ("-include", header)),
         ]
 
     def to(self, target: Path) -> "Compilation":
@@ -148,7 +163,20 @@ class Toolchain:
 
     def compile(self, compilation: Compilation) -> Path:
         """Compile one source; the file that names all that were read for it, as a rule of make."""
+        while True:
+            try:
+                return self._compile(compilation)
+            except ToolError as error:
+                own = compilation.own | own_names.names_in_the_way(error.output, (INCLUDE, self.mingw))
+                if own == compilation.own or compilation.strict or not compilation.kernel:
+                    raise
+                compilation = replace(compilation, own=own)
+
+    def _compile(self, compilation: Compilation) -> Path:
         dependencies = compilation.target.with_suffix(".d")
+        if compilation.own:
+            header = compilation.target.with_name(own_names.HEADER)
+            header.write_text(own_names.header(compilation.own), encoding="utf-8")
         run(
             (
                 self.clang,
@@ -207,6 +235,12 @@ class Toolchain:
         )
 
 
+class ToolError(ConfigurationError):
+    """A program of the toolchain refused what it was given. `output` is all that it printed."""
+
+    output: Sequence[str] = ()
+
+
 def run(command: Sequence[str | Path], failed: str, *, cwd: Path | None = None) -> str:
     """Run a program of the toolchain; what it prints becomes the details of a ConfigurationError."""
     environment: Mapping[str, str] = {**os.environ, "LC_ALL": "C"}
@@ -217,11 +251,13 @@ def run(command: Sequence[str | Path], failed: str, *, cwd: Path | None = None) 
     if done.returncode != 0:
         output = _errors_first((done.stdout + done.stderr).strip().splitlines())
         shown = output if len(output) <= 40 else [*output[:40], f"... {len(output) - 40} more lines"]
-        raise ConfigurationError(
+        refused = ToolError(
             failed,
             details=(f"{Path(command[0]).name} ended with {done.returncode}", *shown),
             hint=_WHERE_HEADERS_ARE if any(_NO_HEADER.search(line) for line in output) else None,
         )
+        refused.output = (done.stdout + done.stderr).splitlines()
+        raise refused
     return done.stdout
 
 

@@ -18,7 +18,7 @@ _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTI
 _CONFIGURATION = re.compile(r"begin_wpp\s+config(.*?)end_wpp", re.DOTALL | re.IGNORECASE)
 _FUNCTION = re.compile(r"\bFUNC\s+([A-Za-z_]\w*)")
 _LISTED = re.compile(r"(?:^|;)\s*([A-Za-z_]\w*)")
-_KNOWN = ("DoTraceMessage", "WPP_INIT_TRACING", "WPP_CLEANUP")
+_KNOWN = ("DoTraceMessage", "WPP_INIT_TRACING", "WPP_CLEANUP", "WPP_SYSTEMCONTROL", "WPP_SYSTEMCONTROL2")
 """What every .tmh has."""
 _ASKED = ("WPP_LEVEL_ENABLED", "WPP_FLAG_ENABLED", "WPP_LEVEL_FLAGS_ENABLED", "WPP_FLAGS_LEVEL_ENABLED")
 """What asks whether somebody traces."""

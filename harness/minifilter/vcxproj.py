@@ -1,15 +1,17 @@
 """Visual Studio projects of drivers: what a .vcxproj says that our build can obey, and a list of what it cannot.
 
-Read is the configuration Release for x64 (or the first for x64 that there is): sources, include directories,
-definitions, libraries, entry point, INF and name. Settings of the Microsoft compiler that clang has no need of, and
-properties of Visual Studio itself, are passed over; what would change the driver is listed as ignored.
+Read is the configuration Release for x64 (or the first for x64 that there is): sources, include directories, headers
+that every source begins with, definitions, libraries, entry point, INF and name. The sources of a static library that
+a project refers to are part of it, with the definitions of both. Settings of the Microsoft compiler that clang has no
+need of, and properties of Visual Studio itself, are passed over; what would change the driver is listed as ignored.
 """
 
 import glob
+import os
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 
 from harness.errors import ConfigurationError
@@ -25,7 +27,8 @@ _CONSIDERED = frozenset(
         "PreprocessorDefinitions", "AdditionalIncludeDirectories", "WarningLevel", "TreatWarningAsError",
         "Optimization",
         "ExceptionHandling", "RuntimeLibrary", "LanguageStandard", "LanguageStandard_C", "DisableSpecificWarnings",
-        "MultiProcessorCompilation", "PrecompiledHeader", "PrecompiledHeaderFile", "DebugInformationFormat",
+        "MultiProcessorCompilation", "PrecompiledHeader", "PrecompiledHeaderFile", "ForcedIncludeFiles",
+        "DebugInformationFormat",
         "ControlFlowGuard", "SDLCheck", "BufferSecurityCheck", "CompileAs", "ConformanceMode",
         "AdditionalDependencies", "EntryPointSymbol", "GenerateDebugInformation", "SubSystem", "Version",
         "TargetMachine",
@@ -42,6 +45,8 @@ class Project:
     builds: str = "Driver"
     """Its ConfigurationType: Driver, or Application where it builds a program."""
     include: tuple[Path, ...] = ()
+    forced_include: tuple[Path, ...] = ()
+    """Headers that each source begins with, whether it includes them or not."""
     defines: tuple[str, ...] = ()
     trace_functions: str = ""
     """WPP's functions, as the project's Function To Generate Trace Messages has them."""
@@ -55,6 +60,26 @@ class Project:
 
 def read_project(path: Path) -> Project:
     """Read a .vcxproj; ConfigurationError if it is none, or has no source in C or C++."""
+    project, libraries = _read(path), []
+    waiting, seen = _referred(path), {path.resolve()}
+    while waiting:
+        if (library := waiting.pop(0)).resolve() in seen:
+            continue
+        seen.add(library.resolve())
+        if library.is_file() and _reader(library).property("ConfigurationType") == "StaticLibrary":
+            libraries.append((Path(os.path.relpath(library.parent, path.parent)), _read(library)))
+            waiting += _referred(library)
+    return _with_libraries(project, libraries)
+
+
+def _referred(path: Path) -> list[Path]:
+    """The projects that one refers to."""
+    found = _reader(path).items("ProjectReference", every=True)
+    return [path.parent / as_written(path.parent, item) for item in found]
+
+
+def _read(path: Path) -> Project:
+    """What a project says of itself."""
     reader = _reader(path)
     base = path.parent
     sources = tuple(dict.fromkeys(as_written(base, item) for item in reader.items("ClCompile")))
@@ -78,6 +103,9 @@ def read_project(path: Path) -> Project:
             item
             for word in reader.words("ClCompile", "AdditionalIncludeDirectories")
             if (base / (item := as_written(base, path_of(word)))).is_dir()
+        ),
+        forced_include=tuple(
+            as_written(base, path_of(word)) for word in reader.words("ClCompile", "ForcedIncludeFiles")
         ),
         defines=tuple(reader.words("ClCompile", "PreprocessorDefinitions")),
         trace_functions=reader.setting("ClCompile", "WppTraceFunction"),
@@ -116,6 +144,20 @@ def _inf(reader: "_Reader", path: Path) -> Path | None:
     above = [Path("..", file.name) for file in sorted(path.absolute().parent.parent.glob("*.[iI][nN][fF]"))]
     own = next((item for item in (*found, *above) if item.stem.lower() in names), None)
     return own or next(iter(found), None)
+
+
+def _with_libraries(project: Project, libraries: Sequence[tuple[Path, Project]]) -> Project:
+    """A project with the static libraries that it refers to, each with the way to its directory."""
+    built = {f"library {library.name}.lib" for _, library in libraries}
+    both = (project, *(library for _, library in libraries))
+    return replace(
+        project,
+        sources=(*project.sources, *(way / item for way, library in libraries for item in library.sources)),
+        include=(*project.include, *(way / item for way, library in libraries for item in library.include)),
+        defines=tuple(dict.fromkeys(define for one in both for define in one.defines)),
+        imports=tuple(dict.fromkeys(module for one in both for module in one.imports)),
+        ignored=tuple(item for item in project.ignored if item not in built),
+    )
 
 
 def path_of(text: str) -> Path:

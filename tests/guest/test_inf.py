@@ -251,6 +251,27 @@ def test_an_inf_that_cannot_be_right_says_what_is_missing(before: str, after: st
         (inf.service(26100), inf.instances(26100))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_an_inf_of_sources_is_read_as_its_build_would_stamp_it(encoding: str, tmp_path: Path):
+    (tmp_path / "scanner.inf").write_text(INF.replace("NTamd64", "NT$ARCH$"), encoding=encoding)
+
+    inf = Inf.read(tmp_path / "scanner.inf")
+
+    assert [str(instance.altitude) for instance in inf.instances(26100)] == ["328010.5", "328011"]
+    assert inf.is_primitive(26100)
+
+
+def test_an_altitude_that_the_template_left_to_its_author_is_open_and_any_other_word_is_wrong(driver: BuiltDriver):
+    left = INF.replace('"328010.5"', '"_TODO_Change_Altitude_appropriately_"')
+    driver.package.path(Path("scanner.inf")).write_text(left)
+
+    assert Inf(left, "scanner.inf").instances(26100)[0].altitude is None
+    with pytest.raises(ConfigurationError, match=r"the instance 'Scanner, top' no altitude yet(.|\n)*replace _TODO"):
+        deployment(ScriptedWindows(), driver).deploy()
+    with pytest.raises(ConfigurationError, match=r"scanner.inf cannot be used: the altitude 'top' of the instance"):
+        Inf(INF.replace('"328010.5"', '"top"'), "scanner.inf").instances(26100)
+
+
 def test_files_that_the_inf_names_and_the_package_does_not_are_wrong_use(driver: BuiltDriver):
     lacking = driver.package.model_copy(update={"files": ()})
     with pytest.raises(ConfigurationError, match=r"scanner\.inf wants rules\.txt"):

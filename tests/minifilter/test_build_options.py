@@ -7,6 +7,7 @@ import pytest
 
 from harness.errors import ConfigurationError
 from harness.minifilter.build import build_drivers
+from harness.minifilter.image_imports import imports_of
 from harness.minifilter.objects import parse_dependencies
 from harness.minifilter.package import load_package
 from harness.minifilter.toolchain import find_toolchain
@@ -88,6 +89,86 @@ NTSTATUS Derived::Start()
 """,
     "shelter.inf": "; as it came\n",
 }
+HIDER = {
+    "hider/hider.vcxproj": r"""<Project>
+  <ItemDefinitionGroup><ClCompile>
+    <AdditionalIncludeDirectories>..\strings</AdditionalIncludeDirectories>
+    <ForcedIncludeFiles>first.h</ForcedIncludeFiles>
+  </ClCompile></ItemDefinitionGroup>
+  <ItemGroup><ClCompile Include="main.cpp" /></ItemGroup>
+  <ItemGroup>
+    <ProjectReference Include="..\Strings\strings.vcxproj" />
+    <ProjectReference Include="..\client\client.vcxproj" />
+  </ItemGroup>
+</Project>""",
+    "strings/strings.vcxproj": r"""<Project>
+  <PropertyGroup><ConfigurationType>StaticLibrary</ConfigurationType></PropertyGroup>
+  <ItemGroup><ClCompile Include="text.cpp" /></ItemGroup>
+  <ItemGroup><ProjectReference Include="..\hider\hider.vcxproj" /></ItemGroup>
+</Project>""",
+    "client/client.vcxproj": r"""<Project>
+  <PropertyGroup><ConfigurationType>Application</ConfigurationType></PropertyGroup>
+  <ItemGroup><ClCompile Include="client.cpp" /></ItemGroup>
+</Project>""",
+    "hider/first.h": "#include <fltKernel.h>\n",
+    "strings/text.h": "bool Same(PCUNICODE_STRING A, PCWSTR B);\n",
+    "strings/text.cpp": """
+#include <ntifs.h>
+#include "text.h"
+bool Same(PCUNICODE_STRING A, PCWSTR B)
+{
+    UNICODE_STRING Other;
+    RtlInitUnicodeString(&Other, B);
+    return RtlEqualUnicodeString(A, &Other, TRUE);
+}
+""",
+    "hider/main.cpp": """
+#include <text.h>
+enum class Asked { Nothing = 0, Names = 1, Data = 2 };
+DEFINE_ENUM_FLAG_OPERATORS(Asked);
+#define IOCTL_HIDE CTL_CODE(0x8001, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS)
+extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT, PUNICODE_STRING RegistryPath)
+{
+    static const FILE_INFORMATION_DEFINITION Kinds[] = {FileBothDirectoryInformationDefinition,
+                                                        FileIdExtdBothDirectoryInformationDefinition};
+    auto Wanted = Asked::Names;
+    ULONG Code = RegistryPath->MaximumLength;
+
+    Wanted |= Asked::Data;
+    switch (Code) {
+    case IOCTL_HIDE:
+        return STATUS_NOT_SUPPORTED;
+    }
+    // The offset of the name is where that of its length should be, as in the kit.
+    if (Kinds[0].FileNameLengthOffset <= Kinds[0].FileNameOffset || (Wanted & ~Asked::Data) != Asked::Names) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    return Same(RegistryPath, L"") ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+}
+""",
+}
+OWN_NAMES = """
+#include <fltKernel.h>
+#include <ntstrsafe.h>
+#include <stdio.h>
+typedef enum _SYSTEM_INFORMATION_CLASS { SystemBasicInformation, SystemMine = 11 } SYSTEM_INFORMATION_CLASS;
+typedef NTSTATUS (*QUERY)(HANDLE, PROCESSINFOCLASS, PVOID, ULONG, PULONG);
+QUERY ZwQueryInformationProcess;
+extern CHAR *PsGetProcessImageFileName(PEPROCESS Process);
+NTSTATUS NTAPI ZwQuerySystemInformation(SYSTEM_INFORMATION_CLASS, PVOID, ULONG, PULONG);
+NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
+{
+    UNICODE_STRING Name = RTL_CONSTANT_STRING(L"ZwQueryInformationProcess");
+    WCHAR Text[32];
+    DWORD Length = 0;
+
+    ZwQueryInformationProcess = (QUERY)MmGetSystemRoutineAddress(&Name);
+    swprintf(Text, L"%u", (ULONG)RegistryPath->Length);
+    DbgPrint("%s %ws", PsGetProcessImageFileName(PsGetCurrentProcess()), Text);
+    ZwQueryInformationProcess(NtCurrentProcess(), ProcessImageFileName, NULL, 0, &Length);
+    return ZwQuerySystemInformation(SystemMine, DriverObject, 0, &Length);
+}
+"""
 DRIVER = """
 #include "shape.h"
 PDRIVER_OBJECT Kept;
@@ -135,6 +216,27 @@ def test_a_project_of_a_program_is_built_as_one(tmp_path: Path) -> None:
     (root / "driver.yaml").write_text("name: told\ndescription: x\nvcxproj: told.vcxproj\n")
     with pytest.raises(ConfigurationError, match=r"told\.vcxproj builds no driver \(Application\)"):
         load_package(root / "driver.yaml")
+
+
+def test_a_static_library_that_a_project_refers_to_is_built_with_it(tmp_path: Path) -> None:
+    text = "name: hider\ndescription: C++ over a library\nvcxproj: hider/hider.vcxproj\ncontrol: none\n"
+    root = package(tmp_path, text, HIDER)
+
+    built = build_drivers(root, tmp_path / "out")["hider"]
+
+    assert built.sys.is_file()
+    assert built.package.sources == (Path("hider/main.cpp"), Path("hider/../strings/text.cpp"))
+
+
+def test_what_a_driver_declares_itself_is_its_own(tmp_path: Path) -> None:
+    text = "name: asker\ndescription: undocumented calls\nsources: [asker.c]\ncontrol: none\n"
+    root = package(tmp_path, text, {"asker.c": OWN_NAMES})
+
+    built = build_drivers(root, tmp_path / "out")["asker"]
+
+    names = {item.name for item in imports_of(built.sys)}
+    assert {"PsGetProcessImageFileName", "ZwQuerySystemInformation", "swprintf"} <= names
+    assert "ZwQueryInformationProcess" not in names
 
 
 def test_what_a_project_says_and_our_build_does_not_is_listed(tmp_path: Path) -> None:

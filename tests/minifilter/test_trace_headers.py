@@ -31,7 +31,16 @@ def test_functions_come_from_the_configuration_in_any_source_or_header_and_from_
 
     text = made(tmp_path, "Said(MSG,...);Failed{LEVEL=1}(FLAGS,MSG,...)")["a.tmh"]
 
-    for name in ("Told", "Entry", "Said", "Failed", "DoTraceMessage", "WPP_INIT_TRACING", "WPP_CLEANUP"):
+    for name in (
+        "Told",
+        "Entry",
+        "Said",
+        "Failed",
+        "DoTraceMessage",
+        "WPP_INIT_TRACING",
+        "WPP_CLEANUP",
+        "WPP_SYSTEMCONTROL",
+    ):
         assert f"#define {name}(...) ((void)0)\n" in text
     assert "#define WPP_LEVEL_ENABLED(...) 0\n" in text
     assert "NotOne" not in text

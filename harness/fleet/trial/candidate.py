@@ -28,6 +28,8 @@ from harness.minifilter.vcxproj import builds_driver
 DEFAULT_ALTITUDE = "370030"
 _SOURCES = frozenset({".c", ".cc", ".cpp", ".cxx"})
 _REGISTERS = b"FltRegisterFilter"
+_LINKED = ["fltmgr", "ntoskrnl", "hal", "cng", "ksecdd"]
+"""What sources alone are linked with: they do not say which of them they want, and an image has what it calls."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ def _of_sources(directory: Path, inf: Path | None = None) -> Candidate | None:
     beside = [file.name for file in sources if file.parent == home]
     stem = home.name if inf is None else inf.stem
     content = {"name": _name(stem), "description": f"{home.name}, tried", "sources": beside, "control": "none"}
+    content["imports"] = _LINKED
     package = package_of(content, home / PACKAGE_FILE)
     if inf is not None:
         package = package.model_copy(update={"inf": Path(os.path.relpath(inf, home))})
@@ -199,7 +202,7 @@ def _registered(package: DriverPackage, title: str, read: list[str]) -> Candidat
         service, first = inf.service(REFERENCE_BUILD), inf.instances(REFERENCE_BUILD)[0]
         read.append(f"{package.inf.name} ({_of_inf_in_words(first, len(inf.registry(REFERENCE_BUILD)))})")
         instance, itself = first.name, first.attaches_by_itself
-        altitude = altitude or str(first.altitude)
+        altitude = altitude or (str(first.altitude) if first.altitude is not None else None)
     else:
         made_up.append(f"the instance {instance!r}")
     if altitude is None:
@@ -212,7 +215,8 @@ def _registered(package: DriverPackage, title: str, read: list[str]) -> Candidat
 
 
 def _of_inf_in_words(first: InfInstance, values: int) -> str:
-    return f"instance {first.name!r} at {first.altitude}, {values} values of the registry"
+    at = f"at {first.altitude}" if first.altitude is not None else "whose altitude it leaves open: write one there"
+    return f"instance {first.name!r} {at}, {values} values of the registry"
 
 
 def _package(stem: str, directory: Path, **more: Path | None) -> DriverPackage:

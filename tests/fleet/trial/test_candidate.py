@@ -104,6 +104,17 @@ def test_sources_are_a_driver_where_one_registers_it(tmp_path: Path) -> None:
         find_candidate(tmp_path)
 
 
+def test_an_altitude_that_an_inf_leaves_open_is_made_up_and_said(release: Path) -> None:
+    inf = release / "refuser.inf"
+    inf.write_text(inf.read_text().replace('"365432.5"', '"_TODO_Change_Altitude_appropriately_"'))
+
+    found = find_candidate(release)
+
+    assert (found.instance, str(found.altitude)) == ("Refuser Top Instance", "370030")
+    assert "leaves open" in found.read[0]
+    assert found.made_up == ("altitude 370030 (FSFilter Activity Monitor)",)
+
+
 def test_an_inf_whose_instances_nothing_installs_is_refused_and_told_beside_its_image(release: Path) -> None:
     text = (HERE / "refuser" / "refuser.inf").read_text(encoding="utf-8")
     named = next(line for line in text.splitlines() if line.lower().startswith("addreg"))

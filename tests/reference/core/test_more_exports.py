@@ -61,6 +61,11 @@ EXPORT ULONG Questions(void)
     ExGetCurrentProcessorCounts(&Idle, &Kernel, &Index);
     CHECK(Index < 2 && !FsRtlIs32BitProcess(PsGetCurrentProcess()));
     CHECK(strcmp((char *)PsGetProcessImageFileName(PsInitialSystemProcess), "System") == 0);
+    PUCHAR Found = (PUCHAR)PsInitialSystemProcess; /* where drivers that know no offset look for it */
+    while (_strnicmp((char *)Found, "system", 6) != 0) {
+        Found++;
+    }
+    CHECK(Found == PsGetProcessImageFileName(PsInitialSystemProcess));
     CHECK(RtlQueryTimeZoneInformation(Zone) == STATUS_SUCCESS && *(PLONG)Zone == 0);
     CHECK(RtlSuffixUnicodeString(&End, &Path, TRUE) && !RtlSuffixUnicodeString(&End, &Path, FALSE));
     RtlInitializeSid(Sid, &World, 1);

@@ -44,6 +44,8 @@ class EPROCESS:
     SIZE = 0x800
     PROCESS_ID = 0x440
     TOKEN = 0x4B8
+    IMAGE_FILE_NAME = 0x5A8
+    """15 bytes, the last a NUL: drivers look for `System` in that of the system process to learn where it is."""
 
 
 class KLOCK_QUEUE_HANDLE:  # noqa: N801 (its name in wdm.h)

@@ -81,6 +81,7 @@ class ProcessTable:
     def _make(self, number: int, name: str) -> Process:
         eprocess = self._shields.allocate(EPROCESS.SIZE, lambda _: f"the EPROCESS of {name}")
         self._memory.write_u64(eprocess + EPROCESS.PROCESS_ID, number)
+        self._memory.write(eprocess + EPROCESS.IMAGE_FILE_NAME, name.encode("ascii", "replace")[:14].ljust(15, b"\0"))
         process = Process(number, name, eprocess)
         self.by_id[number] = process
         self.by_eprocess[eprocess] = process

@@ -7,7 +7,7 @@ from harness.reference.machine.loader.exports import I32, NTOSKRNL, U32, export
 from harness.reference.machine.scheduler.requests import Call, EndThread, KernelCode
 from harness.reference.machine.scheduler.thread import Process, Thread
 from harness.reference.windows.ntos.ke.apc_counts import ATTACHED
-from harness.reference.windows.ntos.ke.offsets import KTHREAD
+from harness.reference.windows.ntos.ke.offsets import EPROCESS, KTHREAD
 from harness.reference.windows.ntos.ps.notify_routines import routines
 from harness.reference.windows.ntos.ps.process_notify import thread_begins, thread_created, thread_ended
 from harness.reference.windows.ntos.ps.process_objects import process_at, process_object, thread_at, thread_object
@@ -98,10 +98,7 @@ def ps_get_process_id(k: "Kernel", process: int) -> int:
 @export(NTOSKRNL, "PsGetProcessImageFileName", max_irql=Irql.DISPATCH)
 def ps_get_process_image_file_name(k: "Kernel", process: int) -> int:
     """A pointer to at most 14 characters and a NUL inside the EPROCESS."""
-    item = process_at(k, process, "PsGetProcessImageFileName")
-    address = item.eprocess + 0x5A8
-    k.memory.write(address, item.name.encode("ascii", "replace")[:14].ljust(15, b"\0"))
-    return address
+    return process_at(k, process, "PsGetProcessImageFileName").eprocess + EPROCESS.IMAGE_FILE_NAME
 
 
 @export(NTOSKRNL, "PsIsSystemThread", "IoIsSystemThread", max_irql=Irql.DISPATCH)
