@@ -50,9 +50,9 @@ def test_machine_code_and_python_count_alike_and_leave_the_run_as_it_is(
     make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ):
     found, digests = [], []
-    for native in (True, False):
+    for machine_code in (True, False):
         with monkeypatch.context() as patched:
-            patched.setattr(BlockCounter, "hook", _hook(BlockCounter.hook, native=native))
+            patched.setattr(BlockCounter, "hook", _hook(BlockCounter.hook, machine_code=machine_code))
             bench = make_bench()
             counters = count_drivers(bench.system)
             bench.load("passthrough")
@@ -67,5 +67,5 @@ def test_machine_code_and_python_count_alike_and_leave_the_run_as_it_is(
     assert digests == [plain.system.trace.digest] * 2
 
 
-def _hook(hook: Callable[..., object], *, native: bool) -> Callable[[BlockCounter], object]:
-    return lambda counter: hook(counter, native=native)
+def _hook(hook: Callable[..., object], *, machine_code: bool) -> Callable[[BlockCounter], object]:
+    return lambda counter: hook(counter, machine_code=machine_code)

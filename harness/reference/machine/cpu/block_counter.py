@@ -7,13 +7,14 @@ what a fork runs counts as well.
 
 import ctypes
 import mmap
-import platform
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from struct import Struct
 from typing import Any
+
+from harness.reference.machine.cpu import native
 
 EDGES = 1 << 14
 """How many counters, of a byte each, all pairs of blocks share that follow each other."""
@@ -76,13 +77,13 @@ class BlockCounter:
         self._ends = mmap.mmap(-1, 8 * (size + 1))
         self._edges = edges
         self._state = mmap.mmap(-1, _STATE.size)
-        self._places = [_address(one) for one in (self._state, self._starts, self._ends, self._edges)]
+        self._places = [native.address_of(one) for one in (self._state, self._starts, self._ends, self._edges)]
         _STATE.pack_into(self._state, 0, begin, *self._places[1:], size, 0)
 
-    def hook(self, *, native: bool | None = None) -> tuple[Any, int]:
+    def hook(self, *, machine_code: bool = native.HERE) -> tuple[Any, int]:
         """The function that is to be called for each block, and what is to be handed to it."""
-        if platform.machine() == "x86_64" if native is None else native:
-            return BLOCK_HOOK(_address(_native_code())), self._places[0]
+        if machine_code:
+            return BLOCK_HOOK(_native_hook()), self._places[0]
         return BLOCK_HOOK(self._count), 0
 
     def _count(self, _engine: int, address: int, size: int, _data: int) -> None:
@@ -163,13 +164,7 @@ def _add(counters: mmap.mmap, at: int, what: int) -> None:
     _I32.pack_into(counters, at, (_I32.unpack_from(counters, at)[0] + what + (1 << 31)) % (1 << 32) - (1 << 31))
 
 
-def _address(memory: mmap.mmap) -> int:
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
-
-
 @cache
-def _native_code() -> mmap.mmap:
-    """The machine code, where it can be run; kept for as long as this process."""
-    code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-    code[: len(_NATIVE)] = _NATIVE
-    return code
+def _native_hook() -> int:
+    """The address of the machine code."""
+    return native.place(_NATIVE)

@@ -56,6 +56,7 @@ from unicorn.x86_const import (
     UC_X86_REG_XMM0,
 )
 
+from harness.reference.machine.cpu.native_answers import NativeAnswers
 from harness.reference.machine.memory.pagetables import PHYSICAL_BASE, PageTables
 
 RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)
@@ -78,7 +79,7 @@ _CR0_PE_MP_ET_NE_WP_PG = 0x80010033
 _CR4_PAE_PGE_OSFXSR_OSXMMEXCPT_SMAP = 0x2006A0
 INTERRUPTS = 0x200
 DIRECTION = 1 << 10
-_CONTROLS = INTERRUPTS | DIRECTION
+CONTROLS = INTERRUPTS | DIRECTION
 _ACCESS = 1 << 18
 """EFLAGS.AC: whether pageable memory may be touched.
 
@@ -182,8 +183,8 @@ class Emulator:
 
     # -- hooks
 
-    def set_hooks(self, hooks: Hooks) -> None:
-        """Connect the processor to the kernel."""
+    def set_hooks(self, hooks: Hooks, answers: NativeAnswers | None = None) -> None:
+        """Connect the processor to the kernel. `answers` spares it what machine code of the host's can answer."""
         self.hooks = hooks
 
         def interrupt(_engine: int, vector: int, _data: int) -> None:
@@ -216,9 +217,16 @@ class Emulator:
             return 1
 
         self._hook(UC_HOOK_INSN, _VOID_HOOK(hooks.on_call), UC_X86_INS_SYSCALL)
-        self._hook(UC_HOOK_INTR, _INTERRUPT_HOOK(interrupt))
+        on_interrupt, on_time_stamp, data = _INTERRUPT_HOOK(interrupt), _SKIP_HOOK(time_stamp), 0
+        if answers is not None:
+            self._callbacks += (answers, on_interrupt)
+            write_one, otherwise = (ctypes.cast(one, _Engine).value for one in (self._write_one, on_interrupt))
+            answers.connect(write_one or 0, _GENERAL, otherwise or 0)
+            first, second = answers.hooks()
+            on_interrupt, on_time_stamp, data = _INTERRUPT_HOOK(first), _SKIP_HOOK(second), answers.data
+        self._hook(UC_HOOK_INTR, on_interrupt, data=data)
         self._hook(UC_HOOK_INSN_INVALID, _BOOL_HOOK(invalid))
-        self._hook(UC_HOOK_INSN, _SKIP_HOOK(time_stamp), UC_X86_INS_RDTSC)
+        self._hook(UC_HOOK_INSN, on_time_stamp, UC_X86_INS_RDTSC, data=data)
         self._hook(UC_HOOK_INSN, _SKIP_HOOK(time_stamp_and_processor), UC_X86_INS_RDTSCP)
         self._hook(UC_HOOK_INSN, _SKIP_HOOK(cpuid), UC_X86_INS_CPUID)
 
@@ -330,12 +338,12 @@ class Emulator:
     @property
     def controls(self) -> int:
         """IF and DF of EFLAGS, which a function must leave as they were. Nothing interrupts guest code either way."""
-        return self._read(UC_X86_REG_EFLAGS) & _CONTROLS
+        return self._read(UC_X86_REG_EFLAGS) & CONTROLS
 
     @controls.setter
     def controls(self, value: int) -> None:
         flags = self._read(UC_X86_REG_EFLAGS) & 0xFFFF_FFFF
-        self._write(UC_X86_REG_EFLAGS, flags & ~_CONTROLS | value)
+        self._write(UC_X86_REG_EFLAGS, flags & ~CONTROLS | value)
 
     def read_register(self, index: int) -> int:
         """One general register."""

@@ -10,6 +10,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql
+from harness.reference.machine.cpu import native
 from harness.reference.machine.cpu.code import (
     ATTENTION,
     BUDGET,
@@ -19,6 +20,7 @@ from harness.reference.machine.cpu.code import (
     MIXED,
     MOST_STALE,
     MULTIPLIER,
+    NANOSECONDS,
     NO_INDEX,
     RESULT,
     RETURN_INDEX,
@@ -28,6 +30,7 @@ from harness.reference.machine.cpu.code import (
 )
 from harness.reference.machine.cpu.emulator import Emulator
 from harness.reference.machine.cpu.exceptions import GuestException
+from harness.reference.machine.cpu.native_answers import NativeAnswers
 from harness.reference.machine.loader.binding import MissingExport
 from harness.reference.machine.loader.exports import Export, Variadic
 from harness.reference.machine.loader.patches import RANDOM, READ_IRQL, WRITE_IRQL
@@ -159,12 +162,17 @@ class Traps:
         self.judge: Callable[[], None]
         self.go_on_here: Callable[[int], bool]
         """The scheduler's: a preemption after which the same would go on, made without leaving the guest."""
-        emulator.set_hooks(self)
+        self._answers = (
+            NativeAnswers(memory.tables.host_address, self.page + NANOSECONDS, READ_IRQL) if native.HERE else None
+        )
+        emulator.set_hooks(self, self._answers)
 
     def select(self, processor: "Processor") -> None:
         """This processor runs now."""
         self._irql_offset = processor.irql_offset
         self._processor_number = processor.number
+        if self._answers is not None:
+            self._answers.select(processor.irql_offset)
 
     # -- the call page
 

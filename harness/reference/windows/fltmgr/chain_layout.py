@@ -40,9 +40,17 @@ class CHAIN:
     """Behind the last visit."""
     ANSWER = 0x38
     """What the callback returned that the chain has stopped at (4 bytes)."""
-    PARAMETERS = 0x40
+    CONTROLS = 0x3C
+    """IF and DF as they were when the chain began (4 bytes). No callback may leave this or the next otherwise."""
+    REGIONS = 0x40
+    """The APC counters of the thread (4 bytes)."""
+    SPIN_LOCKS = 0x44
+    """How many spin locks the processor held (4 bytes)."""
+    PROCESS = 0x48
+    """EPROCESS of the process that the thread is attached to."""
+    PARAMETERS = 0x50
     """The parameter block as all filters are shown it, but for TargetInstance."""
-    VISITS = 0x88
+    VISITS = 0x98
 
 
 class VISIT:
@@ -58,13 +66,16 @@ class VISIT:
     SIZE = 0x28
 
 
-HEADER = Struct("<QBB6xQQQQQI4x")
-"""A chain's record from DATA to PARAMETERS."""
+HEADER = Struct("<QBB6xQQQQQI")
+"""A chain's record from DATA to CONTROLS."""
+KEPT = Struct("<IhhIQ")
+"""From there to PARAMETERS."""
 ROUTINES = Struct("<3Q16x")
 """A visit as a chain is made with it."""
 
 DONE, CALLED, NOT_CALLED = 0, 1, 2
 """What the machine code returns: all visits are made; it has stopped after the call at NOW; before it."""
 
-assert HEADER.size == CHAIN.PARAMETERS
+assert HEADER.size == CHAIN.CONTROLS
+assert CHAIN.CONTROLS + KEPT.size == CHAIN.PARAMETERS
 assert ROUTINES.size == VISIT.SIZE

@@ -17,11 +17,13 @@ from harness.nt import IrpMajor, NtStatus, PreopStatus
 from harness.reference.machine.memory.guarded_heap import GuardedHeap
 from harness.reference.machine.memory.layout import PAGE_SIZE
 from harness.reference.machine.scheduler.requests import Call
-from harness.reference.windows.fltmgr.chain_layout import CALLED, CHAIN, DONE, HEADER, OPERATION, ROUTINES, VISIT
+from harness.reference.windows.fltmgr.chain_layout import CALLED, CHAIN, DONE, HEADER, KEPT, OPERATION, ROUTINES, VISIT
+from harness.reference.windows.verifier.kept import Kept
 from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
     from harness.reference.machine.probes import Part
+    from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.io.request import Code, Request
     from harness.reference.windows.ntos.executive import Executive
 
@@ -138,6 +140,11 @@ class Chain:
             0,
         )
 
+    def kept(self, thread: "Thread", acquisitions: int) -> Kept:
+        """What was kept when it began in a thread, after so many acquisitions of locks."""
+        controls, critical, guarded, held, process = KEPT.unpack_from(self._ram, self._at + CHAIN.CONTROLS)
+        return Kept(thread, (-critical, -guarded), acquisitions, held, controls, process)
+
     def stop(self) -> None:
         """Have it return as soon as the callback that runs now has."""
         self._ram[self._at + CHAIN.STOP] = 1
@@ -251,19 +258,25 @@ class Chains:
         """Run machine code through a chain; how that ended. Unless it is done, the operation has left the chain."""
         chain.running = phase
         operation.running += 1
-        kept = self._kernel.kept.now()
+        kernel = self._kernel
+        thread, acquisitions = kernel.current, kernel.locks.acquisitions
         outcome = yield Call(self._routines[phase], chain.address)
         operation.running -= 1
         if outcome != DONE:
             operation.leave_chain(called=outcome == CALLED)
-        synchronizes = phase is Phase.PRE and outcome == CALLED and chain.stopped.answer == PreopStatus.SYNCHRONIZE
-        rule = HELD_UNTIL_POST if synchronizes else None
-        driver = chain.visit.instance.filter.name if outcome == CALLED else None
-        self._kernel.kept.check(kept, driver, f"its {phase.spelling}operation callback", rule=rule)
+        if outcome != DONE or acquisitions != kernel.locks.acquisitions or kernel.kept.stack_nearly_used_up:
+            self._check_kept(chain, chain.kept(thread, acquisitions), phase, called=outcome == CALLED)
         chain.running = None
         if operation.chain is None:
             self.give_back(chain)
         return outcome
+
+    def _check_kept(self, chain: Chain, before: Kept, phase: Phase, *, called: bool) -> None:
+        """Machine code has stopped, or has not seen all: it does not count acquisitions."""
+        synchronizes = phase is Phase.PRE and called and chain.stopped.answer == PreopStatus.SYNCHRONIZE
+        rule = HELD_UNTIL_POST if synchronizes else None
+        driver = chain.visit.instance.filter.name if called else None
+        self._kernel.kept.check(before, driver, f"its {phase.spelling}operation callback", rule=rule)
 
     # -- keeping
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.nt import CallbackDataFlags, PreopStatus
 from harness.reference.machine.cpu import code
+from harness.reference.machine.cpu.emulator import CONTROLS
 from harness.reference.machine.memory.layout import CALL_PAGE, LEAVE_LEAF, TRAP
 from harness.reference.windows.fltmgr import chain_layout
 from harness.reference.windows.fltmgr.chain_layout import CHAIN, OPERATION, VISIT
@@ -44,6 +45,7 @@ CONSTANTS = {
     "KPCR_HELD_LOCKS": KPCR.HELD_LOCKS,
     "HELD_MOST": KPCR.HELD_MOST,
     "KTHREAD_SELF": KTHREAD.SELF,
+    "KTHREAD_KERNEL_APC_DISABLE": KTHREAD.KERNEL_APC_DISABLE,
     "KTHREAD_PROCESS": KTHREAD.PROCESS,
     "KTHREAD_PROCESS_ID": KTHREAD.PROCESS_ID,
     "KTHREAD_THREAD_ID": KTHREAD.THREAD_ID,
@@ -54,6 +56,7 @@ CONSTANTS = {
     **{f"CHAIN_{name}": value for name, value in vars(CHAIN).items() if name.isupper()},
     **{f"VISIT_{name}": value for name, value in vars(VISIT).items() if name.isupper()},
     **{f"CHAIN_{name}": getattr(chain_layout, name) for name in ("DONE", "CALLED", "NOT_CALLED")},
+    "CONTROL_FLAGS": CONTROLS,
     "VISIT_STRIDE": OPERATION.STRIDE,
     "RELATED_SIZE": OPERATION.SLOT,
     "RELATED_FILE": OPERATION.RELATED_FILE,

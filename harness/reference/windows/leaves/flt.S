@@ -12,11 +12,34 @@
     add rsp, 8
     mov CHAIN_AT, rcx
     mov RETURN_AT, rax
+    KEPT KEEP_ONE, ignored
     .endm
 
     .macro RETURN answer
     mov eax, \answer
     jmp RETURN_AT
+    .endm
+
+// KEPT each, otherwise: what a callback must not keep (windows/verifier/kept.py). Uses rax and rdx.
+    .macro KEPT each, otherwise
+    mov rdx, qword ptr gs:[KPCR_CURRENT_THREAD]
+    pushfq
+    pop rax
+    and eax, CONTROL_FLAGS
+    \each CHAIN_CONTROLS, eax, \otherwise
+    mov eax, dword ptr [rdx + KTHREAD_KERNEL_APC_DISABLE] // and SpecialApcDisable
+    \each CHAIN_REGIONS, eax, \otherwise
+    mov eax, HELD
+    \each CHAIN_SPIN_LOCKS, eax, \otherwise
+    mov rax, qword ptr [rdx + KTHREAD_PROCESS]
+    \each CHAIN_PROCESS, rax, \otherwise
+    .endm
+    .macro KEEP_ONE at, value, otherwise
+    mov [rcx + \at], \value
+    .endm
+    .macro COMPARE_ONE at, value, otherwise
+    cmp [rcx + \at], \value
+    jne \otherwise
     .endm
 
 // NOTE visit: for the trace. r10 is the call page; uses r8 and r9.
@@ -43,14 +66,9 @@
     mov rcx, CHAIN_AT
     .endm
 
-// UNCHANGED: whether the callback has returned as it was called, and nobody wants the operation back. Of the flags
-// interrupts have to be enabled, and the direction clear.
+// UNCHANGED: whether the callback has returned as it was called, and nobody wants the operation back.
     .macro UNCHANGED otherwise
-    pushfq
-    pop rax
-    and eax, 0x600
-    cmp eax, 0x200
-    jne \otherwise
+    KEPT COMPARE_ONE, \otherwise
     cmp byte ptr [rcx + CHAIN_STOP], 0
     jne \otherwise
     mov al, byte ptr [rcx + CHAIN_IRQL]

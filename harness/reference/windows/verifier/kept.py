@@ -44,6 +44,12 @@ class KeptStates:
         regions, process = regions_of(kernel.memory, thread), kernel.memory.read_u64(thread.kthread + KTHREAD.PROCESS)
         return Kept(thread, regions, kernel.locks.acquisitions, held, kernel.emulator.controls, process)
 
+    @property
+    def stack_nearly_used_up(self) -> bool:
+        """Whether a routine has used what it must leave of the current kernel stack."""
+        base = self._kernel.engine.current_execution.stack_base
+        return bool(base) and self._kernel.memory.read(base, STACK_RESERVE) != _UNUSED
+
     def check(self, before: Kept, driver: str | None, what: str, *, rule: str | None = None) -> None:
         """Report what a routine of `driver` has kept, or given away that it found; `what` names the routine.
 
@@ -88,9 +94,8 @@ class KeptStates:
     def _check_stack(self, driver: str | None, what: str) -> None:
         """The kernel's own frames take more of a stack on Windows than here, where they are Python's."""
         kernel = self._kernel
-        base = kernel.engine.current_execution.stack_base
-        if base and kernel.memory.read(base, STACK_RESERVE) != _UNUSED:
-            kernel.memory.write(base, _UNUSED)
+        if self.stack_nearly_used_up:
+            kernel.memory.write(kernel.engine.current_execution.stack_base, _UNUSED)
             text = f"{what} has left less than {STACK_RESERVE} of {KERNEL_STACK_SIZE} bytes of its kernel stack unused"
             kernel.verifier.report(None, driver, text)
 
