@@ -141,7 +141,7 @@ class Choices:
         return self._explored.deviations if self._explored is not None else []
 
     def _draw(self, kind: str, options: int, decide: "Decide") -> int:
-        number = len(self)
+        number = len(self._log[0])
         if number < len(self._replayed):
             logged = self._replayed[number]
             if (logged.kind, logged.options) != (kind, options):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Part = str | int
 """A piece of a line: text, or a number that is shown in hexadecimal."""
+Record = tuple[int, int, tuple[Part, ...]]
+"""What happened: time (100 ns), thread, and the parts of the line."""
 
 
 class Probe(Generic[P]):
@@ -51,8 +53,8 @@ class Probes:
     def __init__(self) -> None:
         self.happened: Probe[[tuple[Part, ...]]] = Probe()
         """The system says what happens, in parts of a line: what the trace is made of."""
-        self.noted: Probe[[int, int, tuple[Part, ...]]] = Probe()
-        """The same, told later: guest code of our own noted it, with time (100 ns) and thread (cpu/notes.py)."""
+        self.noted: Probe[[list[Record]]] = Probe()
+        """The same, told later: guest code of our own noted it (cpu/notes.py)."""
         self.called: Probe[[Export, int]] = Probe()
         """An import call has come to Python: the export, and rsp at its entry. Leaves do not come here."""
         self.loaded: Probe[[Image]] = Probe()

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from harness.reference.machine.probes import Part
+from harness.reference.machine.probes import Part, Record
 from harness.reference.machine.scheduler.timers import Clock
 
 _BATCH = 256
 _MARSHAL_VERSION = 2
 """The last one that does not depend on which objects are the same."""
-
-_Record = tuple[int, int, tuple[Part, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +38,8 @@ class Trace:
         keep: int = 4096,
     ) -> None:
         self._keep = keep
-        self._hashed: deque[_Record] = deque(maxlen=keep)
-        self._unhashed: list[_Record] = []
+        self._hashed: deque[Record] = deque(maxlen=keep)
+        self._unhashed: list[Record] = []
         self._hash = blake2b(digest_size=16)
         self._clock = clock
         self._current = current
@@ -52,16 +50,17 @@ class Trace:
     def add(self, parts: tuple[Part, ...]) -> None:
         """Record what happened at the present virtual time, for the current thread."""
         self._take_notes()
-        self.record(self._clock.now, self._current(), parts)
+        self.record([(self._clock.now, self._current(), parts)])
 
-    def record(self, time: int, thread: int, parts: tuple[Part, ...]) -> None:
-        """Record what happened at a time (100 ns), in a thread."""
+    def record(self, records: list[Record]) -> None:
+        """Record what happened at other times, or in other threads."""
         unhashed = self._unhashed
-        unhashed.append((time, thread, parts))
-        if len(unhashed) == _BATCH:
-            self._hash.update(marshal.dumps(unhashed, _MARSHAL_VERSION))
-            self._hashed.extend(unhashed)
-            unhashed.clear()
+        unhashed += records
+        if len(unhashed) >= _BATCH:
+            batch = unhashed[:_BATCH]
+            self._hash.update(marshal.dumps(batch, _MARSHAL_VERSION))
+            self._hashed.extend(batch)
+            del unhashed[:_BATCH]
 
     @property
     def entries(self) -> list[TraceEntry]:

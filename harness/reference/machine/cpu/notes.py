@@ -38,6 +38,10 @@ class Notes:
         if end == NOTES_BEGIN:
             return
         _U64.pack_into(self._ram, self._next, NOTES_BEGIN)
-        page = self._page
-        for nanoseconds, thread, whose, what in NOTE.iter_unpack(self._ram[page + NOTES_BEGIN : page + end]):
-            self._probes.noted(nanoseconds // NANOSECONDS_PER_TICK, thread, self.readers[whose](what))
+        page, readers = self._page, self.readers
+        self._probes.noted(
+            [
+                (nanoseconds // NANOSECONDS_PER_TICK, thread, readers[whose](what))
+                for nanoseconds, thread, whose, what in NOTE.iter_unpack(self._ram[page + NOTES_BEGIN : page + end])
+            ]
+        )

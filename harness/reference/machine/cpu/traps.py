@@ -34,8 +34,8 @@ from harness.reference.machine.cpu.native_answers import NativeAnswers
 from harness.reference.machine.loader.binding import MissingExport
 from harness.reference.machine.loader.exports import Export, Variadic
 from harness.reference.machine.loader.patches import RANDOM, READ_IRQL, WRITE_IRQL
-from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE
-from harness.reference.machine.scheduler.thread import ResumeAt, ReturnTo
+from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE, is_user
+from harness.reference.machine.scheduler.thread import Frame, ResumeAt, ReturnTo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from harness.reference.machine.probes import Probes
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import KernelCode
+    from harness.reference.machine.scheduler.thread import Execution
     from harness.reference.machine.scheduler.timers import Clock
     from harness.reference.machine.supervisor import Supervisor
 
@@ -58,6 +59,8 @@ _PAGE_FAULT = 14
 _I64 = Struct("<q")
 _STALE = [Struct(f"<{count + 1}Q") for count in range(MOST_STALE + 1)]
 
+_WANTED_ATTENTION = Struct("<BB")
+assert ATTENTION == WANTED + 1
 assert (INDEX, BUDGET) == (STACK_POINTER + 8, STACK_POINTER + 16)
 
 
@@ -76,6 +79,29 @@ class Suspended:
     code: "KernelCode"
     stack_pointer: int
     export: str
+
+
+@dataclass(slots=True)
+class Requested:
+    """Kernel code has begun, in a frame of the execution, and wants this first."""
+
+    frame: Frame
+    request: object
+
+    @property
+    def stack_pointer(self) -> int:
+        return self.frame.stack_pointer
+
+
+@dataclass(slots=True)
+class Finished:
+    """Kernel code is over already; the processor may be wanted for something else, or its IRQL is another."""
+
+    goes_on: ReturnTo
+
+    @property
+    def stack_pointer(self) -> int:
+        return self.goes_on.stack_pointer
 
 
 @dataclass(slots=True)
@@ -115,7 +141,7 @@ class Failed:
     stack_pointer: int
 
 
-GuestEvent = Returned | Suspended | Interrupted | Raised | Faulted | Failed
+GuestEvent = Returned | Suspended | Requested | Finished | Interrupted | Raised | Faulted | Failed
 
 
 class Traps:
@@ -160,6 +186,10 @@ class Traps:
         self.written = False
         """Guest code has written what it mostly must not: `judge` looks at it before anything else is done."""
         self.judge: Callable[[], None]
+        self.execution: Execution | None = None
+        """What runs now."""
+        self.count_step: Callable[[Execution], bool]
+        """The engine's: a step of kernel code is made; whether it may be."""
         self.go_on_here: Callable[[int], bool]
         """The scheduler's: a preemption after which the same would go on, made without leaving the guest."""
         self._answers = (
@@ -201,6 +231,11 @@ class Traps:
         mixed: int = _U64.unpack_from(self._ram, self.page + MIXED)[0]
         return mixed
 
+    def begin_run(self, calls: int, *, wanted: bool) -> None:
+        """So many import calls until the next preemption, and no attention so far; `wanted`: see `want`."""
+        _I64.pack_into(self._ram, self.page + BUDGET, calls)
+        _WANTED_ATTENTION.pack_into(self._ram, self.page + WANTED, wanted, 0)
+
     def want(self, wanted: bool) -> None:
         """Whether somebody waits for the processor to fall below DISPATCH_LEVEL: then no leaf may lower its IRQL."""
         self._ram[self.page + WANTED] = wanted
@@ -234,7 +269,7 @@ class Traps:
             self._stop(Failed(error, entry.name, stack_pointer))
         else:
             if type(result) is GeneratorType:
-                self._stop(Suspended(result, stack_pointer, entry.name))
+                self._begin_code(result, stack_pointer, entry.name)
                 return
             value = result & _M64 if isinstance(result, int) else 0
             _U64.pack_into(self._ram, self.page + RESULT, value)
@@ -245,6 +280,37 @@ class Traps:
                 self._forget_stale()
         finally:
             self.stack_pointer = 0
+
+    def _begin_code(self, code: "KernelCode", stack_pointer: int, export: str) -> None:
+        """Run an export's code up to its first request, as the engine would; most has none, and the guest goes on."""
+        execution = self.execution
+        assert execution is not None
+        if is_user(stack_pointer):
+            execution.calls = 0
+        if self._ram[self._attention] or not self.count_step(execution):
+            self._stop(Suspended(code, stack_pointer, export))
+            return
+        irql = self._ram[self._irql_offset]
+        frame = Frame(code, stack_pointer, export)
+        execution.frames.append(frame)
+        self.stack_pointer = 0
+        try:
+            request = code.send(None)
+        except StopIteration as stop:
+            execution.frames.pop()
+            value = int(stop.value or 0) & _M64
+            _U64.pack_into(self._ram, self.page + RESULT, value)
+            if self._ram[self._attention] or self._ram[self._irql_offset] != irql:
+                self._stop(Finished(ReturnTo(stack_pointer, value)))
+            elif self._tables.stale:
+                self._forget_stale()
+        except GuestException as exception:
+            execution.frames.pop()
+            self._stop(Raised(exception, stack_pointer, export))
+        except BaseException as error:  # noqa: BLE001 - a hook must not raise; the engine raises it again
+            self._stop(Failed(error, export, stack_pointer))
+        else:
+            self._stop(Requested(frame, request))
 
     def _leave(self, stack_pointer: int, value: int) -> None:
         """An export is done, and the processor is to be left; if nothing else could run, it goes on at once."""

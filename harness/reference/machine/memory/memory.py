@@ -277,7 +277,13 @@ class Memory:
         return value
 
     def read_u32(self, address: int) -> int:
-        value: int = self.unpack(_U32, address)[0]
+        within = address & _OFFSET
+        if within > PAGE_SIZE - 4:
+            return int(self.unpack(_U32, address)[0])
+        try:
+            value: int = _U32.unpack_from(self.ram, self._readable[address >> PAGE_SHIFT] + within)[0]
+        except PageFault:
+            raise PageFault(address) from None
         return value
 
     def read_i32(self, address: int) -> int:
@@ -285,7 +291,13 @@ class Memory:
         return value
 
     def read_u64(self, address: int) -> int:
-        value: int = self.unpack(_U64, address)[0]
+        within = address & _OFFSET
+        if within > PAGE_SIZE - 8:
+            return int(self.unpack(_U64, address)[0])
+        try:
+            value: int = _U64.unpack_from(self.ram, self._readable[address >> PAGE_SHIFT] + within)[0]
+        except PageFault:
+            raise PageFault(address) from None
         return value
 
     def read_i64(self, address: int) -> int:

@@ -13,7 +13,17 @@ from harness.reference.machine.cpu.code import ENTER, ENTER_STACK_POINTER, RESUL
 from harness.reference.machine.cpu.emulator import EFLAGS, RIP, RSP, Emulator, MachineState
 from harness.reference.machine.cpu.exceptions import GuestException, PageFault
 from harness.reference.machine.cpu.seh.unwind import Registers
-from harness.reference.machine.cpu.traps import Faulted, GuestEvent, Interrupted, Raised, Returned, Suspended, Traps
+from harness.reference.machine.cpu.traps import (
+    Faulted,
+    Finished,
+    GuestEvent,
+    Interrupted,
+    Raised,
+    Requested,
+    Returned,
+    Suspended,
+    Traps,
+)
 from harness.reference.machine.memory.layout import TRAP, is_user
 from harness.reference.machine.scheduler.processor import Spin as SpinState
 from harness.reference.machine.scheduler.requests import Call, Delay, EndThread, Resume, Spin, Throw, Wait, Yield
@@ -85,6 +95,7 @@ class Engine:
         self._page = traps.page
         self._exports = exports
         self._enter, self._leave, self._resume = exports.enter, exports.leave, exports.resume
+        traps.count_step = self.count_step
         self._owner: Execution | None = None
         """Whose registers the processor holds."""
         self.execution: Execution | None = None
@@ -107,16 +118,15 @@ class Engine:
     def run(self, processor: "Processor", execution: Execution) -> Outcome:
         """Run until the execution gives up the processor."""
         self._processor = processor
-        self.execution = execution
         traps = self._traps
+        self.execution = traps.execution = execution
         while True:
             if traps.attention and self._scheduler.wants_processor(processor):
                 return Outcome.INTERRUPTED
             if execution.continuation is not None:
                 outcome = self._continue_guest(execution, execution.continuation)
             else:
-                execution.calls += _CALLS_OF_A_STEP
-                if execution.calls > RUNAWAY_CALLS:
+                if not self.count_step(execution):
                     self.require_end(execution, 0)
                 outcome = self._step(execution)
             if outcome is not None:
@@ -252,7 +262,7 @@ class Engine:
         frame.call = request
         rest = arguments[4:]
         stack_pointer = (self._stack_for_call(execution, user=user) - 0x80 - _SHADOW_SPACE - 8 * len(rest)) & ~15
-        first = [argument & _M64 for argument in (*arguments, 0, 0, 0, 0)[:4]]
+        a, b, c, d = (*arguments, 0, 0, 0, 0)[:4]
         try:
             self._memory.write_u64(stack_pointer - 8, self._leave)
             for index, argument in enumerate(rest):
@@ -262,7 +272,9 @@ class Engine:
         if stack_pointer < execution.stack_low and not user:
             execution.stack_low = 0
             self._supervisor.stack_nearly_used_up(execution, stack_pointer - execution.stack_base)
-        _ENTER.pack_into(self._ram, self._page + ENTER, *first, stack_pointer - 8, function)
+        _ENTER.pack_into(
+            self._ram, self._page + ENTER, a & _M64, b & _M64, c & _M64, d & _M64, stack_pointer - 8, function
+        )
         self._take_registers(execution)
         return self._run_guest(execution, self._enter[self._may_page], user=user)
 
@@ -352,6 +364,12 @@ class Engine:
             execution.frames.append(Frame(event.code, event.stack_pointer, event.export))
             execution.send = None
             return None
+        if isinstance(event, Requested):
+            execution.send = None
+            return self._do(execution, event.frame, event.request)
+        if isinstance(event, Finished):
+            execution.continuation = event.goes_on
+            return None
         if isinstance(event, Interrupted):
             execution.continuation = event.goes_on
             return Outcome.INTERRUPTED
@@ -395,6 +413,12 @@ class Engine:
         yield Resume(state.general[RIP], state.general, state.vectors)
 
     # -- code that does not come back
+
+    @staticmethod
+    def count_step(execution: Execution) -> bool:
+        """A step of the system's own code is made; False if there have been so many that it must not be."""
+        execution.calls += _CALLS_OF_A_STEP
+        return execution.calls <= RUNAWAY_CALLS
 
     def ends(self, execution: Execution, calls: int) -> bool:
         """Whether so many calls more would be no reason to believe that code does not come back."""

@@ -152,32 +152,31 @@ class Scheduler:
         That is what leaving and coming back (`_step`) would do. False if something else could run, or has to be done.
         """
         processor = self.current_processor
-        execution, thread = processor.execution, processor.thread
-        if self._ready_count or processor.dpcs or execution is None or thread is None:
-            return False
-        if not thread.affinity & 1 << processor.number:
+        thread = processor.thread
+        if self._ready_count or processor.dpcs or thread is None or not thread.affinity & 1 << processor.number:
             return False
         for other in self.processors:
             if other is not processor and self._can_run(other):
                 return False
-        due, later = self._clock.next_due, self._clock.nanoseconds + _NANOSECONDS_OF_A_SWITCH
-        if (due is not None and due <= later // NANOSECONDS_PER_TICK) or self._done():
+        clock = self._clock
+        later = clock.nanoseconds + _NANOSECONDS_OF_A_SWITCH
+        if clock.is_due(later // NANOSECONDS_PER_TICK) or self._done():
             return False
+        execution = processor.dpc or thread.execution
         calls = self._drawn - self.traps.until_preemption
         if is_user(stack_pointer):
             execution.calls = 0
         if not self.engine.ends(execution, calls):
             return False
         execution.calls += calls
-        self._clock.nanoseconds = later
+        clock.nanoseconds = later
         self._begin_run(processor, execution)
         return True
 
     def _begin_run(self, processor: Processor, execution: Execution) -> None:
         """Draw how far the processor runs now, and say that it does."""
-        self.traps.attention = False
-        self.traps.want(bool(processor.dpcs or self._ready_count))
-        self.traps.until_preemption = self._drawn = self._calls_to_run()
+        self._drawn = self._calls_to_run()
+        self.traps.begin_run(self._drawn, wanted=bool(processor.dpcs or self._ready_count))
         self._supervisor.before_run()
         self._probes.switched(processor, execution)
 

@@ -88,6 +88,14 @@ class Clock:
         timer = self._next()
         return timer.due if timer is not None else None
 
+    def is_due(self, time: int) -> bool:
+        """Whether a timer is due by a time."""
+        while self._heap and self._heap[0][0] <= time:
+            if self._heap[0][2].active:
+                return True
+            heapq.heappop(self._heap)
+        return False
+
     def fire(self) -> bool:
         """Call what is due now; whether there was anything."""
         fired = False

@@ -80,26 +80,35 @@ def _transfer(
     k = caller.k
     probe(caller.mode, buffer, length)
     key = k.memory.read_u32(key_at) if key_at else 0
-    if file.synchronous:
+    synchronous, non_cached = file.synchronous, file.non_cached
+    if synchronous:
         yield from lock_file(k, file)
     try:
-        offset = _offset(k, file, major, offset_at)
-        if file.non_cached and ((offset >= 0 and offset % SECTOR_SIZE) or length % SECTOR_SIZE):
+        offset = _offset(k, file, major, offset_at, synchronous=synchronous)
+        if non_cached and ((offset >= 0 and offset % SECTOR_SIZE) or length % SECTOR_SIZE):
             raise StatusError(NtStatus.INVALID_PARAMETER)
         transfer = Transfer(length, key, offset, buffer, 0)
-        return (yield from _send(caller, file, major, transfer))
+        if synchronous and file.caches and not non_cached:
+            request = Request(
+                OperationClass.FAST_IO, major, file, k.current, parameters=transfer.pack(), mode=caller.mode
+            )
+            yield from k.io.issue(request)
+            if not k.io.sends_again(request):
+                caller.report(request.status, request.information, file)
+                return request.status
+        return (yield from _send(caller, file, major, transfer, synchronous=synchronous, non_cached=non_cached))
     finally:
-        if file.synchronous:
+        if synchronous:
             unlock_file(k, file)
 
 
-def _offset(k: "Kernel", file: FileObject, major: IrpMajor, offset_at: int) -> int:
+def _offset(k: "Kernel", file: FileObject, major: IrpMajor, offset_at: int, *, synchronous: bool) -> int:
     """Where to read or write: given, or the file's own position on a synchronous handle."""
     given = k.memory.read_i64(offset_at) if offset_at else USE_FILE_POINTER
     if major is IrpMajor.WRITE and (given == WRITE_TO_END_OF_FILE or file.access & 0x6 == _APPEND_ONLY):
         return WRITE_TO_END_OF_FILE
     if given == USE_FILE_POINTER:
-        if not file.synchronous:
+        if not synchronous:
             raise StatusError(NtStatus.INVALID_PARAMETER)
         return file.view.current_byte_offset
     if given < 0:
@@ -107,27 +116,23 @@ def _offset(k: "Kernel", file: FileObject, major: IrpMajor, offset_at: int) -> i
     return given
 
 
-def _send(caller: Caller, file: FileObject, major: IrpMajor, transfer: Transfer) -> Code:
-    k = caller.k
-    if file.synchronous and file.caches and not file.non_cached:
-        request = Request(OperationClass.FAST_IO, major, file, k.current, parameters=transfer.pack(), mode=caller.mode)
-        yield from k.io.issue(request)
-        if not k.io.sends_again(request):
-            caller.report(request.status, request.information, file)
-            return request.status
+def _send(
+    caller: Caller, file: FileObject, major: IrpMajor, transfer: Transfer, *, synchronous: bool, non_cached: bool
+) -> Code:
+    """Read or write by an IRP."""
     operation = IrpFlags.READ_OPERATION if major is IrpMajor.READ else IrpFlags.WRITE_OPERATION
     flags = int(operation | IrpFlags.DEFER_IO_COMPLETION)
-    if file.non_cached:
+    if non_cached:
         flags |= IrpFlags.NOCACHE
     request = Request(
         OperationClass.IRP,
         major,
         file,
-        k.current,
+        caller.k.current,
         parameters=transfer.pack(),
         irp_flags=flags,
         mode=caller.mode,
-        synchronous=file.synchronous,
+        synchronous=synchronous,
     )
     return (yield from send_irp(caller, file, request))
 
