@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.minifilter.build import BuiltDriver
+from harness.reference.machine.cpu import native
 from harness.reference.machine.cpu.block_counter import BlockCounter, Executed, ImageCounters
 from harness.reference.process.counting import count_drivers
 from harness.report.coverage.line_coverage import Ran
@@ -69,3 +70,19 @@ def test_machine_code_and_python_count_alike_and_leave_the_run_as_it_is(
 
 def _hook(hook: Callable[..., object], *, machine_code: bool) -> Callable[[BlockCounter], object]:
     return lambda counter: hook(counter, machine_code=machine_code)
+
+
+def test_machine_code_and_python_answer_alike_what_the_irql_and_the_time_are(
+    make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+):
+    answers = []
+    for here in (True, False):
+        with monkeypatch.context() as patched:
+            patched.setattr(native, "HERE", here and native.HERE)
+            bench = make_bench()
+            bench.load("passthrough")
+            probed = bench(f"{OPEN}\n{READ}")
+        answers.append((probed.steps, bench.system.trace.digest))
+
+    assert answers[0][0]
+    assert answers[0] == answers[1]

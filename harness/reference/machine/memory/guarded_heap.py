@@ -26,29 +26,38 @@ class GuardedHeap:
         self._next = base
         self._blocks: dict[int, tuple[int, int, int]] = {}
         """By address: where the pages begin, their size, and the frame of a single one."""
-        self._freed: dict[int, str] = {}
 
     def allocate(self, size: int, *, shielded: bool = False) -> int:
         """A zeroed block of `size` bytes, 16-byte aligned; `shielded`: on one page, which guest code only reads."""
         pages = page_align(max(size, 1))
-        start = self._next
-        self._next += pages + PAGE_SIZE
-        if self._next - self._base > _ADDRESSES_BEFORE_REUSE:
-            self._next = self._base
-        while not self.memory.is_free(start):
-            start = self._next
-            self._next += pages + PAGE_SIZE
-        frame = 0
         if pages == PAGE_SIZE:
-            frame = self.memory.map_page(start, shielded=shielded)
-        else:
-            self.memory.map(start, pages)
+            return self.allocate_on_page(size, shielded=shielded)[0]
+        start = self._take_addresses(pages)
+        self.memory.map(start, pages)
         address = start + pages - ((size + 15) & ~15)
-        self._blocks[address] = (start, pages, frame)
+        self._blocks[address] = (start, pages, 0)
         return address
 
+    def allocate_on_page(self, size: int, *, shielded: bool = False) -> tuple[int, int]:
+        """The same for a block that fits on a page, and where it is in RAM; it stays there until it is freed."""
+        start = self._take_addresses(PAGE_SIZE)
+        frame = self.memory.map_page(start, shielded=shielded)
+        within = PAGE_SIZE - ((size + 15) & ~15)
+        self._blocks[start + within] = (start, PAGE_SIZE, frame)
+        return start + within, frame + within
+
+    def _take_addresses(self, pages: int) -> int:
+        """So many free bytes of address space, with a page behind them that stays unmapped."""
+        while True:
+            start = self._next
+            self._next += pages + PAGE_SIZE
+            if self._next - self._base > _ADDRESSES_BEFORE_REUSE:
+                self._next = self._base
+            if self.memory.is_free(start):
+                return start
+
     def place(self, address: int) -> int:
-        """Where a block that fits on a page is in RAM, for whoever owns it: it stays there until it is freed."""
+        """Where a block that fits on a page is in RAM."""
         start, pages, frame = self._blocks[address]
         assert pages == PAGE_SIZE
         return frame + address - start

@@ -7,6 +7,9 @@ from harness.reference.machine.memory.structure import Field, Structure
 CALLBACK_DATA_SIZE = 88
 PARAMETER_BLOCK_SIZE = 72
 RELATED_OBJECTS_SIZE = 48
+UNSET_STATUS = 0xCCCC_CCCC
+UNSET_INFORMATION = 0xCCCC_CCCC_CCCC_CCCC
+"""What IoStatus holds on the way down: a filter that completes without storing a status is seen by it (PRE-COMP-02)."""
 
 CALLBACK_DATA = Struct("<I4xQQI4xQQ32xB7x")
 """Flags, Thread, Iopb, IoStatus.Status, IoStatus.Information, TagData, RequestorMode."""

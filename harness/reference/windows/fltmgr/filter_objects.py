@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Never
 
 from harness.nt import BugCheck
 from harness.reference.machine.memory.guarded_heap import FILTER_OBJECTS, GuardedHeap
-from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS, RELATED_OBJECTS_SIZE
+from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS, RELATED_OBJECTS_SIZE, UNSET_STATUS
 from harness.reference.windows.fltmgr.callback_probes import CallbackProbes
 from harness.reference.windows.fltmgr.chains import Chains
 from harness.reference.windows.fltmgr.filters import Filter, FilterVolume, Instance
@@ -30,6 +30,8 @@ class FilterObjects:
         self.callbacks = CallbackProbes()
         self.chains = Chains(kernel, lambda: self.callbacks.heard)
         self.heap = GuardedHeap(kernel.memory, FILTER_OBJECTS)
+        self.unset_status = UNSET_STATUS if kernel.policy["io-status-fill"] == "pattern" else 0
+        """IoStatus.Status on the way down."""
         self.filters: dict[int, Filter] = {}
         """By the address of FLT_FILTER."""
         self.instances: dict[int, Instance] = {}

@@ -14,6 +14,7 @@ from harness.reference.windows.fltmgr.callback_data import (
     PARAMETER_BLOCK,
     PARAMETER_BLOCK_SIZE,
     RELATED_OBJECTS_SIZE,
+    UNSET_INFORMATION,
     CallbackData,
 )
 from harness.reference.windows.fltmgr.chain_layout import OPERATION
@@ -41,10 +42,6 @@ assert CALLBACK_DATA_SIZE <= _IOPB
 assert _IOPB + PARAMETER_BLOCK_SIZE <= _VISITS
 assert RELATED_OBJECTS_SIZE == OPERATION.SLOT
 assert RELATED_OBJECTS_SIZE + 8 <= _VISIT_STRIDE
-
-UNSET_STATUS = 0xCCCC_CCCC
-UNSET_INFORMATION = 0xCCCC_CCCC_CCCC_CCCC
-"""What IoStatus holds on the way down: a filter that completes without storing a status is seen by it (PRE-COMP-02)."""
 
 
 class VisitState(Enum):
@@ -151,7 +148,7 @@ class Operation:
         self.queue_context = 0
         self.refused_to_post = False
         """The last try to hand it to a deferred work item was refused."""
-        self.unset_status = UNSET_STATUS if objects.kernel.policy["io-status-fill"] == "pattern" else 0
+        self.unset_status = objects.unset_status
         self.locked_mdl = 0
         self.completed_pending: str | None = None
         """The filter that has completed it with STATUS_PENDING."""
@@ -164,11 +161,10 @@ class Operation:
         self.reported = False
         """Reported as never resumed."""
         self._memory = objects.kernel.memory
-        self.data = objects.heap.allocate(_VISITS + _VISIT_STRIDE * len(instances))
+        self.data, self._at = objects.heap.allocate_on_page(_VISITS + _VISIT_STRIDE * len(instances))
+        """The block's address, and where it is in RAM."""
         self.iopb = self.data + _IOPB
         self._ram = self._memory.ram
-        self._at = objects.heap.place(self.data)
-        """Where the block is in RAM: it is on one page."""
         self.view = CallbackData(self._memory, self.data)
         flags = int(request.kind)
         if request.system_buffer:
@@ -179,13 +175,11 @@ class Operation:
             flags |= CallbackDataFlags.REISSUED_IO
         self.made_flags = flags
         """Those of the callback data that say what it is."""
-        self._memory.write(
-            self.data,
-            CALLBACK_DATA.pack(
-                flags, request.thread.kthread, self.iopb, self.unset_status, self.unset_information, 0, request.mode
-            ),
+        thread = request.thread.kthread
+        CALLBACK_DATA.pack_into(
+            self._ram, self._at, flags, thread, self.iopb, self.unset_status, self.unset_information, 0, request.mode
         )
-        self._memory.write(self.iopb, self.pack_parameters(0))
+        self.write_parameters(self.pack_parameters(0))
         self.chain = objects.chains.take(self)
         """What takes it through the filters; None when it goes step by step."""
 
@@ -327,7 +321,8 @@ class Operation:
 
     @property
     def information(self) -> int:
-        return self.view.information
+        information: int = _U64.unpack_from(self._ram, self._at + _STATUS + 8)[0]
+        return information
 
     def set_io_status(self, status: int, information: int) -> None:
         """Store IoStatus."""

@@ -12,7 +12,7 @@
     add rsp, 8
     mov CHAIN_AT, rcx
     mov RETURN_AT, rax
-    KEPT KEEP_ONE, ignored
+    KEPT KEEP_ONE
     .endm
 
     .macro RETURN answer
@@ -20,26 +20,26 @@
     jmp RETURN_AT
     .endm
 
-// KEPT each, otherwise: what a callback must not keep (windows/verifier/kept.py). Uses rax and rdx.
-    .macro KEPT each, otherwise
+// KEPT each: what a callback must not keep (windows/verifier/kept.py). Uses rax and rdx.
+    .macro KEPT each
     mov rdx, qword ptr gs:[KPCR_CURRENT_THREAD]
     pushfq
     pop rax
     and eax, CONTROL_FLAGS
-    \each CHAIN_CONTROLS, eax, \otherwise
+    \each CHAIN_CONTROLS, eax
     mov eax, dword ptr [rdx + KTHREAD_KERNEL_APC_DISABLE] // and SpecialApcDisable
-    \each CHAIN_REGIONS, eax, \otherwise
+    \each CHAIN_REGIONS, eax
     mov eax, HELD
-    \each CHAIN_SPIN_LOCKS, eax, \otherwise
+    \each CHAIN_SPIN_LOCKS, eax
     mov rax, qword ptr [rdx + KTHREAD_PROCESS]
-    \each CHAIN_PROCESS, rax, \otherwise
+    \each CHAIN_PROCESS, rax
     .endm
-    .macro KEEP_ONE at, value, otherwise
+    .macro KEEP_ONE at, value
     mov [rcx + \at], \value
     .endm
-    .macro COMPARE_ONE at, value, otherwise
-    cmp [rcx + \at], \value
-    jne \otherwise
+    .macro COMPARE_ONE at, value
+    xor \value, [rcx + \at]
+    or r9, rax
     .endm
 
 // NOTE visit: for the trace. r10 is the call page; uses r8 and r9.
@@ -66,18 +66,18 @@
     mov rcx, CHAIN_AT
     .endm
 
-// UNCHANGED: whether the callback has returned as it was called, and nobody wants the operation back.
-    .macro UNCHANGED otherwise
-    KEPT COMPARE_ONE, \otherwise
-    cmp byte ptr [rcx + CHAIN_STOP], 0
-    jne \otherwise
-    mov al, byte ptr [rcx + CHAIN_IRQL]
-    cmp IRQL, al
-    jne \otherwise
+// UNCHANGED: gathers in r9 whether the callback has returned as it was called, and nobody wants the operation back; all
+// bits are clear then. rdx is the operation afterwards, rax the visit.
+    .macro UNCHANGED
+    movzx r9d, byte ptr [rcx + CHAIN_STOP]
+    KEPT COMPARE_ONE
+    movzx eax, byte ptr [rcx + CHAIN_IRQL]
+    xor al, IRQL
+    or r9, rax
     mov rdx, qword ptr [rcx + CHAIN_DATA]
     mov rax, qword ptr [rcx + CHAIN_STATUS]
-    cmp qword ptr [rdx + DATA_STATUS], rax
-    jne \otherwise
+    xor rax, qword ptr [rdx + DATA_STATUS]
+    or r9, rax
     mov rax, qword ptr [rcx + CHAIN_NOW]
     .endm
 
@@ -115,17 +115,18 @@ ROUTINE FltpCallPreoperations
     mov rdx, r10
     lea r8, [r10 + RELATED_SIZE]
     CALL r11
-    UNCHANGED 6f
+    UNCHANGED
+    .irp at, 0, 8, 24, 32, 40, 48, 56, 64
+    mov r11, qword ptr [rcx + CHAIN_PARAMETERS + \at]
+    xor r11, qword ptr [rdx + DATA_PARAMETERS + \at]
+    or r9, r11
+    .endr
+    mov r11, qword ptr [rax + VISIT_INSTANCE]
+    xor r11, qword ptr [rdx + DATA_TARGET_INSTANCE]
+    or r9, r11
+    jnz 6f
     cmp r8d, SUCCESS_NO_CALLBACK
     ja 6f
-    .irp at, 0, 8, 24, 32, 40, 48, 56, 64
-    mov r9, qword ptr [rcx + CHAIN_PARAMETERS + \at]
-    cmp qword ptr [rdx + DATA_PARAMETERS + \at], r9
-    jne 6f
-    .endr
-    mov r9, qword ptr [rax + VISIT_INSTANCE]
-    cmp qword ptr [rdx + DATA_TARGET_INSTANCE], r9
-    jne 6f
     mov r11, qword ptr [rcx + CHAIN_RELATED]
     mov r11, qword ptr [r11 + RELATED_SIZE]
     test r8d, r8d
@@ -179,8 +180,8 @@ ROUTINE FltpCallPostoperations
     mov rcx, r10
     xor r9d, r9d
     CALL r11
-    UNCHANGED 6f
-    test r8d, r8d
+    UNCHANGED
+    or r9, r8
     jnz 6f
 5:  sub qword ptr [rcx + CHAIN_NOW], VISIT_SIZE
     sub qword ptr [rcx + CHAIN_RELATED], VISIT_STRIDE

@@ -103,9 +103,8 @@ COUNTED KeQueryPerformanceCounter
     cmp dl, cl
     ja 9f
     ACCOUNT
-    SET_IRQL cl
     mov eax, edx
-    DONE
+    SET_IRQL_DONE cl
 9:  SLOW
     .endm
 
@@ -115,9 +114,8 @@ COUNTED KeQueryPerformanceCounter
     cmp dl, cl
     ja 9f
     ACCOUNT
-    SET_IRQL cl
     mov eax, edx
-    DONE
+    SET_IRQL_DONE cl
 9:  SLOW
     .endm
 
@@ -134,9 +132,8 @@ COUNTED KeRaiseIrqlToSynchLevel
     ENTER
     LOWERABLE cl, 9f
     ACCOUNT
-    SET_IRQL cl
     xor eax, eax
-    DONE
+    SET_IRQL_DONE cl
 9:  SLOW
     .endm
 
@@ -157,9 +154,7 @@ COUNTED KeInitializeSpinLock
     .macro ACQUIRE_RAISE
     ENTER
     movzx edx, IRQL
-    cmp dl, DISPATCH_LEVEL
-    ja 9f
-    HOLDABLE 9f
+    HOLDABLE_AT dl, 9f
     cmp qword ptr [rcx], 0
     jne 9f
     mov qword ptr [rcx], 1
@@ -204,9 +199,8 @@ COUNTED KefAcquireSpinLockAtDpcLevel
     mov qword ptr [rcx], 0
     dec HELD
     ACCOUNT
-    SET_IRQL dl
     xor eax, eax
-    DONE
+    SET_IRQL_DONE dl
 9:  SLOW
     .endm
 
@@ -237,9 +231,7 @@ COUNTED KefReleaseSpinLockFromDpcLevel
 COUNTED KeAcquireInStackQueuedSpinLock
     ENTER
     movzx r8d, IRQL
-    cmp r8b, DISPATCH_LEVEL
-    ja 9f
-    HOLDABLE 9f
+    HOLDABLE_AT r8b, 9f
     cmp qword ptr [rcx], 0
     jne 9f
     mov qword ptr [rdx + QUEUED_LOCK], rcx
@@ -277,9 +269,8 @@ COUNTED KeReleaseInStackQueuedSpinLock
     mov qword ptr [r8], 0
     dec HELD
     ACCOUNT
-    SET_IRQL dl
     xor eax, eax
-    DONE
+    SET_IRQL_DONE dl
 9:  SLOW
 
 COUNTED KeReleaseInStackQueuedSpinLockFromDpcLevel

@@ -1,6 +1,6 @@
 // rtl.S: memory. None of these is counted; a fault inside unwinds as in any leaf function, as on Windows.
 //
-// They copy 64 and eight bytes at a time: what costs the emulator time is a jump, and it runs `rep movsb` byte by byte.
+// They copy 64, 32, 16 and eight bytes at a time: what costs the emulator time is a jump, and it runs `rep movsb` byte by byte.
 
     .macro MOVE
     mov rax, rcx
@@ -19,23 +19,28 @@
     add rcx, 64
     sub r8, 64
     jae 6b
-7:  add r8, 64
-1:  cmp r8, 8
-    jb 2f
-    mov r9, qword ptr [rdx]
-    mov qword ptr [rcx], r9
-    add rdx, 8
-    add rcx, 8
-    sub r8, 8
-    jmp 1b
-2:  test r8, r8
-    je 3f
-    mov r9b, byte ptr [rdx]
+7:
+    .irp size, 32, 16, 8
+    test r8b, \size
+    jz 1f
+    .irp at, 0, 8, 16, 24
+    .if \at < \size
+    mov r9, qword ptr [rdx + \at]
+    mov qword ptr [rcx + \at], r9
+    .endif
+    .endr
+    add rdx, \size
+    add rcx, \size
+1:
+    .endr
+    and r8, 7
+    jz 3f
+2:  mov r9b, byte ptr [rdx]
     mov byte ptr [rcx], r9b
     inc rdx
     inc rcx
     dec r8
-    jmp 2b
+    jnz 2b
 3:  ret
 4:  cmp r8, 8 // backward
     jb 5f
@@ -74,19 +79,24 @@ EXPORT RtlCopyMemory
     add rcx, 64
     sub r8, 64
     jae 4b
-5:  add r8, 64
-1:  cmp r8, 8
-    jb 2f
-    mov qword ptr [rcx], rdx
-    add rcx, 8
-    sub r8, 8
-    jmp 1b
-2:  test r8, r8
-    je 3f
-    mov byte ptr [rcx], dl
+5:
+    .irp size, 32, 16, 8
+    test r8b, \size
+    jz 1f
+    .irp at, 0, 8, 16, 24
+    .if \at < \size
+    mov qword ptr [rcx + \at], rdx
+    .endif
+    .endr
+    add rcx, \size
+1:
+    .endr
+    and r8, 7
+    jz 3f
+2:  mov byte ptr [rcx], dl
     inc rcx
     dec r8
-    jmp 2b
+    jnz 2b
 3:  ret
     .endm
 
