@@ -6,6 +6,7 @@ by itself has it tried alone.
 """
 
 import gc
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _BUCKETS = bytes(0 if times == 0 else 1 << min(7, (times - 1).bit_length()) for times in range(256))
 """How often an edge was gone, as one bit: 1, 2, up to 4, 8, 16, …"""
+_GONE = re.compile(rb"[^\0]")
 
 
 class AttemptRunner:
@@ -103,7 +105,7 @@ class AttemptRunner:
         if not both:
             return ()
         news = both.to_bytes(len(gone), "little")
-        return tuple(256 * edge + bits for edge, bits in enumerate(news) if bits)
+        return tuple(256 * match.start() + news[match.start()] for match in _GONE.finditer(news))
 
 
 def entrances_of(k: "Kernel", service: str) -> Entrances:
