@@ -4,7 +4,6 @@ An export that is a plain function finishes inside the hook, and the guest goes 
 Everything else stops the processor and leaves an *event* for the engine (scheduler/engine.py).
 """
 
-from dataclasses import dataclass
 from struct import Struct
 from types import GeneratorType
 from typing import TYPE_CHECKING
@@ -30,12 +29,23 @@ from harness.reference.machine.cpu.code import (
 )
 from harness.reference.machine.cpu.emulator import Emulator
 from harness.reference.machine.cpu.exceptions import GuestException
+from harness.reference.machine.cpu.guest_events import (
+    Failed,
+    Faulted,
+    Finished,
+    GuestEvent,
+    Interrupted,
+    Raised,
+    Requested,
+    Returned,
+    Suspended,
+)
 from harness.reference.machine.cpu.native_answers import NativeAnswers
 from harness.reference.machine.loader.binding import MissingExport
 from harness.reference.machine.loader.exports import Export, Variadic
 from harness.reference.machine.loader.patches import RANDOM, READ_IRQL, WRITE_IRQL
 from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE, is_user
-from harness.reference.machine.scheduler.thread import Frame, ResumeAt, ReturnTo
+from harness.reference.machine.scheduler.thread import CALLS_OF_A_STEP, Frame, ResumeAt, ReturnTo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,86 +72,6 @@ _STALE = [Struct(f"<{count + 1}Q") for count in range(MOST_STALE + 1)]
 _WANTED_ATTENTION = Struct("<BB")
 assert ATTENTION == WANTED + 1
 assert (INDEX, BUDGET) == (STACK_POINTER + 8, STACK_POINTER + 16)
-
-
-@dataclass(slots=True)
-class Returned:
-    """A guest function that Python called has returned."""
-
-    value: int
-    stack_pointer: int
-
-
-@dataclass(slots=True)
-class Suspended:
-    """An export is kernel code that may block."""
-
-    code: "KernelCode"
-    stack_pointer: int
-    export: str
-
-
-@dataclass(slots=True)
-class Requested:
-    """Kernel code has begun, in a frame of the execution, and wants this first."""
-
-    frame: Frame
-    request: object
-
-    @property
-    def stack_pointer(self) -> int:
-        return self.frame.stack_pointer
-
-
-@dataclass(slots=True)
-class Finished:
-    """Kernel code is over already; the processor may be wanted for something else, or its IRQL is another."""
-
-    goes_on: ReturnTo
-
-    @property
-    def stack_pointer(self) -> int:
-        return self.goes_on.stack_pointer
-
-
-@dataclass(slots=True)
-class Interrupted:
-    """An export has finished, but the processor is wanted for something else; or so before an instruction."""
-
-    goes_on: ReturnTo | ResumeAt
-    stack_pointer: int
-
-
-@dataclass(slots=True)
-class Raised:
-    """An export raised a structured exception in its caller."""
-
-    exception: GuestException
-    stack_pointer: int
-    export: str
-
-
-@dataclass(slots=True)
-class Faulted:
-    """An instruction faulted; `Emulator.recover` gives the registers.
-
-    `execution` is the address of pageable code that was about to run where it may not, else None.
-    """
-
-    vector: int
-    execution: int | None = None
-
-
-@dataclass(slots=True)
-class Failed:
-    """The kernel itself raised."""
-
-    error: BaseException
-    export: str
-    stack_pointer: int
-
-
-GuestEvent = Returned | Suspended | Requested | Finished | Interrupted | Raised | Faulted | Failed
 
 
 class Traps:
@@ -188,8 +118,8 @@ class Traps:
         self.judge: Callable[[], None]
         self.execution: Execution | None = None
         """What runs now."""
-        self.count_step: Callable[[Execution], bool]
-        """The engine's: a step of kernel code is made; whether it may be."""
+        self.ends: Callable[[Execution, int], bool]
+        """The engine's: whether an execution may make so many calls more."""
         self.go_on_here: Callable[[int], bool]
         """The scheduler's: a preemption after which the same would go on, made without leaving the guest."""
         self._answers = (
@@ -287,9 +217,10 @@ class Traps:
         assert execution is not None
         if is_user(stack_pointer):
             execution.calls = 0
-        if self._ram[self._attention] or not self.count_step(execution):
+        if self._ram[self._attention] or not self.ends(execution, CALLS_OF_A_STEP):
             self._stop(Suspended(code, stack_pointer, export))
             return
+        execution.calls += CALLS_OF_A_STEP
         irql = self._ram[self._irql_offset]
         frame = Frame(code, stack_pointer, export)
         execution.frames.append(frame)

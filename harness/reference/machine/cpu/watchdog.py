@@ -1,4 +1,4 @@
-"""A watchdog over guest code that does not call the kernel: wall time draws attention, instructions decide.
+"""A watchdog over guest code that does not call the kernel: time draws attention, instructions decide.
 
 Counting every instruction would slow all guest code sixteenfold. So a thread looks whether the emulator makes
 progress; if not, it stops it. That alone changes nothing the guest can see: the engine goes on from the very
@@ -7,12 +7,14 @@ instruction, counting now, and only the count ends a run (scheduler/engine.py).
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.reference.machine.cpu.emulator import Emulator
 
-_PERIOD = 0.5
+_PERIOD = 0.4
+"""Seconds of CPU time: a process that does not get the processor makes no progress either."""
 
 
 class _Watchdog:
@@ -40,9 +42,12 @@ class _Watchdog:
                 self._wanted.wait_for(lambda: self._emulator is not None)
                 emulator = self._emulator
             assert emulator is not None
-            activity = emulator.activity
+            activity, began = emulator.activity, time.process_time()
             with self._wanted:
-                self._wanted.wait_for(lambda: self._emulator is None, timeout=_PERIOD)
+                while self._emulator is emulator and emulator.activity == activity:
+                    if time.process_time() - began >= _PERIOD:
+                        break
+                    self._wanted.wait_for(lambda: self._emulator is None, timeout=_PERIOD / 4)
                 stalled = self._emulator is emulator and emulator.activity == activity and emulator.running
             if stalled:
                 emulator.stop()

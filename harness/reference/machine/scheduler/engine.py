@@ -9,26 +9,18 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from harness.nt import Irql
+from harness.reference.machine.cpu import guest_events as events
 from harness.reference.machine.cpu.code import ENTER, ENTER_STACK_POINTER, RESULT
 from harness.reference.machine.cpu.emulator import EFLAGS, RIP, RSP, Emulator, MachineState
 from harness.reference.machine.cpu.exceptions import GuestException, PageFault
 from harness.reference.machine.cpu.seh.unwind import Registers
-from harness.reference.machine.cpu.traps import (
-    Faulted,
-    Finished,
-    GuestEvent,
-    Interrupted,
-    Raised,
-    Requested,
-    Returned,
-    Suspended,
-    Traps,
-)
+from harness.reference.machine.cpu.traps import Traps
 from harness.reference.machine.memory.layout import TRAP, is_user
 from harness.reference.machine.scheduler.processor import Spin as SpinState
 from harness.reference.machine.scheduler.requests import Call, Delay, EndThread, Resume, Spin, Throw, Wait, Yield
-from harness.reference.machine.scheduler.thread import Execution, Frame, ResumeAt, ReturnTo
-from harness.reference.machine.stop import HangKind, HangStop, MachineStop
+from harness.reference.machine.scheduler.runaway import calls_for_ever, loops_for_ever
+from harness.reference.machine.scheduler.thread import CALLS_OF_A_STEP, Execution, Frame, ResumeAt, ReturnTo
+from harness.reference.machine.stop import MachineStop
 
 if TYPE_CHECKING:
     from harness.reference.machine.cpu.seh.dispatch import ExceptionDispatcher
@@ -55,7 +47,6 @@ PATIENCE = 30
 """How often the watchdog may find guest code without a call, each time after half a second, before that is counted."""
 RUNAWAY_CALLS = 4_000_000
 """How many calls of the kernel one operation, callback or routine may make without a wait."""
-_CALLS_OF_A_STEP = 100  # as how many calls a step of the system's own code counts: a request takes some of them
 _CALLS_OF_AN_EXCEPTION = 200
 """As how many calls an exception counts, by the time that it takes."""
 
@@ -95,7 +86,7 @@ class Engine:
         self._page = traps.page
         self._exports = exports
         self._enter, self._leave, self._resume = exports.enter, exports.leave, exports.resume
-        traps.count_step = self.count_step
+        traps.ends = self.ends
         self._owner: Execution | None = None
         """Whose registers the processor holds."""
         self.execution: Execution | None = None
@@ -126,7 +117,8 @@ class Engine:
             if execution.continuation is not None:
                 outcome = self._continue_guest(execution, execution.continuation)
             else:
-                if not self.count_step(execution):
+                execution.calls += CALLS_OF_A_STEP
+                if execution.calls > RUNAWAY_CALLS:
                     self.require_end(execution, 0)
                 outcome = self._step(execution)
             if outcome is not None:
@@ -262,7 +254,7 @@ class Engine:
         frame.call = request
         rest = arguments[4:]
         stack_pointer = (self._stack_for_call(execution, user=user) - 0x80 - _SHADOW_SPACE - 8 * len(rest)) & ~15
-        a, b, c, d = (*arguments, 0, 0, 0, 0)[:4]
+        first = [argument & _M64 for argument in (*arguments, 0, 0, 0, 0)[:4]]
         try:
             self._memory.write_u64(stack_pointer - 8, self._leave)
             for index, argument in enumerate(rest):
@@ -272,9 +264,7 @@ class Engine:
         if stack_pointer < execution.stack_low and not user:
             execution.stack_low = 0
             self._supervisor.stack_nearly_used_up(execution, stack_pointer - execution.stack_base)
-        _ENTER.pack_into(
-            self._ram, self._page + ENTER, a & _M64, b & _M64, c & _M64, d & _M64, stack_pointer - 8, function
-        )
+        _ENTER.pack_into(self._ram, self._page + ENTER, *first, stack_pointer - 8, function)
         self._take_registers(execution)
         return self._run_guest(execution, self._enter[self._may_page], user=user)
 
@@ -346,37 +336,34 @@ class Engine:
             return self._end(execution, thread.exit_status)
         self._emulator.set_gs(execution.teb if user else self._processor.control)
         event = traps.run(address)
-        if type(event) is Returned:
+        if type(event) is events.Returned:
             execution.frames[-1].has_returned()
             execution.send = event.value
             return None
         return self._stalled(execution) if event is None else self._take(execution, event)
 
-    def _take(self, execution: Execution, event: GuestEvent) -> Outcome | None:
+    def _take(self, execution: Execution, event: events.GuestEvent) -> Outcome | None:
         execution.stalls = 0
-        if isinstance(event, Suspended | Returned | Interrupted) and is_user(event.stack_pointer):
+        if isinstance(event, events.Suspended | events.Returned | events.Interrupted) and is_user(event.stack_pointer):
             execution.calls = 0
-        if isinstance(event, Returned):
+        if isinstance(event, events.Returned):
             execution.frames[-1].has_returned()
             execution.send = event.value
             return None
-        if isinstance(event, Suspended):
+        if isinstance(event, events.Suspended):
             execution.frames.append(Frame(event.code, event.stack_pointer, event.export))
             execution.send = None
             return None
-        if isinstance(event, Requested):
+        if isinstance(event, events.Requested):
             execution.send = None
             return self._do(execution, event.frame, event.request)
-        if isinstance(event, Finished):
+        if isinstance(event, events.Interrupted | events.Finished):
             execution.continuation = event.goes_on
-            return None
-        if isinstance(event, Interrupted):
-            execution.continuation = event.goes_on
-            return Outcome.INTERRUPTED
-        if isinstance(event, Raised):
+            return Outcome.INTERRUPTED if isinstance(event, events.Interrupted) else None
+        if isinstance(event, events.Raised):
             self._raise_at_call(execution, event.exception, event.stack_pointer, event.export)
             return None
-        if isinstance(event, Faulted):
+        if isinstance(event, events.Faulted):
             state = self._emulator.recover()
             if event.execution is not None:
                 state.general[RIP] = state.fault_address = event.execution
@@ -414,12 +401,6 @@ class Engine:
 
     # -- code that does not come back
 
-    @staticmethod
-    def count_step(execution: Execution) -> bool:
-        """A step of the system's own code is made; False if there have been so many that it must not be."""
-        execution.calls += _CALLS_OF_A_STEP
-        return execution.calls <= RUNAWAY_CALLS
-
     def ends(self, execution: Execution, calls: int) -> bool:
         """Whether so many calls more would be no reason to believe that code does not come back."""
         return execution.calls + calls <= RUNAWAY_CALLS
@@ -431,12 +412,7 @@ class Engine:
             location = self._supervisor.location_in(execution)
             image = self._images.by_name(location.split("+")[0]) if location else self._caller()
             where = location or (image.name if image is not None else "")
-            raise HangStop(
-                HangKind.RUNAWAY,
-                f"guest code{f' at {where}' if where else ''} runs for ever: it calls the kernel again and again,"
-                " and never waits, ends or returns",
-                driver=where.split("+")[0] or None,
-            )
+            raise calls_for_ever(where)
 
     def _caller(self) -> "Image | None":
         """The image that the code which runs now was called from."""
@@ -466,9 +442,5 @@ class Engine:
             return self._take(execution, event)
         address = emulator.instruction_pointer
         image = self._images.at(address) or self._caller()
-        raise HangStop(
-            HangKind.RUNAWAY,
-            f"guest code at {self._images.describe(address)} runs for ever: it has not called for long,"
-            f" and then not in {RUNAWAY_INSTRUCTIONS:,} instructions",
-            driver=image.name if image is not None else None,
-        )
+        name = image.name if image is not None else None
+        raise loops_for_ever(self._images.describe(address), name, RUNAWAY_INSTRUCTIONS)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from harness.reference.machine.scheduler.timers import Timer
 
 
+CALLS_OF_A_STEP = 100
+"""As how many calls a step of the system's own code counts: a request takes some of them."""
 STACK_RESERVE = 0x800
 """How much of a kernel stack must be left when a routine is called."""
 
