@@ -71,6 +71,7 @@ NOT_FOR_USERS = (
             "writable-strings",  # RTL_CONSTANT_STRING(L"…")
             "microsoft-string-literal-from-predefined",  # "x" __FUNCTION__ "y"
             "return-mismatch",  # return; in a function that has a value: a warning of Microsoft's
+            "macro-redefined", "single-bit-bitfield-constant-conversion",
             "incompatible-pointer-types",  # &Context of a context's own type, where PFLT_CONTEXT * is expected
         )
     ),

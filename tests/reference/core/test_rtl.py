@@ -1,6 +1,27 @@
 """Rtl families: bitmaps, times, strings and numbers, masks, versions, initialization once."""
 
 DRIVER = r"""
+#include <ntintsafe.h>
+
+EXPORT ULONG SafeIntegers(void)
+{
+    volatile ULONG Large = 0xFFFFFFF0; /* not the compiler's to calculate */
+    ULONG Sum, Product;
+    USHORT Short;
+    SIZE_T Size;
+    LONG Difference;
+
+    CHECK(RtlULongAdd(Large, 15, &Sum) == STATUS_SUCCESS && Sum == 0xFFFFFFFF);
+    CHECK(RtlULongAdd(Large, 16, &Sum) == STATUS_INTEGER_OVERFLOW && Sum == 0xFFFFFFFF);
+    CHECK(RtlULongSub(15, Large, &Sum) == STATUS_INTEGER_OVERFLOW);
+    CHECK(RtlULongMult(Large, 2, &Product) == STATUS_INTEGER_OVERFLOW);
+    CHECK(RtlSizeTMult(Large, 2, &Size) == STATUS_SUCCESS && Size == 0x1FFFFFFE0);
+    CHECK(RtlULongToUShort(Large, &Short) == STATUS_INTEGER_OVERFLOW && Short == 0xFFFF);
+    CHECK(RtlULongToUShort(Large >> 16, &Short) == STATUS_SUCCESS && Short == 0xFFFF);
+    CHECK(RtlULongToLong(Large, &Difference) == STATUS_INTEGER_OVERFLOW && Difference == -1);
+    CHECK(RtlLongLongToLong((LONG)Large, &Difference) == STATUS_SUCCESS && Difference == -16);
+    return Checks;
+}
 EXPORT ULONG Bitmaps(void)
 {
     ULONG Bits[3] = { 0, 0, 0xFFFFFFFF }, Start;
@@ -146,7 +167,7 @@ EXPORT ULONG Small(void)
 def test_families_of_rtl(load):
     machine = load(DRIVER)
 
-    for function in ("Bitmaps", "Times", "Strings", "Small"):
+    for function in ("SafeIntegers", "Bitmaps", "Times", "Strings", "Small"):
         machine.check(function)
 
     assert machine.unload() == []
