@@ -9,7 +9,7 @@ import pytest
 
 from harness.cli.main import main
 from harness.errors import ExitCode, HostError
-from harness.farm.bench import kernel, long
+from harness.farm.bench import kernel, long, overhead
 from harness.farm.bench.figures import Figures, Series
 from harness.farm.bench.ground import Ground
 from harness.farm.bench.labgrid import forwarded
@@ -47,6 +47,26 @@ def test_a_goal_holds_or_is_missed(fork: float, forks_mib: float, holds: list[bo
 
     assert [goal.holds for goal in goals] == holds
     assert [str(goal).startswith("holds" if goal.holds else "MISSED") for goal in goals] == [True, True]
+
+
+@pytest.mark.parametrize(("more", "holds"), [(1.04, True), (1.06, False)])
+def test_a_cluster_on_one_machine_is_held_against_xdist_in_pairs(
+    more: float, holds: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    begun: list[str] = []
+
+    def timed(words: list[str]) -> tuple[float, float]:
+        begun.append("cluster" if "--cluster" in words else "xdist")
+        return 30.0, (50.0 * more if begun[-1] == "cluster" else 50.0) + (len(begun) <= 2) * 100.0
+
+    monkeypatch.setattr(overhead, "timed", timed)
+
+    assert main(["bench", "cluster", "--overhead", "2", "--json"]) == ExitCode.PASSED
+
+    document = json.loads(capsys.readouterr().out)
+    assert begun == ["cluster", "xdist", "xdist", "cluster", "cluster", "xdist"]
+    assert document["runs"]["xdist_cpu_s"] == [50.0, 50.0]
+    assert [goal["holds"] for goal in document["goals"]] == [holds]
 
 
 def test_the_picture_has_a_bar_for_each_series_as_long_as_its_share():
