@@ -15,10 +15,9 @@ from harness.fleet.guest_name import GuestName
 from harness.fleet.providers import kind_of
 from harness.guest import GuestKind
 from harness.guest.verifier import Level
-from harness.plugin.facts import LEASE_FIXTURE, is_of_command
+from harness.plugin.facts import LAB_FIXTURE, LEASE_FIXTURE, is_of_command
 from harness.plugin.options import settings
 from harness.plugin.run import RUN, Run
-from harness.plugin.scenes import LAB_FIXTURE, stack_of
 from harness.shipped import SHIPPED
 
 _SECRET = re.compile(r"passw|secret|token|api_?key|credential")
@@ -109,6 +108,7 @@ def _directories(config: pytest.Config) -> list[Path]:
 def _built(session: pytest.Session) -> dict[str, Any]:
     """The drivers of all stacks, built here; of one that does not build, its tests will say so."""
     from harness.fleet.drivers import PROBE, Drivers
+    from harness.plugin.scenes import stack_of
 
     run = session.config.stash[RUN]
     plans = [stack_of(item, run.settings) for item in session.items if LAB_FIXTURE in _fixtures(item)]

@@ -16,6 +16,7 @@ from harness.report.records import Schedules, Witness
 RULE_PROPERTY = "rule"
 OF_COMMAND = "fltlab_run_command"
 """What the plugin has that `fltlab run` gives to pytest."""
+LAB_FIXTURE = "lab"
 LEASE_FIXTURE = (
     "fltlab_lease"  # what `guest` and `lab` stand on, so that a `lab` of somebody else is not taken for ours
 )

@@ -8,8 +8,7 @@ from harness.fleet.settings import Settings
 from harness.fleet.stack import StackPlan
 from harness.guest.registration import DriverOptions
 from harness.guest.stack import at_their_own, parse_stack, place
-
-LAB_FIXTURE = "lab"
+from harness.plugin.facts import LAB_FIXTURE
 
 
 class Scenes:
