@@ -18,6 +18,7 @@ from pathlib import Path
 from harness.minifilter.imports import INCLUDE, SUPPORT
 from harness.minifilter.overlay import write_overlay
 from harness.minifilter.package import CONSOLE_ENTRY, DriverPackage, PackageKind
+from harness.minifilter.redeclared import compile_redeclared
 from harness.minifilter.toolchain import Compilation, Toolchain
 from harness.minifilter.trace_headers import write_trace_headers
 
@@ -162,7 +163,7 @@ class ObjectStore:
         target = compilation.target
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_suffix(".tmp")
-        dependencies = self._toolchain.compile(compilation.to(temporary))
+        dependencies = compile_redeclared(self._toolchain, compilation.to(temporary))
         read = parse_dependencies(dependencies.read_text(encoding="utf-8"), target.parent)
         recorded = {str(path): self._files.sha256(path) for path in read}
         (target.parent / "files.json").write_text(json.dumps(recorded, indent=0) + "\n", encoding="utf-8")

@@ -76,6 +76,8 @@ NOT_FOR_USERS = (
         )
     ),
 )  # fmt: skip
+# Microsoft's compiler takes these in C; for drivers kitnames.h says so.
+EXCEPTIONS_OF_PROGRAMS = ("-Dtry=__try", "-Dexcept=__except", "-Dfinally=__finally", "-Dleave=__leave")
 LINK = (
     "/nologo",
     "/release",  # a checksum in the header
@@ -124,6 +126,8 @@ class Compilation:
     forced: tuple[str, ...] = ()
     own: frozenset[str] = frozenset()
     overlay: Path | None = None
+    renamed: tuple[Path, Path] | None = None
+    """An overlay with other names, and the header that says what they stand for (redeclared.py)."""
 
     @property
     def options(self) -> list[str]:
@@ -135,12 +139,14 @@ class Compilation:
             *(KERNEL_TARGET if self.kernel else ()),
             *integers_only,
             *(("-Werror",) if self.strict else NOT_FOR_USERS),
+            *(() if self.kernel or self.strict or self.cxx else EXCEPTIONS_OF_PROGRAMS),
             # A user's driver may begin with ntifs.h, ntddk.h or wdm.h: ours, which mends mingw-w64's, comes first.
             # With INITGUID: its headers have been read when the source defines that; the linker keeps one of each.
             *((*KERNEL_CRT, "-DINITGUID=", "-include", "ntkernel.h") if self.kernel and not self.strict else ()),
             *own_names.options(self.own),
             f"-ffile-prefix-map={self.root}=.",
             *(("-ivfsoverlay", str(self.overlay)) if self.overlay else ()),
+            *(("-ivfsoverlay", str(self.renamed[0]), "-include", str(self.renamed[1])) if self.renamed else ()),
             *(f"-D{define}" for define in self.defines),
             *(f"-I{directory}" for directory in self.include),
             *(word for header in self.forced for word in ("-include", header)),

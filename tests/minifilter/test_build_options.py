@@ -314,6 +314,21 @@ def test_a_driver_may_have_a_runtime_of_its_own_and_name_its_guids_at_any_place(
     assert build_drivers(root, tmp_path / "out")["own"].sys.is_file()
 
 
+def test_parameters_may_be_of_other_types_than_declared_as_microsofts_compiler_takes_it(tmp_path: Path) -> None:
+    text = "name: typed\ndescription: x\nsources: [typed.c, use.c]\ncontrol: none\n"
+    header = "#include <fltkernel.h>\nVOID Freed(PVOID Context, FLT_CONTEXT_TYPE Type);\nLONG Count(PVOID Context);\n"
+    header += "static LONG Twice(PVOID Context);\n"
+    source = '#include "typed.h"\ntypedef struct { LONG Count; TCHAR Name[4]; } KEPT;\n'
+    source += "LONG Count(KEPT *Context) { return Twice(Context) / 2; }\n"
+    source += "LONG Twice(KEPT *Context) { return 2 * Context->Count; }\n"
+    source += "\nVOID\nFreed (KEPT *Context, FLT_CONTEXT_TYPE Type)\n{ Context->Count = Type + Count(Context); }\n"
+    use = '#include "typed.h"\nNTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)\n'
+    use += "{ Freed(Driver, 1); return Path->Length == Count(Driver) ? 0 : STATUS_UNSUCCESSFUL; }\n"
+    root = package(tmp_path, text, {"typed.h": header, "typed.c": source, "use.c": use})
+
+    assert build_drivers(root, tmp_path / "out")["typed"].sys.is_file()
+
+
 def test_errors_come_before_warnings(tmp_path: Path) -> None:
     text = "name: wrong\ndescription: x\nsources: [wrong.c]\ncontrol: none\n"
     root = package(tmp_path, text, {"wrong.c": "#warning first\n#include <ntddk.h>\nint x = nothing;\n"})
