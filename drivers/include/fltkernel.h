@@ -55,21 +55,24 @@ typedef PVOID PFLT_CONTEXT;
  * Major functions of the filter manager, beside those of IRPs
  */
 
-#define IRP_MJ_ACQUIRE_FOR_SECTION_SYNCHRONIZATION ((UCHAR) - 1)
-#define IRP_MJ_RELEASE_FOR_SECTION_SYNCHRONIZATION ((UCHAR) - 2)
-#define IRP_MJ_ACQUIRE_FOR_MOD_WRITE ((UCHAR) - 3)
-#define IRP_MJ_RELEASE_FOR_MOD_WRITE ((UCHAR) - 4)
-#define IRP_MJ_ACQUIRE_FOR_CC_FLUSH ((UCHAR) - 5)
-#define IRP_MJ_RELEASE_FOR_CC_FLUSH ((UCHAR) - 6)
-#define IRP_MJ_QUERY_OPEN ((UCHAR) - 7)
-#define IRP_MJ_FAST_IO_CHECK_IF_POSSIBLE ((UCHAR) - 13)
-#define IRP_MJ_NETWORK_QUERY_OPEN ((UCHAR) - 14)
-#define IRP_MJ_MDL_READ ((UCHAR) - 15)
-#define IRP_MJ_MDL_READ_COMPLETE ((UCHAR) - 16)
-#define IRP_MJ_PREPARE_MDL_WRITE ((UCHAR) - 17)
-#define IRP_MJ_MDL_WRITE_COMPLETE ((UCHAR) - 18)
-#define IRP_MJ_VOLUME_MOUNT ((UCHAR) - 19)
-#define IRP_MJ_VOLUME_DISMOUNT ((UCHAR) - 20)
+/* As the kit has them to the blank, since drivers define them once more for their programs. */
+// clang-format off
+#define IRP_MJ_ACQUIRE_FOR_SECTION_SYNCHRONIZATION ((UCHAR)-1)
+#define IRP_MJ_RELEASE_FOR_SECTION_SYNCHRONIZATION ((UCHAR)-2)
+#define IRP_MJ_ACQUIRE_FOR_MOD_WRITE ((UCHAR)-3)
+#define IRP_MJ_RELEASE_FOR_MOD_WRITE ((UCHAR)-4)
+#define IRP_MJ_ACQUIRE_FOR_CC_FLUSH ((UCHAR)-5)
+#define IRP_MJ_RELEASE_FOR_CC_FLUSH ((UCHAR)-6)
+#define IRP_MJ_QUERY_OPEN ((UCHAR)-7)
+#define IRP_MJ_FAST_IO_CHECK_IF_POSSIBLE ((UCHAR)-13)
+#define IRP_MJ_NETWORK_QUERY_OPEN ((UCHAR)-14)
+#define IRP_MJ_MDL_READ ((UCHAR)-15)
+#define IRP_MJ_MDL_READ_COMPLETE ((UCHAR)-16)
+#define IRP_MJ_PREPARE_MDL_WRITE ((UCHAR)-17)
+#define IRP_MJ_MDL_WRITE_COMPLETE ((UCHAR)-18)
+#define IRP_MJ_VOLUME_MOUNT ((UCHAR)-19)
+#define IRP_MJ_VOLUME_DISMOUNT ((UCHAR)-20)
+// clang-format on
 
 #define IRP_MJ_OPERATION_END ((UCHAR)0x80)
 #define FLT_INTERNAL_OPERATION_COUNT 22
@@ -391,6 +394,9 @@ typedef NTSTATUS(FLTAPI *PFLT_FILTER_UNLOAD_CALLBACK)(FLT_FILTER_UNLOAD_FLAGS Fl
 typedef NTSTATUS(FLTAPI *PFLT_TRANSACTION_NOTIFICATION_CALLBACK)(PCFLT_RELATED_OBJECTS FltObjects,
                                                                  PFLT_CONTEXT TransactionContext,
                                                                  ULONG NotificationMask);
+#define FLT_MAX_TRANSACTION_NOTIFICATIONS                                                                              \
+    (TRANSACTION_NOTIFY_PREPREPARE | TRANSACTION_NOTIFY_PREPARE | TRANSACTION_NOTIFY_COMMIT |                          \
+     TRANSACTION_NOTIFY_ROLLBACK | TRANSACTION_NOTIFY_COMMIT_FINALIZE)
 typedef NTSTATUS(FLTAPI *PFLT_SECTION_CONFLICT_NOTIFICATION_CALLBACK)(PFLT_INSTANCE Instance,
                                                                       PFLT_CONTEXT SectionContext,
                                                                       PFLT_CALLBACK_DATA Data);

@@ -16,6 +16,20 @@
 #define leave __leave
 #endif
 
+#ifndef _TCHAR_DEFINED
+#define _TCHAR_DEFINED
+#ifdef UNICODE
+typedef WCHAR TCHAR, *PTCHAR, TUCHAR, *PTUCHAR;
+typedef PWSTR PTSTR, LPTSTR;
+typedef PCWSTR PCTSTR, LPCTSTR;
+#else
+typedef CHAR TCHAR, *PTCHAR;
+typedef UCHAR TUCHAR, *PTUCHAR;
+typedef PSTR PTSTR, LPTSTR;
+typedef PCSTR PCTSTR, LPCTSTR;
+#endif
+#endif
+
 #ifndef EXTERN_C_START
 #ifdef __cplusplus
 #define EXTERN_C_START extern "C" {

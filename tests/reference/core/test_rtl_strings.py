@@ -3,6 +3,7 @@
 # ruff: noqa: E501  (C, one check a line)
 
 DRIVER = r"""
+#include <wsk.h>
 #define U(Name, Text) UNICODE_STRING Name = RTL_CONSTANT_STRING(Text)
 #define A(Name, Text) ANSI_STRING Name = RTL_CONSTANT_STRING(Text)
 NTSYSAPI LONG NTAPI RtlCompareUnicodeStrings(PCWCH, SIZE_T, PCWCH, SIZE_T, BOOLEAN);
@@ -131,6 +132,32 @@ EXPORT ULONG Numbers(void)
     return Checks;
 }
 
+EXPORT ULONG Addresses(void)
+{
+    IN_ADDR Four = { { { 192, 168, 0, 1 } } };
+    IN6_ADDR Six = { { { 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1f } } };
+    IN6_ADDR Mapped = { { { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 1, 2, 3 } } };
+    CHAR Text[66];
+    WCHAR Wide[66];
+    ULONG Room = 66;
+
+    CHECK(RtlIpv4AddressToStringA(&Four, Text) == Text + 11 && RtlEqualMemory(Text, "192.168.0.1", 12));
+    CHECK(RtlIpv4AddressToStringW(&Four, Wide) == Wide + 11 && RtlEqualMemory(Wide, L"192.168.0.1", 24));
+    CHECK(RtlIpv6AddressToStringA(&Six, Text) == Text + 12 && RtlEqualMemory(Text, "2001:db8::1f", 13));
+    CHECK(RtlIpv6AddressToStringW(&Mapped, Wide) == Wide + 15 && RtlEqualMemory(Wide, L"::ffff:10.1.2.3", 32));
+    CHECK(RtlIpv4AddressToStringExA(&Four, 0x5000, Text, &Room) == 0 && Room == 15);
+    CHECK(RtlEqualMemory(Text, "192.168.0.1:80", 15));
+    CHECK(RtlIpv4AddressToStringExW(&Four, 0, Wide, &Room) == 0 && Room == 12);
+    CHECK(RtlIpv4AddressToStringExA(&Four, 0x5000, Text, &Room) == STATUS_INVALID_PARAMETER && Room == 15);
+    Room = 66;
+    CHECK(RtlIpv6AddressToStringExW(&Six, 3, 0xBB01, Wide, &Room) == 0);
+    CHECK(RtlEqualMemory(Wide, L"[2001:db8::1f%3]:443", 42) && Room == 21);
+    Room = 66;
+    CHECK(RtlIpv6AddressToStringExA(&Six, 0, 0, Text, &Room) == 0 && Room == 13);
+    CHECK(RtlIpv6AddressToStringExA(&Six, 0, 0, NULL, &Room) == STATUS_INVALID_PARAMETER);
+    return Checks;
+}
+
 EXPORT ULONG Sids(void)
 {
     static SID_IDENTIFIER_AUTHORITY Authority = { { 0, 0, 0, 0, 0, 5 } };
@@ -248,7 +275,18 @@ EXPORT ULONG Places(void)
 
 def test_rtl_answers_as_its_documentation_says(load):
     machine = load(DRIVER)
-    functions = ("Initialize", "Compare", "Case", "Convert", "Numbers", "Sids", "Descriptors", "Times", "Registry")
+    functions = (
+        "Initialize",
+        "Compare",
+        "Case",
+        "Convert",
+        "Numbers",
+        "Addresses",
+        "Sids",
+        "Descriptors",
+        "Times",
+        "Registry",
+    )
 
     for function in (*functions, "Splay", "Places"):
         machine.check(function)
