@@ -180,3 +180,56 @@ lstrlenW(LPCWSTR Text)
 {
     return Text != NULL ? (int)wcslen(Text) : 0;
 }
+
+static UINT
+Directory(LPWSTR Buffer, UINT Size, const WCHAR *Path)
+{
+    UINT Length = (UINT)wcslen(Path);
+
+    if (Length >= Size) {
+        return Length + 1;
+    }
+    memcpy(Buffer, Path, (Length + 1) * sizeof(WCHAR));
+    return Length;
+}
+
+EXPORT UINT WINAPI
+GetSystemDirectoryW(LPWSTR Buffer, UINT Size)
+{
+    return Directory(Buffer, Size, L"C:\\Windows\\System32");
+}
+
+EXPORT UINT WINAPI
+GetWindowsDirectoryW(LPWSTR Buffer, UINT Size)
+{
+    return Directory(Buffer, Size, L"C:\\Windows");
+}
+
+EXPORT UINT WINAPI
+GetSystemWindowsDirectoryW(LPWSTR Buffer, UINT Size)
+{
+    return GetWindowsDirectoryW(Buffer, Size);
+}
+
+static UINT
+Narrowed(LPSTR Buffer, UINT Size, const WCHAR *Path)
+{
+    UINT Index, Length = (UINT)wcslen(Path);
+
+    for (Index = 0; Length < Size && Index <= Length; Index++) {
+        Buffer[Index] = (char)Path[Index];
+    }
+    return Length < Size ? Length : Length + 1;
+}
+
+EXPORT UINT WINAPI
+GetSystemDirectoryA(LPSTR Buffer, UINT Size)
+{
+    return Narrowed(Buffer, Size, L"C:\\Windows\\System32");
+}
+
+EXPORT UINT WINAPI
+GetWindowsDirectoryA(LPSTR Buffer, UINT Size)
+{
+    return Narrowed(Buffer, Size, L"C:\\Windows");
+}

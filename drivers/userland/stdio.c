@@ -257,6 +257,7 @@ fopen(const char *Path, const char *Mode)
     for (Number = 3; Number < (int)ARRAYSIZE(Reals) && Reals[Number].Handle != NULL; Number++) {
     }
     if (Number == (int)ARRAYSIZE(Reals)) {
+        Release(Stream);
         return NULL;
     }
     Reals[Number].Handle = CreateFileA(Path, Access, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, Disposition, 0, NULL);
@@ -270,6 +271,31 @@ fopen(const char *Path, const char *Mode)
     }
     Stream->Number = Number;
     return Stream;
+}
+
+EXPORT int
+fopen_s(STREAM **Stream, const char *Path, const char *Mode)
+{
+    *Stream = fopen(Path, Mode);
+    return *Stream != NULL ? 0 : GetLastError() == ERROR_FILE_NOT_FOUND ? 2 : 13; /* ENOENT, EACCES */
+}
+
+EXPORT STREAM *
+_wfopen(const WCHAR *Path, const WCHAR *Mode)
+{
+    char *NarrowPath = NarrowCopy(Path), *NarrowMode = NarrowCopy(Mode);
+    STREAM *Stream = fopen(NarrowPath, NarrowMode);
+
+    Release(NarrowPath);
+    Release(NarrowMode);
+    return Stream;
+}
+
+EXPORT int
+_wfopen_s(STREAM **Stream, const WCHAR *Path, const WCHAR *Mode)
+{
+    *Stream = _wfopen(Path, Mode);
+    return *Stream != NULL ? 0 : GetLastError() == ERROR_FILE_NOT_FOUND ? 2 : 13;
 }
 
 EXPORT int

@@ -112,6 +112,8 @@ void *memcpy(void *To, const void *From, size_t Count);
 void *memset(void *To, int Value, size_t Count);
 int _vsnprintf(char *To, size_t Count, const char *Format, va_list Arguments);
 int _vsnwprintf(WCHAR *To, size_t Count, const WCHAR *Format, va_list Arguments);
+int printf(const char *Format, ...);
+__declspec(noreturn) void abort(void);
 void RunAtExit(void);
 void SplitArguments(int *Count, char ***Narrow, WCHAR ***Wide);
 

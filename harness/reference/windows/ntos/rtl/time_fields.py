@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
-from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.machine.loader.exports import KERNEL_AND_USER, NTOSKRNL, U32, export
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -17,7 +17,7 @@ _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _TIME_ZONE_SIZE, _TIME_ZONE_NAMES = 172, (4, 88)
 
 
-@export(NTOSKRNL, "RtlTimeToTimeFields")
+@export(KERNEL_AND_USER, "RtlTimeToTimeFields")
 def rtl_time_to_time_fields(k: "Kernel", time: int, fields: int) -> int:
     value = k.memory.read_i64(time)
     days, rest = divmod(value // 10_000, _DAY * 1000)
@@ -30,7 +30,7 @@ def rtl_time_to_time_fields(k: "Kernel", time: int, fields: int) -> int:
     return 0
 
 
-@export(NTOSKRNL, "RtlTimeFieldsToTime")
+@export(KERNEL_AND_USER, "RtlTimeFieldsToTime")
 def rtl_time_fields_to_time(k: "Kernel", fields: int, time: int) -> bool:
     """FALSE for fields that are no time after 1600."""
     year, month, day, hour, minute, second, millisecond, _ = unpack(_FIELDS, k.memory.read(fields, 16))

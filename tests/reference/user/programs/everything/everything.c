@@ -117,6 +117,41 @@ Files(void)
 }
 
 static void
+Times(void)
+{
+    FILETIME Time = {0xD53E8000, 0x019DB1DE}; /* 1970-01-01 */
+    FILETIME Local, Back;
+    SYSTEMTIME Fields = {0};
+
+    CHECK(FileTimeToLocalFileTime(&Time, &Local) && CompareFileTime(&Time, &Local) == 0);
+    CHECK(FileTimeToSystemTime(&Local, &Fields) && Fields.wYear == 1970 && Fields.wMonth == 1 && Fields.wDay == 1);
+    CHECK(Fields.wDayOfWeek == 4 && Fields.wHour == 0 && Fields.wMilliseconds == 0);
+    CHECK(SystemTimeToFileTime(&Fields, &Back) && CompareFileTime(&Time, &Back) == 0);
+    Fields.wMonth = 13;
+    CHECK(!SystemTimeToFileTime(&Fields, &Back) && GetLastError() == ERROR_INVALID_PARAMETER);
+    GetLocalTime(&Fields);
+    CHECK(Fields.wYear > 2000);
+}
+
+static void
+Printing(void)
+{
+    char Text[8];
+    WCHAR Wide[MAX_PATH];
+    FILE *Stream = NULL;
+
+    CHECK(sprintf_s(Text, sizeof(Text), "%02d:%s", 5, "abcd") == 7 && strcmp(Text, "05:abcd") == 0);
+    CHECK(sprintf_s(Text, sizeof(Text), "%d", 12345678) == -1 && Text[0] == 0);
+    CHECK(_snprintf_s(Text, sizeof(Text), _TRUNCATE, "%s", "123456789") == -1 && strcmp(Text, "1234567") == 0);
+    CHECK(_snprintf_s(Text, sizeof(Text), 3, "%s", "ab") == 2 && strcmp(Text, "ab") == 0);
+    CHECK(swprintf_s(Wide, 4, L"%d", 123) == 3 && swprintf_s(Wide, 4, L"%d", 1234) == -1 && Wide[0] == 0);
+    CHECK(GetSystemDirectoryW(Wide, MAX_PATH) == 19 && _wcsicmp(Wide, L"C:\\Windows\\System32") == 0);
+    CHECK(GetWindowsDirectoryW(Wide, 4) == 11 && GetWindowsDirectoryA(Text, 4) == 11);
+    CHECK(fopen_s(&Stream, "V:\\none\\none", "r") != 0 && Stream == NULL);
+    CHECK(_wfopen_s(&Stream, L"V:\\safe.txt", L"w") == 0 && fclose(Stream) == 0 && DeleteFileA("V:\\safe.txt"));
+}
+
+static void
 Registry(void)
 {
     static const WCHAR Path[] = L"SOFTWARE\\fltlab\\everything";
@@ -147,6 +182,8 @@ main(int Arguments, char **Words)
     Synchronization();
     Completion();
     Files();
+    Times();
+    Printing();
     Registry();
     Stop = CreateEventW(NULL, TRUE, FALSE, NULL);
     CHECK(SetConsoleCtrlHandler(Control, TRUE));
