@@ -27,7 +27,7 @@ class RunningPrograms:
         self._background: dict[int, Program] = {}
         """By process id, until they have ended and that has been told."""
 
-    def start(self, image: str, arguments: Sequence[str], stdin: bytes, service: str = "") -> Program:
+    def start(self, image: str, arguments: Sequence[str], stdin: bytes | None, service: str = "") -> Program:
         """A program that is ready to run. RefusedError if it cannot be loaded."""
         path = Path(image)
         data = path.read_bytes()
@@ -66,8 +66,8 @@ class RunningPrograms:
     # -- in the background
 
     def start_in_background(self, asked: Start) -> Progress:
-        """Start a program, and run until it is ready."""
-        program = self.start(asked.image, asked.args, asked.stdin, asked.service)
+        """Start a program, and run until it is ready. Without an input it has a console that nobody types at."""
+        program = self.start(asked.image, asked.args, asked.stdin or None, asked.service)
         self._background[program.process.id] = program
         ready = asked.ready.encode()
 

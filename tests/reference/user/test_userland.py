@@ -86,6 +86,16 @@ def test_a_service_that_is_started_as_a_program_is_told_so(machine: Machine, fol
     assert machine.run(folder / "worker.exe").output == b"no service: 1063\n"
 
 
+def test_in_the_background_nobody_types_and_nobody_has_gone(machine: Machine, folder: Path):
+    began = start(machine, folder / "worker.exe", "asks")
+    assert (began.stdout, began.exit_code) == (b"asks\n", None)
+
+    ended = machine.ask(programs.End(began.process))
+    assert (ended.stdout, ended.exit_code) == (b"", CONTROL_C_EXIT)
+
+    assert machine.run(folder / "worker.exe", args=("asks",)).output.startswith(b"asks\ngot -1\n")
+
+
 def test_one_that_is_terminated_says_nothing_more(machine: Machine, folder: Path):
     began = start(machine, folder / "worker.exe", service="one")
 

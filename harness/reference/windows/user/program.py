@@ -101,7 +101,7 @@ class Programs:
         path: str,
         data: bytes,
         arguments: Sequence[str] = (),
-        stdin: bytes = b"",
+        stdin: bytes | None = b"",
         *,
         library: bytes | None = None,
         service: str = "",
@@ -110,8 +110,9 @@ class Programs:
 
         What lies on a volume of this machine is opened there, through the volume's stack; `data` is the image of what
         does not. `library` is the DLL in which the program finds what it imports from kernel32 and its kin, each
-        process its own copy. `service` is the name of the service as which it is started. Raises LoadError with the
-        status of whoever keeps it from starting: a filter, a notify routine or the loader.
+        process its own copy. `stdin` is its input, None one that waits for ever. `service` is the name of the service
+        as which it is started. Raises LoadError with the status of whoever keeps it from starting: a filter, a notify
+        routine or the loader.
         """
         code = self._create(path, data, arguments, stdin, library, service)
         with self._executive.schedules.suspended():
@@ -121,7 +122,7 @@ class Programs:
         return started
 
     def _create(
-        self, path: str, data: bytes, arguments: Sequence[str], stdin: bytes, library: bytes | None, service: str
+        self, path: str, data: bytes, arguments: Sequence[str], stdin: bytes | None, library: bytes | None, service: str
     ) -> Code:
         """NtCreateUserProcess; the program, or the LoadError with which it does not start."""
         names, file = image_names(self._io.volumes, path), None
@@ -184,7 +185,13 @@ class Programs:
         return program
 
     def _fill_in(
-        self, program: Program, path: str, names: ImageNames, arguments: Sequence[str], stdin: bytes, service: str
+        self,
+        program: Program,
+        path: str,
+        names: ImageNames,
+        arguments: Sequence[str],
+        stdin: bytes | None,
+        service: str,
     ) -> None:
         """Its environment, and what drivers may ask of it."""
         k, process = self._executive, program.process

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
+from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.structures import IoStatusBlock
 
@@ -22,15 +24,18 @@ def _done(k: "Executive", iosb: int, status: NtStatus, information: int) -> Code
 
 
 class InputPipe:
-    """The read end of a pipe that was written full and closed."""
+    """The read end of a pipe that was written full and closed; without data, one that is open and never written to."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, data: bytes | None) -> None:
+        self._data = data or b""
         self._at = 0
+        self._written = Event("something to be typed") if data is None else None
 
     def read(self, k: "Executive", buffer: int, length: int, iosb: int) -> Code:
         """NtReadFile: PIPE_BROKEN at the end, as every pipe whose writer is gone."""
         piece = self._data[self._at : self._at + length]
+        if self._written is not None and length:
+            yield Wait([self._written], user=True)
         if not piece and length:
             return (yield from _done(k, iosb, NtStatus.PIPE_BROKEN, 0))
         k.memory.write(buffer, piece)

@@ -40,11 +40,15 @@ ServiceMain(DWORD Count, LPWSTR *Arguments)
 }
 
 int
-main(void)
+main(int Arguments, char **Words)
 {
     WCHAR Name[] = L"worker";
     SERVICE_TABLE_ENTRYW Table[] = {{Name, ServiceMain}, {NULL, NULL}};
 
+    if (Arguments == 2) {
+        printf("%s\n", Words[1]);
+        printf("got %d\n", getchar());
+    }
     if (!StartServiceCtrlDispatcherW(Table)) {
         printf("no service: %lu\n", GetLastError());
         return 1;
