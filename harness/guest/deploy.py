@@ -131,6 +131,8 @@ class Deployment:
         self._volume = volume
         self.refused: set[str] = set()
         """The labels of those that do not attach to the volume: their instance setup callback said so."""
+        self.by_hand: set[str] = set()
+        """The labels of those that refuse to be attached automatically, and were attached by hand."""
 
     def deploy(self) -> list[InstanceRow]:
         """Upload, register, load and attach; the guest's instances afterwards.
@@ -164,8 +166,7 @@ class Deployment:
         files = {item.entry.image: item.driver.sys.read_bytes() for item in direct}
         self._guest.drivers_under_test = tuple(item.entry.service for item in self.stack)
         output = self._start(commands, starts, {**self._files, **certificates, **files}, captures)
-        instances = parse_instances(output)
-        self._require_attached(instances)
+        instances = self._require_attached(parse_instances(output))
         if self._guest.kind is GuestKind.WINDOWS:
             for item in self.stack:
                 inf.start_user_mode(self._guest, item.driver)
@@ -270,8 +271,8 @@ class Deployment:
         self._run("attach", [self._attach(self._entry(label))], {})
 
     def attaches_by_itself(self, label: str) -> bool:
-        """Whether its instances come when it is loaded, as its INF says."""
-        return _attaches_by_itself(self._entry(label))
+        """Whether its instances come when it is loaded, as its INF says and its instance setup callback allows."""
+        return _attaches_by_itself(self._entry(label)) and label not in self.by_hand
 
     def detach(self, label: str) -> None:
         """Detach one minifilter of the stack. DriverError if it refuses."""
@@ -360,19 +361,35 @@ class Deployment:
     def _is_ours(self, row: InstanceRow) -> bool:
         return row.filter.casefold() in {item.entry.service.casefold() for item in self.stack}
 
-    def _require_attached(self, instances: Sequence[InstanceRow]) -> None:
-        """The instances must stand as the stack says, by the values of their altitudes."""
-        found = {(row.filter.casefold(), _altitude(row)) for row in instances if row.instance}
-        for item in self.stack:
-            there = (item.entry.service.casefold(), item.entry.altitude) in found
-            if not there and not item.legacy and _attaches_by_itself(item.entry):
-                self.refused.add(item.entry.label)
-            elif not there and not item.legacy and item.entry.label not in self.refused:
+    def _require_attached(self, instances: list[InstanceRow]) -> list[InstanceRow]:
+        """The instances must stand as the stack says, by the values of their altitudes.
+
+        A driver may refuse to be attached automatically, and let itself be attached by hand: FLT_INSTANCE_SETUP_FLAGS.
+        """
+        for item in self._missing(instances):
+            if _attaches_by_itself(item.entry):
+                self.by_hand.add(item.entry.label)
+                try:
+                    instances = parse_instances(self._run("by-hand", [self._attach(item.entry)], {}))
+                except DriverError:
+                    self.refused.add(item.entry.label)
+        self.by_hand -= self.refused
+        for item in self._missing(instances):
+            if item.entry.label not in self.refused:
                 raise GuestError(
                     f"{item.entry.service} is not attached at altitude {item.entry.altitude} after its deployment",
                     details=tuple(f"| {row}" for row in instances),
                     hint="fltlab image verify compares what fltmc prints in this guest with what is expected",
                 )
+        return instances
+
+    def _missing(self, instances: Sequence[InstanceRow]) -> list[DriverUnderTest]:
+        found = {(row.filter.casefold(), _altitude(row)) for row in instances if row.instance}
+        return [
+            item
+            for item in self.stack
+            if not item.legacy and (item.entry.service.casefold(), item.entry.altitude) not in found
+        ]
 
 
 def _altitude(row: InstanceRow) -> Altitude | None:

@@ -275,8 +275,8 @@ class _Trial:
         deployment.deploy()
         verdict.loaded = "yes"
         entry = self._subject.entry
-        refused = self._label in deployment.refused
-        verdict.attached = REFUSED if refused else f"at {entry.altitude}"
+        refused, by_hand = self._label in deployment.refused, self._label in deployment.by_hand
+        verdict.attached = REFUSED if refused else f"at {entry.altitude}{', by fltmc attach alone' * by_hand}"
         return deployment
 
     def _work(self, guest: Guest, without: Baseline) -> None:

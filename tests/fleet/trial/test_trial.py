@@ -131,6 +131,7 @@ def test_a_driver_that_does_not_look_whether_it_got_memory_is_found_out(tmp_path
     """It does its work well while there is memory: only the hard part tells."""
     found = try_driver(find_candidate(HERE / "careless"), SOME)
 
+    assert found.attached == "at 370040, by fltmc attach alone"
     assert found.differences == []
     assert found.hard[0] == "unload under load: done"
     assert found.stage == "low resources"

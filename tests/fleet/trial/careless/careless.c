@@ -1,5 +1,5 @@
 /*
- * careless: takes memory at every create, and does not look whether it got any.
+ * careless: takes memory at every create, and does not look whether it got any. It lets itself be attached by hand alone.
  */
 
 #include <fltKernel.h>
@@ -31,11 +31,22 @@ Unload(FLT_FILTER_UNLOAD_FLAGS Flags)
     return STATUS_SUCCESS;
 }
 
+static NTSTATUS FLTAPI
+InstanceSetup(PCFLT_RELATED_OBJECTS FltObjects, FLT_INSTANCE_SETUP_FLAGS Flags, DEVICE_TYPE DeviceType,
+              FLT_FILESYSTEM_TYPE FileSystem)
+{
+    UNREFERENCED_PARAMETER(FltObjects);
+    UNREFERENCED_PARAMETER(DeviceType);
+    UNREFERENCED_PARAMETER(FileSystem);
+    return FlagOn(Flags, FLTFL_INSTANCE_SETUP_AUTOMATIC_ATTACHMENT) ? STATUS_FLT_DO_NOT_ATTACH : STATUS_SUCCESS;
+}
+
 static const FLT_REGISTRATION Registration = {
     .Size = sizeof(FLT_REGISTRATION),
     .Version = FLT_REGISTRATION_VERSION,
     .OperationRegistration = Operations,
     .FilterUnloadCallback = Unload,
+    .InstanceSetupCallback = InstanceSetup,
 };
 
 NTSTATUS
