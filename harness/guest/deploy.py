@@ -362,10 +362,7 @@ class Deployment:
         return row.filter.casefold() in {item.entry.service.casefold() for item in self.stack}
 
     def _require_attached(self, instances: list[InstanceRow]) -> list[InstanceRow]:
-        """The instances must stand as the stack says, by the values of their altitudes.
-
-        A driver may refuse to be attached automatically, and let itself be attached by hand: FLT_INSTANCE_SETUP_FLAGS.
-        """
+        """The instances as the stack says, by their altitudes; who refuses automatic attachment is attached by hand."""
         for item in self._missing(instances):
             if _attaches_by_itself(item.entry):
                 self.by_hand.add(item.entry.label)
@@ -385,11 +382,8 @@ class Deployment:
 
     def _missing(self, instances: Sequence[InstanceRow]) -> list[DriverUnderTest]:
         found = {(row.filter.casefold(), _altitude(row)) for row in instances if row.instance}
-        return [
-            item
-            for item in self.stack
-            if not item.legacy and (item.entry.service.casefold(), item.entry.altitude) not in found
-        ]
+        minifilters = (item for item in self.stack if not item.legacy)
+        return [item for item in minifilters if (item.entry.service.casefold(), item.entry.altitude) not in found]
 
 
 def _altitude(row: InstanceRow) -> Altitude | None:
