@@ -89,6 +89,7 @@ USUAL = [
     "status_unknown",
     "iopb_major",
     "wait_for_ever",
+    "turns_for_ever",
     "leak",
     "unwritten_tail_read",
     "unwritten_context_read",

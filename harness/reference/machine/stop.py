@@ -38,7 +38,13 @@ class HangStop(MachineStop):
     """Nothing can run and somebody waits, a spin lock is never released, or guest code runs for ever."""
 
     def __init__(
-        self, kind: HangKind, message: str, waiters: tuple[Waiter, ...] = (), driver: str | None = None
+        self,
+        kind: HangKind,
+        message: str,
+        waiters: tuple[Waiter, ...] = (),
+        driver: str | None = None,
+        *,
+        chain: tuple[str, ...] = (),
     ) -> None:
         lines = [f"{w.name} ({w.process}:{w.thread}) waits for {w.waits_for}" for w in waiters]
         super().__init__("\n  ".join([message, *lines]))
@@ -46,3 +52,5 @@ class HangStop(MachineStop):
         self.message = message
         self.waiters = waiters
         self.driver = driver
+        self.chain = chain
+        """The calls that have led to code which does not come back, or to the wait, innermost first."""

@@ -20,7 +20,10 @@ def stop_message(stop: MachineStop) -> Stop:
     waiters = tuple(
         Waiter(one.thread, one.name, one.process, one.waits_for, one.owner, one.location) for one in stop.waiters
     )
-    return Stop(StopKind(stop.kind.value), stop.message, stop.driver, waiters=waiters)
+    location = stop.chain[0] if stop.chain else None
+    return Stop(
+        StopKind(stop.kind.value), stop.message, stop.driver, location=location, waiters=waiters, chain=stop.chain
+    )
 
 
 def fault(error: BaseException) -> wire.Stopped:

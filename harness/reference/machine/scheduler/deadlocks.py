@@ -14,13 +14,30 @@ if TYPE_CHECKING:
 
 def hang(threads: Iterable[Thread], supervisor: "Supervisor") -> HangStop:
     """No thread can run, and no timer is set."""
+    threads = list(threads)
     circle, waiters = find_circle(threads), waiting(threads, supervisor)
     if not circle:
-        return HangStop(HangKind.HANG, "no thread can run, no timer is set, and somebody waits", waiters)
+        chain = _waits_in_vain(threads, supervisor)
+        driver = chain[0].rpartition("+")[0] if chain else None
+        return HangStop(
+            HangKind.HANG, "no thread can run, no timer is set, and somebody waits", waiters, driver, chain=chain
+        )
     names = " for ".join(thread.describe() for thread in (*circle, circle[0]))
-    locations = [supervisor.location_in(thread.execution) for thread in circle]
-    driver = next((location.split("+")[0] for location in locations if location), None)
-    return HangStop(HangKind.DEADLOCK, f"threads wait for each other: {names}", waiters, driver)
+    chain = next((places for thread in circle if (places := supervisor.places_in(thread.execution))), ())
+    driver = chain[0].rpartition("+")[0] if chain else None
+    return HangStop(HangKind.DEADLOCK, f"threads wait for each other: {names}", waiters, driver, chain=chain)
+
+
+def _waits_in_vain(threads: Iterable[Thread], supervisor: "Supervisor") -> tuple[str, ...]:
+    """The calls of the one driver that waits for what nobody owns: all others wait for it. Nothing if there are two."""
+    found = [
+        places
+        for thread in threads
+        if (request := thread.waiting) is not None and not request.idle and owner_of(request) is None
+        if (places := supervisor.places_in(thread.execution))
+    ]
+    drivers = {places[0].rpartition("+")[0] for places in found}
+    return found[0] if len(drivers) == 1 else ()
 
 
 def waiting(threads: Iterable[Thread], supervisor: "Supervisor") -> tuple[Waiter, ...]:

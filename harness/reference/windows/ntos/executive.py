@@ -33,7 +33,7 @@ from harness.reference.machine.scheduler.processor import Processor, QueuedDpc
 from harness.reference.machine.scheduler.schedules import Schedules
 from harness.reference.machine.scheduler.thread import Execution, Process, Thread
 from harness.reference.machine.scheduler.timers import Clock, Timer
-from harness.reference.machine.stop import MachineStop
+from harness.reference.machine.stop import HangStop, MachineStop
 from harness.reference.machine.supervisor import Supervisor
 from harness.reference.machine.trace import Trace
 from harness.reference.windows.leaves import LEAVES
@@ -330,20 +330,17 @@ class Executive(Supervisor):
     def settle(self) -> None:
         """Run what can run without letting time jump to a timer."""
         self._check()
-        with self._stopping(), watching(self.emulator):
+        with _KeepStop(self), watching(self.emulator):
             self.scheduler.settle()
 
     def _run(self, done: Callable[[], bool], deadline: int | None) -> None:
         self._check()
-        with self._stopping(), watching(self.emulator):
+        with _KeepStop(self), watching(self.emulator):
             self.scheduler.run(done, deadline=deadline)
 
     def _check(self) -> None:
         if self.stop is not None:
             raise self.stop
-
-    def _stopping(self) -> "_KeepStop":
-        return _KeepStop(self)
 
     # -- verdicts
 
@@ -448,3 +445,5 @@ class _KeepStop:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, MachineStop):
             self._executive.stop = error
+        if isinstance(error, HangStop):
+            self._executive.blame.note_place(error)

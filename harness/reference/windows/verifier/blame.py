@@ -10,6 +10,7 @@ from harness.reference.machine.loader.images import Image
 from harness.reference.machine.memory.heap import KernelStacks
 from harness.reference.machine.memory.layout import is_user
 from harness.reference.machine.scheduler.thread import ResumeAt, ReturnTo
+from harness.reference.machine.stop import HangKind, HangStop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +97,15 @@ class Blame:
         if execution is None:
             return ()
         return self._told(execution, self._chains.of(execution, stack_pointer))
+
+    def note_place(self, stop: HangStop) -> None:
+        """Where code runs that does not come back: perhaps between two calls of the kernel."""
+        stack_pointer, execution = self._running()
+        if stop.kind is HangKind.RUNAWAY and execution is not None:
+            at_call = stack_pointer or execution.continuation is not None
+            places = self._chains.of(execution, stack_pointer) if at_call else self._chains.where_it_runs(execution)
+            told = self._told(execution, places)
+            stop.chain = told if self.driver_in(told) == stop.driver else ()
 
     def beginning(self, routine: int) -> tuple[str, ...]:
         """A routine of a driver's as the place that is to be told; nothing if it is no image's."""

@@ -138,6 +138,10 @@ class CallChains:
         """The places that lie on the stack of an execution whose guest code has stopped with these registers."""
         return list(self._walk(execution, len(execution.frames), Registers(list(general)), called=False))
 
+    def where_it_runs(self, execution: "Execution") -> list[tuple["Image", int]]:
+        """The same of guest code that was stopped as it ran."""
+        return self.at_fault(execution, self._emulator.state().general)
+
     def _walk(
         self, execution: "Execution", frames: int, registers: Registers, *, called: bool
     ) -> Iterator[tuple["Image", int]]:

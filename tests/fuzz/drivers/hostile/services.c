@@ -199,6 +199,16 @@ SPOIL(status_complete_huge, Data->IoStatus.Status = STATUS_SUCCESS; Data->IoStat
 SPOIL(status_synchronize_wild, *CompletionContext = WILD; return FLT_PREOP_SYNCHRONIZE)
 SPOIL(status_disallow_fast_io, return FLT_PREOP_DISALLOW_FASTIO)
 SPOIL(prints_for_ever, for (;;) DbgPrint("x"))
+static VOID __attribute__((noinline))
+Turn(volatile ULONG *Count)
+{
+    while (*Count != MAXULONG) {
+        *Count &= 0xFFFF;
+        *Count += 1;
+    }
+}
+
+SPOIL(turns_for_ever, volatile ULONG Count = 0; Turn(&Count))
 SPOIL(allocates_for_ever, for (;;) ExAllocatePoolWithTag(NonPagedPoolNx, 0x10000, TAG))
 SPOIL(contexts_for_ever, for (;;) Context(FLT_STREAMHANDLE_CONTEXT))
 SPOIL(items_for_ever,
