@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.reference.machine.choices import Draw
 from harness.reference.machine.scheduler.dispatcher import Event
+from harness.reference.windows.cc.driver_streams import DriverStreams
 from harness.reference.windows.cc.sections import Views
 from harness.reference.windows.export_rooms import load_exports
 from harness.reference.windows.fltmgr.filter_manager import FilterManager
@@ -41,6 +42,7 @@ from harness.reference.windows.user.view_faults import page_fault
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.machine.scheduler.timers import Timer
+    from harness.reference.windows.cc.cache_map import CacheMap
     from harness.reference.windows.io.volumes import Volume
 
 load_exports()
@@ -129,7 +131,12 @@ class Kernel(Executive):
         self.programs = Programs(self, self.io, self.views)
         self.pager = partial(page_fault, self, self.views)
         media = {name: item if isinstance(item, Medium) else Medium(item) for name, item in (volumes or {}).items()}
-        self.local_file_systems = LocalFileSystems(self, self.io, [item.kind for item in media.values()])
+        self.driver_streams = DriverStreams(self, self.io)
+        """Streams of drivers that are cached or mapped."""
+        self.cache_mdls: dict[int, tuple[CacheMap, list[int]]] = {}
+        """MDLs of cached pages that drivers have, with their frames."""
+        kinds = [item.kind for item in media.values()]
+        self.local_file_systems = LocalFileSystems(self, self.io, kinds, self.driver_streams)
         self.volumes: list[Volume] = [
             self.io.add_volume(name, FileSystem(item.root, self.system_time, item.kind), removable=item.removable)
             for name, item in media.items()

@@ -4,20 +4,23 @@ Whatever is not resident is fetched by a paging read, whatever is dirty is writt
 through the whole stack of minifilters, as the memory manager's and cache manager's requests do.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from struct import Struct
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.io.constants import IrpFlags
-from harness.reference.windows.io.parameters import Transfer
+from harness.reference.windows.io.parameters import MOD_WRITE, RELEASE, Transfer
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.mm.mdl import make_mdl
 from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
+    from harness.reference.windows.cc.cached_stream import CachedStream
     from harness.reference.windows.cc.sections import View
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
@@ -29,6 +32,8 @@ TEARDOWN_TICKS = 20_000_000
 """Two seconds between the last cleanup and the end of the cache map: then comes the close."""
 DATA_SECTION, SHARED_CACHE_MAP = 0x00, 0x08
 """Fields of SECTION_OBJECT_POINTERS."""
+_PRIVATE_CACHE_MAP = 0xD0
+"""What PrivateCacheMap points to: behind what of the FILE_OBJECT is documented."""
 _CLUSTER_PAGES = 16
 _SHARED_CACHE_MAP = Struct("<HHIq")
 """NodeTypeCode, NodeByteSize, OpenCount, FileSize."""
@@ -36,26 +41,10 @@ _SHARED_CACHE_MAP_SIZE, _CONTROL_AREA_SIZE = 0x200, 0x80
 _PAGING = int(IrpFlags.NOCACHE | IrpFlags.PAGING_IO)
 
 
-class CachedStream(Protocol):
-    """What a file system hands the cache manager of one of its streams, as with CcInitializeCacheMap."""
-
-    cache: "CacheMap | None"
-    """Its cache map, from the first that needs one to its teardown."""
-
-    def size(self) -> int:
-        """EndOfFile in bytes."""
-
-    def resize(self, size: int) -> None:
-        """Set EndOfFile. Raises StatusError."""
-
-    def show_section(self, field: int, value: int) -> None:
-        """Set a field of its SECTION_OBJECT_POINTERS."""
-
-
 class CacheMap:
     """The pages of one file. It references the file object that set it up, whose close waits for it."""
 
-    def __init__(self, kernel: "Executive", io: "IoManager", stream: CachedStream, file: "FileObject") -> None:
+    def __init__(self, kernel: "Executive", io: "IoManager", stream: "CachedStream", file: "FileObject") -> None:
         self._kernel = kernel
         self._io = io
         self._memory = kernel.memory
@@ -72,8 +61,10 @@ class CacheMap:
         self._loading: dict[int, Event] = {}
         self._written: set[int] = set()
         """Frames that are on their way to the disk."""
+        self._locked: Counter[int] = Counter()
+        """How often each frame is in an MDL that somebody has from CcMdlRead or CcPrepareMdlWrite."""
         self._orphans: set[int] = set()
-        """Those among them whose pages are gone meanwhile: they are freed when the write is done."""
+        """Those of both kinds whose pages are gone meanwhile: they are freed when the write or the MDL is done."""
         self.views: list[View] = []
         self.sections = 0
         """Data sections of programs and drivers."""
@@ -91,7 +82,10 @@ class CacheMap:
     # -- who uses it
 
     def cached_by(self, file: "FileObject") -> None:
-        """A file object reads or writes through the cache."""
+        """A file object reads or writes through the cache: its reads and writes may be fast I/O from here on."""
+        if not file.caches:
+            file.caches = True
+            file.view.private_cache_map = file.address + _PRIVATE_CACHE_MAP
         self._users.add(file)
         self._stream.show_section(SHARED_CACHE_MAP, self.shared_map)
 
@@ -99,6 +93,31 @@ class CacheMap:
         """Bring FileSize in the SHARED_CACHE_MAP up to date."""
         shown = _SHARED_CACHE_MAP.pack(0x2FF, _SHARED_CACHE_MAP_SIZE, 1, self._stream.size())
         self._memory.write(self.shared_map, shown)
+
+    @property
+    def used(self) -> bool:
+        """Whether file objects read or write through it."""
+        return bool(self._users)
+
+    def used_only_by(self, file: "FileObject") -> bool:
+        """Whether no other file object does."""
+        return self._users == {file}
+
+    @property
+    def size(self) -> int:
+        """FileSize."""
+        return self._stream.size()
+
+    def is_resident(self, offset: int, length: int) -> bool:
+        """Whether nothing of a range has to be fetched."""
+        return all(
+            page in self.pages for page in range(offset >> PAGE_SHIFT, ((offset + length - 1) >> PAGE_SHIFT) + 1)
+        )
+
+    def first_dirty(self) -> int | None:
+        """The offset of the first page that is not written yet; None if all are."""
+        self.note_mapped_writes()
+        return min(self.dirty) << PAGE_SHIFT if self.dirty else None
 
     def hold_section(self, size: int) -> None:
         """A section is made."""
@@ -246,6 +265,10 @@ class CacheMap:
 
     def _lazy_write(self) -> Code:
         self._lazy_writer_due = False
+        yield from self.write_behind()
+
+    def write_behind(self) -> Code:
+        """What the lazy writer does: all that is dirty is written."""
         yield from self._write_dirty(0, 1 << 62, synchronous=False)
 
     def note_mapped_writes(self) -> None:
@@ -275,13 +298,23 @@ class CacheMap:
         self.note_mapped_writes()
         if not self.dirty:
             return
-        yield from self._fs_filter(IrpMajor.ACQUIRE_FOR_MOD_WRITE)
-        yield from self._write_dirty(0, 1 << 62, synchronous=False)
-        yield from self._fs_filter(IrpMajor.RELEASE_FOR_MOD_WRITE)
+        memory, heap = self._memory, self._io.heap
+        ending = heap.allocate(16)
+        resource = ending + 8
+        memory.write_u64(ending, self._stream.size())
+        status = yield from self._fs_filter(IrpMajor.ACQUIRE_FOR_MOD_WRITE, MOD_WRITE.pack(ending, resource))
+        if status & 0x8000_0000:  # its locks are not to be had: the lazy writer tries again
+            self._schedule_lazy_writer()
+        else:
+            yield from self._write_dirty(0, 1 << 62, synchronous=False)
+            held = memory.read_u64(resource)
+            yield from self._fs_filter(IrpMajor.RELEASE_FOR_MOD_WRITE, RELEASE.pack(held))
+        heap.free(ending)
 
-    def _fs_filter(self, major: IrpMajor) -> Code:
-        request = Request(OperationClass.FS_FILTER, major, self.file, self._kernel.current)
+    def _fs_filter(self, major: IrpMajor, parameters: bytes = b"") -> Code:
+        request = Request(OperationClass.FS_FILTER, major, self.file, self._kernel.current, parameters=parameters)
         yield from self._io.issue(request)
+        return request.status
 
     def _write_dirty(self, offset: int, length: int, *, synchronous: bool) -> Code:
         """Write runs of dirty pages."""
@@ -299,9 +332,31 @@ class CacheMap:
             self._written.update(frames)
             yield from self._transfer(IrpMajor.WRITE, run[0] << PAGE_SHIFT, frames, synchronous=synchronous)
             self._written.difference_update(frames)
-            for frame in self._orphans.intersection(frames):
+            self._free_orphans(frames)
+
+    def _free_orphans(self, frames: Iterable[int]) -> None:
+        for frame in self._orphans.intersection(frames):
+            if frame not in self._written and not self._locked[frame]:
                 self._orphans.remove(frame)
                 self._memory.tables.free_frame(frame)
+
+    # -- its pages in others' hands
+
+    def lock(self, offset: int, length: int) -> Code:
+        """The frames of a range, which stay until `unlock`."""
+        yield from self.make_resident(offset, length)
+        frames = [self.pages[page] for page in range(offset >> PAGE_SHIFT, ((offset + length - 1) >> PAGE_SHIFT) + 1)]
+        self._locked.update(frames)
+        return frames
+
+    def unlock(self, frames: list[int], *, dirty: bool = False) -> None:
+        """Frames of `lock` are given back; `dirty` if they have been written to."""
+        self._locked.subtract(frames)
+        self._locked = +self._locked
+        if dirty:
+            self.dirty.update(page for page, frame in self.pages.items() if frame in frames)
+            self._schedule_lazy_writer()
+        self._free_orphans(frames)
 
     # -- what happens beside the cache
 
@@ -334,14 +389,14 @@ class CacheMap:
         """A page is not resident any more. A write of it that is under way, of the file's old size, goes on."""
         frame = self.pages.pop(page)
         self._mapped_clean.pop(page, None)
-        if frame in self._written:
+        if frame in self._written or self._locked[frame]:
             self._orphans.add(frame)
         else:
             self._memory.tables.free_frame(frame)
 
     def purge_range(self, offset: int, length: int) -> bool:
         """CcPurgeCacheSection: drop pages, dirty ones too. False, and nothing done, while a view shows the file."""
-        if self.user_references or self._loading:
+        if self.user_references or self._loading or self._locked.total():
             return False
         last = (offset + length - 1) >> PAGE_SHIFT
         for page in [page for page in self.pages if offset >> PAGE_SHIFT <= page <= last]:
@@ -355,15 +410,20 @@ class CacheMap:
         """A handle, view or section is gone; if nobody uses the cache map any more, it goes some time later."""
         self._kernel.timer(TEARDOWN_TICKS, lambda: self._kernel.queue_worker(self._teardown()))
 
+    def close_now(self) -> Code:
+        """MmForceSectionClosed: whether the cache map goes, because nobody uses it."""
+        yield from self._teardown()
+        return self._stream.cache is not self
+
     def _in_use(self) -> bool:
-        if self.sections or self.views or self.image_references or self._loading:
+        if self.sections or self.views or self.image_references or self._loading or self._locked.total():
             return True
         return any(not file.cleaned_up for file in self._users)
 
     def _teardown(self) -> Code:
         if self._in_use() or self._stream.cache is not self:
             return
-        yield from self._write_dirty(0, 1 << 62, synchronous=False)
+        yield from self.write_behind()
         if self._in_use() or self._stream.cache is not self:
             return
         self._stream.cache = None

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
-from harness.reference.windows.cc.cache_map import CachedStream, CacheMap
+from harness.reference.windows.cc.cache_map import CacheMap
+from harness.reference.windows.cc.cached_stream import CachedStream
 from harness.reference.windows.io.constants import SyncType
 from harness.reference.windows.io.parameters import SECTION
 from harness.reference.windows.io.request import Code, Request
@@ -80,16 +81,16 @@ def create_section(
     status = yield from _synchronize(k, io, file, protection)
     if status & 0x8000_0000:
         return status, None
-    end = stream.size()
-    if size > end and protection & _WRITABLE and not image:
-        stream.resize(size)
-        end = size
-    yield from _release(k, io, file)
+    try:
+        end = yield from stream.end(file)
+        if size > end and protection & _WRITABLE and not image:
+            yield from stream.extend(file, size)
+            end = size
+    finally:
+        yield from _release(k, io, file)
     if not end or size > end:
         return int(NtStatus.MAPPED_FILE_SIZE_ZERO if not end else NtStatus.SECTION_TOO_BIG), None
-    cache = stream.cache
-    if cache is None:
-        cache = stream.cache = CacheMap(k, io, stream, file)
+    cache = stream.make_cache(file)
     if image:
         layout = parse_image((yield from cache.read(0, min(end, HEADER_ROOM))))
         cache.image_references += 1
@@ -100,11 +101,9 @@ def create_section(
     return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section, on_delete=lambda _: _section_gone(cache))
 
 
-def prefetch(k: "Executive", io: "IoManager", stream: CachedStream, file: "FileObject", offsets: list[int]) -> Code:
+def prefetch(stream: CachedStream, file: "FileObject", offsets: list[int]) -> Code:
     """MmPrefetchPages: bring pages in, neighbours by one paging read; what is there already stays."""
-    cache = stream.cache
-    if cache is None:
-        cache = stream.cache = CacheMap(k, io, stream, file)
+    cache = stream.make_cache(file)
     pages = sorted({offset >> PAGE_SHIFT for offset in offsets})
     for page in pages:
         count = 1

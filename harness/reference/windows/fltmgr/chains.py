@@ -13,7 +13,7 @@ from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from harness.nt import IrpMajor, NtStatus, PreopStatus
+from harness.nt import IrpMajor, NtStatus, OperationClass, PreopStatus
 from harness.reference.machine.memory.guarded_heap import GuardedHeap
 from harness.reference.machine.memory.layout import PAGE_SIZE
 from harness.reference.machine.scheduler.requests import Call
@@ -39,6 +39,11 @@ _ROUTINES = {Phase.PRE: "FltpCallPreoperations", Phase.POST: "FltpCallPostoperat
 
 HELD_UNTIL_POST = "PRE-SYNC-09"
 """What a lock breaks that a preoperation callback keeps and asks for SYNCHRONIZE, to release it in post."""
+
+
+def takes_locks(request: "Request", answer: int) -> bool:
+    """Whether a callback is to keep its locks: who completes an acquire or release has done the file system's part."""
+    return request.kind is OperationClass.FS_FILTER and answer == PreopStatus.COMPLETE
 
 
 class Turn(NamedTuple):
@@ -264,7 +269,9 @@ class Chains:
         operation.running -= 1
         if outcome != DONE:
             operation.leave_chain(called=outcome == CALLED)
-        if outcome != DONE or acquisitions != kernel.locks.acquisitions or kernel.kept.stack_nearly_used_up:
+        judged = outcome != CALLED or not takes_locks(operation.request, chain.stopped.answer)
+        changed = outcome != DONE or acquisitions != kernel.locks.acquisitions or kernel.kept.stack_nearly_used_up
+        if judged and changed:
             self._check_kept(chain, chain.kept(thread, acquisitions), phase, called=outcome == CALLED)
         chain.running = None
         if operation.chain is None:

@@ -11,6 +11,7 @@ from harness.reference.windows.fltmgr.own_requests import (
     TransferArguments,
     below,
     buffered,
+    check_transfer_irql,
     control,
     own_request,
     parties,
@@ -29,21 +30,23 @@ if TYPE_CHECKING:
 # -- read and write
 
 
-@export(FLTMGR, "FltReadFile", max_irql=Irql.PASSIVE)
+@export(FLTMGR, "FltReadFile", max_irql=Irql.APC)
 def flt_read_file(
     k: "Kernel",
     asked: TransferArguments,
 ) -> Code:
     """FltReadFile: synchronous without a callback, whatever the file object (IO-04)."""
+    check_transfer_irql(k, "FltReadFile", asked.flags)
     return transfer(k.flt, IrpMajor.READ, asked)
 
 
-@export(FLTMGR, "FltWriteFile", max_irql=Irql.PASSIVE)
+@export(FLTMGR, "FltWriteFile", max_irql=Irql.APC)
 def flt_write_file(
     k: "Kernel",
     asked: TransferArguments,
 ) -> Code:
     """FltWriteFile."""
+    check_transfer_irql(k, "FltWriteFile", asked.flags)
     return transfer(k.flt, IrpMajor.WRITE, asked)
 
 

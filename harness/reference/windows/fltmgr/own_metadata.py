@@ -9,6 +9,7 @@ from harness.reference.windows.fltmgr.own_requests import (
     SYNCHRONOUS,
     TransferArguments,
     below,
+    check_transfer_irql,
     control,
     own_request,
     parties,
@@ -112,7 +113,7 @@ def flt_flush_buffers2(k: "Kernel", instance: int, file_object: int, kind: U32, 
     return request.status
 
 
-@export(FLTMGR, "FltReadFileEx", max_irql=Irql.PASSIVE)
+@export(FLTMGR, "FltReadFileEx", max_irql=Irql.APC)
 def flt_read_file_ex(
     k: "Kernel",
     asked: TransferArguments,
@@ -120,10 +121,11 @@ def flt_read_file_ex(
     mdl: int,
 ) -> Code:
     """FltReadFileEx: with a key and an MDL in the place of the buffer."""
+    check_transfer_irql(k, "FltReadFileEx", asked.flags)
     return transfer(k.flt, IrpMajor.READ, asked, key=k.memory.read_u32(key) if key else 0, mdl=mdl)
 
 
-@export(FLTMGR, "FltWriteFileEx", max_irql=Irql.PASSIVE)
+@export(FLTMGR, "FltWriteFileEx", max_irql=Irql.APC)
 def flt_write_file_ex(
     k: "Kernel",
     asked: TransferArguments,
@@ -131,6 +133,7 @@ def flt_write_file_ex(
     mdl: int,
 ) -> Code:
     """FltWriteFileEx."""
+    check_transfer_irql(k, "FltWriteFileEx", asked.flags)
     return transfer(k.flt, IrpMajor.WRITE, asked, key=k.memory.read_u32(key) if key else 0, mdl=mdl)
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.nt import IrpMajor, NtStatus, OperationClass
+from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import U32, LengthOfNext
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import CALLBACK_DATA, PARAMETER_BLOCK
@@ -16,6 +16,7 @@ from harness.reference.windows.io.request import Code, Request
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_manager import FilterManager
+    from harness.reference.windows.ntos.executive import Executive
 
 _NON_CACHED, _PAGING, _KEEP_OFFSET, _SYNCHRONOUS_PAGING = 1, 2, 4, 8
 SYNCHRONOUS = int(IrpFlags.SYNCHRONOUS_API)
@@ -62,6 +63,14 @@ class TransferArguments(NamedTuple):
     count_out: int
     callback: int
     context: int
+
+
+def check_transfer_irql(k: "Executive", call: str, flags: int) -> None:
+    """At APC_LEVEL these calls are for paging I/O (FLTFL_IO_OPERATION_PAGING); a finding and a bug check else."""
+    if k.irql > Irql.PASSIVE and not flags & _PAGING:
+        text = f"{call} without FLTFL_IO_OPERATION_PAGING was called at IRQL {k.irql}, which is for paging I/O alone"
+        k.verifier.report(None, k.blame.current().driver, text)
+        k.bugcheck(BugCheck.IRQL_NOT_LESS_OR_EQUAL, 0, k.irql, message=text)
 
 
 def transfer(

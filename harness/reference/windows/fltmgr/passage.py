@@ -13,7 +13,7 @@ from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationCla
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fltmgr import buffers
-from harness.reference.windows.fltmgr.chains import HELD_UNTIL_POST
+from harness.reference.windows.fltmgr.chains import HELD_UNTIL_POST, takes_locks
 from harness.reference.windows.fltmgr.operation import Node, Operation, Visit, VisitState
 from harness.reference.windows.io.fast_io import fast_io
 from harness.reference.windows.io.fs_filter_callbacks import fs_filter
@@ -112,7 +112,8 @@ class PassageEngine:
         context = self.context_left(visit)
         self.seen.returned(operation, visit, Phase.PRE, answer, context)
         rule = HELD_UNTIL_POST if answer == PreopStatus.SYNCHRONIZE else None
-        self.kernel.kept.check(kept, visit.instance.filter.name, "its preoperation callback", rule=rule)
+        if not takes_locks(operation.request, answer):
+            self.kernel.kept.check(kept, visit.instance.filter.name, "its preoperation callback", rule=rule)
         operation.running -= 1
         return (yield from self._pre_answered(operation, visit, answer, context, irql, old_irql))
 
@@ -166,7 +167,9 @@ class PassageEngine:
 
     def complete(self, operation: Operation, visit: Visit) -> Code:
         """A filter has completed the operation: only the filters above are still to be called (PRE-COMP-01)."""
-        del visit  # whose own post-operation callback is not among them
+        request = operation.request
+        if request.major == IrpMajor.CREATE and request.file is not None:
+            request.file.owner = visit.instance.filter.name
         yield from self.ascend(operation)
         return STOPPED
 

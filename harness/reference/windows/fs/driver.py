@@ -7,7 +7,7 @@ where the request is kept and completed later (a lock that is waited for, a dire
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from harness.nt import IrpMajor, NtStatus
+from harness.nt import IrpMajor, NtStatus, OperationClass
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Wait
@@ -21,7 +21,7 @@ from harness.reference.windows.fsrtl.filter_contexts import FilterContext
 from harness.reference.windows.fsrtl.notify import NotifyList
 from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS
-from harness.reference.windows.io.constants import DeviceFlags
+from harness.reference.windows.io.constants import DeviceFlags, FileObjectFlags
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.unwritten_data import look_at_question
 from harness.reference.windows.ntos.status_error import StatusError
@@ -78,6 +78,8 @@ class FileSystemDriver:
         handler = self._handlers.get(request.major)
         if handler is None:
             return int(NtStatus.INVALID_DEVICE_REQUEST), 0
+        if request.file is not None and request.file.opened is None and self._is_foreign(request.file, request.major):
+            return self._refuse_foreign(request), 0
         if self.dismounted and request.major not in _AFTER_DISMOUNT and not self._asks_disk(request):
             return int(NtStatus.VOLUME_DISMOUNTED), 0
         refused = refusal(self.kernel, self.files.kind, request)
@@ -105,6 +107,28 @@ class FileSystemDriver:
     def acting(self) -> "FileObject | None":
         """The file object of the request that the current thread does."""
         return self._acting.get(self.kernel.current)
+
+    @staticmethod
+    def _is_foreign(file: "FileObject", major: int) -> bool:
+        """Whether a filter has opened it: FsContext is set, and not by a create of ours."""
+        if major == IrpMajor.CREATE or file.flags & FileObjectFlags.VOLUME_OPEN:
+            return False
+        return bool(file.view.fs_context)
+
+    def _refuse_foreign(self, request: Request) -> int:
+        """What comes here of a file object that is a filter's own: on Windows, NTFS takes its FsContext for an SCB."""
+        if request.kind is OperationClass.FS_FILTER:
+            return int(NtStatus.SUCCESS)
+        if request.kind is OperationClass.FAST_IO:
+            return int(NtStatus.FLT_DISALLOW_FAST_IO)
+        assert request.file is not None
+        self.kernel.verifier.report(
+            None,
+            request.file.owner,
+            f"{request.describe()} has reached the file system, which has not opened this file object: who completes a "
+            "create with an FsContext of its own completes everything else of it, too",
+        )
+        return int(NtStatus.SUCCESS if request.major in _AFTER_DISMOUNT else NtStatus.INVALID_PARAMETER)
 
     @staticmethod
     def _asks_disk(request: Request) -> bool:

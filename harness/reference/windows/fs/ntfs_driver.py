@@ -22,7 +22,8 @@ from harness.reference.windows.structures.device_objects import MAJOR_FUNCTIONS,
 
 if TYPE_CHECKING:
     from harness.reference.windows.cc.cache_map import CacheMap
-    from harness.reference.windows.fs.stream_state import StreamState
+    from harness.reference.windows.cc.cached_stream import CachedStream
+    from harness.reference.windows.cc.driver_streams import DriverStreams
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.io.volumes import Volume
@@ -215,7 +216,10 @@ class NtfsDriver:
 class LocalFileSystems:
     """The drivers of our file systems: NTFS always, the others where a volume is theirs."""
 
-    def __init__(self, kernel: "Executive", io: "IoManager", kinds: Iterable[Kind]) -> None:
+    def __init__(
+        self, kernel: "Executive", io: "IoManager", kinds: Iterable[Kind], driver_streams: "DriverStreams"
+    ) -> None:
+        self._driver_streams = driver_streams
         self._drivers = [NtfsDriver(kernel, io, kind) for kind in dict.fromkeys((NTFS, *kinds))]
 
     def driver_of(self, volume: "Volume") -> FileSystemDriver | None:
@@ -227,17 +231,19 @@ class LocalFileSystems:
         return [volume for item in self._drivers for volume in item.volumes()]
 
     def cache_at(self, pointers: int) -> "CacheMap | None":
-        """The cache of the stream with these SECTION_OBJECT_POINTERS, if it has one."""
+        """The cache of the stream with these SECTION_OBJECT_POINTERS, ours or a driver's, if it has one."""
         for driver in self.volumes():
             state = driver.state_of(pointers) if pointers else None
             if state is not None:
                 return state.cache
-        return None
+        return self._driver_streams.cache_at(pointers)
 
-    def stream_of(self, file: "FileObject") -> "StreamState | None":
-        """What a file object has open, if sections can be over it: a stream of ours."""
+    def stream_of(self, file: "FileObject") -> "CachedStream | None":
+        """What a file object has open, if sections can be over it: a stream of ours or of a driver's."""
+        if file.opened is None:
+            return self._driver_streams.of(file)
         driver = self.driver_of(file.volume)
-        if driver is None or file.opened is None or file.opened.stream.directory:
+        if driver is None or file.opened.stream.directory:
             return None
         return driver.state(file.opened.stream)
 

@@ -3,14 +3,16 @@
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from harness.reference.windows.cc.cache_map import CacheMap
 from harness.reference.windows.fs.byte_range_locks import LockTable
 from harness.reference.windows.fsrtl.filter_contexts import FilterContext, listed, remove, take_file_contexts
 from harness.reference.windows.fsrtl.oplocks import Oplock
+from harness.reference.windows.io.request import Code
 
 if TYPE_CHECKING:
-    from harness.reference.windows.cc.cache_map import CacheMap
     from harness.reference.windows.fs.filesystem import FileSystem
     from harness.reference.windows.fs.inode import Stream
+    from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.ntos.executive import Executive
 
@@ -53,6 +55,7 @@ class StreamState:
     ) -> None:
         """`file_contexts` is where the contexts of all of the file are kept: PerFileContextPointer."""
         self._kernel = kernel
+        self._io = io
         self._heap = heap = io.heap
         self._files = files
         self.stream = stream
@@ -78,9 +81,23 @@ class StreamState:
         """EndOfFile in bytes; 0 for a directory."""
         return self._files.size(self.stream)
 
-    def resize(self, size: int) -> None:
-        """Set EndOfFile. Raises StatusError."""
+    def end(self, file: "FileObject") -> Code:
+        """EndOfFile in bytes, for a section."""
+        del file
+        yield from ()
+        return self.size()
+
+    def extend(self, file: "FileObject", size: int) -> Code:
+        """Set EndOfFile, for a section. Raises StatusError."""
+        del file
+        yield from ()
         self._files.resize(self.stream, size)
+
+    def make_cache(self, file: "FileObject") -> CacheMap:
+        """CcInitializeCacheMap."""
+        if self.cache is None:
+            self.cache = CacheMap(self._kernel, self._io, self, file)
+        return self.cache
 
     def show_sizes(self) -> None:
         """Bring AllocationSize, FileSize and ValidDataLength in the header up to date."""

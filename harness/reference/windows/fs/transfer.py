@@ -171,13 +171,7 @@ def _check_aligned(transfer: Transfer) -> None:
 
 def initialize_cache(driver: "FileSystemDriver", stream: "Stream", file: "FileObject") -> CacheMap:
     """CcInitializeCacheMap: from here on the handle's reads and writes may be fast I/O."""
-    state = driver.state(stream)
-    cache = state.cache
-    if cache is None:
-        cache = state.cache = CacheMap(driver.kernel, driver.io, state, file)
-    if not file.caches:
-        file.caches = True
-        file.view.private_cache_map = file.address + 0xD0
+    cache = driver.state(stream).make_cache(file)
     cache.cached_by(file)
     return cache
 

@@ -77,6 +77,8 @@ class FileObject:
         """The file system's part; None before a successful create and after close."""
         self.association: Association | None = None
         """The completion port that its requests end in."""
+        self.owner: str | None = None
+        """The filter that has completed its create, and whose it is then."""
         self.access: int = 0
         self.is_open = False
         """A create has succeeded with it, as the I/O manager sees it: its end is told by cleanup and close."""

@@ -63,9 +63,9 @@ class KeptStates:
         self._check_processor(before, now, driver, what)
         self._check_regions(before, now, driver, what)
         if now.acquisitions != before.acquisitions:
-            for lock in self._kernel.locks.acquired_since(before.acquisitions, now.thread):
-                sites = (lock.acquired_at,) if lock.acquired_at else ()
-                acquired = f", acquired at {lock.acquired_at}" if lock.acquired_at else ""
+            for lock, at in self._kernel.locks.acquired_since(before.acquisitions, now.thread):
+                sites = (at,) if at else ()
+                acquired = f", acquired at {at}" if at else ""
                 text = f"{what} has returned with the {lock.kind} at {lock.address:#x} held{acquired}"
                 self._kernel.verifier.report(rule, driver or lock.driver, text, chain=sites)
         if now.spin_locks > before.spin_locks:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
 from harness.reference.machine.scheduler.requests import KernelCode, Wait
@@ -39,6 +39,13 @@ class OwnerPointer:
         return f"owner pointer {self.address:#x}"
 
 
+class Acquisition(NamedTuple):
+    """One acquisition: its number of all locks', and the call by which it was."""
+
+    number: int
+    at: str
+
+
 @dataclass(eq=False)
 class OwnedLock:
     """A lock that has one exclusive owner or several shared ones."""
@@ -52,10 +59,8 @@ class OwnedLock:
     shared: "dict[Thread | OwnerPointer, int]" = field(default_factory=dict)
     exclusive_waiters: int = 0
     shared_waiters: int = 0
-    acquisition: int = 0
-    """The number of its last acquisition, of all locks'."""
-    acquired_at: str = ""
-    """The call by which that was."""
+    taken: "dict[Thread | OwnerPointer, list[Acquisition]]" = field(default_factory=dict)
+    """What each owner has acquired and not released."""
     shown: bytes = b""
     """What lies in guest memory, where only the kernel writes."""
 
@@ -77,8 +82,9 @@ class OwnedLock:
 class LockRequest(Dispatcher):
     """A wait for a lock."""
 
-    def __init__(self, lock: OwnedLock, *, exclusive: bool, starve: bool = False) -> None:
+    def __init__(self, lock: OwnedLock, acquisition: Acquisition, *, exclusive: bool, starve: bool = False) -> None:
         self.lock = lock
+        self.acquisition = acquisition
         self.exclusive = exclusive
         self.starve = starve
         """A shared request that does not wait behind exclusive waiters."""
@@ -105,6 +111,7 @@ class LockRequest(Dispatcher):
     def acquire(self, thread: "Thread") -> bool:
         lock = self.lock
         self.taken = True
+        lock.taken.setdefault(thread, []).append(self.acquisition)
         if self.exclusive or lock.exclusive is thread:
             lock.exclusive = thread
             lock.depth += 1
@@ -156,9 +163,9 @@ class LockTable:
     def acquire(self, lock: OwnedLock, *, exclusive: bool, wait: bool = True, starve: bool = False) -> int | KernelCode:
         """Take a lock: 1 if taken, 0 if not and `wait` is false; kernel code that waits otherwise."""
         thread = self._scheduler.current_processor.current
-        request = LockRequest(lock, exclusive=exclusive, starve=starve)
         self.acquisitions += 1
-        lock.acquisition, lock.acquired_at = self.acquisitions, self._blame.current().location or ""
+        acquisition = Acquisition(self.acquisitions, self._blame.current().location or "")
+        request = LockRequest(lock, acquisition, exclusive=exclusive, starve=starve)
         if request.signaled(thread):
             request.acquire(thread)
             self._mirror(lock)
@@ -194,6 +201,9 @@ class LockTable:
                 del lock.shared[owner]
         else:
             return False
+        lock.taken[owner].pop()
+        if not lock.taken[owner]:
+            del lock.taken[owner]
         self._mirror(lock)
         self._scheduler.signal_key(("lock", lock.address))
         return True
@@ -206,6 +216,7 @@ class LockTable:
             lock.shared[owner] = lock.shared.get(owner, 0) + lock.shared.pop(thread)
         else:
             return False
+        lock.taken.setdefault(owner, []).extend(lock.taken.pop(thread))
         self._mirror(lock)
         return True
 
@@ -221,9 +232,10 @@ class LockTable:
         """The locks a thread owns."""
         return [lock for lock in self._locks.values() if lock.owned_by(thread)]
 
-    def acquired_since(self, acquisition: int, thread: "Thread") -> list[OwnedLock]:
-        """The locks that a thread owns and that were acquired after so many acquisitions."""
-        return [lock for lock in self.held_by(thread) if lock.acquisition > acquisition]
+    def acquired_since(self, acquisition: int, thread: "Thread") -> list[tuple[OwnedLock, str]]:
+        """The locks that a thread has acquired after so many acquisitions and not released, and where it has."""
+        last = [(lock, lock.taken[thread][-1]) for lock in self.held_by(thread)]
+        return [(lock, taken.at) for lock, taken in last if taken.number > acquisition]
 
     def inside(self, address: int, size: int) -> list[OwnedLock]:
         """Locks in a range of memory."""

@@ -31,11 +31,16 @@ def mm_can_file_be_truncated(k: "Kernel", pointers: int, size_at: int) -> bool:
 
 
 @export(NTOSKRNL, "MmForceSectionClosed", max_irql=Irql.APC)
-def mm_force_section_closed(k: "Kernel", pointers: int, delay: U8) -> bool:
-    """MmForceSectionClosed: whether no section of the file is in use any more."""
+def mm_force_section_closed(k: "Kernel", pointers: int, delay: U8) -> Code:
+    """MmForceSectionClosed: whether no section of the file is in use any more.
+
+    What only the cache manager keeps is given up, and with it the file object that the cache was set up with.
+    """
     del delay
     cache = k.local_file_systems.cache_at(pointers)
-    return cache is None or not (cache.user_references or cache.image_references)
+    if cache is None:
+        return True
+    return (yield from cache.close_now()) or not (cache.user_references or cache.image_references)
 
 
 @export(NTOSKRNL, "MmForceSectionClosedEx", max_irql=Irql.APC)
@@ -66,7 +71,7 @@ def mm_prefetch_pages(k: "Kernel", count: U32, lists: int) -> Code:
             return int(NtStatus.INVALID_PARAMETER)
         offsets = [k.memory.read_u64(at + 16 + 8 * entry) for entry in range(entries)]
         try:
-            yield from prefetch(k, k.io, stream, file, offsets)
+            yield from prefetch(stream, file, offsets)
         except StatusError as error:
             return int(error.status)
     return int(NtStatus.SUCCESS)
