@@ -118,3 +118,24 @@ def test_two_runs_with_one_seed_have_one_digest(boot) -> None:
         digests.add(bench.kernel.trace.digest)
 
     assert len(digests) == 1
+
+
+def test_a_view_of_its_file_is_read_and_written_by_paging_io(bench, files_on_disk) -> None:
+    result = bench(
+        "open f W:\\data.bin access=rw\nsection s f protect=readwrite\nmap v s protect=readwrite\n"
+        "peek v offset=4096 length=4\npoke v offset=4096 length=4 fill=0x41\nunmap v\nclose-section s\n"
+        "set f class=end-of-file value=100\nread f offset=0 length=4\nclose f\n"
+    )
+
+    assert result.step("peek", "v").data == b"ZZZZ"
+    assert statuses(result) == [NtStatus.SUCCESS] * 10
+    assert files_on_disk()["data.bin"] == b"Z" * 100
+
+
+def test_what_is_written_through_a_view_is_on_the_disk(bench, files_on_disk) -> None:
+    bench(
+        "open f W:\\data.bin access=rw\nsection s f protect=readwrite\nmap v s protect=readwrite\n"
+        "poke v offset=4096 length=4 fill=0x41\nunmap v\nclose-section s\nclose f\nsleep 5000\n"
+    )
+
+    assert files_on_disk()["data.bin"] == b"Z" * 4096 + b"AAAA" + b"Z" * 4092

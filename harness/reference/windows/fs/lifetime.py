@@ -263,6 +263,8 @@ def close(driver: "FileSystemDriver", request: Request) -> Code:
     if not driver.dismounted:
         driver.files.close(opened)
     file.opened = None
+    view = file.view
+    view.fs_context = view.fs_context2 = view.section_object_pointer = 0  # one whose open is cancelled lives on
     if last:
         driver.forget(opened.stream)
     return int(NtStatus.SUCCESS), 0
