@@ -125,7 +125,7 @@ class FileSystemDriver:
         self.kernel.verifier.report(
             None,
             request.file.owner,
-            f"{request.describe()} has reached the file system, which has not opened this file object: who completes a "
+            f"{request.name} of a file object that it has opened itself has reached the file system: who completes a "
             "create with an FsContext of its own completes everything else of it, too",
         )
         return int(NtStatus.SUCCESS if request.major in _AFTER_DISMOUNT else NtStatus.INVALID_PARAMETER)
