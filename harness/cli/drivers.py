@@ -56,23 +56,28 @@ def build(names: Names = None, further: Further = None, as_json: AsJson = False)
 
 @group.command("check")
 def check(
-    what: Annotated[list[str] | None, typer.Argument(help="Drivers by name, or .sys files (default: all).")] = None,
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(help="Drivers by name, or .sys files, projects, INFs or directories of drivers (default: all)."),
+    ] = None,
     further: Further = None,
     as_json: AsJson = False,
 ) -> None:
     """Check images: x64, native, imports that exist (here too), relocations, checksum, hardening, PDB."""
     from harness.fleet.kernel_exports import warnings
+    from harness.fleet.trial.candidate import image_of
     from harness.minifilter.check import Severity, check_image
 
     known = {package.name: package for package in _packages(further)}
-    files = [Path(word) for word in what or () if word not in known and word.endswith((".sys", ".exe"))]
-    named = [word for word in what or known if Path(word) not in files]
+    paths = [Path(word) for word in what or () if word not in known and _is_path(word)]
+    files = {str(path): image_of(path) for path in paths}
+    named = [word for word in what or known if Path(word) not in paths]
     built = Drivers(driver_directories(further or (), Path.cwd())).build(named)
-    found = {str(path): check_image(path, ours=False) for path in files}
+    found = {name: check_image(image, ours=False) for name, image in files.items()}
     for driver in built.values():
         ours = driver.package.directory.is_relative_to(SUPPORT)
         found[driver.name] = check_image(driver.sys, ours, driver.package.kind)
-    for name, image in {**{str(path): path for path in files}, **{one.name: one.sys for one in built.values()}}.items():
+    for name, image in {**files, **{one.name: one.sys for one in built.values()}}.items():
         if all(item.severity is Severity.WARNING for item in found[name]):
             found[name] += warnings(image)
     if as_json:
@@ -88,6 +93,11 @@ def check(
                 typer.echo(f"  {item.severity.value}: {item.message}")
     if any(item.severity is Severity.ERROR for items in found.values() for item in items):
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _is_path(word: str) -> bool:
+    """Whether a word leads to a driver, and is not the name of one."""
+    return Path(word).suffix.lower() in {".sys", ".exe", ".inf", ".vcxproj", ".yaml"} or Path(word).is_dir()
 
 
 def _packages(further: list[Path] | None) -> list[DriverPackage]:

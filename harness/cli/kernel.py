@@ -19,7 +19,9 @@ group = typer.Typer(help="What the reference kernel exports, and what a driver n
 
 @group.command("imports")
 def imports(
-    images: Annotated[list[Path] | None, typer.Argument(metavar="X.sys", help="Drivers to look at.")] = None,
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="X.sys", help="Drivers, or what `fltlab try` takes.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="All exports, and which of them the kernel has.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -28,13 +30,14 @@ def imports(
     Exit code 1 if a driver would not be loaded.
     """
     from harness.fleet.kernel_exports import needs
+    from harness.fleet.trial.candidate import image_of
 
     if bool(images) is every:
         raise ConfigurationError("name drivers, or --all", hint="fltlab kernel imports X.sys")
     if every:
         _print_all(as_json)
         return
-    found = [needs(image) for image in images or ()]
+    found = [needs(image_of(image)) for image in images or ()]
     if as_json:
         typer.echo(json.dumps([_as_json(one) for one in found], indent=2))
     else:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ConfigurationError
+from harness.fleet.drivers import build_alone
 from harness.minifilter.altitude import Altitude
 from harness.minifilter.inf import REFERENCE_BUILD, Inf, InfInstance
 from harness.minifilter.package import (
@@ -54,6 +55,13 @@ def find_candidate(path: Path) -> Candidate:
     if path.is_dir():
         return _of_directory(path)
     return _of_file(path)
+
+
+def image_of(path: Path) -> Path:
+    """The image that a path leads to, built where it is none itself; ConfigurationError as of `find_candidate`."""
+    if path.suffix.lower() in {".sys", ".exe"}:
+        return path
+    return build_alone(find_candidate(path).package).sys
 
 
 def _of_directory(directory: Path) -> Candidate:

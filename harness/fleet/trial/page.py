@@ -31,6 +31,8 @@ def page(verdict: Verdict, needs: Needs | None) -> str:
         lines += ["", *_table(verdict)]
         lines += ["", *_changes(verdict), *_findings("findings", _not_told(verdict), hang=verdict.hang)]
         lines += _findings("leaks", verdict.leaks, tried=verdict.unloaded == "yes")
+    elif verdict.findings:  # of its DriverEntry
+        lines += ["", *_findings("findings", _not_told(verdict))]
     for told in verdict.hard:
         lines += _wrapped("hard       ", told, 1)
     lines += _coverage(verdict)
@@ -241,7 +243,7 @@ def _findings(title: str, some: Iterable[Finding], *, tried: bool = True, hang: 
     if hang:
         yield from _wrapped(f"{title:<11}", f"a step does not end: {hang}", 2)
     for text, count in list(told.items())[:MOST_FINDINGS]:
-        yield from _wrapped(f"{title:<11}", f"{text}{f' ({count} times)' if count > 1 else ''}", 2)
+        yield from _wrapped(f"{title:<11}", f"{text}{f' ({count} times)' if count > 1 else ''}", 3)
     if len(told) > MOST_FINDINGS:
         yield f"{title:<11}and {len(told) - MOST_FINDINGS} more: --json has all"
 

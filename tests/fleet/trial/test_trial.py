@@ -103,6 +103,33 @@ def test_a_driver_that_lacks_a_value_is_told_which(
     assert "the value Refuse of the key Parameters" in told["stop"]
 
 
+def test_what_a_driver_leaves_that_fails_to_load_is_on_the_page_and_a_directory_is_checked_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "quitter.c").write_text("""
+#include <fltkernel.h>
+static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_OPERATION_END}};
+static const FLT_REGISTRATION Registration = {sizeof(Registration), FLT_REGISTRATION_VERSION, 0, NULL, Operations};
+NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
+{
+    static PFLT_FILTER Filter;
+
+    FltRegisterFilter(DriverObject, &Registration, &Filter);
+    return RegistryPath->Length == 0 ? STATUS_SUCCESS : STATUS_OBJECT_PATH_SYNTAX_BAD;
+}
+""")
+
+    assert main(["try", str(tmp_path)]) == 3
+    told = " ".join(capsys.readouterr().out.split())
+    assert "findings REG-16: its DriverEntry has failed and left the filter registered" in told
+    assert told.index("REG-16") < told.index("could not be loaded")
+
+    assert main(["drivers", "check", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}: ok\n"
+    assert main(["kernel", "imports", str(tmp_path)]) == 0
+    assert "imports, all implemented" in capsys.readouterr().out
+
+
 def test_a_registry_of_ones_own_is_there(release: Path, tmp_path: Path) -> None:
     shutil.copy(release / "refuser.sys", tmp_path)
     key = r"HKLM\SYSTEM\CurrentControlSet\Services\refuser\Parameters"
