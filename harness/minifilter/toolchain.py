@@ -34,6 +34,7 @@ TARGET = (
     "-gno-codeview-command-line",
     "-fdebug-compilation-dir=.",
     "-fno-ident",
+    "-fno-crash-diagnostics",
     "-fasync-exceptions",  # __try covers memory accesses, not calls only
     "-fno-stack-protector",  # no /GS cookie without Microsoft's runtime
     "-mno-stack-arg-probe",
@@ -125,6 +126,7 @@ class Compilation:
     defines: tuple[str, ...] = ()
     forced: tuple[str, ...] = ()
     own: frozenset[str] = frozenset()
+    async_exceptions: bool = True
     overlay: Path | None = None
     renamed: tuple[Path, Path] | None = None
     """An overlay with other names, and the header that says what they stand for (redeclared.py)."""
@@ -135,6 +137,7 @@ class Compilation:
         integers_only = INTEGERS_ONLY if self.kernel and not self.floating_point else ()
         return [
             *TARGET,
+            *(() if self.async_exceptions else ("-fno-async-exceptions",)),
             *(CXX if self.cxx else C),
             *(KERNEL_TARGET if self.kernel else ()),
             *integers_only,
@@ -151,6 +154,10 @@ class Compilation:
             *(f"-I{directory}" for directory in self.include),
             *(word for header in self.forced for word in ("-include", header)),
         ]
+
+    def has_try(self) -> bool:
+        """Whether the source catches exceptions, and so needs the code that lets it."""
+        return re.search(rb"\b(__)?try\b", self.source.read_bytes()) is not None
 
     def to(self, target: Path) -> "Compilation":
         """The same, to another file."""
@@ -174,6 +181,9 @@ class Toolchain:
             try:
                 return self._compile(compilation)
             except ToolError as error:
+                if _crashed(error) and compilation.async_exceptions and not compilation.has_try():
+                    compilation = replace(compilation, async_exceptions=False)
+                    continue
                 own = compilation.own | own_names.names_in_the_way(error.output, (INCLUDE, self.mingw))
                 if own == compilation.own or compilation.strict or not compilation.kernel:
                     raise
@@ -266,6 +276,11 @@ def run(command: Sequence[str | Path], failed: str, *, cwd: Path | None = None) 
         refused.output = (done.stdout + done.stderr).splitlines()
         raise refused
     return done.stdout
+
+
+def _crashed(error: ToolError) -> bool:
+    """Whether clang itself came to its end: 19 does with asynchronous exceptions and a goto past a variable in C++."""
+    return any("frontend command failed" in line for line in error.output)
 
 
 def _errors_first(lines: Sequence[str]) -> list[str]:

@@ -121,6 +121,17 @@ bool Same(PCUNICODE_STRING A, PCWSTR B)
     RtlInitUnicodeString(&Other, B);
     return RtlEqualUnicodeString(A, &Other, TRUE);
 }
+int Sum(int A)
+{
+    int Result = 0;
+    if (A > 3) {
+        goto Out; /* past a variable, as Microsoft's compiler allows: clang 19 crashes with asynchronous exceptions */
+    }
+    int Next = A + 5;
+    Result = A * Next;
+Out:
+    return Result;
+}
 """,
     "hider/main.cpp": """
 #include <text.h>

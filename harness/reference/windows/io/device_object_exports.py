@@ -120,6 +120,11 @@ def io_get_lower_device_object(k: "Kernel", device: int) -> int:
 @export(NTOSKRNL, "IoGetDeviceAttachmentBaseRef", max_irql=Irql.DISPATCH)
 def io_get_device_attachment_base_ref(k: "Kernel", device: int) -> int:
     """IoGetDeviceAttachmentBaseRef: the lowest device of the stack."""
+    if not device:
+        k.bugcheck(
+            BugCheck.PAGE_FAULT_IN_NONPAGED_AREA,
+            message="IoGetDeviceAttachmentBaseRef was given NULL, which is no device",
+        )
     return _referenced(k, list(k.io.devices.downwards(device))[-1])
 
 
