@@ -54,14 +54,6 @@ ASM(write_efer, "movl $0xC0000080, %ecx\n xorl %eax, %eax\n xorl %edx, %edx\n wr
 ASM(write_system_call, "movl $0xC0000082, %ecx\n xorl %eax, %eax\n xorl %edx, %edx\n wrmsr")
 ASM(write_fs_base, "movl $0xC0000100, %ecx\n xorl %eax, %eax\n xorl %edx, %edx\n wrmsr")
 ASM(write_kernel_gs_base, "movl $0xC0000102, %ecx\n xorl %eax, %eax\n xorl %edx, %edx\n wrmsr")
-ASM(rbx_lost, "xorl %ebx, %ebx")
-ASM(rbp_lost, "movq $-1, %rbp")
-ASM(rsi_lost, "xorl %esi, %esi")
-ASM(rdi_lost, "movq $-1, %rdi")
-ASM(r12_lost, "xorl %r12d, %r12d")
-ASM(r15_lost, "movq $-1, %r15")
-ASM(xmm6_lost, "pcmpeqd %xmm6, %xmm6")
-ASM(xmm15_lost, "pcmpeqd %xmm15, %xmm15")
 ASM(raise_cr8, "movl $15, %eax\n movq %rax, %cr8")
 
 /* What a function must keep: the compiler knows nothing of it. */
