@@ -17,7 +17,7 @@ from harness.reference.guestd.configuration import Configuration
 from harness.reference.guestd.http import Connection, Request, Response, Server
 from harness.reference.guestd.shells import Command
 from harness.reference.guestd.wsman import Service
-from tests.limits import HANG, Impatient
+from tests.limits import HANG, Impatient, until
 from tests.ports import port_without_a_listener
 
 PASSWORD = "a password of the test"
@@ -115,6 +115,7 @@ def test_a_guest_that_forgets_each_shell_at_once_is_not_asked_for_ever(played: P
 
 def test_a_shell_that_is_closed_under_a_command_is_told_and_nothing_runs_again(played: Played, session: WinRmSession):
     def forget() -> None:
+        until(lambda: played.ran, "the command")
         played.forget_shells()
 
     played.run, played.breaks = until_cancelled, on("Receive", forget)

@@ -1,81 +1,6 @@
-/* create.c: opening *.vault files below, and what becomes of the file objects that are this filter's own. */
+/* create.c: opening *.vault files below, and the file objects that are this filter's own from create to close. */
 
 #include "isolation.h"
-
-static LIST_ENTRY Fcbs;
-static ERESOURCE FcbsLock;
-static KEVENT NoFcbs;
-
-static VOID FreeFcb(PISO_FCB Fcb);
-
-VOID
-IsoInitialize(VOID)
-{
-    InitializeListHead(&Fcbs);
-    ExInitializeResourceLite(&FcbsLock);
-    KeInitializeEvent(&NoFcbs, NotificationEvent, TRUE);
-}
-
-VOID
-IsoUninitialize(VOID)
-{
-    ExDeleteResourceLite(&FcbsLock);
-}
-
-/* FsContext is one of ours only if it is in the list: other file objects have FCBs of their file systems there. */
-PISO_FCB
-IsoFcbOf(PFILE_OBJECT FileObject)
-{
-    PFSRTL_COMMON_FCB_HEADER header = FileObject == NULL ? NULL : FileObject->FsContext;
-
-    return header != NULL && header->NodeTypeCode == (CSHORT)0x1505 && header->NodeByteSize == sizeof(ISO_FCB)
-               ? (PISO_FCB)header
-               : NULL;
-}
-
-BOOLEAN
-IsoHasHandles(PFLT_INSTANCE Instance)
-{
-    BOOLEAN found = FALSE;
-
-    IsoLock(&FcbsLock, FALSE);
-    for (PLIST_ENTRY e = Fcbs.Flink; e != &Fcbs; e = e->Flink) {
-        PISO_FCB fcb = CONTAINING_RECORD(e, ISO_FCB, Links);
-        found |= fcb->Handles > 0 && (Instance == NULL || fcb->Instance == Instance);
-    }
-    IsoUnlock(&FcbsLock);
-    return found;
-}
-
-static VOID
-Leave(PISO_FCB Fcb)
-{
-    if (--Fcb->Opens == 0) {
-        RemoveEntryList(&Fcb->Links);
-        if (IsListEmpty(&Fcbs)) {
-            KeSetEvent(&NoFcbs, IO_NO_INCREMENT, FALSE);
-        }
-        FreeFcb(Fcb);
-    }
-}
-
-/* What nobody has open any more is kept by its sections: they are closed, and with them the file objects. */
-VOID
-IsoWaitForFiles(VOID)
-{
-    IsoLock(&FcbsLock, TRUE);
-    for (PLIST_ENTRY e = Fcbs.Flink; e != &Fcbs;) {
-        PISO_FCB fcb = CONTAINING_RECORD(e, ISO_FCB, Links);
-        fcb->Opens++; /* it stays in the list meanwhile */
-        IsoUnlock(&FcbsLock);
-        MmForceSectionClosed(&fcb->Sections, TRUE);
-        IsoLock(&FcbsLock, TRUE);
-        e = e->Flink;
-        Leave(fcb);
-    }
-    IsoUnlock(&FcbsLock);
-    KeWaitForSingleObject(&NoFcbs, Executive, KernelMode, FALSE, NULL);
-}
 
 static BOOLEAN
 IsVault(PCUNICODE_STRING Name)
@@ -119,115 +44,6 @@ OpenAsAsked(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS o, PUNICODE_STRING Na
         IO_IGNORE_SHARE_ACCESS_CHECK | (Data->RequestorMode == UserMode ? IO_FORCE_ACCESS_CHECK : 0));
 }
 
-static NTSTATUS
-OpenForPagingAs(PCFLT_RELATED_OBJECTS o, PUNICODE_STRING Name, ACCESS_MASK Access, ULONG Options, PISO_FCB Fcb)
-{
-    OBJECT_ATTRIBUTES attributes;
-    IO_STATUS_BLOCK iosb;
-
-    InitializeObjectAttributes(&attributes, Name, OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE, NULL, NULL);
-    return FltCreateFileEx(IsoFilter, o->Instance, &Fcb->LowerHandle, &Fcb->Lower, Access | SYNCHRONIZE, &attributes,
-                           &iosb, NULL, 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, FILE_OPEN,
-                           Options | FILE_NON_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT |
-                               FILE_NO_INTERMEDIATE_BUFFERING,
-                           NULL, 0, IO_IGNORE_SHARE_ACCESS_CHECK);
-}
-
-static VOID
-CloseBelow(PHANDLE Handle, PFILE_OBJECT *File)
-{
-    if (*Handle != NULL) {
-        FltClose(*Handle);
-        *Handle = NULL;
-    }
-    if (*File != NULL) {
-        ObDereferenceObject(*File);
-        *File = NULL;
-    }
-}
-
-static VOID
-FreeFcb(PISO_FCB Fcb)
-{
-    FsRtlTeardownPerStreamContexts(&Fcb->Header);
-    CloseBelow(&Fcb->LowerHandle, &Fcb->Lower);
-    FltUninitializeFileLock(&Fcb->Locks);
-    ExDeleteResourceLite(&Fcb->Main);
-    ExDeleteResourceLite(&Fcb->Paging);
-    ExFreePoolWithTag(Fcb, ISO_TAG);
-}
-
-static NTSTATUS
-MakeFcb(PCFLT_RELATED_OBJECTS o, ULONGLONG FileId, PISO_FCB *Out)
-{
-    PISO_FCB fcb = ExAllocatePoolZero(NonPagedPoolNx, sizeof(*fcb), ISO_TAG);
-
-    if (fcb == NULL) {
-        return STATUS_INSUFFICIENT_RESOURCES;
-    }
-    ExInitializeResourceLite(&fcb->Main);
-    ExInitializeResourceLite(&fcb->Paging);
-    ExInitializeFastMutex(&fcb->HeaderMutex);
-    FsRtlSetupAdvancedHeader(&fcb->Header, &fcb->HeaderMutex);
-    fcb->Header.NodeTypeCode = 0x1505;
-    fcb->Header.NodeByteSize = sizeof(*fcb);
-    fcb->Header.IsFastIoPossible = FastIoIsNotPossible;
-    fcb->Header.Resource = &fcb->Main;
-    fcb->Header.PagingIoResource = &fcb->Paging;
-    FltInitializeFileLock(&fcb->Locks);
-    fcb->FileId = FileId;
-    fcb->Instance = o->Instance;
-    InsertTailList(&Fcbs, &fcb->Links);
-    KeClearEvent(&NoFcbs);
-    *Out = fcb;
-    return STATUS_SUCCESS;
-}
-
-/* The file that paging I/O goes to is open as long as there are handles; its sizes are those that the disk has. */
-static NTSTATUS
-OpenForPaging(PCFLT_RELATED_OBJECTS o, PISO_FCB Fcb, PUNICODE_STRING Name, ULONG Options)
-{
-    FILE_STANDARD_INFORMATION standard;
-    NTSTATUS status;
-
-    if (Fcb->LowerHandle != NULL) {
-        return STATUS_SUCCESS;
-    }
-    CloseBelow(&Fcb->LowerHandle, &Fcb->Lower);
-    status = OpenForPagingAs(o, Name, FILE_READ_DATA | FILE_WRITE_DATA, Options, Fcb);
-    if (!NT_SUCCESS(status)) { /* a read-only file is never written */
-        status = OpenForPagingAs(o, Name, FILE_READ_DATA, Options, Fcb);
-    }
-    if (NT_SUCCESS(status)) {
-        status = FltQueryInformationFile(o->Instance, Fcb->Lower, &standard, sizeof(standard), FileStandardInformation,
-                                         NULL);
-    }
-    if (NT_SUCCESS(status) && Fcb->Sections.SharedCacheMap == NULL && Fcb->Sections.DataSectionObject == NULL) {
-        Fcb->Header.FileSize = Fcb->Header.ValidDataLength = standard.EndOfFile;
-        Fcb->Header.AllocationSize = standard.AllocationSize;
-    }
-    return status;
-}
-
-static NTSTATUS
-FindFcb(PCFLT_RELATED_OBJECTS o, PFILE_OBJECT Lower, PISO_FCB *Out)
-{
-    FILE_INTERNAL_INFORMATION id;
-    NTSTATUS status = FltQueryInformationFile(o->Instance, Lower, &id, sizeof(id), FileInternalInformation, NULL);
-
-    if (!NT_SUCCESS(status)) {
-        return status;
-    }
-    for (PLIST_ENTRY e = Fcbs.Flink; e != &Fcbs; e = e->Flink) {
-        PISO_FCB fcb = CONTAINING_RECORD(e, ISO_FCB, Links);
-        if (fcb->Instance == o->Instance && fcb->FileId == (ULONGLONG)id.IndexNumber.QuadPart) {
-            *Out = fcb;
-            return STATUS_SUCCESS;
-        }
-    }
-    return MakeFcb(o, id.IndexNumber.QuadPart, Out);
-}
-
 /* With the list locked: the FCB of an open below, shared as this create wants it, and cut if that is what it does. */
 static NTSTATUS
 Join(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS o, PISO_CCB Ccb, PUNICODE_STRING Name, BOOLEAN Cut, PISO_FCB *Out)
@@ -235,7 +51,7 @@ Join(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS o, PISO_CCB Ccb, PUNICODE_ST
     ACCESS_MASK access = Data->Iopb->Parameters.Create.SecurityContext->DesiredAccess;
     ULONG share = Data->Iopb->Parameters.Create.ShareAccess;
     PISO_FCB fcb = NULL;
-    NTSTATUS status = FindFcb(o, Ccb->Lower, &fcb);
+    NTSTATUS status = IsoFindFcb(o, Ccb->Lower, &fcb);
 
     if (!NT_SUCCESS(status)) {
         return status;
@@ -246,7 +62,7 @@ Join(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS o, PISO_CCB Ccb, PUNICODE_ST
         status = IoCheckShareAccess(access, share, o->FileObject, &fcb->Share, FALSE);
     }
     if (NT_SUCCESS(status)) {
-        status = OpenForPaging(o, fcb, Name, Data->Iopb->Parameters.Create.Options & FILE_OPEN_BY_FILE_ID);
+        status = IsoOpenForPaging(o, fcb, Name, Data->Iopb->Parameters.Create.Options & FILE_OPEN_BY_FILE_ID);
     }
     if (NT_SUCCESS(status) && Cut) {
         status = IsoResize(fcb, NULL, 0);
@@ -358,16 +174,16 @@ IsoPreCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS o, PVOID *Context)
     }
     cuts = overwrites && iosb.Information == FILE_OPENED;
     if (NT_SUCCESS(status) && ours) {
-        IsoLock(&FcbsLock, TRUE);
+        IsoLock(&IsoFcbsLock, TRUE);
         status = Join(Data, o, ccb, &name, cuts, &fcb);
         if (!NT_SUCCESS(status) && fcb != NULL) {
-            Leave(fcb);
+            IsoLeave(fcb);
         }
-        IsoUnlock(&FcbsLock);
+        IsoUnlock(&IsoFcbsLock);
     }
     ExFreePoolWithTag(name.Buffer, ISO_TAG);
     if (!NT_SUCCESS(status) || !ours) {
-        CloseBelow(&ccb->LowerHandle, &ccb->Lower);
+        IsoCloseBelow(&ccb->LowerHandle, &ccb->Lower);
         ExFreePoolWithTag(ccb, ISO_TAG);
         return ours ? IsoComplete(Data, status, 0) : FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
@@ -400,7 +216,7 @@ IsoPreCleanup(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS o, PVOID *Context)
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
     FsRtlFastUnlockAll(&fcb->Locks, o->FileObject, FltGetRequestorProcess(Data), NULL);
-    IsoLock(&FcbsLock, TRUE);
+    IsoLock(&IsoFcbsLock, TRUE);
     if (fcb->Handles == 1) {
         IsoLock(&fcb->Main, TRUE);
         CcFlushCache(&fcb->Sections, NULL, 0, &iosb);
@@ -415,7 +231,7 @@ IsoPreCleanup(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS o, PVOID *Context)
     FltClose(ccb->LowerHandle);
     ccb->LowerHandle = NULL;
     SetFlag(o->FileObject->Flags, FO_CLEANUP_COMPLETE);
-    IsoUnlock(&FcbsLock);
+    IsoUnlock(&IsoFcbsLock);
     return IsoComplete(Data, STATUS_SUCCESS, 0);
 }
 
@@ -429,10 +245,10 @@ IsoPreClose(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS o, PVOID *Context)
     if (fcb == NULL) {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
-    CloseBelow(&ccb->LowerHandle, &ccb->Lower);
+    IsoCloseBelow(&ccb->LowerHandle, &ccb->Lower);
     ExFreePoolWithTag(ccb, ISO_TAG);
-    IsoLock(&FcbsLock, TRUE);
-    Leave(fcb);
-    IsoUnlock(&FcbsLock);
+    IsoLock(&IsoFcbsLock, TRUE);
+    IsoLeave(fcb);
+    IsoUnlock(&IsoFcbsLock);
     return IsoComplete(Data, STATUS_SUCCESS, 0);
 }

@@ -41,16 +41,23 @@ typedef struct _ISO_CCB {
 
 extern PFLT_FILTER IsoFilter;
 
-/* create.c */
+/* fcb.c */
+extern ERESOURCE IsoFcbsLock; /* the list of FCBs, Opens and Handles of each */
 VOID IsoInitialize(VOID);
 VOID IsoUninitialize(VOID);
 BOOLEAN IsoHasHandles(_In_opt_ PFLT_INSTANCE Instance);
 VOID IsoWaitForFiles(VOID);
+PISO_FCB IsoFcbOf(_In_opt_ PFILE_OBJECT FileObject);
+NTSTATUS IsoFindFcb(_In_ PCFLT_RELATED_OBJECTS Objects, _In_ PFILE_OBJECT Lower, _Out_ PISO_FCB *Fcb);
+NTSTATUS
+IsoOpenForPaging(_In_ PCFLT_RELATED_OBJECTS Objects, _In_ PISO_FCB Fcb, _In_ PUNICODE_STRING Name, _In_ ULONG Options);
+VOID IsoLeave(_In_ PISO_FCB Fcb);
+VOID IsoCloseBelow(_Inout_ PHANDLE Handle, _Inout_ PFILE_OBJECT *File);
+
+/* create.c */
 FLT_PREOP_CALLBACK_STATUS FLTAPI IsoPreCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context);
 FLT_PREOP_CALLBACK_STATUS FLTAPI IsoPreCleanup(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context);
 FLT_PREOP_CALLBACK_STATUS FLTAPI IsoPreClose(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context);
-PISO_FCB IsoFcbOf(_In_opt_ PFILE_OBJECT FileObject);
-NTSTATUS IsoResize(_In_ PISO_FCB Fcb, _In_opt_ PFILE_OBJECT FileObject, _In_ LONGLONG Size);
 
 /* transfer.c */
 FLT_PREOP_CALLBACK_STATUS FLTAPI IsoPreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context);
@@ -61,6 +68,7 @@ BOOLEAN NTAPI IsoAcquireForLazyWrite(PVOID Fcb, BOOLEAN Wait);
 VOID NTAPI IsoReleaseFromLazyWrite(PVOID Fcb);
 
 /* information.c */
+NTSTATUS IsoResize(_In_ PISO_FCB Fcb, _In_opt_ PFILE_OBJECT FileObject, _In_ LONGLONG Size);
 FLT_PREOP_CALLBACK_STATUS FLTAPI IsoPreSetInformation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects,
                                                       PVOID *Context);
 FLT_PREOP_CALLBACK_STATUS FLTAPI IsoPreQueryInformation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects,
