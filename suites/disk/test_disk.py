@@ -97,6 +97,21 @@ def test_what_failed_once_succeeds_when_it_is_asked_again(lab, disk):
     assert set(io.step("read", "f").data) == {0x11}
 
 
+@pytest.mark.rule("PRE-PASS-03")
+def test_an_error_of_the_disk_is_one_after_others_too(lab, disk):
+    """A file system that gives up after the first error would answer by itself, and of its own."""
+    with disk.fails("write"):
+        io = lab.io(rf"""
+            open  g V:\other.bin access=rw disposition=create
+            write g offset=0 length=4096
+            flush g
+            open  f V:\data.bin access=rw options=noncached
+            {STEPS[IrpMajor.WRITE]}
+        """)
+
+    posts_see(lab.trace.only(IrpMajor.WRITE, name="data.bin"), io.step("write", "f"), FAILURES)
+
+
 @pytest.mark.rule("PRE-PEND-01", "PRE-PEND-02")
 def test_on_a_slow_disk_every_operation_comes_back_once(lab, disk):
     lab.pending.when(IrpMajor.READ, name="data.bin").pend("thread", resume="with-callback")
