@@ -137,12 +137,13 @@ def _of_image(path: Path) -> Candidate:
         if package.binary is not None and package.path(package.binary).resolve() == path.resolve():
             return _registered(package, path.stem, [file.name])
     infs = [file for file in _beside(path, "*.inf") if _is_about(file, path.name)]
-    refusal = next(filter(None, map(_refusal, infs)), None)
+    refusals = [_refusal(inf) for inf in infs]
+    usable = next((inf for inf, refusal in zip(infs, refusals, strict=True) if refusal is None), None)
     pdb = next(iter(_beside(path, f"{path.stem}.pdb")), None)
     package = _package(path.stem, path.parent, binary=Path(path.name), pdb=pdb and Path(pdb.name))
-    if infs and refusal is None:
-        package = package.model_copy(update={"inf": Path(infs[0].name)})
-    return _registered(package, path.stem, [refusal] if refusal is not None else [])
+    if usable is not None:
+        return _registered(package.model_copy(update={"inf": Path(usable.name)}), path.stem, [])
+    return _registered(package, path.stem, [refusal for refusal in refusals if refusal is not None])
 
 
 def _of_inf(path: Path) -> Candidate:

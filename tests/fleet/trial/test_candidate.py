@@ -130,6 +130,9 @@ def test_an_inf_whose_instances_nothing_installs_is_refused_and_told_beside_its_
     assert "refuser.inf cannot be used: it registers no instance" in found.read[0]
     assert found.made_up[0].startswith("altitude 370030")
 
+    (release / "second.inf").write_text(text)
+    assert find_candidate(release / "refuser.sys").package.inf == Path("second.inf")
+
 
 def test_a_file_that_copyfiles_names_alone_is_the_driver_of_an_inf(release: Path) -> None:
     text = (HERE / "refuser" / "refuser.inf").read_text(encoding="utf-8")
