@@ -39,8 +39,12 @@ EXPORT int
 _vsnprintf_s(char *To, size_t Room, size_t Count, const char *Format, va_list Arguments)
 {
     size_t Most = Count == TRUNCATE || Count >= Room ? Room - 1 : Count;
-    int Length = _vsnprintf(To, Most, Format, Arguments);
+    int Length;
 
+    if (Room == 0) {
+        return -1;
+    }
+    Length = _vsnprintf(To, Most, Format, Arguments);
     if (Length < 0 && Count != TRUNCATE && Count >= Room) {
         To[0] = '\0';
     } else {
@@ -53,8 +57,12 @@ EXPORT int
 _vsnwprintf_s(WCHAR *To, size_t Room, size_t Count, const WCHAR *Format, va_list Arguments)
 {
     size_t Most = Count == TRUNCATE || Count >= Room ? Room - 1 : Count;
-    int Length = _vsnwprintf(To, Most, Format, Arguments);
+    int Length;
 
+    if (Room == 0) {
+        return -1;
+    }
+    Length = _vsnwprintf(To, Most, Format, Arguments);
     if (Length < 0 && Count != TRUNCATE && Count >= Room) {
         To[0] = 0;
     } else {
@@ -62,15 +70,6 @@ _vsnwprintf_s(WCHAR *To, size_t Room, size_t Count, const WCHAR *Format, va_list
     }
     return Length;
 }
-
-#define FORMATTED(Call, ...)                                                                                           \
-    va_list Arguments;                                                                                                 \
-    int Length;                                                                                                        \
-                                                                                                                       \
-    va_start(Arguments, Format);                                                                                       \
-    Length = Call(__VA_ARGS__, Format, Arguments);                                                                     \
-    va_end(Arguments);                                                                                                 \
-    return Length
 
 EXPORT int
 sprintf_s(char *To, size_t Room, const char *Format, ...)

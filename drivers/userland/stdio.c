@@ -207,15 +207,6 @@ vwprintf(const WCHAR *Format, va_list Arguments)
     return vfwprintf(&Standard[1], Format, Arguments);
 }
 
-#define FORMATTED(Call, ...)                                                                                           \
-    va_list Arguments;                                                                                                 \
-    int Length;                                                                                                        \
-                                                                                                                       \
-    va_start(Arguments, Format);                                                                                       \
-    Length = Call(__VA_ARGS__, Format, Arguments);                                                                     \
-    va_end(Arguments);                                                                                                 \
-    return Length
-
 EXPORT int
 printf(const char *Format, ...)
 {

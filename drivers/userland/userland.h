@@ -117,6 +117,16 @@ __declspec(noreturn) void abort(void);
 void RunAtExit(void);
 void SplitArguments(int *Count, char ***Narrow, WCHAR ***Wide);
 
+/* The body of a function with arguments behind its Format: what the Call that takes them as a list returns. */
+#define FORMATTED(Call, ...)                                                                                           \
+    va_list Arguments;                                                                                                 \
+    int Length;                                                                                                        \
+                                                                                                                       \
+    va_start(Arguments, Format);                                                                                       \
+    Length = Call(__VA_ARGS__, Format, Arguments);                                                                     \
+    va_end(Arguments);                                                                                                 \
+    return Length
+
 /* stdio.c */
 void FlushStreams(void);
 

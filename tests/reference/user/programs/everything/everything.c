@@ -144,6 +144,7 @@ Printing(void)
     CHECK(sprintf_s(Text, sizeof(Text), "%d", 12345678) == -1 && Text[0] == 0);
     CHECK(_snprintf_s(Text, sizeof(Text), _TRUNCATE, "%s", "123456789") == -1 && strcmp(Text, "1234567") == 0);
     CHECK(_snprintf_s(Text, sizeof(Text), 3, "%s", "ab") == 2 && strcmp(Text, "ab") == 0);
+    CHECK(_snprintf_s(Text, 0, _TRUNCATE, "%s", "x") == -1 && strcmp(Text, "ab") == 0);
     CHECK(swprintf_s(Wide, 4, L"%d", 123) == 3 && swprintf_s(Wide, 4, L"%d", 1234) == -1 && Wide[0] == 0);
     CHECK(GetSystemDirectoryW(Wide, MAX_PATH) == 19 && _wcsicmp(Wide, L"C:\\Windows\\System32") == 0);
     CHECK(GetWindowsDirectoryW(Wide, 4) == 11 && GetWindowsDirectoryA(Text, 4) == 11);
