@@ -34,6 +34,19 @@ def _lend(k: "Kernel", cache: "CacheMap", offset: int, length: int) -> Code:
     return at
 
 
+def _lend_range(
+    k: "Kernel", call: str, file_object: int, offset_at: int, length: int, chain_out: int, iosb: int
+) -> Code:
+    """What both calls do that lend pages: a chain for the range, none for nothing, and the status."""
+    _, cache = cache_of(k, file_object, call)
+    offset = k.memory.read_i64(offset_at)
+    check_within(k, cache, offset, length, call)
+    k.memory.write_u64(chain_out, (yield from _lend(k, cache, offset, length)) if length else 0)
+    block = IoStatusBlock(k.memory, iosb)
+    block.status, block.information = int(NtStatus.SUCCESS), length
+    return 0
+
+
 def _take_back(k: "Kernel", chain: int, call: str, *, dirty: bool) -> None:
     while chain:
         lent = k.cache_mdls.pop(chain, None)
@@ -54,13 +67,7 @@ def _take_back(k: "Kernel", chain: int, call: str, *, dirty: bool) -> None:
 @export(NTOSKRNL, "CcMdlRead", max_irql=Irql.APC)
 def cc_mdl_read(k: "Kernel", file_object: int, offset_at: int, length: U32, chain_out: int, iosb: int) -> Code:
     """CcMdlRead: the pages themselves, until CcMdlReadComplete."""
-    _, cache = cache_of(k, file_object, "CcMdlRead")
-    offset = k.memory.read_i64(offset_at)
-    check_within(k, cache, offset, length, "CcMdlRead")
-    k.memory.write_u64(chain_out, (yield from _lend(k, cache, offset, length)) if length else 0)
-    block = IoStatusBlock(k.memory, iosb)
-    block.status, block.information = int(NtStatus.SUCCESS), length
-    return 0
+    return (yield from _lend_range(k, "CcMdlRead", file_object, offset_at, length, chain_out, iosb))
 
 
 @export(NTOSKRNL, "CcMdlReadComplete", max_irql=Irql.APC)
@@ -74,13 +81,7 @@ def cc_mdl_read_complete(k: "Kernel", file_object: int, chain: int) -> int:
 @export(NTOSKRNL, "CcPrepareMdlWrite", max_irql=Irql.APC)
 def cc_prepare_mdl_write(k: "Kernel", file_object: int, offset_at: int, length: U32, chain_out: int, iosb: int) -> Code:
     """CcPrepareMdlWrite: the pages to be written to, until CcMdlWriteComplete."""
-    _, cache = cache_of(k, file_object, "CcPrepareMdlWrite")
-    offset = k.memory.read_i64(offset_at)
-    check_within(k, cache, offset, length, "CcPrepareMdlWrite")
-    k.memory.write_u64(chain_out, (yield from _lend(k, cache, offset, length)) if length else 0)
-    block = IoStatusBlock(k.memory, iosb)
-    block.status, block.information = int(NtStatus.SUCCESS), length
-    return 0
+    return (yield from _lend_range(k, "CcPrepareMdlWrite", file_object, offset_at, length, chain_out, iosb))
 
 
 @export(NTOSKRNL, "CcMdlWriteComplete", max_irql=Irql.APC)

@@ -115,20 +115,11 @@ class DriverStream:
         """FsRtlGetFileSize, from the top of the file's stack."""
         buffer = self._io.heap.allocate(_STANDARD_SIZE)
         packed = INFORMATION.pack(_STANDARD_SIZE, int(FileInformationClass.STANDARD), buffer)
-        request = Request(
-            OperationClass.IRP,
-            IrpMajor.QUERY_INFORMATION,
-            file,
-            self._kernel.current,
-            parameters=packed,
-            irp_flags=int(IrpFlags.SYNCHRONOUS_API | IrpFlags.BUFFERED_IO),
-        )
-        request.system_buffer = True
-        yield from self._io.issue(request)
+        status: int = yield from self._ask(file, IrpMajor.QUERY_INFORMATION, packed)
         data = self._kernel.memory.read(buffer, _STANDARD_SIZE)
         self._io.heap.free(buffer)
-        if not nt_success(request.status):
-            raise StatusError(request.status)
+        if not nt_success(status):
+            raise StatusError(status)
         if data[_DIRECTORY_AT]:
             raise StatusError(NtStatus.INVALID_FILE_FOR_SECTION)
         size = int.from_bytes(data[_END_OF_FILE_AT : _END_OF_FILE_AT + 8], "little", signed=True)
@@ -141,21 +132,26 @@ class DriverStream:
         buffer = self._io.heap.allocate(8)
         self._kernel.memory.write_u64(buffer, size)
         packed = SET_INFORMATION.pack(8, int(FileInformationClass.END_OF_FILE), 0, 0, buffer)
+        status: int = yield from self._ask(file, IrpMajor.SET_INFORMATION, packed)
+        self._io.heap.free(buffer)
+        if not nt_success(status):
+            raise StatusError(status)
+        if self.cache is None:
+            self._size = size
+
+    def _ask(self, file: "FileObject", major: IrpMajor, parameters: bytes) -> Code:
+        """The status of a request with a system buffer, waited for."""
         request = Request(
             OperationClass.IRP,
-            IrpMajor.SET_INFORMATION,
+            major,
             file,
             self._kernel.current,
-            parameters=packed,
+            parameters=parameters,
             irp_flags=int(IrpFlags.SYNCHRONOUS_API | IrpFlags.BUFFERED_IO),
         )
         request.system_buffer = True
         yield from self._io.issue(request)
-        self._io.heap.free(buffer)
-        if not nt_success(request.status):
-            raise StatusError(request.status)
-        if self.cache is None:
-            self._size = size
+        return request.status
 
     # -- the end
 

@@ -19,6 +19,7 @@ from harness.reference.windows.fltmgr.own_requests import (
     query_directory,
     transfer,
 )
+from harness.reference.windows.io.constants import StackFlags
 from harness.reference.windows.io.create import OpenParameters, open_file
 from harness.reference.windows.io.object_names import ObjectName
 from harness.reference.windows.io.parameters import INFORMATION, SET_INFORMATION
@@ -127,7 +128,7 @@ def flt_query_directory_file(
     returned: int,
 ) -> Code:
     """FltQueryDirectoryFile."""
-    flags = (1 if restart else 0) | (2 if single else 0)
+    flags = StackFlags.of_scan(restart, single)
     return query_directory(k.flt, instance, file_object, out, length, kind, flags, pattern, returned)
 
 

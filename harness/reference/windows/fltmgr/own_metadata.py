@@ -16,6 +16,7 @@ from harness.reference.windows.fltmgr.own_requests import (
     query_directory,
     transfer,
 )
+from harness.reference.windows.io.constants import StackFlags
 from harness.reference.windows.io.parameters import (
     QUERY_EA,
     QUERY_SECURITY,
@@ -56,7 +57,7 @@ def flt_query_ea_file(
     index = k.memory.read_u32(index_at) if index_at else 0
     packed = QUERY_EA.pack(length, names, names_length, index, out, 0)
     request = own_request(k.flt, IrpMajor.QUERY_EA, found[1], packed, irp_flags=SYNCHRONOUS)
-    request.operation_flags = (1 if restart else 0) | (2 if single else 0) | (4 if index_at else 0)
+    request.operation_flags = StackFlags.of_scan(restart, single, index_at)
     yield from k.io.issue(request, below(k.flt, found[0]))
     if returned:
         k.memory.write_u32(returned, request.information)

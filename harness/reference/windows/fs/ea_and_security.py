@@ -16,8 +16,6 @@ from harness.reference.windows.ntos.status_error import StatusError
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
 
-_INDEX_SPECIFIED = 0x04
-
 
 def _open_of(request: Request) -> OpenFile:
     if request.file is None or request.file.opened is None:
@@ -39,7 +37,7 @@ def query_ea(driver: "FileSystemDriver", request: Request) -> Code:
     elif not eas:
         return int(NtStatus.NO_EAS_ON_FILE), 0
     else:
-        if request.operation_flags & _INDEX_SPECIFIED:
+        if request.operation_flags & StackFlags.INDEX_SPECIFIED:
             if index == 0 or index > len(eas) + 1:
                 return int(NtStatus.NONEXISTENT_EA_ENTRY), 0
             opened.ea_index = index - 1

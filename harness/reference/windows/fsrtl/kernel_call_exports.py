@@ -82,10 +82,8 @@ def fs_rtl_query_kernel_ea_file(
     if file is None:
         return int(NtStatus.INVALID_PARAMETER)
     index = k.memory.read_u32(index_at) if index_at else 0
-    flags = (StackFlags.RESTART_SCAN if restart else 0) | (StackFlags.RETURN_SINGLE_ENTRY if single else 0)
-    flags |= StackFlags.INDEX_SPECIFIED if index_at else 0
     packed = QUERY_EA.pack(length, names, names_length, index, out, 0)
-    request = _request(k, file, IrpMajor.QUERY_EA, packed, int(flags))
+    request = _request(k, file, IrpMajor.QUERY_EA, packed, StackFlags.of_scan(restart, single, index_at))
     yield from k.io.issue(request)
     if returned:
         k.memory.write_u32(returned, request.information)

@@ -98,6 +98,12 @@ class StackFlags(IntFlag):
     INDEX_SPECIFIED = 0x04
     CASE_SENSITIVE = 0x80
 
+    @classmethod
+    def of_scan(cls, restart: int, single: int, index: int = 0) -> int:
+        """Those of a call that lists entries: BOOLEANs, and where the index to begin at lies if one is given."""
+        flags = (cls.RESTART_SCAN if restart else 0) | (cls.RETURN_SINGLE_ENTRY if single else 0)
+        return int(flags | (cls.INDEX_SPECIFIED if index else 0))
+
 
 class FileInformationClass(IntEnum):
     """FILE_INFORMATION_CLASS."""

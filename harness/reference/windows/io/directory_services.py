@@ -29,7 +29,6 @@ def query_directory_file(
     """NtQueryDirectoryFile."""
     file = file_of(k, handle, 0x1)
     probe(mode, buffer, length)
-    flags = (StackFlags.RESTART_SCAN if restart else 0) | (StackFlags.RETURN_SINGLE_ENTRY if single else 0)
     request = Request(
         OperationClass.IRP,
         IrpMajor.DIRECTORY_CONTROL,
@@ -37,7 +36,7 @@ def query_directory_file(
         k.current,
         minor=Minor.QUERY_DIRECTORY,
         parameters=DIRECTORY.pack(length, pattern, kind, 0, buffer, 0),
-        operation_flags=int(flags),
+        operation_flags=StackFlags.of_scan(restart, single),
         mode=mode,
         synchronous=file.synchronous,
     )

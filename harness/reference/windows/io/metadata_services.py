@@ -121,12 +121,10 @@ def query_ea_file(
     wanted = (yield from k.io.views.read(names, names_length)) if names and names_length else b""
     buffer, list_at = k.io.heap.allocate(max(length, 1)), k.io.heap.allocate(max(len(wanted), 1))
     k.memory.write(list_at, wanted)
-    flags = (StackFlags.RESTART_SCAN if restart else 0) | (StackFlags.RETURN_SINGLE_ENTRY if single else 0)
     index = k.memory.read_u32(index_at) if index_at else 0
     packed = QUERY_EA.pack(length, list_at if wanted else 0, len(wanted), index, buffer, 0)
-    request = yield from _send(
-        k, file, mode, IrpMajor.QUERY_EA, packed, int(flags) | (StackFlags.INDEX_SPECIFIED if index_at else 0)
-    )
+    flags = StackFlags.of_scan(restart, single, index_at)
+    request = yield from _send(k, file, mode, IrpMajor.QUERY_EA, packed, flags)
     return (yield from _answer(k, mode, iosb, request, out, length, buffer, list_at))
 
 
@@ -241,11 +239,9 @@ def query_quota_information_file(
     start_at = k.io.heap.allocate(max(len(first), 1))
     k.memory.write(list_at, wanted)
     k.memory.write(start_at, first)
-    flags = (StackFlags.RESTART_SCAN if restart else 0) | (StackFlags.RETURN_SINGLE_ENTRY if single else 0)
     packed = QUERY_QUOTA.pack(length, start_at if first else 0, list_at if wanted else 0, len(wanted), buffer, 0)
-    request = yield from _send(
-        k, file, mode, IrpMajor.QUERY_QUOTA, packed, int(flags) | (StackFlags.INDEX_SPECIFIED if first else 0)
-    )
+    flags = StackFlags.of_scan(restart, single, start)
+    request = yield from _send(k, file, mode, IrpMajor.QUERY_QUOTA, packed, flags)
     return (yield from _answer(k, mode, iosb, request, out, length, buffer, list_at, start_at))
 
 
