@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Self
@@ -163,8 +163,11 @@ class Packing:
     ConfigurationError for what cannot travel: a link that leads out of the tree, a socket, a FIFO.
     """
 
-    def __init__(self, root: Path, left_out: tuple[str, ...] = LEFT_OUT) -> None:
+    def __init__(self, root: Path, left_out: tuple[str, ...] = LEFT_OUT, ours: Iterable[Path] = ()) -> None:
+        """`left_out` are names; `ours` are directories that do not travel if they lie in the tree."""
         self.root = root
+        inside = [path.resolve() for path in ours if path.resolve().is_relative_to(root.resolve())]
+        self._ours = {root / path.relative_to(root.resolve()) for path in inside}
         self._left_out = left_out
         self.secrets: list[str] = []
         self._where: dict[str, tuple[Path, int]] = {}
@@ -200,7 +203,7 @@ class Packing:
 
     def _walk(self, directory: Path) -> Iterator[Path]:
         for path in sorted(directory.iterdir(), key=lambda path: path.name):
-            if any(fnmatch(path.name, pattern) for pattern in self._left_out):
+            if path in self._ours or any(fnmatch(path.name, pattern) for pattern in self._left_out):
                 continue
             if any(fnmatch(path.name.lower(), pattern) for pattern in SECRET):
                 self.secrets.append(path.relative_to(self.root).as_posix())

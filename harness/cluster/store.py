@@ -29,7 +29,7 @@ from harness.cluster.manifest import LEFT_OUT, PIECE, Manifest, Packing, StoredF
 from harness.errors import ConfigurationError, HostError
 from harness.fleet.cluster_files import FETCHING, fetched
 from harness.fleet.progress import say
-from harness.host.directories import private_directory
+from harness.host.directories import home, private_directory
 from harness.host.disk import MIB, require_room, why_not_written
 from harness.host.leftovers import lock_file, reclaim, remove
 
@@ -66,6 +66,7 @@ class Store:
         self.url = url
         self.fs, self.root = _opened(url)
         protocol = self.fs.protocol if isinstance(self.fs.protocol, str) else self.fs.protocol[0]
+        self._is_local = protocol == "file"
         self._renames = protocol not in ATOMIC
         self._parallel = 1 if protocol in {"sftp", "ssh"} else AT_A_TIME
         self._cache = cache if cache is not None else fetched()
@@ -77,7 +78,7 @@ class Store:
 
         ConfigurationError for a tree that cannot travel, HostError where the store cannot be written.
         """
-        packing = Packing(path, left_out)
+        packing = Packing(path, left_out, self._ours())
         try:
             manifest = packing.manifest()
         except OSError as error:
@@ -94,6 +95,10 @@ class Store:
                     sent += sum(pool.map(lambda piece: self._put_object(piece, packing.read(piece)), some))
         self._note(digest, whole=True)
         return Put(digest, sent, tuple(packing.secrets))
+
+    def _ours(self) -> list[Path]:
+        """What of a tree is ours, if our directories lie in it: each run would send what former ones have left."""
+        return [home(), *([Path(self.root)] if self._is_local else [])]
 
     def put_bytes(self, content: bytes) -> str:
         """Put a few bytes there, as they are; their digest."""

@@ -207,6 +207,18 @@ def test_what_looks_secret_stays_where_it_is(tree: Path, store: Store):
         store.put(tree / "notes.txt")
 
 
+def test_what_is_ours_does_not_travel_with_a_tree_that_it_lies_in(tree: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FLTLAB_HOME", str(tree / "mine"))
+    store = Store(str(tree / "shared"), tree / "mine" / "cluster")
+    first = store.put(tree).digest
+
+    fetched = store.fetch(first)
+
+    assert store.put(tree).digest == first  # though the store and the cache have something in them now
+    assert {path.name for path in fetched.iterdir()} == {"conftest.py", "build.sh", "drivers", "empty"}
+    assert store.fetch(store.put(fetched).digest).name  # what is below our home can be put by itself
+
+
 def test_a_full_disk_is_said_and_nothing_half_is_left(tree: Path, store: Store, monkeypatch: pytest.MonkeyPatch):
     digest = store.put(tree).digest
 
