@@ -92,6 +92,8 @@ class Coordinator:
         self._listener = listener
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._workers: dict[str, _Worker] = {}
+        self._coming: set[str] = set()
+        """Addresses of workers that make ready what the run needs."""
         self._refused: dict[str, str] = {}
         """Why workers may not take part, by their address."""
         self._why_died: dict[str, list[str]] = {}
@@ -102,6 +104,7 @@ class Coordinator:
         self._unwritten: deque[Callable[[], None]] = deque()
         """Results that count and are not written down yet: workers that want a group go first."""
         self._handlers: dict[str, Callable[[Message], None]] = {
+            "coming": lambda message: self._coming.add(message["address"]),
             "offer": self._offer,
             "refused": self._refuse,
             "begun": self._begun,
@@ -186,7 +189,7 @@ class Coordinator:
         silent = time.monotonic() - self._heard
         if self._client.status != "running":
             raise HostError("the connection to the scheduler of the cluster was lost")
-        if not self._workers and silent > NOBODY:
+        if not self._workers and not self._coming and silent > NOBODY:
             raise HostError(
                 f"the cluster has had no worker for {NOBODY:.0f} s",
                 details=tuple(self._refused.values()),
@@ -200,6 +203,7 @@ class Coordinator:
 
     def _offer(self, message: Message) -> None:
         self._refused.pop(message["address"], None)
+        self._coming.discard(message["address"])
         machine = self.machines.setdefault(message["host"], Machine())
         for slot in range(message["slots"]):
             name = f"{message['address']}#{slot}"
@@ -216,6 +220,7 @@ class Coordinator:
             self._give(self._workers[name])
 
     def _refuse(self, message: Message) -> None:
+        self._coming.discard(message["address"])
         self._refused[message["address"]] = f"{message['name']} ({message['address']}): {message['why']}"
         self._listener.says(f"a worker gets nothing to do: {self._refused[message['address']]}")
         if set(self._client.scheduler_info()["workers"]) <= set(self._refused):
@@ -223,6 +228,7 @@ class Coordinator:
 
     def _gone(self, message: Message) -> None:
         self._refused.pop(message["address"], None)
+        self._coming.discard(message["address"])
         for name, worker in list(self._workers.items()):
             if worker.address == message["address"]:
                 del self._workers[name]

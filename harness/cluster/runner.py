@@ -1,5 +1,6 @@
 """What a Dask worker does in a run: each of its threads has a process in which tests run, and tells what that says."""
 
+import contextlib
 import dataclasses
 import secrets
 import shutil
@@ -47,10 +48,14 @@ class Runner:
         self._store: Store | None = None
         self._delivery: Delivery | None = None
         self._ends = False
+        self._guard = threading.Lock()
+        self._held_by = 2
+        """What makes ready and the run itself: whoever is over last removes what is left."""
         self._scratch, self._lock = _scratch()
 
     def start(self) -> None:
         """Begin to make ready what the run needs here, and say so when it is there."""
+        self.say("coming")
         threading.Thread(target=self._make_ready, name=self.job.topic, daemon=True).start()
 
     def say(self, kind: str, **what: Any) -> None:
@@ -58,15 +63,21 @@ class Runner:
         self._worker.log_event(self.job.topic, {"kind": kind, "address": self._worker.address, **what})
 
     def _make_ready(self) -> None:
+        """Not in the loop of the worker: to remove and to fetch takes its time, and who is silent is given up."""
         try:
+            cluster_files.reclaim_runs()
             self._receive()
+            if self._ends:
+                return
             for slot in range(self._slots):
                 self.processes[slot] = self._new_process(slot)
             offer = self._offer()
         except (FltLabError, OSError) as error:
             self.say("refused", name=str(self._worker.name), why=_why(error, self._scratch))
-            return
-        self.say("offer", name=str(self._worker.name), host=socket.gethostname(), slots=self._slots, **offer)
+        else:
+            self.say("offer", name=str(self._worker.name), host=socket.gethostname(), slots=self._slots, **offer)
+        finally:
+            self._leave()
 
     def _receive(self) -> None:
         """Have the trees of the run here, which tests may write into as they may at home."""
@@ -167,14 +178,22 @@ class Runner:
         return {"files": digest}
 
     def end(self) -> None:
-        """End the processes, and remove what they leave."""
+        """End the processes, and remove what they leave; a run that is over waits for nobody who still fetches."""
         self._ends = True
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._guard:
+            self._held_by -= 1
+            if self._held_by:
+                return
         for process in self.processes.values():
             process.close()
         for process in self.processes.values():
             process.end()
-        remove(self._scratch)
-        Path(self._lock.lock_file).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what cannot be removed now is left behind, for the next run to remove
+            remove(self._scratch)
+            Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
 
 
@@ -191,9 +210,8 @@ def as_data(job: Job) -> dict[str, Any]:
 
 
 def _scratch() -> tuple[Path, FileLock]:
-    """A directory of this run on this worker, under a lock; what workers have left that were killed is removed."""
+    """A directory of this run on this worker, under a lock."""
     folder = private_directory(cluster_files.runs())
-    cluster_files.reclaim_runs()
     key = secrets.token_hex(8)
     lock = FileLock(lock_file(folder, key), thread_local=False)
     lock.acquire()

@@ -222,6 +222,12 @@ def test_a_cluster_without_workers_or_a_scheduler_that_is_gone_ends_the_run(monk
     with pytest.raises(HostError, match="has had no worker"):
         play.coordinator._look()
 
+    play.say("coming", A)  # it fetches what the run needs
+    play.coordinator._look()
+    play.say("gone", A)
+    with pytest.raises(HostError, match="has had no worker"):
+        play.coordinator._look()
+
     play.client.status = "connecting"
     with pytest.raises(HostError, match="the connection to the scheduler of the cluster was lost"):
         play.coordinator._look()

@@ -9,13 +9,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness.cluster.entrance import Entrance
-from harness.cluster.job import own_version
-from harness.cluster.runner import runners
+from harness.cluster.job import Job, own_version
+from harness.cluster.runner import Runner, as_data, runners
 from harness.errors import ExitCode
 from harness.machine.deadlines import Deadline
 from harness.report.journal import read_journal
@@ -230,6 +231,8 @@ class FakeWorker:
 
     def __init__(self) -> None:
         self.said: list[tuple[str, Any]] = []
+        self.state = SimpleNamespace(nthreads=1)
+        self.memory_manager = SimpleNamespace(memory_limit=0)
 
     def log_event(self, topic: str, message: Any) -> None:
         self.said.append((topic, message))
@@ -251,3 +254,30 @@ def test_a_worker_of_another_fltlab_is_refused(version: str, code: str, why: str
     [(topic, said)] = worker.said
     assert (topic, said["kind"], said["name"]) == ("topic", "refused", "w1")
     assert said["why"].startswith(why)
+
+
+def test_a_run_that_is_over_waits_for_no_worker_that_still_fetches_and_that_one_cleans_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FLTLAB_HOME", str(tmp_path))
+    begun, over = threading.Event(), threading.Event()
+
+    def receive(_: Runner) -> None:
+        begun.set()
+        assert over.wait(120)
+
+    monkeypatch.setattr(Runner, "_receive", receive)
+    worker = FakeWorker()
+    runner = Runner(as_data(Job("run", "1", "", {}, "/", "/out")), worker)
+    runner.start()
+    assert begun.wait(120)
+
+    runner.end()
+    assert len(list((tmp_path / "cluster-runs").iterdir())) == 2  # the directory and its lock
+    over.set()
+
+    Deadline(120, "the worker to clean up").poll(
+        lambda: (not list((tmp_path / "cluster-runs").iterdir()) or None, "it has not")
+    )
+    assert runner.processes == {}
+    assert [said["kind"] for _, said in worker.said] == ["coming"]
