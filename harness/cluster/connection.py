@@ -26,6 +26,14 @@ PATIENCE = 30
 """Seconds that a scheduler has to answer."""
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:\[[0-9a-fA-F:.]+\]|[^/\s:\[\]]+):\d+/?")
 _NEEDED = ("distributed", "fsspec")
+_QUIET: dict[str, object] = {
+    "distributed.worker.profile.enabled": False,  # a hundred times a second, of threads that wait for a process
+    "distributed.admin.tick.interval": "1s",  # whether a loop is late: fifty times a second, of each part
+    "distributed.admin.system-monitor.interval": "1 minute",
+    "distributed.scheduler.active-memory-manager.start": False,  # of results of tasks: ours have none
+    "distributed.scheduler.work-stealing": False,  # of tasks that wait at a worker: ours never do
+}
+"""What Dask does all the time and nobody here asks for: a thirtieth of a processor, for as long as a run takes."""
 
 
 def is_address(word: str) -> bool:
@@ -113,15 +121,19 @@ def connected(address: str, workers: int, *, dashboard: bool) -> Iterator["Clien
 
 @contextlib.contextmanager
 def _cluster_here(workers: int, *, dashboard: bool) -> Iterator[Any]:
+    import dask.config
     from distributed import Scheduler, SpecCluster, Worker
 
     # LocalCluster would have the HTTP servers of all of them listen on every interface where there is no dashboard.
     parts = {"protocol": "inproc://", "dashboard_address": f"{LOOPBACK}:0"}
     worker = {**parts, "dashboard": False, "nthreads": 1, "memory_limit": None}
-    with SpecCluster(
-        scheduler={"cls": Scheduler, "options": {**parts, "dashboard": dashboard}},
-        workers={number: {"cls": Worker, "options": worker} for number in range(workers)},
-        silence_logs=False,
-        name="fltlab",
-    ) as cluster:
+    with (
+        dask.config.set({} if dashboard else _QUIET),
+        SpecCluster(
+            scheduler={"cls": Scheduler, "options": {**parts, "dashboard": dashboard}},
+            workers={number: {"cls": Worker, "options": worker} for number in range(workers)},
+            silence_logs=False,
+            name="fltlab",
+        ) as cluster,
+    ):
         yield cluster
