@@ -60,13 +60,14 @@ class Processes:
         self.start("scheduler", "scheduler", "--host", host, "--port=0", f"--scheduler-file={file}", "--no-dashboard")
         Deadline(DEADLINE, "the scheduler").poll(lambda: (file.exists() or None, "it has written no file"))
         self.address = str(json.loads(file.read_text())["address"])
-        (path / "suites" / "many").mkdir(parents=True)
-        (path / "pytest.ini").write_text("[pytest]\n")
+        self.tree = path / "tree"
+        (self.tree / "suites" / "many").mkdir(parents=True)
+        (self.tree / "pytest.ini").write_text("[pytest]\n")
         self.shared = path / "shared"
         self.shared.mkdir()
         text = textwrap.dedent(SUITE).replace("{count}", str(COUNT)).replace("{shared}", str(self.shared))
         for number in range(FILES):
-            (path / "suites" / "many" / f"test_{number}.py").write_text(text)
+            (self.tree / "suites" / "many" / f"test_{number}.py").write_text(text)
 
     def start(self, name: str, *words: str, wrapper: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         """Start a part of the cluster; what it says is in a file of its name."""
@@ -93,9 +94,9 @@ class Processes:
         return subprocess.Popen(
             [
                 *(sys.executable, "-m", "harness.cli", "run", "--cluster", self.address, "--cluster-insecure"),
-                *("--store", str(self.path / "store"), "--out", "run", "-p", "no:cacheprovider"),
+                *("--store", str(self.path / "store"), "--out", str(self.path / "run"), "-p", "no:cacheprovider"),
             ],
-            cwd=self.path,
+            cwd=self.tree,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
