@@ -28,7 +28,9 @@ FIELDS: tuple[Field, ...] = (
 )
 _STRUCT = struct.Struct("<" + "".join(field.code for field in FIELDS))
 
-COMPONENTS = {101: "DEFAULT", 77: "IHVDRIVER", 47: "FLTMGR", 93: "VERIFIER"}
+FLTMGR = 47
+"""DPFLTR_FLTMGR_ID: what the filter manager says itself."""
+COMPONENTS = {101: "DEFAULT", 77: "IHVDRIVER", FLTMGR: "FLTMGR", 93: "VERIFIER"}
 """DPFLTR_*_ID, of those that fltlab's images let through."""
 LEVELS = ("ERROR", "WARNING", "TRACE", "INFO")
 """DPFLTR_*_LEVEL."""

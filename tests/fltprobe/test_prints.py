@@ -105,3 +105,20 @@ def test_driver_that_is_not_told_to_capture_has_no_callback(bench: Bench):
 
     assert bench.system.print_callbacks == []
     assert bench("filter above prints\ndebug-print above\n").filters["above"].prints is None
+
+
+def test_the_filter_manager_says_why_it_refuses_to_post(bench: Bench):
+    bench.load("observer", "above", CapturePrints=1)
+    bench.load("pending")
+    (bench.volume / "data.bin").write_bytes(b"x" * 4096)
+
+    result = bench(
+        "filter above prints\nfilter pending\nrule pending major=read do=pend mechanism=deferred paging=yes\n"
+        "open f V:\\data.bin\nsection s f protect=read\nmap v s protect=read\npeek v offset=0 length=16\n"
+    )
+
+    told = next(item for item in prints_of(result, "above") if item.source)
+    assert told.source == "FLTMGR ERROR"
+    assert told.line == (
+        "FltQueueDeferredIoWorkItem refuses, FLT_NOT_SAFE_TO_POST_OPERATION: the operation is paging I/O"
+    )

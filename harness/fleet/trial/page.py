@@ -16,7 +16,7 @@ from harness.wire.kernel_state import Finding
 from harness.wire.schedule import moves_text
 
 WIDTH = 80
-MOST_ROWS, MOST_CHANGES, MOST_FINDINGS, MOST_TURNS = 10, 6, 4, 8
+MOST_ROWS, MOST_CHANGES, MOST_REFUSALS, MOST_FINDINGS, MOST_TURNS = 10, 6, 2, 4, 8
 _COLUMNS = ("SUCCESS_NO_CALLBACK", "SUCCESS_WITH_CALLBACK", "COMPLETE", "PENDING", "SYNCHRONIZE", "DISALLOW_FASTIO")
 _HEADINGS = ("pre", "post", "passed", "+post", "completed", "pended", "synced", "no-fast")
 _BETWEEN = ("above", "below", "stopped", "own")
@@ -221,6 +221,8 @@ def _changes(verdict: Verdict) -> Iterator[str]:
     yield told if unmeant else f"changes    {_number(len(meant), 'kind')} of difference, all of them meant"
     for change in unmeant[:MOST_CHANGES]:
         yield from _wrapped("  ", change.words, 2)
+        for refusal in verdict.refusals.get(change.first.part, ())[:MOST_REFUSALS]:
+            yield from _wrapped("    there: ", refusal, 3)
     if len(unmeant) > MOST_CHANGES:
         yield f"  and {_number(len(unmeant) - MOST_CHANGES, 'more kind')}: --json has all"
     for change in meant[: max(0, 3 - len(unmeant))]:
@@ -325,7 +327,13 @@ def as_json(verdict: Verdict, needs: Needs | None) -> dict[str, object]:
         "pended": seen.pended,
         "events_lost": seen.lost,
         "changes": [
-            {"what": change.words, "count": change.count, "allowed": change.allowed, "step": change.first.step}
+            {
+                "what": change.words,
+                "count": change.count,
+                "allowed": change.allowed,
+                "step": change.first.step,
+                "refusals": list(verdict.refusals.get(change.first.part, ())),
+            }
             for change in verdict.changes
         ],
         "findings": [{"rule": one.rule, "driver": one.driver, "text": one.text} for one in verdict.findings],

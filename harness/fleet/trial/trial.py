@@ -42,6 +42,7 @@ from harness.machine.watchdog import watchdog
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.events import Phase
 from harness.minifilter.package import UserService
+from harness.minifilter.prints import FLTMGR
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.registry import RegistryValue
 from harness.minifilter.trace import SeenByKernel, Trace
@@ -104,6 +105,8 @@ class Verdict:
     steps: int = 0
     sightings: Sightings = field(default_factory=Sightings)
     differences: list[Difference] = field(default_factory=list)
+    refusals: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the filter manager refused the driver, and why, by the part of the workload; each once."""
     findings: list[Finding] = field(default_factory=list)
     leaks: list[Finding] = field(default_factory=list)
     """What the kernel found when the driver was unloaded."""
@@ -381,6 +384,7 @@ class _Trial:
         begin = own.steps[0].begin if own.steps else 0
         trace = Trace.of(result, (ABOVE, self._label, BELOW), since=begin, seen=lane)
         self._note_refusal(lane)
+        self._verdict.refusals[part.name] = _refusals(guest, begin)
         self._verdict.sightings.lost += sum(report.dropped for report in result.filters.values()) + lane.lost
         return own, trace
 
@@ -416,6 +420,12 @@ class _Trial:
             last = guest.last_kernel
             return list(last.findings) if last is not None else []
         return list(parse_status(guest.run(command, timeout=Wait.KERNEL_STATUS)).findings)
+
+
+def _refusals(guest: Guest, since: int) -> tuple[str, ...]:
+    """What the filter manager of a reference kernel said of its own since a performance count, each sentence once."""
+    said = (one for one in guest.seen.prints if one.component == FLTMGR and one.performance_count >= since)
+    return tuple(dict.fromkeys(one.text.rstrip() for one in said))
 
 
 def _tried(what: Callable[[], None], callback: str) -> str:

@@ -91,6 +91,15 @@ def test_what_callbacks_change_and_how_long_they_pend_is_told(verdict: Verdict) 
     assert "pended     read 2 times, 2.0 ms each, 4.0 ms at most" in lines
 
 
+def test_what_the_filter_manager_refused_stands_under_the_change_that_comes_of_it(verdict: Verdict) -> None:
+    told = replace(verdict, refusals={"create": ("FltFoo answers FALSE: because",), "cached": ("something else",)})
+
+    lines = page.page(told, None).splitlines()
+
+    assert "    there: FltFoo answers FALSE: because" in lines
+    assert not [line for line in lines if "something else" in line]
+
+
 def test_a_driver_that_lacks_a_value_is_told_which(
     release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

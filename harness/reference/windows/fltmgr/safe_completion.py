@@ -1,18 +1,26 @@
 """Completion work that must wait for a safe IRQL, and whether an operation may be posted to a worker at all."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.nt import Irql, NtStatus, PostopStatus
 from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.operation import Operation, Visit, VisitState
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.kd.debug_output import print_refusal
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_objects import FilterObjects
     from harness.reference.windows.fltmgr.filters import Instance
     from harness.reference.windows.fltmgr.passage import PassageEngine
+
+
+class Refusal(NamedTuple):
+    """Why an operation may not be posted to a work queue."""
+
+    status: NtStatus
+    why: str
 
 
 class SafeCompletion:
@@ -29,7 +37,11 @@ class SafeCompletion:
             return answer & 0xFFFF_FFFF
         visit = operation.post
         assert visit is not None
-        if self.refusal_to_post(operation, visit.instance):
+        refusal = self.refusal_to_post(operation, visit.instance)
+        if refusal is not None:
+            yield from print_refusal(
+                self.kernel, f"FltDoCompletionProcessingWhenSafe answers FALSE at DISPATCH_LEVEL: {refusal.why}"
+            )
             return None
         self.kernel.queue_worker(self._process_later(operation, visit, routine, objects, context, flags))
         return int(PostopStatus.MORE_PROCESSING_REQUIRED)
@@ -48,13 +60,15 @@ class SafeCompletion:
         if operation.post is visit and not visit.resumed and visit.state is not VisitState.RETURNED:
             yield from self._engine.resume_post(operation)
 
-    def refusal_to_post(self, operation: Operation, instance: "Instance") -> int:
-        """Why an operation may not be posted to a work queue, or 0 (PEND-WI-02 to PEND-WI-04, OQ-18)."""
-        k = self.kernel
-        if not operation.is_irp or operation.request.irp_flags & IrpFlags.PAGING_IO:
-            return int(NtStatus.FLT_NOT_SAFE_TO_POST_OPERATION)
+    def refusal_to_post(self, operation: Operation, instance: "Instance") -> Refusal | None:
+        """Why an operation may not be posted to a work queue, if it may not (PEND-WI-02 to PEND-WI-04, OQ-18)."""
+        k, unsafe = self.kernel, NtStatus.FLT_NOT_SAFE_TO_POST_OPERATION
+        if not operation.is_irp:
+            return Refusal(unsafe, "the operation is no IRP")
+        if operation.request.irp_flags & IrpFlags.PAGING_IO:
+            return Refusal(unsafe, "the operation is paging I/O")
         if k.memory.read_u64(k.current.kthread + KTHREAD.TOP_LEVEL_IRP):
-            return int(NtStatus.FLT_NOT_SAFE_TO_POST_OPERATION)
+            return Refusal(unsafe, "the thread that runs here is inside a file system (IoGetTopLevelIrp is not NULL)")
         if not instance.attached:
-            return int(NtStatus.FLT_DELETING_OBJECT)
-        return 0
+            return Refusal(NtStatus.FLT_DELETING_OBJECT, "the instance is detached")
+        return None

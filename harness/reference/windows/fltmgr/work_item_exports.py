@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
+from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.kd.debug_output import print_refusal
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -36,7 +38,7 @@ def flt_free_generic_work_item(k: "Kernel", item: int) -> None:
 @export(FLTMGR, "FltQueueDeferredIoWorkItem", max_irql=Irql.DISPATCH)
 def flt_queue_deferred_io_work_item(
     k: "Kernel", address: int, data: int, routine: int, queue: U32, context: int
-) -> int:
+) -> Code:
     """FltQueueDeferredIoWorkItem: refused where it would not be safe (PEND-WI-02 to PEND-WI-04)."""
     item = k.flt.work_items.at(address, generic=False)
     operation = k.flt.operations.get(data)
@@ -46,9 +48,10 @@ def flt_queue_deferred_io_work_item(
     if visit is None:
         return NtStatus.FLT_NOT_SAFE_TO_POST_OPERATION
     refusal = k.flt.safe_completion.refusal_to_post(operation, visit.instance)
-    operation.refused_to_post = bool(refusal)
-    if refusal:
-        return refusal
+    operation.refused_to_post = refusal is not None
+    if refusal is not None:
+        yield from print_refusal(k, f"FltQueueDeferredIoWorkItem refuses, {refusal.status.name}: {refusal.why}")
+        return refusal.status
     k.flt.work_items.queue(item, visit.instance.filter, queue, routine, data, context)
     return NtStatus.SUCCESS
 

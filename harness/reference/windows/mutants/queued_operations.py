@@ -5,7 +5,7 @@ from harness.reference.windows.fltmgr.callback_data import CallbackDataQueue
 from harness.reference.windows.fltmgr.callback_data_queues import CallbackDataQueues
 from harness.reference.windows.fltmgr.filters import Filter, Instance
 from harness.reference.windows.fltmgr.operation import Operation
-from harness.reference.windows.fltmgr.safe_completion import SafeCompletion
+from harness.reference.windows.fltmgr.safe_completion import Refusal, SafeCompletion
 from harness.reference.windows.fltmgr.work_items import WorkItem, WorkItems
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.mutants import mutant
@@ -90,5 +90,5 @@ class WorkRoutineAtApc(WorkItems):
 class NeverRefusedToPost(SafeCompletion):
     """Operations are posted to work queues also where that is not safe."""
 
-    def refusal_to_post(self, operation: Operation, instance: Instance) -> int:
-        return 0
+    def refusal_to_post(self, operation: Operation, instance: Instance) -> Refusal | None:
+        return None

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 DEFAULT = 101
 
 
+FLTMGR = 47
+
+
+ERROR_LEVEL = 0
+
+
 INFO_LEVEL = 3
 
 
@@ -49,6 +55,13 @@ def print_text(k: "Executive", text: str, component: int = DEFAULT, level: int =
     if not k.print_callbacks or k.processor.number in k.printing:
         return 0
     return _call_back(k, text.encode("latin-1", errors="replace")[:MAXIMUM_TEXT], component, level)
+
+
+def print_refusal(k: "Executive", text: str) -> KernelCode:
+    """Print what the filter manager has refused, and why, as what it says itself: what a caller sees is one status."""
+    printed = print_text(k, f"{text}\n", FLTMGR, ERROR_LEVEL)
+    if not isinstance(printed, int):
+        yield from printed
 
 
 def _call_back(k: "Executive", text: bytes, component: int, level: int) -> KernelCode:
