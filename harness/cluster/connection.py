@@ -4,8 +4,10 @@ A cluster of this process has one worker for each guest at a time, and they are 
 processes of its own anyway. It listens on loopback only, and there only for Dask's pages.
 """
 
+import asyncio
 import contextlib
 import ipaddress
+import logging
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -102,13 +104,18 @@ def connected(address: str, workers: int, *, dashboard: bool) -> Iterator["Clien
     """A client of the scheduler at `address`, or of a cluster of this process with so many workers."""
     from distributed import Client
 
+    class OurClient(Client):  # type: ignore[misc]
+        def __del__(self) -> None:
+            """Its context closes it; one that has reached nobody would wait a minute for an answer to that."""
+
     with contextlib.ExitStack() as scope:
+        scope.enter_context(_cancelled_untold())
         try:
             where: Any = (
                 scope.enter_context(_cluster_here(workers, dashboard=dashboard)) if address == LOCAL else address
             )
             client = scope.enter_context(
-                Client(where, timeout=PATIENCE, set_as_default=False, name="fltlab", direct_to_workers=False)
+                OurClient(where, timeout=PATIENCE, set_as_default=False, name="fltlab", direct_to_workers=False)
             )
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             raise HostError(
@@ -117,6 +124,22 @@ def connected(address: str, workers: int, *, dashboard: bool) -> Iterator["Clien
                 hint="is it running, and are the certificates those of its authority? docs/cluster.md",
             ) from error
         yield client
+
+
+@contextlib.contextmanager
+def _cancelled_untold() -> Iterator[None]:
+    """Dask logs as an error, with pages of calls, that it was told to look for a lost scheduler no longer."""
+    logger = logging.getLogger("distributed.client")
+
+    def wanted(record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        return kind is None or not issubclass(kind, asyncio.CancelledError)
+
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)
 
 
 @contextlib.contextmanager

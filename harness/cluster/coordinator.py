@@ -5,6 +5,7 @@ events, in the order in which each worker told it; a task itself has no result. 
 it: whatever is lost on the way is run again, and what comes twice is taken once.
 """
 
+import contextlib
 import itertools
 import queue
 import threading
@@ -131,7 +132,8 @@ class Coordinator:
         cloudpickle.register_pickle_by_value(entrance)
         try:
             door = entrance.Entrance(self._job.topic, self._job.version, self._job.code, as_data(self._job))
-            self._client.register_plugin(door, name=self._job.topic)
+            with contextlib.suppress(OSError):  # of a worker that dies over it: all others have it, and who comes later
+                self._client.register_plugin(door, name=self._job.topic)
         finally:
             cloudpickle.unregister_pickle_by_value(entrance)
         try:
@@ -144,7 +146,8 @@ class Coordinator:
             if self._client.status == "running":
                 self._client.unsubscribe_topic("all")
                 self._client.unsubscribe_topic(self._job.topic)
-                self._client.unregister_worker_plugin(self._job.topic)
+                with contextlib.suppress(OSError):  # of a worker that dies over it; the others end what they have
+                    self._client.unregister_worker_plugin(self._job.topic)
 
     def _subscribe(self) -> None:
         """Be told of what workers say; returns once we are.
@@ -221,9 +224,13 @@ class Coordinator:
 
     def _refuse(self, message: Message) -> None:
         self._coming.discard(message["address"])
-        self._refused[message["address"]] = f"{message['name']} ({message['address']}): {message['why']}"
-        self._listener.says(f"a worker gets nothing to do: {self._refused[message['address']]}")
-        if set(self._client.scheduler_info()["workers"]) <= set(self._refused):
+        name, address = message["name"], message["address"]
+        self._refused[address] = f"{name if name == address else f'{name} ({address})'}: {message['why']}"
+        self._listener.says(f"a worker gets nothing to do: {self._refused[address]}")
+        there: set[str] = set()
+        with contextlib.suppress(OSError):  # no scheduler: `_look` says so
+            there = set(self._client.scheduler_info(n_workers=-1)["workers"])  # some Dasks tell of five by themselves
+        if there and there <= set(self._refused):
             raise HostError("no worker of the cluster can take part in this run", details=tuple(self._refused.values()))
 
     def _gone(self, message: Message) -> None:
@@ -300,7 +307,7 @@ class Coordinator:
     def _over(self, message: Message) -> None:
         """A task has ended: one that says nothing of its group any more has failed by itself."""
         worker = self._of(message)
-        if worker is not None:
+        if worker is not None and self._client.status == "running":  # else all are over, for want of a scheduler
             self._died({**message, "how": message["how"], "printed": []})
 
     # -- giving

@@ -21,15 +21,21 @@ class Entrance(WorkerPlugin):  # type: ignore[misc]
 
     def setup(self, worker: Any) -> None:
         """Compare the versions, and begin to make ready what the run needs here."""
-        why = self._why_not()
+        why = self._why_not() or self._begin(worker)
         if why:
             said = {"kind": "refused", "address": worker.address, "name": str(worker.name), "why": why}
             worker.log_event(self.topic, said)
-            return
-        from harness.cluster.runner import Runner, runners
 
-        self.runner = runners[worker.address, self.topic] = Runner(self.job, worker)
-        self.runner.start()
+    def _begin(self, worker: Any) -> str:
+        """Begin, or say why that cannot be: what is raised here would end the run for all workers."""
+        try:
+            from harness.cluster.runner import Runner, runners
+
+            self.runner = runners[worker.address, self.topic] = Runner(self.job, worker)
+            self.runner.start()
+        except Exception as error:  # noqa: BLE001 - whatever this machine lacks
+            return f"it cannot begin: {type(error).__name__}: {error}"
+        return ""
 
     async def teardown(self, worker: Any) -> None:
         """End what was started here."""
@@ -55,5 +61,6 @@ class Entrance(WorkerPlugin):  # type: ignore[misc]
         from harness.cluster.job import code_hash
 
         if code_hash() != self.code:
-            return f"its fltlab {own} is not this one: files of it were changed, there or here"
+            changed = f"its fltlab {own} is not this one: files of it were changed, there or here"
+            return f"{changed}; after an update workers are started anew"
         return ""

@@ -100,6 +100,9 @@ class Store:
         """What of a tree is ours, if our directories lie in it: each run would send what former ones have left."""
         return [home(), *([Path(self.root)] if self._is_local else [])]
 
+    def _perhaps_not_mounted(self) -> list[str]:
+        return [f"or {self.root} is another directory here: is it mounted?"] if self._is_local else []
+
     def put_bytes(self, content: bytes) -> str:
         """Put a few bytes there, as they are; their digest."""
         digest = sha256(content)
@@ -175,7 +178,7 @@ class Store:
             except FileNotFoundError as error:
                 raise HostError(
                     f"the store {self.url} lacks {digest[:12]}…",
-                    details=("it was never put there, or was pruned meanwhile",),
+                    details=("it was never put there, or was pruned meanwhile", *self._perhaps_not_mounted()),
                     hint="run it again: what is needed is put there anew",
                 ) from error
             except _FAILURES as error:

@@ -5,6 +5,7 @@ those of a run on one machine. The processes on the workers are `cluster_process
 """
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from harness.cluster.connection import LOCAL, connected, require_address, requir
 from harness.errors import ConfigurationError, FltLabError
 from harness.fleet import options
 from harness.host.leftovers import remove
+from harness.plugin.facts import is_of_command
 from harness.plugin.live import LIVE
 from harness.plugin.recording import GIVEN_UP, RECORDER
 from harness.plugin.run import RUN
@@ -107,12 +109,15 @@ class Cluster:
         if self._reporter is not None:
             self._reporter.showfspath = False  # files interleave
         session.config.stash[RUN].prepare()
+        recorder: Any = session.config.pluginmanager.get_plugin(RECORDER)
         try:
             self._run(session)
         except FltLabError as error:
-            pytest.exit(str(error), error.exit_code)
+            # Of a run that ends with this exit code pytest tells no summary, which would say so.
+            again = shlex.join(["fltlab", "run", "--resume", str(session.config.stash[RUN].path)])
+            can_go_on = bool(recorder.records) and is_of_command(session.config)
+            pytest.exit(f"{error}\n  to finish: {again}" if can_go_on else str(error), error.exit_code)
         finally:
-            recorder: Any = session.config.pluginmanager.get_plugin(RECORDER)
             recorder.put_in_order(item.nodeid for item in session.items)
         if session.shouldfail:
             raise session.Failed(session.shouldfail)
@@ -140,7 +145,8 @@ class Cluster:
             link = dashboard_of(client, self._address)
             if link and (dashboard or self._address != LOCAL):
                 self.says(f"dashboard: {link}")
-            count = workers if self._address == LOCAL else max(1, len(client.scheduler_info()["workers"]))
+            there = client.scheduler_info(n_workers=-1)["workers"].values()
+            count = max(1, sum(worker["nthreads"] for worker in there))
             needs = needs_of(run.settings, windows_images_of(run.settings))
             board = Board(cut(tests, needs, count), (one.image for one in needs.values() if one.image))
             coordinator = Coordinator(client, job, board, self)

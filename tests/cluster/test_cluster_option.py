@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from harness.cli.run import with_cluster
 from harness.cluster import connection
 from harness.cluster.connection import LOCAL, connected, require_dask
+from harness.cluster.coordinator import Coordinator
 from harness.cluster.dashboard import dashboard_of
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, ExitCode, HostError
+from harness.report.journal import read_journal
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,31 @@ def test_what_does_not_go_together_is_wrong_use(pytester: pytest.Pytester, words
 
     assert ended.ret == pytest.ExitCode.USAGE_ERROR
     ended.stderr.fnmatch_lines([f"*{said}*"])
+
+
+class Command:
+    """What says that pytest was started by `fltlab run`."""
+
+    fltlab_run_command = True
+
+
+def test_a_run_whose_scheduler_is_lost_says_how_to_go_on(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+    pytester.makepyfile(test_one="import pytest\n@pytest.mark.rule('REG-01')\ndef test_a(): pass\ndef test_b(): pass")
+
+    def run(coordinator: Coordinator) -> None:
+        coordinator._listener.given_up("test_one.py::test_a", "its worker died of it 2 times", ())
+        raise HostError("the connection to the scheduler of the cluster was lost")
+
+    client = SimpleNamespace(scheduler_info=lambda **_: {"services": {}, "workers": {}})
+    monkeypatch.setattr(Coordinator, "run", run)
+    monkeypatch.setattr("harness.plugin.cluster.connected", lambda *_, **__: nullcontext(client))
+    ended = pytester.runpytest_inprocess("--cluster=local", "--guest=reference-local", "--out=run", plugins=[Command()])
+
+    assert ended.ret == ExitCode.HOST
+    ended.stdout.fnmatch_lines(
+        ["*the connection to the scheduler of the cluster was lost", f"*fltlab run --resume {pytester.path}/run*"]
+    )
+    assert [record.name for record in read_journal(pytester.path / "run")] == ["test_a"]
 
 
 def test_a_cluster_on_this_machine_listens_on_loopback_only():

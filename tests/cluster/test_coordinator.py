@@ -43,7 +43,8 @@ class FakeClient:
         self.given.append((how["workers"][0], task, tests))
         return FakeTask()
 
-    def scheduler_info(self) -> dict[str, Any]:
+    def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+        assert n_workers == -1, "all of them"
         return {"workers": dict.fromkeys(self.workers)}
 
 
@@ -62,6 +63,20 @@ class SlowToSubscribe(FakeClient):
         self.said.append(message["kind"])
         if len(self.said) > 2:
             self.handlers[topic]((0.0, message))
+
+
+class LosesWorkers(SlowToSubscribe):
+    """One of its workers dies when all are told that there is a run, another when it is over."""
+
+    def unregister_worker_plugin(self, name: str) -> None:
+        self.said.append(name)
+        raise OSError("Stream is closed")
+
+    def register_plugin(self, *_: object, name: str) -> None:
+        self.unregister_worker_plugin(name)
+
+    def unsubscribe_topic(self, topic: str) -> None: ...
+    def cancel(self, tasks: list[object]) -> None: ...
 
 
 class Heard:
@@ -229,6 +244,28 @@ def test_a_cluster_without_workers_or_a_scheduler_that_is_gone_ends_the_run(monk
         play.coordinator._look()
 
     play.client.status = "connecting"
+    with pytest.raises(HostError, match="the connection to the scheduler of the cluster was lost"):
+        play.coordinator._look()
+
+
+def test_workers_that_die_when_they_are_told_of_a_run_or_of_its_end_do_not_matter():
+    play = Play()
+    client: Any = LosesWorkers()
+    play.coordinator._client = client
+
+    play.coordinator.run()
+
+    assert client.said[-2:] == [play.coordinator._job.topic] * 2
+
+
+def test_tasks_that_are_cancelled_for_want_of_a_scheduler_are_no_deaths():
+    play = Play("f.py::one")
+    play.offer(A)
+    _, task, _ = play.client.given[-1]
+    play.client.status = "connecting"
+    play.of_task("over", A, task, how="cancelled")
+
+    assert play.heard.said == []
     with pytest.raises(HostError, match="the connection to the scheduler of the cluster was lost"):
         play.coordinator._look()
 

@@ -256,6 +256,18 @@ def test_a_worker_of_another_fltlab_is_refused(version: str, code: str, why: str
     assert said["why"].startswith(why)
 
 
+def test_a_worker_that_cannot_begin_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FLTLAB_HOME", str(tmp_path / "file"))
+    worker = FakeWorker()
+
+    Entrance("topic", own_version(), "", as_data(Job("run", "1", "", {}, "/", "/out"))).setup(worker)
+
+    [(_, said)] = worker.said
+    assert said["kind"] == "refused"
+    assert str(tmp_path / "file") in said["why"]
+
+
 def test_a_run_that_is_over_waits_for_no_worker_that_still_fetches_and_that_one_cleans_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -127,8 +127,9 @@ def test_content_that_is_not_what_it_is_called_is_refused(tree: Path, store: Sto
 
 
 def test_a_tree_that_was_never_put_is_said_to_be_missing(store: Store):
-    with pytest.raises(HostError, match="lacks 000000000000"):
+    with pytest.raises(HostError, match="lacks 000000000000") as error:
         store.fetch("0" * 64)
+    assert "is it mounted?" in str(error.value)
 
 
 @pytest.mark.parametrize(
