@@ -103,7 +103,7 @@ def swap_faults(
 
 def note_swap(operation: "Operation", visit: "Visit") -> None:
     """Whether a filter has put another buffer in, and which MDL: that one is the filter manager's to free."""
-    fields = buffer_fields(operation)
+    fields = buffer_fields(operation) or fields_without_mdl(operation)
     if fields is None:
         return
     now, at = operation.read_parameters(), operation.iopb
@@ -111,7 +111,7 @@ def note_swap(operation: "Operation", visit: "Visit") -> None:
     if now[buffer : buffer + 8] == visit.parameters[buffer : buffer + 8]:
         return
     visit.swapped = True
-    if now[mdl : mdl + 8] != visit.parameters[mdl : mdl + 8]:
+    if fields[1] and now[mdl : mdl + 8] != visit.parameters[mdl : mdl + 8]:
         visit.swapped_mdl = _U64.unpack_from(now, mdl)[0]
     operation.swapped.append(visit)
     visit.instance.busy.enter()  # what is below uses the buffer: the operation is not drained, but waited for

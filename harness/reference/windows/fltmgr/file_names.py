@@ -8,7 +8,7 @@ below whoever asks answers in the file system's place (name_providers.py).
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass, nt_success
+from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, nt_success
 from harness.reference.windows.fltmgr.name_cache import NameCache
 from harness.reference.windows.fltmgr.name_providers import NameProviders
 from harness.reference.windows.fltmgr.operation import Operation
@@ -33,7 +33,13 @@ _NAME, _VOLUME, _SHARE, _EXTENSION, _STREAM, _FINAL, _PARENT = (8 + 16 * index f
 _PARSED = 0x0F
 OVER_RELEASED = 0x68
 """Parameter 1 of bug check 0xF5."""
-_FS_FILTER_SAFE = frozenset({IrpMajor.QUERY_OPEN})
+_NEVER_SAFE = frozenset(
+    {
+        IrpMajor.ACQUIRE_FOR_CC_FLUSH, IrpMajor.RELEASE_FOR_CC_FLUSH, IrpMajor.ACQUIRE_FOR_MOD_WRITE,
+        IrpMajor.RELEASE_FOR_MOD_WRITE, IrpMajor.RELEASE_FOR_SECTION_SYNCHRONIZATION,
+    }
+)  # fmt: skip
+"""Of the acquire for section synchronization the preoperation callback may ask."""
 
 
 @dataclass(eq=False, slots=True)
@@ -111,7 +117,10 @@ class FileNames:
             (request.is_irp and bool(request.irp_flags & IrpFlags.PAGING_IO))
             or bool(self._kernel.memory.read_u64(self._kernel.current.kthread + KTHREAD.TOP_LEVEL_IRP))
             or bool(file.flags & FileObjectFlags.CLEANUP_COMPLETE)
-            or (request.kind is OperationClass.FS_FILTER and request.major not in _FS_FILTER_SAFE)
+            or self._kernel.irql == Irql.APC
+            or self._kernel.apc_counts.guarded_regions > 0
+            or request.major in _NEVER_SAFE
+            or (request.major == IrpMajor.ACQUIRE_FOR_SECTION_SYNCHRONIZATION and operation.visit is None)
         )
         # The default method does nothing there, whatever the cache has; one method may still look into the cache.
         if not unsafe:

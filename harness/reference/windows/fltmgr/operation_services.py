@@ -4,6 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.nt import CallbackDataFlags, IrpMajor, OperationClass
+from harness.reference.windows.io.buffer_parameters import is_buffered_control
 from harness.reference.windows.io.constants import FileObjectFlags, IrpFlags
 from harness.reference.windows.io.request import Code, Request
 
@@ -30,7 +31,7 @@ class OperationServices:
             return True
         if request.irp_flags & IrpFlags.PAGING_IO:
             return bool(request.irp_flags & IrpFlags.SYNCHRONOUS_PAGING_IO)
-        if request.irp_flags & IrpFlags.SYNCHRONOUS_API:
+        if request.irp_flags & IrpFlags.SYNCHRONOUS_API or is_buffered_control(request):
             return True
         return request.file is not None and request.file.synchronous
 

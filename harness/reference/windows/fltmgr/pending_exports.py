@@ -66,12 +66,10 @@ def flt_do_completion_processing_when_safe(
     """FltDoCompletionProcessingWhenSafe (POST-SAFE-01 to POST-SAFE-04)."""
     operation = k.flt.operations.get(data)
     if operation is None or operation.post is None or flags & 1 or not operation.is_irp:
-        k.verifier.report(
-            "POST-SAFE-04",
-            k.blame.current().driver,
-            "FltDoCompletionProcessingWhenSafe was called outside a postoperation callback of an IRP-based operation,"
-            " or when draining",
-        )
+        what = f"{operation.describe()}: " if operation is not None else ""
+        where = "a postoperation callback of an IRP-based operation"
+        text = f"{what}FltDoCompletionProcessingWhenSafe was called outside {where}, or when draining"
+        k.verifier.report("POST-SAFE-04", k.blame.current().driver, text)
         k.memory.write_u32(answer_out, int(PostopStatus.FINISHED_PROCESSING))
         return 0
     answer = yield from k.flt.safe_completion.process(operation, routine, data, objects, context, flags)

@@ -17,6 +17,8 @@ BUFFERS: dict[tuple[int, int | None], tuple[int, int, int]] = {
     (IrpMajor.DIRECTORY_CONTROL, int(Minor.NOTIFY_CHANGE_DIRECTORY)): (32, 40, 0),
     (IrpMajor.QUERY_EA, None): (32, 40, 0),
     (IrpMajor.SET_EA, None): (8, 16, 0),
+    (IrpMajor.QUERY_QUOTA, None): (32, 40, 0),
+    (IrpMajor.SET_QUOTA, None): (8, 16, 0),
     (IrpMajor.QUERY_SECURITY, None): (16, 24, 8),
     (IrpMajor.FILE_SYSTEM_CONTROL, None): (32, 40, 0),
     (IrpMajor.DEVICE_CONTROL, None): (32, 40, 0),
@@ -43,13 +45,18 @@ _BUFFERED = 3
 """The bits of a control code that are 0 for METHOD_BUFFERED."""
 
 
+def is_buffered_control(request: "Request") -> bool:
+    """Whether it is a control whose code says METHOD_BUFFERED: the I/O manager has copied what it takes."""
+    return request.major in _CONTROL and not request.parameters[16] & _BUFFERED
+
+
 def buffer_of(request: "Request") -> tuple[int, int]:
     """Address and length of the buffer that a request fills or takes; of a control the output. Zeros for none."""
     found = BUFFERS.get((request.major, request.minor)) or BUFFERS.get((request.major, None))
     buffer, length = (found[0], found[2]) if found is not None else WITHOUT_MDL.get(request.major, (0, None))
     if length is None:
         return 0, 0
-    if request.major in _CONTROL and not request.parameters[16] & _BUFFERED:
+    if is_buffered_control(request):
         buffer = 24
     return _U64.unpack_from(request.parameters, buffer)[0], _U32.unpack_from(request.parameters, length)[0]
 

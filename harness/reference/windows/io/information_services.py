@@ -226,10 +226,10 @@ def set_information_file(
         return int(NtStatus.INVALID_PARAMETER)
     data = yield from k.io.views.read(source, length)
     if kind in (FileInformationClass.POSITION, FileInformationClass.MODE):
-        status = int(_set_own(file, kind, data))
+        status, information = int(_set_own(file, kind, data)), 0
     else:
-        status = yield from _set_information(k, mode, file, kind, data)
-    Caller(k, mode, None, iosb).report(status, 0)
+        status, information = yield from _set_information(k, mode, file, kind, data)
+    Caller(k, mode, None, iosb).report(status, information)
     return status
 
 
@@ -269,7 +269,7 @@ def _set_own(file: FileObject, kind: int, data: bytes) -> NtStatus:
 
 
 def _set_information(k: "Kernel", mode: int, file: FileObject, kind: int, data: bytes) -> Code:
-    """IRP_MJ_SET_INFORMATION with a system buffer; NTSTATUS."""
+    """IRP_MJ_SET_INFORMATION with a system buffer; NTSTATUS and Information."""
     target: FileObject | None = None
     if kind in rename_targets.CLASSES:
         target = yield from rename_targets.open_target(k.io, mode, file, kind, data)
@@ -287,10 +287,10 @@ def _set_information(k: "Kernel", mode: int, file: FileObject, kind: int, data: 
         mode=mode,
     )
     request.system_buffer = True
-    status: int = yield from k.io.issue(request)
+    yield from k.io.issue(request)
     k.io.heap.free(buffer)
     yield from rename_targets.close_target(k.io, target)
-    return status
+    return request.status, request.information
 
 
 @service("QueryVolumeInformationFile")

@@ -221,7 +221,7 @@ def unlock_file_service(
     scratch = k.io.heap.allocate(8)
     k.memory.write_u64(scratch, length)
     packed = LOCK.pack(scratch, key, offset, k.current.process.eprocess, 0, 0)
-    status = int(NtStatus.FLT_DISALLOW_FAST_IO)
+    status, information = int(NtStatus.FLT_DISALLOW_FAST_IO), 0
     for kind in (OperationClass.FAST_IO, OperationClass.IRP):
         request = Request(
             kind,
@@ -234,9 +234,9 @@ def unlock_file_service(
             mode=mode,
         )
         yield from k.io.issue(request)
-        status = request.status
+        status, information = request.status, request.information
         if not request.disallowed:
             break
     k.io.heap.free(scratch)
-    Caller(k, mode, None, iosb).report(status, 0)
+    Caller(k, mode, None, iosb).report(status, information)
     return status
