@@ -92,7 +92,8 @@ LabRemember(PLAB_OPERATION Operation, PVOID CompletionContext)
 
 /*
  * What preoperation remembered for this postoperation callback, or NULL; the caller gets its reference. A draining
- * callback is given a copy of the callback data, so there the completion context and the file object must do.
+ * callback is given a copy of the callback data, so there the completion context and the file object must do; what has a
+ * buffer of ours is not drained (DRAIN-04).
  */
 PLAB_OPERATION
 LabTakeRemembered(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID CompletionContext,
@@ -109,8 +110,9 @@ LabTakeRemembered(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVO
             Operation->CompletionContext != CompletionContext) {
             continue;
         }
-        if (FlagOn(Flags, FLTFL_POST_OPERATION_DRAINING) ? Operation->FileObject == FltObjects->FileObject
-                                                         : Operation->Data == Data) {
+        if (FlagOn(Flags, FLTFL_POST_OPERATION_DRAINING)
+                ? Operation->FileObject == FltObjects->FileObject && Operation->Match.Swap == NULL
+                : Operation->Data == Data) {
             Operation->Remembered = FALSE;
             Found = Operation;
             break;

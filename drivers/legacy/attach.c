@@ -143,7 +143,7 @@ LegacyFileSystemControl(PDEVICE_OBJECT Device, PIRP Irp)
     PVPB Vpb;
 
     if (Location->MinorFunction != IRP_MN_MOUNT_VOLUME) {
-        return LegacyPassDown(Device, Irp);
+        return LegacyEnds(Irp) ? LegacyComplete(Irp, STATUS_ACCESS_DENIED) : LegacyPassDown(Device, Irp);
     }
     Disk = Location->Parameters.MountVolume.Vpb->RealDevice; /* the VPB itself may be another one afterwards */
     KeInitializeEvent(&Done, NotificationEvent, FALSE);

@@ -26,7 +26,7 @@ static const struct {
 } Words[] = {
     {L"pend-reads", LEGACY_PEND_READS},         {L"resend-reads", LEGACY_RESEND_READS},
     {L"complete-reads", LEGACY_COMPLETE_READS}, {L"no-fast-io", LEGACY_NO_FAST_IO},
-    {L"watch-reads", LEGACY_WATCH_READS},
+    {L"watch-reads", LEGACY_WATCH_READS},       {L"complete-all", LEGACY_COMPLETE_ALL},
 };
 
 /* One word of the REG_MULTI_SZ Parameters\Options. */
@@ -123,6 +123,9 @@ LegacyDispatch(PDEVICE_OBJECT Device, PIRP Irp)
 {
     if (IoGetCurrentIrpStackLocation(Irp)->MajorFunction == IRP_MJ_CREATE) {
         LegacyPrint("create", Irp);
+    }
+    if (LegacyEnds(Irp)) {
+        return LegacyComplete(Irp, STATUS_ACCESS_DENIED);
     }
     return LegacyPassDown(Device, Irp);
 }

@@ -40,15 +40,6 @@ LockBuffer(PIRP Irp, ULONG Length)
     return STATUS_SUCCESS; /* whoever completes the IRP unlocks and frees its MDL */
 }
 
-static NTSTATUS
-Complete(PIRP Irp, NTSTATUS Status)
-{
-    Irp->IoStatus.Status = Status;
-    Irp->IoStatus.Information = 0;
-    IoCompleteRequest(Irp, IO_NO_INCREMENT);
-    return Status;
-}
-
 /* Send a read down. Resend tells our completion routine whether it is to be sent once more. */
 static NTSTATUS
 SendDown(PDEVICE_OBJECT Device, PIRP Irp, BOOLEAN Resend)
@@ -116,19 +107,22 @@ LegacyRead(PDEVICE_OBJECT Device, PIRP Irp)
     ULONG Length = IoGetCurrentIrpStackLocation(Irp)->Parameters.Read.Length;
     NTSTATUS Status;
 
+    if (LegacyEnds(Irp)) {
+        return LegacyComplete(Irp, STATUS_ACCESS_DENIED);
+    }
     if ((Irp->Flags & IRP_PAGING_IO) != 0 || IoGetTopLevelIrp() != NULL) {
         return LegacyPassDown(Device, Irp);
     }
     LegacyPrint("read", Irp);
     if (LegacyOptions & LEGACY_COMPLETE_READS) {
-        return Complete(Irp, STATUS_ACCESS_DENIED);
+        return LegacyComplete(Irp, STATUS_ACCESS_DENIED);
     }
     if ((LegacyOptions & (LEGACY_PEND_READS | LEGACY_RESEND_READS)) == 0) {
         return LegacyOptions & LEGACY_WATCH_READS ? SendDown(Device, Irp, FALSE) : LegacyPassDown(Device, Irp);
     }
     Status = LockBuffer(Irp, Length);
     if (!NT_SUCCESS(Status)) {
-        return Complete(Irp, Status);
+        return LegacyComplete(Irp, Status);
     }
     IoMarkIrpPending(Irp);
     if ((LegacyOptions & LEGACY_PEND_READS) == 0 || !NT_SUCCESS(Queue(Device, Irp, SendPended))) {

@@ -10,8 +10,6 @@
 
 PFLT_FILTER Filter;
 
-static PFILE_OBJECT Target; /* where reads of "redirected.bin" go: the file opened as "target.bin" */
-
 DRIVER_INITIALIZE DriverEntry;
 
 #ifdef ALLOC_PRAGMA
@@ -50,7 +48,7 @@ AskName(PFLT_CALLBACK_DATA Data, PCSTR Where, FLT_FILE_NAME_OPTIONS Options)
 }
 
 static VOID
-AskNameWithTopLevelIrp(PFLT_CALLBACK_DATA Data)
+AskNameWhereUnsafe(PFLT_CALLBACK_DATA Data)
 {
     PIRP Before = IoGetTopLevelIrp();
 
@@ -59,6 +57,9 @@ AskNameWithTopLevelIrp(PFLT_CALLBACK_DATA Data)
     AskName(Data, "with a top-level IRP", FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT);
     AskName(Data, "from the cache", FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_ALWAYS_ALLOW_CACHE_LOOKUP);
     IoSetTopLevelIrp(Before);
+    KeEnterGuardedRegion();
+    AskName(Data, "with all APCs disabled", FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT);
+    KeLeaveGuardedRegion();
 }
 
 /* Within our own instance, and so within its volume. */
@@ -71,10 +72,34 @@ AskRedirection(PCFLT_RELATED_OBJECTS FltObjects)
     Say("redirection: 0x%08x, allowed %u\n", Status, Allowed);
 }
 
+/* Of whatever comes for the files that say so. */
+static VOID
+AskOfAny(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects)
+{
+    BOOLEAN Directory = Is(FltObjects, L"\\every");
+
+    if (Directory || Is(FltObjects, L"\\every.bin")) {
+        AskOfOperation(Data, FltObjects);
+        TurnToTarget(Data, Directory);
+    }
+}
+
+static FLT_PREOP_CALLBACK_STATUS FLTAPI
+PreAny(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
+{
+    *CompletionContext = NULL;
+    AskOfAny(Data, FltObjects);
+    if (Data->Iopb->MajorFunction == IRP_MJ_CLEANUP) {
+        TargetClosed(FltObjects->FileObject);
+    }
+    return FLT_PREOP_SUCCESS_NO_CALLBACK;
+}
+
 static FLT_PREOP_CALLBACK_STATUS FLTAPI
 PreCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
 {
     *CompletionContext = NULL;
+    AskOfAny(Data, FltObjects);
     if (Is(FltObjects, L"contexts.bin")) {
         AskContextBeforeCreate(FltObjects);
     } else if (Is(FltObjects, L"names.bin")) {
@@ -110,7 +135,9 @@ PostCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID Comp
     } else if (Is(FltObjects, L"attach.bin")) {
         AskAttach(FltObjects);
     } else if (Is(FltObjects, L"target.bin")) {
-        Target = FltObjects->FileObject; /* open until the test is over */
+        TargetOpened(FltObjects->FileObject, FALSE);
+    } else if (Is(FltObjects, L"targets")) {
+        TargetOpened(FltObjects->FileObject, TRUE);
     }
     return FLT_POSTOP_FINISHED_PROCESSING;
 }
@@ -119,13 +146,14 @@ static FLT_PREOP_CALLBACK_STATUS FLTAPI
 PreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
 {
     *CompletionContext = NULL;
+    AskOfAny(Data, FltObjects);
     if (FLT_IS_IRP_OPERATION(Data) && FlagOn(Data->Iopb->IrpFlags, IRP_PAGING_IO)) {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
     if (Is(FltObjects, L"synchronous.bin")) {
         Say("synchronous: %u\n", FltIsOperationSynchronous(Data));
     } else if (Is(FltObjects, L"names.bin")) {
-        AskNameWithTopLevelIrp(Data);
+        AskNameWhereUnsafe(Data);
     } else if (Is(FltObjects, L"queue.bin") && FLT_IS_IRP_OPERATION(Data)) {
         AskQueue(Data, FltObjects);
     } else if (Is(FltObjects, L"canceled.bin") && PendCancelable(Data)) {
@@ -136,10 +164,9 @@ PreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *Comple
         AskDeferredWithTopLevelIrp(Data);
     } else if (Is(FltObjects, L"late.bin")) {
         AskDeferredInTeardown(Data);
-    } else if (Is(FltObjects, L"redirected.bin") && Target != NULL) {
+    } else if (Is(FltObjects, L"redirected.bin") && TargetOf(FALSE) != NULL) {
         AskRedirection(FltObjects);
-        Data->Iopb->TargetFileObject = Target;
-        FltSetCallbackDataDirty(Data);
+        TurnToTarget(Data, FALSE);
     } else if (Is(FltObjects, L"swapped.bin")) {
         return SwapBuffer(Data, FltObjects, CompletionContext);
     } else if (Is(FltObjects, L"reissued.bin") && FLT_IS_IRP_OPERATION(Data)) {
@@ -166,6 +193,23 @@ PostRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID Comple
 static const FLT_OPERATION_REGISTRATION Operations[] = {
     {.MajorFunction = IRP_MJ_CREATE, .PreOperation = PreCreate, .PostOperation = PostCreate},
     {.MajorFunction = IRP_MJ_READ, .PreOperation = PreRead, .PostOperation = PostRead},
+    {.MajorFunction = IRP_MJ_CLOSE, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_WRITE, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_QUERY_INFORMATION, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_SET_INFORMATION, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_QUERY_EA, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_SET_EA, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_FLUSH_BUFFERS, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_QUERY_VOLUME_INFORMATION, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_DIRECTORY_CONTROL, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_FILE_SYSTEM_CONTROL, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_DEVICE_CONTROL, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_LOCK_CONTROL, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_CLEANUP, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_QUERY_SECURITY, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_SET_SECURITY, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_ACQUIRE_FOR_SECTION_SYNCHRONIZATION, .PreOperation = PreAny},
+    {.MajorFunction = IRP_MJ_RELEASE_FOR_SECTION_SYNCHRONIZATION, .PreOperation = PreAny},
     {.MajorFunction = IRP_MJ_OPERATION_END},
 };
 

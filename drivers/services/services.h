@@ -43,4 +43,11 @@ VOID CreateOwn(PCFLT_RELATED_OBJECTS FltObjects);
 VOID ReadOwn(PCFLT_RELATED_OBJECTS FltObjects);
 VOID Reissue(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects);
 
+/* operations.c */
+VOID AskOfOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects);
+VOID TargetOpened(PFILE_OBJECT FileObject, BOOLEAN Directory);
+VOID TargetClosed(PFILE_OBJECT FileObject);
+PFILE_OBJECT TargetOf(BOOLEAN Directory);
+VOID TurnToTarget(PFLT_CALLBACK_DATA Data, BOOLEAN Directory);
+
 #endif /* SERVICES_H */

@@ -9,10 +9,14 @@ A class is the major function (with the minor one where it matters), how the ope
 and for reads and writes cached, non-cached or paging, synchronous or overlapped. What differs then names its class.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
+from harness.errors import TestError
 from harness.minifilter.trace import Operation, Trace
 from harness.nt import IrpMajor, OperationClass
+
+View = TypeVar("View")
 
 EVERY_OPERATION = r"""
     open            f V:\every.bin access=rw,security,0x40000 options=noncached
@@ -90,6 +94,8 @@ OPERATIONS = [
 
 _CACHE = {True: "non-cached", False: "cached"}
 _IRP_NOCACHE = 0x01
+_FILE_SYNCHRONOUS_IO = 0x30
+"""FILE_SYNCHRONOUS_IO_ALERT and _NONALERT of the create options."""
 _KINDS = {OperationClass.IRP: "IRP", OperationClass.FAST_IO: "fast I/O", OperationClass.FS_FILTER: "FSFilter"}
 _MINOR = {
     (IrpMajor.DIRECTORY_CONTROL, 1): "query", (IrpMajor.DIRECTORY_CONTROL, 2): "notify",
@@ -97,8 +103,11 @@ _MINOR = {
 }  # fmt: skip
 
 
-def class_of(operation: Operation) -> str:
-    """What class an operation is of, in words: `READ (IRP, non-cached)`."""
+def class_of(operation: Operation, *, overlapped: bool = False) -> str:
+    """What class an operation is of, in words: `READ (IRP, non-cached)`.
+
+    `overlapped` is its file object, which none of its events tells.
+    """
     first = operation.first
     major = operation.major.name if isinstance(operation.major, IrpMajor) else f"{operation.major:#x}"
     kind = _KINDS.get(operation.operation_class, "?") if operation.operation_class is not None else "?"
@@ -108,6 +117,8 @@ def class_of(operation: Operation) -> str:
         words.append(minor)
     if operation.major in (IrpMajor.READ, IrpMajor.WRITE) and kind == "IRP":
         words.append("paging" if first.paging else _CACHE[bool(first.irp_flags & _IRP_NOCACHE)])
+        if overlapped and not first.paging:
+            words.append("overlapped")
     return f"{major} ({', '.join(words)})"
 
 
@@ -115,8 +126,13 @@ def by_class(trace: Trace) -> dict[str, list[Operation]]:
     """The operations on `NAMES`, paging I/O and the lazy writer's among them, by their class."""
     found: dict[str, list[Operation]] = {}
     for name in NAMES:
+        overlapped: dict[int, bool] = {}
         for operation in trace.all(name=name, paging=None, process="any"):
-            found.setdefault(class_of(operation), []).append(operation)
+            file = operation.file_object
+            if operation.major == IrpMajor.CREATE:
+                overlapped[file] = not operation.first.detail & _FILE_SYNCHRONOUS_IO
+            kind = class_of(operation, overlapped=overlapped.get(file, False))
+            found.setdefault(kind, []).append(operation)
     return found
 
 
@@ -133,10 +149,16 @@ def strays(found: Mapping[str, Sequence[Operation]], labels: Iterable[str], expe
     return {kind: " ".join(path) for kind, ways in paths.items() for path in ways if path != list(expected)}
 
 
+def unlike(views: Mapping[str, Iterable[View]], wrong: Callable[[View], bool]) -> set[str]:
+    """The classes of which one of what there is of them is wrong."""
+    return {kind for kind, every in views.items() for view in every if wrong(view)}
+
+
 ALWAYS = frozenset(
     f"{name} ({kind})"
     for name, kind in (
         ("CREATE", "IRP"), ("CLEANUP", "IRP"), ("READ", "IRP, non-cached"), ("WRITE", "IRP, non-cached"),
+        ("READ", "IRP, non-cached, overlapped"), ("WRITE", "IRP, non-cached, overlapped"),
         ("QUERY_INFORMATION", "IRP"), ("SET_INFORMATION", "IRP"), ("QUERY_EA", "IRP"), ("SET_EA", "IRP"),
         ("QUERY_SECURITY", "IRP"), ("SET_SECURITY", "IRP"), ("FLUSH_BUFFERS", "IRP"),
         ("FILE_SYSTEM_CONTROL", "IRP"), ("QUERY_VOLUME_INFORMATION", "IRP"), ("DIRECTORY_CONTROL", "IRP, query"),
@@ -149,3 +171,15 @@ WITH_A_BUFFER = ALWAYS - {
     f"{name} (IRP)" for name in ("CREATE", "CLEANUP", "SET_SECURITY", "FLUSH_BUFFERS", "FILE_SYSTEM_CONTROL")
 }
 """Those of them that have one buffer of a given length."""
+
+
+def every_class(trace: Trace, without: Collection[str] = ()) -> dict[str, list[Operation]]:
+    """`by_class` of a trace that has the classes that always come, but for what others lead to.
+
+    TestError if one has not come.
+    """
+    found = by_class(trace)
+    missing = sorted(ALWAYS - set(found) - set(without))
+    if missing:
+        raise TestError(f"of these classes no operation came: {'; '.join(missing)}")
+    return found

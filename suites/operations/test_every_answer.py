@@ -9,7 +9,9 @@ from harness.minifilter.operation_classes import (
     OPERATIONS,
     WITHOUT_NOTICE,
     by_class,
+    every_class,
     strays,
+    unlike,
 )
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass, PostopStatus, PreopStatus
 
@@ -22,6 +24,11 @@ IRPS = [
     if not (major := IrpMajor[operation.split()[0].replace("-", "_").upper()]).name.startswith(ENDS)
 ]
 """The majors that may be failed."""
+WITH_IO_STATUS = (
+    "read", "write", "query", "set", "lock", "fsctl", "ioctl", "set-ea", "query-ea", "query-volume",
+    "directory",
+)  # fmt: skip
+"""The steps that report the whole of an IO_STATUS_BLOCK."""
 LED_TO = {"SET_SECURITY (IRP)"}
 """What does not come where others fail: fltprobe sets the security that it has queried."""
 
@@ -38,18 +45,6 @@ def registered(*labels):
     return mark
 
 
-@pytest.fixture(autouse=True)
-def data(volume):
-    volume.file("every.bin", length=65536, fill=0x5A)
-
-
-def found_by(lab, without=()):
-    """The operations by their class, the classes that come everywhere among them, but for what others lead to."""
-    found = by_class(lab.trace)
-    assert ALWAYS - set(found) - set(without) == set()
-    return found
-
-
 def own_views(found, label, returned):
     """What one minifilter saw of those operations whose preoperation callback answered so."""
     views = {kind: [item.of(label) for item in operations] for kind, operations in found.items()}
@@ -57,11 +52,6 @@ def own_views(found, label, returned):
         kind: [view for view in every if any(e.is_pre and e.returned == returned for e in view.events)]
         for kind, every in views.items()
     }
-
-
-def unlike(views, wrong):
-    """The classes of which something is wrong."""
-    return {kind for kind, every in views.items() for view in every if wrong(view)}
 
 
 @registered("observer@above", "passthrough", "observer@below")
@@ -72,7 +62,7 @@ def test_the_post_of_every_class_gets_the_context_of_its_pre_at_the_irql_of_its_
 
     lab.io(EVERY_OPERATION)
 
-    found = found_by(lab)
+    found = every_class(lab.trace)
     own = own_views(found, "passthrough", PreopStatus.SUCCESS_WITH_CALLBACK)
     assert {kind for kind, views in own.items() if not views} == set()
     assert unlike(own, lambda view: view.post.completion_context != CONTEXT) == set()
@@ -95,14 +85,16 @@ def test_what_is_no_irp_of_every_class_that_is_synchronized_gets_its_post(lab):
     lab.io(EVERY_OPERATION)
 
     own = {
-        kind: views for kind, views in own_views(found_by(lab), "synchronize", PreopStatus.SYNCHRONIZE).items() if views
+        kind: views
+        for kind, views in own_views(every_class(lab.trace), "synchronize", PreopStatus.SYNCHRONIZE).items()
+        if views
     }
     lab.witness(bool(own), "something came as fast I/O or as an FSFilter operation")
     assert unlike(own, lambda view: view.post.completion_context != CONTEXT) == set()
 
 
 @pytest.mark.parametrize("resume", ["no-callback", "with-callback", "complete"])
-@pytest.mark.rule("PRE-PEND-05", "PRE-PEND-06", "PRE-PEND-07")
+@pytest.mark.rule("PRE-PEND-05", "PRE-PEND-06", "PRE-PEND-07", "POST-GEN-03")
 @registered("observer@above", "pending", "observer@below")
 def test_every_class_of_irps_goes_on_as_its_resume_says(lab, resume):
     completes = resume == "complete"
@@ -138,6 +130,30 @@ def test_every_class_of_irps_goes_on_as_its_resume_says(lab, resume):
         assert unlike(ended, lambda view: view.post.status != NtStatus.ACCESS_DENIED) == set()
 
 
+@registered("observer@above", "completion", "observer@below")
+@pytest.mark.rule("PRE-COMP-11", "PRE-COMP-02", "POST-GEN-03")
+def test_every_class_that_is_completed_ends_with_the_status_and_the_information_of_its_filter(lab):
+    for name in NAMES:
+        for major in IRPS:
+            lab.completion.when(major, name=name).complete(NtStatus.SUCCESS, information=2)
+
+    io = lab.io(WITHOUT_NOTICE)
+
+    ended = {
+        kind: operations
+        for kind, operations in every_class(lab.trace).items()
+        if not kind.startswith(ENDS) and "paging" not in kind
+    }
+    own = {kind: [item.of("completion").pre for item in operations] for kind, operations in ended.items()}
+    above = {kind: [item.of("above").post for item in operations] for kind, operations in ended.items()}
+    answer = (NtStatus.SUCCESS, 2)
+    assert unlike(own, lambda pre: (pre.status, pre.information) != answer) == set()
+    assert unlike(above, lambda post: (post.status, post.information) != answer) == set()
+    steps = [step for step in io.steps if step.verb in WITH_IO_STATUS and step.status != NtStatus.PENDING]
+    assert {step.verb for step in steps} == set(WITH_IO_STATUS)
+    assert {step.verb for step in steps if (step.status, step.information) != answer} == set()
+
+
 @registered("observer@above", "passthrough", "observer@below")
 @pytest.mark.rule("POST-FAIL-01")
 def test_a_post_may_fail_what_has_gone_well_in_every_class(lab):
@@ -149,7 +165,7 @@ def test_a_post_may_fail_what_has_gone_well_in_every_class(lab):
 
     failed = {
         kind: [item for item in operations if not item.of("below").post.status]
-        for kind, operations in found_by(lab, without=LED_TO).items()
+        for kind, operations in every_class(lab.trace, without=LED_TO).items()
         if not kind.startswith(ENDS) and "paging" not in kind
     }
     assert {kind for kind, operations in failed.items() if operations} >= {
@@ -168,7 +184,7 @@ def test_the_completion_of_every_class_of_irps_is_pended_and_goes_on_once(lab):
 
     io = lab.io(EVERY_OPERATION)
 
-    found = found_by(lab)
+    found = every_class(lab.trace)
     frozen = {
         kind: [
             item
@@ -186,25 +202,30 @@ def test_the_completion_of_every_class_of_irps_is_pended_and_goes_on_once(lab):
 
 
 @registered("observer@above", "pending", "observer@below")
-@pytest.mark.rule("POST-SAFE-01", "POST-SAFE-02")
-def test_the_safe_callback_of_every_class_of_irps_runs_where_it_is_safe(lab):
+@pytest.mark.rule("POST-SAFE-01", "POST-SAFE-02", "POST-SAFE-03", "POST-SAFE-04")
+def test_the_safe_callback_of_every_class_of_irps_runs_where_it_is_safe_and_of_no_other(lab):
     for name in NAMES:
-        lab.pending.when(None, name=name, cls=OperationClass.IRP).with_callback(post="when-safe")
+        lab.pending.when(None, name=name, paging=True).with_callback(post="when-safe")
 
     lab.io(EVERY_OPERATION)
 
-    found = {kind: operations for kind, operations in found_by(lab).items() if "(IRP" in kind and "paging" not in kind}
+    found = every_class(lab.trace)
     safe = {
         kind: [item.of("pending") for item in operations if "pending.safe-post" in item.path]
         for kind, operations in found.items()
     }
     assert {kind for kind, views in safe.items() if views} >= ALWAYS
+    assert {kind for kind, views in safe.items() if views and "(IRP" not in kind} == set()
     assert unlike(safe, lambda view: view.safe_post.irql > Irql.APC) == set()
     low = {kind: [view for view in views if view.post.irql < Irql.DISPATCH] for kind, views in safe.items()}
     assert unlike(low, lambda view: view.safe_post.thread != view.post.thread) == set()
-    assert {
-        kind for kind, operations in found.items() for item in operations if item.path.count("above.post") != 1
-    } == set()
+    high = {
+        kind: [item for item in operations if item.of("pending").post.irql == Irql.DISPATCH]
+        for kind, operations in found.items()
+        if "paging" in kind
+    }
+    assert unlike(high, lambda item: item.of("pending").post.detail or "pending.safe-post" in item.path) == set()
+    assert unlike(found, lambda item: item.path.count("above.post") != 1) == set()
 
 
 def only(callback):
@@ -217,10 +238,17 @@ def only(callback):
 @pytest.mark.stack("observer@above", "passthrough", "observer@below")
 @pytest.mark.driver_options("above", operations=OPERATIONS)
 @pytest.mark.driver_options("below", operations=OPERATIONS)
-@pytest.mark.rule("REG-03", "REG-04")
+@pytest.mark.rule("REG-03", "REG-04", "PRE-PASS-05")
 def test_one_callback_of_the_two_is_enough_in_every_class(lab, callback):
+    for name in NAMES:
+        lab.passthrough.when(None, name=name, paging=True).with_callback()
+
     lab.io(EVERY_OPERATION)
 
+    found = every_class(lab.trace)
     way = ["above.pre", "passthrough.pre", "below.pre", "below.post", "passthrough.post", "above.post"]
     way.remove(f"passthrough.{'post' if callback == 'pre' else 'pre'}")
-    assert strays(found_by(lab), ("above", "passthrough", "below"), way) == {}
+    assert strays(found, ("above", "passthrough", "below"), way) == {}
+    if callback == "pre":
+        own = {kind: [item.of("passthrough").pre for item in operations] for kind, operations in found.items()}
+        assert unlike(own, lambda pre: pre.returned != PreopStatus.SUCCESS_NO_CALLBACK) == set()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.minifilter.events import ContextCall
+from harness.minifilter.events import ContextCall, Phase
 from harness.minifilter.operation_classes import (
     ALWAYS,
     EVERY_OPERATION,
@@ -13,9 +13,20 @@ from harness.minifilter.operation_classes import (
     WITH_A_BUFFER,
     WITHOUT_NOTICE,
     by_class,
+    every_class,
     strays,
+    unlike,
 )
-from harness.nt import CallbackDataFlags, IrpMajor, Irql, NtStatus, OperationClass, PostOperationFlags, PreopStatus
+from harness.nt import (
+    CallbackDataFlags,
+    IrpMajor,
+    Irql,
+    NtStatus,
+    OperationClass,
+    PostOperationFlags,
+    PostopStatus,
+    PreopStatus,
+)
 
 ENDS = ("CREATE", "CLEANUP", "CLOSE")
 """Without a create there is nothing else, and nothing may fail the others."""
@@ -60,21 +71,18 @@ def through(middle: str, contexts=None):
     )
 
 
-@pytest.fixture(autouse=True)
-def data(volume):
-    volume.file("every.bin", length=65536, fill=0x5A)
-
-
-def found_by(lab, without=()):
-    """The operations by their class, the classes that come everywhere among them, but for what others lead to."""
-    found = by_class(lab.trace)
-    assert ALWAYS - set(found) - set(without) == set()
-    return found
-
-
 def failed(io):
     """The steps that did not go well; the control code is one that no file system has to know."""
     return [step for step in io.steps if step.verb != "ioctl" and step.status not in (0, NtStatus.PENDING)]
+
+
+def io_status(event):
+    return event.status, event.information
+
+
+def made(event):
+    """What of an operation is the filter manager's alone."""
+    return event.major, event.minor, event.operation_class, event.requestor_thread, event.requestor_mode
 
 
 def pend_everything(lab, label):
@@ -83,7 +91,7 @@ def pend_everything(lab, label):
 
 
 @through("passthrough")
-@pytest.mark.rule("PRE-PASS-03", "ORD-01", "ORD-02")
+@pytest.mark.rule("PRE-PASS-03", "ORD-01", "ORD-02", "PRE-COMP-12", "PARM-04", "POST-GEN-03")
 def test_every_class_goes_down_through_all_filters_and_back_up(lab, pends):
     pend_everything(lab, pends)
     for name in NAMES:
@@ -92,10 +100,15 @@ def test_every_class_goes_down_through_all_filters_and_back_up(lab, pends):
     lab.io(EVERY_OPERATION)
 
     way = ["above.pre", "passthrough.pre", "below.pre", "below.post", "passthrough.post", "above.post"]
-    assert strays(found_by(lab), ("above", "passthrough", "below"), way) == {}
+    found = every_class(lab.trace)
+    assert strays(found, ("above", "passthrough", "below"), way) == {}
+    views = {kind: [(item.of("above"), item.of("below")) for item in operations] for kind, operations in found.items()}
+    assert unlike(views, lambda view: io_status(view[0].pre) != io_status(view[1].pre)) == set()
+    assert unlike(views, lambda view: io_status(view[0].post) != io_status(view[1].post)) == set()
+    assert unlike(views, lambda view: made(view[0].pre) != made(view[1].pre)) == set()
 
 
-@pytest.mark.rule("PRE-PASS-01")
+@pytest.mark.rule("PRE-PASS-01", "PRE-PASS-02", "PRE-PASS-07")
 @on("observer@above", "passthrough", "observer@below")
 def test_no_callback_leaves_out_the_filters_own_post_in_every_class(lab):
     for name in NAMES:
@@ -104,11 +117,18 @@ def test_no_callback_leaves_out_the_filters_own_post_in_every_class(lab):
     lab.io(EVERY_OPERATION)
 
     way = ["above.pre", "passthrough.pre", "below.pre", "below.post", "above.post"]
-    assert strays(found_by(lab), ("above", "passthrough", "below"), way) == {}
+    found = every_class(lab.trace)
+    assert strays(found, ("above", "passthrough", "below"), way) == {}
+    own = {kind: [item.of("passthrough").pre for item in operations] for kind, operations in found.items()}
+    answer = (PreopStatus.SUCCESS_NO_CALLBACK, 0)
+    assert unlike(own, lambda pre: (pre.returned, pre.completion_context) != answer) == set()
 
 
 @through("completion")
-@pytest.mark.rule("PRE-COMP-01", "PRE-COMP-03", "PRE-COMP-04")
+@pytest.mark.rule(
+    "PRE-COMP-01", "PRE-COMP-02", "PRE-COMP-03", "PRE-COMP-04", "PRE-COMP-05", "PRE-COMP-06", "PRE-COMP-08",
+    "POST-GEN-03",
+)  # fmt: skip
 def test_every_class_that_is_completed_goes_no_further_down(lab, pends):
     pend_everything(lab, pends)
     for name in NAMES:
@@ -119,15 +139,20 @@ def test_every_class_that_is_completed_goes_no_further_down(lab, pends):
 
     lab.io(WITHOUT_NOTICE)
 
-    found = found_by(lab, without=["SET_SECURITY (IRP)"])  # fltprobe sets what it has queried
+    found = every_class(lab.trace, without=["SET_SECURITY (IRP)"])  # fltprobe sets what it has queried
     stopped = {
         kind: operations
         for kind, operations in found.items()
         if not kind.startswith((*ENDS, "ACQUIRE", "RELEASE", "NETWORK")) and "paging" not in kind
     }
     assert strays(stopped, ("above", "completion", "below"), ["above.pre", "completion.pre", "above.post"]) == {}
-    ended = {kind: {item.of("above").post.status for item in operations} for kind, operations in stopped.items()}
-    assert {kind: statuses for kind, statuses in ended.items() if statuses != {NtStatus.ACCESS_DENIED}} == {}
+    own = {kind: [item.of("completion").pre for item in operations] for kind, operations in stopped.items()}
+    answer = (PreopStatus.COMPLETE, NtStatus.ACCESS_DENIED, 0, 0)
+    assert (
+        unlike(own, lambda pre: (pre.returned, pre.status, pre.information, pre.completion_context) != answer) == set()
+    )
+    ended = {kind: [item.of("above").post for item in operations] for kind, operations in stopped.items()}
+    assert unlike(ended, lambda post: io_status(post) != (NtStatus.ACCESS_DENIED, 0)) == set()
 
 
 @pytest.mark.rule("PRE-PEND-01", "PRE-PEND-02", "PRE-CTL-03")
@@ -141,7 +166,7 @@ def test_every_class_of_irps_is_pended_and_comes_back_once(lab, mechanism):
 
     pended = {
         kind: [item for item in operations if item.of("pending").pre.returned == PreopStatus.PENDING]
-        for kind, operations in found_by(lab).items()
+        for kind, operations in every_class(lab.trace).items()
     }
     way = ["above.pre", "pending.pre", "pending.resume", "below.pre", "below.post", "pending.post", "above.post"]
     assert strays(pended, ("above", "pending", "below"), way) == {}
@@ -159,7 +184,7 @@ def test_every_class_that_is_synchronized_comes_back_to_its_thread(lab):
 
     found = {
         kind: [item.of("synchronize") for item in operations if "IRP" in kind]
-        for kind, operations in found_by(lab).items()
+        for kind, operations in every_class(lab.trace).items()
     }
     own = {
         kind: [view for view in views if view.pre.returned == PreopStatus.SYNCHRONIZE] for kind, views in found.items()
@@ -170,6 +195,8 @@ def test_every_class_that_is_synchronized_comes_back_to_its_thread(lab):
     assert {kind for kind, views in own.items() if views} >= ALWAYS - {
         "CREATE (IRP)",
         "DIRECTORY_CONTROL (IRP, notify)",
+        "READ (IRP, non-cached, overlapped)",
+        "WRITE (IRP, non-cached, overlapped)",
     }
 
 
@@ -181,7 +208,7 @@ def test_every_class_of_fast_io_is_disallowed_and_comes_again_as_an_irp(lab):
 
     io = lab.io(EVERY_OPERATION)
 
-    fast = {kind: operations for kind, operations in found_by(lab).items() if "fast I/O" in kind}
+    fast = {kind: operations for kind, operations in every_class(lab.trace).items() if "fast I/O" in kind}
     lab.witness(bool(fast), "something came as fast I/O")
     assert strays(fast, ("above", "fastio", "below"), ["above.pre", "fastio.pre", "above.post"]) == {}
     again = {kind: kind.replace("fast I/O", "IRP") for kind in fast if not kind.startswith("NETWORK")}
@@ -206,7 +233,7 @@ def test_a_context_that_pre_fetches_is_there_in_the_post_of_every_class(lab, pen
     passed = {
         kind: [(fetched[0], called(item, ContextCall.USED_IN_POST), called(item, ContextCall.GET_IN_POST))
                for item in operations if (fetched := called(item, ContextCall.GET_IN_PRE)) and not fetched[0].returned]
-        for kind, operations in found_by(lab).items()
+        for kind, operations in every_class(lab.trace).items()
     }  # fmt: skip
     assert {kind for kind, every in passed.items() if every} >= ALWAYS - {"CREATE (IRP)"}
     used = {kind: [[event.completion_context for event in one[1]] for one in every] for kind, every in passed.items()}
@@ -224,7 +251,7 @@ def test_a_context_that_pre_fetches_is_there_in_the_post_of_every_class(lab, pen
 
 
 @through("passthrough")
-@pytest.mark.rule("PARM-01", "PARM-02")
+@pytest.mark.rule("PARM-01", "PARM-02", "PARM-03")
 def test_what_a_filter_changes_of_every_class_those_below_get_and_nobody_else(lab, pends):
     pend_everything(lab, pends)
     for name in NAMES:
@@ -238,7 +265,7 @@ def test_what_a_filter_changes_of_every_class_those_below_get_and_nobody_else(la
 
     changed = {
         kind: [item for item in operations if item.of("passthrough").pre.flags & CallbackDataFlags.DIRTY]
-        for kind, operations in found_by(lab, without=UNTOUCHED).items()
+        for kind, operations in every_class(lab.trace, without=UNTOUCHED).items()
     }
     assert {kind for kind, operations in changed.items() if operations} >= WITH_A_BUFFER
     above = {kind: {parameters(item, "above") for item in operations} for kind, operations in changed.items()}
@@ -268,7 +295,7 @@ def test_every_class_goes_as_well_with_a_swapped_buffer(lab, pends):
 
     swapped = {
         kind
-        for kind, operations in found_by(lab).items()
+        for kind, operations in every_class(lab.trace).items()
         if any(item.of("passthrough").pre.flags & CallbackDataFlags.DIRTY for item in operations)
     }
     assert swapped >= WITH_A_BUFFER
@@ -283,7 +310,11 @@ def test_every_class_goes_as_well_with_a_swapped_buffer(lab, pends):
 
 UNDER_WAY = r"""
     open          f V:\every.bin access=rw,security,0x40000 options=noncached,overlapped
+    open          g V:\every.bin access=read options=noncached
+    open          h V:\every.bin access=write options=noncached
     open          d V:\every access=list options=directory,overlapped disposition=open-if
+    spawn         waited-for read g offset=0 length=4096
+    spawn         written write h offset=4096 length=4096 fill=0x5A
     read          f offset=0 length=4096 async=reading
     write         f offset=4096 length=4096 fill=0x5A async=writing
     fsctl         f code=0x9003C out=2 async=controlling
@@ -296,20 +327,25 @@ UNDER_WAY = r"""
     spawn         flushing flush f
     directory     d async=listing
     notify        d async=changed
-    expect-held   low count=12
+    expect-held   low count=14
     detach        passthrough
     release       low
     expect-events below major=directory-control phase=pre count=2
     cancel        d
 """
 """Operations of every class that are under way below a filter when it goes."""
+WAITS = "".join(
+    f"    wait {spawned or begun}\n" for spawned, begun in re.findall(r"spawn +([\w-]+)|async=([\w-]+)", UNDER_WAY)
+)
+TO_THE_END = re.compile(r"    (expect-events|cancel) .*\n")
+"""What is done with what goes on below."""
 
 UNTOUCHED = {"CREATE (IRP)", "CLEANUP (IRP)", "SET_SECURITY (IRP)"}
 """Those without which there are no others: fltprobe sets the security that it has queried."""
 
 
 @on("observer@above", "passthrough", "pending@low", "observer@below")
-@pytest.mark.rule("DRAIN-01", "DRAIN-03")
+@pytest.mark.rule("DRAIN-01", "DRAIN-02", "DRAIN-03")
 def test_what_is_under_way_of_every_class_is_drained_when_its_filter_goes(lab):
     for name in NAMES:
         lab.passthrough.when(None, name=name).with_callback(context=0xD4A1)
@@ -317,13 +353,11 @@ def test_what_is_under_way_of_every_class_is_drained_when_its_filter_goes(lab):
             lab.low.when(major, name=name).with_callback()
         lab.low.when(None, name=name).pend("thread", resume="with-callback", hold=True)
 
-    under_way = re.findall(r"spawn +([\w-]+)|async=([\w-]+)", UNDER_WAY)
-
-    io = lab.io(UNDER_WAY + "".join(f"    wait {spawned or begun}\n" for spawned, begun in under_way))
+    io = lab.io(UNDER_WAY + WAITS)
 
     drained = {
         kind: [item for item in operations if item.path.count("low.resume")]
-        for kind, operations in found_by(lab, without=ALWAYS).items()
+        for kind, operations in every_class(lab.trace, without=ALWAYS).items()
     }
     assert {kind for kind, operations in drained.items() if operations} == ALWAYS - UNTOUCHED
     way = ["above.pre", "passthrough.pre", "passthrough.post", "above.post"]
@@ -338,5 +372,32 @@ def test_what_is_under_way_of_every_class_is_drained_when_its_filter_goes(lab):
         if not post.post_flags & PostOperationFlags.DRAINING
         or post.irql > Irql.APC
         or post.completion_context != 0xD4A1
+        or post.returned != PostopStatus.FINISHED_PROCESSING
     }
     assert (late, undrained) == (set(), set())
+
+
+@on("observer@above", "passthrough", "pending@low", "observer@below")
+@pytest.mark.rule("DRAIN-04")
+def test_what_has_a_swapped_buffer_of_every_class_is_cancelled_and_awaited_when_its_filter_goes(lab):
+    for name in NAMES:
+        lab.passthrough.when(None, name=name).with_callback(swap=True)
+        for major in (IrpMajor.CREATE, IrpMajor.CLEANUP, IrpMajor.CLOSE):
+            lab.low.when(major, name=name).with_callback()
+        lab.low.when(None, name=name).pend("queue", resume="with-callback", hold=True)
+
+    lab.io(TO_THE_END.sub("", UNDER_WAY) + WAITS)
+
+    swapped = {
+        kind: [item for item in operations if item.of("passthrough").pre.flags & CallbackDataFlags.DIRTY]
+        for kind, operations in every_class(lab.trace, without=ALWAYS).items()
+    }
+    swapped = {kind: operations for kind, operations in swapped.items() if operations}
+    assert set(swapped) >= WITH_A_BUFFER
+    (gone,) = [event for event in lab.trace.events if event.phase is Phase.TEARDOWN_COMPLETE]
+    posts = {kind: [item.of("passthrough").post for item in operations] for kind, operations in swapped.items()}
+    assert unlike(posts, lambda post: post.post_flags & PostOperationFlags.DRAINING) == set()
+    assert unlike(posts, lambda post: post.status != NtStatus.CANCELLED) == set()
+    assert unlike(posts, lambda post: post.performance_count > gone.performance_count) == set()
+    above = {kind: [item.of("above").post for item in operations] for kind, operations in swapped.items()}
+    assert unlike(above, lambda post: post.status != NtStatus.CANCELLED) == set()

@@ -84,6 +84,7 @@ def test_a_name_is_not_queried_where_that_is_unsafe(lab, said, volume):
         "name in read: SUCCESS",
         "name with a top-level IRP: FLT_INVALID_NAME_REQUEST",
         "name from the cache: SUCCESS",
+        "name with all APCs disabled: FLT_INVALID_NAME_REQUEST",
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from harness.contract import load_catalogue
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.imports import SUPPORT
+from harness.minifilter.operation_classes import OPERATIONS, WITHOUT_NOTICE
 from harness.minifilter.package import Control, DriverPackage, find_packages
 from harness.reference.process.host import Host
 from harness.reference.windows.kernel import Kernel
@@ -94,18 +95,56 @@ BLACK_BOX_SCRIPTS = {
     "swaps-short": "open w V:\\tail.bin access=rw disposition=create\nwrite w length=100\nclose w\n"
     "open f V:\\tail.bin access=read options=noncached\nread f offset=0 length=512\nclose f\n",
 }
+OPERATION = re.compile(r"(\w+) \\every(?:\.bin)? \((\w+)\)")
 CONTROLLED = {name: package for name, package in PACKAGES.items() if package.control is Control.FLTLAB}
 BLACK_BOXES = {name: package for name, package in PACKAGES.items() if package.control is Control.NONE}
 
+# What a rule of these is about comes in every class: what the driver is told, and the classes of which it must be said.
+PASSED = frozenset(
+    f"{major} ({kind})"
+    for kind, majors in {
+        "IRP": "CREATE CLEANUP CLOSE READ WRITE QUERY_INFORMATION SET_INFORMATION QUERY_EA SET_EA QUERY_SECURITY"
+        " SET_SECURITY QUERY_VOLUME_INFORMATION DIRECTORY_CONTROL FLUSH_BUFFERS FILE_SYSTEM_CONTROL DEVICE_CONTROL",
+        "FAST_IO": "READ WRITE QUERY_INFORMATION LOCK_CONTROL DEVICE_CONTROL NETWORK_QUERY_OPEN",
+        "FS_FILTER": "ACQUIRE_FOR_SECTION_SYNCHRONIZATION RELEASE_FOR_SECTION_SYNCHRONIZATION",
+    }.items()
+    for major in majors.split()
+)
+ENDS = ("CREATE", "CLEANUP", "CLOSE", "ACQUIRE", "RELEASE", "NETWORK")
+COMPLETED = frozenset(
+    kind for kind in PASSED if not kind.startswith((*ENDS, "SET_SECURITY", "READ (F", "WRITE (F", "DEVICE_CONTROL (I"))
+)
+CHANGED = frozenset(kind for kind in PASSED if not kind.startswith((*ENDS, "SET_SECURITY", "FLUSH")))
+EVERYWHERE = {
+    "changes-major": ("do=with-callback paging=yes", PASSED - {"FLUSH_BUFFERS (IRP)"}),  # it makes flushes of all
+    "changes-unmarked": ("do=with-callback offset=8192 length=4", CHANGED),
+    "completes-with-context": ("do=complete status=0xC0000022", COMPLETED),
+    "completes-with-reserved-status": ("do=complete", COMPLETED),
+    "completes-without-information": ("do=complete", COMPLETED),
+    "completes-without-status": ("do=complete", COMPLETED),
+    "leaves-context": ("do=no-callback paging=yes", PASSED),
+    "returns-unknown-status": ("do=no-callback paging=yes", PASSED),
+    "waits-for-safety-of-fast-io": (
+        "do=with-callback paging=yes",
+        frozenset(kind for kind in PASSED if "(IRP" not in kind),
+    ),
+    "writes-status-in-passing": ("do=with-callback paging=yes", PASSED),
+}
+AT_ONCE = {"asks-without-post": "do=with-callback", "completes-as-pending": "do=complete"}
+"""The first operation ends it: one class after the other."""
+
 Judge = Callable[..., list[tuple[str | None, str | None]]]
+Findings = list[tuple[str | None, str | None, str]]
+"""Rule, driver, text."""
 
 
 @pytest.fixture
-def judge(built: dict[str, BuiltDriver], tmp_path: Path) -> Judge:
-    """Run a script above a driver, with `pending` below it as `low`: the rules it broke, as the kernel reports them."""
+def examine(built: dict[str, BuiltDriver], tmp_path: Path) -> Callable[..., Findings]:
+    """Run a script above a driver, with `pending` below it as `low`: what it broke, as the kernel reports it."""
 
-    def run(driver: str, script: str, seed: int = 0) -> list[tuple[str | None, str | None]]:
+    def run(driver: str, script: str, seed: int = 0, operations: list[str] | None = None) -> Findings:
         (tmp_path / "data.bin").write_bytes(bytes(range(256)) * 8)
+        (tmp_path / "every.bin").write_bytes(b"\x5a" * 65536)
         (tmp_path / "C").mkdir(exist_ok=True)
         system = Kernel(volumes={"C:": tmp_path / "C", "V:": tmp_path}, seed=seed)
         host = Host(system)
@@ -115,6 +154,8 @@ def judge(built: dict[str, BuiltDriver], tmp_path: Path) -> Judge:
             values = {"Contexts": {"type": "REG_MULTI_SZ", "value": ["stream-handle"]}}
             if driver == "asks-without-post":
                 values["Operations"] = {"type": "REG_MULTI_SZ", "value": ["read pre"]}
+            if operations is not None:
+                values["Operations"] = {"type": "REG_MULTI_SZ", "value": operations}
             registry = {"Parameters": {"key": {"Instances": {"key": instances}, **values}}}
             service = f"fltlab-{label}"
             system.registry.load(f"{system.registry.SERVICES}\\{service}", registry)
@@ -122,13 +163,19 @@ def judge(built: dict[str, BuiltDriver], tmp_path: Path) -> Judge:
             assert isinstance(host.answer(wire.Load(service)), wire.Done)
             assert isinstance(host.answer(wire.Attach(service, "V:")), wire.Attached)
         answer = host.answer(wire.Run(str(built["fltprobe"].sys), (), script.encode()))
-        broken = [(item.rule, item.driver) for item in system.verifier.findings]
+        broken: Findings = [(item.rule, item.driver, item.text) for item in system.verifier.findings]
         stop = answer.state.stop if isinstance(answer, wire.Stopped) else None
         if stop is not None and stop.name:
-            broken.append((stop.rule, stop.driver))
+            broken.append((stop.rule, stop.driver, stop.message))
         return broken
 
     return run
+
+
+@pytest.fixture
+def judge(examine: Callable[..., Findings]) -> Judge:
+    """The same: rules and drivers."""
+    return lambda *arguments: [found[:2] for found in examine(*arguments)]
 
 
 @pytest.mark.parametrize("package", CONTROLLED.values(), ids=CONTROLLED)
@@ -139,6 +186,32 @@ def test_the_reference_kernel_reports_the_rule_that_a_wrong_driver_breaks(judge:
         broken = judge(package.name, f"filter wrong\nrule wrong {rule}\n{script}", seed)
         assert {driver for _, driver in broken} == {"fltlab-wrong"}
         assert {rule for rule, _ in broken if rule} == {package.violates}  # what else it does no rule is about
+
+
+@pytest.mark.parametrize("driver", EVERYWHERE)
+def test_a_wrong_driver_is_reported_in_every_class_of_operations(examine: Callable[..., Findings], driver: str):
+    does, classes = EVERYWHERE[driver]
+    majors = [operation.split()[0] for operation in OPERATIONS]
+    ends = tuple(end.lower() for end in ENDS) if classes is COMPLETED else ()
+    rules = [f"rule wrong major={major} {does}" for major in majors if not major.startswith(ends)]
+    script = "\n".join(["deadline 200", "filter wrong", *rules, WITHOUT_NOTICE])
+
+    broken = examine(driver, script, 0, OPERATIONS)
+
+    assert {rule for rule, _, _ in broken if rule} == {PACKAGES[driver].violates}
+    told = {f"{major} ({kind})" for _, _, text in broken for major, kind in OPERATION.findall(text)}
+    assert classes - told == set()
+
+
+@pytest.mark.parametrize("major", ["create", "cleanup", "directory-control", "query-information", "set-ea"])
+@pytest.mark.parametrize("driver", AT_ONCE)
+def test_a_wrong_driver_is_stopped_in_whatever_class(examine: Callable[..., Findings], driver: str, major: str):
+    script = f"deadline 200\nfilter wrong\nrule wrong major={major} {AT_ONCE[driver]}\n{WITHOUT_NOTICE}"
+
+    broken = examine(driver, script, 0, [f"{operation.split()[0]} pre" for operation in OPERATIONS])
+
+    assert PACKAGES[driver].violates in {rule for rule, _, _ in broken}
+    assert any(major.upper().replace("-", "_") in text for _, _, text in broken)
 
 
 @pytest.mark.parametrize("package", CONTROLLED.values(), ids=CONTROLLED)

@@ -1,5 +1,5 @@
 /*
- * Wrong on purpose (PARM-03): changes a read offset and does not mark the callback data dirty.
+ * Wrong on purpose (PARM-03): changes offsets and lengths and does not mark the callback data dirty.
  */
 
 #include "common.h"
@@ -11,15 +11,14 @@ WrongPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVO
 
     *CompletionContext = NULL;
     LabMatchPre(Data, &Match);
-    if (Match.Rule.Action == FLTLAB_DO_WITH_CALLBACK && Data->Iopb->MajorFunction == IRP_MJ_READ) {
-        Data->Iopb->Parameters.Read.ByteOffset.QuadPart = (LONGLONG)Match.Rule.Offset;
-    }
+    SetFlag(Match.Rule.Flags, FLTLAB_RULE_NOT_DIRTY);
+    LabActInPre(Data, FltObjects, &Match);
     return LabPassDown(Data, FltObjects, &Match, LabSuccess(&Match), CompletionContext);
 }
 
 const FLTLAB_DRIVER FltLabDriver = {
     .Actions = LAB_ACTION(FLTLAB_DO_WITH_CALLBACK),
-    .RuleFlags = FLTLAB_RULE_OFFSET,
+    .RuleFlags = FLTLAB_RULE_OFFSET | FLTLAB_RULE_LENGTH,
     .PreOperation = WrongPreOperation,
     .PostOperation = LabPostOperation,
 };

@@ -43,6 +43,7 @@ WrongPostOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PV
 const FLTLAB_DRIVER FltLabDriver = {
     .Actions = LAB_ACTION(FLTLAB_DO_WITH_CALLBACK),
     .PostActions = LAB_ACTION(FLTLAB_POST_FINISH) | LAB_ACTION(FLTLAB_POST_WHEN_SAFE),
+    .RuleFlags = FLTLAB_RULE_PAGING_IO,
     .PreOperation = WrongPreOperation,
     .PostOperation = WrongPostOperation,
 };
