@@ -24,6 +24,12 @@ IRPS = [
     if not (major := IrpMajor[operation.split()[0].replace("-", "_").upper()]).name.startswith(ENDS)
 ]
 """The majors that may be failed."""
+GIVEN = {
+    "no-callback": (PreopStatus.SUCCESS_NO_CALLBACK, Irql.APC),
+    "with-callback": (PreopStatus.SUCCESS_WITH_CALLBACK, Irql.APC),
+    "complete": (PreopStatus.COMPLETE, Irql.DISPATCH),
+}
+"""What FltCompletePendedPreOperation is given, and up to which IRQL."""
 WITH_IO_STATUS = (
     "read", "write", "query", "set", "lock", "fsctl", "ioctl", "set-ea", "query-ea", "query-volume",
     "directory",
@@ -55,7 +61,7 @@ def own_views(found, label, returned):
 
 
 @registered("observer@above", "passthrough", "observer@below")
-@pytest.mark.rule("PRE-PASS-04", "IRQL-01", "IRQL-03", "IRQL-07", "PRE-FIO-06")
+@pytest.mark.rule("PRE-PASS-04", "IRQL-01", "IRQL-03", "IRQL-05", "IRQL-07", "PRE-FIO-06")
 def test_the_post_of_every_class_gets_the_context_of_its_pre_at_the_irql_of_its_class(lab):
     for name in NAMES:
         lab.passthrough.when(None, name=name, paging=True).with_callback(context=CONTEXT)
@@ -94,7 +100,9 @@ def test_what_is_no_irp_of_every_class_that_is_synchronized_gets_its_post(lab):
 
 
 @pytest.mark.parametrize("resume", ["no-callback", "with-callback", "complete"])
-@pytest.mark.rule("PRE-PEND-05", "PRE-PEND-06", "PRE-PEND-07", "POST-GEN-03")
+@pytest.mark.rule(
+    "PRE-PEND-05", "PRE-PEND-06", "PRE-PEND-07", "PRE-PEND-08", "PRE-PEND-09", "PRE-COMP-10", "POST-GEN-03", "IRQL-08",
+)  # fmt: skip
 @registered("observer@above", "pending", "observer@below")
 def test_every_class_of_irps_goes_on_as_its_resume_says(lab, resume):
     completes = resume == "complete"
@@ -122,12 +130,18 @@ def test_every_class_of_irps_goes_on_as_its_resume_says(lab, resume):
     assert strays(pended, ("above", "pending", "below"), way) == {}
     came = {kind for kind, operations in pended.items() if operations}
     assert came >= {kind for kind in ALWAYS - LED_TO if not completes or not kind.startswith(ENDS)}
+    resumes = {kind: [item.of("pending").resume for item in operations] for kind, operations in pended.items()}
+    given, highest = GIVEN[resume]
+    context = CONTEXT if resume == "with-callback" else 0
+    assert unlike(resumes, lambda event: (event.returned, event.completion_context) != (given, context)) == set()
+    assert unlike(resumes, lambda event: event.irql > highest) == set()
     if resume == "with-callback":
         posts = {kind: [item.of("pending") for item in operations] for kind, operations in pended.items()}
         assert unlike(posts, lambda view: view.post.completion_context != CONTEXT) == set()
     if completes:
         ended = {kind: [item.of("above") for item in operations] for kind, operations in pended.items()}
-        assert unlike(ended, lambda view: view.post.status != NtStatus.ACCESS_DENIED) == set()
+        answer = (NtStatus.ACCESS_DENIED, 0)
+        assert unlike(ended, lambda view: (view.post.status, view.post.information) != answer) == set()
 
 
 @registered("observer@above", "completion", "observer@below")
@@ -177,10 +191,10 @@ def test_a_post_may_fail_what_has_gone_well_in_every_class(lab):
 
 
 @registered("observer@above", "pending", "observer@below")
-@pytest.mark.rule("POST-PEND-01", "POST-GEN-02")
+@pytest.mark.rule("POST-PEND-01", "POST-PEND-02", "POST-PEND-03", "POST-GEN-02")
 def test_the_completion_of_every_class_of_irps_is_pended_and_goes_on_once(lab):
     for name in NAMES:
-        lab.pending.when(None, name=name, cls=OperationClass.IRP).with_callback(post="pend", post_mechanism="thread")
+        lab.pending.when(None, name=name).with_callback(post="pend", post_mechanism="thread")
 
     io = lab.io(EVERY_OPERATION)
 
@@ -194,6 +208,7 @@ def test_the_completion_of_every_class_of_irps_is_pended_and_goes_on_once(lab):
         for kind, operations in found.items()
     }
     assert {kind for kind, operations in frozen.items() if operations} >= ALWAYS - {"CREATE (IRP)"}
+    assert {kind for kind, operations in frozen.items() if operations and "(IRP" not in kind} == set()
     way = ["above.pre", "pending.pre", "below.pre", "below.post", "pending.post", "pending.resume-post", "above.post"]
     assert strays(frozen, ("above", "pending", "below"), way) == {}
     assert {
@@ -214,8 +229,16 @@ def test_the_safe_callback_of_every_class_of_irps_runs_where_it_is_safe_and_of_n
         kind: [item.of("pending") for item in operations if "pending.safe-post" in item.path]
         for kind, operations in found.items()
     }
-    assert {kind for kind, views in safe.items() if views} >= ALWAYS
+    assert {kind for kind, views in safe.items() if views} >= {
+        kind for kind in ALWAYS if not kind.startswith(("READ", "WRITE"))
+    }
     assert {kind for kind, views in safe.items() if views and "(IRP" not in kind} == set()
+    left_out = {
+        kind: [item.of("pending").post for item in operations if "pending.safe-post" not in item.path]
+        for kind, operations in found.items()
+        if "(IRP" in kind
+    }
+    assert unlike(left_out, lambda post: post.irql < Irql.DISPATCH or post.detail) == set()  # it answered FALSE
     assert unlike(safe, lambda view: view.safe_post.irql > Irql.APC) == set()
     low = {kind: [view for view in views if view.post.irql < Irql.DISPATCH] for kind, views in safe.items()}
     assert unlike(low, lambda view: view.safe_post.thread != view.post.thread) == set()

@@ -144,7 +144,7 @@ def test_the_buffer_of_every_class_is_locked_into_an_mdl_and_only_what_has_room_
     assert {bytes(step.data) for step in io.steps if step.verb == "read"} <= {b"", b"\x5a" * 64}
 
 
-@pytest.mark.rule("PARM-07")
+@pytest.mark.rule("PARM-06", "PARM-07")
 def test_every_class_that_is_turned_to_another_file_comes_below_with_that_file(lab, asked, volume):
     volume.file("target.bin", length=65536, fill=0x77)
 

@@ -1,10 +1,8 @@
 """What holds of every class of operations, held for each: a failure names the classes that went another way."""
 
-import re
-
 import pytest
 
-from harness.minifilter.events import ContextCall, Phase
+from harness.minifilter.events import ContextCall
 from harness.minifilter.operation_classes import (
     ALWAYS,
     EVERY_OPERATION,
@@ -22,12 +20,18 @@ from harness.nt import (
     IrpMajor,
     Irql,
     NtStatus,
-    OperationClass,
-    PostOperationFlags,
-    PostopStatus,
     PreopStatus,
 )
 
+UNTOUCHED = {"CREATE (IRP)", "CLEANUP (IRP)", "SET_SECURITY (IRP)"}
+"""Those without which there are no others: fltprobe sets the security that it has queried."""
+NOT_SYNCHRONIZED = {
+    "DIRECTORY_CONTROL (IRP, notify)",
+    "READ (IRP, non-cached, overlapped)",
+    "WRITE (IRP, non-cached, overlapped)",
+    "LOCK_CONTROL (IRP, lock)",
+}
+"""What may wait without limit, and what nobody waits for."""
 ENDS = ("CREATE", "CLEANUP", "CLOSE")
 """Without a create there is nothing else, and nothing may fail the others."""
 
@@ -91,7 +95,9 @@ def pend_everything(lab, label):
 
 
 @through("passthrough")
-@pytest.mark.rule("PRE-PASS-03", "ORD-01", "ORD-02", "PRE-COMP-12", "PARM-04", "POST-GEN-03")
+@pytest.mark.rule(
+    "PRE-PASS-03", "PRE-PASS-06", "ORD-01", "ORD-02", "REG-01", "PRE-COMP-12", "PARM-04", "POST-GEN-01", "POST-GEN-03",
+)  # fmt: skip
 def test_every_class_goes_down_through_all_filters_and_back_up(lab, pends):
     pend_everything(lab, pends)
     for name in NAMES:
@@ -108,7 +114,7 @@ def test_every_class_goes_down_through_all_filters_and_back_up(lab, pends):
     assert unlike(views, lambda view: made(view[0].pre) != made(view[1].pre)) == set()
 
 
-@pytest.mark.rule("PRE-PASS-01", "PRE-PASS-02", "PRE-PASS-07")
+@pytest.mark.rule("PRE-PASS-01", "PRE-PASS-02", "PRE-PASS-06", "PRE-PASS-07")
 @on("observer@above", "passthrough", "observer@below")
 def test_no_callback_leaves_out_the_filters_own_post_in_every_class(lab):
     for name in NAMES:
@@ -155,14 +161,17 @@ def test_every_class_that_is_completed_goes_no_further_down(lab, pends):
     assert unlike(ended, lambda post: io_status(post) != (NtStatus.ACCESS_DENIED, 0)) == set()
 
 
-@pytest.mark.rule("PRE-PEND-01", "PRE-PEND-02", "PRE-CTL-03")
+@pytest.mark.rule(
+    "PRE-PEND-01", "PRE-PEND-02", "PRE-PEND-03", "PRE-PEND-04", "PRE-PEND-11", "PRE-PEND-12", "PRE-PEND-15",
+    "PRE-CTL-03", "IRQL-04",
+)  # fmt: skip
 @pytest.mark.parametrize("mechanism", ["deferred", "generic", "queue", "thread"])
 @on("observer@above", "pending", "observer@below")
 def test_every_class_of_irps_is_pended_and_comes_back_once(lab, mechanism):
     for name in NAMES:
         lab.pending.when(None, name=name).pend(mechanism, resume="with-callback")
 
-    lab.io(EVERY_OPERATION)
+    io = lab.io(EVERY_OPERATION)
 
     pended = {
         kind: [item for item in operations if item.of("pending").pre.returned == PreopStatus.PENDING]
@@ -172,9 +181,16 @@ def test_every_class_of_irps_is_pended_and_comes_back_once(lab, mechanism):
     assert strays(pended, ("above", "pending", "below"), way) == {}
     refused = {kind for kind, operations in pended.items() if not operations and "paging" not in kind}
     assert {kind for kind in refused if "(IRP" in kind} == set()
+    assert {kind for kind, operations in pended.items() if operations and "(IRP" not in kind} == set()
+    own = {kind: [item.of("pending") for item in operations] for kind, operations in pended.items()}
+    assert unlike(own, lambda view: view.pre.completion_context) == set()
+    assert unlike(pended, lambda item: item.of("below").pre.thread != item.of("pending").resume.thread) == set()
+    assert unlike(own, lambda view: view.resume.process == view.pre.requestor_process) == set()
+    assert failed(io) == []
+    assert {bytes(step.data) for step in io.all("read")} == {b"\x5a" * 64, b""}
 
 
-@pytest.mark.rule("PRE-SYNC-01", "PRE-SYNC-02")
+@pytest.mark.rule("PRE-SYNC-01", "PRE-SYNC-02", "PRE-SYNC-03", "PRE-SYNC-07", "PRE-SYNC-08")
 @on("observer@above", "synchronize", "observer@below")
 def test_every_class_that_is_synchronized_comes_back_to_its_thread(lab):
     for name in NAMES:
@@ -192,25 +208,28 @@ def test_every_class_that_is_synchronized_comes_back_to_its_thread(lab):
     elsewhere = {kind for kind, views in own.items() for view in views if view.post.thread != view.pre.thread}
     too_high = {kind for kind, views in own.items() for view in views if view.post.irql > Irql.APC}
     assert (elsewhere, too_high) == (set(), set())
-    assert {kind for kind, views in own.items() if views} >= ALWAYS - {
-        "CREATE (IRP)",
-        "DIRECTORY_CONTROL (IRP, notify)",
-        "READ (IRP, non-cached, overlapped)",
-        "WRITE (IRP, non-cached, overlapped)",
-    }
+    synchronized = {kind for kind, views in own.items() if views}
+    assert synchronized >= ALWAYS - NOT_SYNCHRONIZED - {"CREATE (IRP)"}
+    assert synchronized & NOT_SYNCHRONIZED == set()
 
 
-@pytest.mark.rule("PRE-FIO-01", "PRE-FIO-02", "PRE-FIO-04")
+@pytest.mark.rule("PRE-FIO-01", "PRE-FIO-02", "PRE-FIO-03", "PRE-FIO-04", "PRE-FIO-05")
 @on("observer@above", "fastio", "observer@below")
 def test_every_class_of_fast_io_is_disallowed_and_comes_again_as_an_irp(lab):
     for name in NAMES:
-        lab.fastio.when(None, name=name, cls=OperationClass.FAST_IO).disallow_fastio()
+        lab.fastio.when(None, name=name, paging=True).disallow_fastio()
 
     io = lab.io(EVERY_OPERATION)
 
-    fast = {kind: operations for kind, operations in every_class(lab.trace).items() if "fast I/O" in kind}
+    found = every_class(lab.trace)
+    disallowed = {kind: [item.of("fastio").pre for item in operations] for kind, operations in found.items()}
+    fast = {kind: operations for kind, operations in found.items() if "fast I/O" in kind}
+    others = {kind: pres for kind, pres in disallowed.items() if kind not in fast}
+    assert unlike(others, lambda pre: pre.returned == PreopStatus.DISALLOW_FASTIO) == set()
     lab.witness(bool(fast), "something came as fast I/O")
     assert strays(fast, ("above", "fastio", "below"), ["above.pre", "fastio.pre", "above.post"]) == {}
+    own = {kind: [(item.of("fastio").pre, item.of("above").pre) for item in every] for kind, every in fast.items()}
+    assert unlike(own, lambda pres: io_status(pres[0]) != io_status(pres[1])) == set()
     again = {kind: kind.replace("fast I/O", "IRP") for kind in fast if not kind.startswith("NETWORK")}
     irps = {kind.replace(", cached", "").replace(", non-cached", "") for kind in by_class(lab.trace)}
     assert {kind for kind, irp in again.items() if irp not in irps} == set()
@@ -218,7 +237,7 @@ def test_every_class_of_fast_io_is_disallowed_and_comes_again_as_an_irp(lab):
 
 
 @through("passthrough", contexts=["stream-handle"])
-@pytest.mark.rule("CTX-01", "CTX-02")
+@pytest.mark.rule("CTX-01", "CTX-02", "CTX-03")
 def test_a_context_that_pre_fetches_is_there_in_the_post_of_every_class(lab, pends):
     pend_everything(lab, pends)
     for name in NAMES:
@@ -306,98 +325,3 @@ def test_every_class_goes_as_well_with_a_swapped_buffer(lab, pends):
     }
     assert b"EVERY\0one" in bytes(io.step("query-ea", "f").data)
     assert io.step("directory", "d").names == [".", ".."]
-
-
-UNDER_WAY = r"""
-    open          f V:\every.bin access=rw,security,0x40000 options=noncached,overlapped
-    open          g V:\every.bin access=read options=noncached
-    open          h V:\every.bin access=write options=noncached
-    open          d V:\every access=list options=directory,overlapped disposition=open-if
-    spawn         waited-for read g offset=0 length=4096
-    spawn         written write h offset=4096 length=4096 fill=0x5A
-    read          f offset=0 length=4096 async=reading
-    write         f offset=4096 length=4096 fill=0x5A async=writing
-    fsctl         f code=0x9003C out=2 async=controlling
-    spawn         querying query f class=internal
-    spawn         setting set f class=basic value=0x80
-    spawn         querying-ea query-ea f
-    spawn         setting-ea set-ea f name=EVERY text=one
-    spawn         securing query-security f information=7
-    spawn         asking query-volume f class=size
-    spawn         flushing flush f
-    directory     d async=listing
-    notify        d async=changed
-    expect-held   low count=14
-    detach        passthrough
-    release       low
-    expect-events below major=directory-control phase=pre count=2
-    cancel        d
-"""
-"""Operations of every class that are under way below a filter when it goes."""
-WAITS = "".join(
-    f"    wait {spawned or begun}\n" for spawned, begun in re.findall(r"spawn +([\w-]+)|async=([\w-]+)", UNDER_WAY)
-)
-TO_THE_END = re.compile(r"    (expect-events|cancel) .*\n")
-"""What is done with what goes on below."""
-
-UNTOUCHED = {"CREATE (IRP)", "CLEANUP (IRP)", "SET_SECURITY (IRP)"}
-"""Those without which there are no others: fltprobe sets the security that it has queried."""
-
-
-@on("observer@above", "passthrough", "pending@low", "observer@below")
-@pytest.mark.rule("DRAIN-01", "DRAIN-02", "DRAIN-03")
-def test_what_is_under_way_of_every_class_is_drained_when_its_filter_goes(lab):
-    for name in NAMES:
-        lab.passthrough.when(None, name=name).with_callback(context=0xD4A1)
-        for major in (IrpMajor.CREATE, IrpMajor.CLEANUP, IrpMajor.CLOSE):
-            lab.low.when(major, name=name).with_callback()
-        lab.low.when(None, name=name).pend("thread", resume="with-callback", hold=True)
-
-    io = lab.io(UNDER_WAY + WAITS)
-
-    drained = {
-        kind: [item for item in operations if item.path.count("low.resume")]
-        for kind, operations in every_class(lab.trace, without=ALWAYS).items()
-    }
-    assert {kind for kind, operations in drained.items() if operations} == ALWAYS - UNTOUCHED
-    way = ["above.pre", "passthrough.pre", "passthrough.post", "above.post"]
-    assert strays(drained, ("above", "passthrough"), way) == {}
-    posts = {kind: [item.of("passthrough").post for item in operations] for kind, operations in drained.items()}
-    released = io.step("release", "low").begin
-    late = {kind for kind, every in posts.items() for post in every if post.performance_count > released}
-    undrained = {
-        kind
-        for kind, every in posts.items()
-        for post in every
-        if not post.post_flags & PostOperationFlags.DRAINING
-        or post.irql > Irql.APC
-        or post.completion_context != 0xD4A1
-        or post.returned != PostopStatus.FINISHED_PROCESSING
-    }
-    assert (late, undrained) == (set(), set())
-
-
-@on("observer@above", "passthrough", "pending@low", "observer@below")
-@pytest.mark.rule("DRAIN-04")
-def test_what_has_a_swapped_buffer_of_every_class_is_cancelled_and_awaited_when_its_filter_goes(lab):
-    for name in NAMES:
-        lab.passthrough.when(None, name=name).with_callback(swap=True)
-        for major in (IrpMajor.CREATE, IrpMajor.CLEANUP, IrpMajor.CLOSE):
-            lab.low.when(major, name=name).with_callback()
-        lab.low.when(None, name=name).pend("queue", resume="with-callback", hold=True)
-
-    lab.io(TO_THE_END.sub("", UNDER_WAY) + WAITS)
-
-    swapped = {
-        kind: [item for item in operations if item.of("passthrough").pre.flags & CallbackDataFlags.DIRTY]
-        for kind, operations in every_class(lab.trace, without=ALWAYS).items()
-    }
-    swapped = {kind: operations for kind, operations in swapped.items() if operations}
-    assert set(swapped) >= WITH_A_BUFFER
-    (gone,) = [event for event in lab.trace.events if event.phase is Phase.TEARDOWN_COMPLETE]
-    posts = {kind: [item.of("passthrough").post for item in operations] for kind, operations in swapped.items()}
-    assert unlike(posts, lambda post: post.post_flags & PostOperationFlags.DRAINING) == set()
-    assert unlike(posts, lambda post: post.status != NtStatus.CANCELLED) == set()
-    assert unlike(posts, lambda post: post.performance_count > gone.performance_count) == set()
-    above = {kind: [item.of("above").post for item in operations] for kind, operations in swapped.items()}
-    assert unlike(above, lambda post: post.status != NtStatus.CANCELLED) == set()

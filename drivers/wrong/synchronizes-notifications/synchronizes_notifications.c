@@ -21,6 +21,7 @@ WrongPreOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVO
 
 const FLTLAB_DRIVER FltLabDriver = {
     .Actions = LAB_ACTION(FLTLAB_DO_SYNCHRONIZE),
+    .RuleFlags = FLTLAB_RULE_PAGING_IO,
     .PreOperation = WrongPreOperation,
     .PostOperation = LabPostOperation,
 };
