@@ -6,7 +6,7 @@ stands between them, the filter manager has a frame on each side of it, and each
 
 import pytest
 
-from harness.minifilter.operation_classes import OPERATIONS, WITHOUT_NOTICE, every_class, unlike
+from harness.minifilter.operation_classes import OPERATIONS, WITHOUT_NOTICE, every_class, strays, unlike
 from harness.nt import IrpMajor, NtStatus, OperationClass
 
 ABOVE = pytest.mark.stack("legacy", "observer@above", "observer@below")
@@ -116,17 +116,20 @@ def test_posts_see_what_a_legacy_filter_below_completed_with(lab):
 @pytest.mark.driver_options("above", operations=OPERATIONS)
 @pytest.mark.driver_options("below", operations=OPERATIONS)
 @pytest.mark.driver_options("legacy", options=["complete-all", "no-fast-io"])
-@pytest.mark.rule("POST-GEN-03")
+@pytest.mark.rule("POST-GEN-03", "ORD-03")
 def test_posts_of_every_class_see_what_a_legacy_filter_below_completed_with(lab):
     lab.io(WITHOUT_NOTICE.replace(r"V:\every.bin access=rw", r"V:\every.bin disposition=open-if access=rw"))
 
     found = {
-        kind: [(item.of("above").post, item.of("below").post) for item in operations]
+        kind: operations
         for kind, operations in every_class(lab.trace, without=["SET_SECURITY (IRP)"]).items()
         if "(IRP" in kind and "paging" not in kind and not kind.startswith(("CREATE", "CLEANUP", "CLOSE"))
     }  # fltprobe sets the security that it has queried
-    answer = (NtStatus.ACCESS_DENIED, 0)
-    assert unlike(found, lambda posts: [(post.status, post.information) for post in posts] != [answer] * 2) == set()
+    assert strays(found, ("above", "below"), ["above.pre", "below.pre", "below.post", "above.post"]) == {}
+    posts = {
+        kind: [item.of(label).post for item in every for label in ("above", "below")] for kind, every in found.items()
+    }
+    assert unlike(posts, lambda post: (post.status, post.information) != (NtStatus.ACCESS_DENIED, 0)) == set()
     assert {"LOCK_CONTROL (IRP, lock)", "DEVICE_CONTROL (IRP)", "WRITE (IRP, cached)"} <= set(found)
 
 

@@ -61,7 +61,7 @@ def own_views(found, label, returned):
 
 
 @registered("observer@above", "passthrough", "observer@below")
-@pytest.mark.rule("PRE-PASS-04", "IRQL-01", "IRQL-03", "IRQL-05", "IRQL-07", "PRE-FIO-06")
+@pytest.mark.rule("PRE-PASS-04", "IRQL-01", "IRQL-02", "IRQL-03", "IRQL-05", "IRQL-07", "PRE-FIO-06", "REG-06")
 def test_the_post_of_every_class_gets_the_context_of_its_pre_at_the_irql_of_its_class(lab):
     for name in NAMES:
         lab.passthrough.when(None, name=name, paging=True).with_callback(context=CONTEXT)
@@ -73,6 +73,8 @@ def test_the_post_of_every_class_gets_the_context_of_its_pre_at_the_irql_of_its_
     assert {kind for kind, views in own.items() if not views} == set()
     assert unlike(own, lambda view: view.post.completion_context != CONTEXT) == set()
     assert unlike(own, lambda view: view.pre.irql > Irql.APC or view.post.irql > Irql.DISPATCH) == set()
+    usual = {kind: [view.pre for view in views] for kind, views in own.items() if kind in ALWAYS}
+    assert unlike(usual, lambda pre: pre.irql != Irql.PASSIVE or pre.thread != pre.requestor_thread) == set()
     others = {kind: views for kind, views in own.items() if "(IRP" not in kind}
     assert unlike(others, lambda view: view.pre.irql > Irql.PASSIVE) == set()
     fast = {kind: views for kind, views in own.items() if "fast I/O" in kind}
@@ -275,3 +277,17 @@ def test_one_callback_of_the_two_is_enough_in_every_class(lab, callback):
     if callback == "pre":
         own = {kind: [item.of("passthrough").pre for item in operations] for kind, operations in found.items()}
         assert unlike(own, lambda pre: pre.returned != PreopStatus.SUCCESS_NO_CALLBACK) == set()
+
+
+@pytest.mark.stack("observer@above", "passthrough", "observer@below")
+@pytest.mark.driver_options("above", operations=OPERATIONS)
+@pytest.mark.driver_options("passthrough", operations=["create pre post"])
+@pytest.mark.driver_options("below", operations=OPERATIONS)
+@pytest.mark.rule("REG-02")
+def test_what_a_filter_has_not_registered_for_passes_it_by_in_every_class(lab):
+    lab.io(EVERY_OPERATION)
+
+    found = every_class(lab.trace)
+    others = {kind: operations for kind, operations in found.items() if kind != "CREATE (IRP)"}
+    way = ["above.pre", "below.pre", "below.post", "above.post"]
+    assert strays(others, ("above", "passthrough", "below"), way) == {}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.minifilter.events import ContextCall
+from harness.minifilter.events import ContextCall, Phase
 from harness.minifilter.operation_classes import (
     ALWAYS,
     EVERY_OPERATION,
@@ -25,6 +25,9 @@ from harness.nt import (
 
 UNTOUCHED = {"CREATE (IRP)", "CLEANUP (IRP)", "SET_SECURITY (IRP)"}
 """Those without which there are no others: fltprobe sets the security that it has queried."""
+FILLED = b"\x5a" * 64
+"""What a read reports of the file."""
+SYSTEM_PROCESS = 4
 NOT_SYNCHRONIZED = {
     "DIRECTORY_CONTROL (IRP, notify)",
     "READ (IRP, non-cached, overlapped)",
@@ -96,14 +99,15 @@ def pend_everything(lab, label):
 
 @through("passthrough")
 @pytest.mark.rule(
-    "PRE-PASS-03", "PRE-PASS-06", "ORD-01", "ORD-02", "REG-01", "PRE-COMP-12", "PARM-04", "POST-GEN-01", "POST-GEN-03",
+    "PRE-PASS-03", "PRE-PASS-06", "PRE-PASS-08", "PRE-CTL-01", "ORD-01", "ORD-02", "REG-01", "REG-05", "PRE-COMP-12",
+    "PARM-04", "POST-GEN-01", "POST-GEN-03",
 )  # fmt: skip
 def test_every_class_goes_down_through_all_filters_and_back_up(lab, pends):
     pend_everything(lab, pends)
     for name in NAMES:
         lab.passthrough.when(None, name=name, paging=True).with_callback()
 
-    lab.io(EVERY_OPERATION)
+    io = lab.io(EVERY_OPERATION)
 
     way = ["above.pre", "passthrough.pre", "below.pre", "below.post", "passthrough.post", "above.post"]
     found = every_class(lab.trace)
@@ -112,6 +116,8 @@ def test_every_class_goes_down_through_all_filters_and_back_up(lab, pends):
     assert unlike(views, lambda view: io_status(view[0].pre) != io_status(view[1].pre)) == set()
     assert unlike(views, lambda view: io_status(view[0].post) != io_status(view[1].post)) == set()
     assert unlike(views, lambda view: made(view[0].pre) != made(view[1].pre)) == set()
+    assert failed(io) == []
+    assert {bytes(step.data) for step in io.all("read")} == {FILLED, b""}  # nothing where it is begun only
 
 
 @pytest.mark.rule("PRE-PASS-01", "PRE-PASS-02", "PRE-PASS-06", "PRE-PASS-07")
@@ -163,13 +169,14 @@ def test_every_class_that_is_completed_goes_no_further_down(lab, pends):
 
 @pytest.mark.rule(
     "PRE-PEND-01", "PRE-PEND-02", "PRE-PEND-03", "PRE-PEND-04", "PRE-PEND-11", "PRE-PEND-12", "PRE-PEND-15",
-    "PRE-CTL-03", "IRQL-04",
+    "PRE-PEND-10", "PRE-CTL-03", "IRQL-04", "PEND-WI-01", "PEND-WI-07",
 )  # fmt: skip
 @pytest.mark.parametrize("mechanism", ["deferred", "generic", "queue", "thread"])
 @on("observer@above", "pending", "observer@below")
 def test_every_class_of_irps_is_pended_and_comes_back_once(lab, mechanism):
     for name in NAMES:
-        lab.pending.when(None, name=name).pend(mechanism, resume="with-callback")
+        race = mechanism == "generic"  # then the resume comes before the callback has returned
+        lab.pending.when(None, name=name).pend(mechanism, resume="with-callback", race=race)
 
     io = lab.io(EVERY_OPERATION)
 
@@ -187,7 +194,10 @@ def test_every_class_of_irps_is_pended_and_comes_back_once(lab, mechanism):
     assert unlike(pended, lambda item: item.of("below").pre.thread != item.of("pending").resume.thread) == set()
     assert unlike(own, lambda view: view.resume.process == view.pre.requestor_process) == set()
     assert failed(io) == []
-    assert {bytes(step.data) for step in io.all("read")} == {b"\x5a" * 64, b""}
+    assert {bytes(step.data) for step in io.all("read")} == {FILLED, b""}
+    routines = [event for event in lab.trace.events if event.phase is Phase.WORK_ROUTINE]
+    assert routines
+    assert {(event.irql, event.process) for event in routines} <= {(Irql.PASSIVE, SYSTEM_PROCESS)}
 
 
 @pytest.mark.rule("PRE-SYNC-01", "PRE-SYNC-02", "PRE-SYNC-03", "PRE-SYNC-07", "PRE-SYNC-08")
