@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.contract import Area, Rule, load_catalogue, load_guards, rule_coverage
+from harness.contract import EVERY_CLASS, Area, Rule, load_catalogue, load_guards, rule_classes, rule_coverage
 from harness.errors import ConfigurationError, did_you_mean
 from harness.shipped import SUITES
 
@@ -26,20 +26,23 @@ def contract(
             f"there is no rule {rule!r} in the contract{did_you_mean(rule.upper(), catalogue.ids)}"
         )
     rules = [catalogue[rule.upper()]] if rule else list(catalogue.select(area=area, core=True if core else None))
-    coverage = rule_coverage(SUITES)
+    coverage, classes = rule_coverage(SUITES), rule_classes(SUITES)
     guards = {guard.rule: guard for guard in load_guards()}
     entries = [
         {
             **one.model_dump(mode="json", exclude_defaults=True),
             "tests": coverage.get(one.id, []),
+            "classes": classes.get(one.id, []),
             "broken_by": [guard.mutant or guard.wrong_driver for guard in load_guards() if guard.rule == one.id],
         }
         for one in rules
     ]
     if as_json:
-        typer.echo(json.dumps({"summary": _summary(rules, coverage, frozenset(guards)), "rules": entries}, indent=2))
+        summary = _summary(rules, coverage, frozenset(guards))
+        summary["every_class"] = sum(1 for one in rules if classes.get(one.id) == [EVERY_CLASS])
+        typer.echo(json.dumps({"summary": summary, "rules": entries}, indent=2))
     elif rule:
-        _show(rules[0], coverage, entries[0]["broken_by"])
+        _show(rules[0], coverage, classes.get(rules[0].id, []), entries[0]["broken_by"])
     else:
         _table(rules, coverage, frozenset(guards))
 
@@ -55,7 +58,7 @@ def _summary(rules: list[Rule], coverage: dict[str, list[str]], guarded: frozens
     }
 
 
-def _show(rule: Rule, coverage: dict[str, list[str]], breaks: object) -> None:
+def _show(rule: Rule, coverage: dict[str, list[str]], classes: list[str], breaks: object) -> None:
     console = Console(highlight=False)
     console.print(Text(f"{rule.id}  {rule.kind} ({rule.area})", style="bold"))
     console.print(rule.statement)
@@ -66,6 +69,9 @@ def _show(rule: Rule, coverage: dict[str, list[str]], breaks: object) -> None:
         ("note", rule.note),
         ("no test", rule.reason),
         ("no guard", rule.unguarded),
+        ("applies to", ", ".join(rule.applies)),
+        ("held of", ", ".join(["every class of operations"] if classes == [EVERY_CLASS] else classes)),
+        ("not of more", rule.narrow),
     )
     for heading, text in said:
         if text:

@@ -61,6 +61,7 @@ class Rule(BaseModel):
     note: str | None = None
     reason: str | None = None
     unguarded: str | None = None
+    narrow: str | None = None
     inferred: bool = False
 
     @property

@@ -76,7 +76,8 @@ def test_the_contract_as_json_says_which_tests_are_about_a_rule(capsys: pytest.C
 
     told = json.loads(capsys.readouterr().out)
     (rule,) = told["rules"]
-    assert told["summary"] == {"rules": 1, "tested": 1, "guarded": 1, "core": 1, "reasons": {}}
+    assert told["summary"] == {"rules": 1, "tested": 1, "guarded": 1, "core": 1, "reasons": {}, "every_class": 1}
+    assert rule["classes"] == ["every class"]
     assert rule["id"] == "PRE-COMP-01"
     assert "completion/test_completion.py::test_a_completed_create_goes_no_further_down" in rule["tests"]
 

@@ -1,14 +1,26 @@
 """The catalogue is whole, and says of each rule where it comes from."""
 
 import re
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from harness.contract import Area, Guard, Kind, Rule, load_catalogue, load_guards, rule_coverage
+from harness.contract import (
+    EVERY_CLASS,
+    Area,
+    Guard,
+    Kind,
+    Rule,
+    load_catalogue,
+    load_guards,
+    rule_classes,
+    rule_coverage,
+)
 from harness.shipped import SUITES
 
 CATALOGUE = load_catalogue()
+SEVERAL = frozenset({"ANY", "IRP", "FASTIO", "FSFILTER"})
 
 
 def test_every_rule_has_an_id_of_its_own():
@@ -76,3 +88,23 @@ def test_a_rule_that_has_a_reason_for_no_test_has_none():
     assert {rule.id for rule in load_catalogue().rules if rule.reason and rule.id in tested} == set()
     reasons = {rule.id: rule.reason for rule in load_catalogue().rules if rule.reason}
     assert all(reason.startswith(("only on Windows", "not observable")) for reason in reasons.values())
+
+
+def test_a_rule_about_several_classes_of_operations_is_held_of_every_class_or_says_why_not():
+    """So that a suite's name means the whole of it."""
+    held = rule_classes(SUITES)
+    several = [rule for rule in CATALOGUE.rules if rule.id in held and not SEVERAL.isdisjoint(rule.applies)]
+
+    assert [rule.id for rule in several if (held[rule.id] != [EVERY_CLASS]) != bool(rule.narrow)] == []
+    assert [rule.id for rule in CATALOGUE.rules if rule.narrow and rule not in several] == []
+
+
+def test_the_classes_of_a_rule_are_those_that_its_tests_go_through(tmp_path: Path):
+    (tmp_path / "test_some.py").write_text(
+        "@pytest.mark.rule('REG-01')\ndef test_a(lab):\n    lab.trace.only(IrpMajor.READ)\n"
+        "@pytest.mark.rule('REG-01', 'REG-02')\ndef test_b(lab):\n    lab.trace.all(IrpMajor.CREATE)\n"
+        "@pytest.mark.rule('REG-02')\ndef test_c(lab):\n    lab.io(EVERY_OPERATION)\n"
+        "@pytest.mark.rule('ATT-01')\ndef test_d(lab):\n    lab.io('attach a')\n"
+    )
+
+    assert rule_classes(tmp_path) == {"REG-01": ["CREATE", "READ"], "REG-02": [EVERY_CLASS], "ATT-01": []}
