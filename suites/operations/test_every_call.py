@@ -22,7 +22,7 @@ LINE = re.compile(
     r" top (?P<top>\d) apcs (?P<apcs>\d): name (?P<name>\w+), cached (?P<cached>\w+), synchronous (?P<synchronous>\d),"
     r" same (?P<same>\d), locked (?P<locked>\w+), before (?P<before>\d), after (?P<after>\d), dirty (?P<dirty>\d)"
 )
-NOCACHE, PAGING_IO, SYNCHRONOUS_API, SYNCHRONOUS_PAGING_IO = 0x1, 0x2, 0x4, 0x40
+PAGING_IO, SYNCHRONOUS_API, SYNCHRONOUS_PAGING_IO = 0x2, 0x4, 0x40
 """IrpFlags."""
 FO_SYNCHRONOUS_IO, FO_CLEANUP_COMPLETE = 0x2, 0x4000
 METHODS = 3
@@ -133,7 +133,7 @@ def test_the_buffer_of_every_class_is_locked_into_an_mdl_and_only_what_has_room_
     has_room = [
         one
         for one in asked()
-        if one.major in LOCKABLE and one.kind is not OperationClass.FS_FILTER and (one.major not in CONTROLS)
+        if one.major in LOCKABLE and one.kind is not OperationClass.FS_FILTER and one.major not in CONTROLS
     ]
     assert {one.words for one in has_room if one.locked or not one.after} == set()
     assert {one.words for one in has_room if one.dirty == one.before} == set()  # dirty where it had to make one
