@@ -87,6 +87,8 @@ FindGrammar(const PROBE_LINE *Line)
         if (SameText(Grammar[Index].Verb, Line->Words[0])) {
             return &Grammar[Index];
         }
+    }
+    for (Index = 0; Index < ARRAYSIZE(Grammar); Index++) {
         Verbs = Join(Join(Verbs, " "), Grammar[Index].Verb);
     }
     ScriptError(Line, Join(Join("there is no step ", Line->Words[0]), "; there are"), Verbs + 1);

@@ -21,9 +21,12 @@ StandardInput(void)
     return Parameters()->StandardInput;
 }
 
-static void
-PutBytes(const char *Text, SIZE_T Length)
+/* Room for so many more bytes, which the caller fills. */
+static char *
+PutRoom(SIZE_T Length)
 {
+    char *Room;
+
     if (OutputLength + Length > OutputRoom) {
         char *Larger;
 
@@ -32,8 +35,15 @@ PutBytes(const char *Text, SIZE_T Length)
         memcpy(Larger, Output, OutputLength);
         Output = Larger;
     }
-    memcpy(Output + OutputLength, Text, Length);
+    Room = Output + OutputLength;
     OutputLength += Length;
+    return Room;
+}
+
+static void
+PutBytes(const char *Text, SIZE_T Length)
+{
+    memcpy(PutRoom(Length), Text, Length);
 }
 
 static void
@@ -60,13 +70,12 @@ PutHex(const void *Data, SIZE_T Length)
 {
     static const char Hex[] = "0123456789abcdef";
     const UCHAR *Bytes = Data;
-    char Pair[2];
+    char *Room = PutRoom(Length * 2);
     SIZE_T Index;
 
     for (Index = 0; Index < Length; Index++) {
-        Pair[0] = Hex[Bytes[Index] >> 4];
-        Pair[1] = Hex[Bytes[Index] & 15];
-        PutBytes(Pair, 2);
+        *Room++ = Hex[Bytes[Index] >> 4];
+        *Room++ = Hex[Bytes[Index] & 15];
     }
 }
 
@@ -78,18 +87,25 @@ PutText(const char *Text)
         return;
     }
     Put("\"");
-    for (; *Text != '\0'; Text++) {
-        UCHAR Byte = (UCHAR)*Text;
+    while (*Text != '\0') {
+        SIZE_T Plain = 0;
 
-        if (Byte == '"' || Byte == '\\') {
+        while ((UCHAR)Text[Plain] >= 0x20 && Text[Plain] != '"' && Text[Plain] != '\\') {
+            Plain++;
+        }
+        PutBytes(Text, Plain);
+        Text += Plain;
+        if (*Text == '\0') {
+            break;
+        }
+        if ((UCHAR)*Text < 0x20) {
+            Put("\\u00");
+            PutHex(Text, 1);
+        } else {
             Put("\\");
             PutBytes(Text, 1);
-        } else if (Byte < 0x20) {
-            Put("\\u00");
-            PutHex(&Byte, 1);
-        } else {
-            PutBytes(Text, 1);
         }
+        Text++;
     }
     Put("\"");
 }

@@ -46,11 +46,15 @@ Allocate(SIZE_T Size)
     return Block;
 }
 
+/* Eight bytes at a time: an emulator takes as long for each round of these as for eight bytes. */
 void *
 memcpy(void *To, const void *From, size_t Count)
 {
     void *Result = To;
+    size_t Words = Count / 8;
 
+    __asm__ volatile("rep movsq" : "+D"(To), "+S"(From), "+c"(Words) : : "memory");
+    Count %= 8;
     __asm__ volatile("rep movsb" : "+D"(To), "+S"(From), "+c"(Count) : : "memory");
     return Result;
 }
@@ -59,7 +63,10 @@ void *
 memset(void *To, int Value, size_t Count)
 {
     void *Result = To;
+    size_t Words = Count / 8;
 
+    __asm__ volatile("rep stosq" : "+D"(To), "+c"(Words) : "a"((UCHAR)Value * 0x0101010101010101ull) : "memory");
+    Count %= 8;
     __asm__ volatile("rep stosb" : "+D"(To), "+c"(Count) : "a"(Value) : "memory");
     return Result;
 }
