@@ -56,6 +56,7 @@ from unicorn.x86_const import (
     UC_X86_REG_XMM0,
 )
 
+from harness.reference.machine.cpu.exit_checks import exit_checks
 from harness.reference.machine.cpu.native_answers import NativeAnswers
 from harness.reference.machine.memory.pagetables import PHYSICAL_BASE, PageTables
 
@@ -144,6 +145,7 @@ class Emulator:
 
     def __init__(self, tables: PageTables) -> None:
         self._tables = tables
+        exit_checks().spare()
         self.uc = _unicorn.Uc(UC_ARCH_X86, UC_MODE_64)
         self.uc.ctl_set_cpu_model(UC_CPU_X86_BROADWELL)  # the first with SMAP
         self.uc.mem_map_ptr(PHYSICAL_BASE, tables.size, UC_PROT_ALL, tables.host_address)
@@ -250,6 +252,7 @@ class Emulator:
 
         # One hook for all: where code is translated, every hook there is costs at every instruction.
         if watched:
+            exit_checks().need()
             self._hook(UC_HOOK_CODE, _BLOCK_HOOK(instruction), begin=min(watched), end=max(watched))
 
     def count_blocks(self, begin: int, end: int, hook: Any, data: int) -> None:
@@ -286,6 +289,8 @@ class Emulator:
 
     def run(self, address: int, count: int = 0) -> None:
         """Run from `address` until a hook stops the processor, or for `count` instructions."""
+        if count:
+            exit_checks().need()
         self.progress += 1
         status = self._start(self._handle, address, 0, 0, count)
         self.progress += 1
