@@ -24,11 +24,15 @@ WINRM_PORT = 5985
 SSH_PORT = 22
 
 # Measured: none of these makes more than a few hundredths of a second; together they keep the console quiet and the
-# guest off delays that no virtual machine needs, and off work that every fork would do again. A panic is reported by
-# pvpanic, and the guest stays for evidence.
+# guest off delays that no virtual machine needs, and off work that every fork would do again: a tick that is not set
+# anew each time, no security modules, no second look at memory, and nothing that is only done now and then (writing
+# back, statistics), which would come in the middle of a test. A panic is reported by pvpanic, and the guest stays for
+# evidence.
 KERNEL_COMMAND_LINE = (
     "console=ttyS0 quiet loglevel=4 mitigations=off nokaslr no_timer_check tsc=reliable random.trust_cpu=on "
-    "rcupdate.rcu_expedited=1 panic=0 ipv6.disable=1 psi=0 cgroup_disable=memory audit=0 nowatchdog"
+    "rcupdate.rcu_expedited=1 panic=0 ipv6.disable=1 psi=0 cgroup_disable=memory audit=0 nowatchdog "
+    "highres=off nohz=off lsm=capability init_on_alloc=0 kfence.sample_interval=0 numa_balancing=disable noautogroup "
+    "sysctl.vm.dirty_writeback_centisecs=360000 sysctl.vm.stat_interval=3600 sysctl.vm.compaction_proactiveness=0"
 )
 
 TCG_PROCESSOR = "qemu64,+rdrand"
@@ -57,6 +61,7 @@ def machine_spec(image: Image, code: Payload, accelerator: Accelerator) -> Machi
         network=UserNetwork(forwards=(WINRM_PORT, SSH_PORT)),
         devices=(Device("pvpanic-pci"),),
         firmware_files=(CONFIGURATION, SSH_HOST_KEY, SSH_AUTHORIZED_KEY),
+        generation_id=False,  # a fork is told who it is, and has its entropy from that
     )
 
 
