@@ -28,7 +28,7 @@ PATIENCE = 30
 """Seconds that a scheduler has to answer."""
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:\[[0-9a-fA-F:.]+\]|[^/\s:\[\]]+):\d+/?")
 _NEEDED = ("distributed", "fsspec")
-_QUIET: dict[str, object] = {
+QUIET: dict[str, object] = {
     "distributed.worker.profile.enabled": False,  # a hundred times a second, of threads that wait for a process
     "distributed.admin.tick.interval": "1s",  # whether a loop is late: fifty times a second, of each part
     "distributed.admin.system-monitor.interval": "1 minute",
@@ -151,7 +151,7 @@ def _cluster_here(workers: int, *, dashboard: bool) -> Iterator[Any]:
     parts = {"protocol": "inproc://", "dashboard_address": f"{LOOPBACK}:0"}
     worker = {**parts, "dashboard": False, "nthreads": 1, "memory_limit": None}
     with (
-        dask.config.set({} if dashboard else _QUIET),
+        dask.config.set({} if dashboard else QUIET),
         SpecCluster(
             scheduler={"cls": Scheduler, "options": {**parts, "dashboard": dashboard}},
             workers={number: {"cls": Worker, "options": worker} for number in range(workers)},

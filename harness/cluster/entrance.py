@@ -54,13 +54,16 @@ class Entrance(WorkerPlugin):  # type: ignore[misc]
             own = metadata.version("fltlab")
         except metadata.PackageNotFoundError:
             return f"there is no fltlab there, and this run is of fltlab {self.version}"
+        if self.code and self._has_our_files():  # a checkout keeps the version that it was set up with
+            return ""
         if own != self.version:
             return f"it has fltlab {own}, and this run is of fltlab {self.version}"
-        if not self.code:
-            return ""
-        from harness.cluster.job import code_hash
+        changed = f"its fltlab {own} is not this one: files of it were changed, there or here"
+        return f"{changed}; after an update workers are started anew" if self.code else ""
 
-        if code_hash() != self.code:
-            changed = f"its fltlab {own} is not this one: files of it were changed, there or here"
-            return f"{changed}; after an update workers are started anew"
-        return ""
+    def _has_our_files(self) -> bool:
+        try:
+            from harness.cluster.job import code_hash
+        except ImportError:  # it knows nothing of clusters
+            return False
+        return code_hash() == self.code

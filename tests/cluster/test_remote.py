@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from harness.cluster.connection import QUIET
 from harness.cluster.entrance import Entrance
-from harness.cluster.job import Job, own_version
+from harness.cluster.job import Job, code_hash, own_version
 from harness.cluster.runner import Runner, as_data, runners
 from harness.errors import ExitCode
 from harness.machine.deadlines import Deadline
@@ -79,19 +80,23 @@ def workers() -> int:
 @pytest.fixture
 def cluster(workers: int) -> Iterator[Any]:
     """A scheduler on loopback, and workers that have only it in common with the coordinator."""
+    import dask.config
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp://",
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        worker_dashboard_address="127.0.0.1:0",
-        scheduler_kwargs={"dashboard": False},
-        silence_logs=False,
-    ) as found:
+    with (
+        dask.config.set(QUIET),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp://",
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=False,
+        ) as found,
+    ):
         yield found
 
 
@@ -254,6 +259,10 @@ def test_a_worker_of_another_fltlab_is_refused(version: str, code: str, why: str
     [(topic, said)] = worker.said
     assert (topic, said["kind"], said["name"]) == ("topic", "refused", "w1")
     assert said["why"].startswith(why)
+
+
+def test_a_worker_with_the_same_files_is_let_in_whatever_its_version_is_called():
+    assert Entrance("topic", "0.0.1", code_hash(), {})._why_not() == ""
 
 
 def test_a_worker_that_cannot_begin_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
