@@ -31,8 +31,9 @@ _Result = TypeVar("_Result")
 STDERR_LINES = 200
 UNKNOWN_CODE = -1
 END_SECONDS = 5.0
-START_SECONDS = 60.0
-"""How long the nursery may take to fork."""
+START_SECONDS = 600.0
+"""How long the nursery may take to fork. It may still be loading, in an emulated guest on a busy host; its end is
+noticed at once, and who waits has a deadline of its own."""
 LINE_LIMIT = 64 << 20
 """Characters of one answer of a kernel at most: whatever else it prints must not fill the daemon's memory."""
 ERROR_LIMIT = 4096
