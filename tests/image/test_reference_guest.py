@@ -10,6 +10,7 @@ import paramiko
 import pytest
 
 from harness.errors import GuestError
+from harness.fleet.reference_guest import wait_until_it_answers
 from harness.guest import REFERENCE, Endpoint, Guest
 from harness.guest.errors import CredentialsRefused
 from harness.guest.identity import parse_identity
@@ -41,13 +42,12 @@ def template(deadlines):
     spec = reference.machine_spec(reference.build(), reference.payload(), choose().accelerator)
 
     def prepare(machine):
-        wait_for_answer(machine, WINRM_PORT, deadlines.begin(Wait.BOOT))
-        with WinRmSession(endpoint(machine, secrets)) as session:
-            assert session.run("hostname").ok
+        # With its kernel started, as templates of runs are: else each fork would have to load all of it anew.
+        wait_until_it_answers(machine, secrets, deadlines.begin(Wait.BOOT))
         return {SECRETS: secrets.to_bytes()}
 
     store = TemplateStore(deadlines=deadlines)
-    template = store.get_or_make(ColdBoot(spec, secrets.firmware_files()), {"for": "tests/image"}, prepare)
+    template = store.get_or_make(ColdBoot(spec, secrets.firmware_files()), {"for": "tests/image", "kernel": 1}, prepare)
     yield template
     template.release()
 
