@@ -36,6 +36,11 @@ class Attempt:
     stop: Stop | None = None
     """How the kernel ended under it: nothing came behind it."""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the program came to its end, and nothing was found."""
+        return not self.exit_code and not self.findings and self.stop is None
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -50,18 +55,26 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Attempts:
-    """Run I/O scripts one after another in a copy of the kernel, which stays as it is.
+class TriedBatches:
+    """What came of some batches, in their order."""
 
-    `program` is fltprobe, a file of the host; `empty` are folders of the host that are emptied before each script;
-    `unload` services that are unloaded behind the last; `learnt` what counts as news no more. A copy that has not come
-    to its end in `seconds` of the host is given up.
+    batches: tuple[Tried, ...] = ()
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Run I/O scripts one after another in a copy of the kernel, which stays as it is; each batch in one of its own.
+
+    The copies run at the same time. `program` is fltprobe, a file of the host; `empty` are the folders of the host
+    behind volumes, empty before each script (copies but the first have folders of their own in their place); `unload`
+    services that are unloaded behind the last of each; `learnt` what counts as news no more. Copies that have not come
+    to their end in `seconds` of the host are given up.
     """
 
     program: str
-    scripts: tuple[str, ...]
+    batches: tuple[tuple[str, ...], ...]
     learnt: tuple[int, ...] = ()
     empty: tuple[str, ...] = ()
     unload: tuple[str, ...] = ()
     seconds: int = 30
-    RESULT: ClassVar[type] = Tried
+    RESULT: ClassVar[type] = TriedBatches

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from harness.wire.attempts import Attempts, Entrances, ListEntrances, Tried
+from harness.wire.attempts import Attempts, Entrances, ListEntrances, TriedBatches
 from harness.wire.codec import MalformedMessageError, from_data, to_data
 from harness.wire.kernel_state import (
     Finding,
@@ -403,7 +403,7 @@ Answer = (
     | Findings
     | Coverage
     | Entrances
-    | Tried
+    | TriedBatches
     | Followed
     | KernelState
     | RegistryKey

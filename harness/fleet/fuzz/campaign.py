@@ -20,6 +20,8 @@ from harness.minifilter.build import BuiltDriver
 from harness.wire.attempts import Attempt, Tried
 
 BATCH = 64
+SIDE_BY_SIDE = 2
+"""Batches that are tried at a time: the same on every machine, so that it tries the same."""
 MOST_STALE = 8
 """How often something is reached by a case that does not reach it alone, before that counts as known."""
 MOST_JOINED = 1000
@@ -90,6 +92,8 @@ class Campaign:
         self._cases: list[Case] = []
         self._learning: list[int] = []
         self._learnt: set[int] = set()
+        self._batch_size = BATCH // 2
+        """Small while there is something to learn from each."""
         self._stale: Counter[int] = Counter()
         self._without: set[tuple[str, ...]] = set()
         self.outcome = Outcome()
@@ -103,8 +107,9 @@ class Campaign:
             # What is left behind without any case is not a case's.
             self._without = {fault.cause for fault in self._after_unload(self._target.attempt((), unload=True), 0)}
             while not self._is_over(limits):
-                size = min(BATCH, limits.count - outcome.executions) if limits.count is not None else BATCH
-                self._batch([self._next() for _ in range(size)])
+                size = SIDE_BY_SIDE * self._batch_size
+                left = limits.count - outcome.executions if limits.count is not None else size
+                self._round([self._next() for _ in range(min(left, size))])
                 outcome.seconds = time.monotonic() - self._began
                 self._progress(outcome)
         except KeyboardInterrupt:
@@ -119,10 +124,16 @@ class Campaign:
     def _next(self) -> Case:
         return self._pending.popleft() if self._pending else self._mutator.another(self._cases)
 
-    # -- one batch
+    # -- one round
 
-    def _batch(self, cases: Sequence[Case]) -> None:
-        tried = self._attempt(cases, unload=True)
+    def _round(self, cases: Sequence[Case]) -> None:
+        batches = [cases[at : at + self._batch_size] for at in range(0, len(cases), self._batch_size)]
+        (learning, self._learning), known = (self._learning, []), len(self._learnt)
+        for batch, tried in zip(batches, self._target.side_by_side(batches, learning, unload=True), strict=True):
+            self._judge(batch, tried)
+        self._batch_size = BATCH // 2 if len(self._learnt) > known else BATCH
+
+    def _judge(self, cases: Sequence[Case], tried: Tried) -> None:
         attempts = tried.attempts[: len(cases)]
         self.outcome.executions += len(attempts)
         for at, attempt in enumerate(attempts):

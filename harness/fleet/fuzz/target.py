@@ -17,7 +17,7 @@ from harness.machine.deadlines import Wait
 from harness.machine.watchdog import watchdog
 from harness.minifilter.build import BuiltDriver
 from harness.text import read_json
-from harness.wire.attempts import Attempts, Entrances, ListEntrances, Tried
+from harness.wire.attempts import Attempts, Entrances, ListEntrances, Tried, TriedBatches
 from harness.wire.codec import encode, from_data
 
 SECONDS = 20
@@ -38,14 +38,20 @@ class Target:
 
     def attempt(self, cases: Sequence[Case], learnt: Sequence[int] = (), *, unload: bool = False) -> Tried:
         """Try cases one after another in a copy of the kernel; with `unload` the driver is unloaded behind the last."""
+        return self.side_by_side([cases], learnt, unload=unload)[0]
+
+    def side_by_side(
+        self, batches: Sequence[Sequence[Case]], learnt: Sequence[int] = (), *, unload: bool = False
+    ) -> Sequence[Tried]:
+        """Try several batches, each in a copy of its own, at the same time."""
         asked = Attempts(
             PROGRAM,
-            tuple(map(script_of, cases)),
+            tuple(tuple(map(script_of, cases)) for cases in batches),
             tuple(learnt),
             unload=(self.service,) if unload else (),
-            seconds=SECONDS + int(SECONDS_EACH * len(cases)),
+            seconds=SECONDS + int(SECONDS_EACH * sum(map(len, batches))),
         )
-        return from_data(Tried, self._ask("attempts", encode(asked)))
+        return from_data(TriedBatches, self._ask("attempts", encode(asked))).batches
 
     def _ask(self, what: str, message: str) -> object:
         result = self._guest.run(f"fltlab-kernel {what}", message.encode(), Wait.IO_SCRIPT)

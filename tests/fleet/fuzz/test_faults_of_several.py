@@ -34,6 +34,11 @@ class Remembering:
             attempts.append(Attempt())
         return Tried(tuple(attempts))
 
+    def side_by_side(
+        self, batches: Sequence[Sequence[Case]], learnt: Sequence[int] = (), *, unload: bool = False
+    ) -> Sequence[Tried]:
+        return [self.attempt(cases, learnt, unload=unload) for cases in batches]
+
 
 class Kept:
     """What is kept, in the order in which it was."""
@@ -62,10 +67,10 @@ def test_it_is_kept_with_those_that_it_takes(tmp_path: Path, planted: dict[str, 
         kept,  # type: ignore[arg-type]
         lambda _: None,
     )
-    others = [a_case(f"{Random(number).randrange(16, 256):02x}") for number in range(60)]
+    others = [a_case(f"{Random(number).randrange(16, 256):02x}") for number in range(28)]
     cases = [*others[:7], a_case("01"), *others[7:], a_case("02"), a_case("03")]
 
-    campaign._batch(cases)
+    campaign._round(cases)
 
     (case,) = kept.cases
     assert [line.split()[-1] for line in script_of(case).splitlines() if "data=" in line] == ["data=01", "data=02"]

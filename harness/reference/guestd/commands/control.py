@@ -99,7 +99,7 @@ def _attempts(call: Invocation) -> int:
         call.err(f"fltlab-kernel attempts: {error}")
         return 87
     asked = replace(asked, program=str(program), empty=(str(call.guest.drives.root("V")),))
-    call.out(encode(call.guest.kernel.ask(asked, attempts.Tried)))
+    call.out(encode(call.guest.kernel.ask(asked, attempts.TriedBatches)))
     return 0
 
 

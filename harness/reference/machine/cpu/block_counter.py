@@ -2,7 +2,7 @@
 
 A basic block is told to a *hook* when it begins. On x86-64 hosts the hook is machine code of our own, so that a block
 costs some nanoseconds; elsewhere it is Python, which does the same. The counters are shared with forks of this process:
-what a fork runs counts as well.
+what a fork runs counts as well. Edges are not: they are asked for by who ran the code.
 """
 
 import ctypes
@@ -76,7 +76,7 @@ class BlockCounter:
         self._starts = mmap.mmap(-1, 4 * (size + 1))
         self._ends = mmap.mmap(-1, 8 * (size + 1))
         self._edges = edges
-        self._state = mmap.mmap(-1, _STATE.size)
+        self._state = _private(_STATE.size)
         self._places = [native.address_of(one) for one in (self._state, self._starts, self._ends, self._edges)]
         _STATE.pack_into(self._state, 0, begin, *self._places[1:], size, 0)
 
@@ -129,7 +129,7 @@ class ImageCounters:
     def __init__(self, count: Callable[[int, int, Any, int], None]) -> None:
         """`count` has a hook called, with its data, for the blocks of a range: begin, end, hook, data."""
         self._count = count
-        self.edges = mmap.mmap(-1, EDGES)
+        self.edges = _private(EDGES)
         self._of: dict[str, list[BlockCounter]] = {}
 
     def watch(self, name: str, begin: int, size: int) -> None:
@@ -148,6 +148,11 @@ class ImageCounters:
     def take(self) -> dict[str, list[Executed]]:
         """By name what has run of each image since this was asked last; more than one if it was loaded again."""
         return {name: [counter.take() for counter in counters] for name, counters in self._of.items()}
+
+
+def _private(size: int) -> mmap.mmap:
+    """Memory that a fork of this process has a copy of."""
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _words(counters: mmap.mmap, size: int) -> Iterator[int]:

@@ -51,6 +51,10 @@ class Store:
         self.root.root = True
         self.root.attributes = int(FileAttributes.HIDDEN | FileAttributes.SYSTEM)
 
+    def lie_in(self, root: Path) -> None:
+        """Go on over another directory, which has what the one before had: both were empty, say."""
+        self.host_root = root.resolve(strict=True)
+
     # --- inodes ------------------------------------------------------------------------------------------------
 
     def _make_inode(self, status: os.stat_result, path: Callable[[Inode], Path], *, number: int | None = None) -> Inode:
