@@ -1,6 +1,6 @@
 """Why a driver does not load or attach, as far as its code and what was printed tell: said once, with what to do."""
 
-from harness.wire.kernel import ASKED_IN_VAIN
+from harness.wire.kernel import ASKED_IN_VAIN, OPENED_IN_VAIN
 
 _ENTRY_POINT_NOT_FOUND = 0x8007007F
 _BAD_IMAGE = 0x800700C1
@@ -31,4 +31,7 @@ def probable_cause(code: int, printed: str) -> str | None:
         wanted = what.splitlines()[0].rstrip(".)") if what else ""
         gives = "its INF, `parameters` in its driver.yaml, or fltlab try --registry FILE gives it"
         return f"{ASKED_IN_VAIN}{wanted}: {gives}"
+    _, opened, name = printed.partition(OPENED_IN_VAIN)
+    if opened:
+        return f"{opened}{name.splitlines()[0].rstrip(')')}, which no driver can count on before its installer has run"
     return _HINTS.get(code)

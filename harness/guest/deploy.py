@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PureWindowsPath
 from typing import Self
 
-from harness.errors import ConfigurationError, DriverError, FltLabError, GuestError
+from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest import inf
 from harness.guest.causes import probable_cause
 from harness.guest.command import CommandResult, shorten
@@ -29,7 +29,6 @@ from harness.guest.signature import (
 )
 from harness.guest.stack import SERVICE_PREFIX, NamedEntry, PlacedEntry
 from harness.machine.deadlines import Wait
-from harness.minifilter.altitude import Altitude
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.fltmc import InstanceRow, parse_failure, parse_instances
 from harness.minifilter.package import Control, FilterKind
@@ -129,8 +128,8 @@ class Deployment:
         self.stack = tuple(stack)
         self._files = dict(files or {})
         self._volume = volume
-        self.refused: set[str] = set()
-        """The labels of those that do not attach to the volume: their instance setup callback said so."""
+        self.refused: dict[str, str] = {}
+        """Those that do not attach to the volume, by their labels: what the attempt was answered, in words."""
         self.by_hand: set[str] = set()
         """The labels of those that refuse to be attached automatically, and were attached by hand."""
 
@@ -266,13 +265,18 @@ class Deployment:
         """Load one filter of the stack again."""
         self._run("load", [self._load(self._item(label))], {})
 
+    def start(self, label: str) -> None:
+        """Load one minifilter of the stack again, and attach it unless it has attached itself by now.
+
+        Whether one does may change with what it finds on a volume, such as a file that it left there.
+        """
+        missing = self._missing(parse_instances(self._run("load", [self._load(self._item(label))], {})))
+        if label not in self.refused and any(item.entry.label == label for item in missing):
+            self.attach(label)
+
     def attach(self, label: str) -> None:
         """Attach one minifilter of the stack again."""
         self._run("attach", [self._attach(self._entry(label))], {})
-
-    def attaches_by_itself(self, label: str) -> bool:
-        """Whether its instances come when it is loaded, as its INF says and its instance setup callback allows."""
-        return _attaches_by_itself(self._entry(label)) and label not in self.by_hand
 
     def detach(self, label: str) -> None:
         """Detach one minifilter of the stack. DriverError if it refuses."""
@@ -330,7 +334,7 @@ class Deployment:
                 continue
             failed = parse_failure(printed)
             if command.may_refuse and failed is not None and failed.code == DO_NOT_ATTACH and command.entry is not None:
-                self.refused.add(command.entry.label)
+                self.refused[command.entry.label] = explain(failed.code)
             elif failed is not None:
                 raise self._failed(command, at, printed, result, captures)
         if number <= len(commands):
@@ -368,9 +372,9 @@ class Deployment:
                 self.by_hand.add(item.entry.label)
                 try:
                     instances = parse_instances(self._run("by-hand", [self._attach(item.entry)], {}))
-                except DriverError:
-                    self.refused.add(item.entry.label)
-        self.by_hand -= self.refused
+                except DriverError as error:
+                    self.refused[item.entry.label] = error.message.partition(_COULD_NOT_BE)[2].partition(": ")[2]
+        self.by_hand -= self.refused.keys()
         for item in self._missing(instances):
             if item.entry.label not in self.refused:
                 raise GuestError(
@@ -381,17 +385,9 @@ class Deployment:
         return instances
 
     def _missing(self, instances: Sequence[InstanceRow]) -> list[DriverUnderTest]:
-        found = {(row.filter.casefold(), _altitude(row)) for row in instances if row.instance}
+        found = {(row.filter.casefold(), row.place) for row in instances if row.instance}
         minifilters = (item for item in self.stack if not item.legacy)
         return [item for item in minifilters if (item.entry.service.casefold(), item.entry.altitude) not in found]
-
-
-def _altitude(row: InstanceRow) -> Altitude | None:
-    """The altitude that fltmc prints; None for what is none."""
-    try:
-        return Altitude(row.altitude)
-    except ConfigurationError:
-        return None
 
 
 def _attaches_by_itself(entry: PlacedEntry) -> bool:
@@ -415,7 +411,7 @@ def failure(guest: Guest, command: str, entry: PlacedEntry | None, printed: str,
     if entry is not None and command.startswith(_WHAT_THE_DRIVER_DOES):
         verb = command.split()[1]
         hint = probable_cause(code, printed + result.errors)
-        return DriverError(f"{about} could not be {_PARTICIPLES[verb]}: {explain(code)}", details=details, hint=hint)
+        return DriverError(f"{about} {_COULD_NOT_BE}{_PARTICIPLES[verb]}: {explain(code)}", details=details, hint=hint)
     return GuestError(f"{about} could not be registered in the guest {guest.name!r}", details=details)
 
 
@@ -439,6 +435,7 @@ def _is_signed_by_us(item: DriverUnderTest) -> bool:
     return item.driver.package.binary is None and not isinstance(item.entry, inf.InstalledEntry)
 
 
+_COULD_NOT_BE = "could not be "
 _PARTICIPLES = {
     "load": "loaded",
     "attach": "attached",

@@ -80,6 +80,11 @@ def install(guest: Guest, entry: PlacedEntry, driver: BuiltDriver, build: int) -
     package = driver.package
     assert package.inf is not None
     inf = Inf.read(package.path(package.inf))
+    if (device := inf.device(build)) is not None:
+        raise ConfigurationError(
+            f"{inf.name} has no DefaultInstall section for this Windows, build {build}",
+            hint=f"Windows would install it for a device {device} alone: a minifilter wants [DefaultInstall.NTamd64]",
+        )
     folder = _folder(package)
     guest.put_all({str(folder / name): content for name, content in _files(driver, inf).items()}, Wait.DEPLOY)
     first = inf.instances(build)[0]

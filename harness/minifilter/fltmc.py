@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.errors import GuestError
+from harness.errors import ConfigurationError, GuestError
+from harness.minifilter.altitude import Altitude
 from harness.nt.hresult import explain
 
 _RULER = re.compile(r"-{3,}(\s+-{3,})*\s*")
@@ -35,6 +36,14 @@ class InstanceRow:
     altitude: str
     instance: str
     frame: str
+
+    @property
+    def place(self) -> Altitude | None:
+        """The altitude as a number; None for what is none."""
+        try:
+            return Altitude(self.altitude)
+        except ConfigurationError:
+            return None
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,13 @@ class Inf:
             return cls(data.decode("cp1252", "replace"), path.name)
 
     def install_section(self, build: int) -> str:
-        """The DefaultInstall section that a build of x64 Windows uses: that of the latest version it has reached."""
+        """The section that is installed: the DefaultInstall of the latest version reached, or else that of a device."""
         found = max(self._candidates(build), default=None)
-        if found is None:
-            raise self._error("it has no DefaultInstall section for this Windows", f"x64, build {build}")
-        return found[2]
+        return found[2] if found is not None else self._of_a_device(build)[0]
+
+    def device(self, build: int) -> str | None:
+        """The hardware id of the device that Windows installs it for alone; None if it has a DefaultInstall."""
+        return None if any(self._candidates(build)) else self._of_a_device(build)[1]
 
     def is_primitive(self, build: int) -> bool:
         """Whether pnputil can install it: its DefaultInstall names the architecture."""
@@ -141,6 +143,18 @@ class Inf:
             wanted = (major, minor, least)
             if wanted <= (10, 0, build):
                 yield wanted, len(match["arch"] or ""), name
+
+    def _of_a_device(self, build: int) -> tuple[str, str]:
+        """The install section that a model of [Manufacturer] names and that adds a service, and the hardware id."""
+        for maker in self._lines("manufacturer"):
+            models, *systems = self._fields(maker.partition("=")[2])
+            for name in (models, *(f"{models}.{system.strip()}" for system in systems if "amd64" in system.lower())):
+                for model in self._lines(name):
+                    section, hardware, *_ = [*self._fields(model.partition("=")[2]), ""]
+                    for decorated in (f"{section}.ntamd64", f"{section}.nt", section):
+                        if self._lines(f"{decorated}.services"):
+                            return decorated.lower(), hardware
+        raise self._error("it has no DefaultInstall section for this Windows", f"x64, build {build}")
 
     def _service(self, build: int) -> tuple[str, str]:
         for line in self._lines(f"{self.install_section(build)}.services"):

@@ -65,6 +65,22 @@ ServiceName = "Scanner"
 Default     = "Scanner, top"
 Other       = "Scanner bottom"
 """
+OF_A_DEVICE = r"""
+[Manufacturer]
+%Maker% = Models,NTamd64.10.0...16299
+[Models.NTamd64.10.0...16299]
+"A filter" = Device, Root\Scanner
+[Device.NT]
+AddReg = Nothing
+[Device.NT.Services]
+AddService = Scanner,,Of.Device
+[Of.Device]
+AddReg = Of.Device.Registry
+[Of.Device.Registry]
+HKR,Instances,DefaultInstance,,One
+HKR,Instances\One,Altitude,,"328020"
+HKR,Instances\One,Flags,0x10001,0
+"""
 
 
 @pytest.fixture
@@ -270,6 +286,20 @@ def test_an_altitude_that_the_template_left_to_its_author_is_open_and_any_other_
         deployment(ScriptedWindows(), driver).deploy()
     with pytest.raises(ConfigurationError, match=r"scanner.inf cannot be used: the altitude 'top' of the instance"):
         Inf(INF.replace('"328010.5"', '"top"'), "scanner.inf").instances(26100)
+
+
+def test_an_inf_for_a_device_says_what_it_would_install_and_is_not_installed_on_windows(driver: BuiltDriver):
+    """Tools write such INFs from their template of a device; Windows finds nothing there to install a minifilter by."""
+    of_a_device = INF.replace("[DefaultInstall", "[Other") + OF_A_DEVICE
+    inf = Inf(of_a_device, "scanner.inf")
+
+    assert (inf.service(26100), inf.device(26100)) == ("Scanner", r"Root\Scanner")
+    assert [str(instance.altitude) for instance in inf.instances(26100)] == ["328020"]
+    assert Inf(INF, "scanner.inf").device(26100) is None
+
+    driver.package.path(Path("scanner.inf")).write_text(of_a_device)
+    with pytest.raises(ConfigurationError, match=r"no DefaultInstall(.|\n)*a device Root\\Scanner alone"):
+        deployment(ScriptedWindows(), driver).deploy()
 
 
 def test_files_that_the_inf_names_and_the_package_does_not_are_wrong_use(driver: BuiltDriver):

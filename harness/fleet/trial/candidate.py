@@ -210,6 +210,8 @@ def _registered(package: DriverPackage, title: str, read: list[str]) -> Candidat
         inf = Inf.read(package.path(package.inf))
         service, first = inf.service(REFERENCE_BUILD), inf.instances(REFERENCE_BUILD)[0]
         read.append(f"{package.inf.name} ({_of_inf_in_words(first, len(inf.registry(REFERENCE_BUILD)))})")
+        if (device := inf.device(REFERENCE_BUILD)) is not None:
+            made_up.append(f"a DefaultInstall, which the INF lacks: Windows installs it for a device {device} alone")
         instance, itself = first.name, first.attaches_by_itself
         altitude = altitude or (str(first.altitude) if first.altitude is not None else None)
     else:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from harness.fleet.trial.workload import Part
 from harness.guest import Guest
-from harness.guest.deploy import Deployment
 from harness.guest.registration import word
 from harness.minifilter.probe import ProbeResult
 from harness.nt import NtStatus
@@ -98,10 +97,3 @@ def starved(
     for part in parts:
         failed += sum(step.status == NtStatus.INSUFFICIENT_RESOURCES for step in run(part.lines).steps)
     return starve(guest, service, 0) - before, failed
-
-
-def start_again(deployment: Deployment, label: str) -> None:
-    """Load the driver and attach it as it was; DriverError if it does not let itself."""
-    deployment.load(label)
-    if not deployment.attaches_by_itself(label) and label not in deployment.refused:
-        deployment.attach(label)

@@ -40,14 +40,13 @@ from harness.guest.stack import NamedEntry, StackEntry, place
 from harness.machine.deadlines import Wait
 from harness.machine.watchdog import watchdog
 from harness.minifilter.build import BuiltDriver
-from harness.minifilter.events import Phase
 from harness.minifilter.package import UserService
 from harness.minifilter.prints import FLTMGR
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.registry import RegistryValue
 from harness.minifilter.trace import SeenByKernel, Trace
 from harness.minifilter.tracing import event_of
-from harness.nt import nt_success, status_name
+from harness.nt import nt_success
 from harness.report.coverage.line_coverage import Ran
 from harness.report.coverage.measured import Measured, Subject, lines_of_drivers
 from harness.wire.kernel_state import Finding
@@ -56,7 +55,6 @@ ROOT = "V:\\"
 LET_IT_SETTLE = "sleep 3000"
 """Long enough for the lazy writer: what it writes is written while the driver is there."""
 DO_NOT_DETACH = "0x801f0010"
-REFUSED = "refused by its instance setup callback"
 
 
 class Ended(Enum):
@@ -278,8 +276,9 @@ class _Trial:
         deployment.deploy()
         verdict.loaded = "yes"
         entry = self._subject.entry
-        refused, by_hand = self._label in deployment.refused, self._label in deployment.by_hand
-        verdict.attached = REFUSED if refused else f"at {entry.altitude}{', by fltmc attach alone' * by_hand}"
+        refused, by_hand = deployment.refused.get(self._label), self._label in deployment.by_hand
+        at = f"at {entry.altitude}{', by fltmc attach alone' * by_hand}"
+        verdict.attached = at if refused is None else f"no: fltmc attach is answered {refused}"
         return deployment
 
     def _work(self, guest: Guest, without: Baseline) -> None:
@@ -302,7 +301,7 @@ class _Trial:
         verdict, service = self._verdict, self._subject.entry.service
         before, verdict.in_hard_part = len(self._findings(guest)), True
         verdict.stage = "its second load"
-        hard.start_again(deployment, self._label)
+        deployment.start(self._label)
         verdict.stage = "an unload under load"
         part = hard.under_load(service)
         result = self._script(guest, part.lines)
@@ -312,7 +311,7 @@ class _Trial:
         verdict.differences += compare_steps(part.name, hard.same_answers(part.lines), without.under_load, result)
         if not stopped.status:
             verdict.stage = "its third load"
-            hard.start_again(deployment, self._label)
+            deployment.start(self._label)
         self._service_dies(guest)
         parts = [part for part in verdict.options.parts if part.name in hard.SCARCE]
         verdict.stage = "low resources"
@@ -383,16 +382,9 @@ class _Trial:
         lane = SeenByKernel(tuple(replace(event, filter=self._label) for event in seen), guest.seen.lost)
         begin = own.steps[0].begin if own.steps else 0
         trace = Trace.of(result, (ABOVE, self._label, BELOW), since=begin, seen=lane)
-        self._note_refusal(lane)
         self._verdict.refusals[part.name] = _refusals(guest, begin)
         self._verdict.sightings.lost += sum(report.dropped for report in result.filters.values()) + lane.lost
         return own, trace
-
-    def _note_refusal(self, lane: SeenByKernel) -> None:
-        """Say what the instance setup callback has answered, where that is why it is attached to nothing."""
-        answers = [event.status for event in lane.events if event.phase is Phase.INSTANCE_SETUP]
-        if self._verdict.attached == REFUSED and answers:
-            self._verdict.attached = f"no: its instance setup callback answered {status_name(answers[-1])}"
 
     @staticmethod
     def _script(guest: Guest, lines: Sequence[str]) -> ProbeResult:

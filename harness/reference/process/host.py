@@ -38,7 +38,7 @@ from harness.reference.windows.verifier.bug_check_stop import BugCheckKind, BugC
 from harness.wire import attempts, programs
 from harness.wire import kernel as wire
 from harness.wire.codec import MalformedMessageError
-from harness.wire.kernel import ASKED_IN_VAIN
+from harness.wire.kernel import ASKED_IN_VAIN, OPENED_IN_VAIN
 from harness.wire.kernel_state import Finding, KernelState, SeenCallbacks, State
 from harness.wire.registry_edits import EditRegistry
 from harness.wire.schedule import AskFollowed, GoBack, KeepPoint
@@ -150,9 +150,12 @@ class Host:
         k = self._system
         self._check_open_to_use()
         k.registry.missed.clear()
+        k.io.missed_file = ""
         status, message = k.run(k.filter_services.load(asked.service), f"load {asked.service}")
         if message and k.registry.missed:
             message += f"; {ASKED_IN_VAIN}{k.registry.missed[-1]}"
+        elif message and k.io.missed_file:
+            message += f"; {OPENED_IN_VAIN}{k.io.missed_file}"
         return self._expect(status, message)
 
     def _unload(self, asked: wire.Unload) -> wire.Done:

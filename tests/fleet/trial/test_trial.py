@@ -68,7 +68,7 @@ def test_its_callbacks_are_seen_and_counted(verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize(
-    "attached", ["at 365432.5", trial.REFUSED, "no: its instance setup callback answered 0xC01C000F FLT_DO_NOT_ATTACH"]
+    "attached", ["at 365432.5", "no: fltmc attach is answered 0x801f000f: Do not attach the filter to the volume."]
 )
 def test_the_page_fits_a_terminal(verdict: Verdict, attached: str) -> None:
     told = replace(verdict, attached=attached)
@@ -115,14 +115,19 @@ def test_a_driver_that_lacks_a_value_is_told_which(
 def test_what_a_driver_leaves_that_fails_to_load_is_on_the_page_and_a_directory_is_checked_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "quitter.c").write_text("""
+    (tmp_path / "quitter.c").write_text(r"""
 #include <fltkernel.h>
 static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_OPERATION_END}};
 static const FLT_REGISTRATION Registration = {sizeof(Registration), FLT_REGISTRATION_VERSION, 0, NULL, Operations};
 NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
 {
     static PFLT_FILTER Filter;
+    static UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\??\\C:\\no such\\settings.txt");
+    OBJECT_ATTRIBUTES Attributes = RTL_CONSTANT_OBJECT_ATTRIBUTES(&Name, OBJ_KERNEL_HANDLE);
+    IO_STATUS_BLOCK Block;
+    HANDLE File;
 
+    ZwOpenFile(&File, GENERIC_READ, &Attributes, &Block, FILE_SHARE_READ, 0);
     FltRegisterFilter(DriverObject, &Registration, &Filter);
     return RegistryPath->Length == 0 ? STATUS_SUCCESS : STATUS_OBJECT_PATH_SYNTAX_BAD;
 }
@@ -132,11 +137,50 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
     told = " ".join(capsys.readouterr().out.split())
     assert "findings REG-16: its DriverEntry has failed and left the filter registered" in told
     assert told.index("REG-16") < told.index("could not be loaded")
+    assert r"try: it opened in vain \??\C:\no such\settings.txt, which no driver can count on" in told
 
     assert main(["drivers", "check", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: ok\n"
     assert main(["kernel", "imports", str(tmp_path)]) == 0
     assert "imports, all implemented" in capsys.readouterr().out
+
+
+def test_a_driver_that_attaches_itself_where_it_was_before_is_not_attached_twice(tmp_path: Path) -> None:
+    """It refuses what nobody has asked for, until it was attached by hand once."""
+    inf = (HERE / "refuser" / "refuser.inf").read_text()
+    (tmp_path / "homing.inf").write_text(inf.replace("refuser", "homing").replace("RefuserService", "homing"))
+    (tmp_path / "homing.c").write_text(r"""
+#include <fltkernel.h>
+static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_OPERATION_END}};
+static PFLT_FILTER Filter;
+static NTSTATUS FLTAPI Setup(PCFLT_RELATED_OBJECTS Objects, FLT_INSTANCE_SETUP_FLAGS Flags, DEVICE_TYPE Device,
+                             FLT_FILESYSTEM_TYPE Type)
+{
+    if (Flags & FLTFL_INSTANCE_SETUP_MANUAL_ATTACHMENT) {
+        return RtlCreateRegistryKey(RTL_REGISTRY_SERVICES, L"homing\\Home");
+    }
+    return NT_SUCCESS(RtlCheckRegistryKey(RTL_REGISTRY_SERVICES, L"homing\\Home")) ? STATUS_SUCCESS
+                                                                                  : STATUS_FLT_DO_NOT_ATTACH;
+}
+static NTSTATUS FLTAPI Unload(FLT_FILTER_UNLOAD_FLAGS Flags)
+{
+    FltUnregisterFilter(Filter);
+    return STATUS_SUCCESS;
+}
+static const FLT_REGISTRATION Registration = {
+    sizeof(Registration), FLT_REGISTRATION_VERSION, 0, NULL, Operations, Unload, Setup};
+NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
+{
+    NTSTATUS Status = FltRegisterFilter(DriverObject, &Registration, &Filter);
+
+    return NT_SUCCESS(Status) ? FltStartFiltering(Filter) : Status;
+}
+""")
+
+    found = try_driver(find_candidate(tmp_path), SOME)
+
+    assert found.attached == "at 365432.5, by fltmc attach alone"
+    assert (found.stop, found.hard[0]) == (None, "unload under load: done")
 
 
 def test_a_registry_of_ones_own_is_there(release: Path, tmp_path: Path) -> None:

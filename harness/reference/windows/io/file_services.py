@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from harness.nt import NtStatus
 from harness.reference.machine.loader.exports import U32
 from harness.reference.windows.io.captured import read_descriptor
 from harness.reference.windows.io.create import CreateArguments, OpenParameters, make_handle, open_file
@@ -13,6 +14,7 @@ from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, IoStatu
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
+_NOT_THERE = (NtStatus.OBJECT_NAME_NOT_FOUND, NtStatus.OBJECT_PATH_NOT_FOUND)
 _DELETE, _SHARE_ALL, _DELETE_ON_CLOSE = 0x0001_0000, 7, 0x1000
 
 
@@ -60,6 +62,8 @@ def _open(
     k: "Kernel", name: ObjectName, parameters: OpenParameters, handle_out: int, iosb: int, *, kernel: bool
 ) -> Code:
     status, information, file = yield from open_file(k.io, name, parameters)
+    if status in _NOT_THERE and not parameters.mode:
+        k.io.missed_file = name.path
     if file is not None:
         k.memory.write_u64(handle_out, make_handle(k.io, file, kernel=kernel, access=file.access))
         block = IoStatusBlock(k.memory, iosb)

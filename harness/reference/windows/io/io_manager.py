@@ -83,6 +83,8 @@ class IoManager:
         self.volumes: list[Volume] = []
         self.files: dict[Volume, set[FileObject]] = {}
         """File objects that are not closed, by volume."""
+        self.missed_file = ""
+        """The name of the file that a driver has opened last by NtCreateFile or NtOpenFile and that was not there."""
         self.views: UserMemory
         """Set by the kernel, whose memory manager maps files."""
         self.streams: dict[int, Stream] = {}
