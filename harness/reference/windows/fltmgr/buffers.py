@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING
 
 from harness.nt import CallbackDataFlags, IrpMajor, PreopStatus
 from harness.reference.machine.memory.layout import is_user
-from harness.reference.windows.io.buffer_parameters import BUFFERS, WITHOUT_MDL
+from harness.reference.windows.io.buffer_parameters import (
+    BUFFERS,
+    OF_BUFFERED_CONTROL,
+    WITHOUT_MDL,
+    is_buffered_control,
+)
 from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags
 from harness.reference.windows.ntos.mm.mdl import release_mdl
 from harness.reference.windows.structures.mdl_layout import MdlView
@@ -22,8 +27,10 @@ _PARAMETERS = 24
 
 
 def buffer_fields(operation: "Operation") -> tuple[int, int, int] | None:
-    """Guest addresses of the operation's buffer, MDL and length parameters; None where there are none."""
+    """Guest addresses of the operation's buffer, MDL and length parameters; None where it has no place for an MDL."""
     request = operation.request
+    if is_buffered_control(request):
+        return None
     found = BUFFERS.get((request.major, request.minor)) or BUFFERS.get((request.major, None))
     if found is None:
         return None
@@ -33,7 +40,8 @@ def buffer_fields(operation: "Operation") -> tuple[int, int, int] | None:
 
 def fields_without_mdl(operation: "Operation") -> tuple[int, int, int] | None:
     """The same of an operation whose buffer never has an MDL; 0 for what it has not."""
-    found = WITHOUT_MDL.get(operation.request.major)
+    request = operation.request
+    found = OF_BUFFERED_CONTROL if is_buffered_control(request) else WITHOUT_MDL.get(request.major)
     if found is None:
         return None
     base = operation.iopb + _PARAMETERS

@@ -8,7 +8,7 @@ from harness.reference.machine.loader.exports import FLTMGR, export
 from harness.reference.machine.memory.layout import is_user
 from harness.reference.windows.fltmgr.buffers import buffer_fields, fields_without_mdl
 from harness.reference.windows.fltmgr.callback_data import CallbackData
-from harness.reference.windows.io.buffer_parameters import TAKES, is_buffered_control
+from harness.reference.windows.io.buffer_parameters import TAKES
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.mm.mdl import MDL_PAGES_LOCKED, Mdl, make_mdl, map_pages, unmap_pages
 
@@ -65,7 +65,7 @@ def flt_lock_user_buffer(k: "Kernel", data: int) -> Code:
     """
     operation = k.flt.operation_at(data)
     fields = buffer_fields(operation)
-    if fields is None or is_buffered_control(operation.request):
+    if fields is None:
         return int(NtStatus.INVALID_PARAMETER)
     buffer_at, mdl_at, length_at = fields
     if k.memory.read_u64(mdl_at):

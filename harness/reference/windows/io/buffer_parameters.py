@@ -32,6 +32,8 @@ WITHOUT_MDL: dict[int, tuple[int, int | None]] = {
     IrpMajor.SET_SECURITY: (8, None),
 }
 """Offsets of buffer and length of those that have no MDL."""
+OF_BUFFERED_CONTROL = 24, 0
+"""The same of a control whose code says METHOD_BUFFERED: its one buffer is the system's, for what comes and goes."""
 TAKES = frozenset(
     {
         IrpMajor.WRITE, IrpMajor.SET_INFORMATION, IrpMajor.SET_EA, IrpMajor.SET_VOLUME_INFORMATION,
@@ -57,7 +59,7 @@ def buffer_of(request: "Request") -> tuple[int, int]:
     if length is None:
         return 0, 0
     if is_buffered_control(request):
-        buffer = 24
+        buffer, length = OF_BUFFERED_CONTROL
     return _U64.unpack_from(request.parameters, buffer)[0], _U32.unpack_from(request.parameters, length)[0]
 
 

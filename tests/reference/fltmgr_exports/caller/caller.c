@@ -345,13 +345,27 @@ static FLT_PREOP_CALLBACK_STATUS FLTAPI
 PreQuery(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context)
 {
     UNREFERENCED_PARAMETER(Context);
-    if (IsOurs(Objects) && FLT_IS_FASTIO_OPERATION(Data)) {
+    if (!IsOurs(Objects)) {
+        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+    }
+    if (FLT_IS_FASTIO_OPERATION(Data)) {
         return FLT_PREOP_DISALLOW_FASTIO;
     }
-    if (IsOurs(Objects)) {
-        CallData(Data);
-        CallOplocks(Data);
-    }
+    CallData(Data);
+    CallOplocks(Data);
+    return FLT_PREOP_SUCCESS_NO_CALLBACK;
+}
+
+static FLT_PREOP_CALLBACK_STATUS FLTAPI
+PreControl(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context)
+{
+    PMDL *Mdl = (PMDL *)1;
+    PVOID *Buffer = NULL;
+
+    UNREFERENCED_PARAMETER(Context);
+    CHECK(FltDecodeParameters(Data, &Mdl, &Buffer, NULL, NULL) == STATUS_SUCCESS && Mdl == NULL);
+    CHECK(!IsOurs(Objects) || Buffer == &Data->Iopb->Parameters.FileSystemControl.Buffered.SystemBuffer);
+    CHECK(FltLockUserBuffer(Data) == STATUS_INVALID_PARAMETER);
     return FLT_PREOP_SUCCESS_NO_CALLBACK;
 }
 
@@ -373,8 +387,10 @@ DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
         {FLT_STREAM_CONTEXT, 0, ContextGone, 16, 'txtC'},       {FLT_FILE_CONTEXT, 0, ContextGone, 16, 'txtC'},
         {FLT_STREAMHANDLE_CONTEXT, 0, ContextGone, 16, 'txtC'}, {FLT_INSTANCE_CONTEXT, 0, ContextGone, 16, 'txtC'},
         {FLT_VOLUME_CONTEXT, 0, ContextGone, 16, 'txtC'},       {FLT_CONTEXT_END}};
-    static const FLT_OPERATION_REGISTRATION Operations[] = {
-        {IRP_MJ_CREATE, 0, NULL, PostCreate}, {IRP_MJ_QUERY_INFORMATION, 0, PreQuery, NULL}, {IRP_MJ_OPERATION_END}};
+    static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_CREATE, 0, NULL, PostCreate},
+                                                            {IRP_MJ_QUERY_INFORMATION, 0, PreQuery, NULL},
+                                                            {IRP_MJ_FILE_SYSTEM_CONTROL, 0, PreControl, NULL},
+                                                            {IRP_MJ_OPERATION_END}};
     static const FLT_REGISTRATION Registration = {
         sizeof(FLT_REGISTRATION), FLT_REGISTRATION_VERSION, 0, Contexts, Operations, Unload};
     NTSTATUS Status = FltRegisterFilter(DriverObject, &Registration, &Filter);
