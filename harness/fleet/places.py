@@ -1,7 +1,7 @@
 """Addresses in drivers under test, in words: function and line, for whoever reads why a test failed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.fleet.scene import Scene
@@ -18,20 +18,34 @@ def places(text: str, scene: Scene) -> list[str]:
     come three lines of source, where the source is at hand.
     """
     images = {item.entry.service: item.driver.sys for item in scene.minifilters if item.driver.pdb is not None}
-    wanted: dict[str, list[int]] = {}
-    order: list[tuple[str, int]] = []
-    for match in _ADDRESS.finditer(text):
-        service, offset = match["service"], int(match["offset"], 16)
-        if service in images and (service, offset) not in order:
-            order.append((service, offset))
-            wanted.setdefault(service, []).append(offset)
-    known = {
-        (service, offset): frames
-        for service, offsets in wanted.items()
-        for offset, frames in zip(offsets, frames_at(images[service], offsets), strict=True)
-    }
+    known = _frames(text, images)
     roots = {item.entry.service: item.driver.package.directory for item in scene.minifilters}
-    return [line for key in order if known.get(key) for line in _lines(*key, known[key], roots[key[0]])]
+    return [line for key, frames in known.items() if frames for line in _lines(*key, frames, roots[key[0]])]
+
+
+def in_words(text: str, images: Mapping[str, Path]) -> dict[str, str]:
+    """Function and line of each address `<service>+0x<offset>` in a text, by images with their PDBs beside them."""
+    return {
+        f"{service}+0x{offset:x}": f"{frames[-1].function}{f' [{frames[-1].source}]' if frames[-1].source else ''}"
+        for (service, offset), frames in _frames(text, images).items()
+        if frames
+    }
+
+
+def with_words(text: str, words: Mapping[str, str]) -> str:
+    """A text with function and line behind each address that is in `words`."""
+    return _ADDRESS.sub(lambda found: f"{found[0]} {words[found[0]]}" if found[0] in words else found[0], text)
+
+
+def _frames(text: str, images: Mapping[str, Path]) -> dict[tuple[str, int], list[Frame]]:
+    """The functions of each address in a text, in the text's order."""
+    found = ((match["service"], int(match["offset"], 16)) for match in _ADDRESS.finditer(text))
+    known: dict[tuple[str, int], list[Frame]] = {key: [] for key in found if key[0] in images}
+    for service in dict.fromkeys(service for service, _ in known):
+        offsets = [offset for owner, offset in known if owner == service]
+        for offset, frames in zip(offsets, frames_at(images[service], offsets), strict=True):
+            known[service, offset] = frames
+    return known
 
 
 def _lines(service: str, offset: int, frames: list[Frame], root: Path) -> Iterator[str]:

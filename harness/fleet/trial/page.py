@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from textwrap import shorten, wrap
 
 from harness.fleet.kernel_exports import Needs
+from harness.fleet.places import with_words
 from harness.fleet.trial.sightings import Seen
 from harness.fleet.trial.trial import Ended, Verdict
 from harness.fleet.trial.workload import WORKLOAD
@@ -29,15 +30,15 @@ def page(verdict: Verdict, needs: Needs | None) -> str:
     lines = [*_head(verdict), *_imports(needs), *_life(verdict)]
     if verdict.parts:
         lines += ["", *_table(verdict)]
-        lines += ["", *_changes(verdict), *_findings("findings", _not_told(verdict), hang=verdict.hang)]
-        lines += _findings("leaks", verdict.leaks, tried=verdict.unloaded == "yes")
+        lines += ["", *_changes(verdict), *_findings("findings", _not_told(verdict), verdict.where, hang=verdict.hang)]
+        lines += _findings("leaks", verdict.leaks, verdict.where, tried=verdict.unloaded == "yes")
     elif verdict.findings:  # of its DriverEntry
-        lines += ["", *_findings("findings", _not_told(verdict))]
+        lines += ["", *_findings("findings", _not_told(verdict), verdict.where)]
     for told in verdict.hard:
         lines += _wrapped("hard       ", told, 1)
     lines += _coverage(verdict)
     if verdict.hard_findings:
-        lines += _findings("  then", verdict.hard_findings)
+        lines += _findings("  then", verdict.hard_findings, verdict.where)
     lines += _schedules(verdict)
     if verdict.stop is not None:
         lines += ["", *_stop(verdict)]
@@ -233,11 +234,16 @@ def _number(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _findings(title: str, some: Iterable[Finding], *, tried: bool = True, hang: str = "") -> Iterator[str]:
+def _findings(
+    title: str, some: Iterable[Finding], where: Mapping[str, str], *, tried: bool = True, hang: str = ""
+) -> Iterator[str]:
     told: Counter[str] = Counter()
     first: dict[str, str] = {}
     for one in some:
-        text = f"{one.rule}: {one.text}" if one.rule else one.text
+        text = with_words(f"{one.rule}: {one.text}" if one.rule else one.text, where)
+        place = next((where[call] for call in one.chain if call in where), "")
+        if place and place not in text:
+            text += f", in {place}"
         told[first.setdefault(_ADDRESS.sub("", text), text)] += 1  # the same thing at another address
     if not told and not hang:
         yield f"{title:<11}{'none' if tried else 'not looked for: it was not unloaded'}"
@@ -261,7 +267,7 @@ def _stop(verdict: Verdict) -> Iterator[str]:
         else [line for line in verdict.stop.details if not line.startswith(("code: ", "exit code: "))]
     )
     for line in told[:4]:
-        yield from _wrapped("  ", line, 2)
+        yield from _wrapped("  ", with_words(line, verdict.where), 2)
     if verdict.stop.hint:
         yield from _wrapped("  try:  ", verdict.stop.hint, 3)
 

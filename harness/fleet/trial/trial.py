@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.errors import DriverError, ExitCode, FltLabError, GuestError, TestError
 from harness.fleet.drivers import PROBE, Drivers, build_alone
 from harness.fleet.kernel_exports import Needs, needs
+from harness.fleet.places import in_words
 from harness.fleet.provider import Provider
 from harness.fleet.providers import kind_of, provider_for
 from harness.fleet.schedules.exploration import Explored
@@ -126,6 +127,15 @@ class Verdict:
     measured: Measured | None = None
     """What ran of the driver's sources, where that is asked for."""
 
+    where: dict[str, str] = field(default_factory=dict)
+    """Function and line of the addresses in the driver that are told."""
+
+    @property
+    def told(self) -> str:
+        """What is told of the driver with addresses in it."""
+        every = [*self.findings, *self.leaks, *self.hard_findings]
+        return "\n".join([*(line for one in every for line in (one.text, *one.chain)), str(self.stop or "")])
+
     @property
     def changes(self) -> list[Change]:
         """What came out differently, each kind once."""
@@ -173,6 +183,8 @@ def try_driver(candidate: Candidate, options: TrialOptions) -> Verdict:
         if (options.schedules or options.schedule is not None) and verdict.ended is Ended.CLEAN:
             with _guest(provider, folder / "raced") as guest:
                 trial.raced(guest, lambda: provider.next_test(guest))
+    if built.pdb is not None:
+        verdict.where = in_words(verdict.told, {candidate.service: built.sys})
     verdict.seconds = time.monotonic() - began
     return verdict
 

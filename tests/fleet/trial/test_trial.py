@@ -1,6 +1,7 @@
 """`fltlab try` as its user meets it: a page, an exit code, and why a driver could not be run."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -217,4 +218,6 @@ def test_a_driver_that_does_not_look_whether_it_got_memory_is_found_out(tmp_path
     assert found.stage == "low resources"
     assert found.ended is Ended.FINDINGS
     assert "careless" in str(found.stop)
-    assert "during low resources" in " ".join(page.page(found, None).split())
+    told = " ".join(page.page(found, None).split())
+    assert "during low resources" in told
+    assert re.search(r"careless\+0x[0-9a-f]+ \w+ \[[^]]*careless\.c:\d+\]", told)
