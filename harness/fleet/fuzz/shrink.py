@@ -9,20 +9,28 @@ MOST_ATTEMPTS = 150
 
 
 def shrunk(case: Case, still: Callable[[Case], bool]) -> Case:
-    """A case that `still` holds for, after at most MOST_ATTEMPTS questions."""
-    left = MOST_ATTEMPTS
-    progress = True
-    while progress and left > 0:
-        progress = False
-        for smaller in _smaller(case):
-            if smaller != sound(smaller):
+    """A case that `still` holds for, after at most MOST_ATTEMPTS questions.
+
+    What makes it smaller is tried in turn; after each success it goes on where it was, as what came before that was in
+    vain already, and begins again only at the end.
+    """
+    left, begin, again = MOST_ATTEMPTS, 0, False
+    refused: set[Case] = set()
+    while left > 0:
+        for number, smaller in enumerate(_smaller(case)):
+            if number < begin or smaller in refused or smaller != sound(smaller):
                 continue
-            if left <= 0:
-                break
             left -= 1
             if still(smaller):
-                case, progress = smaller, True
+                case, begin, again = smaller, number, True
                 break
+            refused.add(smaller)
+            if left <= 0:
+                break
+        else:
+            if not again:
+                break
+            begin, again = 0, False
     return case
 
 

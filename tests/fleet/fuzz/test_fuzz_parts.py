@@ -81,6 +81,21 @@ def test_a_case_becomes_as_small_as_it_gets() -> None:
     assert len(asked) <= MOST_ATTEMPTS
 
 
+def test_a_long_message_is_shrunk_to_the_bytes_that_matter() -> None:
+    data = Random(1).randbytes(4096).replace(b"\0", b"\1")
+    case = case_of(f"connect p \\Port\nsend-message p data={data[:2048].hex()}\n")
+    assert case is not None
+    matter = (0, 5, 9, 17, 18, 26, 33, 40)
+
+    def still(smaller: Case) -> bool:
+        sent = bytes.fromhex(smaller[-1].value("data") or "")
+        return len(smaller) == 2 and all(sent[at : at + 1] == data[at : at + 1] for at in matter)
+
+    shown = bytes.fromhex(shrunk(case, still)[-1].value("data") or "")
+    assert [at for at, byte in enumerate(shown) if byte] == list(matter)
+    assert len(shown) == matter[-1] + 1
+
+
 def test_what_was_kept_comes_back_and_what_is_damaged_is_told(tmp_path: Path) -> None:
     case = case_of("connect p \\Port\n")
     assert case is not None
