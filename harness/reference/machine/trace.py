@@ -5,9 +5,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from harness.reference.machine.probes import Part, Record
 from harness.reference.machine.scheduler.timers import Clock
+
+if TYPE_CHECKING:
+    from harness.reference.machine.cpu.notes import Notes
 
 _BATCH = 256
 _MARSHAL_VERSION = 2
@@ -34,7 +38,7 @@ class Trace:
         clock: Clock,
         current: Callable[[], int],
         calls: Callable[[], int],
-        take_notes: Callable[[], None],
+        notes: "Notes",
         keep: int = 4096,
     ) -> None:
         self._keep = keep
@@ -44,19 +48,18 @@ class Trace:
         self._clock = clock
         self._current = current
         self._calls = calls
-        self._take_notes = take_notes
+        self._notes = notes
         """What guest code has noted comes before what is recorded now."""
 
     def add(self, parts: tuple[Part, ...]) -> None:
         """Record what happened at the present virtual time, for the current thread."""
-        self._take_notes()
-        self.record([(self._clock.now, self._current(), parts)])
+        self._notes.record((self._clock.now, self._current(), parts))
 
     def record(self, records: list[Record]) -> None:
-        """Record what happened at other times, or in other threads."""
+        """Record what happened before now, in this order."""
         unhashed = self._unhashed
         unhashed += records
-        if len(unhashed) >= _BATCH:
+        while len(unhashed) >= _BATCH:
             batch = unhashed[:_BATCH]
             self._hash.update(marshal.dumps(batch, _MARSHAL_VERSION))
             self._hashed.extend(batch)
@@ -65,14 +68,14 @@ class Trace:
     @property
     def entries(self) -> list[TraceEntry]:
         """The last entries, in order."""
-        self._take_notes()
+        self._notes.take()
         kept = [*self._hashed, *self._unhashed][-self._keep :]
         return [TraceEntry(time, thread, " ".join(map(_text, parts))) for time, thread, parts in kept]
 
     @property
     def digest(self) -> str:
         """Hash over all entries and import calls so far."""
-        self._take_notes()
+        self._notes.take()
         final = self._hash.copy()
         final.update(marshal.dumps(self._unhashed, _MARSHAL_VERSION))
         final.update(f"{self._calls()} {self._clock.now}".encode())

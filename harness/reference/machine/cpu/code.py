@@ -23,6 +23,7 @@ NANOSECONDS = 0x90  # virtual time
 WANTED = 0x98  # somebody waits for the processor to fall below DISPATCH_LEVEL
 ATTENTION = 0x99  # the processor is wanted: guest code is left after its next call of the kernel
 NOTES = 0xA0  # where the next note goes: an offset into the page (notes.py)
+NEXT = 0x130  # where guest code goes on instead of returning from what it has called; 0 if it returns
 STALE = 0xA8  # how many pages' translations are to be forgotten before guest code goes on; from the next word on, which
 MOST_STALE = 16
 NOTES_BEGIN, NOTES_END = 0x200, 0x1000
@@ -36,8 +37,6 @@ RETURN_INDEX = 0
 """The index by which a guest function called from Python says that it has returned."""
 LEFT_INDEX = 1
 """The index by which a leaf that is done says that the processor is to be left."""
-NO_INDEX = 0xFF
-"""What the lowest byte of the index is set to before guest code runs."""
 
 _LOAD_R10 = b"\x49\xba" + pack("<Q", CALL_PAGE)  # mov r10, CALL_PAGE
 _LOAD_RESULT = b"\x48\xa1" + pack("<Q", CALL_PAGE + RESULT)  # mov rax, [CALL_PAGE + RESULT]
@@ -57,6 +56,25 @@ _FORGET_STALE = (
     + b"\x75\xf0"  # jnz to the next
     + b"\x45\x89\x9a"
     + pack("<I", STALE)  # mov [r10+STALE], r11d
+)
+_GO_ON = (
+    b"\x49\x8b\x82"
+    + pack("<I", NEXT)  # mov rax, [r10+NEXT]
+    + b"\x49\x83\xa2"
+    + pack("<I", NEXT)
+    + b"\x00"  # and qword [r10+NEXT], 0
+    + b"\xff\xe0"  # jmp rax
+)
+_RETURN_OR_GO_ON = (
+    b"\x49\x83\xba"
+    + pack("<I", NEXT)
+    + b"\x00"  # cmp qword [r10+NEXT], 0
+    + b"\x75"
+    + pack("<B", len(_FORGET_STALE) + len(_LOAD_RESULT) + len(_RET))  # jne past the return
+    + _FORGET_STALE
+    + _LOAD_RESULT
+    + _RET
+    + _GO_ON
 )
 _ACCESS = {False: b"\x0f\x01\xca", True: b"\x0f\x01\xcb"}  # clac, stac
 
@@ -83,9 +101,7 @@ def trap() -> bytes:
         + pack("<II", NANOSECONDS, NANOSECONDS_PER_CALL)  # add qword [r10+NANOSECONDS], 100
         + b"\x49\xff\x4a\x30"  # dec qword [r10+BUDGET]
         + _SYSCALL
-        + _FORGET_STALE
-        + _LOAD_RESULT
-        + _RET
+        + _RETURN_OR_GO_ON
     )
 
 
@@ -137,14 +153,15 @@ def enter_thunk(*, pageable: bool) -> bytes:
 
 
 def return_thunk() -> bytes:
-    """Where a guest function called from Python returns to."""
+    """Where a guest function called from Python returns to: its caller goes on in the hook."""
     return (
         _LOAD_R10
         + b"\x49\x89\x02"  # mov [r10], rax
         + b"\x49\x89\x62\x20"  # mov [r10+20h], rsp
-        + b"\x41\xc7\x42\x28"
-        + pack("<I", RETURN_INDEX)
-        + b"\xf4"  # hlt: the processor stops by itself, without a hook
+        + b"\x49\xc7\x42\x28"
+        + pack("<I", RETURN_INDEX)  # mov qword [r10+28h], RETURN_INDEX
+        + _SYSCALL
+        + _GO_ON
     )
 
 

@@ -20,7 +20,6 @@ from harness.reference.machine.cpu.code import (
     MOST_STALE,
     MULTIPLIER,
     NANOSECONDS,
-    NO_INDEX,
     RESULT,
     RETURN_INDEX,
     STACK_POINTER,
@@ -45,6 +44,7 @@ from harness.reference.machine.loader.binding import MissingExport
 from harness.reference.machine.loader.exports import Export, Variadic
 from harness.reference.machine.loader.patches import RANDOM, READ_IRQL, WRITE_IRQL
 from harness.reference.machine.memory.layout import CALL_PAGE, PAGE_SIZE, is_user
+from harness.reference.machine.scheduler.requests import Call
 from harness.reference.machine.scheduler.thread import CALLS_OF_A_STEP, Frame, ResumeAt, ReturnTo
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ if TYPE_CHECKING:
 _HEAD = Struct("<QQq")  # rsp, index, budget
 _U64 = Struct("<Q")
 _M64 = (1 << 64) - 1
-_RETURNED = Struct("<Q24xQ")  # rax, rsp
 _STACK_ARGUMENTS = 0x28
 _PAGE_FAULT = 14
 _I64 = Struct("<q")
@@ -98,7 +97,6 @@ class Traps:
         self._ram = memory.ram
         (self.page,) = memory.frames(CALL_PAGE, PAGE_SIZE)
         _U64.pack_into(self._ram, self.page + MULTIPLIER, GOLDEN_RATIO)
-        self._index = self.page + INDEX
         self._table = exports.table
         self._thunks = frozenset((*exports.enter, *exports.resume))
         self._clock = clock
@@ -120,7 +118,11 @@ class Traps:
         """What runs now."""
         self.ends: Callable[[Execution, int], bool]
         """The engine's: whether an execution may make so many calls more."""
-        self.go_on_here: Callable[[int], bool]
+        self.call_here: Callable[[Execution, Frame, Call], None]
+        """The engine's: have guest code called when the hook is over (scheduler/crossings.py)."""
+        self.return_here: Callable[[Execution, ReturnTo], bool]
+        """The same for the return from an export; False if it cannot be made here."""
+        self.go_on_here: Callable[[int, int], bool]
         """The scheduler's: a preemption after which the same would go on, made without leaving the guest."""
         self._answers = (
             NativeAnswers(memory.tables.host_address, self.page + NANOSECONDS, READ_IRQL) if native.HERE else None
@@ -176,8 +178,11 @@ class Traps:
         """The hook itself: everything in it is on the hot path."""
         del engine, data
         stack_pointer, index, budget = _HEAD.unpack_from(self._ram, self.page + STACK_POINTER)
-        if index == LEFT_INDEX:
-            self._leave(stack_pointer, _U64.unpack_from(self._ram, self.page + RESULT)[0])
+        if index <= LEFT_INDEX:
+            if index == RETURN_INDEX:
+                self._returned(stack_pointer)
+            else:
+                self._leave(stack_pointer, _U64.unpack_from(self._ram, self.page + RESULT)[0], budget)
             return
         entry = self._table[index]
         self.calls += 1
@@ -204,7 +209,7 @@ class Traps:
             value = result & _M64 if isinstance(result, int) else 0
             _U64.pack_into(self._ram, self.page + RESULT, value)
             if budget <= 0 or self._ram[self._attention]:
-                self._leave(stack_pointer, value)
+                self._leave(stack_pointer, value, budget)
                 return
             if self._tables.stale:
                 self._forget_stale()
@@ -212,7 +217,7 @@ class Traps:
             self.stack_pointer = 0
 
     def _begin_code(self, code: "KernelCode", stack_pointer: int, export: str) -> None:
-        """Run an export's code up to its first request, as the engine would; most has none, and the guest goes on."""
+        """Run an export's code as far as it goes without leaving the guest: up to its end, mostly."""
         execution = self.execution
         assert execution is not None
         if is_user(stack_pointer):
@@ -220,32 +225,58 @@ class Traps:
         if self._ram[self._attention] or not self.ends(execution, CALLS_OF_A_STEP):
             self._stop(Suspended(code, stack_pointer, export))
             return
-        execution.calls += CALLS_OF_A_STEP
-        irql = self._ram[self._irql_offset]
         frame = Frame(code, stack_pointer, export)
         execution.frames.append(frame)
         self.stack_pointer = 0
+        self._go_on(execution, frame, None)
+
+    def _returned(self, stack_pointer: int) -> None:
+        """A guest function that Python has called has returned: the caller goes on, here if an export's code has."""
+        execution = self.execution
+        assert execution is not None
+        self.calls += 1
+        value = _U64.unpack_from(self._ram, self.page)[0]
+        frame = execution.frames[-1]
+        call = frame.call
+        if (
+            self.written
+            or call is None
+            or call.user
+            or not frame.stack_pointer
+            or self._ram[self._attention]
+            or not self.ends(execution, CALLS_OF_A_STEP)
+        ):
+            self._stop(Returned(value, stack_pointer))
+            return
+        execution.stalls = 0
+        frame.returned, frame.call = call, None
+        self._go_on(execution, frame, value)
+
+    def _go_on(self, execution: "Execution", frame: Frame, value: int | None) -> None:
+        """Run kernel code up to its next request. A call is made from here, as the engine would make it."""
+        execution.calls += CALLS_OF_A_STEP
         try:
-            request = code.send(None)
+            request = frame.code.send(value)
+            if type(request) is Call and not request.user:
+                self.call_here(execution, frame, request)
+            else:
+                self._stop(Requested(frame, request))
         except StopIteration as stop:
             execution.frames.pop()
-            value = int(stop.value or 0) & _M64
-            _U64.pack_into(self._ram, self.page + RESULT, value)
-            if self._ram[self._attention] or self._ram[self._irql_offset] != irql:
-                self._stop(Finished(ReturnTo(stack_pointer, value)))
-            elif self._tables.stale:
-                self._forget_stale()
+            goes_on = ReturnTo(frame.stack_pointer, int(stop.value or 0) & _M64)
+            if self._ram[self._attention] or not self.return_here(execution, goes_on):
+                self._stop(Finished(goes_on))
         except GuestException as exception:
             execution.frames.pop()
-            self._stop(Raised(exception, stack_pointer, export))
+            self._stop(Raised(exception, frame.stack_pointer, frame.export))
         except BaseException as error:  # noqa: BLE001 - a hook must not raise; the engine raises it again
-            self._stop(Failed(error, export, stack_pointer))
-        else:
-            self._stop(Requested(frame, request))
+            self._stop(Failed(error, frame.export, frame.stack_pointer))
+        if self._tables.stale:
+            self._forget_stale()
 
-    def _leave(self, stack_pointer: int, value: int) -> None:
+    def _leave(self, stack_pointer: int, value: int, budget: int) -> None:
         """An export is done, and the processor is to be left; if nothing else could run, it goes on at once."""
-        if self._ram[self._attention] or not self.go_on_here(stack_pointer):
+        if self._ram[self._attention] or not self.go_on_here(stack_pointer, budget):
             self._stop(Interrupted(ReturnTo(stack_pointer, value), stack_pointer))
         elif self._tables.stale:
             self._forget_stale()
@@ -258,11 +289,10 @@ class Traps:
             else:
                 self._emulator.flush_tlb()
         self.event = None
-        self._ram[self._index] = NO_INDEX
         self._emulator.run(address, count)
         if self.written:
             self.judge()
-        return self._event_or_return()
+        return self.event
 
     def _forget_stale(self) -> None:
         """Have our code that runs next forget what is cached of a few pages; forget all, if there are many."""
@@ -272,11 +302,6 @@ class Traps:
             return
         _STALE[len(stale)].pack_into(self._ram, self.page + STALE, len(stale), *stale)
         stale.clear()
-
-    def _event_or_return(self) -> GuestEvent | None:
-        if self.event is None and self._ram[self._index] == RETURN_INDEX:
-            return Returned(*_RETURNED.unpack_from(self._ram, self.page))
-        return self.event
 
     def _invoke(self, entry: Export | MissingExport, stack_pointer: int) -> object:
         if isinstance(entry, MissingExport):

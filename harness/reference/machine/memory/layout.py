@@ -25,7 +25,7 @@ KERNEL_STUBS = 0xFFFF_F800_0000_0000
 KERNEL_STUBS_SIZE = 0x40000
 TRAP = KERNEL_STUBS
 """Where every import stub goes on to (cpu/code.py)."""
-LEAVE_LEAF = TRAP + 0x90
+LEAVE_LEAF = TRAP + 0xA0
 """Where a leaf goes on that is done, but is to leave the processor."""
 LEAVES = 0xFFFF_F800_0804_0000
 """Exports written as machine code."""

@@ -5,17 +5,15 @@ wants one is a generator, and this loop is the only place that starts the emulat
 """
 
 from enum import Enum
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from harness.nt import Irql
 from harness.reference.machine.cpu import guest_events as events
-from harness.reference.machine.cpu.code import ENTER, ENTER_STACK_POINTER, RESULT
 from harness.reference.machine.cpu.emulator import EFLAGS, RIP, RSP, Emulator, MachineState
 from harness.reference.machine.cpu.exceptions import GuestException, PageFault
 from harness.reference.machine.cpu.seh.unwind import Registers
 from harness.reference.machine.cpu.traps import Traps
 from harness.reference.machine.memory.layout import TRAP, is_user
+from harness.reference.machine.scheduler.crossings import Crossings
 from harness.reference.machine.scheduler.processor import Spin as SpinState
 from harness.reference.machine.scheduler.requests import Call, Delay, EndThread, Resume, Spin, Throw, Wait, Yield
 from harness.reference.machine.scheduler.runaway import calls_for_ever, loops_for_ever
@@ -32,14 +30,8 @@ if TYPE_CHECKING:
     from harness.reference.machine.scheduler.scheduler import Scheduler
     from harness.reference.machine.supervisor import Supervisor
 
-_ENTER = Struct("<6Q")
-_RETURN = Struct("<QQ")
-_U64 = Struct("<Q")
 _M64 = (1 << 64) - 1
-_SHADOW_SPACE = 0x20
-_DISPATCH_LEVEL = int(Irql.DISPATCH)
 _PAGE_FAULT = 14
-_ACCESS_VIOLATION, _EXECUTE = 0xC0000005, 8
 RUNAWAY_INSTRUCTIONS = 50_000_000
 """How much guest code may run, once it has drawn attention by its duration, without calling the kernel."""
 
@@ -82,10 +74,8 @@ class Engine:
         self._traps = traps
         self._scheduler = scheduler
         self._seh = seh
-        self._ram = memory.ram
-        self._page = traps.page
         self._exports = exports
-        self._enter, self._leave, self._resume = exports.enter, exports.leave, exports.resume
+        self._crossings = Crossings(memory, emulator, traps, exports, supervisor)
         traps.ends = self.ends
         self._owner: Execution | None = None
         """Whose registers the processor holds."""
@@ -108,7 +98,7 @@ class Engine:
 
     def run(self, processor: "Processor", execution: Execution) -> Outcome:
         """Run until the execution gives up the processor."""
-        self._processor = processor
+        self._processor = self._crossings.processor = processor
         traps = self._traps
         self.execution = traps.execution = execution
         while True:
@@ -245,62 +235,24 @@ class Engine:
 
     def _call(self, execution: Execution, frame: Frame, request: Call) -> Outcome | None:
         """Run a guest function on this execution's stack."""
-        function, arguments, user = request.function, request.args, request.user
-        if is_user(function) and not user:
-            self._traps.stack_pointer = frame.stack_pointer  # who called is named
-            raise self._supervisor.unhandled_exception(_ACCESS_VIOLATION, function, (_EXECUTE, function))
-        if len(execution.frames) == 1:  # a routine of its own: of a thread, a work item, a DPC
-            execution.calls = 0
-        frame.call = request
-        rest = arguments[4:]
-        stack_pointer = (self._stack_for_call(execution, user=user) - 0x80 - _SHADOW_SPACE - 8 * len(rest)) & ~15
-        first = [argument & _M64 for argument in (*arguments, 0, 0, 0, 0)[:4]]
-        try:
-            self._memory.write_u64(stack_pointer - 8, self._leave)
-            for index, argument in enumerate(rest):
-                self._memory.write_u64(stack_pointer + _SHADOW_SPACE + 8 * index, argument & _M64)
-        except GuestException:
-            raise self._supervisor.stack_overflow(stack_pointer) from None
-        if stack_pointer < execution.stack_low and not user:
-            execution.stack_low = 0
-            self._supervisor.stack_nearly_used_up(execution, stack_pointer - execution.stack_base)
-        _ENTER.pack_into(self._ram, self._page + ENTER, *first, stack_pointer - 8, function)
+        address = self._crossings.prepare_call(execution, frame, request)
         self._take_registers(execution)
-        return self._run_guest(execution, self._enter[self._may_page], user=user)
-
-    @property
-    def _may_page(self) -> bool:
-        """Whether pageable memory may be touched now."""
-        return self._ram[self._processor.irql_offset] < _DISPATCH_LEVEL
-
-    @staticmethod
-    def _stack_for_call(execution: Execution, *, user: bool) -> int:
-        """Rsp below which a new call may use the stack: user code and kernel code have one each."""
-        for frame in reversed(execution.frames):
-            if frame.stack_pointer and is_user(frame.stack_pointer) is user:
-                return frame.stack_pointer
-        if not user:
-            return execution.stack_top
-        assert execution.user_stack_top, "a user-mode function is called on a thread without a user stack"
-        return execution.user_stack_top
+        return self._run_guest(execution, address, user=request.user)
 
     def _continue_guest(self, execution: Execution, continuation: ReturnTo | ResumeAt) -> Outcome | None:
         execution.continuation = None
         self._take_registers(execution)
         if isinstance(continuation, ResumeAt):
-            self._emulator.allow_pageable(self._may_page)
+            self._emulator.allow_pageable(self._crossings.may_page)
             return self._run_guest(execution, continuation.address, user=is_user(continuation.address))
-        stack_pointer = continuation.stack_pointer
-        _U64.pack_into(self._ram, self._page + RESULT, continuation.value)
-        address = self._memory.read_u64(stack_pointer)
-        _RETURN.pack_into(self._ram, self._page + ENTER_STACK_POINTER, stack_pointer + 8, address)
-        return self._run_guest(execution, self._resume[self._may_page], user=is_user(address))
+        user = self._crossings.prepare_return(continuation)
+        return self._run_guest(execution, self._crossings.resume, user=user)
 
     def _resume_at(self, execution: Execution, request: Resume) -> Outcome | None:
         """Continue with given registers, leaving all frames above them: the end of exception handling."""
         self._take_registers(execution)
         self._unwind_frames(execution, request.registers[RSP])
-        self._emulator.load(request.registers, request.vectors, pageable=self._may_page)
+        self._emulator.load(request.registers, request.vectors, pageable=self._crossings.may_page)
         return self._run_guest(execution, request.address, user=is_user(request.address))
 
     def _unwind_frames(self, execution: Execution, stack_pointer: int) -> None:
@@ -369,7 +321,7 @@ class Engine:
                 state.general[RIP] = state.fault_address = event.execution
             elif self._exports.in_counted_leaf(state.general[RIP]):
                 # It has changed nothing yet: what it was called for is Python's to do, and to judge.
-                self._emulator.load(state.general, state.vectors, pageable=self._may_page)
+                self._emulator.load(state.general, state.vectors, pageable=self._crossings.may_page)
                 return self._run_guest(execution, TRAP, user=False)
             if event.vector == _PAGE_FAULT:
                 code = self._supervisor.page_in(state)

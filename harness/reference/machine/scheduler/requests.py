@@ -16,7 +16,7 @@ from typing import Any
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(slots=True, init=False)
 class Call:
     """Run the guest function at `function` on the current thread; the answer is rax as an unsigned number.
 
@@ -28,9 +28,9 @@ class Call:
     user: bool
 
     def __init__(self, function: int, *args: int, user: bool = False) -> None:
-        object.__setattr__(self, "function", function)
-        object.__setattr__(self, "args", args)
-        object.__setattr__(self, "user", user)
+        self.function = function
+        self.args = args
+        self.user = user
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,10 +146,11 @@ class Scheduler:
         self._clock.nanoseconds += _NANOSECONDS_OF_A_SWITCH
         self._after(processor, execution, outcome)
 
-    def go_on_here(self, stack_pointer: int) -> bool:
+    def go_on_here(self, stack_pointer: int, budget: int) -> bool:
         """Guest code is interrupted after a call: draw its next preemption, if it is what would go on now anyway.
 
         That is what leaving and coming back (`_step`) would do. False if something else could run, or has to be done.
+        `budget` is what was left of the last draw.
         """
         processor = self.current_processor
         thread = processor.thread
@@ -163,7 +164,7 @@ class Scheduler:
         if clock.is_due(later // NANOSECONDS_PER_TICK) or self._done():
             return False
         execution = processor.dpc or thread.execution
-        calls = self._drawn - self.traps.until_preemption
+        calls = self._drawn - budget
         if is_user(stack_pointer):
             execution.calls = 0
         if not self.engine.ends(execution, calls):

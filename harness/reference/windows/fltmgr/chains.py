@@ -22,7 +22,6 @@ from harness.reference.windows.verifier.kept import Kept
 from harness.wire.trace import Phase
 
 if TYPE_CHECKING:
-    from harness.reference.machine.probes import Part
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.io.request import Code, Request
     from harness.reference.windows.ntos.executive import Executive
@@ -99,13 +98,14 @@ class Chain:
         self._ram = heap.memory.ram
         self._at = heap.place(self.address)
         self._visits = self.address + CHAIN.VISITS
-        self._said: dict[int, str] = {}
+        self._end = self._visits + VISIT.SIZE * len(turns)
+        self.said: dict[int, str] = {}
         """By a visit's address, and that plus one for post, what the trace says of it."""
         for index, turn in enumerate(turns):
             place = self._at + CHAIN.VISITS + VISIT.SIZE * index
             ROUTINES.pack_into(self._ram, place, turn.pre, turn.post, turn.instance)
             visit = self._visits + VISIT.SIZE * index
-            self._said[visit], self._said[visit + 1] = f"{turn.name}: pre", f"{turn.name}: post"
+            self.said[visit], self.said[visit + 1] = f"{turn.name}: pre", f"{turn.name}: post"
         self.related = b"".join(turn.related.ljust(OPERATION.STRIDE, b"\0") for turn in turns)
         """What lies at OPERATION.VISITS when it begins."""
         self.operation: Passenger | None = None
@@ -130,20 +130,9 @@ class Chain:
     def _begin(self, first: int, irql: int, status: int, information: int) -> None:
         assert self.operation is not None
         self.visit = None
-        data, visits = self.operation.data, self._visits
-        HEADER.pack_into(
-            self._ram,
-            self._at,
-            data,
-            irql,
-            0,
-            status,
-            information,
-            visits + VISIT.SIZE * first,
-            data + OPERATION.VISITS + OPERATION.STRIDE * first,
-            visits + VISIT.SIZE * len(self.turns),
-            0,
-        )
+        data, visit = self.operation.data, self._visits + VISIT.SIZE * first
+        related = data + OPERATION.VISITS + OPERATION.STRIDE * first
+        HEADER.pack_into(self._ram, self._at, data, irql, 0, status, information, visit, related, self._end, 0)
 
     def kept(self, thread: "Thread", acquisitions: int) -> Kept:
         """What was kept when it began in a thread, after so many acquisitions of locks."""
@@ -186,13 +175,6 @@ class Chain:
     def _index(self, visit: int) -> int:
         return (visit - self._visits) // VISIT.SIZE
 
-    # -- the trace
-
-    def read_note(self, visit: int) -> "tuple[Part, ...]":
-        """What machine code has noted: a visit, plus one for post."""
-        assert self.operation is not None
-        return self.operation.data, self.operation.label, self._said[visit]
-
 
 class Chains:
     """The chains of a filter manager."""
@@ -223,7 +205,7 @@ class Chains:
             return None
         free = self._free[id(turns)]
         chain = free.pop() if free else Chain(self._heap, turns)
-        self._notes.readers[chain.address] = chain.read_note
+        self._notes.explain(chain.address, ((operation.data, operation.label), chain.said))
         chain.operation, chain.begun = operation, False
         return chain
 
@@ -264,15 +246,16 @@ class Chains:
         chain.running = phase
         operation.running += 1
         kernel = self._kernel
-        thread, acquisitions = kernel.current, kernel.locks.acquisitions
+        acquisitions = kernel.locks.acquisitions
         outcome = yield Call(self._routines[phase], chain.address)
         operation.running -= 1
         if outcome != DONE:
             operation.leave_chain(called=outcome == CALLED)
-        judged = outcome != CALLED or not takes_locks(operation.request, chain.stopped.answer)
-        changed = outcome != DONE or acquisitions != kernel.locks.acquisitions or kernel.kept.stack_nearly_used_up
-        if judged and changed:
-            self._check_kept(chain, chain.kept(thread, acquisitions), phase, called=outcome == CALLED)
+            judged = outcome != CALLED or not takes_locks(operation.request, chain.stopped.answer)
+        else:
+            judged = acquisitions != kernel.locks.acquisitions or kernel.kept.stack_nearly_used_up
+        if judged:
+            self._check_kept(chain, chain.kept(kernel.current, acquisitions), phase, called=outcome == CALLED)
         chain.running = None
         if operation.chain is None:
             self.give_back(chain)
@@ -289,7 +272,6 @@ class Chains:
 
     def give_back(self, chain: Chain) -> None:
         """An operation is done with its chain."""
-        self._notes.take()
         chain.operation = None
         free = self._free.get(id(chain.turns))
         if free is not None:
@@ -312,5 +294,5 @@ class Chains:
         self._turns.clear()
 
     def _discard(self, chain: Chain) -> None:
-        self._notes.readers.pop(chain.address, None)
+        self._notes.forget(chain.address)
         self._heap.free(chain.address)

@@ -109,6 +109,35 @@ class Operation:
     The instances are fixed when it starts (OQ-25). `nodes` are the posts that are owed, lowest last.
     """
 
+    dispatching: object = None
+    """The execution that is in the dispatch routine with it; None once that has returned."""
+    marked_pending = False
+    arrived_with: "tuple[Buffers, int] | None" = None
+    """What the IRP came with, of what has been changed in it for the devices below."""
+    next = 0
+    _visit: Visit | None = None
+    _post: Visit | None = None
+    below = False
+    """The file system (or whatever is beneath) has it."""
+    running = 0
+    """Callbacks that have not returned; the callback data lives as long as one of them or the operation."""
+    finished = False
+    final_status = 0
+    pass_on: "Pass | None" = None
+    cancel_routine = 0
+    queue = 0
+    """The callback data queue it is in."""
+    queue_context = 0
+    refused_to_post = False
+    """The last try to hand it to a deferred work item was refused."""
+    locked_mdl = 0
+    completed_pending: str | None = None
+    """The filter that has completed it with STATUS_PENDING."""
+    waits_for_program = False
+    """It was pended by a package of the kernel, an oplock's or a file lock's: a program lets it go, no driver."""
+    reported = False
+    """Reported as never resumed."""
+
     def __init__(
         self,
         objects: "FilterObjects",
@@ -124,48 +153,20 @@ class Operation:
         self.at = at
         """The device it has come to."""
         self.irp = request.irp
-        self.dispatching: object = None
-        """The execution that is in the dispatch routine with it; None once that has returned."""
-        self.marked_pending = False
-        self.arrived_with: tuple[Buffers, int] | None = None
-        """What the IRP came with, of what has been changed in it for the devices below."""
-        self.next = 0
         self._nodes: list[Node] = []
-        self._visit: Visit | None = None
-        self._post: Visit | None = None
-        self.below = False
-        """The file system (or whatever is beneath) has it."""
-        self.running = 0
-        """Callbacks that have not returned; the callback data lives as long as one of them or the operation."""
-        self.finished = False
-        self.final_status = 0
         self.own = request.irp != 0 and request in objects.io.pending
         """A filter's own I/O: the request is the issuer's."""
-        self.pass_on: Pass | None = None
-        self.cancel_routine = 0
-        self.queue = 0
-        """The callback data queue it is in."""
-        self.queue_context = 0
-        self.refused_to_post = False
-        """The last try to hand it to a deferred work item was refused."""
-        self.unset_status = objects.unset_status
-        self.locked_mdl = 0
-        self.completed_pending: str | None = None
-        """The filter that has completed it with STATUS_PENDING."""
+        self.unset_status = unset = objects.unset_status
+        self.unset_information = UNSET_INFORMATION if unset else 0
         self.swapped: list[Visit] = []
         """The filters that have put another buffer in."""
         self.status_requests: list[StatusRequest] = []
         """Filters that want to know what the drivers below answer."""
-        self.waits_for_program = False
-        """It was pended by a package of the kernel, an oplock's or a file lock's: a program lets it go, no driver."""
-        self.reported = False
-        """Reported as never resumed."""
         self._memory = objects.kernel.memory
         self.data, self._at = objects.heap.allocate_on_page(_VISITS + _VISIT_STRIDE * len(instances))
         """The block's address, and where it is in RAM."""
         self.iopb = self.data + _IOPB
         self._ram = self._memory.ram
-        self.view = CallbackData(self._memory, self.data)
         flags = int(request.kind)
         if request.system_buffer:
             flags |= CallbackDataFlags.SYSTEM_BUFFER
@@ -177,15 +178,15 @@ class Operation:
         """Those of the callback data that say what it is."""
         thread = request.thread.kthread
         CALLBACK_DATA.pack_into(
-            self._ram, self._at, flags, thread, self.iopb, self.unset_status, self.unset_information, 0, request.mode
+            self._ram, self._at, flags, thread, self.iopb, unset, self.unset_information, 0, request.mode
         )
         self.write_parameters(self.pack_parameters(0))
         self.chain = objects.chains.take(self)
         """What takes it through the filters; None when it goes step by step."""
 
     @property
-    def unset_information(self) -> int:
-        return UNSET_INFORMATION if self.unset_status else 0
+    def view(self) -> CallbackData:
+        return CallbackData(self._memory, self.data)
 
     @property
     def is_irp(self) -> bool:
@@ -320,6 +321,12 @@ class Operation:
         return status
 
     @property
+    def outcome(self) -> tuple[int, int]:
+        """IoStatus: status and Information."""
+        status, information = _IO_STATUS.unpack_from(self._ram, self._at + _STATUS)
+        return status, information
+
+    @property
     def information(self) -> int:
         information: int = _U64.unpack_from(self._ram, self._at + _STATUS + 8)[0]
         return information
@@ -400,9 +407,8 @@ class Operation:
     def finish(self, status: int) -> None:
         """All posts are done. Where a filter has completed it, who asked for the status below is told that one."""
         self.finished, self.final_status = True, status
-        asked = self._take_status_requests()
-        if asked:
-            self.objects.kernel.queue_worker(self._tell_status(asked, self.final_status))
+        if self.status_requests:
+            self.objects.kernel.queue_worker(self._tell_status(self._take_status_requests(), status))
 
     def _take_status_requests(self) -> list[StatusRequest]:
         found, self.status_requests = self.status_requests[::-1], []
@@ -421,8 +427,7 @@ class Operation:
 
     def release(self) -> None:
         """Free the callback data once the operation has ended and no callback is running."""
-        if self.finished and self.running == 0 and self.data in self.objects.heap:
-            self.objects.operations.pop(self.data, None)
+        if self.finished and self.running == 0 and self.objects.operations.pop(self.data, None) is not None:
             self.objects.heap.free(self.data)
 
     def describe(self) -> str:

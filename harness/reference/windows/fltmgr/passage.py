@@ -357,12 +357,13 @@ class PassageEngine:
     def _finish(self, operation: Operation) -> Code:
         """All posts are done: who is above the frame gets the operation back."""
         request, io = operation.request, self.io
-        status, information = operation.status, operation.information
+        status, information = operation.outcome
         if operation.unset_status and status == operation.unset_status:
             information = 0 if information == operation.unset_information else information
         self.checks.completed_as_pending(operation, status)
         operation.finish(status)
-        buffers.release_swapped(self.kernel, operation)
+        if operation.swapped:
+            buffers.release_swapped(self.kernel, operation)
         operation.release()
         if request.kind is not OperationClass.IRP:
             request.status, request.information = status, information

@@ -173,7 +173,8 @@ class PortClients:
         count = self._k.memory.read_u32(returned)
         self._heap.free(returned)
         if nt_success(status & 0xFFFF_FFFF):
-            self._k.handed_on.look_at(target, min(count, room), "of the answer to a message", client.server.name)
+            answered = min(count, room)
+            self._k.handed_on.look_at(target, answered, "of the answer to a message", lambda: client.server.name)
         return status & 0xFFFF_FFFF, count
 
     def _called(self, client: ClientPort, call: Call) -> Code:

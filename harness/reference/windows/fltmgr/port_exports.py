@@ -89,7 +89,7 @@ def flt_send_message(
     k.require_room(reply, wanted, "FltSendMessage")
     ticks = _relative(k, timeout)
     data = k.memory.read(buffer, length)
-    k.handed_on.look(data, "of a message", "FltSendMessage")
+    k.handed_on.look(data, "of a message", lambda: "FltSendMessage")
     message = Message(k.flt.port_clients.next_number(), data, wanted, Event("a reply from user mode"))
     k.flt.port_clients.post(client, message)
     objects = [message.answered, client.ended]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.io.file_object import FileObject
 
 _NAMES = {int(major): major.name for major in IrpMajor}
+_KINDS = {kind: f"({kind.name})" for kind in OperationClass}
 Code = Generator[Any, Any, Any]
 Completion = Callable[["Request"], None]
 CancelRoutine = Callable[["Request"], Code]
@@ -36,6 +37,32 @@ class Request:
     it is handed (irps.Irps.request_of): parsed parameters, no more.
     """
 
+    ecp_list = 0
+    """The extra create parameters of a create: an ECP_LIST, 0 for none."""
+    priority = 2
+    """IO_PRIORITY_HINT: normal."""
+    activity: bytes | None = None
+    """The GUID of the activity it is part of."""
+    system_buffer = False
+    generated = False
+    reissued = False
+    irp = 0
+    """Guest address of the IRP, for as long as it is under way; 0 for what is none."""
+    cancellation: Cancellation | None = None
+    """Set with `irp`."""
+    status = int(NtStatus.PENDING)
+    information = 0
+    finished = False
+    _done: Event | None = None
+    at_end: Callable[[int], Code] | None = None
+    """What a frame does with the status when all posts are done, before who is above has the IRP back."""
+    auxiliary = 0
+    """AuxiliaryBuffer of the IRP at its end, for who issued it to free: the data of a reparse point."""
+    iosb = 0
+    """The caller's IO_STATUS_BLOCK, by which it may cancel the request."""
+    owner: "FileObject | None" = None
+    """The file object whose pending requests this one is among."""
+
     def __init__(
         self,
         kind: OperationClass,
@@ -59,36 +86,11 @@ class Request:
         self.irp_flags = irp_flags
         self.operation_flags = operation_flags
         self.mode = mode
-        self.ecp_list = 0
-        """The extra create parameters of a create: an ECP_LIST, 0 for none."""
-        self.priority = 2
-        """IO_PRIORITY_HINT: normal."""
-        self.activity: bytes | None = None
-        """The GUID of the activity it is part of."""
         self.synchronous = synchronous
         """Whether the issuer waits: the request is synchronous by its API, handle, or nature."""
-        self.system_buffer = False
-        self.generated = False
-        self.reissued = False
-        self.irp = 0
-        """Guest address of the IRP, for as long as it is under way; 0 for what is none."""
-        self.cancellation: Cancellation | None = None
-        """Set with `irp`."""
-        self.status = int(NtStatus.PENDING)
-        self.information = 0
-        self.finished = False
-        self._done: Event | None = None
         self.completions: list[Completion] = []
-        self.at_end: Callable[[int], Code] | None = None
-        """What a frame does with the status when all posts are done, before who is above has the IRP back."""
         self.afterwards: list[Callable[[], Code]] = []
         """What the thread that issued a create does once it has it back, whatever came of it."""
-        self.auxiliary = 0
-        """AuxiliaryBuffer of the IRP at its end, for who issued it to free: the data of a reparse point."""
-        self.iosb = 0
-        """The caller's IO_STATUS_BLOCK, by which it may cancel the request."""
-        self.owner: FileObject | None = None
-        """The file object whose pending requests this one is among."""
 
     @property
     def name(self) -> str:
@@ -141,7 +143,7 @@ class Request:
     def describe(self) -> str:
         r"""For traces and reports: `READ \\data.bin (IRP)`."""
         name = self.file.name if self.file is not None else ""
-        return f"{self.name} {name} ({self.kind.name})"
+        return f"{_NAMES.get(self.major) or self.name} {name} {_KINDS[self.kind]}"
 
 
 def disallowed(request: Request) -> bool:

@@ -15,14 +15,14 @@ def look_at_answer(k: "Executive", request: "Request", status: int, information:
     if request.major in TAKES or is_error(status):
         return
     buffer, length = buffer_of(request)
-    k.handed_on.look_at(buffer, min(length, information), "for user mode", request.describe())
+    k.handed_on.look_at(buffer, min(length, information), "for user mode", request.describe)
 
 
 def look_at_question(k: "Executive", request: "Request") -> None:
     """What has come to a file system."""
     if request.major == IrpMajor.CREATE:
         name = request.file.name if request.file is not None else ""
-        k.handed_on.look(name.encode("utf-16-le", "surrogatepass"), "of a file name", request.name)
+        k.handed_on.look(name.encode("utf-16-le", "surrogatepass"), "of a file name", lambda: request.name)
         return
     buffer, length = input_of(request)
-    k.handed_on.look_at(buffer, length, "for the file system", request.describe())
+    k.handed_on.look_at(buffer, length, "for the file system", request.describe)

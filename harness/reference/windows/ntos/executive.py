@@ -214,7 +214,7 @@ class Executive(Supervisor):
             self.clock,
             lambda: self.scheduler.current_processor.current.id,
             lambda: self.traps.mixed,
-            self.notes.take,
+            self.notes,
         )
         self.probes.happened.connect(self.trace.add)
         self.probes.noted.connect(self.trace.record)

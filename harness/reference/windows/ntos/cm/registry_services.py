@@ -292,7 +292,7 @@ def zw_enumerate_key(
 def _set(k: "Kernel", key: Key, name: str, kind: int, data: bytes) -> int:
     if kind not in set(ValueType) or kind == _REG_LINK:
         return int(NtStatus.INVALID_PARAMETER)
-    k.handed_on.look(data, "of a registry value", name)
+    k.handed_on.look(data, "of a registry value", lambda: name)
     key.set(name, ValueType(kind), data)
     key_changed(k, key, KeyChange.LAST_SET)
     return 0
