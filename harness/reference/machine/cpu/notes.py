@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _U64 = Struct("<Q")
 _NEARLY_FULL = (NOTES_BEGIN + NOTES_END) // 2
-"""From here on notes are told at the next opportunity: there has to be room for those of a chain."""
+"""From here on notes are told at the next opportunity."""
+ROOM_FOR_NOTES = (NOTES_END - _NEARLY_FULL) // NOTE.size
+"""For how many there is room before that."""
 _MOST_TOLD = 256
 
 Meaning = tuple[tuple[Part, ...], Mapping[int, Part]]
@@ -43,7 +45,12 @@ class Notes:
         at: int = _U64.unpack_from(self._ram, self._next)[0]
         between = self._between
         between.append((at, record, 0, None))
-        if at >= _NEARLY_FULL or len(between) >= _MOST_TOLD:
+        if at > _NEARLY_FULL or len(between) >= _MOST_TOLD:
+            self.take()
+
+    def make_room(self) -> None:
+        """See to it that there is room for ROOM_FOR_NOTES."""
+        if _U64.unpack_from(self._ram, self._next)[0] > _NEARLY_FULL:
             self.take()
 
     def explain(self, whose: int, meaning: Meaning) -> None:

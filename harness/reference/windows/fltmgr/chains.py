@@ -14,6 +14,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from harness.nt import IrpMajor, NtStatus, OperationClass, PreopStatus
+from harness.reference.machine.cpu.notes import ROOM_FOR_NOTES
 from harness.reference.machine.memory.guarded_heap import GuardedHeap
 from harness.reference.machine.memory.layout import PAGE_SIZE
 from harness.reference.machine.scheduler.requests import Call
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
 
 FILTER_CHAINS = 0xFFFF_9D00_0005_0000
-MOST_VISITS = (PAGE_SIZE - CHAIN.VISITS) // VISIT.SIZE
+MOST_VISITS = min((PAGE_SIZE - CHAIN.VISITS) // VISIT.SIZE, ROOM_FOR_NOTES - 1)
 _U32, _U64 = Struct("<I"), Struct("<Q")
 _OWED = Struct("<QB")  # CONTEXT, OWED
 assert VISIT.OWED == VISIT.CONTEXT + 8
@@ -65,6 +66,7 @@ class Passenger(Protocol):
     instances: list[Any]
     next: int
     running: int
+    noted_below: bool
     chain: "Chain | None"
 
     def begin_chain(self, chain: "Chain") -> None:
@@ -89,6 +91,14 @@ class Stopped(NamedTuple):
     """At which it was called."""
 
 
+class _Said(dict[int, str]):
+    """What notes say; what is no visit is the status with which the operation has come back."""
+
+    def __missing__(self, status: int) -> str:
+        text = self[status] = f"completed 0x{status:08X}"
+        return text
+
+
 class Chain:
     """One chain, for operations that go through the same filters; `operation` is the one that it has now."""
 
@@ -99,8 +109,9 @@ class Chain:
         self._at = heap.place(self.address)
         self._visits = self.address + CHAIN.VISITS
         self._end = self._visits + VISIT.SIZE * len(turns)
-        self.said: dict[int, str] = {}
+        self.said: dict[int, str] = _Said()
         """By a visit's address, and that plus one for post, what the trace says of it."""
+        self.said[self._end] = "file system"
         for index, turn in enumerate(turns):
             place = self._at + CHAIN.VISITS + VISIT.SIZE * index
             ROUTINES.pack_into(self._ram, place, turn.pre, turn.post, turn.instance)
@@ -225,15 +236,20 @@ class Chains:
         outcome = yield from self._run(operation, chain, Phase.PRE)
         if outcome == DONE:
             operation.next = len(operation.instances)
+            operation.noted_below = True
         return chain.stopped if outcome == CALLED else None
+
+    @staticmethod
+    def goes_up(operation: Passenger, status: int) -> bool:
+        """Whether an operation that has come back with a status goes up in a chain, which notes that for the trace."""
+        if operation.chain is not None and operation.request.is_irp and status == NtStatus.FLT_DISALLOW_FAST_IO:
+            operation.leave_chain()  # which no callback may leave, whoever has stored it
+        return operation.chain is not None
 
     def call_post(self, operation: Passenger) -> "Code":
         """Make the postoperation callbacks that are owed; the one that has to be judged, or None."""
         chain = operation.chain
         assert chain is not None
-        if operation.request.is_irp and operation.status == NtStatus.FLT_DISALLOW_FAST_IO:
-            operation.leave_chain()  # which no callback may leave, whoever has stored it
-            return None
         chain.begin_post(self._kernel.irql, operation.io_status)
         outcome = yield from self._run(operation, chain, Phase.POST)
         if outcome == DONE:
@@ -247,6 +263,7 @@ class Chains:
         operation.running += 1
         kernel = self._kernel
         acquisitions = kernel.locks.acquisitions
+        self._notes.make_room()
         outcome = yield Call(self._routines[phase], chain.address)
         operation.running -= 1
         if outcome != DONE:

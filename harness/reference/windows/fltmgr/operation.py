@@ -117,6 +117,8 @@ class Operation:
     next = 0
     _visit: Visit | None = None
     _post: Visit | None = None
+    noted_below = False
+    """A chain has noted that the file system has it (chains.py)."""
     below = False
     """The file system (or whatever is beneath) has it."""
     running = 0

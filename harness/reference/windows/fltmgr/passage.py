@@ -205,7 +205,8 @@ class PassageEngine:
         """All filters of the frame have let it pass: on to the device below."""
         operation.take_back_parameters()
         operation.below = True
-        self.trace(operation, "file system", None)
+        if not operation.noted_below:
+            self.trace(operation, "file system", None)
         request, io = operation.request, self.io
         if request.kind is OperationClass.IRP:
             self.fill_next_location(operation)
@@ -241,7 +242,8 @@ class PassageEngine:
         if operation.request.major == IrpMajor.CLOSE and operation.request.file is not None:
             operation.request.file.closed = True
         operation.set_io_status(status, information)
-        self.trace(operation, f"completed 0x{status:08X}", None)
+        if not self.objects.chains.goes_up(operation, status):
+            self.trace(operation, f"completed 0x{status:08X}", None)
         yield from self.ascend(operation)
 
     # -- pended

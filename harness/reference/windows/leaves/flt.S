@@ -146,10 +146,16 @@ ROUTINE FltpCallPreoperations
 6:  mov dword ptr [rcx + CHAIN_ANSWER], r8d
     RETURN CHAIN_CALLED
 7:  RETURN CHAIN_NOT_CALLED
-8:  RETURN CHAIN_DONE
+8:  mov r10, CALL_PAGE
+    NOTE rax, 7b // the end: it goes to the file system
+    RETURN CHAIN_DONE
 
+// Notes first with which status the operation has come back; Python has made sure that there is room for that.
 ROUTINE FltpCallPostoperations
     KEEP
+    mov r10, CALL_PAGE
+    mov r11d, dword ptr [rcx + CHAIN_STATUS]
+    NOTE r11, 7f
 1:  mov rax, qword ptr [rcx + CHAIN_NOW]
     lea r9, [rcx + CHAIN_VISITS]
     cmp rax, r9
