@@ -15,7 +15,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 from struct import Struct
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -144,12 +144,16 @@ def _gathering(function: ExportFunction, annotations: Sequence[Any]) -> ExportFu
     """The function as it is called: with single arguments, of which those of a group become one."""
     if not any(map(_is_group, annotations)):
         return function
-    groups = [annotation if _is_group(annotation) else None for annotation in annotations]
+    groups = []
+    for index, annotation in enumerate(annotations):
+        if _is_group(annotation):
+            groups.append((annotation, index, index + len(annotation._fields)))
 
     @functools.wraps(function)
     def call(k: Any, *words: Any) -> Any:
-        rest = iter(words)
-        return function(k, *[g._make(islice(rest, len(g._fields))) if g else next(rest) for g in groups])
+        for group, begin, end in groups:
+            words = (*words[:begin], group._make(words[begin:end]), *words[end:])
+        return function(k, *words)
 
     return call
 

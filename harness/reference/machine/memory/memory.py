@@ -85,7 +85,7 @@ class Memory:
         What is shielded guest code only reads (`let_guest_write`); Python writes it.
         """
         frame = self.tables.allocate_frame()
-        self.tables.set(page, frame, writable=not shielded, executable=False, user=False)
+        self.tables.set_data(page, frame, writable=not shielded)
         self._readable[page >> PAGE_SHIFT] = self._writable[page >> PAGE_SHIFT] = frame
         return frame
 

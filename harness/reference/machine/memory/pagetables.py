@@ -19,6 +19,9 @@ NO_EXECUTE = 1 << 63
 PHYSICAL_BASE = 0x100000
 """Physical address of the first byte of RAM."""
 
+_READABLE_DATA = PHYSICAL_BASE | PRESENT | ACCESSED_DIRTY | NO_EXECUTE
+_WRITABLE_DATA = _READABLE_DATA | WRITABLE
+"""What makes a page-table entry of a frame, added to it."""
 _U64 = Struct("<Q")
 _ZEROS = bytes(PAGE_SIZE)
 
@@ -111,6 +114,10 @@ class PageTables:
         if self.ram[offset] & PRESENT:
             self.stale.append(address)
         _U64.pack_into(self.ram, offset, value)
+
+    def set_data(self, address: int, frame: int, *, writable: bool) -> None:
+        """Map a page of data that is not mapped, out of reach of user mode."""
+        _U64.pack_into(self.ram, self.entry(address), frame + (_WRITABLE_DATA if writable else _READABLE_DATA))
 
     def clear(self, address: int) -> None:
         """Unmap the page at `address`."""

@@ -118,7 +118,7 @@ class Operation:
     _visit: Visit | None = None
     _post: Visit | None = None
     noted_below = False
-    """A chain has noted that the file system has it (chains.py)."""
+    """A chain has brought it to the file system, unchanged, and noted that (chains.py)."""
     below = False
     """The file system (or whatever is beneath) has it."""
     running = 0

@@ -203,9 +203,9 @@ class PassageEngine:
 
     def to_file_system(self, operation: Operation) -> Code:
         """All filters of the frame have let it pass: on to the device below."""
-        operation.take_back_parameters()
         operation.below = True
-        if not operation.noted_below:
+        if not operation.noted_below:  # what a chain has brought here is as it came, and noted
+            operation.take_back_parameters()
             self.trace(operation, "file system", None)
         request, io = operation.request, self.io
         if request.kind is OperationClass.IRP:

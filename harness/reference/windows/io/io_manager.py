@@ -6,6 +6,7 @@ requests and `issue` them here.
 
 from collections.abc import Callable, Hashable
 from pathlib import Path
+from struct import Struct
 from typing import TYPE_CHECKING, Protocol
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.io.native_drivers import NativeDriver
     from harness.reference.windows.ntos.executive import Executive
 
+_DEVICE_AND_VPB = Struct("<QQ")
 PORT_TYPE = "FilterConnectionPort"
 """Object type of a user's handle to a communication port."""
 
@@ -275,7 +277,7 @@ class IoManager:
     def device_of(self, file: FileObject) -> int:
         """IoGetRelatedDeviceObject: the top of the stack that a file object's requests go to."""
         memory = self.kernel.memory
-        vpb, device = memory.read_u64(file.address + 0x10), memory.read_u64(file.address + 0x08)
+        device, vpb = memory.unpack(_DEVICE_AND_VPB, file.address + 0x08)
         mounted = memory.read_u64(vpb + 0x08) if vpb else 0
         return self.devices.top(mounted or device)
 

@@ -25,4 +25,5 @@ def look_at_question(k: "Executive", request: "Request") -> None:
         k.handed_on.look(name.encode("utf-16-le", "surrogatepass"), "of a file name", lambda: request.name)
         return
     buffer, length = input_of(request)
-    k.handed_on.look_at(buffer, length, "for the file system", request.describe)
+    if length:
+        k.handed_on.look_at(buffer, length, "for the file system", request.describe)
