@@ -271,7 +271,7 @@ class Traps:
             self._stop(Raised(exception, frame.stack_pointer, frame.export))
         except BaseException as error:  # noqa: BLE001 - a hook must not raise; the engine raises it again
             self._stop(Failed(error, frame.export, frame.stack_pointer))
-        if self._tables.stale:
+        if self._tables.stale and self.event is None:
             self._forget_stale()
 
     def _leave(self, stack_pointer: int, value: int, budget: int) -> None:
