@@ -110,8 +110,12 @@ class Crossings:
         self._go_on(self.prepare_call(execution, frame, request), self.processor.control)
 
     def return_here(self, execution: "Execution", goes_on: "ReturnTo") -> bool:
-        """Return from an export as soon as the hook is over; False if its thread does not go back to user mode."""
-        user, thread = self.prepare_return(goes_on), self.processor.thread
+        """Return from an export as soon as the hook is over; False if it cannot be made here."""
+        thread = self.processor.thread
+        try:
+            user = self.prepare_return(goes_on)
+        except GuestException:  # its stack is gone
+            return False
         if user and thread is not None and thread.terminating:
             return False
         self._go_on(self.resume, execution.teb if user else self.processor.control)
