@@ -95,6 +95,12 @@ EXPORT ULONG AcquireWithApcs(void)
     return 0;
 }
 
+EXPORT ULONG LetOthersRun(void)
+{
+    Sleep(100000);
+    return 0;
+}
+
 EXPORT ULONG EndWithFastMutex(void)
 {
     ExAcquireFastMutex(&Mutex);
@@ -216,7 +222,11 @@ def test_a_resource_that_is_released_by_who_does_not_own_it_is_the_drivers_fault
     assert stop.value.driver == "test"
 
 
-def test_a_resource_is_acquired_with_apcs_disabled(machine):
+def test_a_resource_is_acquired_with_apcs_disabled_unless_by_a_system_thread(machine):
     machine.call("AcquireWithApcs")
+    assert machine.findings == []
+
+    machine.start("AcquireWithApcs").system = False
+    machine.call("LetOthersRun")
     assert len(machine.findings) == 1
     assert "APC" in machine.findings[0]

@@ -36,9 +36,13 @@ def _require_intact(k: "Executive", lock: OwnedLock) -> None:
 def acquire_resource(
     k: "Executive", resource: int, *, exclusive: bool, wait: bool, starve: bool = False
 ) -> int | KernelCode:
-    """Acquire an ERESOURCE: 1, 0 if `wait` is false, or kernel code that waits. Reports APCs that are not disabled."""
+    """Acquire an ERESOURCE: 1, 0 if `wait` is false, or kernel code that waits.
+
+    Reports APCs that are not disabled, except in a system thread, which nobody suspends while it has the lock: "Unless
+    the caller is running in a system thread…" (wdm/nf-wdm-exreleaseresourceforthreadlite.md).
+    """
     lock = resource_at(k, resource)
-    if not k.apc_counts.disabled and k.irql == Irql.PASSIVE:
+    if not k.current.system and not k.apc_counts.disabled and k.irql == Irql.PASSIVE:
         k.verifier.report(
             None,
             k.blame.current().driver,
