@@ -299,6 +299,11 @@ NTKERNELAPI PVOID NTAPI ExAllocatePool2(POOL_FLAGS Flags, SIZE_T NumberOfBytes, 
 #define MdlMappingNoExecute 0x40000000
 #endif
 
+#ifdef __cplusplus /* the kit's Priority is a ULONG: C++ makes no MM_PAGE_PRIORITY of NormalPagePriority | flags */
+#define MmMapLockedPagesSpecifyCache(Mdl, Mode, Cache, Address, BugCheck, Priority)                                    \
+    MmMapLockedPagesSpecifyCache(Mdl, Mode, Cache, Address, BugCheck, (MM_PAGE_PRIORITY)(Priority))
+#endif
+
 /* Volatile stores, which no compiler leaves out. */
 FORCEINLINE PVOID
 RtlZeroVolatileMemory(volatile void *Destination, SIZE_T Length)

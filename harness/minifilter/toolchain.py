@@ -49,10 +49,14 @@ TARGET = (
     "-DNTDDI_VERSION=0x0A000000",
 )
 C = ("-std=gnu17",)
-CXX = ("-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-Wno-deprecated-volatile")
+CXX = (
+    *("-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-Wno-deprecated-volatile"),
+    "-fcheck-new",  # an operator new may answer NULL, and nothing is constructed then: /Zc:throwingNew- is the default
+)
 KERNEL_TARGET = (
     "-mno-red-zone",
     "-DALLOC_PRAGMA",
+    "-D_KERNEL_MODE",  # as Microsoft's compiler has it under /kernel: headers shared with programs ask for it
 )
 # sprintf and its kin are the kernel's exports, and its swprintf takes no length (kitnames.h declares it).
 KERNEL_CRT = ("-D__USE_MINGW_ANSI_STDIO=0", "-D_INC_SWPRINTF_INL")
