@@ -36,14 +36,6 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-_REALS = re.compile(rb"\b(double|float|DOUBLE|FLOAT|XSTATE_SAVE)\b")
-
-
-def _computes(source: Path) -> bool:
-    """Whether a user's source names floating-point types: Microsoft's compiler has SSE in every driver for x64."""
-    return _REALS.search(source.read_bytes()) is not None
-
-
 class Files:
     """Hashes of files, each read once in a build."""
 
@@ -132,7 +124,7 @@ class ObjectStore:
             kernel=kernel,
             strict=ours,
             cxx=source.suffix.lower() in CXX,
-            floating_point=own and (package.floating_point or (kernel and not ours and _computes(source))),
+            floating_point=own and (package.floating_point or not ours),  # as Microsoft's compiler for x64
             include=tuple(include),
             forced=tuple(map(str, package.forced_include)) if own else (),
             defines=(*(() if kernel or ours else CONSOLE_DEFINES), *(package.defines if own else ())),

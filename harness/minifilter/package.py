@@ -118,7 +118,7 @@ class DriverPackage(BaseModel):
     exports: Path | None = None
     """Of a library: the module-definition file with the names that it exports."""
     floating_point: bool = False
-    """Whether the sources may use SSE: only between KeSaveExtendedProcessorState and its restore."""
+    """Whether fltlab's own sources may use SSE. A user's always may, as with Microsoft's compiler for x64."""
     vcxproj: Path | None = None
     """A Visual Studio project that says what to build (vcxproj.py)."""
     binary: Path | None = None
