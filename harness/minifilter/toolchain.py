@@ -143,6 +143,9 @@ class Compilation:
             *TARGET,
             *(() if self.async_exceptions else ("-fno-async-exceptions",)),
             *(CXX if self.cxx else C),
+            *(
+                ("-O0",) if self.cxx and self.has_try() else ()
+            ),  # clang 19 uses blocks there that its optimizer has freed
             *(KERNEL_TARGET if self.kernel else ()),
             *integers_only,
             *(("-Werror",) if self.strict else NOT_FOR_USERS),

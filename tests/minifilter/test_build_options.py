@@ -352,6 +352,22 @@ extern "C" __declspec(dllexport) ULONG Constructed()
 {
     return new Item != nullptr;
 }
+struct Held {
+    LONG *Count;
+    ~Held() { --*Count; }
+};
+extern "C" __declspec(dllexport) LONG Caught(ULONG *Nowhere)
+{
+    LONG Count = 1;
+
+    __try {
+        Held Item{&Count};
+        Count += (LONG)*Nowhere;
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        Count += 100;
+    }
+    return Count;
+}
 extern "C" __declspec(dllexport) ULONG Rounded(ULONG Value)
 {
     return (ULONG)((DOUBLE)Value * M_LOG2E);
@@ -375,6 +391,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT, PUNICODE_STRING)
         return int(kernel.run(body(), function)) & 0xFFFF_FFFF
 
     assert call("Constructed") == 0
+    assert call("Caught", 0) >= 100
     assert call("Rounded", 100) == 144
 
 
