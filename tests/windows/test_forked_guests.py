@@ -61,8 +61,11 @@ class Rig:
 
 @pytest.fixture(scope="module")
 def real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[object, reference.GuestSecrets]]:
-    """The machine of the reference image that the user has, and a home of these tests' own for all else."""
-    spec = reference.machine_spec(reference.build(), reference.payload(), Accelerator.TCG)
+    """The machine of the reference image that the user has, and a home of these tests' own for all else.
+
+    It has a generation id, as machines for Windows do: forks of Windows are told by it who they are.
+    """
+    spec = replace(reference.machine_spec(reference.build(), reference.payload(), Accelerator.TCG), generation_id=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLTLAB_HOME", str(tmp_path_factory.mktemp("home")))
         yield spec, reference.GuestSecrets()
