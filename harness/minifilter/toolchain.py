@@ -103,6 +103,8 @@ PROGRAM_LINK = ("/subsystem:console,10.0",)
 LIBRARY_LINK = ("/dll", "/noimplib", "/subsystem:console,10.0")
 
 
+MOST_CRASHES = 12
+"""How often clang may crash over one source: of C++ with __try it does so by chance, also without optimization."""
 _NO_HEADER = re.compile(r"fatal error: '[^']*' file not found")
 _WHERE_HEADERS_ARE = (
     "name the header's directory under `include` of driver.yaml; a driver that needs headers of the kit that fltlab"
@@ -143,9 +145,7 @@ class Compilation:
             *TARGET,
             *(() if self.async_exceptions else ("-fno-async-exceptions",)),
             *(CXX if self.cxx else C),
-            *(
-                ("-O0",) if self.cxx and self.has_try() else ()
-            ),  # clang 19 uses blocks there that its optimizer has freed
+            *(("-O0",) if self.cxx and self.has_try() else ()),  # clang 19 uses blocks there that it has freed
             *(KERNEL_TARGET if self.kernel else ()),
             *integers_only,
             *(("-Werror",) if self.strict else NOT_FOR_USERS),
@@ -184,12 +184,15 @@ class Toolchain:
 
     def compile(self, compilation: Compilation) -> Path:
         """Compile one source; the file that names all that were read for it, as a rule of make."""
+        crashes = 0
         while True:
             try:
                 return self._compile(compilation)
             except ToolError as error:
-                if _crashed(error) and compilation.async_exceptions and not compilation.has_try():
-                    compilation = replace(compilation, async_exceptions=False)
+                if _crashed(error) and crashes < MOST_CRASHES:
+                    crashes += 1
+                    if not compilation.has_try():
+                        compilation = replace(compilation, async_exceptions=False)
                     continue
                 own = compilation.own | own_names.names_in_the_way(error.output, (INCLUDE, self.mingw))
                 if own == compilation.own or compilation.strict or not compilation.kernel:
