@@ -104,7 +104,13 @@ LIBRARY_LINK = ("/dll", "/noimplib", "/subsystem:console,10.0")
 
 
 MOST_CRASHES = 12
-"""How often clang may crash over one source: of C++ with __try it does so by chance, also without optimization."""
+"""How often clang may crash over one source. 19 does so by chance, with optimization and without, where a function has
+both __try and an object with a destructor."""
+_CRASHES = (
+    "clang crashes over functions that have both __try and an object with a destructor: put what __try guards into a"
+    " function of its own, or build the driver with Visual Studio and give its .sys as `binary`"
+)
+_CRASHED = "frontend command failed"
 _NO_HEADER = re.compile(r"fatal error: '[^']*' file not found")
 _WHERE_HEADERS_ARE = (
     "name the header's directory under `include` of driver.yaml; a driver that needs headers of the kit that fltlab"
@@ -133,6 +139,7 @@ class Compilation:
     forced: tuple[str, ...] = ()
     own: frozenset[str] = frozenset()
     async_exceptions: bool = True
+    optimized: bool = True
     overlay: Path | None = None
     renamed: tuple[Path, Path] | None = None
     """An overlay with other names, and the header that says what they stand for (redeclared.py)."""
@@ -145,7 +152,7 @@ class Compilation:
             *TARGET,
             *(() if self.async_exceptions else ("-fno-async-exceptions",)),
             *(CXX if self.cxx else C),
-            *(("-O0",) if self.cxx and self.has_try() else ()),  # clang 19 uses blocks there that it has freed
+            *(() if self.optimized else ("-O0",)),
             *(KERNEL_TARGET if self.kernel else ()),
             *integers_only,
             *(("-Werror",) if self.strict else NOT_FOR_USERS),
@@ -191,7 +198,9 @@ class Toolchain:
             except ToolError as error:
                 if _crashed(error) and crashes < MOST_CRASHES:
                     crashes += 1
-                    if not compilation.has_try():
+                    if compilation.has_try():
+                        compilation = replace(compilation, optimized=not compilation.optimized)
+                    else:
                         compilation = replace(compilation, async_exceptions=False)
                     continue
                 own = compilation.own | own_names.names_in_the_way(error.output, (INCLUDE, self.mingw))
@@ -279,9 +288,7 @@ def run(command: Sequence[str | Path], failed: str, *, cwd: Path | None = None) 
         output = _errors_first((done.stdout + done.stderr).strip().splitlines())
         shown = output if len(output) <= 40 else [*output[:40], f"... {len(output) - 40} more lines"]
         refused = ToolError(
-            failed,
-            details=(f"{Path(command[0]).name} ended with {done.returncode}", *shown),
-            hint=_WHERE_HEADERS_ARE if any(_NO_HEADER.search(line) for line in output) else None,
+            failed, details=(f"{Path(command[0]).name} ended with {done.returncode}", *shown), hint=_hint(output)
         )
         refused.output = (done.stdout + done.stderr).splitlines()
         raise refused
@@ -290,7 +297,14 @@ def run(command: Sequence[str | Path], failed: str, *, cwd: Path | None = None) 
 
 def _crashed(error: ToolError) -> bool:
     """Whether clang itself came to its end: 19 does with asynchronous exceptions and a goto past a variable in C++."""
-    return any("frontend command failed" in line for line in error.output)
+    return _CRASHED in "\n".join(error.output)
+
+
+def _hint(output: Sequence[str]) -> str | None:
+    """What to do about an error, where that is known."""
+    if any(_NO_HEADER.search(line) for line in output):
+        return _WHERE_HEADERS_ARE
+    return _CRASHES if any(_CRASHED in line for line in output) else None
 
 
 def _errors_first(lines: Sequence[str]) -> list[str]:

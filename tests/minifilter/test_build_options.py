@@ -1,9 +1,7 @@
 """Building from an author's own sources: C++, projects of Visual Studio, headers of any case, no stale builds."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,8 +12,6 @@ from harness.minifilter.objects import parse_dependencies
 from harness.minifilter.package import load_package
 from harness.minifilter.toolchain import find_toolchain
 from harness.minifilter.vcxproj import read_project
-from harness.reference.machine.scheduler.requests import Call
-from harness.reference.windows.kernel import Kernel
 
 PROJECT = r"""<?xml version="1.0" encoding="utf-8"?>
 <Project ToolsVersion="12.0" xmlns="http://schemas.microsoft.com/developer/msbuild/2003">
@@ -327,72 +323,6 @@ def test_a_driver_may_have_a_runtime_of_its_own_and_name_its_guids_at_any_place(
     root = package(tmp_path, text, {"own.cpp": source, "guid.c": guid})
 
     assert build_drivers(root, tmp_path / "out")["own"].sys.is_file()
-
-
-def test_cxx_is_taken_as_microsofts_compiler_takes_it(tmp_path: Path) -> None:
-    """Headers shared with programs, floating point, a NULL of operator new: all as /kernel and its defaults have it."""
-    source = r"""
-#include <fltkernel.h>
-#include <math.h>
-#ifndef _KERNEL_MODE
-#error this is no program
-#endif
-constexpr DOUBLE
-M_LOG2E = 1.4426950408889634;
-struct Item {
-    ULONG Value = 7;
-    void *operator new(size_t Size) { return ExAllocatePool2(POOL_FLAG_NON_PAGED, Size * 1000000000, 'metI'); }
-    void operator delete(void *Pointer) { ExFreePool(Pointer); }
-};
-extern "C" PVOID MapIt(PMDL Mdl)
-{
-    return MmGetSystemAddressForMdlSafe(Mdl, NormalPagePriority | MdlMappingNoExecute);
-}
-extern "C" __declspec(dllexport) ULONG Constructed()
-{
-    return new Item != nullptr;
-}
-struct Held {
-    LONG *Count;
-    ~Held() { --*Count; }
-};
-extern "C" __declspec(dllexport) LONG Caught(ULONG *Nowhere)
-{
-    LONG Count = 1;
-
-    __try {
-        Held Item{&Count};
-        Count += (LONG)*Nowhere;
-    } __except (EXCEPTION_EXECUTE_HANDLER) {
-        Count += 100;
-    }
-    return Count;
-}
-extern "C" __declspec(dllexport) ULONG Rounded(ULONG Value)
-{
-    return (ULONG)((DOUBLE)Value * M_LOG2E);
-}
-extern "C" DRIVER_INITIALIZE DriverEntry;
-extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT, PUNICODE_STRING)
-{
-    return STATUS_SUCCESS;
-}
-"""
-    root = package(tmp_path, "name: real\ndescription: x\nsources: [real.cpp]\ncontrol: none\n", {"real.cpp": source})
-    (built,) = build_drivers(root, tmp_path / "out").values()
-    kernel = Kernel(seed=1)
-    kernel.run(kernel.drivers.load("real", built.sys.read_bytes()))
-    image = kernel.drivers.loaded["real"].image
-
-    def call(function: str, *args: int) -> int:
-        def body() -> Iterator[Any]:
-            return (yield Call(image.base + image.exports[function], *args))
-
-        return int(kernel.run(body(), function)) & 0xFFFF_FFFF
-
-    assert call("Constructed") == 0
-    assert call("Caught", 0) >= 100
-    assert call("Rounded", 100) == 144
 
 
 def test_parameters_may_be_of_other_types_than_declared_as_microsofts_compiler_takes_it(tmp_path: Path) -> None:
