@@ -73,7 +73,8 @@ class GuestError(FltLabError):
 class DriverError(FltLabError):
     """A driver under test brought the guest down (bugcheck, deadlock or hang), or its kernel reports it.
 
-    `rules` are those of the contract that the kernel says were violated; `findings` its own words for what it found.
+    `rules` are those of the contract that the kernel says were violated; `findings` its own words for what it found;
+    `answer` is the code, in words, of a command about the driver that has failed.
     """
 
     exit_code = ExitCode.FAILED
@@ -87,10 +88,12 @@ class DriverError(FltLabError):
         hint: str | None = None,
         rules: tuple[str, ...] = (),
         findings: tuple[Mapping[str, Any], ...] = (),
+        answer: str = "",
     ) -> None:
         super().__init__(message, details=details, hint=hint)
         self.rules = rules
         self.findings = findings
+        self.answer = answer
 
 
 class TestError(FltLabError):

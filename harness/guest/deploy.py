@@ -373,7 +373,7 @@ class Deployment:
                 try:
                     instances = parse_instances(self._run("by-hand", [self._attach(item.entry)], {}))
                 except DriverError as error:
-                    self.refused[item.entry.label] = error.message.partition(_COULD_NOT_BE)[2].partition(": ")[2]
+                    self.refused[item.entry.label] = error.answer
         self.by_hand -= self.refused.keys()
         for item in self._missing(instances):
             if item.entry.label not in self.refused:
@@ -411,7 +411,9 @@ def failure(guest: Guest, command: str, entry: PlacedEntry | None, printed: str,
     if entry is not None and command.startswith(_WHAT_THE_DRIVER_DOES):
         verb = command.split()[1]
         hint = probable_cause(code, printed + result.errors)
-        return DriverError(f"{about} {_COULD_NOT_BE}{_PARTICIPLES[verb]}: {explain(code)}", details=details, hint=hint)
+        answer = explain(code)
+        message = f"{about} could not be {_PARTICIPLES[verb]}: {answer}"
+        return DriverError(message, details=details, hint=hint, answer=answer)
     return GuestError(f"{about} could not be registered in the guest {guest.name!r}", details=details)
 
 
@@ -435,7 +437,6 @@ def _is_signed_by_us(item: DriverUnderTest) -> bool:
     return item.driver.package.binary is None and not isinstance(item.entry, inf.InstalledEntry)
 
 
-_COULD_NOT_BE = "could not be "
 _PARTICIPLES = {
     "load": "loaded",
     "attach": "attached",

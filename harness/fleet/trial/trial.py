@@ -42,12 +42,11 @@ from harness.machine.deadlines import Wait
 from harness.machine.watchdog import watchdog
 from harness.minifilter.build import BuiltDriver
 from harness.minifilter.package import UserService
-from harness.minifilter.prints import FLTMGR
 from harness.minifilter.probe import ProbeResult
 from harness.minifilter.registry import RegistryValue
 from harness.minifilter.trace import SeenByKernel, Trace
 from harness.minifilter.tracing import event_of
-from harness.nt import nt_success
+from harness.nt import DebugComponent, nt_success
 from harness.report.coverage.line_coverage import Ran
 from harness.report.coverage.measured import Measured, Subject, lines_of_drivers
 from harness.wire.kernel_state import Finding
@@ -428,7 +427,9 @@ class _Trial:
 
 def _refusals(guest: Guest, since: int) -> tuple[str, ...]:
     """What the filter manager of a reference kernel said of its own since a performance count, each sentence once."""
-    said = (one for one in guest.seen.prints if one.component == FLTMGR and one.performance_count >= since)
+    said = (
+        one for one in guest.seen.prints if one.component == DebugComponent.FLTMGR and one.performance_count >= since
+    )
     return tuple(dict.fromkeys(one.text.rstrip() for one in said))
 
 
@@ -437,10 +438,9 @@ def _tried(what: Callable[[], None], callback: str) -> str:
     try:
         what()
     except DriverError as error:
-        refused = next((line for line in error.details if line.startswith("code: ")), "").removeprefix("code: ")
-        if not refused:
+        if not error.answer:
             raise
-        if refused.lower().startswith(DO_NOT_DETACH):
+        if error.answer.lower().startswith(DO_NOT_DETACH):
             return f"no: it has no {callback} callback, or that refuses"
-        return f"no: {refused}"
+        return f"no: {error.answer}"
     return "yes"
