@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 
 from harness.errors import GuestError
 from harness.minifilter.events import Field
-from harness.nt import NtStatus, nt_success, status_name
+from harness.nt import DebugComponent, NtStatus, nt_success, status_name
 from harness.text import safe_line
 from harness.wire import trace as wire
 
@@ -28,13 +28,9 @@ FIELDS: tuple[Field, ...] = (
 )
 _STRUCT = struct.Struct("<" + "".join(field.code for field in FIELDS))
 
-FLTMGR = 47
-"""DPFLTR_FLTMGR_ID: what the filter manager says itself."""
-COMPONENTS = {101: "DEFAULT", 77: "IHVDRIVER", FLTMGR: "FLTMGR", 93: "VERIFIER"}
-"""DPFLTR_*_ID, of those that fltlab's images let through."""
 LEVELS = ("ERROR", "WARNING", "TRACE", "INFO")
 """DPFLTR_*_LEVEL."""
-_OF_DBG_PRINT = frozenset({(101, 3), (0xFFFFFFFF, 0)})
+_OF_DBG_PRINT = frozenset({(int(DebugComponent.DEFAULT), 3), (0xFFFFFFFF, 0)})
 """What a plain DbgPrint comes as: documented is DEFAULT, INFO; older kernels have a component of their own for it."""
 
 
@@ -56,7 +52,8 @@ class Print:
         """Component and level where they are not those of DbgPrint, e.g. "FLTMGR WARNING"."""
         if (self.component, self.level) in _OF_DBG_PRINT:
             return ""
-        component = COMPONENTS.get(self.component, f"component {self.component}")
+        known = self.component in DebugComponent.__members__.values()
+        component = DebugComponent(self.component).name if known else f"component {self.component}"
         return f"{component} {LEVELS[self.level] if self.level < len(LEVELS) else f'level 0x{self.level:X}'}"
 
     @property

@@ -1,6 +1,7 @@
 """NT vocabulary: the numbers and names of the Windows kernel and the filter manager. No dependencies."""
 
 from harness.nt.bugcheck import BugCheck, bugcheck_name
+from harness.nt.debug_print import DebugComponent
 from harness.nt.flt import (
     CallbackDataFlags,
     ContextType,
@@ -22,6 +23,7 @@ __all__ = [
     "BugCheck",
     "CallbackDataFlags",
     "ContextType",
+    "DebugComponent",
     "FilterUnloadFlags",
     "InstanceSetupFlags",
     "InstanceTeardownFlags",

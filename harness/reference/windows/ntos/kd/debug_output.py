@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from harness.nt import Irql
+from harness.nt import DebugComponent, Irql
 from harness.reference.machine.loader.exports import Variadic
 from harness.reference.machine.scheduler.requests import Call, KernelCode
 from harness.reference.windows.ntos.structures import UnicodeString
@@ -10,12 +10,6 @@ from harness.reference.windows.ntos.structures import UnicodeString
 if TYPE_CHECKING:
     from harness.reference.machine.loader.images import Image
     from harness.reference.windows.ntos.executive import Executive
-
-
-DEFAULT = 101
-
-
-FLTMGR = 47
 
 
 ERROR_LEVEL = 0
@@ -27,8 +21,8 @@ INFO_LEVEL = 3
 EVERYTHING = 0xF
 
 
-MASKS = {DEFAULT: EVERYTHING, 77: EVERYTHING, 47: EVERYTHING, 93: EVERYTHING}
-"""The Debug Print Filter, as fltlab's Windows images have it: DEFAULT, IHVDRIVER, FLTMGR, VERIFIER."""
+MASKS = dict.fromkeys(map(int, DebugComponent), EVERYTHING)
+"""The Debug Print Filter, as fltlab's Windows images have it."""
 
 
 ALWAYS = 1
@@ -45,7 +39,9 @@ def passes(component: int, level: int) -> bool:
     return bool(bits & (MASKS.get(component, 0) | ALWAYS))
 
 
-def print_text(k: "Executive", text: str, component: int = DEFAULT, level: int = INFO_LEVEL) -> KernelCode | int:
+def print_text(
+    k: "Executive", text: str, component: int = int(DebugComponent.DEFAULT), level: int = INFO_LEVEL
+) -> KernelCode | int:
     """Print: into the kernel's log, and to the callbacks, which are guest code."""
     if not passes(component, level):
         return 0
@@ -59,7 +55,7 @@ def print_text(k: "Executive", text: str, component: int = DEFAULT, level: int =
 
 def print_refusal(k: "Executive", text: str) -> KernelCode:
     """Print what the filter manager has refused, and why, as what it says itself: what a caller sees is one status."""
-    printed = print_text(k, f"{text}\n", FLTMGR, ERROR_LEVEL)
+    printed = print_text(k, f"{text}\n", int(DebugComponent.FLTMGR), ERROR_LEVEL)
     if not isinstance(printed, int):
         yield from printed
 
