@@ -28,6 +28,8 @@ INTERVAL = 0.5
 """Seconds between two looks at whether all is well, where nothing is heard."""
 NOBODY = 300.0
 """Seconds that a run waits for a first worker, or for one to come back."""
+FETCHING = 7200.0
+"""Seconds that it waits for one that still makes ready: the image of a Windows guest is many gigabytes."""
 BEHIND = 500
 """So many results wait at most to be written down while workers are served."""
 STUCK = 5.0
@@ -197,6 +199,12 @@ class Coordinator:
                 f"the cluster has had no worker for {NOBODY:.0f} s",
                 details=tuple(self._refused.values()),
                 hint="docs/cluster.md says how workers are started",
+            )
+        if not self._workers and silent > FETCHING:
+            raise HostError(
+                f"no worker of the cluster has made ready in {FETCHING:.0f} s",
+                details=(*(f"{address} still fetches" for address in sorted(self._coming)), *self._refused.values()),
+                hint="look whether the store can be read there: a mount whose server is gone lets nobody go",
             )
         if self._workers and silent > STUCK and not any(worker.number for worker in self._workers.values()):
             for group in list(self._board.homeless()):

@@ -248,6 +248,19 @@ def test_a_cluster_without_workers_or_a_scheduler_that_is_gone_ends_the_run(monk
         play.coordinator._look()
 
 
+def test_workers_that_never_make_ready_end_the_run_with_their_names(monkeypatch: pytest.MonkeyPatch):
+    play = Play("f.py::one")
+    play.say("coming", A)
+    play.coordinator._look()  # there is time
+    monkeypatch.setattr(module, "FETCHING", -1.0)
+
+    with pytest.raises(HostError, match="has made ready") as caught:
+        play.coordinator._look()
+
+    assert caught.value.details == (f"{A} still fetches",)
+    assert "look whether the store can be read there" in (caught.value.hint or "")
+
+
 def test_workers_that_die_when_they_are_told_of_a_run_or_of_its_end_do_not_matter():
     play = Play()
     client: Any = LosesWorkers()
