@@ -12,7 +12,7 @@ import pytest
 
 from harness.contract import load_catalogue
 from harness.plugin.facts import is_of_command
-from harness.report.records import SectionKind, TestRecord
+from harness.report.records import Blame, SectionKind, TestRecord
 from harness.report.troubles import Trouble
 
 LINES = 25
@@ -70,9 +70,12 @@ def _sentence(record: TestRecord) -> tuple[str, list[str]]:
 
 
 def _rules(record: TestRecord) -> Iterator[str]:
-    """What the documentation says; of a test with several rules only as many as help."""
+    """What the documentation says of what is wrong; of a test with several rules only as many as help.
+
+    A leak or a source that does not compile has nothing to do with the rules that the test is about: none is told.
+    """
     catalogue = load_catalogue()
-    rules = record.violated or record.rules
+    rules = record.violated or (record.rules if record.blame is Blame.ASSERTION else ())
     said = record.section(SectionKind.FAILURE)
     for rule in rules[:RULES]:
         if rule in catalogue and catalogue[rule].statement not in said:

@@ -7,7 +7,7 @@ import pytest
 from harness.cli.main import main
 from harness.errors import ExitCode
 from harness.plugin.failures import COLUMNS, LINES, told
-from harness.report.records import Outcome, Section, SectionKind, TestRecord
+from harness.report.records import Blame, Outcome, Section, SectionKind, TestRecord
 from harness.report.troubles import troubles
 
 ASSERTION = """
@@ -46,7 +46,8 @@ def failed(name: str, text: str, **more: object) -> TestRecord:
 
 
 def test_an_assertion_is_told_by_its_words_its_line_and_its_rule():
-    record = failed("test_path", ASSERTION, message="own.post came", cause="c", rules=("PRE-COMP-04",))
+    asserted = {"blame": Blame.ASSERTION, "rules": ("PRE-COMP-04",)}
+    record = failed("test_path", ASSERTION, message="own.post came", cause="c", **asserted)
 
     lines = told(troubles([record])[0], {record.nodeid: "  t/us  filter\nCREATE a.txt (IRP)"}, Path("runs/x"))
 
@@ -63,6 +64,15 @@ def test_an_assertion_is_told_by_its_words_its_line_and_its_rule():
         "  again: fltlab run suites/one/test_one.py::test_path --seed 1",
         "  files: runs/x/tests/test_path/",
     ]
+
+
+@pytest.mark.parametrize("blame", [Blame.DRIVER, Blame.OTHER])
+def test_what_went_wrong_for_another_reason_is_not_told_under_the_rules_of_its_test(blame: Blame):
+    record = failed("test_path", OF_OURS, message="a leak", cause="c", blame=blame, rules=("PRE-COMP-04",))
+
+    lines = told(troubles([record])[0], {}, Path("runs/x"))
+
+    assert not any("PRE-COMP-04" in line for line in lines)
 
 
 def test_an_error_of_fltlabs_own_begins_with_its_message():
@@ -90,7 +100,9 @@ def test_tests_that_fail_for_one_cause_are_one_trouble():
 
 def test_however_much_there_is_to_say_it_is_short():
     text = "\n".join(["E   " + "word " * 60] * 50)
-    record = failed("test_long", text, cause="c", rules=("PRE-COMP-01", "PRE-COMP-03", "PRE-COMP-04"))
+    record = failed(
+        "test_long", text, cause="c", blame=Blame.ASSERTION, rules=("PRE-COMP-01", "PRE-COMP-03", "PRE-COMP-04")
+    )
     others = [failed(f"test_{number}", text, cause="c") for number in range(50)]
 
     lines = told(troubles([record, *others])[0], {record.nodeid: "row\n" * 100}, Path("runs/x"))
