@@ -23,6 +23,7 @@ class GuardedHeap:
     def __init__(self, memory: "Memory", base: int) -> None:
         self.memory = memory
         self._base = base
+        self._end = base + _ADDRESSES_BEFORE_REUSE
         self._next = base
         self._blocks: dict[int, tuple[int, int, int]] = {}
         """By address: where the pages begin, their size, and the frame of a single one."""
@@ -50,9 +51,8 @@ class GuardedHeap:
         """So many free bytes of address space, with a page behind them that stays unmapped."""
         while True:
             start = self._next
-            self._next += pages + PAGE_SIZE
-            if self._next - self._base > _ADDRESSES_BEFORE_REUSE:
-                self._next = self._base
+            behind = start + pages + PAGE_SIZE
+            self._next = behind if behind <= self._end else self._base
             if self.memory.is_free(start):
                 return start
 

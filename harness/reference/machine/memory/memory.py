@@ -5,7 +5,7 @@ IRQL, or a write to read-only memory raises `PageFault`.
 """
 
 import mmap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import Any
 
@@ -22,6 +22,10 @@ _U64 = Struct("<Q")
 _I64 = Struct("<q")
 _UNICODE_STRING = Struct("<HH4xQ")
 _OFFSET = PAGE_SIZE - 1
+_M64 = (1 << 64) - 1
+_LAST_U32, _LAST_U64 = PAGE_SIZE - 4, PAGE_SIZE - 8
+_u32_at: Callable[[mmap.mmap, int], tuple[int]] = _U32.unpack_from
+_u64_at: Callable[[mmap.mmap, int], tuple[int]] = _U64.unpack_from
 
 
 class _Pages(dict[int, int]):
@@ -84,16 +88,17 @@ class Memory:
 
         What is shielded guest code only reads (`let_guest_write`); Python writes it.
         """
-        frame = self.tables.allocate_frame()
-        self.tables.set_data(page, frame, writable=not shielded)
-        self._readable[page >> PAGE_SHIFT] = self._writable[page >> PAGE_SHIFT] = frame
+        frame = self.tables.map_data(page, writable=not shielded)
+        number = page >> PAGE_SHIFT
+        self._readable[number] = self._writable[number] = frame
         return frame
 
     def unmap_page(self, page: int) -> None:
         """Unmap what `map_page` has mapped."""
+        number = page >> PAGE_SHIFT
         self.tables.clear(page)
-        self.tables.free_frame(self._readable.pop(page >> PAGE_SHIFT))
-        del self._writable[page >> PAGE_SHIFT]
+        self.tables.free_frame(self._readable.pop(number))
+        del self._writable[number]
 
     def let_guest_write(self, address: int, *, allowed: bool) -> None:
         """Whether guest code may write a page that was mapped shielded."""
@@ -278,13 +283,12 @@ class Memory:
 
     def read_u32(self, address: int) -> int:
         within = address & _OFFSET
-        if within > PAGE_SIZE - 4:
+        if within > _LAST_U32:
             return int(self.unpack(_U32, address)[0])
         try:
-            value: int = _U32.unpack_from(self.ram, self._readable[address >> PAGE_SHIFT] + within)[0]
+            return _u32_at(self.ram, self._readable[address >> PAGE_SHIFT] + within)[0]
         except PageFault:
             raise PageFault(address) from None
-        return value
 
     def read_i32(self, address: int) -> int:
         value: int = self.unpack(_I32, address)[0]
@@ -292,13 +296,12 @@ class Memory:
 
     def read_u64(self, address: int) -> int:
         within = address & _OFFSET
-        if within > PAGE_SIZE - 8:
+        if within > _LAST_U64:
             return int(self.unpack(_U64, address)[0])
         try:
-            value: int = _U64.unpack_from(self.ram, self._readable[address >> PAGE_SHIFT] + within)[0]
+            return _u64_at(self.ram, self._readable[address >> PAGE_SHIFT] + within)[0]
         except PageFault:
             raise PageFault(address) from None
-        return value
 
     def read_i64(self, address: int) -> int:
         value: int = self.unpack(_I64, address)[0]
@@ -314,7 +317,14 @@ class Memory:
         self.pack(_U32, address, value & 0xFFFF_FFFF)
 
     def write_u64(self, address: int, value: int) -> None:
-        self.pack(_U64, address, value & 0xFFFF_FFFF_FFFF_FFFF)
+        within = address & _OFFSET
+        if within > _LAST_U64:
+            self.pack(_U64, address, value & _M64)
+            return
+        try:
+            _U64.pack_into(self.ram, self._writable[address >> PAGE_SHIFT] + within, value & _M64)
+        except PageFault:
+            raise PageFault(address, write=True) from None
 
     # -- strings
 

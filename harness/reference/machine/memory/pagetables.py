@@ -23,6 +23,8 @@ _READABLE_DATA = PHYSICAL_BASE | PRESENT | ACCESSED_DIRTY | NO_EXECUTE
 _WRITABLE_DATA = _READABLE_DATA | WRITABLE
 """What makes a page-table entry of a frame, added to it."""
 _U64 = Struct("<Q")
+_SHIFT_OF_ENTRY, _ENTRIES = PAGE_SHIFT - 3, 511 << 3
+"""Where in a table the 8 bytes of an address's page are."""
 _ZEROS = bytes(PAGE_SIZE)
 
 
@@ -41,6 +43,9 @@ class PageTables:
         self._free: list[int] = []
         self._next = 0
         self._tables: dict[tuple[int, int], int] = {}
+        """By level and what they map."""
+        self._last_tables: dict[int, int] = {}
+        """Those of them that map pages, by their 2 MiB."""
         self._root = self._table_frame()
         self.stale: list[int] = []
         """Pages whose entries have changed: the processor must forget what it has cached before it runs again."""
@@ -86,18 +91,22 @@ class PageTables:
 
     def entry(self, address: int) -> int:
         """The offset into `ram` of the page-table entry of `address`, with tables made where they lack."""
-        table = self._tables.get((1, address >> 21))
+        table = self._last_tables.get(address >> 21)
         if table is None:
-            table = self._root
-            for level, shift in ((3, 39), (2, 30), (1, 21)):
-                key = (level, address >> shift)
-                child = self._tables.get(key)
-                if child is None:
-                    child = self._tables[key] = self._table_frame()
-                    entry = (child + PHYSICAL_BASE) | PRESENT | WRITABLE | USER | ACCESSED_DIRTY
-                    _U64.pack_into(self.ram, table + 8 * (address >> shift & 511), entry)
-                table = child
-        return table + 8 * (address >> PAGE_SHIFT & 511)
+            table = self._last_tables[address >> 21] = self._table_for(address)
+        return table + (address >> _SHIFT_OF_ENTRY & _ENTRIES)
+
+    def _table_for(self, address: int) -> int:
+        table = self._root
+        for level, shift in ((3, 39), (2, 30), (1, 21)):
+            key = (level, address >> shift)
+            child = self._tables.get(key)
+            if child is None:
+                child = self._tables[key] = self._table_frame()
+                entry = (child + PHYSICAL_BASE) | PRESENT | WRITABLE | USER | ACCESSED_DIRTY
+                _U64.pack_into(self.ram, table + 8 * (address >> shift & 511), entry)
+            table = child
+        return table
 
     def set(
         self, address: int, frame: int, *, writable: bool, executable: bool, user: bool, pageable: bool = False
@@ -115,9 +124,11 @@ class PageTables:
             self.stale.append(address)
         _U64.pack_into(self.ram, offset, value)
 
-    def set_data(self, address: int, frame: int, *, writable: bool) -> None:
-        """Map a page of data that is not mapped, out of reach of user mode."""
+    def map_data(self, address: int, *, writable: bool) -> int:
+        """Map a zeroed frame for data where nothing is mapped, out of reach of user mode; the frame."""
+        frame = self.allocate_frame()
         _U64.pack_into(self.ram, self.entry(address), frame + (_WRITABLE_DATA if writable else _READABLE_DATA))
+        return frame
 
     def clear(self, address: int) -> None:
         """Unmap the page at `address`."""
