@@ -86,7 +86,7 @@ def transfer(
     if pair is None:
         return int(NtStatus.INVALID_PARAMETER)
     found, file = pair
-    offset = flt.kernel.memory.read_i64(asked.offset_at) if asked.offset_at else file.view.current_byte_offset
+    offset = flt.kernel.memory.read_i64(asked.offset_at) if asked.offset_at else file.position
     operation = IrpFlags.READ_OPERATION if major is IrpMajor.READ else IrpFlags.WRITE_OPERATION
     irp_flags = int(operation) | (0 if asked.callback else SYNCHRONOUS)
     if asked.flags & _NON_CACHED:
@@ -102,11 +102,11 @@ def transfer(
         Transfer(asked.length, key, offset, 0 if mdl else asked.buffer, mdl).pack(),
         irp_flags=irp_flags,
     )
-    position = file.view.current_byte_offset
+    position = file.position
 
     def restore(done: Request) -> None:
         del done
-        file.view.current_byte_offset = position
+        file.position = position
 
     if asked.flags & _KEEP_OFFSET:
         request.completions.append(restore)

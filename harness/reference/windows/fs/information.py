@@ -83,7 +83,7 @@ def _all(file: "FileObject", facts: FileFacts) -> bytes:
         + standard(facts)
         + Struct("<q").pack(facts.index)
         + Struct("<II").pack(facts.ea_size, file.access)
-        + Struct("<q").pack(file.view.current_byte_offset)
+        + Struct("<q").pack(file.position)
         + Struct("<II").pack(file.mode, 0)
         + name(_path(file))
     )
@@ -113,7 +113,7 @@ _CLASSES: dict[int, _Make] = {
     FileInformationClass.INTERNAL: lambda _, facts: Struct("<Q").pack(facts.index),
     FileInformationClass.EA: lambda _, facts: Struct("<I").pack(facts.ea_size),
     FileInformationClass.ACCESS: lambda file, _: Struct("<I").pack(file.access),
-    FileInformationClass.POSITION: lambda file, _: Struct("<q").pack(file.view.current_byte_offset),
+    FileInformationClass.POSITION: lambda file, _: Struct("<q").pack(file.position),
     FileInformationClass.MODE: lambda file, _: Struct("<I").pack(file.mode),
     FileInformationClass.ALIGNMENT: lambda file, _: bytes(4),
     FileInformationClass.NAME: lambda file, _: name(_path(file)),

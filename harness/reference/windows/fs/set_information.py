@@ -56,7 +56,7 @@ def set_(driver: "FileSystemDriver", request: Request) -> Code:
     elif kind in _RENAMES | _LINKS:
         _named(driver, file, opened, kind, data, parent)
     elif kind == FileInformationClass.POSITION:
-        file.view.current_byte_offset = int.from_bytes(_at_least(data, 8), "little", signed=True)
+        file.position = int.from_bytes(_at_least(data, 8), "little", signed=True)
     elif kind == FileInformationClass.CASE_SENSITIVE:
         _set_case_sensitive(driver, opened, int.from_bytes(_at_least(data, 4), "little"))
     elif kind == FileInformationClass.SHORT_NAME:

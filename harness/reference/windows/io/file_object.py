@@ -29,6 +29,10 @@ _MODES = (
 )
 
 _NAME = Struct("<HH4xQ")
+_U32, _I64, _TWO_POINTERS = Struct("<I"), Struct("<q"), Struct("<QQ")
+_FLAGS, _POSITION = FileObjectView.flags.offset, FileObjectView.current_byte_offset.offset
+_DEVICE_AND_VPB = FileObjectView.device_object.offset
+assert FileObjectView.vpb.offset == _DEVICE_AND_VPB + 8
 _OF_THE_FILE_SYSTEM = (
     FileObjectView.vpb,
     FileObjectView.fs_context,
@@ -58,7 +62,9 @@ class FileObject:
         self.name = name
         """The name it was opened by, within the volume: `\\dir\\data.bin`."""
         self._buffer = 0
-        self.address = heap.allocate(FileObjectView.SIZE, shielded=True)
+        self.address, self._at = heap.allocate_on_page(FileObjectView.SIZE, shielded=True)
+        """Where its FILE_OBJECT is, and where that is in RAM: what every request reads is read there."""
+        self._ram = kernel.memory.ram
         shield = Shield(self.address, FileObjectView.SIZE, self._describe, FileObjectView, self._accepts)
         kernel.shields.add(shield)
         self.view: FileObjectView = FileObjectView(kernel.memory, self.address)
@@ -150,10 +156,27 @@ class FileObject:
 
     @property
     def flags(self) -> int:
-        return self.view.flags
+        flags: int = _U32.unpack_from(self._ram, self._at + _FLAGS)[0]
+        return flags
 
     def add_flags(self, flags: int) -> None:
         self.view.flags |= flags
+
+    @property
+    def position(self) -> int:
+        """CurrentByteOffset."""
+        position: int = _I64.unpack_from(self._ram, self._at + _POSITION)[0]
+        return position
+
+    @position.setter
+    def position(self, offset: int) -> None:
+        _I64.pack_into(self._ram, self._at + _POSITION, offset)
+
+    @property
+    def device_and_vpb(self) -> tuple[int, int]:
+        """DeviceObject and Vpb."""
+        device, vpb = _TWO_POINTERS.unpack_from(self._ram, self._at + _DEVICE_AND_VPB)
+        return device, vpb
 
     @property
     def synchronous(self) -> bool:
@@ -180,6 +203,7 @@ class FileObject:
         """The object is gone: what still points to it dangles."""
         self._kernel.shields.remove(self.address)
         self._heap.free(self.address)
+        del self._at
         self._heap.free(self._buffer)
         if self.oplock_key_context:
             self._heap.free(self.oplock_key_context)

@@ -178,7 +178,7 @@ def _own_answer(file: FileObject, kind: int) -> bytes | None:
     if kind == FileInformationClass.ALIGNMENT:
         return bytes(4)
     if kind == FileInformationClass.POSITION and file.synchronous:
-        return Struct("<q").pack(file.view.current_byte_offset)
+        return Struct("<q").pack(file.position)
     return None
 
 
@@ -255,7 +255,7 @@ def _set_own(file: FileObject, kind: int, data: bytes) -> NtStatus:
         position = int.from_bytes(data[:8], "little", signed=True)
         if position < 0 or (file.non_cached and position % SECTOR_SIZE):
             return NtStatus.INVALID_PARAMETER
-        file.view.current_byte_offset = position
+        file.position = position
         return NtStatus.SUCCESS
     mode = int.from_bytes(data[:4], "little")
     synchronous = mode & 0x30

@@ -110,7 +110,7 @@ def _offset(k: "Kernel", file: FileObject, major: IrpMajor, offset_at: int, *, s
     if given == USE_FILE_POINTER:
         if not synchronous:
             raise StatusError(NtStatus.INVALID_PARAMETER)
-        return file.view.current_byte_offset
+        return file.position
     if given < 0:
         raise StatusError(NtStatus.INVALID_PARAMETER)
     return given
