@@ -5,7 +5,6 @@ from typing import Any, cast
 
 from harness.reference.machine.cpu.code import NEXT
 from harness.reference.machine.scheduler.crossings import Crossings
-from harness.reference.machine.scheduler.thread import ReturnTo
 from harness.reference.windows.kernel import Kernel
 
 NOTHING_THERE = 0xFFFF_9999_0000_0000
@@ -24,7 +23,7 @@ def goes_on_at(kernel: Kernel) -> int:
 def test_a_return_to_a_stack_that_is_gone_is_the_engines_to_make_and_to_report():
     kernel = Kernel(seed=1)
 
-    assert not crossings_of(kernel).return_here(cast("Any", None), ReturnTo(NOTHING_THERE, 0))
+    assert not crossings_of(kernel).return_here(cast("Any", None), NOTHING_THERE, 0)
     assert goes_on_at(kernel) == 0
 
 
@@ -34,5 +33,5 @@ def test_a_return_to_kernel_code_goes_on_as_soon_as_the_hook_is_over():
     kernel.memory.write_u64(stack, NOTHING_THERE)
     crossings = crossings_of(kernel)
 
-    assert crossings.return_here(cast("Any", None), ReturnTo(stack, 7))
+    assert crossings.return_here(cast("Any", None), stack, 7)
     assert goes_on_at(kernel) == crossings.resume

@@ -15,8 +15,8 @@ STACK_POINTER = 0x20  # after rcx, rdx, r8, r9
 INDEX = 0x28
 BUDGET = 0x30  # import calls until the next preemption
 RESULT = 0x38
-ENTER = 0x40  # rcx, rdx, r8, r9, rsp, rip
-ENTER_STACK_POINTER = 0x60  # then rip
+ENTER = 0x40  # rcx, rdx, r8, r9, rsp, rip, the base of gs
+ENTER_STACK_POINTER = 0x60  # then rip and gs
 MIXED = 0x80  # a running hash of all import calls
 MULTIPLIER = 0x88
 NANOSECONDS = 0x90  # virtual time
@@ -77,6 +77,7 @@ _RETURN_OR_GO_ON = (
     + _GO_ON
 )
 _ACCESS = {False: b"\x0f\x01\xca", True: b"\x0f\x01\xcb"}  # clac, stac
+_LOAD_GS = b"\x49\x8b\x42\x70" + b"\xf3\x48\x0f\xae\xd8"  # mov rax, [r10+70h]; wrgsbase rax
 
 
 def trap() -> bytes:
@@ -135,7 +136,7 @@ def import_stub(index: int, target: int = TRAP) -> bytes:
 
 
 def enter_thunk(*, pageable: bool) -> bytes:
-    """Start a guest function: arguments, stack pointer and address come from the call page.
+    """Start a guest function: arguments, stack pointer, address and gs come from the call page.
 
     `pageable` says whether it may touch pageable memory. Translations of pages that are gone are forgotten first.
     """
@@ -143,6 +144,7 @@ def enter_thunk(*, pageable: bool) -> bytes:
         _ACCESS[pageable]
         + _LOAD_R10
         + _FORGET_STALE
+        + _LOAD_GS
         + b"\x49\x8b\x4a\x40"  # mov rcx, [r10+40h]
         + b"\x49\x8b\x52\x48"  # mov rdx, [r10+48h]
         + b"\x4d\x8b\x42\x50"  # mov r8, [r10+50h]
@@ -166,11 +168,12 @@ def return_thunk() -> bytes:
 
 
 def resume_thunk(*, pageable: bool) -> bytes:
-    """Return from an export that was suspended: rsp, rip and rax come from the call page."""
+    """Return from an export that was suspended: rsp, rip, gs and rax come from the call page."""
     return (
         _ACCESS[pageable]
         + _LOAD_R10
         + _FORGET_STALE
+        + _LOAD_GS
         + b"\x49\x8b\x62\x60"  # mov rsp, [r10+60h]
         + b"\x49\x8b\x42\x38"  # mov rax, [r10+38h]
         + b"\x41\xff\x62\x68"  # jmp [r10+68h]

@@ -77,7 +77,7 @@ _WRITABLE = len(_BATCH) - 2
 _BATCH_LAYOUT = Struct("<17Q32Q2Q")
 
 _CR0_PE_MP_ET_NE_WP_PG = 0x80010033
-_CR4_PAE_PGE_OSFXSR_OSXMMEXCPT_SMAP = 0x2006A0
+_CR4_PAE_PGE_OSFXSR_OSXMMEXCPT_FSGSBASE_SMAP = 0x2106A0
 INTERRUPTS = 0x200
 DIRECTION = 1 << 10
 CONTROLS = INTERRUPTS | DIRECTION
@@ -150,7 +150,7 @@ class Emulator:
         self.uc.ctl_set_cpu_model(UC_CPU_X86_BROADWELL)  # the first with SMAP
         self.uc.mem_map_ptr(PHYSICAL_BASE, tables.size, UC_PROT_ALL, tables.host_address)
         self.uc.reg_write(UC_X86_REG_CR3, tables.root)
-        self.uc.reg_write(UC_X86_REG_CR4, _CR4_PAE_PGE_OSFXSR_OSXMMEXCPT_SMAP)
+        self.uc.reg_write(UC_X86_REG_CR4, _CR4_PAE_PGE_OSFXSR_OSXMMEXCPT_FSGSBASE_SMAP)
         self.uc.msr_write(_EFER, _EFER_SCE_LME_LMA_NXE)
         self.uc.reg_write(UC_X86_REG_CR0, _CR0_PE_MP_ET_NE_WP_PG)
         self._handle = self.uc._uch  # noqa: SLF001 - the binding has no other way to its hot functions
@@ -173,6 +173,7 @@ class Emulator:
         """Counts starts and stops."""
         self.hooks: Hooks | None = None
         self.gs = 0
+        """The base of gs, by whatever means it has got there (`set_gs`, or the code through which guest code runs)."""
         self.controls = INTERRUPTS
         self._pristine = self.uc.context_save()
 

@@ -120,7 +120,7 @@ class Traps:
         """The engine's: whether an execution may make so many calls more."""
         self.call_here: Callable[[Execution, Frame, Call], None]
         """The engine's: have guest code called when the hook is over (scheduler/crossings.py)."""
-        self.return_here: Callable[[Execution, ReturnTo], bool]
+        self.return_here: Callable[[Execution, int, int], bool]
         """The same for the return from an export; False if it cannot be made here."""
         self.go_on_here: Callable[[int, int], bool]
         """The scheduler's: a preemption after which the same would go on, made without leaving the guest."""
@@ -263,9 +263,9 @@ class Traps:
                 self._stop(Requested(frame, request))
         except StopIteration as stop:
             execution.frames.pop()
-            goes_on = ReturnTo(frame.stack_pointer, int(stop.value or 0) & _M64)
-            if self._ram[self._attention] or not self.return_here(execution, goes_on):
-                self._stop(Finished(goes_on))
+            stack_pointer, result = frame.stack_pointer, int(stop.value or 0) & _M64
+            if self._ram[self._attention] or not self.return_here(execution, stack_pointer, result):
+                self._stop(Finished(ReturnTo(stack_pointer, result)))
         except GuestException as exception:
             execution.frames.pop()
             self._stop(Raised(exception, frame.stack_pointer, frame.export))

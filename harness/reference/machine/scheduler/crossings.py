@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.processor import Processor
     from harness.reference.machine.scheduler.requests import Call
-    from harness.reference.machine.scheduler.thread import Execution, Frame, ReturnTo
+    from harness.reference.machine.scheduler.thread import Execution, Frame
     from harness.reference.machine.supervisor import Supervisor
 
-_ENTER = Struct("<6Q")
-_RETURN = Struct("<QQ")
+_ENTER = Struct("<7Q")
+_RETURN = Struct("<QQQ")
 _U64 = Struct("<Q")
 _M64 = (1 << 64) - 1
 _IN_REGISTERS = 4
@@ -59,7 +59,7 @@ class Crossings:
     def prepare_call(self, execution: "Execution", frame: "Frame", request: "Call") -> int:
         """Lay out a call on this execution's stack; the code that makes it."""
         function, arguments, user = request.function, request.args, request.user
-        if is_user(function) and not user:
+        if not user and is_user(function):
             self._traps.stack_pointer = frame.stack_pointer  # who called is named
             raise self._supervisor.unhandled_exception(_ACCESS_VIOLATION, function, (_EXECUTE, function))
         if len(execution.frames) == 1:  # a routine of its own: of a thread, a work item, a DPC
@@ -76,11 +76,12 @@ class Crossings:
             execution.stack_low = 0
             self._supervisor.stack_nearly_used_up(execution, stack_pointer - execution.stack_base)
         first = arguments[:_IN_REGISTERS] + _NO_ARGUMENTS[len(arguments) :]
+        control = execution.teb if user else self.processor.control
         try:
-            _ENTER.pack_into(self._ram, self._page + ENTER, *first, stack_pointer - 8, function)
+            _ENTER.pack_into(self._ram, self._page + ENTER, *first, stack_pointer - 8, function, control)
         except error:  # a negative number
             masked = [argument & _M64 for argument in first]
-            _ENTER.pack_into(self._ram, self._page + ENTER, *masked, stack_pointer - 8, function)
+            _ENTER.pack_into(self._ram, self._page + ENTER, *masked, stack_pointer - 8, function, control)
         return self._enter[self.may_page]
 
     def _write_rest(self, stack_pointer: int, rest: tuple[int, ...]) -> int:
@@ -90,13 +91,14 @@ class Crossings:
             self._memory.write_u64(stack_pointer + _SHADOW_SPACE + 8 * index, argument & _M64)
         return stack_pointer
 
-    def prepare_return(self, goes_on: "ReturnTo") -> bool:
-        """Lay out the return from an export, which `resume` makes; whether it leads to user mode."""
-        stack_pointer = goes_on.stack_pointer
-        _U64.pack_into(self._ram, self._page + RESULT, goes_on.value)
+    def prepare_return(self, execution: "Execution", stack_pointer: int, value: int) -> bool:
+        """Lay out the return from an export that was called at `stack_pointer`; whether it leads to user mode."""
+        _U64.pack_into(self._ram, self._page + RESULT, value)
         address = self._memory.read_u64(stack_pointer)
-        _RETURN.pack_into(self._ram, self._page + ENTER_STACK_POINTER, stack_pointer + 8, address)
-        return is_user(address)
+        user = is_user(address)
+        control = execution.teb if user else self.processor.control
+        _RETURN.pack_into(self._ram, self._page + ENTER_STACK_POINTER, stack_pointer + 8, address, control)
+        return user
 
     @property
     def resume(self) -> int:
@@ -107,30 +109,29 @@ class Crossings:
 
     def call_here(self, execution: "Execution", frame: "Frame", request: "Call") -> None:
         """Call a kernel-mode function as soon as the hook is over."""
-        self._go_on(self.prepare_call(execution, frame, request), self.processor.control)
+        _U64.pack_into(self._ram, self._page + NEXT, self.prepare_call(execution, frame, request))
+        self._emulator.gs = self.processor.control
 
-    def return_here(self, execution: "Execution", goes_on: "ReturnTo") -> bool:
+    def return_here(self, execution: "Execution", stack_pointer: int, value: int) -> bool:
         """Return from an export as soon as the hook is over; False if it cannot be made here."""
         thread = self.processor.thread
         try:
-            user = self.prepare_return(goes_on)
+            user = self.prepare_return(execution, stack_pointer, value)
         except GuestException:  # its stack is gone
             return False
         if user and thread is not None and thread.terminating:
             return False
-        self._go_on(self.resume, execution.teb if user else self.processor.control)
+        _U64.pack_into(self._ram, self._page + NEXT, self.resume)
+        self._emulator.gs = execution.teb if user else self.processor.control
         return True
-
-    def _go_on(self, address: int, control: int) -> None:
-        self._emulator.set_gs(control)
-        _U64.pack_into(self._ram, self._page + NEXT, address)
 
 
 def _stack_for_call(execution: "Execution", *, user: bool) -> int:
     """Rsp below which a new call may use the stack: user code and kernel code have one each."""
     for frame in reversed(execution.frames):
-        if frame.stack_pointer and is_user(frame.stack_pointer) is user:
-            return frame.stack_pointer
+        stack_pointer = frame.stack_pointer
+        if stack_pointer and is_user(stack_pointer) is user:
+            return stack_pointer
     if not user:
         return execution.stack_top
     assert execution.user_stack_top, "a user-mode function is called on a thread without a user stack"

@@ -245,7 +245,7 @@ class Engine:
         if isinstance(continuation, ResumeAt):
             self._emulator.allow_pageable(self._crossings.may_page)
             return self._run_guest(execution, continuation.address, user=is_user(continuation.address))
-        user = self._crossings.prepare_return(continuation)
+        user = self._crossings.prepare_return(execution, continuation.stack_pointer, continuation.value)
         return self._run_guest(execution, self._crossings.resume, user=user)
 
     def _resume_at(self, execution: Execution, request: Resume) -> Outcome | None:
