@@ -7,7 +7,7 @@ changed without changing what the guest rolls.
 """
 
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,19 +85,22 @@ class Choices:
         self._seed = seed
         self._random = Random(f"choices of {seed}")
         self._explored: _Explored | None = None
-        self._replayed = tuple(replayed)
-        self._kinds: list[str] = []
-        self._codes: dict[str, int] = {}
-        self._log = (array("B"), array("Q"), array("Q"))
-        """Kinds (as indices), options and what was taken, one after the other: a run draws hundreds of thousands."""
+        self._replayed = deque(replayed)
+        """What is still to be drawn of the log that is replayed."""
+        self._questions: list[tuple[str, int]] = []
+        """Kinds and options."""
+        self._codes: dict[tuple[str, int], int] = {}
+        """The place of each among them."""
+        self._asked, self._taken = array("I"), array("Q")
+        """What was asked, by that place, and what was taken: a run draws hundreds of thousands."""
 
     def __len__(self) -> int:
-        return len(self._log[0])
+        return len(self._taken)
 
     def __iter__(self) -> Iterator[Draw]:
         """All draws so far, in order."""
-        for code, options, taken in zip(*self._log, strict=True):
-            yield Draw(self._kinds[code], options, taken)
+        for code, taken in zip(self._asked, self._taken, strict=True):
+            yield Draw(*self._questions[code], taken)
 
     # -- the types of draws
 
@@ -141,22 +144,19 @@ class Choices:
         return self._explored.deviations if self._explored is not None else []
 
     def _draw(self, kind: str, options: int, decide: "Decide") -> int:
-        number = len(self._log[0])
-        if number < len(self._replayed):
-            logged = self._replayed[number]
+        if self._replayed:
+            logged = self._replayed.popleft()
             if (logged.kind, logged.options) != (kind, options):
-                raise ReplayError(number, kind, options, logged)
+                raise ReplayError(len(self), kind, options, logged)
             taken = logged.taken
         elif self._explored is not None:
             taken = self._explored.draw(kind, options, decide)
         else:
             taken = decide(self._random)
-        code = self._codes.get(kind)
+        code = self._codes.get((kind, options))
         if code is None:
-            code = self._codes[kind] = len(self._kinds)
-            self._kinds.append(kind)
-        kinds, all_options, all_taken = self._log
-        kinds.append(code)
-        all_options.append(options)
-        all_taken.append(taken)
+            code = self._codes[kind, options] = len(self._questions)
+            self._questions.append((kind, options))
+        self._asked.append(code)
+        self._taken.append(taken)
         return taken
