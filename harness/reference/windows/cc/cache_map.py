@@ -83,6 +83,8 @@ class CacheMap:
 
     def cached_by(self, file: "FileObject") -> None:
         """A file object reads or writes through the cache: its reads and writes may be fast I/O from here on."""
+        if file in self._users:
+            return
         if not file.caches:
             file.caches = True
             file.view.private_cache_map = file.address + _PRIVATE_CACHE_MAP
@@ -153,6 +155,9 @@ class CacheMap:
 
     def read(self, offset: int, length: int) -> Code:
         """CcCopyRead."""
+        frame, within = self.pages.get(offset >> PAGE_SHIFT), offset & (PAGE_SIZE - 1)
+        if frame is not None and within + length <= PAGE_SIZE:
+            return self._memory.ram[frame + within : frame + within + length]
         yield from self.make_resident(offset, length)
         return self._copy_out(offset, length)
 

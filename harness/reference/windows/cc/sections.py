@@ -257,12 +257,22 @@ class Views:
 
     def read(self, address: int, length: int) -> Code:
         """Read memory, bringing pages of views in."""
-        if not self._kernel.memory.is_mapped(address, length):
-            yield from self.touch(address, length)
-        return self._kernel.memory.read(address, length)
+        memory = self._kernel.memory
+        try:
+            return memory.read(address, length)
+        except PageFault:
+            pass
+        yield from self.touch(address, length)
+        return memory.read(address, length)
 
     def write(self, address: int, data: bytes) -> Code:
         """Write memory, bringing pages of views in."""
-        if not self._kernel.memory.is_mapped(address, len(data), write=True):
-            yield from self.touch(address, len(data), write=True)
-        self._kernel.memory.write(address, data)
+        memory = self._kernel.memory
+        try:
+            memory.write(address, data)
+        except PageFault:
+            pass
+        else:
+            return
+        yield from self.touch(address, len(data), write=True)
+        memory.write(address, data)

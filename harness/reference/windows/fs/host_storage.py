@@ -34,6 +34,8 @@ class host_errors:  # noqa: N801 - a function to those who use it; as a generato
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None:
+            return
         if isinstance(error, FileNotFoundError):
             raise StatusError(self._missing or status_of(error)) from error
         if isinstance(error, OSError):

@@ -16,6 +16,7 @@ from harness.reference.windows.ntos.status_error import StatusError
 if TYPE_CHECKING:
     from harness.reference.windows.fs.driver import FileSystemDriver
     from harness.reference.windows.fs.inode import Stream
+    from harness.reference.windows.fs.stream_state import StreamState
     from harness.reference.windows.io.file_object import FileObject
 
 MOST_ZEROED = 1 << 20
@@ -31,7 +32,7 @@ def read(driver: "FileSystemDriver", request: Request) -> Code:
     if file.opened is None:
         return (yield from volume_io.read(driver, request))
     stream = file.opened.stream
-    transfer = Transfer.unpack(request.parameters)
+    state, transfer = driver.state(stream), Transfer.unpack(request.parameters)
     paging = _is_paging(request)
     if not transfer.length:
         return int(NtStatus.SUCCESS), 0
@@ -39,10 +40,10 @@ def read(driver: "FileSystemDriver", request: Request) -> Code:
         if stream.directory:
             return int(NtStatus.INVALID_DEVICE_REQUEST), 0
         _check_present(file.opened)
-        event = driver.state(stream).oplock.check(Does.READ, file, key_of(file))
+        event = state.oplock.check(Does.READ, file, key_of(file))
         if event is not None:
             return (yield from driver.wait(request, event, read))
-        driver.state(stream).locks.check(file, transfer.offset, transfer.length, transfer.key, write=False)
+        state.locks.check(file, transfer.offset, transfer.length, transfer.key, write=False)
     size = driver.files.size(stream)
     if transfer.offset >= size:
         return int(NtStatus.END_OF_FILE), 0
@@ -53,8 +54,7 @@ def read(driver: "FileSystemDriver", request: Request) -> Code:
             yield from _flush_range(driver, stream, transfer.offset, transfer.length)
         data = driver.files.read(stream, transfer.offset, transfer.length)
     else:
-        cache = initialize_cache(driver, stream, file)
-        data = yield from cache.read(transfer.offset, length)
+        data = yield from initialize_cache(state, file).read(transfer.offset, length)
     # Paging reads fill whole pages: what lies behind the end of the file is zero.
     yield from driver.io.views.write(transfer.buffer, data.ljust(transfer.length, b"\0") if paging else data)
     _move_position(file, transfer.offset, len(data), paging=paging)
@@ -67,7 +67,7 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
     if file.opened is None:
         return (yield from volume_io.write(driver, request))
     stream = file.opened.stream
-    transfer = Transfer.unpack(request.parameters)
+    state, transfer = driver.state(stream), Transfer.unpack(request.parameters)
     paging = _is_paging(request)
     if not paging:
         if stream.directory:
@@ -80,10 +80,10 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
     if paging:
         driver.files.write(stream, offset, data, paging=True)
         return int(NtStatus.SUCCESS), transfer.length
-    event = driver.state(stream).oplock.check(Does.WRITE, file, key_of(file))
+    event = state.oplock.check(Does.WRITE, file, key_of(file))
     if event is not None:
         return (yield from driver.wait(request, event, write))
-    driver.state(stream).locks.check(file, offset, transfer.length, transfer.key, write=True)
+    state.locks.check(file, offset, transfer.length, transfer.key, write=True)
     if request.irp_flags & IrpFlags.NOCACHE:
         _check_aligned(transfer)
         yield from _write_past_cache(driver, stream, offset, data)
@@ -91,12 +91,12 @@ def write(driver: "FileSystemDriver", request: Request) -> Code:
         end = driver.files.size(stream)
         if offset + len(data) > end:
             driver.files.resize(stream, offset + len(data))
-        cache = initialize_cache(driver, stream, file)
+        cache = initialize_cache(state, file)
         if end < offset <= end + MOST_ZEROED and stream.allocated is None:
             yield from cache.write(end, bytes(offset - end))
         yield from cache.write(offset, data)
         if driver.files.valid_up_to(stream, offset + len(data)):
-            driver.state(stream).show_sizes()
+            state.show_sizes()
         if file.flags & FileObjectFlags.WRITE_THROUGH:
             yield from cache.flush(offset, len(data))
     driver.files.written(file.opened)
@@ -149,8 +149,8 @@ def _file(request: Request) -> "FileObject":
 
 def _move_position(file: "FileObject", offset: int, length: int, *, paging: bool) -> None:
     """After a transfer on a synchronous file object its position is behind it."""
-    if file.synchronous and not paging:
-        file.view.current_byte_offset = offset + length
+    if not paging and file.synchronous:
+        file.position = offset + length
 
 
 def _is_paging(request: Request) -> bool:
@@ -169,9 +169,9 @@ def _check_aligned(transfer: Transfer) -> None:
         raise StatusError(NtStatus.INVALID_PARAMETER)
 
 
-def initialize_cache(driver: "FileSystemDriver", stream: "Stream", file: "FileObject") -> CacheMap:
+def initialize_cache(state: "StreamState", file: "FileObject") -> CacheMap:
     """CcInitializeCacheMap: from here on the handle's reads and writes may be fast I/O."""
-    cache = driver.state(stream).make_cache(file)
+    cache = state.make_cache(file)
     cache.cached_by(file)
     return cache
 
