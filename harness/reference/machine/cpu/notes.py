@@ -5,6 +5,8 @@ is told in batches, so that the trace is the same as if everything had been told
 """
 
 from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ _NEARLY_FULL = (NOTES_BEGIN + NOTES_END) // 2
 ROOM_FOR_NOTES = (NOTES_END - _NEARLY_FULL) // NOTE.size
 """For how many there is room before that."""
 _MOST_TOLD = 256
+_WHOSE = itemgetter(2)
 
 Meaning = tuple[tuple[Part, ...], Mapping[int, Part]]
 """How somebody's notes read: how each begins, and what each number says."""
@@ -76,10 +79,12 @@ class Notes:
         for at, record, owner, meaning in (*between, (end, None, 0, None)):
             if told < at:
                 some = notes[(told - NOTES_BEGIN) // NOTE.size : (at - NOTES_BEGIN) // NOTE.size]
-                records += [
-                    (time // NANOSECONDS_PER_TICK, thread, (*(means := meanings[whose])[0], means[1][what]))
-                    for time, thread, whose, what in some
-                ]
+                for whose, of_one in groupby(some, _WHOSE):
+                    begins, says = meanings[whose]
+                    records += [
+                        (time // NANOSECONDS_PER_TICK, thread, (*begins, says[what]))
+                        for time, thread, _, what in of_one
+                    ]
                 told = at
             if record is not None:
                 records.append(record)

@@ -15,6 +15,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from struct import Struct
 from typing import Annotated, Any, TypeVar, get_args
@@ -147,12 +148,12 @@ def _gathering(function: ExportFunction, annotations: Sequence[Any]) -> ExportFu
     groups = []
     for index, annotation in enumerate(annotations):
         if _is_group(annotation):
-            groups.append((annotation, index, index + len(annotation._fields)))
+            groups.append((partial(tuple.__new__, annotation), index, index + len(annotation._fields)))
 
     @functools.wraps(function)
     def call(k: Any, *words: Any) -> Any:
-        for group, begin, end in groups:
-            words = (*words[:begin], group._make(words[begin:end]), *words[end:])
+        for gathered, begin, end in groups:
+            words = (*words[:begin], gathered(words[begin:end]), *words[end:])
         return function(k, *words)
 
     return call

@@ -244,7 +244,7 @@ class PassageEngine:
         operation.set_io_status(status, information)
         if not self.objects.chains.goes_up(operation, status):
             self.trace(operation, f"completed 0x{status:08X}", None)
-        yield from self.ascend(operation)
+        return self.ascend(operation)
 
     # -- pended
 

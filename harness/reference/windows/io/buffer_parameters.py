@@ -54,12 +54,16 @@ def is_buffered_control(request: "Request") -> bool:
 
 def buffer_of(request: "Request") -> tuple[int, int]:
     """Address and length of the buffer that a request fills or takes; of a control the output. Zeros for none."""
-    found = BUFFERS.get((request.major, request.minor)) or BUFFERS.get((request.major, None))
-    buffer, length = (found[0], found[2]) if found is not None else WITHOUT_MDL.get(request.major, (0, None))
+    major = request.major
+    found = BUFFERS.get((major, None)) or BUFFERS.get((major, request.minor))
+    if found is None:
+        buffer, length = WITHOUT_MDL.get(major, (0, None))
+    elif is_buffered_control(request):
+        buffer, length = OF_BUFFERED_CONTROL
+    else:
+        buffer, _, length = found
     if length is None:
         return 0, 0
-    if is_buffered_control(request):
-        buffer, length = OF_BUFFERED_CONTROL
     return _U64.unpack_from(request.parameters, buffer)[0], _U32.unpack_from(request.parameters, length)[0]
 
 

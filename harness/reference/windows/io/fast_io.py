@@ -254,11 +254,14 @@ def routine_for(request: Request) -> FastRoutine | None:
 
 def fast_io(io: "IoManager", device: int, request: Request) -> Code:
     """Ask a device's fast I/O table; whether it was done, with status and Information in the request then."""
-    k = io.kernel
-    driver = k.memory.read_u64(device + 0x08)
+    driver = io.kernel.memory.read_u64(device + 0x08)
     native = io.native_drivers.get(driver)
-    if native is not None:
-        return bool(native.fast_io is not None and (yield from native.fast_io(device, request)))
+    return _by_table(io, driver, device, request) if native is None else native.fast_io(device, request)
+
+
+def _by_table(io: "IoManager", driver: int, device: int, request: Request) -> Code:
+    """Call what a driver from outside has in its table."""
+    k = io.kernel
     routine, table = routine_for(request), k.memory.read_u64(driver + 0x50)
     function = FastIoDispatch.routine(k.memory, table, routine.field) if routine is not None else 0
     if routine is None or not function:

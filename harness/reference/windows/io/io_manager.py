@@ -6,7 +6,6 @@ requests and `issue` them here.
 
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from struct import Struct
 from typing import TYPE_CHECKING, Protocol
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from harness.reference.windows.io.native_drivers import NativeDriver
     from harness.reference.windows.ntos.executive import Executive
 
-_DEVICE_AND_VPB = Struct("<QQ")
 PORT_TYPE = "FilterConnectionPort"
 """Object type of a user's handle to a communication port."""
 
@@ -277,7 +275,7 @@ class IoManager:
     def device_of(self, file: FileObject) -> int:
         """IoGetRelatedDeviceObject: the top of the stack that a file object's requests go to."""
         memory = self.kernel.memory
-        device, vpb = memory.unpack(_DEVICE_AND_VPB, file.address + 0x08)
+        device, vpb = file.device_and_vpb
         mounted = memory.read_u64(vpb + 0x08) if vpb else 0
         return self.devices.top(mounted or device)
 
@@ -287,7 +285,7 @@ class IoManager:
         When this returns the request may be pending: see `request.finished`.
         """
         assert request.file is not None
-        yield from self.send_to(self.device_of(request.file), request)
+        return self.send_to(self.device_of(request.file), request)
 
     def send_to(self, device: int, request: Request) -> Code:
         """Send a request to a device: an IRP, a call of its fast I/O table, or of its FSFilter callbacks."""

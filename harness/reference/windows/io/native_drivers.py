@@ -28,6 +28,12 @@ FsFilter = Callable[[int, Request, Pass], Code]
 """An FSFilter operation for a device; the last argument passes it on to the devices below."""
 
 
+def _no_fast_io(device: int, request: Request) -> Code:
+    del device, request
+    yield from ()
+    return False
+
+
 class NativeDriver:
     """One such driver. `fs_filter` stands for its FS_FILTER_CALLBACKS."""
 
@@ -58,7 +64,7 @@ class NativeDriver:
         memory.write_unicode_string(view.address + DriverObject.NAME, buffer, len(text), len(text) + 2)
         kernel.objects.register(Object("IoDriverObjectType", self, view.address))
         self._set_dispatch(dispatch)
-        self.fast_io = fast_io
+        self.fast_io = fast_io or _no_fast_io
         self.fs_filter = fs_filter
         if fast_io is not None:
             view.fast_io_dispatch = self._make_table(fast_io, detach)

@@ -102,9 +102,8 @@ class Caller:
     def report(self, status: int, information: int, file: FileObject | None = None) -> None:
         """Store the outcome and set the event; what was over at once, on `file`, may end in a completion port too."""
         if self.iosb:
-            block = IoStatusBlock(self.k.memory, self.iosb)
-            block.status = status
-            block.information = information
+            self.k.memory.write_u32(self.iosb, status)
+            self.k.memory.write_u64(self.iosb + IoStatusBlock.information.offset, information)
         if self.event is not None:
             set_event(self.k, self.event)
         if file is not None and file.association is not None:
@@ -148,7 +147,7 @@ def file_of(k: "Kernel", handle: int, access: int = 0) -> FileObject:
 
 def probe(mode: int, address: int, length: int) -> None:
     """ProbeForWrite without touching: a program's buffers are in the user half."""
-    if mode == USER_MODE and length and not (is_user(address) and is_user(address + length - 1)):
+    if mode == USER_MODE and length and not is_user(address + length - 1):
         raise GuestException(int(NtStatus.ACCESS_VIOLATION), 1, address)
 
 
@@ -163,7 +162,8 @@ def lock_file(k: "Kernel", file: FileObject) -> Code:
 def unlock_file(k: "Kernel", file: FileObject) -> None:
     """Let the next operation on a synchronous file object begin."""
     file.busy = False
-    k.signal(file.free)
+    if not file.free.state:  # somebody has waited
+        k.signal(file.free)
 
 
 def _post(caller: Caller, file: FileObject, done: Request, *, at_once: bool) -> None:
