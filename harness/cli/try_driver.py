@@ -44,7 +44,8 @@ def try_(
 ) -> None:
     """Load a driver, run a standard workload with and without it, unload it, and tell what came of it on a page.
 
-    Needs no configuration. Exit code 0 clean, 1 findings, 2 wrong use, 3 it could not be run.
+    Needs no configuration. Exit code 0 clean, 1 findings, 2 wrong use, 3 it could not be run, or saw nothing
+    of the workload.
     """
     from harness.fleet.coverage_target import coverage_target
     from harness.fleet.schedules.schedule_file import read_schedule
@@ -86,7 +87,7 @@ def try_(
     if target is not None and verdict.measured is not None:
         verdict.measured.write(target, installed_version("fltlab"))
     typer.echo(json.dumps(data_of(verdict, needs), indent=2) if as_json else page(verdict, needs))
-    raise typer.Exit(verdict.ended.value)
+    raise typer.Exit(verdict.ended.code)
 
 
 def register(app: typer.Typer) -> None:

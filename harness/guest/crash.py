@@ -12,7 +12,7 @@ from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.command import CommandResult
 from harness.text import read_json
 from harness.wire.codec import from_data
-from harness.wire.kernel import CALLBACKS_MARK, FINDINGS_MARK, STOPPED_MARK, Coverage, Findings
+from harness.wire.kernel import ASKED_IN_VAIN, CALLBACKS_MARK, FINDINGS_MARK, STOPPED_MARK, Coverage, Findings
 from harness.wire.kernel_state import Finding, KernelState, SeenCallbacks, State, Stop, StopKind
 
 OUR_FAULTS = {
@@ -145,5 +145,7 @@ def _facts(state: KernelState) -> tuple[str, ...]:
     if stop.location and stop.location not in stop.chain:
         lines.append(f"at {stop.location}")
     lines += calls(stop.chain)
+    if state.asked_in_vain:
+        lines.append(f"while it was loaded {ASKED_IN_VAIN}{state.asked_in_vain}")
     lines += [f"{one.name} ({one.process}:{one.thread}) waits for {one.waits_for}" for one in stop.waiters]
     return tuple(lines)

@@ -63,6 +63,15 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class WatchedFilter:
+    """What a watched minifilter is registered for: major functions, and whether pipes and mailslots are among it."""
+
+    name: str
+    majors: tuple[int, ...] = ()
+    supports_pipes: bool = False
+
+
+@dataclass(frozen=True)
 class SeenCallbacks:
     """What the kernel has seen of the callbacks of watched minifilters while one program ran, and how many it lost.
 
@@ -75,6 +84,8 @@ class SeenCallbacks:
     lost: int = 0
     prints: tuple[Print, ...] = ()
     lost_prints: int = 0
+    filters: tuple[WatchedFilter, ...] = ()
+    """Those that are registered."""
 
 
 class State(StrEnum):
@@ -108,5 +119,7 @@ class KernelState:
     time: int = 0
     digest: str = ""
     drivers: tuple[str, ...] = ()
+    asked_in_vain: str = ""
+    """Of a kernel that has stopped while it loaded a driver: what of the registry that had asked for last in vain."""
     seen: SeenCallbacks = field(default_factory=SeenCallbacks)
     """Of a kernel that has stopped: what watched minifilters did under the program that it stopped in."""

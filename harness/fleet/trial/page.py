@@ -9,9 +9,11 @@ from textwrap import shorten, wrap
 from harness.fleet.kernel_exports import Needs
 from harness.fleet.places import with_words
 from harness.fleet.trial.sightings import Seen
-from harness.fleet.trial.trial import Ended, Verdict
+from harness.fleet.trial.trial import Verdict
 from harness.fleet.trial.workload import WORKLOAD
 from harness.guest import GuestKind
+from harness.guest.deploy import VOLUME
+from harness.nt import IrpMajor
 from harness.report.coverage.measured import in_words
 from harness.wire.kernel_state import Finding
 from harness.wire.schedule import moves_text
@@ -22,6 +24,9 @@ _COLUMNS = ("SUCCESS_NO_CALLBACK", "SUCCESS_WITH_CALLBACK", "COMPLETE", "PENDING
 _HEADINGS = ("pre", "post", "passed", "+post", "completed", "pended", "synced", "no-fast")
 _BETWEEN = ("above", "below", "stopped", "own")
 _NAME = 24
+_OTHER_VOLUMES = (
+    "fltlab run has other volumes for a suite of yours: --filesystem fat32, --data-volume E:exfat,removable"
+)
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{12,16}\b")
 
 
@@ -118,11 +123,10 @@ def _took_part(verdict: Verdict) -> str:
 def _table(verdict: Verdict) -> Iterator[str]:
     seen = verdict.sightings
     rows = list(seen.rows().items())
-    if not verdict.attached.startswith("at "):
-        yield "seen       nothing: it is attached to no volume"
-        return
-    if not rows:
-        yield "seen       nothing: none of its callbacks was called"
+    if not verdict.is_attached or not rows:
+        yield from _wrapped("seen       ", f"nothing: {_why_nothing(verdict)}", 4)
+        if not verdict.is_attached:
+            yield from _wrapped("hint       ", _OTHER_VOLUMES, 2)
         return
     headings = _HEADINGS if seen.by_kernel else _BETWEEN
     cells = {name: _cells(row, by_kernel=seen.by_kernel) for name, row in rows}
@@ -143,6 +147,28 @@ def _table(verdict: Verdict) -> Iterator[str]:
         yield f"I/O of its own: {_number(own, 'operation')}"
     if not seen.did_anything and not verdict.changes:
         yield from _wrapped("hint       ", _nothing_done(verdict), 3)
+
+
+def _why_nothing(verdict: Verdict) -> str:
+    """Of a driver that was shown nothing of the workload."""
+    registered = verdict.registered
+    if not verdict.is_attached:
+        volumes = " and ".join(dict.fromkeys(verdict.elsewhere))
+        where = f"it is attached to {volumes} alone" if volumes else "it is attached to no volume"
+        told = [f"{where}, and the workload is on {VOLUME} (NTFS, a local disk)"]
+    elif registered is None:
+        told = ["none of its callbacks was called"]
+    else:
+        known = {int(one): one.name for one in IrpMajor}
+        names = [known.get(major, hex(major)) for major in registered.majors]
+        told = [
+            f"it is registered for {_said(', '.join(names))} alone" if names else "it is registered for no operation"
+        ]
+    if registered is not None and registered.supports_pipes:
+        told.append(
+            "it is registered for named pipes and mailslots, too, whose volumes a reference guest does not have"
+        )
+    return "; ".join(told)
 
 
 def _nothing_done(verdict: Verdict) -> str:
@@ -273,14 +299,10 @@ def _stop(verdict: Verdict) -> Iterator[str]:
 
 
 def _last(verdict: Verdict) -> str:
-    ended = verdict.ended
-    word = {
-        Ended.CLEAN: "clean",
-        Ended.FINDINGS: "findings",
-        Ended.COULD_NOT_RUN: "could not run",
-    }[ended]
     model = "" if verdict.kind is GuestKind.WINDOWS else ": a model, not Windows"
-    return f"{word}, {verdict.seconds:.1f} s  ({verdict.kind.value}{model}; sha256 {verdict.sha256[:12]})"
+    return (
+        f"{verdict.ended.value}, {verdict.seconds:.1f} s  ({verdict.kind.value}{model}; sha256 {verdict.sha256[:12]})"
+    )
 
 
 def _wrapped(title: str, text: str, most: int) -> list[str]:
@@ -323,6 +345,7 @@ def as_json(verdict: Verdict, needs: Needs | None) -> dict[str, object]:
         },
         "loaded": verdict.loaded,
         "attached": verdict.attached,
+        "elsewhere": list(verdict.elsewhere),
         "detached": verdict.detached,
         "unloaded": verdict.unloaded,
         "coverage": _coverage_as_json(verdict),

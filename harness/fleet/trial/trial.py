@@ -36,7 +36,7 @@ from harness.fleet.user_mode import start_program, start_services
 from harness.guest import Guest, GuestKind, GuestState
 from harness.guest.background import BackgroundProgram, start
 from harness.guest.crash import parse_status
-from harness.guest.deploy import OBSERVER, Deployment, DriverUnderTest
+from harness.guest.deploy import OBSERVER, VOLUME, Deployment, DriverUnderTest
 from harness.guest.stack import NamedEntry, StackEntry, place
 from harness.machine.deadlines import Wait
 from harness.machine.watchdog import watchdog
@@ -49,7 +49,7 @@ from harness.minifilter.tracing import event_of
 from harness.nt import DebugComponent, nt_success
 from harness.report.coverage.line_coverage import Ran
 from harness.report.coverage.measured import Measured, Subject, lines_of_drivers
-from harness.wire.kernel_state import Finding
+from harness.wire.kernel_state import Finding, WatchedFilter
 
 ROOT = "V:\\"
 LET_IT_SETTLE = "sleep 3000"
@@ -58,11 +58,19 @@ DO_NOT_DETACH = "0x801f0010"
 
 
 class Ended(Enum):
-    """How a trial ended, and what the command returns."""
+    """How a trial ended."""
 
-    CLEAN = ExitCode.PASSED
-    FINDINGS = ExitCode.FAILED
-    COULD_NOT_RUN = ExitCode.HOST
+    CLEAN = "clean"
+    FINDINGS = "findings"
+    SAW_NOTHING = "saw nothing"
+    """The workload ran, and the driver was shown none of it: nobody knows what it would have done."""
+    COULD_NOT_RUN = "could not run"
+
+    @property
+    def code(self) -> ExitCode:
+        """What the command returns."""
+        codes = {Ended.CLEAN: ExitCode.PASSED, Ended.FINDINGS: ExitCode.FAILED}
+        return codes.get(self, ExitCode.HOST)
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,10 @@ class Verdict:
     sha256: str = ""
     loaded: str = "no"
     attached: str = "no"
+    elsewhere: tuple[str, ...] = ()
+    """Volumes that it is attached to, where it is not attached to that of the workload."""
+    registered: WatchedFilter | None = None
+    """What it is registered for, where its kernel tells."""
     detached: str = "not tried"
     unloaded: str = "not tried"
     parts: int = 0
@@ -149,8 +161,20 @@ class Verdict:
             return Ended.COULD_NOT_RUN
         unmeant = any(change.allowed is None for change in self.changes)
         found = self.findings or self.leaks or self.hard_findings or self.race
-        wrong = self.stop is not None or self.hang or found or unmeant
-        return Ended.FINDINGS if wrong else Ended.CLEAN
+        if self.stop is not None or self.hang or found or unmeant:
+            return Ended.FINDINGS
+        return Ended.SAW_NOTHING if self.blind else Ended.CLEAN
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether it is attached to the volume of the workload."""
+        return self.attached.startswith("at ")
+
+    @property
+    def blind(self) -> bool:
+        """Whether the workload went by without it, though there is something that it is registered for."""
+        registered = self.registered is None or bool(self.registered.majors)
+        return bool(self.parts) and registered and not (self.is_attached and self.sightings.rows())
 
     stop_is_crash: bool = False
     """The kernel did not survive: a bug check, a deadlock or a hang, and not a load that was refused."""
@@ -284,9 +308,11 @@ class _Trial:
         """Load and attach the driver."""
         verdict = self._verdict
         deployment = Deployment(guest, [self._subject])
-        deployment.deploy()
+        instances = deployment.deploy()
         verdict.loaded = "yes"
         entry = self._subject.entry
+        own = (row for row in instances if row.filter.casefold() == entry.service.casefold())
+        verdict.elsewhere = tuple(row.volume for row in own if row.volume.casefold() != VOLUME.casefold())
         refused, by_hand = deployment.refused.get(self._label), self._label in deployment.by_hand
         at = f"at {entry.altitude}{', by fltmc attach alone' * by_hand}"
         verdict.attached = at if refused is None else f"no: fltmc attach is answered {refused}"
@@ -390,6 +416,9 @@ class _Trial:
         own, result = run_part(guest, part)
         service = self._subject.entry.service.casefold()
         seen = (event_of(item) for item in guest.seen.callbacks if item.filter.casefold() == service)
+        self._verdict.registered = next(
+            (one for one in guest.seen.filters if one.name.casefold() == service), self._verdict.registered
+        )
         lane = SeenByKernel(tuple(replace(event, filter=self._label) for event in seen), guest.seen.lost)
         begin = own.steps[0].begin if own.steps else 0
         trace = Trace.of(result, (ABOVE, self._label, BELOW), since=begin, seen=lane)

@@ -58,6 +58,7 @@ class Host:
         self.is_copy = False
         """Whether it goes on from a point that another process keeps: then it can be gone back to."""
         self._programs = RunningPrograms(system)
+        self._loading = False
         self._operations: Mapping[type, Callable[[Any], wire.Answer]] = {
             wire.SetRegistry: self._set_registry,
             wire.GetRegistry: self._get_registry,
@@ -113,8 +114,14 @@ class Host:
             message=str(stop),
             stop=stop_message(stop),
             traceback=tuple(trace),
+            asked_in_vain=self._asked_in_vain(),
             seen=self._seen(),
         )
+
+    def _asked_in_vain(self) -> str:
+        """What the driver that is being loaded has asked the registry for last, and not been given."""
+        missed = self._system.registry.missed
+        return missed[-1] if self._loading and missed else ""
 
     def _state(self) -> KernelState:
         k = self._system
@@ -151,9 +158,11 @@ class Host:
         self._check_open_to_use()
         k.registry.missed.clear()
         k.io.missed_file = ""
+        self._loading = True
         status, message = k.run(k.filter_services.load(asked.service), f"load {asked.service}")
-        if message and k.registry.missed:
-            message += f"; {ASKED_IN_VAIN}{k.registry.missed[-1]}"
+        missed, self._loading = self._asked_in_vain(), False
+        if message and missed:
+            message += f"; {ASKED_IN_VAIN}{missed}"
         elif message and k.io.missed_file:
             message += f"; {OPENED_IN_VAIN}{k.io.missed_file}"
         return self._expect(status, message)
@@ -305,7 +314,9 @@ class Host:
 
     def _seen(self) -> SeenCallbacks:
         recorder, prints = self._system.flt.recorder, self._system.print_recorder
-        return SeenCallbacks(tuple(recorder.recorded()), recorder.lost, prints.recorded(), prints.lost)
+        return SeenCallbacks(
+            *(tuple(recorder.recorded()), recorder.lost, prints.recorded(), prints.lost), recorder.filters()
+        )
 
     def _opened(self, operation: Callable[[Any], wire.Answer], asked: wire.Request) -> wire.Answer:
         self._check_open_to_use()

@@ -221,3 +221,113 @@ def test_a_driver_that_does_not_look_whether_it_got_memory_is_found_out(tmp_path
     told = " ".join(page.page(found, None).split())
     assert "during low resources" in told
     assert re.search(r"careless\+0x[0-9a-f]+ \w+ \[[^]]*careless\.c:\d+\]", told)
+
+
+_ELSEWHERE = r"""
+#include <fltkernel.h>
+static PFLT_FILTER Filter;
+static FLT_PREOP_CALLBACK_STATUS FLTAPI Pre(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context)
+{
+    return FLT_PREOP_SUCCESS_NO_CALLBACK;
+}
+static const FLT_OPERATION_REGISTRATION Operations[] = {{OPERATION, 0, Pre, NULL}, {IRP_MJ_OPERATION_END}};
+static NTSTATUS FLTAPI Setup(PCFLT_RELATED_OBJECTS Objects, FLT_INSTANCE_SETUP_FLAGS Flags, DEVICE_TYPE Device,
+                             FLT_FILESYSTEM_TYPE FileSystem)
+{
+    PDEVICE_OBJECT Disk;
+    UNICODE_STRING Letter;
+    BOOLEAN Wanted = FALSE;
+
+    if (OPERATION != IRP_MJ_CREATE) {
+        return STATUS_SUCCESS;
+    }
+    if (NT_SUCCESS(FltGetDiskDeviceObject(Objects->Volume, &Disk))) {
+        if (NT_SUCCESS(IoVolumeDeviceToDosName(Disk, &Letter))) {
+            Wanted = Letter.Buffer[0] == L'C';
+            ExFreePool(Letter.Buffer);
+        }
+        ObDereferenceObject(Disk);
+    }
+    return Wanted ? STATUS_SUCCESS : STATUS_FLT_DO_NOT_ATTACH;
+}
+static NTSTATUS FLTAPI Unload(FLT_FILTER_UNLOAD_FLAGS Flags)
+{
+    FltUnregisterFilter(Filter);
+    return STATUS_SUCCESS;
+}
+static const FLT_REGISTRATION Registration = {
+    .Size = sizeof(Registration), .Version = FLT_REGISTRATION_VERSION, .Flags = FLTFL_REGISTRATION_SUPPORT_NPFS_MSFS,
+    .OperationRegistration = Operations, .FilterUnloadCallback = Unload, .InstanceSetupCallback = Setup};
+NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
+{
+    NTSTATUS Status = FltRegisterFilter(DriverObject, &Registration, &Filter);
+    if (NT_SUCCESS(Status)) {
+        Status = FltStartFiltering(Filter);
+    }
+    return Status;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("operation", "inf", "seen"),
+    [
+        ("IRP_MJ_CREATE", True, "it is attached to C: alone, and the workload is on V:"),
+        ("IRP_MJ_SHUTDOWN", False, "it is registered for shutdown alone; it is registered for named pipes"),
+    ],
+    ids=["on another volume", "for what does not come"],
+)
+def test_a_driver_that_was_shown_nothing_is_not_clean(tmp_path: Path, operation: str, inf: bool, seen: str) -> None:
+    (tmp_path / "elsewhere.c").write_text(f"#define OPERATION {operation}\n{_ELSEWHERE}")
+    given = ""
+    if inf:
+        text = (HERE / "careless" / "careless.inf").read_text(encoding="utf-8")
+        (tmp_path / "elsewhere.inf").write_text(text.replace("careless", "elsewhere"), encoding="utf-8")
+        given = "inf: elsewhere.inf\n"
+    (tmp_path / "driver.yaml").write_text(
+        f"name: elsewhere\ndescription: is not where the workload is\nsources: [elsewhere.c]\ncontrol: none\n{given}"
+    )
+
+    found = try_driver(find_candidate(tmp_path), replace(SOME, parts=(WORKLOAD[0],), hard=False))
+
+    told = " ".join(page.page(found, None).split())
+    assert found.ended is Ended.SAW_NOTHING
+    assert int(found.ended.code) == 3
+    assert f"seen nothing: {seen}" in told
+    assert "named pipes and mailslots, too, whose volumes a reference guest does not have" in told
+    assert told.split("changes")[-1].count("saw nothing, ") == 1
+    assert page.as_json(found, None)["ended"] == "saw-nothing"
+
+
+def test_a_bug_check_in_a_drivers_load_tells_what_the_registry_lacked(tmp_path: Path) -> None:
+    (tmp_path / "trusting.c").write_text(r"""
+#include <fltkernel.h>
+static PFLT_FILTER Filter;
+static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_OPERATION_END}};
+static const FLT_REGISTRATION Registration = {sizeof(Registration), FLT_REGISTRATION_VERSION, 0, NULL, Operations};
+NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
+{
+    static UNICODE_STRING Name = RTL_CONSTANT_STRING(L"ProtectedPath");
+    OBJECT_ATTRIBUTES Attributes = RTL_CONSTANT_OBJECT_ATTRIBUTES(RegistryPath, OBJ_KERNEL_HANDLE);
+    PKEY_VALUE_PARTIAL_INFORMATION Value = NULL;
+    ULONG Length = 0;
+    HANDLE Key;
+
+    if (NT_SUCCESS(ZwOpenKey(&Key, KEY_READ, &Attributes))) {
+        if (ZwQueryValueKey(Key, &Name, KeyValuePartialInformation, NULL, 0, &Length) == STATUS_BUFFER_TOO_SMALL) {
+            Value = ExAllocatePoolWithTag(PagedPool, Length, 'tsuT');
+        }
+        ZwClose(Key);
+    }
+    if (Value->DataLength == 0) { /* whatever came */
+        return STATUS_INVALID_PARAMETER;
+    }
+    return FltRegisterFilter(DriverObject, &Registration, &Filter);
+}
+""")
+
+    found = try_driver(find_candidate(tmp_path), SOME)
+
+    assert found.ended is Ended.FINDINGS
+    told = " ".join(page.page(found, None).split())
+    assert "while it was loaded it asked the registry in vain for the value ProtectedPath of the key" in told

@@ -40,7 +40,7 @@ def _run(call: Invocation, path: str) -> int:
     assert isinstance(ended, wire.Ended)
     call.command.write("stdout", ended.stdout)
     call.err(f"{wire.FINDINGS_MARK}{ended.findings}")
-    if ended.seen.callbacks:
+    if ended.seen.callbacks or ended.seen.filters:
         call.err(f"{wire.CALLBACKS_MARK}{encode(ended.seen)}")
     return ended.exit_code
 

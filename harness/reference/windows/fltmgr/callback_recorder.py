@@ -3,8 +3,9 @@
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from harness.nt import IrpMajor
+from harness.nt import IrpMajor, RegistrationFlags
 from harness.reference.windows.fltmgr.callback_data import PARAMETER_BLOCK
+from harness.wire.kernel_state import WatchedFilter
 from harness.wire.trace import NOT_RETURNED, Callback, Phase
 
 if TYPE_CHECKING:
@@ -103,6 +104,18 @@ class CallbackRecorder:
     def recorded(self) -> "Iterator[Callback]":
         """What was recorded since `begin`."""
         return (Callback(**record) for record in self._records)
+
+    def filters(self) -> tuple[WatchedFilter, ...]:
+        """Those of the watched minifilters that are registered, with what for."""
+        watched = (found for found in self._objects.filters.values() if found.name.lower() in self._watched)
+        return tuple(
+            WatchedFilter(
+                found.name,
+                tuple(found.registration.operations),
+                bool(found.registration.flags & RegistrationFlags.SUPPORT_NPFS_MSFS),
+            )
+            for found in watched
+        )
 
     # -- what the probes tell
 
