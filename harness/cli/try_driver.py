@@ -54,7 +54,8 @@ def try_(
     from harness.fleet.trial.chosen_names import on_names
     from harness.fleet.trial.page import as_json as data_of
     from harness.fleet.trial.page import page
-    from harness.fleet.trial.trial import TrialOptions, needs_of, try_driver
+    from harness.fleet.trial.trial import needs_of, try_driver
+    from harness.fleet.trial.verdict import TrialOptions
     from harness.fleet.trial.workload import WORKLOAD
     from harness.minifilter.registry import of_reg_file
 

@@ -387,9 +387,8 @@ class Deployment:
     def _missing(self, instances: Sequence[InstanceRow]) -> list[DriverUnderTest]:
         """Those that have no instance on the volume; one on another volume sees nothing of what is done on this."""
         volume = self._volume.casefold()
-        found = {
-            (row.filter.casefold(), row.place) for row in instances if row.instance and row.volume.casefold() == volume
-        }
+        here = (row for row in instances if row.instance and row.volume.casefold() == volume)
+        found = {(row.filter.casefold(), row.place) for row in here}
         minifilters = (item for item in self.stack if not item.legacy)
         return [item for item in minifilters if (item.entry.service.casefold(), item.entry.altitude) not in found]
 

@@ -9,7 +9,7 @@ from textwrap import shorten, wrap
 from harness.fleet.kernel_exports import Needs
 from harness.fleet.places import with_words
 from harness.fleet.trial.sightings import Seen
-from harness.fleet.trial.trial import Verdict
+from harness.fleet.trial.verdict import Verdict
 from harness.fleet.trial.workload import WORKLOAD
 from harness.guest import GuestKind
 from harness.guest.deploy import VOLUME

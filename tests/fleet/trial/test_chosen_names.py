@@ -10,7 +10,8 @@ from harness.fleet.trial import page
 from harness.fleet.trial.candidate import find_candidate
 from harness.fleet.trial.chosen_names import on_names
 from harness.fleet.trial.sightings import Sightings
-from harness.fleet.trial.trial import TrialOptions, Verdict, try_driver
+from harness.fleet.trial.trial import try_driver
+from harness.fleet.trial.verdict import TrialOptions, Verdict
 from harness.fleet.trial.workload import WORKLOAD
 from harness.guest import GuestKind
 from harness.minifilter.package import TriedNames, package_of

@@ -13,7 +13,8 @@ from harness.fleet.drivers import build_alone
 from harness.fleet.trial import page, trial
 from harness.fleet.trial.candidate import find_candidate
 from harness.fleet.trial.sightings import Sightings
-from harness.fleet.trial.trial import Ended, TrialOptions, Verdict, try_driver
+from harness.fleet.trial.trial import try_driver
+from harness.fleet.trial.verdict import Ended, TrialOptions, Verdict
 from harness.fleet.trial.workload import WORKLOAD
 from harness.minifilter.package import AllowedChange, load_package
 from harness.minifilter.registry import RegistryValue
