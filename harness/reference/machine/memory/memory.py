@@ -6,13 +6,14 @@ IRQL, or a write to read-only memory raises `PageFault`.
 
 import mmap
 from collections.abc import Callable, Iterable
+from itertools import islice
 from struct import Struct
 from typing import Any
 
 from harness.nt import Irql
 from harness.reference.machine.cpu.exceptions import PageFault
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
-from harness.reference.machine.memory.pagetables import OutOfMemoryError, PageTables
+from harness.reference.machine.memory.pagetables import PageTables
 
 _U8 = Struct("<B")
 _U16 = Struct("<H")
@@ -71,17 +72,18 @@ class Memory:
         frames: Iterable[int] | None = None,
     ) -> None:
         """Map zeroed pages over [address, address + size), or `frames` where given (a second mapping)."""
-        supply = iter(frames) if frames is not None else None
-        if frames is None and page_align(size) > self.tables.available:
-            raise OutOfMemoryError(f"{size:#x} bytes are wanted, and {self.tables.available:#x} are left")
-        for page in range(address >> PAGE_SHIFT, (address + page_align(size)) >> PAGE_SHIFT):
-            if page in self._readable or page in self._pageable_readable:
-                raise ValueError(f"{page << PAGE_SHIFT:#x} is mapped already")
-            frame = self.tables.allocate_frame() if supply is None else next(supply)
-            self.tables.set(
-                page << PAGE_SHIFT, frame, writable=writable, executable=executable, user=user, pageable=pageable
-            )
-            self._enter(page, frame, writable=writable, pageable=pageable)
+        pages = range(address >> PAGE_SHIFT, (address + page_align(size)) >> PAGE_SHIFT)
+        for mapped in (self._readable, self._pageable_readable):
+            if not mapped.keys().isdisjoint(pages):
+                taken = next(page for page in pages if page in mapped)
+                raise ValueError(f"{taken << PAGE_SHIFT:#x} is mapped already")
+        chosen = self.tables.allocate_frames(len(pages)) if frames is None else [*islice(frames, len(pages))]
+        begin = pages.start << PAGE_SHIFT
+        self.tables.set_free(begin, chosen, writable=writable, executable=executable, user=user or pageable)
+        entered = dict(zip(pages, chosen, strict=True))
+        (self._pageable_readable if pageable else self._readable).update(entered)
+        if writable:
+            (self._pageable_writable if pageable else self._writable).update(entered)
 
     def map_page(self, page: int, *, shielded: bool = False) -> int:
         """Map one zeroed page that is free, for data; its frame: where it is in `ram`.
@@ -144,11 +146,11 @@ class Memory:
 
     def unmap(self, address: int, size: int, *, keep_frames: bool = False) -> None:
         """Unmap pages; their frames are free again unless they belong to another mapping."""
-        for page in range(address >> PAGE_SHIFT, (address + page_align(size)) >> PAGE_SHIFT):
-            frame = self._leave(page)
-            self.tables.clear(page << PAGE_SHIFT)
-            if not keep_frames:
-                self.tables.free_frame(frame)
+        pages = range(address >> PAGE_SHIFT, (address + page_align(size)) >> PAGE_SHIFT)
+        frames = [self._leave(page) for page in pages]
+        self.tables.clear_all(pages.start << PAGE_SHIFT, len(pages))
+        if not keep_frames:
+            self.tables.free_frames(frames)
 
     def frames(self, address: int, size: int) -> list[int]:
         """The page frames behind a range, for a second mapping. Raises PageFault."""

@@ -6,7 +6,8 @@ write protection. RAM is one `mmap`: Python reads and writes guest memory withou
 
 import ctypes
 import mmap
-from struct import Struct
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE
 
@@ -22,10 +23,20 @@ PHYSICAL_BASE = 0x100000
 _READABLE_DATA = PHYSICAL_BASE | PRESENT | ACCESSED_DIRTY | NO_EXECUTE
 _WRITABLE_DATA = _READABLE_DATA | WRITABLE
 """What makes a page-table entry of a frame, added to it."""
-_U64 = Struct("<Q")
+_U64 = struct.Struct("<Q")
 _SHIFT_OF_ENTRY, _ENTRIES = PAGE_SHIFT - 3, 511 << 3
 """Where in a table the 8 bytes of an address's page are."""
 _ZEROS = bytes(PAGE_SIZE)
+
+
+def _flags(*, writable: bool, executable: bool, user: bool) -> int:
+    """What makes a page-table entry of a frame, added to it."""
+    return (
+        _READABLE_DATA
+        + (WRITABLE if writable else 0)
+        + (USER if user else 0)  # out of reach where EFLAGS.AC is clear (cpu/emulator.py)
+        - (NO_EXECUTE if executable else 0)
+    )
 
 
 class OutOfMemoryError(Exception):
@@ -82,6 +93,22 @@ class PageTables:
         self._next = offset + PAGE_SIZE
         return offset
 
+    def allocate_frames(self, count: int) -> list[int]:
+        """So many of them, as they would come one after another. OutOfMemoryError if there are not so many: none is."""
+        if count * PAGE_SIZE > self.available:
+            raise OutOfMemoryError(f"{count * PAGE_SIZE:#x} bytes are wanted, and {self.available:#x} are left")
+        again = min(count, len(self._free))
+        frames = self._free[len(self._free) - again :][::-1]
+        del self._free[len(self._free) - again :]
+        for offset in frames:
+            self.ram[offset : offset + PAGE_SIZE] = _ZEROS
+        begin, self._next = self._next, self._next + (count - again) * PAGE_SIZE
+        return [*frames, *range(begin, self._next, PAGE_SIZE)]
+
+    def free_frames(self, offsets: Iterable[int]) -> None:
+        """Give page frames back."""
+        self._free.extend(offsets)
+
     def free_frame(self, offset: int) -> None:
         """Give a page frame back."""
         self._free.append(offset)
@@ -112,23 +139,40 @@ class PageTables:
         self, address: int, frame: int, *, writable: bool, executable: bool, user: bool, pageable: bool = False
     ) -> None:
         """Map the page at `address` to `frame`."""
-        value = (frame + PHYSICAL_BASE) | PRESENT | ACCESSED_DIRTY
-        if writable:
-            value |= WRITABLE
-        if user or pageable:
-            value |= USER  # out of reach where EFLAGS.AC is clear (cpu/emulator.py)
-        if not executable:
-            value |= NO_EXECUTE
+        value = frame + _flags(writable=writable, executable=executable, user=user or pageable)
         offset = self.entry(address)
         if self.ram[offset] & PRESENT:
             self.stale.append(address)
         _U64.pack_into(self.ram, offset, value)
+
+    def set_free(self, address: int, frames: Sequence[int], *, writable: bool, executable: bool, user: bool) -> None:
+        """Map the pages from `address` on, which are not mapped, to `frames`."""
+        flags = _flags(writable=writable, executable=executable, user=user)
+        done = 0
+        for offset, count in self._entries(address, len(frames)):
+            values = [frame + flags for frame in frames[done : done + count]]
+            self.ram[offset : offset + 8 * count] = struct.pack(f"<{count}Q", *values)
+            done += count
+
+    def _entries(self, address: int, count: int) -> Iterator[tuple[int, int]]:
+        """Where the entries of so many pages from `address` on lie: the offset into `ram` of some, and of how many."""
+        while count > 0:
+            here = min(count, 512 - (address >> PAGE_SHIFT & 511))
+            yield self.entry(address), here
+            address += here << PAGE_SHIFT
+            count -= here
 
     def map_data(self, address: int, *, writable: bool) -> int:
         """Map a zeroed frame for data where nothing is mapped, out of reach of user mode; the frame."""
         frame = self.allocate_frame()
         _U64.pack_into(self.ram, self.entry(address), frame + (_WRITABLE_DATA if writable else _READABLE_DATA))
         return frame
+
+    def clear_all(self, address: int, count: int) -> None:
+        """Unmap so many pages from `address` on."""
+        for offset, here in self._entries(address, count):
+            self.ram[offset : offset + 8 * here] = bytes(8 * here)
+        self.stale.extend(range(address, address + (count << PAGE_SHIFT), PAGE_SIZE))
 
     def clear(self, address: int) -> None:
         """Unmap the page at `address`."""
