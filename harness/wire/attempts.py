@@ -65,10 +65,10 @@ class TriedBatches:
 class Attempts:
     """Run I/O scripts one after another in a copy of the kernel, which stays as it is; each batch in one of its own.
 
-    The copies run at the same time. `program` is fltprobe, a file of the host; `empty` are the folders of the host
-    behind volumes, empty before each script (copies but the first have folders of their own in their place); `unload`
-    services that are unloaded behind the last of each; `learnt` what counts as news no more. Copies that have not come
-    to their end in `seconds` of the host are given up.
+    As many copies run at the same time as there are processors. `program` is fltprobe, a file of the host; `empty` are
+    the folders of the host behind volumes, empty before each script (copies but the first have folders of their own in
+    their place); `unload` services that are unloaded behind the last of each; `learnt` what counts as news no more. A
+    copy that has not come to its end in `seconds` of the host is given up.
     """
 
     program: str

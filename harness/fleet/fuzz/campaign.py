@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -21,7 +21,9 @@ from harness.wire.attempts import Attempt, Tried
 
 BATCH = 64
 SIDE_BY_SIDE = 2
-"""Batches that are tried at a time: the same on every machine, so that it tries the same."""
+"""Batches of one round: the same on every machine, so that it tries the same."""
+MOST_CLAIMS = 2
+"""How many cases of one round are tried alone for the sake of the same."""
 MOST_STALE = 8
 """How often something is reached by a case that does not reach it alone, before that counts as known."""
 MOST_JOINED = 1000
@@ -68,6 +70,15 @@ class Outcome:
     interrupted: bool = False
 
 
+@dataclass
+class _Reaching:
+    """A case that has reached something alone; `is_new_way` says that some of that is not only a matter of times."""
+
+    case: Case
+    news: set[int]
+    is_new_way: bool
+
+
 class Campaign:
     """One run of the fuzzer."""
 
@@ -105,7 +116,7 @@ class Campaign:
         outcome = self.outcome
         try:
             # What is left behind without any case is not a case's.
-            self._without = {fault.cause for fault in self._after_unload(self._target.attempt((), unload=True), 0)}
+            self._without = {fault.cause for fault in self._after_unload(self._tried([()], unload=True)[0], 0)}
             while not self._is_over(limits):
                 size = SIDE_BY_SIDE * self._batch_size
                 left = limits.count - outcome.executions if limits.count is not None else size
@@ -128,71 +139,97 @@ class Campaign:
 
     def _round(self, cases: Sequence[Case]) -> None:
         batches = [cases[at : at + self._batch_size] for at in range(0, len(cases), self._batch_size)]
-        (learning, self._learning), known = (self._learning, []), len(self._learnt)
-        for batch, tried in zip(batches, self._target.side_by_side(batches, learning, unload=True), strict=True):
-            self._judge(batch, tried)
+        known = len(self._learnt)
+        reaching: list[tuple[Case, Sequence[int]]] = []
+        for batch, tried in zip(batches, self._tried(batches, unload=True), strict=True):
+            reaching += self._judge(batch, tried)
+        self._learn_from(reaching)
         self._batch_size = BATCH // 2 if len(self._learnt) > known else BATCH
 
-    def _judge(self, cases: Sequence[Case], tried: Tried) -> None:
+    def _judge(self, cases: Sequence[Case], tried: Tried) -> list[tuple[Case, Sequence[int]]]:
+        """Keep what went wrong in a batch; the cases that reached something, with that."""
         attempts = tried.attempts[: len(cases)]
         self.outcome.executions += len(attempts)
         for at, attempt in enumerate(attempts):
             for fault in faults_in(attempt):
                 self._fault(fault, cases, at)
-            if attempt.news and attempt.stop is None:
-                self._news(cases[at], attempt.news)
         if len(attempts) == len(cases):
             for fault in self._after_unload(tried, len(cases)):
                 if fault.cause not in self._without:
                     self._left(fault, cases)
-            return
-        ended = self._broken_off(tried)
-        if ended is not None:
-            self.outcome.executions += 1
-            self._fault(ended, cases, len(attempts))
-            attempts = (*attempts, Attempt())
-        self._pending.extendleft(reversed(cases[len(attempts) :]))
+        else:
+            ended = self._broken_off(tried)
+            if ended is not None:
+                self.outcome.executions += 1
+                self._fault(ended, cases, len(attempts))
+            self._pending.extendleft(reversed(cases[len(attempts) + (ended is not None) :]))
+        return [(case, one.news) for case, one in zip(cases, attempts, strict=False) if one.news and one.stop is None]
 
     def _broken_off(self, tried: Tried) -> Fault | None:
         if tried.out_of_time:
             return endless(self._target.service)
         return died(self._target.service, tried.exit_code) if tried.exit_code else None
 
-    def _attempt(self, cases: Sequence[Case], *, unload: bool = False) -> Tried:
-        learning, self._learning = self._learning, []
-        return self._target.attempt(cases, learning, unload=unload)
+    def _tried(self, batches: Sequence[Sequence[Case]], *, unload: bool = False, tell: bool = True) -> Sequence[Tried]:
+        """Try batches of cases, each in a copy of its own; what has been learnt is no news, if that is to be told."""
+        if not batches:
+            return ()
+        learning: list[int] = []
+        if tell:
+            learning, self._learning = self._learning, learning
+        return self._target.side_by_side(batches, learning, unload=unload)
 
-    def _learn(self, news: Sequence[int]) -> None:
-        self._learning += news
-        self._learnt |= set(news)
+    # -- what is learnt
 
-    def _news(self, case: Case, news: Sequence[int]) -> None:
-        """A case that reached something: it is kept if it does so alone."""
-        fresh = [number for number in news if number not in self._learnt]
-        if not fresh:
-            return
-        alone = self._attempt([case]).attempts
-        reached = [number for number in alone[0].news if number not in self._learnt] if alone else []
-        if reached:
-            case = self._cut(case, set(reached))
-            new_edges = {number // 256 for number in reached} - {number // 256 for number in self._learnt}
-            self._learn(reached)
-            self._cases.append(case)
-            self._corpus.add(case)
-            self._pending.extend(self._mutator.near(case) for _ in range(NEAR))
-            if new_edges:
-                self._pending.extendleft(reversed(list(self._mutator.walk(case))))
-            self.outcome.corpus = len(self._cases)
-            self.outcome.edges = len({number // 256 for number in self._learnt})
-        self._stale.update(number for number in fresh if number not in reached)
-        self._learn([number for number in fresh if self._stale[number] >= MOST_STALE])
+    def _learn_from(self, reaching: Sequence[tuple[Case, Sequence[int]]]) -> None:
+        """Cases that reached something: each is kept, without the steps that it does not take, if it does so alone."""
+        suspects = self._worth_trying(reaching)
+        found, faults = [], []
+        for (case, fresh), tried in zip(suspects, self._tried([[case] for case, _ in suspects]), strict=True):
+            alone = tried.attempts[0] if tried.attempts else Attempt()
+            faults += [(fault, case) for fault in faults_in(alone)]
+            reached = {number for number in alone.news if number not in self._learnt} if alone.stop is None else set()
+            if reached:
+                found.append(_Reaching(case, reached, not _edges(reached) <= _edges(self._learnt)))
+                self._learn(reached)
+            self._stale.update(number for number in fresh if number not in self._learnt)
+            self._learn({number for number in fresh if self._stale[number] >= MOST_STALE})
+        self._cut(found)
+        for one in found:
+            self._cases.append(one.case)
+            self._corpus.add(one.case)
+            self._pending.extend(self._mutator.near(one.case) for _ in range(NEAR))
+            if one.is_new_way:
+                self._pending.extendleft(reversed(list(self._mutator.walk(one.case))))
+        self.outcome.corpus = len(self._cases)
+        self.outcome.edges = len(_edges(self._learnt))
+        for fault, case in faults:
+            self._fault(fault, [case], 0)
 
-    def _cut(self, case: Case, reached: set[int]) -> Case:
-        """A case without the steps behind the one that has reached all of this."""
-        beginnings = [case[:count] for count in range(1, len(case))]
-        attempts = self._attempt(beginnings).attempts if beginnings else ()
-        found = (shorter for shorter, one in zip(beginnings, attempts, strict=False) if reached <= set(one.news))
-        return next(found, case)
+    def _learn(self, news: set[int]) -> None:
+        self._learning += sorted(news - self._learnt)
+        self._learnt |= news
+
+    def _worth_trying(self, reaching: Sequence[tuple[Case, Sequence[int]]]) -> list[tuple[Case, list[int]]]:
+        """The cases of which not enough others are to reach the same; with what is not learnt yet."""
+        claims: Counter[int] = Counter()
+        chosen = []
+        for case, news in reaching:
+            fresh = [number for number in news if number not in self._learnt]
+            if any(claims[number] < MOST_CLAIMS for number in fresh):
+                claims.update(fresh)
+                chosen.append((case, fresh))
+        return chosen
+
+    def _cut(self, found: "Sequence[_Reaching]") -> None:
+        """Take from each case the steps behind the one that has reached all of this."""
+        long = [one for one in found if len(one.case) > 1]
+        beginnings = [[one.case[:count] for count in range(1, len(one.case))] for one in long]
+        # What they reach is still news to the kernel, as that has not been told yet.
+        for one, cases, tried in zip(long, beginnings, self._tried(beginnings, tell=False), strict=True):
+            reached = (attempt.news for attempt in tried.attempts)
+            enough = (case for case, news in zip(cases, reached, strict=False) if one.news <= {*news})
+            one.case = next(enough, one.case)
 
     # -- what goes wrong
 
@@ -206,10 +243,10 @@ class Campaign:
         if fault.cause == ("died",) or fault.cause == ("endless",):
             self._keep(fault, cases[at])
             return
-        alone = self._comes(fault, cases[at])
+        (alone,) = self._comes(fault, cases[at : at + 1])
         needed = cases[at : at + 1] if alone else self._needed(fault, cases[: at + 1])
         joined = together(needed) if needed else ()
-        if joined and len(joined) <= MOST_JOINED and (alone or self._comes(fault, joined)):
+        if joined and len(joined) <= MOST_JOINED and (alone or self._comes(fault, [joined])[0]):
             self._keep(fault, shrunk(joined, lambda smaller: self._comes(fault, smaller)))
             return
         self.outcome.lost[fault.cause] += 1
@@ -218,7 +255,7 @@ class Campaign:
         """The last of some cases with those before it that it takes; none if it does not come again at all."""
 
         def comes_last(some: Sequence[Case]) -> bool:
-            attempts = self._attempt(some).attempts
+            attempts = self._tried([some])[0].attempts
             return len(attempts) == len(some) and any(one.cause == fault.cause for one in faults_in(attempts[-1]))
 
         if not comes_last(cases):
@@ -241,9 +278,9 @@ class Campaign:
             return
         while len(cases) > 1:
             half = len(cases) // 2
-            cases = next(
-                (some for some in (cases[:half], cases[half:]) if self._is_left(fault, together(some))), cases[:0]
-            )
+            halves = cases[:half], cases[half:]
+            left = self._is_left(fault, [together(some) for some in halves])
+            cases = next((some for some, is_left in zip(halves, left, strict=True) if is_left), cases[:0])
         if not cases:
             self.outcome.lost[fault.cause] += 1
             return
@@ -257,13 +294,15 @@ class Campaign:
             known.times += 1
         return known is not None or self.outcome.lost[fault.cause] >= MOST_STALE
 
-    def _comes(self, fault: Fault, case: Case) -> bool:
-        attempts = self._attempt([case]).attempts
-        return any(fault.cause == other.cause for attempt in attempts for other in faults_in(attempt))
+    def _comes(self, fault: Fault, cases: Sequence[Case]) -> list[bool]:
+        """Of each case whether the fault comes when it is alone."""
+        tried = self._tried([[case] for case in cases])
+        return [any(fault.cause == other.cause for one in each.attempts for other in faults_in(one)) for each in tried]
 
-    def _is_left(self, fault: Fault, case: Case) -> bool:
-        tried = self._attempt([case], unload=True)
-        return any(fault.cause == other.cause for other in self._after_unload(tried, 1))
+    def _is_left(self, fault: Fault, cases: Sequence[Case]) -> list[bool]:
+        """Of each case whether the fault comes when the driver is unloaded behind it."""
+        tried = self._tried([[case] for case in cases], unload=True)
+        return [any(fault.cause == other.cause for other in self._after_unload(each, 1)) for each in tried]
 
     def _keep(self, fault: Fault, case: Case) -> None:
         if not fault.is_drivers:
@@ -273,6 +312,10 @@ class Campaign:
         file = self._suite.write(fault, case)
         self.outcome.found[fault.cause] = Found(fault, case, file, 1, self.outcome.executions, seconds)
         self._progress(self.outcome)
+
+
+def _edges(news: Iterable[int]) -> set[int]:
+    return {number // 256 for number in news}
 
 
 def together(cases: Sequence[Case]) -> Case:

@@ -13,7 +13,7 @@ from harness.guest.deploy import Deployment, DriverUnderTest
 from harness.guest.probe import PROGRAM
 from harness.guest.registration import word
 from harness.guest.stack import NamedEntry, StackEntry, place
-from harness.machine.deadlines import Wait
+from harness.machine.deadlines import Deadlines, Wait
 from harness.machine.watchdog import watchdog
 from harness.minifilter.build import BuiltDriver
 from harness.text import read_json
@@ -36,25 +36,26 @@ class Target:
         """The ports and devices of the driver."""
         return from_data(Entrances, self._ask(f"entrances {word(self.service)}", encode(ListEntrances(self.service))))
 
-    def attempt(self, cases: Sequence[Case], learnt: Sequence[int] = (), *, unload: bool = False) -> Tried:
-        """Try cases one after another in a copy of the kernel; with `unload` the driver is unloaded behind the last."""
-        return self.side_by_side([cases], learnt, unload=unload)[0]
-
     def side_by_side(
         self, batches: Sequence[Sequence[Case]], learnt: Sequence[int] = (), *, unload: bool = False
     ) -> Sequence[Tried]:
-        """Try several batches, each in a copy of its own, at the same time."""
+        """Try batches of cases, each in a copy of its own; with `unload` the driver is unloaded behind the last.
+
+        As many run at the same time as there are processors; what comes of each does not depend on that.
+        """
+        each = SECONDS + int(SECONDS_EACH * max(map(len, batches)))
         asked = Attempts(
             PROGRAM,
             tuple(tuple(map(script_of, cases)) for cases in batches),
             tuple(learnt),
             unload=(self.service,) if unload else (),
-            seconds=SECONDS + int(SECONDS_EACH * sum(map(len, batches))),
+            seconds=each,
         )
-        return from_data(TriedBatches, self._ask("attempts", encode(asked))).batches
+        return from_data(TriedBatches, self._ask("attempts", encode(asked), each * len(batches))).batches
 
-    def _ask(self, what: str, message: str) -> object:
-        result = self._guest.run(f"fltlab-kernel {what}", message.encode(), Wait.IO_SCRIPT)
+    def _ask(self, what: str, message: str, seconds: float = 0) -> object:
+        patience = Deadlines().of(Wait.IO_SCRIPT) + seconds
+        result = self._guest.run(f"fltlab-kernel {what}", message.encode(), patience)
         if not result.ok:
             raise GuestError("the guest daemon does not try scripts", details=result.describe())
         return read_json(result.output)

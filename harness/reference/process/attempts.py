@@ -6,6 +6,7 @@ them quick: whoever wants to know what a script does by itself has it tried alon
 """
 
 import gc
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -64,7 +65,8 @@ class AttemptRunner:
         return self._tried(asked)
 
     def _tried(self, asked: Attempts) -> TriedBatches:
-        copied = in_copies([partial(self._in_copy, asked, lane) for lane in range(len(asked.batches))], asked.seconds)
+        works = [partial(self._in_copy, asked, lane) for lane in range(len(asked.batches))]
+        copied = in_copies(works, asked.seconds, at_a_time=len(os.sched_getaffinity(0)))
         return TriedBatches(tuple(map(_told, copied)))
 
     def _warm_up(self, asked: Attempts) -> None:

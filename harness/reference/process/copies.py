@@ -12,8 +12,9 @@ import select
 import signal
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Work = Callable[[Callable[[bytes], object]], object]
 """What is done in a copy, with a function that has bytes come back."""
@@ -41,22 +42,43 @@ def in_a_copy(work: Work, seconds: float | None = None) -> Copied:
     return in_copies([work], seconds)[0]
 
 
-def in_copies(works: Sequence[Work], seconds: float | None = None) -> list[Copied]:
-    """Do several such works, each in a fork of its own, at the same time."""
-    until = None if seconds is None else time.monotonic() + seconds
-    forks = [_fork(work) for work in works]
+def in_copies(works: Sequence[Work], seconds: float | None = None, at_a_time: int | None = None) -> list[Copied]:
+    """Do several such works, each in a fork of its own that may take so long: all at the same time, or so many."""
+    left = deque(enumerate(works))
+    running: list[_Copy] = []
+    copied: dict[int, Copied] = {}
     try:
-        drained = _drain([read for _, read in forks], until)
+        while left or running:
+            while left and len(running) < (at_a_time or len(works)):
+                place, work = left.popleft()
+                running.append(_Copy(place, *_fork(work), _later(seconds)))
+            for one in _hear(running):
+                running.remove(one)
+                copied[one.place] = one.end()
     finally:
-        for _, read in forks:
-            os.close(read)
-    copied = []
-    for (child, _), (written, out_of_time) in zip(forks, drained, strict=True):
-        if out_of_time:
-            os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        copied.append(Copied(written, os.waitstatus_to_exitcode(status), out_of_time))
-    return copied
+        for one in running:
+            os.close(one.read)
+    return [copied[place] for place in range(len(works))]
+
+
+@dataclass
+class _Copy:
+    """A fork that is at work; `read` is where what it writes can be read, `until` what it may take."""
+
+    place: int
+    child: int
+    read: int
+    until: float | None
+    chunks: list[bytes] = field(default_factory=list)
+    out_of_time: bool = False
+
+    def end(self) -> Copied:
+        """What has become of it: it has closed its end, or must not go on."""
+        os.close(self.read)
+        if self.out_of_time:
+            os.kill(self.child, signal.SIGKILL)
+        _, status = os.waitpid(self.child, 0)
+        return Copied(b"".join(self.chunks), os.waitstatus_to_exitcode(status), self.out_of_time)
 
 
 def _fork(work: Work) -> tuple[int, int]:
@@ -86,19 +108,23 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _drain(reads: Sequence[int], until: float | None) -> list[tuple[bytes, bool]]:
-    """All that comes before the other ends are closed, and of each whether the time was over before that."""
-    chunks: dict[int, list[bytes]] = {read: [] for read in reads}
-    open_ones = list(reads)
-    while open_ones:
-        left = None if until is None else max(0.0, until - time.monotonic())
-        readable, _, _ = select.select(open_ones, [], [], left)
-        if not readable:
-            break
-        for read in readable:
-            chunk = os.read(read, _CHUNK)
-            if chunk:
-                chunks[read].append(chunk)
-            else:
-                open_ones.remove(read)
-    return [(b"".join(chunks[read]), read in open_ones) for read in reads]
+def _later(seconds: float | None) -> float | None:
+    return None if seconds is None else time.monotonic() + seconds
+
+
+def _hear(running: Sequence[_Copy]) -> list[_Copy]:
+    """Wait until some write something, and take it; those that will write no more, or are out of time."""
+    soonest = min((one.until for one in running if one.until is not None), default=None)
+    left = None if soonest is None else max(0.0, soonest - time.monotonic())
+    readable, _, _ = select.select([one.read for one in running], [], [], left)
+    ended = []
+    for one in running:
+        if one.read in readable:
+            chunk = os.read(one.read, _CHUNK)
+            one.chunks.append(chunk)
+            if not chunk:
+                ended.append(one)
+        elif one.until is not None and time.monotonic() >= one.until:
+            one.out_of_time = True
+            ended.append(one)
+    return ended

@@ -24,7 +24,7 @@ class Remembering:
     def entrances(self) -> Entrances:
         return Entrances(("\\Port",))
 
-    def attempt(self, cases: Sequence[Case], learnt: Sequence[int] = (), *, unload: bool = False) -> Tried:
+    def _attempt(self, cases: Sequence[Case]) -> Tried:
         attempts, freed = [], False
         for case in cases:
             for step in case:
@@ -37,7 +37,7 @@ class Remembering:
     def side_by_side(
         self, batches: Sequence[Sequence[Case]], learnt: Sequence[int] = (), *, unload: bool = False
     ) -> Sequence[Tried]:
-        return [self.attempt(cases, learnt, unload=unload) for cases in batches]
+        return [self._attempt(cases) for cases in batches]
 
 
 class Kept:

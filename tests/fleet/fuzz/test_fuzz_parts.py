@@ -1,5 +1,6 @@
 """The parts of the fuzzer: cases, words, what is kept, what is made smaller, and what counts as the same fault."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -73,9 +74,9 @@ def test_a_case_becomes_as_small_as_it_gets() -> None:
     assert case is not None
     asked = []
 
-    def still(smaller: Case) -> bool:
-        asked.append(smaller)
-        return any("dd" in (step.value("data") or "") for step in smaller)
+    def still(some: Sequence[Case]) -> list[bool]:
+        asked.extend(some)
+        return [any("dd" in (step.value("data") or "") for step in smaller) for smaller in some]
 
     assert script_of(shrunk(case, still)) == "connect p \\Port\nsend-message p data=0000dd\n"
     assert len(asked) <= MOST_ATTEMPTS
@@ -87,9 +88,12 @@ def test_a_long_message_is_shrunk_to_the_bytes_that_matter() -> None:
     assert case is not None
     matter = (0, 5, 9, 17, 18, 26, 33, 40)
 
-    def still(smaller: Case) -> bool:
+    def holds(smaller: Case) -> bool:
         sent = bytes.fromhex(smaller[-1].value("data") or "")
         return len(smaller) == 2 and all(sent[at : at + 1] == data[at : at + 1] for at in matter)
+
+    def still(some: Sequence[Case]) -> list[bool]:
+        return [holds(smaller) for smaller in some]
 
     shown = bytes.fromhex(shrunk(case, still)[-1].value("data") or "")
     assert [at for at, byte in enumerate(shown) if byte] == list(matter)
