@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from harness.wire.kernel_state import Finding, Stop
 
+PER_EDGE = 256
+
 
 @dataclass(frozen=True)
 class Entrances:
@@ -26,8 +28,8 @@ class ListEntrances:
 class Attempt:
     """One script that was tried, or what came when drivers were unloaded behind the last.
 
-    `news` are edges of the drivers' control flow that were gone as often as was not yet learnt: 256 * the edge's number
-    + a bit that says how often.
+    `news` are edges of the drivers' control flow that were gone as often as was not yet learnt: PER_EDGE * the edge's
+    number + a bit that says how often.
     """
 
     news: tuple[int, ...] = ()

@@ -17,15 +17,15 @@ from harness.fleet.fuzz.suite_file import Suite
 from harness.fleet.fuzz.target import Target
 from harness.fleet.fuzz.vocabulary import Door, Vocabulary
 from harness.minifilter.build import BuiltDriver
-from harness.wire.attempts import Attempt, Tried
+from harness.wire.attempts import PER_EDGE, Attempt, Tried
 
 BATCH = 64
 SIDE_BY_SIDE = 2
 """Batches of one round: the same on every machine, so that it tries the same."""
-MOST_CLAIMS = 2
-"""How many cases of one round are tried alone for the sake of the same."""
 MOST_STALE = 8
-"""How often something is reached by a case that does not reach it alone, before that counts as known."""
+"""How often an edge is reached by a case that does not reach it alone, before it counts as known."""
+MOST_STALE_TIMES = 3
+"""The same for how often a known edge is taken: that may be a matter of what the cases before have left behind."""
 MOST_JOINED = 1000
 """Steps that fltprobe still takes in one script."""
 _ENDS = {"connect": "disconnect", "open": "close", "open-by-id": "close"}
@@ -103,6 +103,7 @@ class Campaign:
         self._cases: list[Case] = []
         self._learning: list[int] = []
         self._learnt: set[int] = set()
+        self._edges: set[int] = set()
         self._batch_size = BATCH // 2
         """Small while there is something to learn from each."""
         self._stale: Counter[int] = Counter()
@@ -190,10 +191,9 @@ class Campaign:
             faults += [(fault, case) for fault in faults_in(alone)]
             reached = {number for number in alone.news if number not in self._learnt} if alone.stop is None else set()
             if reached:
-                found.append(_Reaching(case, reached, not _edges(reached) <= _edges(self._learnt)))
+                found.append(_Reaching(case, reached, not _edges(reached) <= self._edges))
                 self._learn(reached)
-            self._stale.update(number for number in fresh if number not in self._learnt)
-            self._learn({number for number in fresh if self._stale[number] >= MOST_STALE})
+            self._stale.update(_edges(fresh - self._learnt))
         self._cut(found)
         for one in found:
             self._cases.append(one.case)
@@ -202,24 +202,30 @@ class Campaign:
             if one.is_new_way:
                 self._pending.extendleft(reversed(list(self._mutator.walk(one.case))))
         self.outcome.corpus = len(self._cases)
-        self.outcome.edges = len(_edges(self._learnt))
+        self.outcome.edges = len(self._edges)
         for fault, case in faults:
             self._fault(fault, [case], 0)
 
     def _learn(self, news: set[int]) -> None:
         self._learning += sorted(news - self._learnt)
         self._learnt |= news
+        self._edges |= _edges(news)
 
-    def _worth_trying(self, reaching: Sequence[tuple[Case, Sequence[int]]]) -> list[tuple[Case, list[int]]]:
-        """The cases of which not enough others are to reach the same; with what is not learnt yet."""
-        claims: Counter[int] = Counter()
+    def _worth_trying(self, reaching: Sequence[tuple[Case, Sequence[int]]]) -> list[tuple[Case, set[int]]]:
+        """The cases that are the first to reach something that is not learnt; with all that is not."""
+        self._learn({number for _, news in reaching for number in news if self._is_stale(number)})
+        claimed: set[int] = set()
         chosen = []
         for case, news in reaching:
-            fresh = [number for number in news if number not in self._learnt]
-            if any(claims[number] < MOST_CLAIMS for number in fresh):
-                claims.update(fresh)
+            fresh = {*news} - self._learnt
+            if not fresh <= claimed:
+                claimed |= fresh
                 chosen.append((case, fresh))
         return chosen
+
+    def _is_stale(self, number: int) -> bool:
+        edge = number // PER_EDGE
+        return self._stale[edge] >= (MOST_STALE_TIMES if edge in self._edges else MOST_STALE)
 
     def _cut(self, found: "Sequence[_Reaching]") -> None:
         """Take from each case the steps behind the one that has reached all of this."""
@@ -315,7 +321,7 @@ class Campaign:
 
 
 def _edges(news: Iterable[int]) -> set[int]:
-    return {number // 256 for number in news}
+    return {number // PER_EDGE for number in news}
 
 
 def together(cases: Sequence[Case]) -> Case:

@@ -21,7 +21,7 @@ from harness.reference.process import audit
 from harness.reference.process.copies import Copied, in_copies
 from harness.reference.process.counting import required
 from harness.reference.process.running_programs import RunningPrograms
-from harness.wire.attempts import Attempt, Attempts, Entrances, Tried, TriedBatches
+from harness.wire.attempts import PER_EDGE, Attempt, Attempts, Entrances, Tried, TriedBatches
 from harness.wire.codec import decode, encode
 from harness.wire.kernel_state import Finding, Stop
 
@@ -58,7 +58,7 @@ class AttemptRunner:
         if self._program[0] != asked.program:
             self._program, self._warm = (asked.program, Path(asked.program).read_bytes()), False
         for number in asked.learnt:
-            edge, bits = divmod(number, 256)
+            edge, bits = divmod(number, PER_EDGE)
             self._known[edge] |= bits
         if not self._warm:
             self._warm_up(asked)
@@ -133,13 +133,13 @@ class AttemptRunner:
         return tuple(Finding(one.text, one.rule, one.driver, one.time, one.chain) for one in new)
 
     def _news(self) -> "tuple[int, ...]":
-        """The edges that were gone as often as nobody has seen before: 256 * edge + the bit."""
+        """The edges that were gone as often as nobody has seen before: PER_EDGE * edge + the bit."""
         gone = bytes(required(self._counters).edges).translate(_BUCKETS)
         both = int.from_bytes(gone, "little") & ~int.from_bytes(self._known, "little")
         if not both:
             return ()
         news = both.to_bytes(len(gone), "little")
-        return tuple(256 * match.start() + news[match.start()] for match in _GONE.finditer(news))
+        return tuple(PER_EDGE * match.start() + news[match.start()] for match in _GONE.finditer(news))
 
 
 def _told(copied: Copied) -> Tried:
