@@ -72,6 +72,8 @@ class Memory:
         frames: Iterable[int] | None = None,
     ) -> None:
         """Map zeroed pages over [address, address + size), or `frames` where given (a second mapping)."""
+        if frames is None:  # of any size that a driver asks for
+            self.tables.require(page_align(size))
         pages = range(address >> PAGE_SHIFT, (address + page_align(size)) >> PAGE_SHIFT)
         for mapped in (self._readable, self._pageable_readable):
             if not mapped.keys().isdisjoint(pages):

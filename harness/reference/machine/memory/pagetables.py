@@ -93,10 +93,14 @@ class PageTables:
         self._next = offset + PAGE_SIZE
         return offset
 
+    def require(self, size: int) -> None:
+        """Raise OutOfMemoryError if so many bytes are not left."""
+        if size > self.available:
+            raise OutOfMemoryError(f"{size:#x} bytes are wanted, and {self.available:#x} are left")
+
     def allocate_frames(self, count: int) -> list[int]:
         """So many of them, as they would come one after another. OutOfMemoryError if there are not so many: none is."""
-        if count * PAGE_SIZE > self.available:
-            raise OutOfMemoryError(f"{count * PAGE_SIZE:#x} bytes are wanted, and {self.available:#x} are left")
+        self.require(count * PAGE_SIZE)
         again = min(count, len(self._free))
         frames = self._free[len(self._free) - again :][::-1]
         del self._free[len(self._free) - again :]
