@@ -71,6 +71,12 @@ read g offset=0 length=16
 lock g offset=0 length=10
 unlock f offset=0 length=100
 read g offset=0 length=16
+lock f offset=0 length=8
+spawn w lock g offset=0 length=8 wait
+sleep 50
+unlock f offset=0 length=8
+wait w
+unlock g offset=0 length=8
 close g
 close f
 """
@@ -119,6 +125,7 @@ def test_data_scans_locks_waits_priorities_and_volumes(tmp_path: Path) -> None:
     assert any(text.startswith("scanner checked ") and int(text.split()[-1]) > 50 for text in system.log)
     statuses = [step["status"] for step in json.loads(ended.stdout)["steps"]]
     assert [statuses[index] for index in (1, 3, 4, 5, 6)] == [OK, FILE_LOCK_CONFLICT, LOCK_NOT_GRANTED, OK, OK]
+    assert set(statuses[7:]) == {OK}
     assert system.volumes[0].label == "abc"
     assert [finding.text for finding in system.verifier.findings] == []
 

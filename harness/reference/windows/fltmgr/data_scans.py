@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING
 
 from harness.nt import ContextType, Irql, NtStatus, nt_success
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
-from harness.reference.windows.cc.sections import create_section
+from harness.reference.windows.cc.scan_sections import ScanSection
 from harness.reference.windows.io.request import Code
-from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filters import Context, Instance
@@ -15,19 +14,11 @@ if TYPE_CHECKING:
 
 _SECTION = int(ContextType.SECTION)
 _KEEP_IF_EXISTS = 1
-_SECTION_OBJECT_SIZE = 0x40
 
 
 def _key(file: "FileObject") -> tuple[int, int]:
     assert file.opened is not None
     return _SECTION, id(file.opened.stream)
-
-
-def _place(k: "Kernel", instance: int, file_object: int) -> "tuple[Instance, FileObject] | None":
-    found, file = k.flt.instance_at(instance), k.io.file_at(file_object)
-    if file is None or file.opened is None or file.opened.stream.directory:
-        return None
-    return found, file
 
 
 @export(FLTMGR, "FltRegisterForDataScan", max_irql=Irql.PASSIVE)
@@ -54,45 +45,29 @@ def flt_create_section_for_data_scan(
     size_out: int,
 ) -> Code:
     """FltCreateSectionForDataScan: NOT_SUPPORTED without FltRegisterForDataScan; one section context for a stream."""
-    pair = _place(k, instance, file_object)
-    if pair is None or flags:
+    found, file = k.flt.instance_at(instance), k.io.file_at(file_object)
+    if file is None or file.opened is None or flags:
         return int(NtStatus.INVALID_PARAMETER)
-    found, file = pair
+    if file.opened.stream.directory:
+        return int(NtStatus.FILE_IS_A_DIRECTORY)
     if not found.scans_data:
         return int(NtStatus.NOT_SUPPORTED)
     made = k.flt.contexts.at(context, "set")
     if made.kind != _SECTION:
         return int(NtStatus.INVALID_PARAMETER)
-    status, old = k.flt.contexts.link(found.contexts, _key(file), _KEEP_IF_EXISTS, made)
+    wanted = ScanSection(access, attributes, maximum_at, protection, allocation, handle_out, object_out, size_out)
+    refused = wanted.refusal()
+    if refused is not None:
+        return int(refused)
+    linked, old = k.flt.contexts.link(found.contexts, _key(file), _KEEP_IF_EXISTS, made)
     if old is not None:
         yield from k.flt.contexts.release(old)
+    if not nt_success(linked):
+        return int(linked)
+    status: int = yield from wanted.make(k, k.io, k.local_file_systems.stream_of(file), file)
     if not nt_success(status):
-        return int(status)
-    size = k.memory.read_u64(maximum_at) if maximum_at else 0
-    stream = k.local_file_systems.stream_of(file)
-    status, item = yield from create_section(k, k.io, stream, file, size, protection, image=bool(allocation >> 24 & 1))
-    if item is None:
         yield from _unlink(k, found, made)
-        return int(status)
-    item.address = k.heap.allocate(_SECTION_OBJECT_SIZE)
-    k.objects.register(item)
-    closed = item.on_delete
-
-    def gone(section: object) -> None:
-        k.heap.free(item.address)
-        if closed is not None:
-            closed(item)
-        del section
-
-    item.on_delete = gone
-    kernel = not attributes or bool(ObjectAttributes(k.memory, attributes).attributes & OBJ_KERNEL_HANDLE)
-    k.memory.write_u64(handle_out, k.objects.open(item, kernel=kernel, access=access))
-    k.objects.take(item)
-    k.memory.write_u64(object_out, item.address)
-    k.objects.dereference(item)
-    if size_out:
-        k.memory.write_u64(size_out, stream.size() if stream is not None else 0)
-    return int(NtStatus.SUCCESS)
+    return status
 
 
 def _unlink(k: "Kernel", found: "Instance", context: "Context") -> Code:

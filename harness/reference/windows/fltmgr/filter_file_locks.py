@@ -53,7 +53,10 @@ def flt_free_file_lock(k: "Kernel", address: int) -> Code:
 
 @export(FLTMGR, "FltProcessFileLock", max_irql=Irql.APC)
 def flt_process_file_lock(k: "Kernel", address: int, data: int, context: int) -> Code:
-    """FltProcessFileLock: COMPLETE with the status in the callback data, or PENDING for a lock that has to wait."""
+    """FltProcessFileLock: COMPLETE with the status in the callback data, or PENDING for a lock that has to wait.
+
+    Fast I/O cannot wait: DISALLOW_FASTIO, and the lock comes again by an IRP.
+    """
     del context
     operation, locks = k.flt.operation_at(data), k.file_locks.at(address)
     request = operation.request
@@ -63,6 +66,8 @@ def flt_process_file_lock(k: "Kernel", address: int, data: int, context: int) ->
     if request.minor == Minor.LOCK:
         if not locks.admits(wanted):
             if not request.operation_flags & StackFlags.FAIL_IMMEDIATELY:
+                if not operation.is_irp:
+                    return int(PreopStatus.DISALLOW_FASTIO)
                 locks.waiting.append((data, wanted))
                 request.set_cancel_routine(lambda _: _cancelled(k, locks, data))
                 operation.waits_for_program = True

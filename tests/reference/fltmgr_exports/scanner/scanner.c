@@ -7,7 +7,7 @@
 
 static PFLT_FILTER Filter;
 static FILE_LOCK Lock;
-static ULONG Checks, Told;
+static ULONG Checks, Told, Disallowed, Pended;
 static BOOLEAN Asked;
 static KEVENT Never;
 
@@ -35,6 +35,60 @@ StatusBelow(PCFLT_RELATED_OBJECTS Objects, PFLT_IO_PARAMETER_BLOCK Iopb, NTSTATU
     Told++;
 }
 
+/* What is asked with arguments that it does not take, of an empty file, and of a directory. */
+static void
+ScanInVain(PCFLT_RELATED_OBJECTS Objects, PFLT_CONTEXT Context)
+{
+    UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\??\\V:\\");
+    OBJECT_ATTRIBUTES Attributes;
+    IO_STATUS_BLOCK Iosb;
+    PFILE_OBJECT Root = NULL;
+    HANDLE Handle = NULL;
+    PVOID Section = NULL;
+    static const struct {
+        ULONG Protection, Allocation;
+        NTSTATUS Status;
+    } Asked[] = {{0, SEC_COMMIT, STATUS_INVALID_PARAMETER_8},
+                 {PAGE_EXECUTE_READ, SEC_COMMIT, STATUS_INVALID_PARAMETER_8},
+                 {PAGE_READONLY, 0, STATUS_INVALID_PARAMETER_9},
+                 {PAGE_READONLY, SEC_COMMIT | SEC_RESERVE, STATUS_INVALID_PARAMETER_9},
+                 {PAGE_READONLY, SEC_COMMIT, STATUS_END_OF_FILE}};
+    ULONG Index;
+
+    for (Index = 0; Index < RTL_NUMBER_OF(Asked); Index++) {
+        CHECK(FltCreateSectionForDataScan(Objects->Instance, Objects->FileObject, Context, SECTION_MAP_READ, NULL, NULL,
+                                          Asked[Index].Protection, Asked[Index].Allocation, 0, &Handle, &Section,
+                                          NULL) == Asked[Index].Status);
+        CHECK(FsRtlCreateSectionForDataScan(&Handle, &Section, NULL, Objects->FileObject, SECTION_MAP_READ, NULL, NULL,
+                                            Asked[Index].Protection, Asked[Index].Allocation,
+                                            0) == Asked[Index].Status);
+    }
+    InitializeObjectAttributes(&Attributes, &Name, OBJ_KERNEL_HANDLE, NULL, NULL);
+    CHECK(FltCreateFileEx(Filter, Objects->Instance, &Handle, &Root, FILE_LIST_DIRECTORY, &Attributes, &Iosb, NULL, 0,
+                          7, FILE_OPEN, FILE_DIRECTORY_FILE, NULL, 0, 0) == STATUS_SUCCESS);
+    CHECK(FltCreateSectionForDataScan(Objects->Instance, Root, Context, SECTION_MAP_READ, NULL, NULL, PAGE_READONLY,
+                                      SEC_COMMIT, 0, &Handle, &Section, NULL) == STATUS_FILE_IS_A_DIRECTORY);
+    ObDereferenceObject(Root);
+    FltClose(Handle);
+}
+
+/* The section without a context, as it was asked for before Windows 8. */
+static void
+ScanWithoutContext(PCFLT_RELATED_OBJECTS Objects)
+{
+    HANDLE Handle = NULL;
+    PVOID Section = NULL;
+    LARGE_INTEGER Size = {{0, 0}};
+    OBJECT_ATTRIBUTES Attributes;
+
+    InitializeObjectAttributes(&Attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+    CHECK(FsRtlCreateSectionForDataScan(&Handle, &Section, &Size, Objects->FileObject, SECTION_MAP_READ, &Attributes,
+                                        NULL, PAGE_READONLY, SEC_COMMIT, 0) == STATUS_SUCCESS);
+    CHECK(Size.QuadPart == 512 && Section != NULL);
+    ZwClose(Handle);
+    ObDereferenceObject(Section);
+}
+
 static void
 Scan(PCFLT_RELATED_OBJECTS Objects)
 {
@@ -47,8 +101,10 @@ Scan(PCFLT_RELATED_OBJECTS Objects)
     LARGE_INTEGER Start = {{0, 0}};
     static UCHAR Data[512] = "what is scanned";
 
-    CHECK(FltWriteFile(Objects->Instance, Objects->FileObject, &Start, sizeof(Data), Data, 0, NULL, NULL, NULL) == 0);
     CHECK(FltAllocateContext(Filter, FLT_SECTION_CONTEXT, 16, PagedPool, &Context) == STATUS_SUCCESS);
+    ScanInVain(Objects, Context);
+    CHECK(FltWriteFile(Objects->Instance, Objects->FileObject, &Start, sizeof(Data), Data, 0, NULL, NULL, NULL) == 0);
+    ScanWithoutContext(Objects);
     CHECK(FltGetSectionContext(Objects->Instance, Objects->FileObject, &Found) == STATUS_NOT_FOUND);
     CHECK(FltCreateSectionForDataScan(Objects->Instance, Objects->FileObject, Context, SECTION_MAP_READ, NULL, NULL,
                                       PAGE_READONLY, SEC_COMMIT, 0, &Handle, &Section, &Size) == STATUS_SUCCESS);
@@ -187,8 +243,17 @@ PostCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID Context
 static FLT_PREOP_CALLBACK_STATUS FLTAPI
 PreLock(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context)
 {
+    FLT_PREOP_CALLBACK_STATUS Status;
+
     UNREFERENCED_PARAMETER(Context);
-    return IsOurs(Objects) ? FltProcessFileLock(&Lock, Data, NULL) : FLT_PREOP_SUCCESS_NO_CALLBACK;
+    if (!IsOurs(Objects)) {
+        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+    }
+    Status = FltProcessFileLock(&Lock, Data, NULL);
+    Disallowed += Status == FLT_PREOP_DISALLOW_FASTIO;
+    Pended += Status == FLT_PREOP_PENDING;
+    CHECK(FLT_IS_IRP_OPERATION(Data) ? Status != FLT_PREOP_DISALLOW_FASTIO : Status != FLT_PREOP_PENDING);
+    return Status;
 }
 
 static FLT_PREOP_CALLBACK_STATUS FLTAPI
@@ -223,7 +288,7 @@ static NTSTATUS FLTAPI
 Unload(FLT_FILTER_UNLOAD_FLAGS Flags)
 {
     UNREFERENCED_PARAMETER(Flags);
-    CHECK(Told == 1);
+    CHECK(Told == 1 && Disallowed == 1 && Pended == 1);
     FltUnregisterFilter(Filter);
     FltUninitializeFileLock(&Lock);
     DbgPrint("scanner checked %u\n", Checks);
