@@ -323,3 +323,12 @@ DrainFilters(void)
         }
     }
 }
+
+void
+DisconnectFilters(void)
+{
+    while (FilterCount > 0) {
+        NtClose(Filters[--FilterCount].Port);
+        memset(&Filters[FilterCount], 0, sizeof(Filters[0]));
+    }
+}

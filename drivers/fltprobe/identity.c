@@ -11,7 +11,7 @@
 #define LUA_TOKEN 0x4
 #define IMPERSONATION_TOKEN 2
 
-static NTSTATUS
+NTSTATUS
 SetToken(HANDLE Token)
 {
     return NtSetInformationThread(NtCurrentThread(), (THREADINFOCLASS)THREAD_IMPERSONATION_TOKEN, &Token,

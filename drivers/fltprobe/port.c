@@ -145,6 +145,15 @@ DisconnectVerb(PROBE_LINE *Line, PROBE_STEP *Step)
     Port->Handle = NULL;
 }
 
+/* Whoever serves one ends with it. */
+void
+ClosePorts(void)
+{
+    while (PortCount > 0) {
+        NtClose(Ports[--PortCount]->Handle);
+    }
+}
+
 /* send-message <port> [data=<hex>] [room=<n>]: FilterSendMessage; `data` is what came back, `information` how much */
 void
 SendMessageVerb(PROBE_LINE *Line, PROBE_STEP *Step)

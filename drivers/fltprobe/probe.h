@@ -150,6 +150,7 @@ void CheckLine(PROBE_LINE *Line);
 
 /* script.c */
 void RunScript(char *Text, SIZE_T TextSize);
+void EndScript(void);
 void RunStep(PROBE_LINE *Line, PROBE_STEP *Step);
 PROBE_STEP *NewStep(const PROBE_LINE *Line);
 const char *Value(const PROBE_LINE *Line, const char *Key);
@@ -178,6 +179,7 @@ void Drain(PROBE_FILTER *Filter);
 BOOLEAN BeginDrain(PROBE_FILTER *Filter);
 void EndDrain(PROBE_FILTER *Filter);
 void DrainFilters(void);
+void DisconnectFilters(void);
 void ReleaseEverything(void);
 void FilterVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void ReleaseVerb(PROBE_LINE *Line, PROBE_STEP *Step);
@@ -195,6 +197,7 @@ void StopVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 extern PROBE_PORT *Ports[MAXIMUM_PORTS];
 extern ULONG PortCount;
 ULONG MessagesOf(const PROBE_PORT *Port, const char **Name, const PROBE_MESSAGE **First);
+void ClosePorts(void);
 void ConnectVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void DisconnectVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void SendMessageVerb(PROBE_LINE *Line, PROBE_STEP *Step);
@@ -302,6 +305,7 @@ void QueryQuotaVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void SetQuotaVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
 /* identity.c */
+NTSTATUS SetToken(HANDLE Token); /* of this thread; NULL for the process's own */
 void ImpersonateVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 void RevertVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 
@@ -325,6 +329,7 @@ void SpawnVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 /* watchdog.c */
 void StartWatchdog(void);
 void BeginStep(void);   /* the main thread's next step begins now */
+void BeginPause(void);  /* no step runs: the next script is read */
 void BeginReport(void); /* no step runs any more: the report begins now */
 void DeadlineVerb(PROBE_LINE *Line, PROBE_STEP *Step);
 

@@ -297,3 +297,33 @@ RunScript(char *Text, SIZE_T TextSize)
         RunStep(Line, NewStep(Line));
     }
 }
+
+/*
+ * As if the process had ended: what the script has left pending is cancelled, and what it has open is closed. What does
+ * not heed the cancellation writes its outcome into a name of a later script, which is reported wrongly then.
+ */
+void
+EndScript(void)
+{
+    IO_STATUS_BLOCK IoStatus;
+    LONG Index;
+
+    SetToken(NULL);
+    for (Index = 0; Index < NameCount; Index++) {
+        if (Names[Index].Kind == NameFile && Names[Index].Handle != NULL) {
+            NtCancelIoFileEx(Names[Index].Handle, NULL, &IoStatus);
+        }
+    }
+    for (Index = 0; Index < NameCount; Index++) {
+        if (Names[Index].Kind == NameView && Names[Index].Address != NULL) {
+            NtUnmapViewOfSection(NtCurrentProcess(), Names[Index].Address);
+        } else if (Names[Index].Handle != NULL) {
+            NtClose(Names[Index].Handle);
+        }
+    }
+    memset(Names, 0, NameCount * sizeof(Names[0]));
+    memset(Steps, 0, StepCount * sizeof(Steps[0]));
+    NameCount = StepCount = 0;
+    ClosePorts();
+    DisconnectFilters();
+}

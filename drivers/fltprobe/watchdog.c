@@ -10,6 +10,7 @@
 
 static volatile LONGLONG StepBegan;
 static volatile LONGLONG Allowed = DEFAULT_DEADLINE_MS * TICKS_PER_MS;
+static volatile LONG Pausing;
 static volatile LONG Reporting;
 static HANDLE Changed;
 
@@ -45,7 +46,7 @@ WatchdogThread(PVOID Parameter)
         LONGLONG Passed;
 
         NtQueryPerformanceCounter(&Now, &Frequency);
-        Passed = (Now.QuadPart - StepBegan) * 10000000 / Frequency.QuadPart;
+        Passed = Pausing ? 0 : (Now.QuadPart - StepBegan) * 10000000 / Frequency.QuadPart;
         if (Passed >= Allowed) {
             DeadlinePassed();
             continue;
@@ -60,7 +61,15 @@ BeginReport(void)
 {
     Allowed = REPORT_DEADLINE_MS * TICKS_PER_MS;
     StepBegan = Counter();
+    Pausing = 0;
     __sync_lock_test_and_set(&Reporting, 1);
+}
+
+void
+BeginPause(void)
+{
+    Pausing = 1;
+    Allowed = DEFAULT_DEADLINE_MS * TICKS_PER_MS;
 }
 
 void
@@ -70,6 +79,7 @@ BeginStep(void)
         NtWaitForSingleObject(NewEvent(), FALSE, NULL); /* what was held is let go, and this thread with it: too late */
     }
     StepBegan = Counter();
+    Pausing = 0;
 }
 
 void
@@ -77,7 +87,6 @@ StartWatchdog(void)
 {
     HANDLE Thread;
 
-    BeginStep();
     if (NtCreateEvent(&Changed, EVENT_ALL_ACCESS, NULL, 1 /* SynchronizationEvent */, FALSE) < 0 ||
         RtlCreateUserThread(NtCurrentProcess(), NULL, FALSE, 0, 0, 0, WatchdogThread, NULL, &Thread, NULL) < 0) {
         NtTerminateProcess(NtCurrentProcess(), STATUS_INSUFFICIENT_RESOURCES);

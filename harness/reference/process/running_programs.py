@@ -12,6 +12,7 @@ from harness.reference.machine.loader.loader import LoadError, needs_library
 from harness.reference.process.refusal import RefusedError
 from harness.reference.windows.kernel import Kernel
 from harness.reference.windows.user.program import LIBRARY, Program
+from harness.reference.windows.user.streams import InputPipe
 from harness.wire.programs import Await, End, Look, Progress, Start
 
 GRACE_TICKS = 10_000_000
@@ -28,12 +29,13 @@ class RunningPrograms:
         """By process id, until they have ended and that has been told."""
 
     def start(self, image: str, arguments: Sequence[str], stdin: bytes | None, service: str = "") -> Program:
-        """A program that is ready to run. RefusedError if it cannot be loaded."""
+        """A program that is ready to run; without an input it waits for one. RefusedError if it cannot be loaded."""
         path = Path(image)
         data = path.read_bytes()
         library = _library_for(path) if needs_library(data) else None
+        pipe = InputPipe(stdin or b"", is_open=stdin is None)
         try:
-            return self._system.programs.start(image, data, arguments, stdin, library=library, service=service)
+            return self._system.programs.start(image, data, arguments, pipe, library=library, service=service)
         except LoadError as error:
             raise RefusedError(int(error.status), error.message) from error
 

@@ -6,6 +6,7 @@ import pytest
 
 from harness.minifilter.build import SUPPORT, build_drivers
 from harness.reference.machine.loader.loader import LoadError
+from harness.reference.windows.user.streams import InputPipe
 
 SCRIPT = b"open f V:\\a access=rw disposition=open-if\nclose f\n"
 DRIVER = r"""
@@ -76,7 +77,7 @@ def test_a_driver_is_told_of_programs_and_denies_one(load, tmp_path):
     copy(probe, tmp_path / "tools" / "probe.exe")
 
     def run() -> int | None:
-        program = kernel.programs.start("V:\\tools\\probe.exe", b"", (), SCRIPT)
+        program = kernel.programs.start("V:\\tools\\probe.exe", b"", (), InputPipe(SCRIPT))
         kernel.run_while(lambda: not program.ended.state)
         return program.exit_status
 

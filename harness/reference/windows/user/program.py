@@ -101,7 +101,7 @@ class Programs:
         path: str,
         data: bytes,
         arguments: Sequence[str] = (),
-        stdin: bytes | None = b"",
+        stdin: InputPipe | None = None,
         *,
         library: bytes | None = None,
         service: str = "",
@@ -110,7 +110,7 @@ class Programs:
 
         What lies on a volume of this machine is opened there, through the volume's stack; `data` is the image of what
         does not. `library` is the DLL in which the program finds what it imports from kernel32 and its kin, each
-        process its own copy. `stdin` is its input, None one that waits for ever. `service` is the name of the service
+        process its own copy. `stdin` is its input, empty if None. `service` is the name of the service
         as which it is started. Raises LoadError with the status of whoever keeps it from starting: a filter, a notify
         routine or the loader.
         """
@@ -122,7 +122,13 @@ class Programs:
         return started
 
     def _create(
-        self, path: str, data: bytes, arguments: Sequence[str], stdin: bytes | None, library: bytes | None, service: str
+        self,
+        path: str,
+        data: bytes,
+        arguments: Sequence[str],
+        stdin: InputPipe | None,
+        library: bytes | None,
+        service: str,
     ) -> Code:
         """NtCreateUserProcess; the program, or the LoadError with which it does not start."""
         names, file = image_names(self._io.volumes, path), None
@@ -190,7 +196,7 @@ class Programs:
         path: str,
         names: ImageNames,
         arguments: Sequence[str],
-        stdin: bytes | None,
+        stdin: InputPipe | None,
         service: str,
     ) -> None:
         """Its environment, and what drivers may ask of it."""
@@ -205,7 +211,7 @@ class Programs:
         facts.command_line, facts.created = command_line, k.now
         facts.peb, facts.section_base, facts.session = peb.address, program.image.base, PROGRAM_SESSION
         facts.image_file = program.image_file.file.object if program.image_file is not None else None
-        peb.standard_input = self._open_pipe(process, InputPipe(stdin))
+        peb.standard_input = self._open_pipe(process, stdin or InputPipe())
         peb.standard_output = peb.standard_error = self._open_pipe(process, program.output)
         k.probes.happened((f"start {program.image.name}",))
 

@@ -24,22 +24,31 @@ def _done(k: "Executive", iosb: int, status: NtStatus, information: int) -> Code
 
 
 class InputPipe:
-    """The read end of a pipe that was written full and closed; without data, one that is open and never written to."""
+    """The read end of a pipe: what was written to it, and what still will be as long as it `is_open`."""
 
-    def __init__(self, data: bytes | None) -> None:
-        self._data = data or b""
-        self._at = 0
-        self._written = Event("something to be typed") if data is None else None
+    def __init__(self, data: bytes = b"", *, is_open: bool = False) -> None:
+        self._data = data
+        self._is_open = is_open
+        self._changed = Event("something to be typed", synchronization=True)
+        self.is_awaited = False
+        """Whether the program has read all that was written, and waits for more."""
+
+    def feed(self, k: "Executive", data: bytes, *, last: bool = False) -> None:
+        """Write to it; with `last` it is closed behind that."""
+        self._data += data
+        self._is_open = not last
+        self.is_awaited = False
+        k.signal(self._changed)
 
     def read(self, k: "Executive", buffer: int, length: int, iosb: int) -> Code:
-        """NtReadFile: PIPE_BROKEN at the end, as every pipe whose writer is gone."""
-        piece = self._data[self._at : self._at + length]
-        if self._written is not None and length:
-            yield Wait([self._written], user=True)
+        """NtReadFile: waits for something to be written; PIPE_BROKEN at the end, as every pipe whose writer is gone."""
+        while length and self._is_open and not self._data:
+            self.is_awaited = True
+            yield Wait([self._changed], user=True)
+        piece, self._data = self._data[:length], self._data[length:]
         if not piece and length:
             return (yield from _done(k, iosb, NtStatus.PIPE_BROKEN, 0))
         k.memory.write(buffer, piece)
-        self._at += len(piece)
         return (yield from _done(k, iosb, NtStatus.SUCCESS, len(piece)))
 
     def write(self, k: "Executive", buffer: int, length: int, iosb: int) -> Code:
