@@ -41,6 +41,20 @@ def test_the_kernel_stays_as_it_is_and_every_script_finds_it_so(make_bench: Call
     assert entrances.ports == ("\\fltlab-passthrough",)
 
 
+def test_what_a_script_has_reached_is_its_own_also_where_several_share_a_process(make_bench: Callable[..., Bench]):
+    bench = make_bench()
+    counters = count_drivers(bench.system)
+    bench.load("passthrough")
+    host = Host(bench.system, counters)
+    nothing, wrong = "sleep 0\n", f"{OPEN}read g length=1\n"
+    scripts = (nothing, OPEN, nothing, wrong, OPEN, nothing)
+
+    batch = tried(host, Attempts(str(bench.built["fltprobe"].sys), (scripts,), empty=(str(bench.volume),)))
+
+    assert [attempt.exit_code for attempt in batch.attempts] == [0, 0, 0, 2, 0, 0]
+    assert [bool(attempt.news) for attempt in batch.attempts] == [False, True, False, True, True, False]
+
+
 def test_a_bug_check_is_the_copys_and_ends_it(make_bench: Callable[..., Bench]):
     bench = make_bench()
     counters = count_drivers(bench.system)

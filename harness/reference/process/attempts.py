@@ -21,6 +21,7 @@ from harness.reference.process import audit
 from harness.reference.process.copies import Copied, in_copies
 from harness.reference.process.counting import required
 from harness.reference.process.running_programs import RunningPrograms
+from harness.reference.windows.user.streams import InputPipe
 from harness.wire.attempts import PER_EDGE, Attempt, Attempts, Entrances, Tried, TriedBatches
 from harness.wire.codec import decode, encode
 from harness.wire.kernel_state import Finding, Stop
@@ -30,9 +31,14 @@ if TYPE_CHECKING:
 
     from harness.reference.machine.cpu.block_counter import ImageCounters
     from harness.reference.windows.kernel import Kernel
+    from harness.reference.windows.user.program import Program
 
 _BUCKETS = bytes(0 if times == 0 else 1 << min(7, (times - 1).bit_length()) for times in range(256))
 """How often an edge was gone, as one bit: 1, 2, up to 4, 8, 16, …"""
+IN_ONE_PROCESS = 16
+"""How many scripts of a batch run in one process: its start and end cost as much as two or three steps."""
+NEXT = b"\n---\n"
+"""What ends a script behind which fltprobe waits for the next one."""
 _NOTHING = "sleep 0"
 """A script that does nothing to any driver."""
 _GONE = re.compile(rb"[^\0]")
@@ -51,6 +57,8 @@ class AttemptRunner:
         """By edge, the bits of `_BUCKETS` that whoever asks has seen."""
         self._program: tuple[str, bytes] = ("", b"")
         self._warm = False
+        self._running: tuple[Program, InputPipe] | None = None
+        """The process of the script before, which waits for the next one."""
 
     def run(self, asked: Attempts) -> TriedBatches:
         """Try what is asked. RefusedError by a kernel that does not count what runs."""
@@ -83,9 +91,11 @@ class AttemptRunner:
     def _in_copy(self, asked: Attempts, lane: int, write: "Callable[[bytes], object]") -> None:
         gc.disable()  # what it would find is what the kernel left, and looking at it would copy every page
         empty = self._own_folders(asked.empty, lane) if lane else asked.empty
+        self._system.flt.recorder.watch_nobody()
+        scripts = asked.batches[lane]
         with watching(self._system.emulator):  # once, and not for each script
-            for script in asked.batches[lane]:
-                attempt = self._attempt(script, empty)
+            for number, script in enumerate(scripts, start=1):
+                attempt = self._attempt(script, empty, is_last=number == len(scripts) or number % IN_ONE_PROCESS == 0)
                 write(encode(attempt).encode() + b"\n")
                 if attempt.stop is not None:
                     return
@@ -104,20 +114,34 @@ class AttemptRunner:
             own.append(str(beside))
         return tuple(own)
 
-    def _attempt(self, script: str, empty: "tuple[str, ...]") -> Attempt:
-        k, known = self._system, len(self._system.verifier.findings)
+    def _attempt(self, script: str, empty: "tuple[str, ...]", *, is_last: bool = True) -> Attempt:
+        """Have a script run, in the process of the one before if that waits for more; it ends with the last."""
+        known = len(self._system.verifier.findings)
         for folder in empty:
             _empty(Path(folder))
         required(self._counters).forget_edges()
         stop, code = None, 0
-        path, data = self._program
         try:
-            program = k.programs.start(path, data, (), script.encode())
-            RunningPrograms(k).finish(program)
-            code = program.exit_status or 0
+            code = self._run(script.encode(), is_last=is_last)
         except MachineStop as stopped:
             stop = self._stop_message(stopped)
         return Attempt(self._news(), code, self._findings(known), stop)
+
+    def _run(self, script: bytes, *, is_last: bool) -> int:
+        k, (path, data) = self._system, self._program
+        if self._running is None:
+            pipe = InputPipe(is_open=True)
+            self._running = k.programs.start(path, data, (), pipe), pipe
+        program, pipe = self._running
+        pipe.feed(k, script + (b"" if is_last else NEXT), last=is_last)
+        if not is_last:
+            k.run_while(lambda: program.exit_status is None and not pipe.is_awaited)
+            if program.exit_status is None:
+                k.settle()
+                return 0
+        self._running = None
+        RunningPrograms(k).finish(program)
+        return program.exit_status or 0
 
     def _unloaded(self, services: "tuple[str, ...]") -> Attempt:
         """What is found when the drivers are unloaded in the end."""

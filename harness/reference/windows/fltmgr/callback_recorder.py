@@ -9,7 +9,7 @@ from harness.wire.kernel_state import WatchedFilter
 from harness.wire.trace import NOT_RETURNED, Callback, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from harness.reference.windows.fltmgr.filter_objects import FilterObjects
     from harness.reference.windows.fltmgr.filters import Filter
@@ -78,18 +78,25 @@ class CallbackRecorder:
         self._records: list[dict[str, Any]] = []
         self._lost = 0
         self._open: dict[tuple[Visit, Phase], dict[str, Any]] = {}
-        self._listening = False
+        self._disconnects: list[Callable[[], None]] = []
 
     def watch(self, services: "Iterable[str]") -> None:
         """Record these minifilters from now on, beside those that are watched already."""
         self._watched |= {service.lower() for service in services}
-        if self._watched and not self._listening:
-            self._listening = True
+        if self._watched and not self._disconnects:
             seen = self._objects.callbacks
-            seen.entered.connect(self._entered)
-            seen.returned.connect(self._returned)
-            seen.resumed.connect(self._resumed)
-            seen.lived.connect(self._lived)
+            self._disconnects = [
+                seen.entered.connect(self._entered),
+                seen.returned.connect(self._returned),
+                seen.resumed.connect(self._resumed),
+                seen.lived.connect(self._lived),
+            ]
+
+    def watch_nobody(self) -> None:
+        """Record nothing from now on."""
+        self._watched = frozenset()
+        while self._disconnects:
+            self._disconnects.pop()()
 
     def begin(self) -> None:
         """Forget what was recorded."""
