@@ -104,8 +104,6 @@ class Campaign:
         self._learning: list[int] = []
         self._learnt: set[int] = set()
         self._edges: set[int] = set()
-        self._batch_size = BATCH // 2
-        """Small while there is something to learn from each."""
         self._stale: Counter[int] = Counter()
         self._without: set[tuple[str, ...]] = set()
         self.outcome = Outcome()
@@ -119,7 +117,7 @@ class Campaign:
             # What is left behind without any case is not a case's.
             self._without = {fault.cause for fault in self._after_unload(self._tried([()], unload=True)[0], 0)}
             while not self._is_over(limits):
-                size = SIDE_BY_SIDE * self._batch_size
+                size = SIDE_BY_SIDE * BATCH
                 left = limits.count - outcome.executions if limits.count is not None else size
                 self._round([self._next() for _ in range(min(left, size))])
                 outcome.seconds = time.monotonic() - self._began
@@ -139,13 +137,11 @@ class Campaign:
     # -- one round
 
     def _round(self, cases: Sequence[Case]) -> None:
-        batches = [cases[at : at + self._batch_size] for at in range(0, len(cases), self._batch_size)]
-        known = len(self._learnt)
+        batches = [cases[at : at + BATCH] for at in range(0, len(cases), BATCH)]
         reaching: list[tuple[Case, Sequence[int]]] = []
         for batch, tried in zip(batches, self._tried(batches, unload=True), strict=True):
             reaching += self._judge(batch, tried)
         self._learn_from(reaching)
-        self._batch_size = BATCH // 2 if len(self._learnt) > known else BATCH
 
     def _judge(self, cases: Sequence[Case], tried: Tried) -> list[tuple[Case, Sequence[int]]]:
         """Keep what went wrong in a batch; the cases that reached something, with that."""

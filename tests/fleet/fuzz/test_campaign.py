@@ -31,7 +31,7 @@ def test_a_planted_fault_is_found_and_its_suite_shows_it(
     driver = "trusts-length"
     (tmp_path / "seeds.py").write_text(f"SCRIPT = r'''\n{NEAR_THE_FAULT}\n'''\n")
 
-    code, told = fuzz(capsys, "--port", str(DRIVERS / driver), "--from", "seeds.py", "--count", "400")
+    code, told = fuzz(capsys, "--port", str(DRIVERS / driver), "--from", "seeds.py", "--count", "600")
 
     assert code == ExitCode.FAILED, told
     (fault,) = told["faults"]
