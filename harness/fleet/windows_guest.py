@@ -36,7 +36,8 @@ from harness.guest.signature import signer
 from harness.guest.stack import PlacedEntry
 from harness.guest.verifier import Level, apply
 from harness.guest.waking import NewIdentity, wake
-from harness.guest.windows import WindowsBody, WindowsGuest
+from harness.guest.windows import WindowsBody
+from harness.guest.windows_guest import WindowsGuest
 from harness.host import fingerprint
 from harness.host.accelerator import Choice, choose, parse_choice
 from harness.host.tools import Tool, version_of

@@ -14,15 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.errors import DriverError, FltLabError, GuestError
 from harness.guest.dump.analysis import Crash
 from harness.guest.dump.bugchecks import Explanation, explain
-from harness.guest.endpoint import Endpoint, SshEndpoint
-from harness.guest.guest import Guest
-from harness.guest.profiles import Profile
 from harness.machine.deadlines import Deadlines
 from harness.machine.qmp import Event
 
 if TYPE_CHECKING:
-    from harness.guest.payload import PayloadDrive
-    from harness.guest.selftest import Finding
     from harness.machine.machine import Machine as QemuMachine
 
 CRASH = "crash.txt"
@@ -172,28 +167,6 @@ class WindowsBody:
                 hint="fltlab image verify NAME says what its licence is; build the image with --activate",
             )
         return SwitchedOff(f"the guest {self.machine.name} switched itself off, and was not asked to", details=details)
-
-
-class WindowsGuest(Guest):
-    """A guest with Windows in it."""
-
-    def __init__(
-        self,
-        name: str,
-        profile: Profile,
-        endpoint: Endpoint,
-        body: WindowsBody,
-        ssh: SshEndpoint | None = None,
-        cd: "PayloadDrive | None" = None,
-    ) -> None:
-        super().__init__(name, profile, endpoint, body, ssh=ssh, cd=cd)
-        self._windows = body
-
-    def last_checks(self, directory: Path) -> "Iterator[Finding]":
-        """The way of a bug check, gone through on purpose."""
-        from harness.guest.crash_path import check_crash  # which looks at bodies of this module
-
-        yield from check_crash(self._windows, directory)
 
 
 def bugcheck_of(event: Event) -> Explanation | None:
