@@ -100,6 +100,8 @@ class Kernel(Executive):
         self.views = self.io.views = Views(self)
         self.flt = FilterManager(self, self.io)
         self.filter_services = self.mutants.of(FilterServices)(self.flt, self.drivers, self.service_images)
+        self.placeholder_modes: dict[int, int] = {}
+        """PHCM_* by thread and by process, of those that have set one."""
         self.once_waiters: dict[int, Event] = {}
         """Who waits for an initialization that runs once, by its RTL_RUN_ONCE."""
         self.cng = CngHandles()

@@ -120,7 +120,10 @@ def query(driver: "FileSystemDriver", request: Request) -> Code:
     if length < head:
         return int(NtStatus.INFO_LENGTH_MISMATCH), 0
     single = bool(request.operation_flags & StackFlags.RETURN_SINGLE_ENTRY)
+    place = opened.last_name, opened.dots
     data, status = _page(driver, opened, kind, length, single=single)
+    if request.operation_flags & StackFlags.NO_CURSOR_UPDATE:
+        opened.last_name, opened.dots = place
     if not data:
         return int(NtStatus.NO_SUCH_FILE if first else NtStatus.NO_MORE_FILES), 0
     yield from driver.io.views.write(buffer, data)

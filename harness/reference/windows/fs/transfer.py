@@ -8,7 +8,7 @@ from harness.reference.windows.fs import volume_io
 from harness.reference.windows.fs.opens import OpenFile
 from harness.reference.windows.fsrtl.oplock_keys import key_of
 from harness.reference.windows.fsrtl.oplocks import Does
-from harness.reference.windows.io.constants import SECTOR_SIZE, WRITE_TO_END_OF_FILE, FileObjectFlags, IrpFlags
+from harness.reference.windows.io.constants import SECTOR_SIZE, WRITE_TO_END_OF_FILE, FileObjectFlags, IrpFlags, Minor
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.status_error import StatusError
@@ -117,7 +117,7 @@ def _write_past_cache(driver: "FileSystemDriver", stream: "Stream", offset: int,
 
 
 def flush(driver: "FileSystemDriver", request: Request) -> Code:
-    """IRP_MJ_FLUSH_BUFFERS: dirty pages are written, then the host's disk is asked to keep them."""
+    """IRP_MJ_FLUSH_BUFFERS: dirty pages are written; the host's disk keeps them, unless the minor says they are all."""
     file = _file(request)
     if file.opened is None:
         return int(NtStatus.SUCCESS), 0
@@ -125,7 +125,8 @@ def flush(driver: "FileSystemDriver", request: Request) -> Code:
     if stream.directory:
         return int(NtStatus.SUCCESS), 0
     yield from _flush_range(driver, stream, 0, driver.files.size(stream))
-    driver.files.flush(stream)
+    if request.minor not in (Minor.FLUSH_DATA_ONLY, Minor.FLUSH_NO_SYNC):
+        driver.files.flush(stream)
     driver.files.report_data_changes(file.opened)
     return int(NtStatus.SUCCESS), 0
 

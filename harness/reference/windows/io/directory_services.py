@@ -1,4 +1,4 @@
-"""NtQueryDirectoryFile and NtNotifyChangeDirectoryFile."""
+"""NtQueryDirectoryFile, its Ex, and NtNotifyChangeDirectoryFile."""
 
 from typing import TYPE_CHECKING
 
@@ -8,9 +8,14 @@ from harness.reference.windows.io.constants import VALID_NOTIFY, Minor, StackFla
 from harness.reference.windows.io.parameters import DIRECTORY, NOTIFY
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.io.system_services import Caller, ReportArguments, file_of, probe, send_irp, service
+from harness.reference.windows.ntos.status_error import StatusError
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
+
+
+_QUERY_DIRECTORY_MASK = 0x1B
+"""SL_QUERY_DIRECTORY_MASK: restart, single entry, only what is on the disk, no cursor update."""
 
 
 @service("QueryDirectoryFile")
@@ -27,7 +32,33 @@ def query_directory_file(
     restart: U8,
 ) -> Code:
     """NtQueryDirectoryFile."""
+    flags = StackFlags.of_scan(restart, single)
+    return _query_directory(k, mode, handle, report, DIRECTORY.pack(length, pattern, kind, 0, buffer, 0), flags)
+
+
+@service("QueryDirectoryFileEx")
+def query_directory_file_ex(
+    k: "Kernel",
+    mode: int,
+    handle: int,
+    report: ReportArguments,
+    buffer: int,
+    length: Length,
+    kind: U32,
+    flags: U32,
+    pattern: int,
+) -> Code:
+    """NtQueryDirectoryFileEx: the flags of the request, SL_*, where the other has BOOLEANs."""
+    if flags & ~_QUERY_DIRECTORY_MASK:
+        raise StatusError(NtStatus.INVALID_PARAMETER)
+    return _query_directory(k, mode, handle, report, DIRECTORY.pack(length, pattern, kind, 0, buffer, 0), flags)
+
+
+def _query_directory(
+    k: "Kernel", mode: int, handle: int, report: ReportArguments, parameters: bytes, flags: int
+) -> Code:
     file = file_of(k, handle, 0x1)
+    length, _, _, _, buffer, _ = DIRECTORY.unpack(parameters)
     probe(mode, buffer, length)
     request = Request(
         OperationClass.IRP,
@@ -35,8 +66,8 @@ def query_directory_file(
         file,
         k.current,
         minor=Minor.QUERY_DIRECTORY,
-        parameters=DIRECTORY.pack(length, pattern, kind, 0, buffer, 0),
-        operation_flags=StackFlags.of_scan(restart, single),
+        parameters=parameters,
+        operation_flags=flags,
         mode=mode,
         synchronous=file.synchronous,
     )

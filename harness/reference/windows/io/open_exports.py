@@ -3,14 +3,14 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
+from harness.nt import IrpMajor, Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, Length, LengthOfNext, export
 from harness.reference.windows.io.blocks import give_block
-from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.create import CreateArguments, OpenParameters, make_handle, open_file
+from harness.reference.windows.io.file_queries import query
+from harness.reference.windows.io.information_rules import check_query
 from harness.reference.windows.io.object_names import name_of
-from harness.reference.windows.io.parameters import INFORMATION
-from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.status_error import StatusError
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, IoStatusBlock, ObjectAttributes
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DEVICE_HINT = 16
 """Offset of DeviceObjectHint in IO_DRIVER_CREATE_CONTEXT."""
+_OPEN_REPARSE_POINT, _SYNCHRONOUS, _READ_ATTRIBUTES = 0x0020_0000, 0x20, 0x0010_0080
 
 
 def _create(
@@ -93,36 +94,51 @@ def io_create_file_specify_device_object_hint(
     return _create(k, handle_out, create, kind, flags, device)
 
 
-def _query(k: "Kernel", major: IrpMajor, address: int, kind: int, length: int, out: int, returned: int) -> Code:
-    file = k.io.file_at(address)
-    if file is None:
-        return int(NtStatus.INVALID_PARAMETER)
-    request = Request(
-        OperationClass.IRP,
-        major,
-        file,
-        k.current,
-        parameters=INFORMATION.pack(length, kind, out),
-        irp_flags=int(IrpFlags.SYNCHRONOUS_API),
-    )
-    request.system_buffer = True
-    yield from k.io.issue(request)
-    if returned:
-        k.memory.write_u32(returned, request.information)
-    return request.status
-
-
 @export(NTOSKRNL, "IoQueryFileInformation", max_irql=Irql.PASSIVE)
 def io_query_file_information(k: "Kernel", file: int, kind: U32, length: LengthOfNext, out: int, returned: int) -> Code:
     """From the top of the file's device stack."""
-    return _query(k, IrpMajor.QUERY_INFORMATION, file, kind, length, out, returned)
+    return query(k, IrpMajor.QUERY_INFORMATION, file, kind, length, out, returned)
+
+
+@export(NTOSKRNL, "FsRtlQueryInformationFile", max_irql=Irql.PASSIVE)
+def fsrtl_query_information_file(k: "Kernel", file: int, out: int, length: Length, kind: U32, returned: int) -> Code:
+    """The same."""
+    return query(k, IrpMajor.QUERY_INFORMATION, file, kind, length, out, returned)
+
+
+@export(NTOSKRNL, "IoQueryInformationByName", max_irql=Irql.PASSIVE)
+def io_query_information_by_name(
+    k: "Kernel", attributes: int, iosb: int, out: int, length: Length, kind: U32, options: U32, context: int
+) -> Code:
+    """Opens the file, asks, and closes it; of the options only FILE_OPEN_REPARSE_POINT means anything."""
+    if options & ~_OPEN_REPARSE_POINT:
+        return int(NtStatus.INVALID_PARAMETER)
+    device = k.memory.read_u64(context + _DEVICE_HINT) if context else 0
+    try:
+        check_query(kind, length)
+        name = name_of(k, attributes)
+    except StatusError as error:
+        return int(error.status)
+    parameters = OpenParameters(access=_READ_ATTRIBUTES, options=options | _SYNCHRONOUS)
+    send = partial(k.io.send_to, device) if device else None
+    status, _, file = yield from open_file(k.io, name, parameters, send)
+    if file is not None:
+        block = IoStatusBlock(k.memory, iosb)
+        block.information = 0
+        status = yield from query(
+            k, IrpMajor.QUERY_INFORMATION, file.address, kind, length, out, block.address_of(IoStatusBlock.information)
+        )
+        yield from k.io.cleanup(file)
+        yield from k.objects.release(file.object)
+        block.status = status
+    return status
 
 
 @export(NTOSKRNL, "IoQueryVolumeInformation", max_irql=Irql.PASSIVE)
 def io_query_volume_information(
     k: "Kernel", file: int, kind: U32, length: LengthOfNext, out: int, returned: int
 ) -> Code:
-    return _query(k, IrpMajor.QUERY_VOLUME_INFORMATION, file, kind, length, out, returned)
+    return query(k, IrpMajor.QUERY_VOLUME_INFORMATION, file, kind, length, out, returned)
 
 
 @export(NTOSKRNL, "IoQueryFileDosDeviceName", max_irql=Irql.PASSIVE)

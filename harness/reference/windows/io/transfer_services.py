@@ -8,6 +8,7 @@ from harness.reference.windows.io.constants import (
     SECTOR_SIZE,
     USE_FILE_POINTER,
     WRITE_TO_END_OF_FILE,
+    FileObjectFlags,
     IrpFlags,
     Minor,
     StackFlags,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _READ_ACCESS, _WRITE_ACCESS = 0x1, 0x6
+_FLUSHES = {0: Minor.NORMAL, 1: Minor.FLUSH_DATA_ONLY, 2: Minor.FLUSH_NO_SYNC, 4: Minor.FLUSH_DATA_SYNC_ONLY}
+"""By FLUSH_FLAGS_*."""
 _APPEND_ONLY = 0x4
 
 
@@ -143,12 +146,32 @@ def flush_buffers_file(k: "Kernel", mode: int, handle: int, iosb: int) -> Code:
     stream = k.io.streams.get(handle)
     if stream is not None:
         return int(NtStatus.SUCCESS)
+    return (yield from _flush(k, mode, file_of(k, handle, _WRITE_ACCESS), Minor.NORMAL, iosb))
+
+
+@service("FlushBuffersFileEx")
+def flush_buffers_file_ex(
+    k: "Kernel", mode: int, handle: int, flags: U32, parameters: int, parameters_size: U32, iosb: int
+) -> Code:
+    """NtFlushBuffersFileEx: its flags are minor functions of the flush, which volumes know only without any."""
+    minor = _FLUSHES.get(flags)
+    if minor is None or parameters or parameters_size:
+        return int(NtStatus.INVALID_PARAMETER)
+    if handle in k.io.streams:
+        return int(NtStatus.SUCCESS)
     file = file_of(k, handle, _WRITE_ACCESS)
+    if flags and file.flags & FileObjectFlags.VOLUME_OPEN:
+        return int(NtStatus.INVALID_PARAMETER)
+    return (yield from _flush(k, mode, file, minor, iosb))
+
+
+def _flush(k: "Kernel", mode: int, file: FileObject, minor: Minor, iosb: int) -> Code:
     request = Request(
         OperationClass.IRP,
         IrpMajor.FLUSH_BUFFERS,
         file,
         k.current,
+        minor=minor,
         irp_flags=int(IrpFlags.SYNCHRONOUS_API),
         mode=mode,
     )
