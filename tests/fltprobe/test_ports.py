@@ -143,3 +143,14 @@ def test_a_port_takes_one_service_at_a_time(asking: Bench):
     result = asking(ASKING + "\n" + ASKING.replace("svc", "second"))
 
     assert [step.status for step in result.all("connect")] == [0, 0x800704D6]
+
+
+def test_an_answer_that_is_said_to_be_longer_than_its_buffer_is_a_finding(asking: Bench):
+    asking(f"{ASKING}\nsend-message svc data=0102 room=8")
+    assert asking.system.verifier.findings == []
+
+    asking(f"{ASKING}\nsend-message svc data={'07' * 13} room=8")
+
+    (finding,) = asking.system.verifier.findings
+    assert finding.driver == "fltlab-asks"
+    assert finding.text.endswith("its message callback says that it returned 9 bytes, of 8")

@@ -23,6 +23,9 @@ FINDINGS = {
     "stack": "its preoperation callback has left less than 4096 of",
     "complete": "stored 513 in IoStatus.Information, and the buffer has 512 bytes",
     "beyond": "stored 100000 in IoStatus.Information, and the buffer has 512 bytes",
+    "teardown": "its InstanceTeardownComplete callback has returned inside a critical region, entered at",
+    "control": "FILE_SYSTEM_CONTROL \\control (IRP): stored 513 in IoStatus.Information, and the buffer has 512 bytes",
+    "dereferences": "dereferenced the IoFileObjectType at 0x",
     "late": "its postoperation callback has returned inside a critical region, entered at fltlab-keeper+0x",
 }
 
@@ -46,6 +49,6 @@ def test_it_is_a_finding(records: dict[str, TestRecord], what: str):
     assert FINDINGS[what] in "\n".join(section.text for section in record.sections)
 
 
-@pytest.mark.parametrize("what", ["leaves", "disables"])
+@pytest.mark.parametrize("what", ["leaves", "disables", "references"])
 def test_what_is_put_right_again_is_none(records: dict[str, TestRecord], what: str):
     assert records[what].outcome is Outcome.PASSED

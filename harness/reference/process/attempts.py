@@ -21,6 +21,7 @@ from harness.reference.process import audit
 from harness.reference.process.copies import Copied, in_copies
 from harness.reference.process.counting import required
 from harness.reference.process.running_programs import RunningPrograms
+from harness.reference.windows.ntos.ob.namespace import SYMBOLIC_LINK
 from harness.reference.windows.user.streams import InputPipe
 from harness.wire.attempts import PER_EDGE, Attempt, Attempts, Entrances, Tried, TriedBatches
 from harness.wire.codec import decode, encode
@@ -177,7 +178,7 @@ def entrances_of(k: "Kernel", service: str) -> Entrances:
     name = service.lower()
     driver = k.drivers.loaded.get(name)
     ports = [port.name for port in k.flt.port_clients.servers.values() if port.filter.name.lower() == name]
-    links = [link for link, maker in k.namespace.made_by.items() if (maker or "").lower() == name]
+    links = [str(link) for link in k.holdings.held_by(driver.name, SYMBOLIC_LINK)] if driver is not None else []
     own = k.io.devices.of_driver(driver.object.address) if driver is not None else []
     return Entrances(tuple(ports), tuple(links) or tuple(device.name for device in own if device.name))
 

@@ -26,15 +26,14 @@ from harness.reference.windows.fsrtl.tunnel_cache import TunnelCaches
 from harness.reference.windows.io.driver_table import DriverTable
 from harness.reference.windows.io.io_manager import IoManager
 from harness.reference.windows.ksecdd.cng_objects import CngHandles
-from harness.reference.windows.ntos.cm.registry_callbacks import report_registry_callbacks
+from harness.reference.windows.ntos.ex.rundown import forget_freed
 from harness.reference.windows.ntos.ex.timer_objects import ExecutiveTimer
 from harness.reference.windows.ntos.executive import Executive
-from harness.reference.windows.ntos.kd.debug_output import report_callbacks
-from harness.reference.windows.ntos.ke.dispatcher_states import abandon_mutexes
+from harness.reference.windows.ntos.kd.debug_output import forget_callbacks
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps.notify_routines import forget_routines
-from harness.reference.windows.ntos.se.token_objects import impersonate
+from harness.reference.windows.ntos.se.token_objects import thread_ended
 from harness.reference.windows.user.address_space import Region
 from harness.reference.windows.user.program import Programs
 from harness.reference.windows.user.view_faults import page_fault
@@ -89,13 +88,14 @@ class Kernel(Executive):
         self.drivers = DriverTable(self)
         self.service_images: Final[dict[str, Path]] = {}
         """Files of the host that services' images are, by lower-case name; the rest is in the registry."""
-        self.processes.on_thread_end.append(partial(abandon_mutexes, self))
+        self.processes.on_thread_end.append(self.mutexes.abandon)
         self.drivers.on_remove.append(lambda driver: self.timers.report_leaks(driver.name, driver.image))
-        self.drivers.on_remove.append(lambda driver: report_callbacks(self, driver.name, driver.image))
+        self.drivers.on_remove.append(lambda driver: forget_callbacks(self, driver.image))
         self.drivers.on_remove.append(lambda driver: forget_routines(self, driver.image))
         self.drivers.on_remove.append(lambda driver: self.handle_callbacks.forget(self, driver.name))
-        self.processes.on_thread_end.append(lambda thread: impersonate(self, thread, None))
-        self.drivers.on_remove.append(lambda driver: report_registry_callbacks(self, driver.name))
+        self.processes.on_thread_end.append(partial(thread_ended, self))
+        self.drivers.on_remove.append(lambda driver: self.registry_callbacks.forget(driver.name))
+        self.drivers.on_remove.append(lambda driver: forget_freed(self, driver.name))
         self.io = self.mutants.of(IoManager)(self, self.drivers)
         self.views = self.io.views = Views(self)
         self.flt = FilterManager(self, self.io)

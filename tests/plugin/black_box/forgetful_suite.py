@@ -7,6 +7,7 @@ pytestmark = pytest.mark.stack("forgetful")
 KINDS = [
     *("volume", "instance", "filter", "context", "data", "name", "workitem", "device", "fileobject", "process"),
     *("threadobject", "memory", "lookaside", "resource", "timer", "thread", "callback", "newdevice", "pages", "handle"),
+    *("client", "irp", "rundown", "notifysync", "registry", "link", "section", "opened", "gotten"),
 ]
 
 

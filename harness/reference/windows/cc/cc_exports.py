@@ -89,7 +89,7 @@ def cc_get_file_object_from_section_ptrs_ref(k: "Kernel", pointers: int) -> int:
     cache = k.local_file_systems.cache_at(pointers)
     if cache is None:
         return 0
-    k.objects.reference(cache.file.object)
+    k.objects.take(cache.file.object)
     return cache.file.address
 
 

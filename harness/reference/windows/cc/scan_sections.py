@@ -7,6 +7,7 @@ from harness.nt import NtStatus
 from harness.reference.windows.cc.cached_stream import CachedStream
 from harness.reference.windows.cc.sections import PAGE_READONLY, PAGE_READWRITE, create_section
 from harness.reference.windows.io.request import Code
+from harness.reference.windows.ntos.ob.placed import placed
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 _PROTECTIONS = (PAGE_READONLY, PAGE_READWRITE)
 _SEC_COMMIT, _SEC_FILE = 0x0800_0000, 0x0080_0000
-_SECTION_OBJECT_SIZE = 0x40
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,9 @@ class ScanSection:
         status, item = yield from create_section(k, io, stream, file, size, self.protection)
         if item is None:
             return int(NtStatus.END_OF_FILE if status == NtStatus.MAPPED_FILE_SIZE_ZERO else status)
-        item.address = k.heap.allocate(_SECTION_OBJECT_SIZE)
-        k.objects.register(item)
-        closed = item.on_delete
-
-        def gone(section: object) -> None:
-            k.heap.free(item.address)
-            if closed is not None:
-                closed(item)
-            del section
-
-        item.on_delete = gone
         kernel = not self.attributes or bool(ObjectAttributes(k.memory, self.attributes).attributes & OBJ_KERNEL_HANDLE)
         k.memory.write_u64(self.handle_out, k.objects.open(item, kernel=kernel, access=self.access))
-        k.objects.take(item)
+        k.objects.take(placed(k, item))
         k.memory.write_u64(self.object_out, item.address)
         k.objects.dereference(item)
         if self.size_out:

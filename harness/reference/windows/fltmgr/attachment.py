@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import InstanceSetupFlags, InstanceTeardownFlags, IrpMajor, NtStatus, OperationClass, nt_success
-from harness.reference.machine.scheduler.requests import Call, Wait
+from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fltmgr.altitude import Altitude
 from harness.reference.windows.fltmgr.callback_data import RELATED_OBJECTS_SIZE
 from harness.reference.windows.fltmgr.filters import Filter, Instance, InstanceState
@@ -119,9 +119,9 @@ class Attachments:
         status = int(NtStatus.SUCCESS)
         if found.registration.setup:
             related = self.make_related(instance)
-            answer = yield Call(
-                found.registration.setup, related, int(flags), instance.on.device_type, instance.on.type
-            )
+            setup, on = found.registration.setup, instance.on
+            arguments = (related, int(flags), on.device_type, on.type)
+            answer = yield from self._kernel.kept.call("its InstanceSetup callback", setup, *arguments)
             self.objects.heap.free(related)
             status = answer & 0xFFFF_FFFF
             self.objects.callbacks.lived(found, instance.address, Phase.INSTANCE_SETUP, status)
@@ -205,7 +205,8 @@ class Attachments:
                 return int(NtStatus.FLT_DO_NOT_DETACH)
         else:
             related = self.make_related(instance)
-            answer = (yield Call(query, related, 0)) & 0xFFFF_FFFF
+            callback = "its InstanceQueryTeardown callback"
+            answer = (yield from self._kernel.kept.call(callback, query, related, 0)) & 0xFFFF_FFFF
             self.objects.callbacks.lived(instance.filter, instance.address, Phase.QUERY_TEARDOWN, answer)
             self.objects.heap.free(related)
             if self.vetoes(answer):
@@ -223,12 +224,14 @@ class Attachments:
         self._kernel.probes.happened((f"teardown of {found.name} at {instance.altitude_text} starts",))
         related = self.make_related(instance)
         if registration.teardown_start:
-            yield Call(registration.teardown_start, related, reason)
+            callback = "its InstanceTeardownStart callback"
+            yield from self._kernel.kept.call(callback, registration.teardown_start, related, reason)
             self.objects.callbacks.lived(found, instance.address, Phase.TEARDOWN_START, 0)
         yield from self._draining.drain(instance)
         yield from self.wait_until_idle(instance)
         if registration.teardown_complete:
-            yield Call(registration.teardown_complete, related, reason)
+            callback = "its InstanceTeardownComplete callback"
+            yield from self._kernel.kept.call(callback, registration.teardown_complete, related, reason)
             self.objects.callbacks.lived(found, instance.address, Phase.TEARDOWN_COMPLETE, 0)
         self.objects.heap.free(related)
         yield from self._contexts.instance_gone(instance)

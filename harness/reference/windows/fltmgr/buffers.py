@@ -11,7 +11,7 @@ from harness.reference.windows.io.buffer_parameters import (
     WITHOUT_MDL,
     is_buffered_control,
 )
-from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags
+from harness.reference.windows.io.constants import SECTOR_SIZE, IrpFlags, Minor
 from harness.reference.windows.ntos.mm.mdl import release_mdl
 from harness.reference.windows.structures.mdl_layout import MdlView
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.reference.windows.fltmgr.operation import Operation, Visit
+    from harness.reference.windows.io.request import Request
     from harness.reference.windows.ntos.executive import Executive
 
 _U32, _U64 = Struct("<I"), Struct("<Q")
@@ -48,6 +49,10 @@ def fields_without_mdl(operation: "Operation") -> tuple[int, int, int] | None:
     return base + found[0], 0, base + found[1] if found[1] is not None else 0
 
 
+_USERS_CONTROLS = (Minor.USER_FS_REQUEST, Minor.KERNEL_CALL)
+"""Those with a code; what IRP_MJ_DEVICE_CONTROL has is 0, too."""
+OPLOCK_CODES = frozenset({0x90000, 0x90004, 0x90008, 0x9000C, 0x90010, 0x90014, 0x90050, 0x9005C, 0x90240})
+"""What comes of a request for an oplock is told in Information."""
 _LENGTH_FIRST = frozenset(
     {
         IrpMajor.QUERY_INFORMATION,
@@ -59,11 +64,20 @@ _LENGTH_FIRST = frozenset(
 )
 
 
+def control_code(request: "Request") -> int:
+    """The code of a control."""
+    code: int = _U32.unpack_from(request.parameters, 16)[0]
+    return code
+
+
 def length_at(operation: "Operation") -> int | None:
     """Guest address of the length that IoStatus.Information may reach; None where it counts something else."""
     request = operation.request
     if request.major in (IrpMajor.READ, IrpMajor.WRITE) or request.major in _LENGTH_FIRST:
         return operation.iopb + _PARAMETERS
+    if is_buffered_control(request) and request.minor in _USERS_CONTROLS:
+        oplock = request.major == IrpMajor.FILE_SYSTEM_CONTROL and control_code(request) in OPLOCK_CODES
+        return None if oplock else operation.iopb + _PARAMETERS
     return None
 
 

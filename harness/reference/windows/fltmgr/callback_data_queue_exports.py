@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import FLTMGR, export
-from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.io.constants import IrpFlags
 from harness.reference.windows.io.request import Code
@@ -104,7 +103,7 @@ def _call_cancel_routine(k: "Kernel", operation: Operation) -> Code:
     routine, operation.cancel_routine = operation.cancel_routine, 0
     if routine:
         k.flt.queues.cancel_routines_called.append(operation.data)
-        yield Call(routine, operation.data)
+        yield from k.kept.call("its cancel routine", routine, operation.data)
 
 
 @export(FLTMGR, "FltClearCancelCompletion", max_irql=Irql.DISPATCH)

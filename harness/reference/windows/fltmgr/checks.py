@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, CallbackDataFlags, IrpMajor, NtStatus, PostopStatus, PreopStatus, is_error, status_name
 from harness.reference.machine.memory.layout import HIGHEST_USER_ADDRESS
-from harness.reference.windows.fltmgr.buffers import buffer_fields, length_at, note_swap, swap_faults
+from harness.reference.windows.fltmgr.buffers import (
+    OPLOCK_CODES,
+    buffer_fields,
+    control_code,
+    length_at,
+    note_swap,
+    swap_faults,
+)
 from harness.reference.windows.fltmgr.callback_data import PARAMETER_BLOCK
 from harness.reference.windows.io.constants import FileObjectFlags, Minor
 
@@ -29,7 +36,6 @@ _MADE_FLAGS = int(
     | CallbackDataFlags.REISSUED_IO
 )
 _NEVER_FAST = frozenset({IrpMajor.SHUTDOWN, IrpMajor.VOLUME_MOUNT, IrpMajor.VOLUME_DISMOUNT})
-_OPLOCK_CODES = frozenset({0x90000, 0x90004, 0x90008, 0x9000C, 0x90010, 0x90014, 0x9005C, 0x90240})
 _SYNC_TYPE_CREATE_SECTION = 1
 """SyncTypeCreateSection of FS_FILTER_SECTION_SYNC_TYPE."""
 NO_POST_FOR_CALLBACK = 0x66
@@ -148,7 +154,7 @@ class Checks:
         oplock = (
             request.major == IrpMajor.FILE_SYSTEM_CONTROL
             and request.minor == Minor.USER_FS_REQUEST
-            and int.from_bytes(request.parameters[16:20], "little") in _OPLOCK_CODES
+            and control_code(request) in OPLOCK_CODES
         )
         if notify or oplock or request.major == IrpMajor.LOCK_CONTROL:
             report("PRE-SYNC-08", "returned SYNCHRONIZE for an operation that may wait without limit")

@@ -27,13 +27,15 @@ def flt_allocate_context(k: "Kernel", filter_: int, kind: U16, size: int, pool: 
 @export(FLTMGR, "FltReferenceContext", max_irql=Irql.DISPATCH)
 def flt_reference_context(k: "Kernel", context: int) -> None:
     """FltReferenceContext."""
-    k.flt.contexts.at(context, "referenced").references += 1
+    found = k.flt.contexts.at(context, "referenced")
+    found.references += 1
+    k.flt.contexts.taken(found)
 
 
 @export(FLTMGR, "FltReleaseContext", max_irql=Irql.DISPATCH)
 def flt_release_context(k: "Kernel", context: int) -> Code:
     """FltReleaseContext."""
-    yield from k.flt.contexts.release(k.flt.contexts.at(context, "released"))
+    yield from k.flt.contexts.give_back(k.flt.contexts.at(context, "released"))
 
 
 @export(FLTMGR, "FltDeleteContext", max_irql=Irql.APC)
@@ -103,6 +105,7 @@ def _give_old(k: "Kernel", status: int, old: Context | None, old_out: int) -> Co
     if old is not None:
         if old_out:
             k.memory.write_u64(old_out, old.address)
+            k.flt.contexts.taken(old)
         else:
             yield from k.flt.contexts.release(old)
     return status
@@ -254,7 +257,7 @@ def flt_release_contexts(k: "Kernel", contexts_at: int) -> Code:
     for _, offset in _RELATED:
         address = k.memory.read_u64(contexts_at + offset)
         if address:
-            yield from k.flt.contexts.release(k.flt.contexts.at(address, "released"))
+            yield from k.flt.contexts.give_back(k.flt.contexts.at(address, "released"))
             k.memory.write_u64(contexts_at + offset, 0)
 
 
@@ -281,5 +284,5 @@ def flt_release_contexts_ex(k: "Kernel", size: int, contexts_at: int) -> Code:
     yield from flt_release_contexts(k, contexts_at)
     section = k.memory.read_u64(contexts_at + _SECTION_OFFSET) if size >= _EX_SIZE else 0
     if section:
-        yield from k.flt.contexts.release(k.flt.contexts.at(section, "released"))
+        yield from k.flt.contexts.give_back(k.flt.contexts.at(section, "released"))
         k.memory.write_u64(contexts_at + _SECTION_OFFSET, 0)

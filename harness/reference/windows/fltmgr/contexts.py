@@ -6,7 +6,6 @@ The memory is the filter manager's, so a context that is never released is repor
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, ContextType, Irql, NtStatus
-from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.filters import (
     Context,
     ContextDefinition,
@@ -17,6 +16,7 @@ from harness.reference.windows.fltmgr.filters import (
 )
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.ex.pool import PoolError
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.fltmgr.filter_objects import FilterObjects
@@ -26,6 +26,7 @@ REPLACE_IF_EXISTS, KEEP_IF_EXISTS = 0, 1
 VARIABLE_SIZE = 0xFFFF_FFFF_FFFF_FFFF
 _NO_EXACT_SIZE_MATCH = 0x0001
 _PAGED_POOL = 1
+_CONTEXT = Kind("reference", "FltReleaseContext", "CTX-06")
 _SUPPORTS_FILTER_CONTEXTS = 0x02
 """FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS."""
 OVER_RELEASED, REFERENCED_AFTER_FREE = 0x6D, 0x6E
@@ -54,7 +55,7 @@ class Contexts:
             k.verifier.report("CTX-09", found.name, "allocates a volume context from paged pool")
             return int(NtStatus.FLT_MUST_BE_NONPAGED_POOL), None
         if item.allocate:
-            address = yield Call(item.allocate, pool, size, kind)
+            address = yield from k.kept.call("its ContextAllocate callback", item.allocate, pool, size, kind)
             if not address:
                 return int(NtStatus.INSUFFICIENT_RESOURCES), None
         elif k.scarcity.strikes(found.name):
@@ -63,7 +64,8 @@ class Contexts:
             where = k.blame.current()
             fill = k.pool.unwritten.fill(where.driver, where.address, "a context")
             address = k.pool.allocate(max(size, 1), "FMct", paged=paged, fill=fill)
-        context = Context(found, kind, item, address, size, k.blame.current().location)
+        context = Context(found, kind, item, address, size)
+        k.holdings.take(_CONTEXT, address)
         self._allocated[address] = context
         found.contexts.append(context)
         return int(NtStatus.SUCCESS), context
@@ -80,6 +82,15 @@ class Contexts:
                 rule="CTX-06",
             )
         return context
+
+    def taken(self, context: Context) -> None:
+        """The calling driver has got a reference, which it owes back."""
+        self._kernel.holdings.take(_CONTEXT, context.address)
+
+    def give_back(self, context: Context) -> Code:
+        """The calling driver drops one of its references."""
+        self._kernel.holdings.give_back(_CONTEXT, context.address)
+        yield from self.release(context)
 
     def release(self, context: Context) -> Code:
         """Drop a reference; the last one runs the cleanup callback and frees the memory (CTX-05)."""
@@ -104,13 +115,22 @@ class Contexts:
         """Call the cleanup callback, and free the memory."""
         item = context.definition
         if item.cleanup:
-            yield Call(item.cleanup, context.address, context.kind)
+            yield from self._kernel.kept.call(
+                "its ContextCleanup callback", item.cleanup, context.address, context.kind
+            )
+        self._held(context)
         del self._allocated[context.address]
         context.filter.contexts.remove(context)
         if item.free:
-            yield Call(item.free, context.address, context.kind)
+            yield from self._kernel.kept.call("its ContextFree callback", item.free, context.address, context.kind)
         elif not item.allocate:
             self._free(context)
+
+    def _held(self, context: Context) -> tuple[str, ...]:
+        """The calls that have got the references which drivers still hold: they are forgotten."""
+        holdings = self._kernel.holdings
+        held = holdings.newest(_CONTEXT, context.address, holdings.count(_CONTEXT, context.address))
+        return tuple(dict.fromkeys(site.location for site in held if site.location))
 
     def _free(self, context: Context) -> None:
         try:
@@ -155,6 +175,7 @@ class Contexts:
         if context is None:
             return int(NtStatus.NOT_FOUND), None
         context.references += 1
+        self.taken(context)
         return int(NtStatus.SUCCESS), context
 
     def find(self, table: ContextTable, key: tuple[int, int]) -> Context | None:
@@ -197,9 +218,9 @@ class Contexts:
                 yield from self._drop(context)
         for context in list(found.contexts):
             many = f"{context.references} references" if context.references > 1 else "a reference"
-            allocated = f", allocated at {context.allocated_at}" if context.allocated_at else ""
-            text = f"unloaded with {many} to {context.describe()} not released: FltReleaseContext{allocated}"
-            sites = (context.allocated_at,) if context.allocated_at else ()
+            sites = self._held(context)
+            taken = f", taken at {', '.join(sites)}" if sites else ""
+            text = f"unloaded with {many} to {context.describe()} not released: FltReleaseContext{taken}"
             self._kernel.verifier.report("CTX-06", found.name, text, chain=sites)
             found.contexts.remove(context)
             self._allocated.pop(context.address, None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import FilterUnloadFlags, NtStatus, RegistrationFlags
 from harness.reference.machine.loader.loader import LoadError
-from harness.reference.machine.scheduler.requests import Call, Wait
+from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fltmgr.filters import Filter
 from harness.reference.windows.io.request import Code
 from harness.wire.trace import Phase
@@ -57,9 +57,9 @@ class FilterServices:
         if found.unloading:
             return int(NtStatus.FLT_DELETING_OBJECT)
         flags = int(FilterUnloadFlags.MANDATORY) if mandatory else 0
-        answer = (yield Call(registered.unload, flags)) & 0xFFFF_FFFF
+        kept = self._kernel.kept
+        answer = (yield from kept.call("its FilterUnloadCallback", registered.unload, flags)) & 0xFFFF_FFFF
         self._flt.callbacks.lived(found, 0, Phase.UNLOAD, answer)
-        self._kernel.verifier.check_irql(0, found.name, "FilterUnloadCallback")
         gone = found.address not in self._flt.filters
         if not gone and not mandatory and self.vetoes(answer):
             return int(answer)
@@ -113,8 +113,10 @@ class FilterServices:
         for instance in list(found.instances):
             yield from flt.attachments.tear_down(instance, found.teardown_reason)
         yield from flt.port_clients.disconnect_all(found)
-        if flt.port_clients.has_server(found):
-            kernel.verifier.report("UNL-03", found.name, "unregistered with its communication server port open")
+        for port in flt.port_clients.servers_of(found):
+            opened = f", opened at {port.opened_at}" if port.opened_at else ""
+            text = f"unregistered with its communication server port open{opened}"
+            kernel.verifier.report("UNL-03", found.name, text, chain=(port.opened_at,) if port.opened_at else None)
         yield from self.wait_for_work(found)
         yield from flt.contexts.filter_gone(found)
         flt.references.settle(found)

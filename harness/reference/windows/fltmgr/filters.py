@@ -210,8 +210,6 @@ class Context:
     definition: ContextDefinition
     address: int
     size: int
-    allocated_at: str | None = None
-    """The call that allocated it."""
     references: int = 1
     table: ContextTable | None = None
     """Where it is linked; None if it is not."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus, nt_success
-from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.io.constants import FileObjectFlags
 from harness.reference.windows.io.request import Code
 
@@ -149,7 +148,7 @@ class NameProviders:
 
     def _call(self, provider: "Instance", routine: int, *arguments: int) -> Code:
         provider.busy.enter()
-        answer = yield Call(routine, *arguments)
+        answer = yield from self._kernel.kept.call("its name provider callback", routine, *arguments)
         self._objects.leave(provider)
         return answer & 0xFFFF_FFFF
 

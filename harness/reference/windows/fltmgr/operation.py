@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import CallbackDataFlags, NtStatus, OperationClass
 from harness.reference.machine.scheduler.dispatcher import Event
-from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import (
     CALLBACK_DATA,
     CALLBACK_DATA_SIZE,
@@ -420,7 +419,8 @@ class Operation:
 
     def _tell_status(self, asked: list[StatusRequest], status: int) -> Code:
         for item in asked:
-            yield Call(item.callback, item.objects, item.parameters, status & 0xFFFF_FFFF, item.context)
+            arguments = (item.objects, item.parameters, status & 0xFFFF_FFFF, item.context)
+            yield from self.objects.kernel.kept.call("its status callback", item.callback, *arguments)
             self.objects.heap.free(item.objects)
             self.objects.heap.free(item.parameters)
             self.objects.leave(item.instance)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, CallbackDataFlags, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
-from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import (
     CALLBACK_DATA,
     CALLBACK_DATA_SIZE,
@@ -159,7 +158,7 @@ def flt_perform_asynchronous_io(k: "Kernel", data: int, callback: int, context: 
 
     def over(done: Request) -> None:
         _finished(k, data, done)
-        k.queue_worker(_call_back(callback, data, context))
+        k.queue_worker(_call_back(k, callback, data, context))
 
     request.completions.append(over)
     k.flt.own_operations[data] = request
@@ -167,5 +166,5 @@ def flt_perform_asynchronous_io(k: "Kernel", data: int, callback: int, context: 
     return int(NtStatus.PENDING)
 
 
-def _call_back(callback: int, data: int, context: int) -> Code:
-    yield Call(callback, data, context)
+def _call_back(k: "Kernel", callback: int, data: int, context: int) -> Code:
+    yield from k.kept.call("its completion callback", callback, data, context)

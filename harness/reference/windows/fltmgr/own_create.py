@@ -43,7 +43,7 @@ def _create(
     if file is None:
         return status
     if object_out:
-        k.objects.reference(file.object)
+        k.objects.take(file.object)
         k.memory.write_u64(object_out, file.address)
     k.memory.write_u64(handle_out, make_handle(k.io, file, kernel=True, access=file.access))
     return status

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.nt import BugCheck, IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.loader.exports import U32, LengthOfNext
-from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.callback_data import CALLBACK_DATA, PARAMETER_BLOCK
 from harness.reference.windows.fltmgr.filters import Instance
 from harness.reference.windows.io.constants import IrpFlags, Minor
@@ -137,7 +136,7 @@ def _call_back_later(flt: "FilterManager", request: Request, callback: int, cont
             iopb,
             PARAMETER_BLOCK.pack(request.irp_flags, request.major, request.minor, 0, 0, file, 0, request.parameters),
         )
-        yield Call(callback, data, context)
+        yield from flt.kernel.kept.call("its completion callback", callback, data, context)
         flt.heap.free(iopb)
         flt.heap.free(data)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness.nt import NtStatus, nt_success
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.scheduler.dispatcher import Event
-from harness.reference.machine.scheduler.requests import Call, Wait
+from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.fltmgr.filters import Filter
 from harness.reference.windows.io.request import Code
 
@@ -53,6 +53,8 @@ class ServerPort:
     disconnect: int
     message: int
     limit: int
+    opened_at: str | None
+    """The call that made it."""
     clients: "list[ClientPort]" = field(default_factory=list)
 
 
@@ -122,9 +124,9 @@ class PortClients:
         self._last_number += 1
         return self._last_number
 
-    def has_server(self, found: Filter) -> bool:
-        """Whether a filter has a server port that is open."""
-        return any(port.filter is found for port in self.servers.values())
+    def servers_of(self, found: Filter) -> list[ServerPort]:
+        """The server ports of a filter that are open."""
+        return [port for port in self.servers.values() if port.filter is found]
 
     def _thread_ended(self, thread: "Thread") -> None:
         """What a thread has asked for is cancelled as it ends."""
@@ -148,8 +150,8 @@ class PortClients:
         memory.write_u64(cookie_out, 0)
         if size:
             memory.write(captured, memory.read(context, size))
-        call = Call(server.connect, client.address, server.cookie, captured if size else 0, size, cookie_out)
-        answer = yield from self._called(client, call)
+        arguments = (client.address, server.cookie, captured if size else 0, size, cookie_out)
+        answer = yield from self._call(client, "its connect callback", server.connect, *arguments)
         status = answer & 0xFFFF_FFFF
         client.cookie = memory.read_u64(cookie_out)
         self._heap.free(captured)
@@ -168,21 +170,24 @@ class PortClients:
         if not client.server.message:
             return int(NtStatus.NOT_SUPPORTED), 0
         returned = self._heap.allocate(8)
-        call = Call(client.server.message, client.cookie, source, length, target, room, returned)
-        status = yield from self._called(client, call)
+        arguments = (client.cookie, source, length, target, room, returned)
+        status = yield from self._call(client, "its message callback", client.server.message, *arguments)
         count = self._k.memory.read_u32(returned)
         self._heap.free(returned)
         if nt_success(status & 0xFFFF_FFFF):
+            if count > room:
+                text = f"{client.server.name}: its message callback says that it returned {count} bytes, of {room}"
+                self._k.verifier.report(None, client.server.filter.name, text)
             answered = min(count, room)
             self._k.handed_on.look_at(target, answered, "of the answer to a message", lambda: client.server.name)
         return status & 0xFFFF_FFFF, count
 
-    def _called(self, client: ClientPort, call: Call) -> Code:
+    def _call(self, client: ClientPort, what: str, routine: int, *arguments: int) -> Code:
         """A callback of the filter for a connection, which its unregistration waits for."""
         client.calls += 1
         client.returned.state = False
         try:
-            return (yield call)
+            return (yield from self._k.kept.call(what, routine, *arguments))
         finally:
             client.calls -= 1
             if not client.calls:
@@ -255,7 +260,7 @@ class PortClients:
         client.cancel_requests(None, 0)
         self._k.signal(client.ended)
         if not client.closed and client.server.disconnect:
-            yield Call(client.server.disconnect, client.cookie)
+            yield from self._k.kept.call("its disconnect callback", client.server.disconnect, client.cookie)
 
     def disconnect_all(self, found: Filter) -> Code:
         """Connections that are still open end with the filter, while its callback can still be called.

@@ -36,7 +36,8 @@ def flt_create_communication_port(
         return NtStatus.OBJECT_PATH_SYNTAX_BAD
     if name.lower() in k.flt.port_clients.servers:
         return NtStatus.OBJECT_NAME_COLLISION
-    port = ServerPort(found, k.flt.heap.allocate(0x40), name, cookie, connect, disconnect, message, limit)
+    at = k.blame.current().location
+    port = ServerPort(found, k.flt.heap.allocate(0x40), name, cookie, connect, disconnect, message, limit, at)
     k.flt.port_clients.servers[name.lower()] = port
     k.memory.write_u64(out, port.address)
     return NtStatus.SUCCESS

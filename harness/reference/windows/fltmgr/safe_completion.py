@@ -54,7 +54,8 @@ class SafeCompletion:
         self, operation: Operation, visit: Visit, routine: int, objects: int, context: int, flags: int
     ) -> Code:
         """The safe callback in a worker; completion resumes by itself unless the callback keeps the operation."""
-        answer = yield Call(routine, operation.data, objects, context, flags)
+        arguments = (operation.data, objects, context, flags)
+        answer = yield from self.kernel.kept.call("its safe postoperation callback", routine, *arguments)
         if answer & 0xFFFF_FFFF == PostopStatus.MORE_PROCESSING_REQUIRED:
             return
         if operation.post is visit and not visit.resumed and visit.state is not VisitState.RETURNED:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Never
 
 from harness.nt import BugCheck
-from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.fltmgr.filters import Filter
 from harness.reference.windows.fltmgr.references import DEFERRED_ITEM, GENERIC_ITEM
 from harness.reference.windows.io.request import Code
@@ -66,7 +65,7 @@ class WorkItems:
     def run(self, item: WorkItem, found: Filter, routine: int, subject: int, context: int) -> Code:
         """The work routine, in a system thread at PASSIVE_LEVEL (PEND-WI-01, PEND-WI-07)."""
         item.queued = False
-        yield Call(routine, item.address, subject, context)
+        yield from self.kernel.kept.call("its work item", routine, item.address, subject, context)
         found.work.count -= 1
         if found.work.count == 0:
             self.kernel.signal(found.work.idle)

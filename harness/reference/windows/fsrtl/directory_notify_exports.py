@@ -7,17 +7,21 @@ from harness.reference.machine.loader.exports import NTOSKRNL, U8, U16, U32, exp
 from harness.reference.windows.fsrtl.driver_notify import Callbacks, Target
 from harness.reference.windows.io.parameters import NOTIFY
 from harness.reference.windows.io.request import Code, Request
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _SYNC_SIZE = 0x40
+_SYNC = Kind("NOTIFY_SYNC", "FsRtlNotifyUninitializeSync")
 
 
 @export(NTOSKRNL, "FsRtlNotifyInitializeSync", max_irql=Irql.APC)
 def fs_rtl_notify_initialize_sync(k: "Kernel", out: int) -> None:
     """FsRtlNotifyInitializeSync: what is in a NOTIFY_SYNC is ours."""
-    k.memory.write_u64(out, k.heap.allocate(_SYNC_SIZE))
+    sync = k.heap.allocate(_SYNC_SIZE)
+    k.holdings.take(_SYNC, sync)
+    k.memory.write_u64(out, sync)
 
 
 @export(NTOSKRNL, "FsRtlNotifyUninitializeSync", max_irql=Irql.APC)
@@ -25,6 +29,7 @@ def fs_rtl_notify_uninitialize_sync(k: "Kernel", sync_at: int) -> None:
     """FsRtlNotifyUninitializeSync."""
     sync = k.memory.read_u64(sync_at)
     if sync:
+        k.holdings.give_back(_SYNC, sync)
         k.heap.free(sync)
         k.memory.write_u64(sync_at, 0)
 

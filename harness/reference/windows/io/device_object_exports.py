@@ -10,7 +10,7 @@ from harness.reference.windows.io.create import OpenParameters, make_handle, ope
 from harness.reference.windows.io.devices import Device
 from harness.reference.windows.io.object_names import ObjectName
 from harness.reference.windows.io.request import Code, Request
-from harness.reference.windows.ntos.ob.namespace import NameRefused
+from harness.reference.windows.ntos.ob.namespace import SYMBOLIC_LINK, NameRefused
 from harness.reference.windows.structures.device_objects import DeviceObject, DeviceObjectExtension, Vpb
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def io_create_device(
         flags |= DeviceFlags.EXCLUSIVE
     device = k.io.devices.create(driver, kind, extension=extension, flags=int(flags), name=path)
     device.view.characteristics = characteristics
-    device.owner = k.blame.current().driver
+    maker = k.blame.current()
+    device.owner, device.made_at = maker.driver, maker.location
     if path and not k.namespace.insert(path, device.object):
         k.io.devices.delete(device)
         return NtStatus.OBJECT_PATH_NOT_FOUND
@@ -161,12 +162,15 @@ def io_create_symbolic_link(k: "Kernel", link: int, target: int) -> int:
         return NtStatus.OBJECT_NAME_COLLISION
     if not k.namespace.link(name, k.memory.read_unicode_string(target)):
         return NtStatus.OBJECT_PATH_NOT_FOUND
-    k.namespace.made_by[name.lower()] = k.blame.current().driver or _owner_of(k, k.memory.read_unicode_string(target))
+    k.holdings.take(SYMBOLIC_LINK, name.lower(), name, _owner_of(k, k.memory.read_unicode_string(target)))
     return NtStatus.SUCCESS
 
 
 def _owner_of(k: "Kernel", target: str) -> str | None:
-    """The driver of the device that a name leads to."""
+    """Who makes a link: the driver that calls, else that of the device that the name leads to."""
+    caller = k.blame.current().driver
+    if caller is not None:
+        return caller
     try:
         item, _ = k.namespace.resolve(target)
     except NameRefused:
@@ -179,7 +183,7 @@ def _owner_of(k: "Kernel", target: str) -> str | None:
 def io_delete_symbolic_link(k: "Kernel", link: int) -> int:
     """IoDeleteSymbolicLink."""
     name = k.memory.read_unicode_string(link)
-    k.namespace.made_by.pop(name.lower(), None)
+    k.holdings.give_back(SYMBOLIC_LINK, name.lower())
     return NtStatus.SUCCESS if k.namespace.remove(name) else NtStatus.OBJECT_NAME_NOT_FOUND
 
 

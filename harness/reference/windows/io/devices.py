@@ -39,6 +39,8 @@ class Device:
         """Its security descriptor, self-relative; empty for the usual one."""
         self.owner: str | None = None
         """The driver from outside that made it."""
+        self.made_at: str | None = None
+        """The call by which it did."""
 
     def __repr__(self) -> str:
         return f"<Device {self.name or hex(self.address)}>"

@@ -88,7 +88,7 @@ class Dispatcher:
         if native is not None:
             return (yield from native(device, irp))
         dispatch = self.pending_rule.enter(irp, at, function, memory.read_u8(at))
-        status = (yield Call(function, device, irp)) & 0xFFFF_FFFF
+        status = (yield from self._kernel.kept.call("its dispatch routine", function, device, irp)) & 0xFFFF_FFFF
         self.pending_rule.returned(dispatch, status)
         return status
 
@@ -122,7 +122,7 @@ class Dispatcher:
                 routine, context = memory.read_u64(at + 0x38), memory.read_u64(at + 0x40)
                 device = memory.read_u64(at + _LOCATION + 0x28) if place < count else 0
                 memory.write(at, bytes(_LOCATION))
-                status = (yield from self.call(routine, device, irp, context)) & 0xFFFF_FFFF
+                status = (yield from self._complete_at(routine, device, irp, context)) & 0xFFFF_FFFF
                 if routine not in self.native:
                     self.pending_rule.completion_answer(routine, status)
                 if status == NtStatus.MORE_PROCESSING_REQUIRED:
@@ -133,6 +133,13 @@ class Dispatcher:
                     above = at + _LOCATION + 3
                     memory.write_u8(above, memory.read_u8(above) | SL_PENDING_RETURNED)
         yield from self._at_its_end(irp)
+
+    def _complete_at(self, routine: int, device: int, irp: int, context: int) -> Code:
+        """Call a completion routine."""
+        native = self.native.get(routine)
+        if native is not None:
+            return (yield from native(device, irp, context))
+        return (yield from self._kernel.kept.call("its completion routine", routine, device, irp, context))
 
     def _check_completion(self, irp: int) -> None:
         memory = self._memory

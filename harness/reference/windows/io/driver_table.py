@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.nt import BugCheck, NtStatus, nt_success
 from harness.reference.machine.loader.images import Image
 from harness.reference.machine.loader.loader import LoadError
-from harness.reference.machine.scheduler.requests import Call, KernelCode, Request
+from harness.reference.machine.scheduler.requests import KernelCode, Request
 from harness.reference.windows.ntos.ps.process_notify import image_loaded
 from harness.reference.windows.structures.device_objects import (
     IO_TYPE_DRIVER,
@@ -76,9 +76,9 @@ class DriverTable:
         self.loaded[service.lower()] = driver
         kernel.probes.happened((f"load {service}",))
         yield from image_loaded(kernel, image, rf"\SystemRoot\System32\drivers\{service}.sys", 0)
-        status = (yield Call(image.entry_point, driver.object.address, driver.registry_path)) & 0xFFFF_FFFF
+        arguments = (driver.object.address, driver.registry_path)
+        status = (yield from kernel.kept.call("its DriverEntry", image.entry_point, *arguments)) & 0xFFFF_FFFF
         kernel.probes.happened((f"DriverEntry of {service} returned {status:#010x}",))
-        kernel.verifier.check_irql(0, service, "DriverEntry")
         if nt_success(status):
             kernel.loader.discard(image)
             self._devices_initialized(driver)
@@ -136,8 +136,7 @@ class DriverTable:
             text = f"DriverUnload in the DRIVER_OBJECT of {driver.name} is {routine:#x}, where no code is"
             self._kernel.bugcheck(BugCheck.PAGE_FAULT_IN_NONPAGED_AREA, routine, 8, message=text, driver=driver.name)
         if routine:
-            yield Call(routine, driver.object.address)
-            self._kernel.verifier.check_irql(0, driver.name, "DriverUnload")
+            yield from self._kernel.kept.call("its DriverUnload", routine, driver.object.address)
         self.remove(driver)
 
     def remove(self, driver: Driver) -> None:
@@ -163,12 +162,17 @@ class DriverTable:
         kernel.holdings.report(driver.name, "unloaded")
         for lock in kernel.locks.made_by(driver.name):
             if not lock.free:
-                kernel.verifier.report(None, driver.name, f"leak at unload: the {lock.describe()} was never released")
+                sites = tuple(dict.fromkeys(taken.at for owner in lock.taken.values() for taken in owner if taken.at))
+                acquired = f", acquired at {', '.join(sites)}" if sites else ""
+                text = f"leak at unload: the {lock.describe()} was never released{acquired}"
+                kernel.verifier.report(None, driver.name, text, chain=sites or None)
         for thread in kernel.scheduler.threads.values():
             if driver.image.base <= thread.start < driver.image.end:
-                kernel.verifier.report(
-                    None, driver.name, f"leak at unload: {thread.describe()} of the driver has not ended"
-                )
+                by = thread.execution.behalf
+                text = f"leak at unload: {thread.describe()} of the driver has not ended"
+                if by:
+                    text += f", created at {by}"
+                kernel.verifier.report(None, driver.name, text, chain=(by,) if by else None)
         kernel.loader.unload(driver.image)
         del self.loaded[driver.name.lower()]
         for buffer in driver.buffers:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, NtStatus
-from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.ntos.ex.driver_pool import free
 
 if TYPE_CHECKING:
@@ -195,6 +194,6 @@ class ExtraCreateParameters:
         if item.cleanup:
             kind = self._heap.allocate(16)
             self._kernel.memory.write(kind, item.kind)
-            yield Call(item.cleanup, item.address, kind)
+            yield from self._kernel.kept.call("its ECP cleanup callback", item.cleanup, item.address, kind)
             self._heap.free(kind)
         free(self._kernel, item.address, None)

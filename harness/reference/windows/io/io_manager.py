@@ -352,12 +352,9 @@ class IoManager:
     def _report_devices(self, driver: "Driver") -> None:
         """A driver goes: a device that it has not deleted would point into nothing."""
         for device in self.devices.of_driver(driver.object.address):
-            text = f"leak at unload: {device!r} was never deleted (IoDeleteDevice)"
-            self.kernel.verifier.report(None, driver.name, text)
-        for name, owner in list(self.kernel.namespace.made_by.items()):
-            if owner == driver.name:
-                text = f"leak at unload: the symbolic link {name} was never deleted (IoDeleteSymbolicLink)"
-                self.kernel.verifier.report(None, driver.name, text)
+            made = f", created at {device.made_at}" if device.made_at else ""
+            text = f"leak at unload: {device!r} was never deleted (IoDeleteDevice){made}"
+            self.kernel.verifier.report(None, driver.name, text, chain=(device.made_at,) if device.made_at else None)
 
     def invalid_device_request(self, device: int, irp: int) -> Code:
         """What fills MajorFunction of a new DRIVER_OBJECT."""

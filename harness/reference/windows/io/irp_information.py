@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
-from harness.reference.machine.scheduler.requests import Call, KernelCode
+from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.ex.driver_pool import free
 from harness.reference.windows.ntos.ke.dispatcher_objects import (
     NOTIFICATION_EVENT,
@@ -190,7 +190,7 @@ def io_start_timer(k: "Kernel", device: int) -> int:
 def _tick(k: "Kernel", device: int) -> KernelCode:
     routine, context = k.device_timers[device]
     if k.images.at(routine) is not None:
-        yield Call(routine, device, context)
+        yield from k.kept.call("its IO_TIMER routine", routine, device, context)
 
 
 @export(NTOSKRNL, "IoStopTimer", max_irql=Irql.DISPATCH)
@@ -272,9 +272,9 @@ def io_get_device_interfaces(k: "Kernel", guid: int, device: int, flags: U32, li
 @export(NTOSKRNL, "IoRegisterBootDriverReinitialization", "IoRegisterDriverReinitialization", max_irql=Irql.PASSIVE)
 def io_register_driver_reinitialization(k: "Kernel", driver: int, routine: int, context: int) -> int:
     """The system has started long ago: the routine is called once DriverEntry has returned."""
-    k.queue_worker(_reinitialize(routine, driver, context))
+    k.queue_worker(_reinitialize(k, routine, driver, context))
     return 0
 
 
-def _reinitialize(routine: int, driver: int, context: int) -> KernelCode:
-    yield Call(routine, driver, context, 1)
+def _reinitialize(k: "Kernel", routine: int, driver: int, context: int) -> KernelCode:
+    yield from k.kept.call("its reinitialization routine", routine, driver, context, 1)

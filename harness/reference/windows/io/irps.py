@@ -22,6 +22,7 @@ from harness.reference.windows.structures.irp import (
     IoStackLocation,
     Irp,
 )
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.io.file_object import FileObject
@@ -37,6 +38,7 @@ _HEAD = Struct("<HH")
 """Type and Size."""
 _POISON = b"\xdd"
 _KEPT = 64
+_IRP = Kind("allocated IRP", "IoFreeIrp")
 CONTROLS_KEPT_FOR_NEXT = SL_PENDING_RETURNED | SL_ERROR_RETURNED
 MOST_LOCATIONS = 127
 
@@ -78,6 +80,8 @@ class Irps:
         """A new IRP with room for `stack_size` drivers; its guest address."""
         address = self._kernel.heap.allocate(Irp.SIZE + IoStackLocation.SIZE * stack_size)
         self.live[address] = IrpRecord(stack_size, owner, issuer)
+        if owner is not None:
+            self._kernel.holdings.take(_IRP, address)
         self.initialize(address, stack_size)
         return address
 
@@ -101,6 +105,8 @@ class Irps:
                 address,
                 message=f"{address:#x} is freed as an IRP, and is none",
             )
+        if record.owner is not None:
+            self._kernel.holdings.give_back(_IRP, address)
         kind, size = _HEAD.unpack(self._memory.read(address, _HEAD.size))
         whole = Irp.SIZE + IoStackLocation.SIZE * record.stack_count
         if (kind, size) != (IO_TYPE_IRP, whole):

@@ -48,6 +48,7 @@ from harness.reference.windows.ntos.ex.worker_threads import WorkerQueues
 from harness.reference.windows.ntos.kd.print_recorder import PrintRecorder
 from harness.reference.windows.ntos.ke.apc_counts import ApcCounts
 from harness.reference.windows.ntos.ke.kernel_timers import KernelTimers
+from harness.reference.windows.ntos.ke.mutexes import Mutexes
 from harness.reference.windows.ntos.ke.processor_control import make_processor
 from harness.reference.windows.ntos.ke.shared_data import DataExports, SharedData
 from harness.reference.windows.ntos.ke.spin_locks import SpinLocks
@@ -174,23 +175,24 @@ class Executive(Supervisor):
             processor.show_thread()
         self.spin_locks = SpinLocks(self.memory, self.scheduler, self.blame, self.bug_checks)
         self.locks = LockTable(self.memory, self.scheduler, self.processes, self.blame, self.verifier)
-        self.timers = KernelTimers(self.memory, self.clock, self.scheduler, self.blame, self.bug_checks, self.verifier)
+        self.kept = KeptStates(self)
+        self.timers = KernelTimers(
+            self.memory, self.clock, self.scheduler, self.blame, self.bug_checks, self.verifier, self.kept.call
+        )
         self.workers = WorkerQueues(self.scheduler, self.processes, self.bug_checks)
         self.objects = ObjectManager(self.scheduler, self.workers, self.blame, self.holdings, self.verifier)
         self.objects.on_handle_closed.append(self.key_watches.closed)
         self.namespace = Namespace()
         self.processes.on_thread_end.append(self.objects.forget_held)
-        self.kept = KeptStates(self)
         self.processes.on_thread_end.append(self.holdings.forget)
-        self.kernel_mutexes: set[int] = set()
-        """KMUTEXes that were initialized, by address."""
+        self.mutexes = Mutexes(self.memory, self.scheduler, self.processes, self.locks, self.blame, self.verifier)
         self.rundown_waiters: dict[int, Event] = {}
         self.next_system_mapping = SYSTEM_MAPPINGS
         self.handle_callbacks = HandleCallbacks()
         self.notify_routines: dict[str, list[int]] = {}
+        """Notify routines that drivers registered, by kind (ps/notify_routines.py)."""
         self.notify_calls: dict[int, list[Event]] = {}
         """The ends of the calls of notify routines that are under way, by the routine."""
-        """Notify routines that drivers registered, by kind (ps/notify_routines.py)."""
         self.print_recorder = PrintRecorder(self)
         self.print_callbacks: list[int] = []
         """What DbgSetDebugPrintCallback was given."""
@@ -203,11 +205,7 @@ class Executive(Supervisor):
         self.object_names: dict[str, Callable[[Object], str]] = {"Key": self._name_of_key}
         """ObQueryNameString, by type of object."""
         self.data = DataExports(
-            self.memory,
-            self.heap,
-            self.exports,
-            system_process=self.processes.system.eprocess,
-            processors=processors,
+            self.memory, self.heap, self.exports, system_process=self.processes.system.eprocess, processors=processors
         )
         self.notes = Notes(self.memory.ram, call_page, self.probes)
         self.trace = Trace(

@@ -181,6 +181,11 @@ class Blame:
         round_ = tuple((found.location or "", export) for found, export in calls[first:end])
         return Recursion(calls[first][0].driver or "", round_, depth[calls[first]])
 
+    def call_before(self, returns_to: int) -> Location:
+        """The call that returns to an address, if an image has made it."""
+        image = self._images.once_at(returns_to)
+        return Location(image, self._chains.call_site(image, returns_to), returns_to) if image else Location()
+
     def _at(self, stack_pointer: int) -> Location | None:
         """The image that the return address at a stack pointer is in."""
         try:

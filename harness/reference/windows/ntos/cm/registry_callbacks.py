@@ -12,14 +12,16 @@ from struct import pack
 from typing import TYPE_CHECKING, Any
 
 from harness.nt import NtStatus
-from harness.reference.machine.scheduler.requests import Call, KernelCode
+from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.cm.registry import Key
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.ntos.executive import Executive
 
 _KEY_SIZE = 0x20
+_CALLBACK = Kind("registry callback", "CmUnRegisterCallback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class RegistryCallbacks:
         made = RegistryCallback(next(self._cookies), routine, place, context, driver)
         self.registered.append(made)
         self.registered.sort(key=lambda known: known.altitude, reverse=True)
+        self.executive.holdings.take(_CALLBACK, made.cookie)
         return made.cookie
 
     def remove(self, cookie: int) -> bool:
@@ -77,7 +80,12 @@ class RegistryCallbacks:
         known = [item for item in self.registered if item.cookie == cookie]
         for item in known:
             self.registered.remove(item)
+            self.executive.holdings.give_back(_CALLBACK, cookie)
         return bool(known)
+
+    def forget(self, driver: str) -> None:
+        """A driver goes: what it has left registered, which is reported, would be called where its code is no more."""
+        self.registered = [item for item in self.registered if item.driver != driver]
 
     def object_of(self, key: Key) -> Object:
         """The object of a key, which all its handles lead to."""
@@ -112,7 +120,7 @@ class RegistryCallbacks:
         asked: list[RegistryCallback] = []
         status: int | None = None
         for callback in list(self.registered):
-            answer = (yield Call(callback.routine, callback.context, what.pre, before)) & 0xFFFF_FFFF
+            answer = (yield from self._call(callback, what.pre, before)) & 0xFFFF_FFFF
             if answer & 0x8000_0000:
                 status = int(NtStatus.SUCCESS) if answer == NtStatus.CALLBACK_BYPASS else answer
                 break
@@ -122,24 +130,21 @@ class RegistryCallbacks:
         after = k.heap.allocate(56)
         for callback in reversed(asked):
             k.memory.write(after, pack("<QI4xQI4x", subject(), status, before, status) + bytes(24))
-            answer = (yield Call(callback.routine, callback.context, what.post, after)) & 0xFFFF_FFFF
+            answer = (yield from self._call(callback, what.post, after)) & 0xFFFF_FFFF
             if answer == NtStatus.CALLBACK_BYPASS:
                 status = k.memory.read_u32(after + 24)
         k.heap.free(after)
         k.heap.free(before)
         return status
 
+    def _call(self, callback: RegistryCallback, notification: int, information: int) -> KernelCode:
+        kept = self.executive.kept
+        return (
+            yield from kept.call("its registry callback", callback.routine, callback.context, notification, information)
+        )
+
 
 def _altitude(text: str) -> tuple[int, ...]:
     """An altitude as what orders it: its whole part, and its fraction digit by digit."""
     whole, _, fraction = text.partition(".")
     return (int(whole) if whole.isdecimal() else 0, *map(int, fraction if fraction.isdecimal() else ""))
-
-
-def report_registry_callbacks(k: "Executive", driver: str) -> None:
-    """What a driver has left registered is a leak, and would be called where its code is no more."""
-    for callback in [item for item in k.registry_callbacks.registered if item.driver == driver]:
-        k.registry_callbacks.registered.remove(callback)
-        k.verifier.report(
-            None, driver, "leak at unload: a registry callback was never unregistered (CmUnRegisterCallback)"
-        )

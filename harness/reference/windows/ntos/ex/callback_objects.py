@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, export
-from harness.reference.machine.scheduler.requests import Call, KernelCode
+from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.ob.namespace import Directory
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.structures import ObjectAttributes
@@ -97,4 +97,4 @@ def ex_notify_callback(k: "Kernel", address: int, argument1: int, argument2: int
     for function, context in list(found.registered.values()) if found is not None else ():
         if k.images.at(function) is None:  # of a driver that is gone
             continue
-        yield Call(function, context, argument1, argument2)
+        yield from k.kept.call("its callback routine", function, context, argument1, argument2)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.loader.exports import I64, NTOSKRNL, U8, U32, export
-from harness.reference.machine.scheduler.requests import Call, KernelCode
+from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.ex.timer_objects import ExecutiveTimer
 from harness.reference.windows.ntos.ke.dispatcher_objects import (
     NOTIFICATION_TIMER,
@@ -63,11 +63,11 @@ def _expired(k: "Kernel", found: ExecutiveTimer) -> None:
     DispatcherHeader(k.memory, found.address).signal_state = 1
     k.scheduler.signal_key(found.address)
     if found.callback and k.images.at(found.callback) is not None:
-        k.queue_dpc(lambda: _call(found))
+        k.queue_dpc(lambda: _call(k, found))
 
 
-def _call(found: ExecutiveTimer) -> KernelCode:
-    yield Call(found.callback, found.address, found.context)
+def _call(k: "Kernel", found: ExecutiveTimer) -> KernelCode:
+    yield from k.kept.call("its timer callback", found.callback, found.address, found.context)
 
 
 def _cancel(found: ExecutiveTimer) -> bool:

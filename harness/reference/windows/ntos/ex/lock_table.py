@@ -163,14 +163,18 @@ class LockTable:
     def acquire(self, lock: OwnedLock, *, exclusive: bool, wait: bool = True, starve: bool = False) -> int | KernelCode:
         """Take a lock: 1 if taken, 0 if not and `wait` is false; kernel code that waits otherwise."""
         thread = self._scheduler.current_processor.current
-        self.acquisitions += 1
-        acquisition = Acquisition(self.acquisitions, self._blame.current().location or "")
+        acquisition = self.count_acquisition(self._blame.current().location or "")
         request = LockRequest(lock, acquisition, exclusive=exclusive, starve=starve)
         if request.signaled(thread):
             request.acquire(thread)
             self._mirror(lock)
             return 1
         return self._wait(request) if wait else 0
+
+    def count_acquisition(self, at: str) -> Acquisition:
+        """One more, of whatever has an owner."""
+        self.acquisitions += 1
+        return Acquisition(self.acquisitions, at)
 
     def _wait(self, request: LockRequest) -> KernelCode:
         lock = request.lock

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from harness.nt import BugCheck, Irql
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
 from harness.reference.machine.memory.structure import Field, Structure
-from harness.reference.machine.scheduler.requests import Call, KernelCode
+from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.ex.driver_pool import free
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _run_item(k: "Kernel", item: int) -> KernelCode:
     view = WorkQueueItem(k.memory, item)
     routine, parameter = view.routine, view.parameter
     view.flink = 0
-    yield Call(routine, parameter)
+    yield from k.kept.call("its work item", routine, parameter)
 
 
 @export(NTOSKRNL, "IoAllocateWorkItem", max_irql=Irql.DISPATCH)
@@ -96,10 +96,8 @@ def _queue(k: "Kernel", item: int, routine: int, queue: int, context: int, *, ex
 def _run_io(k: "Kernel", item: int, routine: int, context: int, *, extended: bool) -> KernelCode:
     view = IoWorkItem(k.memory, item)
     view.queued = 0
-    if extended:
-        yield Call(routine, view.io_object, context, item)
-    else:
-        yield Call(routine, view.io_object, context)
+    arguments = (view.io_object, context, item) if extended else (view.io_object, context)
+    yield from k.kept.call("its work item", routine, *arguments)
 
 
 @export(NTOSKRNL, "IoQueueWorkItem", max_irql=Irql.DISPATCH)

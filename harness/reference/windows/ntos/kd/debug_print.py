@@ -13,9 +13,12 @@ from harness.reference.machine.loader.exports import NTDLL, NTOSKRNL, U32, Varia
 from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.kd.debug_output import passes, print_text, va_list
 from harness.reference.windows.ntos.rtl.printf import format_text
+from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
+
+_CALLBACK = Kind("debug print callback", "DbgSetDebugPrintCallback")
 
 
 def _format(k: "Kernel", template: int, arguments: Variadic) -> str:
@@ -69,6 +72,8 @@ def dbg_set_debug_print_callback(k: "Kernel", callback: int, enable: bool) -> in
         return int(NtStatus.INVALID_PARAMETER)
     if enable:
         k.print_callbacks.append(callback)
+        k.holdings.take(_CALLBACK, callback)
     elif callback in k.print_callbacks:
         k.print_callbacks.remove(callback)
+        k.holdings.give_back(_CALLBACK, callback)
     return int(NtStatus.SUCCESS)

@@ -10,7 +10,7 @@ from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.thread import Thread
@@ -79,6 +79,8 @@ class GuestMutant(GuestObject):
     def __init__(self, memory: "Memory", address: int, threads: "Mapping[int, Thread]") -> None:
         super().__init__(memory, address)
         self.mutant = KMutant(memory, address)
+        self.taken: Callable[[], None] = lambda: None
+        """Called when somebody has acquired it."""
         self._threads = threads
 
     @property
@@ -93,6 +95,7 @@ class GuestMutant(GuestObject):
         self.mutant.owner_thread = thread.kthread
         abandoned = bool(self.mutant.abandoned)
         self.mutant.abandoned = 0
+        self.taken()
         return abandoned
 
     def describe(self) -> str:

@@ -92,7 +92,7 @@ def ke_initialize_mutex(k: "Kernel", mutex: int, level: U32) -> int:
     k.memory.write(mutex, bytes(KMutant.SIZE))
     initialize_header(k.memory, mutex, MUTANT, KMutant.SIZE, 1)
     KMutant(k.memory, mutex).apc_disable = 1
-    k.kernel_mutexes.add(mutex)
+    k.mutexes.initialized(mutex)
     return 0
 
 

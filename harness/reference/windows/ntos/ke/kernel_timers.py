@@ -7,11 +7,13 @@ from harness.nt import BugCheck
 from harness.reference.machine.cpu.exceptions import GuestException
 from harness.reference.machine.memory.structure import Field, Structure
 from harness.reference.machine.scheduler.processor import QueuedDpc
-from harness.reference.machine.scheduler.requests import Call, KernelCode
+from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.ke.dispatcher_objects import DispatcherHeader
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.reference.machine.loader.images import Image
     from harness.reference.machine.memory.memory import Memory
     from harness.reference.machine.scheduler.scheduler import Scheduler
@@ -70,6 +72,7 @@ class KernelTimers:
         blame: "Blame",
         bug_checks: "BugChecks",
         verifier: "Verifier",
+        call: "Callable[..., KernelCode]",
     ) -> None:
         self._memory = memory
         self._clock = clock
@@ -77,6 +80,8 @@ class KernelTimers:
         self._blame = blame
         self._bug_checks = bug_checks
         self._verifier = verifier
+        self._call = call
+        """KeptStates.call."""
         self._set: dict[int, SetTimer] = {}
         """By address of the KTIMER."""
 
@@ -142,7 +147,7 @@ class KernelTimers:
         view = KDpc(self._memory, dpc)
         routine, context, argument1, argument2 = view.routine, view.context, view.argument1, view.argument2
         view.queued = 0
-        yield Call(routine, dpc, context, argument1, argument2)
+        yield from self._call("its DPC routine", routine, dpc, context, argument1, argument2)
 
     def remove_dpc(self, dpc: int) -> bool:
         """Take a KDPC out of its queue; whether it was in one."""
@@ -164,4 +169,6 @@ class KernelTimers:
         for processor in self._scheduler.processors:
             for queued in processor.dpcs:
                 if queued.key and image.base <= KDpc(self._memory, queued.key).routine < image.end:
-                    self._verifier.report(None, driver, f"leak at unload: the DPC at {queued.key:#x} is still queued")
+                    by = f", queued at {queued.behalf}" if queued.behalf else ""
+                    text = f"leak at unload: the DPC at {queued.key:#x} is still queued{by}"
+                    self._verifier.report(None, driver, text, chain=(queued.behalf,) if queued.behalf else None)

@@ -12,7 +12,6 @@ from harness.reference.windows.ntos.ke.dispatcher_objects import (
     SYNCHRONIZATION_EVENT,
     SYNCHRONIZATION_TIMER,
     DispatcherHeader,
-    GuestMutant,
     GuestObject,
     is_initialized,
 )
@@ -37,7 +36,7 @@ def dispatcher_at(k: "Executive", address: int) -> Dispatcher:
     kind = header.type & 0x7F
     if kind in (*_EVENTS, MUTANT) and is_initialized(header):
         if kind == MUTANT:
-            return GuestMutant(k.memory, address, k.processes.threads)
+            return k.mutexes.waited_for(address)
         return GuestObject(k.memory, address)
     what = "was never initialized" if kind in _EVENTS else f"is no dispatcher object (type {kind})"
     k.bugcheck(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from harness.reference.machine.scheduler.requests import Call, KernelCode
+from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.ob.objects import KERNEL_HANDLE, Object
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ class HandleCallbacks:
         kernel = int(opening.kernel)
         k.memory.write(block, _PRE.pack(opening.operation, kernel, opening.item.address, kind, 0, parameters))
         k.memory.write(parameters, Struct("<IIQQ").pack(access, opening.access, opening.source, opening.target))
-        answer = (yield Call(operation.before, registration.context, block)) & 0xFFFF_FFFF
+        routine = "its object pre-operation routine"
+        answer = (yield from k.kept.call(routine, operation.before, registration.context, block)) & 0xFFFF_FFFF
         wanted, context = k.memory.read_u32(parameters), k.memory.read_u64(block + _CALL_CONTEXT)
         k.heap.free(block)
         if answer:
@@ -154,7 +155,8 @@ class HandleCallbacks:
         packed = _POST.pack(opening.operation, int(opening.kernel), item, kind, context, 0, 0, parameters)
         k.memory.write(block, packed)
         k.memory.write_u32(parameters, access)
-        yield Call(operation.after, registration.context, block)
+        routine = "its object post-operation routine"
+        yield from k.kept.call(routine, operation.after, registration.context, block)
         k.heap.free(block)
 
 

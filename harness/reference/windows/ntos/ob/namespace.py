@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 from harness.nt import NtStatus
 from harness.reference.windows.ntos.ob.objects import Object
+from harness.reference.windows.verifier.holdings import Kind
 
+SYMBOLIC_LINK = Kind("symbolic link", "IoDeleteSymbolicLink")
+"""Held under its name in small letters."""
 _MOST_LINKS = 32
 
 
@@ -54,8 +57,6 @@ class Namespace:
         )
         self._paths: dict[int, str] = {}
         """As whoever named an object has spelled it, by the object's identity."""
-        self.made_by: dict[str, str | None] = {}
-        """Which driver made a symbolic link, by its name in small letters."""
 
     def find(self, path: str) -> Entry | None:
         """What a path names, links not followed at its end; None for nothing."""

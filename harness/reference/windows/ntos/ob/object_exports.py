@@ -8,7 +8,8 @@ from harness.reference.machine.memory.layout import is_user
 from harness.reference.windows.ntos.ob.handle_callbacks import is_kernel_handle
 from harness.reference.windows.ntos.ob.handle_lookup import object_by_handle
 from harness.reference.windows.ntos.ob.namespace import NameRefused
-from harness.reference.windows.ntos.ob.objects import CURRENT_PROCESS, CURRENT_THREAD, Object
+from harness.reference.windows.ntos.ob.objects import CURRENT_PROCESS, CURRENT_THREAD, REFERENCE, Object
+from harness.reference.windows.ntos.ob.placed import placed
 from harness.reference.windows.ntos.ps.process_objects import process_object, thread_object
 from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 
@@ -60,7 +61,7 @@ def ob_reference_object_by_handle(
         return int(NtStatus.INVALID_HANDLE)
     if not is_type(k, item, type_address):
         return int(NtStatus.OBJECT_TYPE_MISMATCH)
-    k.objects.take(item)
+    k.objects.take(placed(k, item))
     k.memory.write_u64(object_pointer, item.address)
     if information:
         k.memory.write(information, (0).to_bytes(4, "little") + access.to_bytes(4, "little"))
@@ -93,6 +94,10 @@ def obf_dereference_object(k: "Kernel", address: int) -> int:
             BugCheck.REFERENCE_BY_POINTER, 0, address, 0, item.references,
             message=f"a {item.type} object at {address:#x} is dereferenced more often than referenced",
         )  # fmt: skip
+    if not k.holdings.count(REFERENCE, item):
+        text = f"dereferenced the {item.type} at {address:#x}, to which no driver has a reference"
+        k.verifier.report(None, k.blame.current().driver, text)
+        return item.references  # it is the system's, which goes on to use it
     return k.objects.give_back(item)
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import NtStatus
 from harness.reference.machine.scheduler.dispatcher import Event
-from harness.reference.machine.scheduler.requests import Call, Wait
+from harness.reference.machine.scheduler.requests import Wait
 from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def call(k: "Executive", routine: int, *arguments: int) -> "KernelCode":
     calls = k.notify_calls.setdefault(routine, [])
     calls.append(end)
     try:
-        yield Call(routine, *arguments)
+        yield from k.kept.call("its notify routine", routine, *arguments)
     finally:
         calls.remove(end)
         k.signal(end)

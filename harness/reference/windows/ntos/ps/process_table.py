@@ -69,6 +69,8 @@ class ProcessTable:
         self.facts: dict[Process, ProcessFacts] = {}
         self.impersonations: dict[Thread, Impersonation] = {}
         """Whom threads impersonate."""
+        self.clients_before: dict[Thread, Object | None] = {}
+        """Whom a thread impersonated before a driver had it impersonate another."""
         self.on_thread_end: list[Callable[[Thread], None]] = []
         """Called for every thread that ends: who tracks owned locks reports what it still holds."""
         self.idle = self._make(IDLE_PROCESS_ID, "Idle")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck, Irql, NtStatus
 from harness.reference.machine.loader.exports import I32, NTOSKRNL, U32, export
-from harness.reference.machine.scheduler.requests import Call, EndThread, KernelCode
+from harness.reference.machine.scheduler.requests import EndThread, KernelCode
 from harness.reference.machine.scheduler.thread import Process, Thread
 from harness.reference.windows.ntos.ke.apc_counts import ATTACHED
 from harness.reference.windows.ntos.ke.offsets import EPROCESS, KTHREAD
@@ -55,12 +55,8 @@ def _tell(k: "Kernel", thread: Thread) -> KernelCode:
 
 def _system_thread(k: "Kernel", start: int, context: int) -> KernelCode:
     yield from thread_begins(k)
-    kept = k.kept.now()
-    yield Call(start, context)
-    k.kept.check(kept, None, f"the routine of {k.current.describe()}")
+    yield from k.kept.call(f"the routine of {k.current.describe()}", start, context)
     yield from thread_ended(k, k.current)
-    if k.irql != Irql.PASSIVE:
-        k.bugcheck(BugCheck.IRQL_UNEXPECTED_VALUE, k.irql, message=f"a system thread returned at IRQL {k.irql}")
     return 0
 
 

@@ -8,7 +8,7 @@ from harness.nt import Irql, NtStatus
 from harness.nt.hresult import win32_of_status
 from harness.reference.machine.loader.exports import NTOSKRNL, U8, U16, U32, export
 from harness.reference.machine.scheduler.dispatcher import Event
-from harness.reference.machine.scheduler.requests import Call, KernelCode, Wait
+from harness.reference.machine.scheduler.requests import KernelCode, Wait
 from harness.reference.windows.ntos.ke.shared_data import BUILD
 from harness.reference.windows.ntos.se.access_check import map_generic
 
@@ -223,7 +223,7 @@ def rtl_run_once_execute_once(k: "Kernel", once: int, routine: int, parameter: i
     if value & 3 != _ONCE_DONE:
         k.memory.write_u64(once, _ONCE_RUNNING)
         place = k.heap.allocate(16)
-        done = (yield Call(routine, once, parameter, place)) & 0xFFFF_FFFF
+        done = (yield from k.kept.call("its RtlRunOnce routine", routine, once, parameter, place)) & 0xFFFF_FFFF
         value = k.memory.read_u64(place) & ~3 | _ONCE_DONE
         k.heap.free(place)
         _ended(k, once, value if done else 0)

@@ -111,7 +111,8 @@ def ps_restore_impersonation(k: "Kernel", thread: int, state: int) -> int:
     item = k.objects.at(k.memory.read_u64(state))
     if item is not None:
         copy, effective = k.memory.read(state + 8, 2)
-        impersonate(k, target, Impersonation(item, k.memory.read_u32(state + 12), bool(copy), bool(effective)))
+        level = k.memory.read_u32(state + 12)
+        k.processes.impersonations[target] = Impersonation(item, level, bool(copy), bool(effective))
     return 0
 
 

@@ -9,6 +9,7 @@ from harness.reference.windows.ntos.ke.offsets import EPROCESS
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps.process_table import Impersonation
 from harness.reference.windows.ntos.se.sids import sid_bytes
+from harness.reference.windows.verifier.kept import IMPERSONATED
 
 if TYPE_CHECKING:
     from harness.reference.machine.scheduler.thread import Process, Thread
@@ -140,11 +141,33 @@ def given_token(k: "Executive", address: int, function: str) -> Token:
 
 def impersonate(k: "Executive", thread: "Thread", impersonation: Impersonation | None) -> None:
     """Have a thread impersonate, or no longer; the reference that comes along goes when that ends."""
+    _note_driver(k, thread, k.processes.impersonations.get(thread), impersonation)
+    _replace(k, thread, impersonation)
+
+
+def thread_ended(k: "Executive", thread: "Thread") -> None:
+    """A thread acts as nobody any more. What a driver's own thread acted as was its own matter."""
+    _replace(k, thread, None)
+    if thread.system:
+        k.holdings.forget((thread,))
+
+
+def _replace(k: "Executive", thread: "Thread", impersonation: Impersonation | None) -> None:
     before = k.processes.impersonations.pop(thread, None)
     if impersonation is not None:
         k.processes.impersonations[thread] = impersonation
     if before is not None:
         k.objects.dereference(before.token)
+
+
+def _note_driver(k: "Executive", thread: "Thread", before: Impersonation | None, now: Impersonation | None) -> None:
+    """A driver that has a thread act as another owes it the token that was there before."""
+    key = (thread,)
+    if not k.holdings.count(IMPERSONATED, key):
+        k.processes.clients_before[thread] = before.token if before is not None else None
+        k.holdings.take(IMPERSONATED, key)
+    if k.blame.current().driver is None or k.processes.clients_before[thread] is (now.token if now else None):
+        k.holdings.forget(key)
 
 
 def effective_token(k: "Executive", thread: "Thread") -> Object:

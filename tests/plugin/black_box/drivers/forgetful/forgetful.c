@@ -13,6 +13,9 @@ static ERESOURCE Resource;
 static KTIMER Timer;
 static KDPC Dpc;
 static KEVENT Never;
+static EX_RUNDOWN_REF Rundown;
+static PNOTIFY_SYNC Sync;
+static LARGE_INTEGER Cookie;
 
 static VOID NTAPI
 Expired(PKDPC Which, PVOID Context, PVOID First, PVOID Second)
@@ -36,6 +39,15 @@ Told(HANDLE Parent, HANDLE Process, BOOLEAN Create)
     UNREFERENCED_PARAMETER(Parent);
     UNREFERENCED_PARAMETER(Process);
     UNREFERENCED_PARAMETER(Create);
+}
+
+static NTSTATUS NTAPI
+Asked(PVOID Context, PVOID Class, PVOID Information)
+{
+    UNREFERENCED_PARAMETER(Context);
+    UNREFERENCED_PARAMETER(Class);
+    UNREFERENCED_PARAMETER(Information);
+    return STATUS_SUCCESS;
 }
 
 static BOOLEAN
@@ -86,6 +98,8 @@ TakeFromKernel(PCFLT_RELATED_OBJECTS Objects)
     PVOID Buffer;
     HANDLE Thread;
     LARGE_INTEGER Later;
+    SECURITY_CLIENT_CONTEXT Client;
+    SECURITY_QUALITY_OF_SERVICE Quality = {sizeof(Quality), SecurityImpersonation, SECURITY_DYNAMIC_TRACKING, FALSE};
 
     if (IsNamed(Objects->FileObject, L"\\device")) {
         (VOID) FltGetDiskDeviceObject(Objects->Volume, &Device);
@@ -113,6 +127,11 @@ TakeFromKernel(PCFLT_RELATED_OBJECTS Objects)
         }
     } else if (IsNamed(Objects->FileObject, L"\\callback")) {
         (VOID) PsSetCreateProcessNotifyRoutine(Told, FALSE);
+    } else if (IsNamed(Objects->FileObject, L"\\client")) {
+        if (NT_SUCCESS(SeCreateClientSecurity(PsGetCurrentThread(), &Quality, FALSE, &Client))) {
+            (VOID) SeImpersonateClientEx(&Client, NULL);
+            SeDeleteClientSecurity(&Client);
+        }
     } else if (IsNamed(Objects->FileObject, L"\\newdevice")) {
         (VOID) IoCreateDevice(Driver, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &Device);
     } else if (IsNamed(Objects->FileObject, L"\\pages")) {
@@ -125,17 +144,73 @@ TakeFromKernel(PCFLT_RELATED_OBJECTS Objects)
 }
 
 static VOID
-TakeHandle(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects)
+TakeMoreFromKernel(PCFLT_RELATED_OBJECTS Objects)
+{
+    UNICODE_STRING Altitude = RTL_CONSTANT_STRING(L"328020.1");
+    UNICODE_STRING Link = RTL_CONSTANT_STRING(L"\\??\\Forgetful");
+    UNICODE_STRING Target = RTL_CONSTANT_STRING(L"\\Device\\Nowhere");
+    LARGE_INTEGER Size = {.QuadPart = PAGE_SIZE};
+    OBJECT_ATTRIBUTES Attributes;
+    HANDLE Section;
+    PVOID Object;
+
+    if (IsNamed(Objects->FileObject, L"\\irp")) {
+        (VOID) IoAllocateIrp(2, FALSE);
+    } else if (IsNamed(Objects->FileObject, L"\\rundown")) {
+        ExInitializeRundownProtection(&Rundown);
+        (VOID) ExAcquireRundownProtection(&Rundown);
+    } else if (IsNamed(Objects->FileObject, L"\\notifysync")) {
+        FsRtlNotifyInitializeSync(&Sync);
+    } else if (IsNamed(Objects->FileObject, L"\\registry")) {
+        (VOID) CmRegisterCallbackEx(Asked, &Altitude, Driver, NULL, &Cookie, NULL);
+    } else if (IsNamed(Objects->FileObject, L"\\link")) {
+        (VOID) IoCreateSymbolicLink(&Link, &Target);
+    } else if (IsNamed(Objects->FileObject, L"\\section")) {
+        InitializeObjectAttributes(&Attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+        if (NT_SUCCESS(ZwCreateSection(&Section, SECTION_ALL_ACCESS, &Attributes, &Size, PAGE_READWRITE, SEC_COMMIT,
+                                       NULL))) {
+            (VOID) ObReferenceObjectByHandle(Section, SECTION_MAP_READ, NULL, KernelMode, &Object, NULL);
+            ZwClose(Section);
+        }
+    }
+}
+
+/* Contexts: the reference of the second FltGetStreamContext is not given back. */
+static VOID
+TakeContext(PCFLT_RELATED_OBJECTS Objects)
+{
+    PFLT_CONTEXT Context;
+
+    if (NT_SUCCESS(FltAllocateContext(Objects->Filter, FLT_STREAM_CONTEXT, 8, PagedPool, &Context))) {
+        (VOID) FltSetStreamContext(Objects->Instance, Objects->FileObject, FLT_SET_CONTEXT_KEEP_IF_EXISTS, Context,
+                                   NULL);
+        FltReleaseContext(Context);
+    }
+    if (NT_SUCCESS(FltGetStreamContext(Objects->Instance, Objects->FileObject, &Context))) {
+        FltReleaseContext(Context);
+    }
+    (VOID) FltGetStreamContext(Objects->Instance, Objects->FileObject, &Context);
+}
+
+static VOID
+TakeHandle(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, BOOLEAN WithObject)
 {
     PFLT_FILE_NAME_INFORMATION Name;
     OBJECT_ATTRIBUTES Attributes;
     IO_STATUS_BLOCK IoStatus;
+    PFILE_OBJECT File;
     HANDLE Handle;
 
     if (NT_SUCCESS(FltGetFileNameInformation(Data, FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT, &Name))) {
         InitializeObjectAttributes(&Attributes, &Name->Name, OBJ_KERNEL_HANDLE, NULL, NULL);
-        (VOID) FltCreateFile(Objects->Filter, Objects->Instance, &Handle, FILE_READ_ATTRIBUTES, &Attributes, &IoStatus,
-                             NULL, 0, 7, FILE_OPEN, 0, NULL, 0, 0);
+        if (WithObject) {
+            (VOID) FltCreateFileEx(Objects->Filter, Objects->Instance, &Handle, &File, FILE_READ_ATTRIBUTES, &Attributes,
+                                   &IoStatus, NULL, 0, 7, FILE_OPEN, 0, NULL, 0, 0);
+            FltClose(Handle);
+        } else {
+            (VOID) FltCreateFile(Objects->Filter, Objects->Instance, &Handle, FILE_READ_ATTRIBUTES, &Attributes,
+                                 &IoStatus, NULL, 0, 7, FILE_OPEN, 0, NULL, 0, 0);
+        }
         FltReleaseFileNameInformation(Name);
     }
 }
@@ -148,8 +223,13 @@ PostCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID Comp
     if (!(Flags & FLTFL_POST_OPERATION_DRAINING) && NT_SUCCESS(Data->IoStatus.Status)) {
         TakeFromFilterManager(Data, FltObjects);
         TakeFromKernel(FltObjects);
+        TakeMoreFromKernel(FltObjects);
         if (IsNamed(FltObjects->FileObject, L"\\handle")) {
-            TakeHandle(Data, FltObjects);
+            TakeHandle(Data, FltObjects, FALSE);
+        } else if (IsNamed(FltObjects->FileObject, L"\\opened")) {
+            TakeHandle(Data, FltObjects, TRUE);
+        } else if (IsNamed(FltObjects->FileObject, L"\\gotten")) {
+            TakeContext(FltObjects);
         }
     }
     return FLT_POSTOP_FINISHED_PROCESSING;

@@ -11,6 +11,7 @@ static ERESOURCE Resource;
 static EX_PUSH_LOCK PushLock;
 static KGUARDED_MUTEX Mutex;
 static KSPIN_LOCK SpinLock;
+static BOOLEAN AtTeardown;
 
 static BOOLEAN
 IsNamed(_In_ PFILE_OBJECT File, _In_ PCWSTR Wanted)
@@ -68,6 +69,13 @@ PreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *Comple
         if (Block != NULL) {
             ExFreePoolWithTag(Block, 'rehO');
         }
+    } else if (IsNamed(File, L"\\dereferences")) {
+        ObDereferenceObject(File);
+    } else if (IsNamed(File, L"\\references")) {
+        ObReferenceObject(File);
+        ObDereferenceObject(File);
+    } else if (IsNamed(File, L"\\teardown")) {
+        AtTeardown = TRUE;
     } else if (IsNamed(File, L"\\stack")) {
         UseStack(511);
     } else if (IsNamed(File, L"\\complete")) {
@@ -93,7 +101,21 @@ PostRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID Comple
     return FLT_POSTOP_FINISHED_PROCESSING;
 }
 
-static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_READ, 0, PreRead, PostRead}, {IRP_MJ_OPERATION_END}};
+static FLT_PREOP_CALLBACK_STATUS FLTAPI
+PreControl(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
+{
+    UNREFERENCED_PARAMETER(CompletionContext);
+    if (!IsNamed(FltObjects->FileObject, L"\\control")) {
+        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+    }
+    Data->IoStatus.Status = STATUS_SUCCESS;
+    Data->IoStatus.Information = Data->Iopb->Parameters.FileSystemControl.Common.OutputBufferLength + 1;
+    return FLT_PREOP_COMPLETE;
+}
+
+static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_READ, 0, PreRead, PostRead},
+                                                        {IRP_MJ_FILE_SYSTEM_CONTROL, 0, PreControl, NULL},
+                                                        {IRP_MJ_OPERATION_END}};
 
 static NTSTATUS FLTAPI
 Unload(FLT_FILTER_UNLOAD_FLAGS Flags)
@@ -104,11 +126,22 @@ Unload(FLT_FILTER_UNLOAD_FLAGS Flags)
     return STATUS_SUCCESS;
 }
 
+static VOID FLTAPI
+TeardownComplete(PCFLT_RELATED_OBJECTS FltObjects, FLT_INSTANCE_TEARDOWN_FLAGS Reason)
+{
+    UNREFERENCED_PARAMETER(FltObjects);
+    UNREFERENCED_PARAMETER(Reason);
+    if (AtTeardown) {
+        KeEnterCriticalRegion();
+    }
+}
+
 static const FLT_REGISTRATION Registration = {
     .Size = sizeof(FLT_REGISTRATION),
     .Version = FLT_REGISTRATION_VERSION,
     .OperationRegistration = Operations,
     .FilterUnloadCallback = Unload,
+    .InstanceTeardownCompleteCallback = TeardownComplete,
 };
 
 NTSTATUS
