@@ -85,10 +85,14 @@ def test_a_draining_post_only_cleans_up(lab):
         wait         reading
     """)
 
-    drained = lab.trace.only(IrpMajor.READ, name="data.bin").of("passthrough").post
+    read = lab.trace.only(IrpMajor.READ, name="data.bin")
+    drained = read.of("passthrough").post
     assert drained.post_flags & PostOperationFlags.DRAINING
+    assert drained.status == NtStatus.FLT_POST_OPERATION_CLEANUP  # as it was given, not what it would have it
     assert drained.returned == PostopStatus.FINISHED_PROCESSING
-    assert io.step("wait", "reading").status == NtStatus.SUCCESS
+    assert read.path.count("passthrough.post") == 1, "it put off nothing that would come again"
+    assert (read.of("above").post.status, read.of("above").post.information) == (NtStatus.SUCCESS, 4096)
+    assert (io.step("wait", "reading").status, io.step("wait", "reading").information) == (NtStatus.SUCCESS, 4096)
 
 
 @pytest.mark.rule("UNL-03")

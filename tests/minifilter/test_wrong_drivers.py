@@ -83,6 +83,10 @@ SCRIPTS = {
         HELD_BELOW + "detach wrong\nrelease low\nwait r\n",
     ),
     "writes-status-in-passing": ("major=read do=with-callback", READ),
+    "writes-status-while-draining": (
+        "major=read do=with-callback context=7",
+        HELD_BELOW + "detach wrong\nrelease low\nwait r\n",
+    ),
     "references-query-open": ("major=network-query-open do=disallow-fastio", "query-path V:\\data.bin\n"),
     "holds-resource": ("major=read do=synchronize", READ),
 }

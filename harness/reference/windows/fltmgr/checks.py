@@ -319,8 +319,11 @@ class Checks:
             text = f"failed with {status_name(operation.status)} in post without FltCancelFileOpen: it stays open below"
             self._kernel.verifier.report("POST-FAIL-02", visit.instance.filter.name, f"{operation.describe()}: {text}")
 
-    def drain_answer(self, operation: "Operation", visit: "Visit", answer: int) -> None:
+    def drain_answer(self, operation: "Operation", visit: "Visit", answer: int, changed: bool) -> None:
         """A draining post-operation callback may only clean up."""
+        if changed:
+            text = f"{operation.describe()}: a draining postoperation callback changed IoStatus or parameters"
+            self._kernel.verifier.report("DRAIN-02", visit.instance.filter.name, text)
         if answer != PostopStatus.FINISHED_PROCESSING:
             self._kernel.verifier.report(
                 "DRAIN-02",

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import CallbackDataFlags, NtStatus
-from harness.reference.machine.scheduler.requests import Call, Yield
+from harness.reference.machine.scheduler.requests import Yield
 from harness.reference.windows.fltmgr.callback_data import CALLBACK_DATA, PARAMETER_BLOCK_SIZE
 from harness.reference.windows.io.request import Code
 from harness.wire.trace import Phase
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _IOPB = 0x60
 _SIZE = _IOPB + PARAMETER_BLOCK_SIZE
+_IO_STATUS, _IO_STATUS_SIZE = 24, 16
 _DRAINING = 1
 """FLTFL_POST_OPERATION_DRAINING."""
 
@@ -87,6 +88,15 @@ class Draining:
         visit = node.visit
         seen = self.objects.callbacks
         seen.entered(operation, visit, Phase.POST, node.context, _DRAINING)
-        answer = yield Call(visit.callbacks.post, data, visit.related, node.context, _DRAINING)
+        arguments = (data, visit.related, node.context, _DRAINING)
+        kernel = self.objects.kernel
+        shown = self._shown(data)
+        answer = yield from kernel.kept.call("its postoperation callback", visit.callbacks.post, *arguments)
+        changed = self._shown(data) != shown
         seen.returned(operation, visit, Phase.POST, answer & 0xFFFF_FFFF, node.context)
-        self._checks.drain_answer(operation, visit, answer & 0xFFFF_FFFF)
+        self._checks.drain_answer(operation, visit, answer & 0xFFFF_FFFF, changed)
+
+    def _shown(self, data: int) -> bytes:
+        """IoStatus and the parameters of a copy."""
+        memory = self.objects.kernel.memory
+        return memory.read(data + _IO_STATUS, _IO_STATUS_SIZE) + memory.read(data + _IOPB, PARAMETER_BLOCK_SIZE)
