@@ -6,6 +6,7 @@ test that needs fast I/O and sees none ends as not witnessed.
 
 import pytest
 
+from harness.minifilter.operation_classes import OPERATIONS
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass, PreopStatus
 
 pytestmark = pytest.mark.stack("observer@above", "fastio", "observer@below")
@@ -147,3 +148,48 @@ def test_a_read_comes_as_an_irp_or_as_fast_io_to_the_same_callback(lab):
     assert [step.status for step in io.all("read")] == [NtStatus.SUCCESS] * 3
     assert asked[0].operation_class is OperationClass.IRP
     fast_reads(lab)
+
+
+@pytest.mark.rule("PRE-FIO-07")
+@pytest.mark.driver_options("above", operations=OPERATIONS)
+@pytest.mark.driver_options("fastio", operations=OPERATIONS)
+@pytest.mark.driver_options("below", operations=OPERATIONS)
+@pytest.mark.parametrize(
+    ("major", "step"),
+    [
+        pytest.param(IrpMajor.READ, "read f offset=1024 length=512", id="read"),
+        pytest.param(IrpMajor.WRITE, "write f offset=1024 length=512 fill=0x11", id="write"),
+        pytest.param(IrpMajor.DEVICE_CONTROL, "ioctl f code=0x4D0008 out=512", id="device control"),
+        pytest.param(IrpMajor.LOCK_CONTROL, "lock f offset=0 length=16", id="lock"),
+        pytest.param(IrpMajor.QUERY_INFORMATION, "query f class=basic", id="basic"),
+        pytest.param(IrpMajor.QUERY_INFORMATION, "query f class=standard", id="standard"),
+        pytest.param(IrpMajor.QUERY_INFORMATION, "query f class=network-open", id="network open"),
+    ],
+)
+def test_what_fast_io_does_not_serve_comes_to_the_same_callback_as_an_irp(lab, major, step):
+    script = f"""
+        open   f V:\\data.bin access=rw
+        read   f offset=0 length=512
+        write  f offset=0 length=512 fill=0x5A
+        {step}
+    """
+    way = ["above.pre", "fastio.pre", "below.pre", "below.post", "fastio.post", "above.post"]
+    plain = lab.io(script)
+    either = made_by(lab, plain.steps[-1], major)
+    assert [operation.path for operation in either] == [way] * len(either) != []
+
+    lab.fastio.when(major, name="data.bin", cls=OperationClass.FAST_IO).disallow_fastio()
+    refused = lab.io(script)
+    irp = made_by(lab, refused.steps[-1], major)[-1]
+
+    assert (irp.operation_class, irp.path) == (OperationClass.IRP, way)
+    assert (refused.steps[-1].status, refused.steps[-1].information) == (
+        plain.steps[-1].status,
+        plain.steps[-1].information,
+    )
+    lab.witness(either[0].operation_class is OperationClass.FAST_IO, f"{step} came as fast I/O")
+
+
+def made_by(lab, step, major):
+    """The operations on the file that a step has made."""
+    return [made for made in lab.trace.all(major, name="data.bin") if made.first.performance_count >= step.begin]

@@ -75,10 +75,10 @@ class OwnIoShownToInitiator(Selection):
 
 @mutant("fast-io-not-shown")
 class FastIoNotShown(Selection):
-    """Reads and writes by fast I/O are shown to no filter."""
+    """What comes by fast I/O is shown to no filter."""
 
     def callbacks(self, instance: Instance, request: Request) -> Callbacks | None:
-        hidden = request.kind is OperationClass.FAST_IO and request.major in (IrpMajor.READ, IrpMajor.WRITE)
+        hidden = request.kind is OperationClass.FAST_IO
         return None if hidden else super().callbacks(instance, request)
 
 
