@@ -62,8 +62,13 @@ def fuzz(
         raise ConfigurationError("fuzz what? --port, --io or --ioctl, or several", hint="docs/fuzzing.md")
     candidate = chosen_driver(driver, drivers or [])
     home = out or Path("fuzz") / candidate.package.name
+    if home.exists() and not home.is_dir():
+        raise ConfigurationError(f"--out {home} is no directory")
     kept = Corpus(corpus or home / "corpus")
-    seeds = [*scripts_in(begin_from or []), *kept.load()]
+    begin_with = scripts_in(begin_from or [])
+    if begin_from and not begin_with:
+        raise ConfigurationError(f"--from {', '.join(map(str, begin_from))}: there is no I/O script in it")
+    seeds = [*begin_with, *kept.load()]
     if kept.damaged:
         names = ", ".join(kept.damaged[:5])
         typer.echo(f"corpus: {len(kept.damaged)} scripts are damaged, and left out: {names}", err=True)

@@ -150,6 +150,7 @@ def offer(item: pytest.Item, subject: ItemSubject) -> None:
     chosen = settings(item.config)
     if chosen.schedule is not None:
         chosen.schedule.require(item.stash[FACTS].drivers)
+        chosen.schedule.require_places(subject.services)
     if chosen.seeds or chosen.schedules or chosen.schedule is not None:
         item.stash[SUBJECT] = subject
 

@@ -164,8 +164,8 @@ def recording_of(side: Side, record: TestRecord, why: str) -> Recording:
 def _sides(name: str, directory: Path) -> list[Side]:
     path, _, guest = name.partition(":")
     run = find_run(path, directory)
-    provenance = read_run_json(run)
     records = read_journal(run)
+    provenance = read_run_json(run)
     tried = dict.fromkeys(record.guest for record in records if record.guest)
     guests = [
         *filter(tried.__contains__, provenance.guests),

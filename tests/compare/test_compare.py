@@ -111,6 +111,13 @@ def test_many_guests_of_a_run_are_a_table_of_rules_and_guests(tmp_path: Path, ca
     assert main(["compare", str(run), "--save", str(tmp_path / "saved")]) == ExitCode.USAGE
 
 
+def test_a_directory_without_a_run_is_wrong_use(tmp_path: Path, capsys):
+    (tmp_path / "empty").mkdir()
+
+    assert main(["compare", str(tmp_path / "empty"), str(tmp_path / "empty")]) == ExitCode.USAGE
+    assert "holds no run" in capsys.readouterr().err
+
+
 def test_guests_that_agree_are_exit_code_0(tmp_path: Path, capsys):
     run = write_run(tmp_path / "run", ("a", "windows", {"test_x": P}), ("b", "windows", {"test_x": P}))
 

@@ -164,6 +164,14 @@ def test_a_schedule_of_other_drivers_is_refused():
         read_schedule("nowhere.txt")
 
 
+def test_a_schedule_with_places_that_no_driver_here_has_is_refused():
+    schedule = read_schedule("t60@racy+0x1111#1>t68,posted#2=1,d1#3>time")
+
+    schedule.require_places(["racy"])
+    with pytest.raises(ConfigurationError, match="has a place in racy, where this test is not interrupted"):
+        schedule.require_places(["other"])
+
+
 def test_how_many_schedules_is_a_number_and_on_this_machine():
     assert [parse_schedules(text, ["reference-local"])[0] for text in ("1", "pct:20", "bounded:300")] == [1, 20, 300]
     for text in ("0", "-1", "many", "pct:", "other:3", "1000001", ""):

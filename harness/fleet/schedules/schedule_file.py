@@ -6,13 +6,13 @@ seed 1
 t56@lost-wake-up+0x1176#1>t64
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ConfigurationError
 from harness.wire.codec import MalformedMessageError
-from harness.wire.schedule import Move, parse_move, parse_moves
+from harness.wire.schedule import Move, Switch, parse_move, parse_moves
 
 HEAD = "fltlab schedule "
 VERSION = 1
@@ -47,6 +47,16 @@ class Schedule:
                     f"the schedule is of another build of {name}: its places are not those of this one",
                     details=(f"of the schedule: {digest}", f"here:            {drivers[name]}"),
                     hint="explore again with --schedules, or build the driver as it was then",
+                )
+
+    def require_places(self, images: Sequence[str]) -> None:
+        """ConfigurationError if a move is at a place in another image than these, where no thread is interrupted."""
+        places = [move.place.at for move in self.moves if isinstance(move, Switch) and move.place.at]
+        for image in dict.fromkeys(at.rpartition("+")[0] for at in places):
+            if image not in images:
+                raise ConfigurationError(
+                    f"the schedule has a place in {image}, where this test is not interrupted",
+                    details=(f"its drivers: {', '.join(images)}",),
                 )
 
 

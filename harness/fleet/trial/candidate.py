@@ -51,7 +51,7 @@ def find_candidate(path: Path) -> Candidate:
     """The driver that a path leads to; ConfigurationError if it leads to none, or to several."""
     path = path.absolute()
     if not path.exists():
-        raise ConfigurationError(f"there is no {path}", hint="fltlab try X.sys, X.inf, or a directory of one")
+        raise ConfigurationError(f"there is no {path}", hint="a .sys, its .inf or .vcxproj, or a directory of one")
     if path.is_dir():
         return _of_directory(path)
     return _of_file(path)

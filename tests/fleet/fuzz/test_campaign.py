@@ -52,6 +52,8 @@ def test_a_planted_fault_is_found_and_its_suite_shows_it(
         (["--io", "nowhere/x.sys"], "there is no"),
         (["--io", str(DRIVERS / "counts-suffix"), "--corpus", "file"], "nothing can be written to the corpus"),
         (["--io", str(DRIVERS / "counts-suffix"), "--from", "nowhere"], "no such file"),
+        (["--io", str(DRIVERS / "counts-suffix"), "--from", "file"], "there is no I/O script in it"),
+        (["--io", str(DRIVERS / "counts-suffix"), "--out", "file"], "--out file is no directory"),
         (["--port", str(DRIVERS / "counts-suffix")], "has created no communication port"),
     ],
 )
