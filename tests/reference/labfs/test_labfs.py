@@ -89,6 +89,14 @@ def test_locks_forbid_and_wait_and_are_granted(bench) -> None:
     assert ("lock", NtStatus.LOCK_NOT_GRANTED) in verbs
     assert ("wait", NtStatus.SUCCESS) in verbs
     assert verbs[-1] == ("read", NtStatus.FILE_LOCK_CONFLICT)
+    lock, unlock = 1, 2
+    told = [line.split() for line in bench.kernel.log if line.startswith("labfs lock ")]
+    assert [(int(minor), int(status, 16)) for *_, minor, _, _, status in told] == [
+        (lock, 0), (lock, NtStatus.LOCK_NOT_GRANTED), (lock, 0), (unlock, 0),
+    ]  # fmt: skip
+    assert [line for line in bench.kernel.log if "unlocked" in line] == [
+        "labfs unlocked 0 to 9: 1\n", "labfs unlocked 5 to 14: 0\n",
+    ]  # fmt: skip
 
 
 def test_a_deleted_file_is_gone_and_its_name_free(bench, files_on_disk) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus, PreopStatus
 from harness.reference.machine.loader.exports import FLTMGR, export
-from harness.reference.windows.fsrtl.file_locks import FileLock, Range
+from harness.reference.windows.fsrtl.file_locks import FileLock, Range, Waiter
 from harness.reference.windows.io.constants import Minor, StackFlags
 from harness.reference.windows.io.parameters import Transfer
 from harness.reference.windows.io.request import Code
@@ -19,7 +19,7 @@ def _initialize(k: "Kernel", address: int, complete: int, unlock: int) -> None:
     k.memory.write(address, bytes(FileLock.SIZE))
     k.memory.write_u64(address, complete)
     k.memory.write_u64(address + 8, unlock)
-    k.file_locks.make(address)
+    k.file_locks.make(address, complete, unlock)
 
 
 @export(FLTMGR, "FltInitializeFileLock", max_irql=Irql.APC)
@@ -31,8 +31,9 @@ def flt_initialize_file_lock(k: "Kernel", address: int) -> None:
 @export(FLTMGR, "FltUninitializeFileLock", max_irql=Irql.APC)
 def flt_uninitialize_file_lock(k: "Kernel", address: int) -> Code:
     """FltUninitializeFileLock: who still waits is told STATUS_RANGE_NOT_LOCKED."""
-    for data, _ in k.file_locks.remove(address).waiting:
-        yield from _complete(k, data, NtStatus.RANGE_NOT_LOCKED)
+    locks = k.file_locks.remove(address)
+    for waiter in locks.waiting:
+        yield from _decided(k, locks, waiter, NtStatus.RANGE_NOT_LOCKED)
 
 
 @export(FLTMGR, "FltAllocateFileLock", max_irql=Irql.APC)
@@ -57,48 +58,56 @@ def flt_process_file_lock(k: "Kernel", address: int, data: int, context: int) ->
 
     Fast I/O cannot wait: DISALLOW_FASTIO, and the lock comes again by an IRP.
     """
-    del context
     operation, locks = k.flt.operation_at(data), k.file_locks.at(address)
-    request = operation.request
-    file = request.file.address if request.file is not None else 0
-    wanted = Range.of(k.memory, request, file)
-    status = NtStatus.SUCCESS
-    if request.minor == Minor.LOCK:
-        if not locks.admits(wanted):
-            if not request.operation_flags & StackFlags.FAIL_IMMEDIATELY:
-                if not operation.is_irp:
-                    return int(PreopStatus.DISALLOW_FASTIO)
-                locks.waiting.append((data, wanted))
-                request.set_cancel_routine(lambda _: _cancelled(k, locks, data))
-                operation.waits_for_program = True
-                return int(PreopStatus.PENDING)
-            status = NtStatus.LOCK_NOT_GRANTED
-        else:
-            locks.held.append(wanted)
-    elif request.minor == Minor.UNLOCK_SINGLE:
-        status = NtStatus.SUCCESS if locks.release(wanted) else NtStatus.RANGE_NOT_LOCKED
-    elif request.minor == Minor.UNLOCK_ALL:
-        locks.release_all(file, wanted.process)
+    request, granted = operation.request, None
+    wanted = Range.of(k.memory, request, request.file.address if request.file is not None else 0)
+    if request.minor != Minor.LOCK:
+        released, status = locks.release_as_asked(request.minor, wanted)
+        yield from locks.tell_unlocked(k, released, context)
+        while (waiter := locks.next_to_grant()) is not None:
+            yield from _decided(k, locks, waiter, NtStatus.SUCCESS, waiter.wanted)
+    elif locks.admits(wanted):
+        locks.held.append(wanted)
+        status, granted = NtStatus.SUCCESS, wanted
+    elif request.operation_flags & StackFlags.FAIL_IMMEDIATELY:
+        status = NtStatus.LOCK_NOT_GRANTED
+    elif not operation.is_irp:
+        return int(PreopStatus.DISALLOW_FASTIO)
+    elif request.cancelled:
+        status = NtStatus.CANCELLED
     else:
-        locks.release_all(file, wanted.process, wanted.key)
-    operation.set_io_status(int(status), 0)
-    for waiter in locks.grant():
-        yield from _complete(k, waiter, NtStatus.SUCCESS)
+        locks.waiting.append(waiter := Waiter(data, wanted, context))
+        request.set_cancel_routine(lambda _: _cancelled(k, locks, waiter))
+        operation.waits_for_program = True
+        return int(PreopStatus.PENDING)
+    yield from _tell(locks, operation, context, status, granted)
     return int(PreopStatus.COMPLETE)
 
 
-def _complete(k: "Kernel", data: int, status: NtStatus) -> Code:
+def _tell(
+    locks: FileLock, operation: "Operation", context: int, status: NtStatus, granted: Range | None = None
+) -> Code:
+    """Set the status of an operation, and tell the filter of it; of fast I/O it hears nothing."""
+    operation.set_io_status(int(status), 0)
+    if not locks.complete or not operation.is_irp:
+        return
+    answer = yield from locks.tell_completed(context, operation.data, int(status), granted)
+    if answer != status:
+        operation.set_io_status(answer, 0)
+
+
+def _decided(k: "Kernel", locks: FileLock, waiter: Waiter, status: NtStatus, granted: Range | None = None) -> Code:
     """The lock of an operation that waits is decided."""
-    operation = k.flt.operations.get(data)
+    operation = k.flt.operations.get(waiter.irp)
     if operation is not None and operation.visit is not None:
         operation.request.set_cancel_routine(None)
-        operation.set_io_status(int(status), 0)
+        yield from _tell(locks, operation, waiter.context, status, granted)
         yield from k.flt.engine.resume(operation, PreopStatus.COMPLETE, 0)
 
 
-def _cancelled(k: "Kernel", locks: FileLock, data: int) -> Code:
-    locks.waiting = [(waiting, wanted) for waiting, wanted in locks.waiting if waiting != data]
-    yield from _complete(k, data, NtStatus.CANCELLED)
+def _cancelled(k: "Kernel", locks: FileLock, waiter: Waiter) -> Code:
+    locks.give_up(waiter.irp)
+    yield from _decided(k, locks, waiter, NtStatus.CANCELLED)
 
 
 def _allows(k: "Kernel", address: int, operation: "Operation", *, write: bool) -> bool:

@@ -4,12 +4,11 @@ What is in a FILE_LOCK is ours: the locks are kept here, by its address. Request
 what they wait for is free.
 """
 
-from struct import Struct
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
-from harness.reference.windows.fsrtl.file_locks import FileLock, Range
+from harness.reference.windows.fsrtl.file_locks import FileLock, Range, Waiter
 from harness.reference.windows.io.constants import Minor, StackFlags
 from harness.reference.windows.io.request import Code, Request
 from harness.reference.windows.ntos.structures import IoStatusBlock
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 _UNLOCK_ROUTINE, _QUESTIONABLE, _LAST_INFO, _LAST = 0x08, 0x10, 0x20, 0x50
 """Fields of FILE_LOCK: FastIoIsQuestionable tells whether there are locks, LastReturnedLock is an index here."""
-_LOCK_INFO = Struct("<QQB3xIQQQ")
-"""FILE_LOCK_INFO."""
 
 
 def _locks(k: "Kernel", address: int) -> FileLock:
@@ -36,73 +33,82 @@ def _show(k: "Kernel", address: int) -> None:
 
 @export(NTOSKRNL, "FsRtlInitializeFileLock", max_irql=Irql.APC)
 def fs_rtl_initialize_file_lock(k: "Kernel", address: int, complete: int, unlock: int) -> None:
-    """FsRtlInitializeFileLock. The two routines are for redirectors; they may be NULL."""
+    """FsRtlInitializeFileLock. The two routines may be NULL."""
     k.memory.write(address, bytes(FileLock.SIZE))
     k.memory.write_u64(address, complete)
     k.memory.write_u64(address + _UNLOCK_ROUTINE, unlock)
-    k.file_locks.make(address)
+    k.file_locks.make(address, complete, unlock)
 
 
 @export(NTOSKRNL, "FsRtlUninitializeFileLock", max_irql=Irql.APC)
 def fs_rtl_uninitialize_file_lock(k: "Kernel", address: int) -> Code:
     """FsRtlUninitializeFileLock: who still waits is told STATUS_RANGE_NOT_LOCKED."""
-    for irp, _ in k.file_locks.remove(address).waiting:
-        yield from k.io.complete(irp, NtStatus.RANGE_NOT_LOCKED, 0)
+    locks = k.file_locks.remove(address)
+    for waiter in locks.waiting:
+        yield from _complete(k, locks, waiter.irp, waiter.context, NtStatus.RANGE_NOT_LOCKED)
+
+
+def _complete(
+    k: "Kernel", locks: FileLock, irp: int, context: int, status: NtStatus, wanted: Range | None = None
+) -> Code:
+    """Complete an IRP, or have the driver's own routine do it; NTSTATUS."""
+    if not locks.complete:
+        yield from k.io.complete(irp, status, 0)
+        return int(status)
+    k.io.irps.set_io_status(irp, int(status), 0)
+    return (yield from locks.tell_completed(context, irp, int(status), wanted))
 
 
 @export(NTOSKRNL, "FsRtlProcessFileLock", max_irql=Irql.APC)
 def fs_rtl_process_file_lock(k: "Kernel", address: int, irp: int, context: int) -> Code:
     """FsRtlProcessFileLock: does what an IRP_MJ_LOCK_CONTROL asks, and completes the IRP, now or later."""
-    del context
     locks, request = _locks(k, address), k.io.irps.request_of(irp)
     file = request.file.address if request.file is not None else 0
     wanted = Range.of(k.memory, request, file)
     if request.minor == Minor.LOCK:
-        return (yield from _lock(k, address, irp, request, wanted))
-    status = int(NtStatus.SUCCESS)
-    if request.minor == Minor.UNLOCK_SINGLE:
-        status = int(NtStatus.SUCCESS if locks.release(wanted) else NtStatus.RANGE_NOT_LOCKED)
-    elif request.minor == Minor.UNLOCK_ALL:
-        locks.release_all(file, wanted.process)
-    else:
-        locks.release_all(file, wanted.process, wanted.key)
-    yield from k.io.complete(irp, status, 0)
-    yield from _grant(k, address)
-    return status
+        return (yield from _lock(k, address, irp, request, wanted, context))
+    released, status = locks.release_as_asked(request.minor, wanted)
+    yield from _unlocked(k, address, released, context)
+    return (yield from _complete(k, locks, irp, context, status))
 
 
-def _lock(k: "Kernel", address: int, irp: int, request: Request, wanted: Range) -> Code:
-    locks = _locks(k, address)
+def _lock(k: "Kernel", address: int, irp: int, request: Request, wanted: Range, context: int) -> Code:
+    locks, granted = _locks(k, address), None
     if locks.admits(wanted):
         locks.held.append(wanted)
-        _show(k, address)
-        status = NtStatus.SUCCESS
+        status, granted = NtStatus.SUCCESS, wanted
     elif request.operation_flags & StackFlags.FAIL_IMMEDIATELY:
         status = NtStatus.LOCK_NOT_GRANTED
     elif request.cancelled:
         status = NtStatus.CANCELLED
     else:
         k.io.irps.mark_pending(irp)
-        locks.waiting.append((irp, wanted))
+        locks.waiting.append(Waiter(irp, wanted, context))
         _show(k, address)
-        request.set_cancel_routine(lambda _: _cancelled(k, locks, irp))
+        request.set_cancel_routine(lambda _: _cancelled(k, locks, irp, context))
         return int(NtStatus.PENDING)
-    yield from k.io.complete(irp, status, 0)
-    return int(status)
+    answer: int = yield from _complete(k, locks, irp, context, status, granted)
+    _show(k, address)
+    return answer
 
 
-def _cancelled(k: "Kernel", locks: FileLock, irp: int) -> Code:
-    locks.waiting = [(waiting, wanted) for waiting, wanted in locks.waiting if waiting != irp]
-    yield from k.io.complete(irp, NtStatus.CANCELLED, 0)
+def _cancelled(k: "Kernel", locks: FileLock, irp: int, context: int) -> Code:
+    locks.give_up(irp)
+    yield from _complete(k, locks, irp, context, NtStatus.CANCELLED)
 
 
 def _grant(k: "Kernel", address: int) -> Code:
     """Give waiters what has become free."""
-    granted = _locks(k, address).grant()
+    locks = _locks(k, address)
+    while (waiter := locks.next_to_grant()) is not None:
+        k.io.irps.request_of(waiter.irp).set_cancel_routine(None)
+        yield from _complete(k, locks, waiter.irp, waiter.context, NtStatus.SUCCESS, waiter.wanted)
     _show(k, address)
-    for irp in granted:
-        k.io.irps.request_of(irp).set_cancel_routine(None)
-        yield from k.io.complete(irp, NtStatus.SUCCESS, 0)
+
+
+def _unlocked(k: "Kernel", address: int, released: list[Range], context: int) -> Code:
+    yield from _locks(k, address).tell_unlocked(k, released, context)
+    yield from _grant(k, address)
 
 
 @export(NTOSKRNL, "FsRtlCheckLockForReadAccess", max_irql=Irql.APC)
@@ -160,31 +166,24 @@ def fs_rtl_fast_unlock_single(
     synchronized: bool,
 ) -> Code:
     """FsRtlFastUnlockSingle."""
-    del context, synchronized
-    locks = _locks(k, address)
+    del synchronized
     wanted = Range(file, process, key, k.memory.read_u64(offset), k.memory.read_u64(length))
-    released = locks.release(wanted)
-    yield from _grant(k, address)
+    released = _locks(k, address).release(wanted)
+    yield from _unlocked(k, address, released, context)
     return int(NtStatus.SUCCESS if released else NtStatus.RANGE_NOT_LOCKED)
 
 
 @export(NTOSKRNL, "FsRtlFastUnlockAll", max_irql=Irql.APC)
 def fs_rtl_fast_unlock_all(k: "Kernel", address: int, file: int, process: int, context: int) -> Code:
     """FsRtlFastUnlockAll: at the cleanup of a file object."""
-    del context
-    locks = _locks(k, address)
-    locks.release_all(file, process)
-    yield from _grant(k, address)
+    yield from _unlocked(k, address, _locks(k, address).release_all(file, process), context)
     return int(NtStatus.SUCCESS)
 
 
 @export(NTOSKRNL, "FsRtlFastUnlockAllByKey", max_irql=Irql.APC)
 def fs_rtl_fast_unlock_all_by_key(k: "Kernel", address: int, file: int, process: int, key: U32, context: int) -> Code:
     """FsRtlFastUnlockAllByKey."""
-    del context
-    locks = _locks(k, address)
-    locks.release_all(file, process, key)
-    yield from _grant(k, address)
+    yield from _unlocked(k, address, _locks(k, address).release_all(file, process, key), context)
     return int(NtStatus.SUCCESS)
 
 
@@ -205,11 +204,11 @@ def fs_rtl_private_lock(
     synchronized: bool,
 ) -> Code:
     """FsRtlPrivateLock (FsRtlFastLock): FALSE if the range is locked and there is no IRP that could wait for it."""
-    del context, synchronized
+    del synchronized
     locks = _locks(k, address)
     wanted = Range(file, process, key, k.memory.read_u64(offset), k.memory.read_u64(length), exclusive)
     if irp:
-        status = yield from _lock(k, address, irp, k.io.irps.request_of(irp), wanted)
+        status = yield from _lock(k, address, irp, k.io.irps.request_of(irp), wanted, context)
     elif locks.admits(wanted):
         locks.held.append(wanted)
         _show(k, address)
@@ -246,10 +245,7 @@ def fs_rtl_get_next_file_lock(k: "Kernel", address: int, restart: bool) -> int:
     held = _locks(k, address).held
     if index >= len(held):
         return 0
-    item = held[index]
-    end = item.offset + item.length - 1 & (1 << 64) - 1
-    info = _LOCK_INFO.pack(item.offset, item.length, item.exclusive, item.key, item.file, item.process, end)
-    k.memory.write(address + _LAST_INFO, info)
+    k.memory.write(address + _LAST_INFO, held[index].info())
     k.memory.write_u32(address + _LAST, index + 1)
     return address + _LAST_INFO
 

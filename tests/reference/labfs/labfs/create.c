@@ -45,7 +45,7 @@ ReferenceFile(VCB *Vcb, ULONG Entry)
         FsRtlSetupAdvancedHeader(&Fcb->Header, &Fcb->HeaderMutex);
         ExInitializeResourceLite(&Fcb->Resource);
         ExInitializeResourceLite(&Fcb->PagingResource);
-        FsRtlInitializeFileLock(&Fcb->Locks, NULL, NULL);
+        FsRtlInitializeFileLock(&Fcb->Locks, LabFsLockDone, LabFsUnlocked);
         Fcb->Vcb = Vcb;
         Fcb->Entry = Entry;
         if (Entry != ENTRIES) {

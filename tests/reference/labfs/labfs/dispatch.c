@@ -79,6 +79,24 @@ Control(PDEVICE_OBJECT Device, PIRP Irp, UCHAR Major)
     }
 }
 
+/* The two routines of a FILE_LOCK; what completes an IRP of a lock or an unlock is this one then. */
+NTSTATUS NTAPI
+LabFsLockDone(PVOID Context, PIRP Irp)
+{
+    UCHAR Minor = IoGetCurrentIrpStackLocation(Irp)->MinorFunction;
+    NTSTATUS Status = Irp->IoStatus.Status;
+
+    DbgPrint("labfs lock %u of %u: %08x\n", Minor, ((FCB *)Context)->Entry, Status);
+    return LabFsComplete(Irp, Status, 0);
+}
+
+VOID NTAPI
+LabFsUnlocked(PVOID Context, PFILE_LOCK_INFO Info)
+{
+    DbgPrint("labfs unlocked %u to %u: %u\n", (ULONG)Info->StartingByte.QuadPart, (ULONG)Info->EndingByte.QuadPart,
+             Context != NULL);
+}
+
 static NTSTATUS
 LockControl(PIRP Irp)
 {
@@ -88,7 +106,7 @@ LockControl(PIRP Irp)
         return LabFsComplete(Irp, STATUS_INVALID_PARAMETER, 0);
     }
     /* It completes the IRP, now or when the lock can be had. */
-    return FsRtlProcessFileLock(&Fcb->Locks, Irp, NULL);
+    return FsRtlProcessFileLock(&Fcb->Locks, Irp, Fcb);
 }
 
 static NTSTATUS

@@ -115,6 +115,8 @@ IsRoot(FCB *Fcb)
 }
 
 /* dispatch.c */
+NTSTATUS NTAPI LabFsLockDone(PVOID Context, PIRP Irp);
+VOID NTAPI LabFsUnlocked(PVOID Context, PFILE_LOCK_INFO Info);
 NTSTATUS LabFsComplete(PIRP Irp, NTSTATUS Status, ULONG_PTR Information);
 NTSTATUS LabFsPost(PDEVICE_OBJECT Device, PIRP Irp);
 NTSTATUS LabFsLockUserBuffer(PIRP Irp, ULONG Length, LOCK_OPERATION Operation);
