@@ -88,7 +88,10 @@ def _as_it_is_now(operation: Operation) -> Request:
 def _check(
     k: "Kernel", address: int, data: int, flags: int, context: int, completion: int, post: int, does: Does | None = None
 ) -> Code:
-    """SUCCESS_WITH_CALLBACK if the operation may go on, PENDING if `completion` is called once it may."""
+    """SUCCESS_WITH_CALLBACK if the operation may go on, PENDING if `completion` is called once it may.
+
+    COMPLETE if it was cancelled while the caller waited.
+    """
     operation = k.flt.operation_at(data)
     if not operation.is_irp:
         return int(PreopStatus.SUCCESS_WITH_CALLBACK)
@@ -97,10 +100,15 @@ def _check(
         k.io, k.driver_oplocks.at(address), request, flags, does,
         post=Call(post, data, context) if post else None,
         completion=Call(completion, data, context) if completion else None,
+        held=operation.request,
+        tell=lambda status: operation.set_io_status(int(status), 0),
     )  # fmt: skip
     if checked is Checked.WAITS:
         operation.waits_for_program = True
         return int(PreopStatus.PENDING)
+    if checked is Checked.CANCELLED:
+        operation.set_io_status(int(NtStatus.CANCELLED), 0)
+        return int(PreopStatus.COMPLETE)
     if checked is Checked.BREAK_IN_PROGRESS:
         operation.set_io_status(int(NtStatus.OPLOCK_BREAK_IN_PROGRESS), 0)
     return int(PreopStatus.SUCCESS_WITH_CALLBACK)

@@ -4,10 +4,12 @@ What is in an OPLOCK is ours. An operation is held against it by what it does to
 break, it waits here, or its driver is called back once it may go on.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, NtStatus
+from harness.reference.machine.scheduler.dispatcher import Event
 from harness.reference.machine.scheduler.requests import Call, Wait
 from harness.reference.windows.fsrtl import oplock_keys
 from harness.reference.windows.fsrtl.oplocks import ACKNOWLEDGEMENT_TICKS, Cache, Does, Kind, Oplock
@@ -15,7 +17,6 @@ from harness.reference.windows.io.constants import FileInformationClass
 from harness.reference.windows.io.parameters import SET_INFORMATION, Control, Create
 
 if TYPE_CHECKING:
-    from harness.reference.machine.scheduler.dispatcher import Event
     from harness.reference.windows.io.file_object import FileObject
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.io.request import Code, Request
@@ -116,6 +117,7 @@ class Checked(Enum):
     MAY_GO_ON = "may go on"
     BREAK_IN_PROGRESS = "is to end, as it wants to rather than to wait for a break"
     WAITS = "waits, and its driver is called back once it may go on"
+    CANCELLED = "was cancelled while it waited"
 
 
 def check(
@@ -127,12 +129,16 @@ def check(
     *,
     post: Call | None = None,
     completion: Call | None = None,
+    held: "Request | None" = None,
+    tell: Callable[[NtStatus], None] | None = None,
 ) -> "Code":
     """Hold an operation against an oplock, and break what it breaks; returns `Checked`.
 
     Its driver's routines: `post` is called before the operation is left to wait, `completion` once it may go on.
-    Without `completion` it is the caller that waits.
+    Without `completion` it is the caller that waits. `held` is what waits and can be cancelled, if that is another
+    request; `tell` stores how the wait has ended, SUCCESS or CANCELLED, where `completion` finds it.
     """
+    held = held or request
     if request.major == IrpMajor.CREATE:
         oplock_keys.attach(io, request)
     event = None if flags & KEY_CHECK_ONLY else _begin_break(io.kernel, oplock, request, flags, does)
@@ -141,16 +147,25 @@ def check(
     if _completes_if_oplocked(request, flags):
         return Checked.BREAK_IN_PROGRESS
     if completion is None:
-        yield from _wait(oplock, event, request)
-        return Checked.MAY_GO_ON
+        settled = yield from _wait(io.kernel, oplock, event, held)
+        return Checked.MAY_GO_ON if settled else Checked.CANCELLED
     if post is not None:
         yield post
-    io.kernel.queue_worker(_wait_and_call(oplock, event, request, completion))
+    io.kernel.queue_worker(_wait_and_call(io.kernel, oplock, event, held, completion, tell))
     return Checked.WAITS
 
 
-def _wait_and_call(oplock: Oplock, event: "Event", request: "Request", completion: Call) -> "Code":
-    yield from _wait(oplock, event, request)
+def _wait_and_call(
+    k: "Executive",
+    oplock: Oplock,
+    event: Event,
+    request: "Request",
+    completion: Call,
+    tell: Callable[[NtStatus], None] | None,
+) -> "Code":
+    settled = yield from _wait(k, oplock, event, request)
+    if tell is not None:
+        tell(NtStatus.SUCCESS if settled else NtStatus.CANCELLED)
     yield completion
 
 
@@ -179,7 +194,7 @@ def of_create(io: "IoManager", oplock: Oplock, request: "Request", count: int) -
     return int(NtStatus.CANNOT_BREAK_OPLOCK if broken else NtStatus.SUCCESS)
 
 
-def _begin_break(k: "Executive", oplock: Oplock, request: "Request", flags: int, does: Does | None) -> "Event | None":
+def _begin_break(k: "Executive", oplock: Oplock, request: "Request", flags: int, does: Does | None) -> Event | None:
     """Break what an operation breaks; the event to wait for before it may go on."""
     file = request.file
     if request.major == IrpMajor.CLEANUP:
@@ -198,10 +213,25 @@ def _key(file: "FileObject | None", flags: int) -> object:
     return oplock_keys.key_of(file)
 
 
-def _wait(oplock: Oplock, event: "Event", request: "Request") -> "Code":
-    """Wait for the acknowledgement of a break; a holder that takes too long loses its oplock."""
+def _wait(k: "Executive", oplock: Oplock, event: Event, request: "Request") -> "Code":
+    """Wait for the acknowledgement of a break; a holder that takes too long loses its oplock. False if cancelled."""
+    cancelled = Event(f"a cancel of {request.describe()}")
+
+    def cancel(request: "Request") -> "Code":
+        del request
+        cancelled.state = True
+        k.signal(cancelled)
+        yield from ()
+
+    if request.cancelled:
+        return False
+    request.set_cancel_routine(cancel)
     yield Wait(
-        [event], timeout=ACKNOWLEDGEMENT_TICKS, reason=f"{request.describe()} to be let on by an oplock's holder"
+        [event, cancelled],
+        timeout=ACKNOWLEDGEMENT_TICKS,
+        reason=f"{request.describe()} to be let on by an oplock's holder",
     )
-    if not event.state:
+    request.set_cancel_routine(None)
+    if not cancelled.state and not event.state:
         oplock.give_up()
+    return not cancelled.state

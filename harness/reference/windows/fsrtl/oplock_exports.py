@@ -24,6 +24,7 @@ _STATUS_OF = {
     Checked.MAY_GO_ON: NtStatus.SUCCESS,
     Checked.BREAK_IN_PROGRESS: NtStatus.OPLOCK_BREAK_IN_PROGRESS,
     Checked.WAITS: NtStatus.PENDING,
+    Checked.CANCELLED: NtStatus.CANCELLED,
 }
 
 
@@ -82,6 +83,7 @@ def _check(
         k.io, k.driver_oplocks.at(address), k.io.irps.request_of(irp), flags, does,
         post=Call(post, context, irp) if post else None,
         completion=Call(completion, context, irp) if completion else None,
+        tell=lambda status: k.io.irps.set_io_status(irp, int(status), 0),
     )  # fmt: skip
     if checked is Checked.WAITS:
         k.io.irps.mark_pending(irp)
