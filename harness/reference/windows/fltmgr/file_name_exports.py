@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus, nt_success
 from harness.reference.machine.loader.exports import FLTMGR, U32, export
-from harness.reference.windows.fltmgr.file_names import FORMATS, FROM_CURRENT_PROVIDER, NORMALIZED, OPENED, SHORT
+from harness.reference.windows.fltmgr.file_names import FORMATS, FROM_CURRENT_PROVIDER, NORMALIZED, OPENED, are_options
 from harness.reference.windows.fltmgr.name_providers import DESTINATION
 from harness.reference.windows.fltmgr.operation import Operation
 from harness.reference.windows.io.constants import CreateOption
@@ -56,7 +56,7 @@ def flt_get_file_name_information_unsafe(k: "Kernel", file_object: int, instance
     """FltGetFileNameInformationUnsafe: as the filters below the instance call the file, or all filters without one."""
     k.memory.write_u64(out, 0)
     file = k.io.file_at(file_object)
-    if file is None or options & FORMATS not in (NORMALIZED, OPENED, SHORT):
+    if file is None or not are_options(options):
         return int(NtStatus.INVALID_PARAMETER)
     asking = k.flt.instance_at(instance) if instance else None
     return (yield from _tell(k, file, k.flt.file_names.query(file, asking, 0, options, by_id=False), options, out))
@@ -95,7 +95,7 @@ def flt_get_destination_file_name_information(
     """FltGetDestinationFileNameInformation: the name a rename or link would make, as the filters below call it."""
     k.memory.write_u64(out, 0)
     found, file = k.flt.instance_at(instance), k.io.file_at(file_object)
-    if file is None or options & FORMATS not in (NORMALIZED, OPENED, SHORT):
+    if file is None or not are_options(options):
         return int(NtStatus.INVALID_PARAMETER)
     name = k.memory.read(name_at, name_length).decode("utf-16-le", "surrogatepass")
     above: FileObject | None = None

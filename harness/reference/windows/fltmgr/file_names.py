@@ -5,6 +5,7 @@ both formats, and of one that is being opened the normalized name has the spelli
 below whoever asks answers in the file system's place (name_providers.py).
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 NORMALIZED, OPENED, SHORT = 1, 2, 3
 FORMATS, METHODS = 0xFF, 0xFF00
-CACHE_ONLY, FILESYSTEM_ONLY, ALWAYS_ALLOW_CACHE_LOOKUP = 0x0200, 0x0300, 0x0400
+DEFAULT, CACHE_ONLY, FILESYSTEM_ONLY, ALWAYS_ALLOW_CACHE_LOOKUP = 0x0100, 0x0200, 0x0300, 0x0400
 FROM_CURRENT_PROVIDER, DO_NOT_CACHE = 0x0100_0000, 0x0200_0000
+_ALL_FORMATS = (NORMALIZED, OPENED, SHORT)
+_ALL_METHODS = (DEFAULT, CACHE_ONLY, FILESYSTEM_ONLY, ALWAYS_ALLOW_CACHE_LOOKUP)
 _SIZE = 120
 _NAME, _VOLUME, _SHARE, _EXTENSION, _STREAM, _FINAL, _PARENT = (8 + 16 * index for index in range(7))
 _PARSED = 0x0F
@@ -49,6 +52,22 @@ class NameInformation:
     address: int
     volume_length: int
     references: int = 1
+
+
+def are_options(options: int) -> bool:
+    """Whether FLT_FILE_NAME_OPTIONS name a format and a query method: who asks must say both."""
+    return options & FORMATS in _ALL_FORMATS and options & METHODS in _ALL_METHODS
+
+
+def path_by_id(file: "FileObject") -> str | None:
+    """The path of a file that is being opened by its id; None if there is none."""
+    if file.volume.file_system is None:
+        return None
+    with suppress(StatusError):
+        inode = file.volume.file_system.store.by_id(file.name)
+        if inode is not None and (inode.root or inode.links):
+            return inode.path() or "\\"
+    return None
 
 
 def spelling(volume: "Volume", name: str) -> str:
@@ -109,7 +128,7 @@ class FileNames:
             return int(NtStatus.FLT_INVALID_NAME_REQUEST)
         if request.major == IrpMajor.CREATE and operation.visit is not None and form == SHORT:
             return int(NtStatus.FLT_INVALID_NAME_REQUEST)
-        if form not in (NORMALIZED, OPENED, SHORT):
+        if not are_options(options):
             return int(NtStatus.INVALID_PARAMETER)
         if options & METHODS == CACHE_ONLY:
             return 0
@@ -159,11 +178,12 @@ class FileNames:
         cache = method != FILESYSTEM_ONLY and not options & DO_NOT_CACHE
         status, name = int(NtStatus.SUCCESS), ""
         if provider is None:
-            if file.opened is None and by_id:
-                return int(NtStatus.NOT_SUPPORTED), ""
             if form == SHORT:
                 return int(NtStatus.OBJECT_NAME_NOT_FOUND), ""  # the volume makes no short names
-            name = file.volume.device_name + self.name_of(file, form)
+            path = path_by_id(file) if file.opened is None and by_id else self.name_of(file, form)
+            if path is None:
+                return int(NtStatus.FLT_INVALID_NAME_REQUEST), ""
+            name = file.volume.device_name + path
         else:
             opened_only = form == NORMALIZED and self._kernel.policy["name-provider-format"] == "opened"
             wanted = options & ~FORMATS | OPENED if opened_only else options

@@ -106,17 +106,7 @@ def _find_start(files: "FileSystem", asked: Asked, start: Inode, link: Link | No
 
 
 def _find_by_id(files: "FileSystem", asked: Asked) -> Found:
-    raw = asked.name.encode("utf-16-le", "surrogatepass")
-    if len(raw) in (10, 18) and raw[:2] == b"\\\0":
-        raw = raw[2:]
-    if len(raw) == 8 or (len(raw) == 16 and not any(raw[8:])):
-        inode = files.store.by_reference(int.from_bytes(raw[:8], "little"))
-    elif len(raw) == 16:
-        inode = files.store.by_object_id(raw)
-        if inode is None:
-            raise StatusError(NtStatus.OBJECT_NAME_NOT_FOUND)
-    else:
-        raise StatusError(NtStatus.INVALID_PARAMETER)
+    inode = files.store.by_id(asked.name)
     if inode is None or asked.disposition not in (Disposition.OPEN, Disposition.OPEN_IF):
         raise StatusError(NtStatus.INVALID_PARAMETER)
     if asked.options & CreateOptions.DELETE_ON_CLOSE:

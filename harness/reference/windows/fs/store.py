@@ -90,6 +90,20 @@ class Store:
         """The inode with an object id."""
         return next((item for item in self._numbers.values() if object_id and item.object_id[:16] == object_id), None)
 
+    def by_id(self, name: str) -> Inode | None:
+        """The inode that a create by id (FILE_OPEN_BY_FILE_ID) names: a file id, or an object id that there must be."""
+        raw = name.encode("utf-16-le", "surrogatepass")
+        if len(raw) in (10, 18) and raw[:2] == b"\\\0":
+            raw = raw[2:]
+        if len(raw) == 8 or (len(raw) == 16 and not any(raw[8:])):
+            return self.by_reference(int.from_bytes(raw[:8], "little"))
+        if len(raw) != 16:
+            raise StatusError(NtStatus.INVALID_PARAMETER)
+        inode = self.by_object_id(raw)
+        if inode is None:
+            raise StatusError(NtStatus.OBJECT_NAME_NOT_FOUND)
+        return inode
+
     def inodes(self) -> list[Inode]:
         """All that have been met, by record number."""
         return [self._numbers[number] for number in sorted(self._numbers)]

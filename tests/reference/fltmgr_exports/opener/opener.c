@@ -11,6 +11,7 @@
 
 static PFLT_FILTER Filter;
 static ULONG Checks;
+static NTSTATUS ById;
 
 #define CHECK(Condition)                                                                                               \
     do {                                                                                                               \
@@ -163,6 +164,13 @@ AskNames(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects)
 
     CHECK(FltGetFileNameInformation(Data, FLT_FILE_NAME_SHORT | FLT_FILE_NAME_QUERY_DEFAULT, &Name) ==
           STATUS_OBJECT_NAME_NOT_FOUND);
+    CHECK(FltGetFileNameInformation(Data, FLT_FILE_NAME_NORMALIZED, &Name) == STATUS_INVALID_PARAMETER && Name == NULL);
+    CHECK(FltGetFileNameInformation(Data, FLT_FILE_NAME_NORMALIZED | 0x700, &Name) == STATUS_INVALID_PARAMETER);
+    CHECK(FltGetFileNameInformationUnsafe(Objects->FileObject, Objects->Instance, FLT_FILE_NAME_OPENED, &Name) ==
+          STATUS_INVALID_PARAMETER);
+    CHECK(FltGetDestinationFileNameInformation(Objects->Instance, Objects->FileObject, NULL, Below,
+                                               sizeof(Below) - sizeof(WCHAR), FLT_FILE_NAME_OPENED,
+                                               &Name) == STATUS_INVALID_PARAMETER);
     CHECK(FltGetDestinationFileNameInformation(Objects->Instance, Objects->FileObject, NULL, Below,
                                                sizeof(Below) - sizeof(WCHAR),
                                                FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT, &Name) == 0);
@@ -188,15 +196,61 @@ LockForDpc(void)
     CHECK(KeGetCurrentIrql() == PASSIVE_LEVEL && KeTestSpinLock(&Lock));
 }
 
+/* By its id, from the top of the stack: PreCreate is told the file's name; an id that is none has none. */
+static void
+OpenById(PCFLT_RELATED_OBJECTS Objects)
+{
+    UNICODE_STRING Volume = RTL_CONSTANT_STRING(L"\\??\\V:"), Name;
+    FILE_INTERNAL_INFORMATION Id = {{{0, 0}}};
+    OBJECT_ATTRIBUTES Attributes;
+    IO_STATUS_BLOCK Iosb;
+    HANDLE Root = NULL, Handle = NULL;
+    ULONG Index;
+
+    InitializeObjectAttributes(&Attributes, &Volume, OBJ_KERNEL_HANDLE, NULL, NULL);
+    CHECK(FltCreateFile(Filter, Objects->Instance, &Root, FILE_READ_ATTRIBUTES, &Attributes, &Iosb, NULL, 0, 7,
+                        FILE_OPEN, 0, NULL, 0, 0) == STATUS_SUCCESS);
+    CHECK(FltQueryInformationFile(Objects->Instance, Objects->FileObject, &Id, sizeof(Id), FileInternalInformation,
+                                  NULL) == STATUS_SUCCESS);
+    Name.Buffer = (PWCH)&Id;
+    Name.Length = Name.MaximumLength = sizeof(Id);
+    InitializeObjectAttributes(&Attributes, &Name, OBJ_KERNEL_HANDLE, Root, NULL);
+    for (Index = 0; Index < 2; Index++) {
+        ById = Index == 0 ? STATUS_SUCCESS : STATUS_FLT_INVALID_NAME_REQUEST;
+        CHECK(FltCreateFile(Filter, NULL, &Handle, FILE_READ_ATTRIBUTES, &Attributes, &Iosb, NULL, 0, 7, FILE_OPEN,
+                            FILE_OPEN_BY_FILE_ID, NULL, 0,
+                            0) == (Index == 0 ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER));
+        if (Index == 0) {
+            FltClose(Handle);
+        }
+        Id.IndexNumber.QuadPart ^= 0x7777777;
+    }
+    FltClose(Root);
+}
+
+static void
+NameById(PFLT_CALLBACK_DATA Data)
+{
+    UNICODE_STRING Whole = RTL_CONSTANT_STRING(L"\\Device\\HarddiskVolume1\\open.bin");
+    PFLT_FILE_NAME_INFORMATION Name = NULL;
+
+    CHECK(FltGetFileNameInformation(Data, FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT, &Name) == ById);
+    if (Name != NULL) {
+        CHECK(RtlEqualUnicodeString(&Name->Name, &Whole, FALSE));
+        FltReleaseFileNameInformation(Name);
+    }
+}
+
 /* Whoever opens second.bin ignores sharing, as a filter on the way down may have it. */
 static FLT_PREOP_CALLBACK_STATUS FLTAPI
 PreCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context)
 {
     UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\second.bin");
 
-    UNREFERENCED_PARAMETER(Data);
     UNREFERENCED_PARAMETER(Context);
-    if (RtlEqualUnicodeString(&Objects->FileObject->FileName, &Name, TRUE)) {
+    if (FlagOn(Data->Iopb->Parameters.Create.Options, FILE_OPEN_BY_FILE_ID)) {
+        NameById(Data);
+    } else if (RtlEqualUnicodeString(&Objects->FileObject->FileName, &Name, TRUE)) {
         CHECK(IoSetFileObjectIgnoreSharing(Objects->FileObject) == STATUS_SUCCESS);
     }
     return FLT_PREOP_SUCCESS_WITH_CALLBACK;
@@ -215,6 +269,7 @@ PostCreate(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID Context
         HeedObjectAttributes(Objects);
         AskAboutTheDisk(Objects);
         AskNames(Data, Objects);
+        OpenById(Objects);
         LockForDpc();
     }
     return FLT_POSTOP_FINISHED_PROCESSING;
