@@ -72,6 +72,8 @@ class Visit:
     information_before: int = 0
     status_before: int = 0
     """What its post-operation callback was called with."""
+    kept_thread: bool = False
+    """The filter has synchronized it (or it is a create): its post-operation callback is called in the same thread."""
 
 
 @dataclass(eq=False, slots=True)

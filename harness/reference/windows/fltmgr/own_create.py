@@ -10,6 +10,7 @@ from harness.reference.windows.io.create import CreateArguments, OpenParameters,
 from harness.reference.windows.io.object_names import name_of
 from harness.reference.windows.io.request import Code
 from harness.reference.windows.ntos.status_error import StatusError
+from harness.reference.windows.ntos.structures import OBJ_KERNEL_HANDLE, ObjectAttributes
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
@@ -28,7 +29,10 @@ def _create(
     flags: int,
     context: int = 0,
 ) -> Code:
-    """FltCreateFile and FltCreateFileEx: below an instance, or from the top of the stack (IO-03)."""
+    """FltCreateFile and FltCreateFileEx: below an instance, or from the top of the stack (IO-03).
+
+    Without OBJ_KERNEL_HANDLE the handle is one of the process in which it is called, to be closed there.
+    """
     k.flt.filter_at(filter_)
     send = partial(k.flt.frames.send_below, k.flt.instance_at(instance)) if instance else None
     parameters = OpenParameters.of_driver(k.memory, create, flags, context)
@@ -45,7 +49,10 @@ def _create(
     if object_out:
         k.objects.take(file.object)
         k.memory.write_u64(object_out, file.address)
-    k.memory.write_u64(handle_out, make_handle(k.io, file, kernel=True, access=file.access))
+    kernel = bool(ObjectAttributes(k.memory, create.attributes).attributes & OBJ_KERNEL_HANDLE)
+    handle = make_handle(k.io, file, kernel=kernel or k.current.process is k.processes.system, access=file.access)
+    k.objects.owe(handle)
+    k.memory.write_u64(handle_out, handle)
     return status
 
 

@@ -194,6 +194,7 @@ class PassageEngine:
 
     def _keep_thread(self, operation: Operation, node: Node) -> Code:
         """Send the operation on and stay in its post-operation callback's thread until completion has come up here."""
+        node.visit.kept_thread = True
         node.ready = Event(f"completion of {operation.describe()} below {node.instance.filter.name}")
         yield from self._descend(operation)
         yield Wait([node.ready], reason=f"{operation.describe()} to be completed below {node.instance.filter.name}")

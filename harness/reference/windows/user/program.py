@@ -361,6 +361,15 @@ class Programs:
         k = self._executive
         process = program.process
         for handle in k.objects.handles_of(process.id):
+            if handle.owed:
+                k.verifier.report(
+                    None,
+                    handle.opened_by,
+                    f"leak at the end of {program.image.name}: a handle to a {handle.object.type} in its process, which"
+                    f" the driver opened for itself{f' at {handle.opened_at}' if handle.opened_at else ''}, was never"
+                    " closed",
+                    chain=(handle.opened_at,) if handle.opened_at else (),
+                )
             yield from k.objects.close_handle(handle.value)
         for view in self._views.of_process(process):
             yield from self._views.unmap(view)

@@ -58,6 +58,8 @@ class Handle:
     """The driver that opened it."""
     opened_at: str | None = None
     """The call by which it did."""
+    owed: bool = False
+    """It is in the table of a program's process and the driver's to close: the program knows nothing of it."""
 
 
 class ObjectManager:
@@ -102,6 +104,10 @@ class ObjectManager:
         where = self._blame.current()
         self._handles[value] = Handle(value, item, process, access, where.driver, where.location)
         return value
+
+    def owe(self, value: int) -> None:
+        """A driver has opened a handle for itself, in whatever process it was."""
+        self._handles[value].owed = True
 
     def lookup(self, value: int) -> Handle | None:
         """An open handle."""
