@@ -111,4 +111,49 @@ NTSYSAPI BOOLEAN NTAPI RtlIsNtDdiVersionAvailable(ULONG Version);
 NTSYSAPI BOOLEAN NTAPI RtlIsServicePackVersionInstalled(ULONG Version);
 NTSYSAPI PVOID NTAPI RtlPcToFileHeader(PVOID PcValue, PVOID *BaseOfImage);
 
+/*
+ * What a driver for early launch is told of the boot-start drivers (IoRegisterBootDriverCallback). The metadata has the
+ * type of its routine without parameters.
+ */
+typedef enum _BDCB_CALLBACK_TYPE { BdCbStatusUpdate, BdCbInitializeImage } BDCB_CALLBACK_TYPE, *PBDCB_CALLBACK_TYPE;
+
+typedef enum _BDCB_STATUS_UPDATE_TYPE {
+    BdCbStatusPrepareForDependencyLoad,
+    BdCbStatusPrepareForDriverLoad,
+    BdCbStatusPrepareForUnload
+} BDCB_STATUS_UPDATE_TYPE,
+    *PBDCB_STATUS_UPDATE_TYPE;
+
+typedef struct _BDCB_STATUS_UPDATE_CONTEXT {
+    BDCB_STATUS_UPDATE_TYPE StatusType;
+} BDCB_STATUS_UPDATE_CONTEXT, *PBDCB_STATUS_UPDATE_CONTEXT;
+
+typedef enum _BDCB_CLASSIFICATION {
+    BdCbClassificationUnknownImage,
+    BdCbClassificationKnownGoodImage,
+    BdCbClassificationKnownBadImage,
+    BdCbClassificationKnownBadImageBootCritical,
+    BdCbClassificationEnd
+} BDCB_CLASSIFICATION,
+    *PBDCB_CLASSIFICATION;
+
+typedef struct _BDCB_IMAGE_INFORMATION {
+    BDCB_CLASSIFICATION Classification;
+    ULONG ImageFlags;
+    UNICODE_STRING ImageName;
+    UNICODE_STRING RegistryPath;
+    UNICODE_STRING CertificatePublisher;
+    UNICODE_STRING CertificateIssuer;
+    PVOID ImageHash;
+    PVOID CertificateThumbprint;
+    ULONG ImageHashAlgorithm;
+    ULONG ThumbprintHashAlgorithm;
+    ULONG ImageHashLength;
+    ULONG CertificateThumbprintLength;
+} BDCB_IMAGE_INFORMATION, *PBDCB_IMAGE_INFORMATION;
+
+typedef VOID(NTAPI BOOT_DRIVER_CALLBACK_FUNCTION)(PVOID CallbackContext, BDCB_CALLBACK_TYPE Classification,
+                                                  PBDCB_IMAGE_INFORMATION ImageInformation);
+typedef BOOT_DRIVER_CALLBACK_FUNCTION *PBOOT_DRIVER_CALLBACK_FUNCTION;
+
 #endif /* KITEXPORTS_H */

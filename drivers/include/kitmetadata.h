@@ -3420,7 +3420,6 @@ typedef enum _PSCREATETHREADNOTIFYTYPE {
     PsCreateThreadNotifyNonSystem = 0,
     PsCreateThreadNotifySubsystems = 1,
 } PSCREATETHREADNOTIFYTYPE, *PPSCREATETHREADNOTIFYTYPE;
-typedef VOID (NTAPI *PBOOT_DRIVER_CALLBACK_FUNCTION)(VOID);
 typedef enum _WHEA_ERROR_SEVERITY {
     WheaErrSevRecoverable = 0,
     WheaErrSevFatal = 1,

@@ -49,13 +49,22 @@ static NTSTATUS NTAPI Registry(PVOID Context, PVOID Class, PVOID Information)
     return STATUS_SUCCESS;
 }
 
+static VOID NTAPI BootDriver(PVOID Context, BDCB_CALLBACK_TYPE Type, PBDCB_IMAGE_INFORMATION Image)
+{
+    UNREFERENCED_PARAMETER(Context);
+    if (Type == BdCbInitializeImage) { Image->Classification = BdCbClassificationKnownGoodImage; }
+}
+
 EXPORT ULONG Callbacks(void)
 {
+    PVOID Boot = IoRegisterBootDriverCallback(BootDriver, NULL);
     U(Key, L"\\Registry\\Machine\\SYSTEM\\CurrentControlSet\\Services\\own"); U(Value, L"v");
     OBJECT_ATTRIBUTES Attributes;
     static LARGE_INTEGER Cookie;
     HANDLE Handle;
 
+    CHECK(Boot != NULL && sizeof(BDCB_IMAGE_INFORMATION) == 104);
+    IoUnregisterBootDriverCallback(Boot);
     CHECK(CmRegisterCallback(Registry, &Cookie, &Cookie) == STATUS_SUCCESS && Cookie.QuadPart != 0);
     InitializeObjectAttributes(&Attributes, &Key, OBJ_KERNEL_HANDLE, NULL, NULL);
     CHECK(ZwCreateKey(&Handle, KEY_ALL_ACCESS, &Attributes, 0, NULL, 0, NULL) == STATUS_SUCCESS);
