@@ -46,6 +46,8 @@ class Drivers:
         """Raise ConfigurationError if a directory is not there, or a driver.yaml in it is wrong."""
         self._roots = (SUPPORT, *further)
         self._built: dict[str, BuiltDriver] = {}
+        self._refused: dict[str, ConfigurationError] = {}
+        """Why those that cannot be built cannot, which is found out once."""
         self._root_of: dict[str, Path] = {}
         self._packages: dict[str, DriverPackage] = {}
         for root in self._roots:
@@ -89,8 +91,9 @@ class Drivers:
         """The named drivers, built; a driver that no directory has is the user's mistake."""
         for name in names:
             self.require(name)
-        from harness.minifilter.build import build_drivers  # whose imports a list of drivers need not wait for
-
+        for name in names:
+            if name in self._refused:
+                raise self._refused[name]
         for name in names:
             if name not in self._built and (came := delivered.find_delivered(self.package(name))) is not None:
                 self._built[name] = came
@@ -100,10 +103,23 @@ class Drivers:
             if of_this_root:
                 if not output_of(root).is_dir():
                     say(f"building the drivers of {root} (once; then only what has changed)")
-                self._built |= build_drivers(root, output_of(root), of_this_root)
+                self._build_below(root, of_this_root)
                 if root != SUPPORT:
                     note_use(root)
         return {name: self._built[name] for name in names}
+
+    def _build_below(self, root: Path, names: Sequence[str]) -> None:
+        from harness.minifilter.build import build_drivers  # whose imports a list of drivers need not wait for
+
+        try:
+            self._built |= build_drivers(root, output_of(root), names)
+        except ConfigurationError as error:
+            if len(names) == 1:
+                self._refused[names[0]] = error
+                raise
+            for name in names:  # one of them
+                self._build_below(root, [name])
+            raise
 
 
 @cache

@@ -102,7 +102,7 @@ def fltlab_scenes(request: pytest.FixtureRequest, fltlab_drivers: "Drivers") -> 
 @pytest.fixture
 def fltlab_scene(request: pytest.FixtureRequest, fltlab_scenes: "Scenes") -> "Scene | None":
     """The scene of this test, its drivers built; None if it has no `lab`."""
-    with needed_by_all(request.session):
+    with needed_by_all(request.session, driver=True):
         return fltlab_scenes.of(request.node)
 
 

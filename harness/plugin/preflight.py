@@ -1,7 +1,8 @@
 """What the user has named is held against what there is before any guest starts: one message, exit code 2.
 
-What only shows while a guest is made (a driver that does not build, no QEMU, a guest that dies in boot) ends the run
-with the first test that meets it, if every other test would meet it too.
+What only shows while a guest is made (no compiler, no QEMU, a guest that dies in boot) ends the run with the first test
+that meets it, if every other test would meet it too. A driver that does not build is an error of the tests that need
+it.
 """
 
 import contextlib
@@ -38,14 +39,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @contextlib.contextmanager
-def needed_by_all(session: pytest.Session, *, guest: bool = False) -> Iterator[None]:
+def needed_by_all(session: pytest.Session, *, guest: bool = False, driver: bool = False) -> Iterator[None]:
     """End the run after this test if what is made here cannot be had: no other test would fare better.
 
-    With `guest`, also an error of a guest counts: none has come up yet.
+    With `guest`, also an error of a guest counts: none has come up yet. With `driver`, what is wrong with a user's
+    driver does not: the tests of other drivers run.
     """
     try:
         yield
     except FltLabError as error:
-        if isinstance(error, ConfigurationError | HostError) or (guest and isinstance(error, GuestError)):
+        ends = HostError if driver else (ConfigurationError, HostError)
+        if isinstance(error, ends) or (guest and isinstance(error, GuestError)):
             session.shouldstop = f"no test can run: {error.message}"
         raise

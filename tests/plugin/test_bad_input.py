@@ -114,14 +114,14 @@ def import_the_unknown(image: pefile.PE) -> None:
         (import_the_unknown, "which does not export it"),
     ],
 )
-def test_a_driver_that_no_x64_windows_would_load_ends_the_run(
+def test_a_driver_that_no_x64_windows_would_load_is_an_error_of_the_tests_that_need_it(
     fltlab: Fltlab, pytester: pytest.Pytester, change: Callable[[pefile.PE], None], message: str
 ):
     result = fltlab("--drivers", changed_driver(pytester.path / "drivers", change), driver="mine")
 
     assert result.ret == ExitCode.USAGE
-    assert message in said(result)
-    assert only_the_first_test_met_it(pytester.path / "run")
+    assert said(result).count(message) == 1, "told once"
+    assert [(record.name, record.outcome.value) for record in read_journal(pytester.path / "run")] == BOTH_IN_ERROR
 
 
 def changed_driver(directory: Path, change: Callable[[pefile.PE], None]) -> Path:
@@ -137,6 +137,9 @@ def changed_driver(directory: Path, change: Callable[[pefile.PE], None]) -> Path
     return directory
 
 
+BOTH_IN_ERROR = [("test_one", "error"), ("test_two", "error")]
+
+
 def only_the_first_test_met_it(run: Path) -> bool:
     """Whether the run ended with its first test: journal and reports are there, and say so."""
     summary = json.loads((run / "run.json").read_text())["summary"]
@@ -144,17 +147,20 @@ def only_the_first_test_met_it(run: Path) -> bool:
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")])
-def test_a_driver_that_does_not_compile_ends_the_run_with_the_compilers_words(
+def test_a_driver_that_does_not_compile_is_an_error_of_the_tests_that_need_it_in_the_compilers_words(
     fltlab: Fltlab, pytester: pytest.Pytester, workers: tuple[str, ...]
 ):
     (pytester.path / "mine.c").write_text("#include <fltkernel.h>\nint DriverEntry(void) { return nothing; }\n")
     (pytester.path / "driver.yaml").write_text("name: mine\ndescription: of my own\nsources: [mine.c]\n")
 
-    result = fltlab("--drivers", ".", *workers, driver="mine")
+    pytester.makepyfile(test_other=SUITE.format(driver="passthrough"))
+
+    result = fltlab("--drivers", ".", "test_other.py", *workers, driver="mine")
 
     assert result.ret == ExitCode.USAGE
-    assert "use of undeclared identifier 'nothing'" in said(result)
-    assert only_the_first_test_met_it(pytester.path / "run")
+    assert said(result).count("use of undeclared identifier 'nothing'") == 1, "told once"
+    outcomes = sorted((record.name, record.outcome.value) for record in read_journal(pytester.path / "run"))
+    assert outcomes == sorted([*BOTH_IN_ERROR, ("test_one", "passed"), ("test_two", "passed")])
 
 
 @pytest.mark.parametrize(("guest", "tool"), [("reference-local", "clang"), ("reference", "is not installed")])
