@@ -1,11 +1,12 @@
 """Sections over files and the views of them that programs map; the fault that brings a view's page in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.nt import IrpMajor, Irql, NtStatus, OperationClass
 from harness.reference.machine.cpu.exceptions import PageFault
-from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, page_align
+from harness.reference.machine.memory.layout import PAGE_SHIFT, PAGE_SIZE, is_user, page_align
 from harness.reference.windows.cc.cache_map import CacheMap
 from harness.reference.windows.cc.cached_stream import CachedStream
 from harness.reference.windows.io.constants import SyncType
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from harness.reference.windows.io.io_manager import IoManager
     from harness.reference.windows.ntos.executive import Executive
 
-USER_VIEWS = 0x0000_0300_0000_0000
+USER_VIEWS, SYSTEM_VIEWS = 0x0000_0300_0000_0000, 0xFFFF_A800_0000_0000
+_OBJECT_SIZE = 0x40
 PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY = 0x02, 0x04, 0x08
 PAGE_EXECUTE, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE = 0x10, 0x20, 0x40
 _WRITABLE = PAGE_READWRITE | PAGE_EXECUTE_READWRITE
@@ -74,8 +76,7 @@ def create_section(
 ) -> Code:
     """NtCreateSection over `stream`, which `file` has open; (NTSTATUS, section object or None)."""
     if file is None:
-        section = Section(size, protection, None)
-        return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section)
+        return int(NtStatus.SUCCESS), _object(k, Section(size, protection, None), lambda: None)
     if stream is None:
         return int(NtStatus.INVALID_FILE_FOR_SECTION), None
     status = yield from _synchronize(k, io, file, protection)
@@ -95,10 +96,21 @@ def create_section(
         layout = parse_image((yield from cache.read(0, min(end, HEADER_ROOM))))
         cache.image_references += 1
         section = Section(layout.size, protection, cache, image=layout)
-        return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section, on_delete=lambda _: _image_gone(cache))
+        return int(NtStatus.SUCCESS), _object(k, section, lambda: _image_gone(cache))
     cache.hold_section(size or end)
     section = Section(size or end, protection, cache)
-    return int(NtStatus.SUCCESS), Object("MmSectionObjectType", section, on_delete=lambda _: _section_gone(cache))
+    return int(NtStatus.SUCCESS), _object(k, section, lambda: _section_gone(cache))
+
+
+def _object(k: "Executive", section: Section, gone: Callable[[], None]) -> Object:
+    """A section object, which drivers may refer to by its address."""
+
+    def delete(item: Object) -> None:
+        k.heap.free(item.address)
+        gone()
+
+    address = k.heap.allocate(_OBJECT_SIZE)
+    return k.objects.register(Object("MmSectionObjectType", section, address, on_delete=delete))
 
 
 def prefetch(stream: CachedStream, file: "FileObject", offsets: list[int]) -> Code:
@@ -154,14 +166,31 @@ class Views:
         self._kernel = kernel
         self._views: list[View] = []
         self._next = USER_VIEWS
+        self._next_of_system = SYSTEM_VIEWS
 
     def map(
-        self, section: Section, process: "Process", offset: int, size: int, *, writable: bool, private: bool = False
+        self,
+        section: Section,
+        process: "Process",
+        offset: int,
+        size: int,
+        *,
+        writable: bool,
+        private: bool = False,
+        system: bool = False,
     ) -> View:
-        """Reserve a range for a view; its pages come at the first touch, private ones as copies then."""
+        """Reserve a range for a view; its pages come at the first touch, private ones as copies then.
+
+        `system`: in the system's half of the address space, where every process has it.
+        """
         size = page_align(size or section.size - offset)
-        base = self._next
-        self._next += (size + 0x1_0000 - 1 & ~0xFFFF) + 0x1_0000
+        room = (size + 0x1_0000 - 1 & ~0xFFFF) + 0x1_0000
+        if system:
+            base = self._next_of_system
+            self._next_of_system += room
+        else:
+            base = self._next
+            self._next += room
         view = View(section, process, base, size, offset, writable, private)
         self._views.append(view)
         if section.image is not None and section.cache is not None:
@@ -209,7 +238,7 @@ class Views:
         offset = view.offset + page_address - view.base
         frame = yield from self._frame(view, offset)
         if not memory.is_mapped(page_address):
-            memory.map(page_address, PAGE_SIZE, writable=view.writable, user=True, frames=[frame])
+            memory.map(page_address, PAGE_SIZE, writable=view.writable, user=is_user(page_address), frames=[frame])
         return True
 
     def _frame(self, view: View, offset: int) -> Code:

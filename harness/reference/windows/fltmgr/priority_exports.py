@@ -1,10 +1,10 @@
-"""I/O priorities and activity ids, of operations, files and threads."""
+"""I/O priorities and activity ids, of operations, files and threads; the I/O manager's own calls do the same."""
 
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import FLTMGR, U32, export
+from harness.reference.machine.loader.exports import FLTMGR, NTOSKRNL, U32, export
 from harness.reference.windows.ntos.ps.process_objects import thread_at
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def flt_get_io_priority_hint_from_thread(k: "Kernel", thread: int) -> int:
     return k.io.priorities.get(thread_at(k, thread, "FltGetIoPriorityHintFromThread").kthread, _NORMAL)
 
 
+@export(NTOSKRNL, "IoSetIoPriorityHintIntoFileObject", max_irql=Irql.DISPATCH)
 @export(FLTMGR, "FltSetIoPriorityHintIntoFileObject", max_irql=Irql.DISPATCH)
 def flt_set_io_priority_hint_into_file_object(k: "Kernel", file_object: int, priority: U32) -> int:
     """FltSetIoPriorityHintIntoFileObject: what is requested on it from now on has this priority."""
@@ -39,6 +40,7 @@ def flt_set_io_priority_hint_into_file_object(k: "Kernel", file_object: int, pri
     return int(NtStatus.SUCCESS)
 
 
+@export(NTOSKRNL, "IoSetIoPriorityHintIntoThread", max_irql=Irql.DISPATCH)
 @export(FLTMGR, "FltSetIoPriorityHintIntoThread", max_irql=Irql.DISPATCH)
 def flt_set_io_priority_hint_into_thread(k: "Kernel", thread: int, priority: U32) -> int:
     """FltSetIoPriorityHintIntoThread: what the thread requests from now on has this priority."""
@@ -52,17 +54,26 @@ def flt_set_io_priority_hint_into_thread(k: "Kernel", thread: int, priority: U32
 @export(FLTMGR, "FltRetrieveIoPriorityInfo", max_irql=Irql.DISPATCH)
 def flt_retrieve_io_priority_info(k: "Kernel", data: int, file_object: int, thread: int, info: int) -> int:
     """FltRetrieveIoPriorityInfo: of the operation, else of the file, else of the thread."""
+    return _retrieve(k, k.flt.operation_at(data).request.priority if data else None, file_object, thread, info)
+
+
+@export(NTOSKRNL, "IoRetrievePriorityInfo", max_irql=Irql.DISPATCH)
+def io_retrieve_priority_info(k: "Kernel", irp: int, file_object: int, thread: int, info: int) -> int:
+    """IoRetrievePriorityInfo: of the IRP, else of the file, else of the thread."""
+    return _retrieve(k, k.io.irps.request_of(irp).priority if irp else None, file_object, thread, info)
+
+
+def _retrieve(k: "Kernel", priority: int | None, file_object: int, thread: int, info: int) -> int:
     if k.memory.read_u32(info) != _INFO_SIZE:
         return int(NtStatus.INVALID_PARAMETER)
     found = thread_at(k, thread, "FltRetrieveIoPriorityInfo") if thread else k.current
-    if data:
-        priority = k.flt.operation_at(data).request.priority
-    else:
+    if priority is None:
         priority = k.io.priorities.get(file_object, k.io.priorities.get(found.kthread, _NORMAL))
     k.memory.write(info, pack("<IIII", _INFO_SIZE, found.priority, _PAGE_PRIORITY, priority))
     return int(NtStatus.SUCCESS)
 
 
+@export(NTOSKRNL, "IoApplyPriorityInfoThread", max_irql=Irql.DISPATCH)
 @export(FLTMGR, "FltApplyPriorityInfoThread", max_irql=Irql.DISPATCH)
 def flt_apply_priority_info_thread(k: "Kernel", wanted: int, before: int, thread: int) -> int:
     """FltApplyPriorityInfoThread: to undo it, what it was before is applied again."""

@@ -89,6 +89,32 @@ ScanWithoutContext(PCFLT_RELATED_OBJECTS Objects)
     ObDereferenceObject(Section);
 }
 
+/* Views in the system's address space, of the whole section and of one that a handle leads to. */
+static void
+MapForTheSystem(PVOID Section, HANDLE Handle, PVOID Data)
+{
+    PVOID Base = NULL, Object = NULL, Ours = NULL;
+    SIZE_T Size = 0;
+    LARGE_INTEGER Offset = {{0, 0}};
+
+    CHECK(MmMapViewInSystemSpace(Section, &Base, &Size) == STATUS_SUCCESS && Size == PAGE_SIZE);
+    CHECK(Base > MmSystemRangeStart && RtlCompareMemory(Base, Data, 15) == 15);
+    CHECK(MmUnmapViewInSystemSpace(Base) == STATUS_SUCCESS);
+    Size = 8 * PAGE_SIZE;
+    CHECK(MmMapViewInSystemSpace(Section, &Base, &Size) == STATUS_INVALID_VIEW_SIZE);
+    CHECK(ObReferenceObjectByHandle(Handle, SECTION_MAP_READ, NULL, KernelMode, &Object, NULL) == STATUS_SUCCESS);
+    CHECK(Object == Section);
+    Size = 0;
+    CHECK(MmMapViewInSystemSpaceEx(Object, &Ours, &Size, &Offset, 0) == STATUS_SUCCESS && Ours != Base);
+    CHECK(MmUnmapViewInSystemSpace(Ours) == STATUS_SUCCESS);
+    Offset.QuadPart = 0x10000;
+    CHECK(MmMapViewInSystemSpaceEx(Object, &Ours, &Size, &Offset, 0) == STATUS_INVALID_VIEW_SIZE);
+    Size = 16;
+    CHECK(MmMapViewInSystemSpace(Object, &Ours, &Size) == STATUS_SUCCESS && *(PUCHAR)Ours == *(PUCHAR)Data);
+    CHECK(MmUnmapViewInSystemSpace(Ours) == STATUS_SUCCESS);
+    ObDereferenceObject(Object);
+}
+
 static void
 Scan(PCFLT_RELATED_OBJECTS Objects)
 {
@@ -119,6 +145,7 @@ Scan(PCFLT_RELATED_OBJECTS Objects)
           0);
     CHECK(Base != NULL && RtlCompareMemory(Base, Data, 15) == 15);
     ZwUnmapViewOfSection(NtCurrentProcess(), Base);
+    MapForTheSystem(Section, Handle, Data);
     ZwClose(Handle);
     ObDereferenceObject(Section);
     CHECK(FltCloseSectionForDataScan(Context) == STATUS_SUCCESS);
@@ -188,8 +215,13 @@ AskOperation(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects)
     CHECK(FltGetIoPriorityHintFromFileObject(Objects->FileObject) == IoPriorityVeryLow);
     CHECK(FltRetrieveIoPriorityInfo(NULL, Objects->FileObject, NULL, &Info) == 0 &&
           Info.IoPriority == IoPriorityVeryLow);
+    CHECK(IoRetrievePriorityInfo(NULL, Objects->FileObject, NULL, &Info) == 0 && Info.IoPriority == IoPriorityVeryLow);
     Low = Info;
     CHECK(FltApplyPriorityInfoThread(&Low, &Before, PsGetCurrentThread()) == 0 && Before.IoPriority == IoPriorityLow);
+    CHECK(IoSetIoPriorityHintIntoFileObject(Objects->FileObject, IoPriorityNormal) == STATUS_SUCCESS);
+    CHECK(FltGetIoPriorityHintFromFileObject(Objects->FileObject) == IoPriorityNormal);
+    CHECK(IoSetIoPriorityHintIntoThread(PsGetCurrentThread(), IoPriorityLow) == STATUS_SUCCESS);
+    CHECK(IoApplyPriorityInfoThread(&Before, NULL, PsGetCurrentThread()) == STATUS_SUCCESS);
     CHECK(FltSetIoPriorityHintIntoThread(PsGetCurrentThread(), 9) == STATUS_INVALID_PARAMETER);
     CHECK(FltPropagateActivityIdToThread(Data, &Copy, &Original) == STATUS_NOT_FOUND && Original == NULL);
     CHECK(FltSetActivityIdCallbackData(Data, &Id) == STATUS_SUCCESS);
