@@ -42,6 +42,9 @@ def flt_release_context(k: "Kernel", context: int) -> Code:
 def flt_delete_context(k: "Kernel", context: int) -> Code:
     """FltDeleteContext: takes the context off its object; the caller's own reference stays."""
     found = k.flt.contexts.at(context, "deleted")
+    if found.kind == ContextType.SECTION and found.table is not None:
+        text = "FltDeleteContext was called for the section context of a scan, which FltCloseSectionForDataScan ends"
+        k.verifier.report(None, k.blame.current().driver, text)
     if found.table is not None:
         k.flt.contexts.unlink(found.table, found.key)
         yield from k.flt.contexts.release(found)

@@ -72,7 +72,9 @@ class Draining:
         held = file if file is not None and file.references > 0 else None
         if held is not None:
             kernel.objects.reference(held)
+        self.objects.drained[copy] = operation
         yield from self.call_post(operation, node, copy)
+        del self.objects.drained[copy]
         if held is not None:
             yield from kernel.objects.release(held)
         operation.running -= 1

@@ -38,6 +38,8 @@ class FilterObjects:
         """By the address of FLT_INSTANCE."""
         self.operations: dict[int, Operation] = {}
         """By the address of FLT_CALLBACK_DATA."""
+        self.drained: dict[int, Operation] = {}
+        """By the address of the copy that a draining post-operation callback is given, while it runs."""
         self.references = References(kernel.holdings)
         self._volumes: dict[Volume, FilterVolume] = {}
         """What is mounted now."""
@@ -110,6 +112,9 @@ class FilterObjects:
     def operation_at(self, address: int) -> "Operation":
         """The operation of a callback data; a wrong pointer is a bug check."""
         found = self.operations.get(address)
+        if found is None and (found := self.drained.get(address)) is not None:
+            text = f"{found.describe()}: a draining postoperation callback, which may only clean up, asks about it"
+            self.kernel.verifier.report("DRAIN-02", self.kernel.blame.current().driver, text)
         if found is None:
             self._bad_object(address, "callback data")
         return found

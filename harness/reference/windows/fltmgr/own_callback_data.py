@@ -17,6 +17,7 @@ from harness.reference.windows.fltmgr.own_operations import (
     finished,
     perform,
     request_of,
+    require_over,
     require_own,
     require_target,
 )
@@ -62,6 +63,7 @@ def _clear(k: "Kernel", data: int) -> None:
 def flt_reuse_callback_data(k: "Kernel", data: int) -> None:
     """FltReuseCallbackData: as it was allocated, for the same instance and file."""
     require_own(k, data)
+    require_over(k, data, "FltReuseCallbackData")
     k.flt.own_data[data] = k.flt.own_data[data]._replace(thread=k.current.kthread)
     _clear(k, data)
 
@@ -70,6 +72,7 @@ def flt_reuse_callback_data(k: "Kernel", data: int) -> None:
 def flt_free_callback_data(k: "Kernel", data: int) -> None:
     """FltFreeCallbackData."""
     require_own(k, data)
+    require_over(k, data, "FltFreeCallbackData")
     del k.flt.own_data[data]
     k.holdings.give_back(OWN_DATA, data)
     k.flt.heap.free(data)

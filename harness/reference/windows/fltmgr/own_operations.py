@@ -38,6 +38,14 @@ def require_own(k: "Kernel", data: int) -> None:
         k.verifier.report("PARM-04", None, text)
 
 
+def require_over(k: "Kernel", data: int, call: str) -> None:
+    """What is freed or used again must not be under way."""
+    request = k.flt.own_operations.get(data)
+    if request is not None:
+        text = f"{call} was called for callback data of its own whose operation is under way: {request.describe()}"
+        k.verifier.report(None, k.blame.current().driver, text)
+
+
 def require_target(k: "Kernel", data: int) -> None:
     """The instance and the file object that an operation of the caller's own is for; a bug check where they are none.
 
@@ -77,7 +85,8 @@ def request_of(k: "Kernel", data: int) -> Request | None:
 
 def finished(k: "Kernel", data: int, request: Request) -> None:
     k.flt.own_operations.pop(data, None)
-    k.memory.write(data + STATUS, IO_STATUS.pack(request.status, request.information))
+    if data in k.flt.own_data:  # nobody has freed it meanwhile
+        k.memory.write(data + STATUS, IO_STATUS.pack(request.status, request.information))
 
 
 def perform(k: "Kernel", data: int) -> Code:
