@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.minifilter.probe import parse_probe
 from tests.reference.minifilters import Minifilters
 
 HERE = Path(__file__).parent
@@ -40,3 +41,16 @@ def test_a_handle_without_obj_kernel_handle_is_the_program_s_and_the_filter_s_to
     careless.run(b"open g V:\\leak.bin access=rw disposition=create\nclose g\n")
     (leak,) = careless.unload()
     assert "leak at the end of fltprobe.exe: a handle to a IoFileObjectType in its process" in leak
+
+
+@pytest.mark.parametrize("name", ["worker.bin", "locked.bin", "attached.bin"])
+def test_a_buffer_is_filled_in_its_process_or_locked(tmp_path: Path, name: str) -> None:
+    careless = Minifilters(HERE, tmp_path, {"careless": {"one": "370090"}})
+    result = parse_probe(
+        careless.run(f"open f V:\\{name} access=rw disposition=create\nread f offset=0 length=4\nclose f\n".encode())
+        .stdout.decode()
+    )  # fmt: skip
+
+    assert result.step("read", "f").data == b"AAAA"
+    what = "completed in another process with 4 bytes for the requester's buffer at"
+    assert [what in text for text in careless.unload()] == ([True] if name == "worker.bin" else [])

@@ -42,6 +42,10 @@ NO_POST_FOR_CALLBACK = 0x66
 """Parameter 1 of bug check 0xF5: a status that asks for a post-operation callback, and none is registered."""
 
 
+_FILLS = frozenset({IrpMajor.READ, IrpMajor.DIRECTORY_CONTROL})
+"""Operations whose buffer, without a system buffer, is for what comes back."""
+
+
 class Checks:
     """Looks at what callbacks return and at what they leave in the callback data."""
 
@@ -250,25 +254,38 @@ class Checks:
 
     def buffer_of_another_process(self, operation: "Operation", visit: "Visit") -> None:
         """A pended operation goes on in this thread: the requester's buffer must be in reach here, or locked."""
-        fields = buffer_fields(operation)
+        buffer = self._unlocked_elsewhere(operation)
+        if buffer:
+            text = f"resumed in another process with the requester's buffer at {buffer:#x}, unlocked"
+            self._kernel.verifier.report("PRE-PEND-15", visit.instance.filter.name, f"{operation.describe()}: {text}")
+
+    def filled_in_another_process(self, operation: "Operation", visit: "Visit") -> None:
+        """A pended operation is completed in this thread, with what has been put into the requester's buffer.
+
+        There is one address space here, so that it arrives; on Windows the address is another process's. Nothing is
+        said of a filter that has locked it with an MDL of its own, or has attached to the requester.
+        """
         request = operation.request
-        if (
-            fields is None
-            or request.system_buffer
-            or not request.mode
-            or self._kernel.current.process is request.thread.process
-        ):
+        if request.major not in _FILLS or is_error(operation.status) or not operation.information:
             return
+        buffer, verifier = self._unlocked_elsewhere(operation), self._kernel.verifier
+        attached = request.thread.process.eprocess in verifier.attached_to
+        if buffer and buffer not in verifier.locked_by_drivers and not attached:
+            what = f"completed in another process with {operation.information} bytes for the requester's buffer"
+            text = f"{operation.describe()}: {what} at {buffer:#x}, which was never locked"
+            verifier.report("PRE-PEND-15", visit.instance.filter.name, text)
+
+    def _unlocked_elsewhere(self, operation: "Operation") -> int:
+        """The requester's buffer, if it is a program's, has no MDL, and another process is the current one; else 0."""
+        fields, request = buffer_fields(operation), operation.request
+        if fields is None or request.system_buffer or not request.mode:
+            return 0
+        if self._kernel.current.process is request.thread.process:
+            return 0
         buffer_at, mdl_at, length_at = fields
         buffer = self._kernel.memory.read_u64(buffer_at)
-        if (
-            not self._kernel.memory.read_u32(length_at)
-            or self._kernel.memory.read_u64(mdl_at)
-            or buffer > HIGHEST_USER_ADDRESS
-        ):
-            return
-        text = f"resumed in another process with the requester's buffer at {buffer:#x}, unlocked"
-        self._kernel.verifier.report("PRE-PEND-15", visit.instance.filter.name, f"{operation.describe()}: {text}")
+        locked = self._kernel.memory.read_u64(mdl_at) or not self._kernel.memory.read_u32(length_at)
+        return 0 if locked or buffer > HIGHEST_USER_ADDRESS else buffer
 
     def post_answer(self, operation: "Operation", visit: "Visit", answer: int) -> PostopStatus:
         """What a post-operation callback's answer is taken for."""

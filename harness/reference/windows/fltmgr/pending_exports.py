@@ -37,7 +37,9 @@ def flt_complete_pended_pre_operation(k: "Kernel", data: int, answer: U32, conte
     status = k.flt.checks.resume_status(operation, visit, answer, context)
     if k.irql > Irql.APC and status is not PreopStatus.COMPLETE:
         k.verifier.report("IRQL-08", driver, f"{operation.describe()}: resumed with {status.name} at IRQL {k.irql}")
-    if status is not PreopStatus.COMPLETE:
+    if status is PreopStatus.COMPLETE:
+        k.flt.checks.filled_in_another_process(operation, visit)
+    else:
         k.flt.checks.buffer_of_another_process(operation, visit)
     yield from k.flt.engine.resume(operation, status, context)
 

@@ -33,6 +33,10 @@ class Verifier:
         returned: "Callable[[str], tuple[str, ...]]",
     ) -> None:
         self.findings: list[Finding] = []
+        self.locked_by_drivers: set[int] = set()
+        """Where buffers of programs begin that drivers have locked with MDLs of their own (MmProbeAndLockPages)."""
+        self.attached_to: set[int] = set()
+        """EPROCESSes that some thread was attached to (KeStackAttachProcess)."""
         self._now = now
         self._irql = irql
         self._probes = probes

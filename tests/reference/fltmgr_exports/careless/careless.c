@@ -1,7 +1,8 @@
 /*
  * careless.c: sends operations once more where that is not allowed (before.bin: in its preoperation callback; plain.bin:
  * without having synchronized it) and where it is (own.bin: what it has made itself); of leak.bin it leaves a handle in
- * the program's process, of closed.bin it does not.
+ * the program's process, of closed.bin it does not. It fills the buffers of reads in a system thread: of worker.bin where
+ * they are, of locked.bin by their MDL, of attached.bin in their process.
  */
 
 #include <fltKernel.h>
@@ -53,6 +54,45 @@ OpenForTheProgram(PCFLT_RELATED_OBJECTS Objects)
     return Handle;
 }
 
+/* Fills the requester's buffer in a system thread: where it is, by its MDL, or attached to the requester. */
+static VOID FLTAPI
+Fill(PFLT_DEFERRED_IO_WORKITEM Item, PFLT_CALLBACK_DATA Data, PVOID Context)
+{
+    PFLT_PARAMETERS Parameters = &Data->Iopb->Parameters;
+    PVOID Buffer = Parameters->Read.ReadBuffer;
+    KAPC_STATE State;
+
+    if (Parameters->Read.MdlAddress != NULL) {
+        Buffer = MmGetSystemAddressForMdlSafe(Parameters->Read.MdlAddress, NormalPagePriority);
+    }
+    if (Context != NULL) {
+        KeStackAttachProcess(FltGetRequestorProcess(Data), &State);
+    }
+    RtlFillMemory(Buffer, Parameters->Read.Length, 'A');
+    if (Context != NULL) {
+        KeUnstackDetachProcess(&State);
+    }
+    Data->IoStatus.Status = STATUS_SUCCESS;
+    Data->IoStatus.Information = Parameters->Read.Length;
+    FltFreeDeferredIoWorkItem(Item);
+    FltCompletePendedPreOperation(Data, FLT_PREOP_COMPLETE, NULL);
+}
+
+static FLT_PREOP_CALLBACK_STATUS
+FillElsewhere(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects)
+{
+    PFLT_DEFERRED_IO_WORKITEM Item = FltAllocateDeferredIoWorkItem();
+
+    if (IsNamed(Objects, L"\\locked.bin")) {
+        FltLockUserBuffer(Data);
+    }
+    if (Item == NULL || !NT_SUCCESS(FltQueueDeferredIoWorkItem(Item, Data, Fill, DelayedWorkQueue,
+                                                               IsNamed(Objects, L"\\attached.bin") ? Filter : NULL))) {
+        return FLT_PREOP_SUCCESS_WITH_CALLBACK;
+    }
+    return FLT_PREOP_PENDING;
+}
+
 static FLT_PREOP_CALLBACK_STATUS FLTAPI
 PreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context)
 {
@@ -66,6 +106,9 @@ PreRead(PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS Objects, PVOID *Context)
     if (IsNamed(Objects, L"\\before.bin")) {
         FltReissueSynchronousIo(Objects->Instance, Data);
         return FLT_PREOP_COMPLETE;
+    }
+    if (IsNamed(Objects, L"\\worker.bin") || IsNamed(Objects, L"\\locked.bin") || IsNamed(Objects, L"\\attached.bin")) {
+        return FillElsewhere(Data, Objects);
     }
     return IsNamed(Objects, L"\\sync.bin") ? FLT_PREOP_SYNCHRONIZE : FLT_PREOP_SUCCESS_WITH_CALLBACK;
 }

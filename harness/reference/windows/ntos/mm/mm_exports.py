@@ -76,6 +76,7 @@ def mm_probe_and_lock_pages(k: "Kernel", at: int, mode: U8, operation: U32) -> i
         # Locking raises in any case, also for kernel addresses; that is what callers catch.
         raise GuestException(0xC0000005, int(write), address)
     lock_pages(k, at, write=write)
+    k.verifier.locked_by_drivers.add(address)
     return 0
 
 

@@ -151,6 +151,7 @@ def ke_stack_attach_process(k: "Kernel", process: int, state: int) -> int:
     k.memory.write_u64(state, k.memory.read_u64(kthread + KTHREAD.PROCESS))
     k.memory.write_u64(kthread + KTHREAD.PROCESS, target.eprocess)
     k.holdings.take(ATTACHED, k.current, f"to {target.name}")
+    k.verifier.attached_to.add(target.eprocess)
     return 0
 
 
