@@ -30,6 +30,10 @@
 #define PFILE_LINK_INFORMATION PFLTLAB_UNUSED_LINK_INFORMATION
 #include <ntifs.h>
 #include <csq.h>
+
+#ifndef __cplusplus /* mingw-w64's begins with extern; the compiler has it as a keyword, which goes with static */
+#undef __forceinline
+#endif
 #undef _FILE_RENAME_INFORMATION
 #undef FILE_RENAME_INFORMATION
 #undef PFILE_RENAME_INFORMATION

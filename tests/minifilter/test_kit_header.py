@@ -62,6 +62,24 @@ NTSTATUS %s(PUNICODE_STRING Text)
     return RtlUnicodeStringCatString(Text, Buffer);
 }
 """
+INLINE = """
+#include <fltkernel.h>
+static __forceinline ULONG One(ULONG Value) { return Value + 1; }
+__forceinline static ULONG Two(ULONG Value) { return Value + 2; }
+__forceinline ULONG Three(ULONG Value) { return Value + 3; }
+FORCEINLINE ULONG Four(ULONG Value) { return Value + 4; }
+NTSTATUS %s(PUNICODE_STRING Text)
+{
+    ULONG Sum = One(Text->Length);
+
+    __try {
+        Sum += One(Sum) + Two(Sum) + Three(Sum) + Four(Sum);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        Sum = 0;
+    }
+    return (NTSTATUS)Sum;
+}
+"""
 ENTRY = """
 NTSTATUS Other(PUNICODE_STRING Text);
 static PFLT_FILTER Filter;
@@ -114,13 +132,14 @@ def test_annotations_say_nothing_to_the_compiler(toolchain: Toolchain, tmp_path:
     compile_text(toolchain, ANNOTATED, tmp_path)
 
 
-def test_a_driver_of_several_files_may_use_string_functions_in_each(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [TWO_FILES, INLINE], ids=["string functions", "forced inline functions"])
+def test_a_driver_of_several_files_may_have_them_in_each(tmp_path: Path, text: str) -> None:
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "driver.yaml").write_text(
         "name: two\ndescription: two files\nsources: [first.c, other.c]\ncontrol: none\n"
     )
-    (tmp_path / "two" / "first.c").write_text(TWO_FILES % "First" + ENTRY)
-    (tmp_path / "two" / "other.c").write_text(TWO_FILES % "Other")
+    (tmp_path / "two" / "first.c").write_text(text % "First" + ENTRY)
+    (tmp_path / "two" / "other.c").write_text(text % "Other")
 
     built = build_drivers(tmp_path, tmp_path / "out")
 
