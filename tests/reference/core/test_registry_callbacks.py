@@ -11,6 +11,8 @@ from harness.wire import kernel as wire
 from harness.wire.registry_edits import Edited, EditRegistry
 from tests.reference.core.conftest import Machine
 
+# ruff: noqa: E501  (C declarations, one line each)
+
 DRIVER = r"""
 static LARGE_INTEGER High, Low;
 static UNICODE_STRING Upper = RTL_CONSTANT_STRING(L"380000.5"), Lower = RTL_CONSTANT_STRING(L"380000");
@@ -69,6 +71,76 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT D, PUNICODE_STRING P)
     DbgPrint("delete %08x\n", ZwDeleteKey(Key));
     ZwClose(Key);
     return STATUS_SUCCESS;
+}
+"""
+CONTEXTS = r"""
+static LARGE_INTEGER Cookie;
+static UNICODE_STRING Altitude = RTL_CONSTANT_STRING(L"380000");
+static ULONG Opens;
+static PVOID Kept;
+
+static NTSTATUS Callback(PVOID Context, PVOID Class, PVOID Information)
+{
+    REG_NOTIFY_CLASS What = (REG_NOTIFY_CLASS)(ULONG_PTR)Class;
+    PREG_POST_OPERATION_INFORMATION Post = Information;
+    PVOID Old = &Old;
+
+    UNREFERENCED_PARAMETER(Context);
+    if (What == RegNtPreCreateKeyEx) {
+        ((PREG_CREATE_KEY_INFORMATION)Information)->CallContext = (PVOID)(ULONG_PTR)77;
+        DbgPrint("root %p\n", ((PREG_CREATE_KEY_INFORMATION)Information)->RootObjectContext);
+    } else if (What == RegNtPostCreateKeyEx && NT_SUCCESS(Post->Status)) {
+        Kept = Post->Object;
+        CHECK(Post->CallContext == (PVOID)(ULONG_PTR)77 && CmGetBoundTransaction(&Cookie, Kept) == NULL);
+        CHECK(CmSetCallbackObjectContext(Kept, &Cookie, (PVOID)(ULONG_PTR)(0x100 + ++Opens), &Old) == STATUS_SUCCESS && Old == NULL);
+    } else if (What == RegNtPreSetValueKey) {
+        DbgPrint("set %p\n", ((PREG_SET_VALUE_KEY_INFORMATION)Information)->ObjectContext);
+    } else if (What == RegNtPreRenameKey) {
+        DbgPrint("rename %p to %wZ\n", ((PREG_RENAME_KEY_INFORMATION)Information)->ObjectContext, ((PREG_RENAME_KEY_INFORMATION)Information)->NewName);
+    } else if (What == RegNtPostRenameKey) {
+        DbgPrint("renamed %p %08x\n", Post->ObjectContext, Post->Status);
+    } else if (What == RegNtPreKeyHandleClose) {
+        DbgPrint("close %p\n", ((PREG_KEY_HANDLE_CLOSE_INFORMATION)Information)->ObjectContext);
+    } else if (What == RegNtPostKeyHandleClose) {
+        DbgPrint("closed\n");
+    } else if (What == RegNtCallbackObjectContextCleanup) {
+        DbgPrint("cleanup %p\n", ((PREG_CALLBACK_CONTEXT_CLEANUP_INFORMATION)Information)->ObjectContext);
+    }
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS Create(HANDLE Root, PCWSTR Text, PHANDLE Key)
+{
+    OBJECT_ATTRIBUTES Attributes;
+    UNICODE_STRING Name;
+
+    RtlInitUnicodeString(&Name, Text);
+    InitializeObjectAttributes(&Attributes, &Name, OBJ_KERNEL_HANDLE, Root, NULL);
+    return ZwCreateKey(Key, KEY_ALL_ACCESS, &Attributes, 0, NULL, 0, NULL);
+}
+
+EXPORT ULONG Contexts(void)
+{
+    UNICODE_STRING Value = RTL_CONSTANT_STRING(L"v"), New = RTL_CONSTANT_STRING(L"New"), Path = RTL_CONSTANT_STRING(L"a\\b"), Other = RTL_CONSTANT_STRING(L"other");
+    LARGE_INTEGER Wrong = { .QuadPart = 5 };
+    HANDLE First, Second, Third;
+
+    CHECK(CmRegisterCallbackEx(Callback, &Altitude, &Cookie, NULL, &Cookie, NULL) == STATUS_SUCCESS);
+    CHECK(Create(NULL, L"\\Registry\\Machine\\SOFTWARE\\one", &First) == STATUS_SUCCESS);
+    CHECK(Create(NULL, L"\\Registry\\Machine\\SOFTWARE\\one", &Second) == STATUS_SUCCESS);
+    CHECK(Create(Second, L"other", &Third) == STATUS_SUCCESS);
+    CHECK(CmSetCallbackObjectContext(Kept, &Wrong, NULL, NULL) == STATUS_INVALID_PARAMETER);
+    CHECK(CmSetCallbackObjectContext(&Wrong, &Cookie, NULL, NULL) == STATUS_INVALID_PARAMETER);
+    CHECK(ZwSetValueKey(Second, &Value, 0, REG_SZ, NULL, 0) == STATUS_SUCCESS);
+    ZwClose(Second);
+    CHECK(ZwRenameKey(First, &New) == STATUS_SUCCESS && ZwRenameKey(Third, &Path) == STATUS_INVALID_PARAMETER);
+    CHECK(Create(First, L"more", &Second) == STATUS_SUCCESS && ZwRenameKey(Second, &Other) == STATUS_OBJECT_NAME_COLLISION);
+    CHECK(ZwDeleteKey(Second) == STATUS_SUCCESS);
+    ZwClose(Second);
+    CHECK(CmUnRegisterCallback(Cookie) == STATUS_SUCCESS && CmUnRegisterCallback(Cookie) == STATUS_INVALID_PARAMETER);
+    ZwClose(First);
+    ZwClose(Third);
+    return Checks;
 }
 """
 KEY = r"\REGISTRY\MACHINE\SYSTEM\ControlSet001\Services\own"
@@ -141,3 +213,35 @@ def test_reg_edits_by_the_services_and_a_driver_refuses_it(load: Callable[..., M
     assert key is not None
     assert key.values == {}
     assert machine.findings == []
+
+
+def test_an_open_has_a_context_of_each_callback_which_ends_with_it_or_with_the_callback(load: Callable[..., Machine]):
+    machine = load(CONTEXTS)
+
+    machine.check("Contexts")
+
+    hexadecimal = [line.strip().replace("00000000000", "") for line in machine.kernel.log]
+    assert hexadecimal == [
+        "root 00000",
+        "root 00000",
+        "root 00102",
+        "set 00102",
+        "close 00102",
+        "closed",
+        "cleanup 00102",
+        "rename 00101 to New",
+        "renamed 00101 00000000",
+        r"rename 00103 to a\b",
+        "renamed 00103 c000000d",
+        "root 00101",
+        "rename 00104 to other",
+        "renamed 00104 c0000035",
+        "close 00104",
+        "closed",
+        "cleanup 00104",
+        "cleanup 00101",
+        "cleanup 00103",
+    ]
+    assert machine.kernel.registry.find(r"\REGISTRY\MACHINE\SOFTWARE\New\other") is not None
+    assert machine.kernel.registry.find(r"\REGISTRY\MACHINE\SOFTWARE\one") is None
+    assert machine.unload() == []

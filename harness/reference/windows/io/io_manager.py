@@ -30,7 +30,7 @@ from harness.reference.windows.io.volume_removal import settle
 from harness.reference.windows.io.volumes import DeviceTarget, Volume
 from harness.reference.windows.ntos.ke.dispatcher_objects import GuestEvent
 from harness.reference.windows.ntos.ke.offsets import KTHREAD
-from harness.reference.windows.ntos.ob.objects import Handle, Object
+from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.structures.device_objects import DeviceObject, DriverObject, Vpb
 from harness.reference.windows.structures.fast_io_tables import FastIoDispatch
 
@@ -103,13 +103,8 @@ class IoManager:
         self.on_stream_gone: list[Callable[[Hashable, Hashable | None], None]] = []
         """Called when a stream's last file object has been closed, with the file if that was its last stream."""
         for kind in ("IoFileObjectType", PORT_TYPE):
-            kernel.close_hooks[kind] = self._close_handle
+            kernel.close_hooks[kind] = kernel.objects.close_by_service
         kernel.object_names["IoFileObjectType"] = self._name_of
-
-    def _close_handle(self, handle: Handle) -> Code:
-        """ZwClose of a handle whose last close takes more than a count."""
-        yield from self.kernel.objects.close_handle(handle.value)
-        return 0
 
     @staticmethod
     def _name_of(item: Object) -> str:

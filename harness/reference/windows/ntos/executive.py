@@ -200,7 +200,7 @@ class Executive(Supervisor):
         """The processors that are in one of them."""
         self.pager: Callable[[int], KernelCode | None] | None = None
         """Asked at a page fault: code that brings the page in, or None if the address is nobody's."""
-        self.close_hooks: dict[str, Callable[[Handle], int | KernelCode]] = {}
+        self.close_hooks: dict[str, Callable[[Handle], int | KernelCode]] = {"Key": self.objects.close_by_service}
         """How a handle to a type of object is closed, where that is more than forgetting it."""
         self.object_names: dict[str, Callable[[Object], str]] = {"Key": self._name_of_key}
         """ObQueryNameString, by type of object."""

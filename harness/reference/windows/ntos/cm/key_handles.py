@@ -20,13 +20,19 @@ _OPTIONAL_FLAGS = 0xC0000000
 
 def open_key(k: "Executive", key: Key, *, kernel: bool) -> int:
     """A handle to a registry key."""
-    return k.objects.open(k.registry_callbacks.object_of(key), kernel=kernel)
+    return k.objects.open(k.registry_callbacks.opened(key), kernel=kernel)
 
 
 def key_of(k: "Executive", handle: int) -> Key | None:
     """The key of a handle; None if it is none."""
     found = k.objects.lookup(handle)
     return found.object.body if found is not None and isinstance(found.object.body, Key) else None
+
+
+def key_object(k: "Executive", handle: int) -> int:
+    """The address of the object of the key that a handle, which is one, leads to."""
+    found = k.objects.lookup(handle)
+    return found.object.address if found is not None else 0
 
 
 def key_changed(k: "Executive", key: Key | None, what: KeyChange) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.machine.scheduler.requests import KernelCode
 from harness.reference.windows.ntos.cm.registry import Key
 
 if TYPE_CHECKING:
@@ -37,9 +38,29 @@ def cm_register_callback(k: "Kernel", routine: int, context: int, cookie: int) -
 
 
 @export(NTOSKRNL, "CmUnRegisterCallback", max_irql=Irql.APC)
-def cm_un_register_callback(k: "Kernel", cookie: int) -> int:
-    """CmUnRegisterCallback; LARGE_INTEGER is passed by value."""
-    return 0 if k.registry_callbacks.remove(cookie) else int(NtStatus.INVALID_PARAMETER)
+def cm_un_register_callback(k: "Kernel", cookie: int) -> KernelCode:
+    """CmUnRegisterCallback; LARGE_INTEGER is passed by value. The callback is told of its contexts, once more each."""
+    return 0 if (yield from k.registry_callbacks.unregister(cookie)) else int(NtStatus.INVALID_PARAMETER)
+
+
+@export(NTOSKRNL, "CmSetCallbackObjectContext", max_irql=Irql.APC)
+def cm_set_callback_object_context(k: "Kernel", item: int, cookie_at: int, context: int, old_out: int) -> int:
+    """The callback of the cookie has it in ObjectContext of the open from now on, and is told when that ends."""
+    cookie, callbacks = k.memory.read_u64(cookie_at), k.registry_callbacks
+    if _key_at(k, item) is None or all(known.cookie != cookie for known in callbacks.registered):
+        return int(NtStatus.INVALID_PARAMETER)
+    old = callbacks.contexts.get((item, cookie), 0)
+    callbacks.contexts[item, cookie] = context
+    if old_out:
+        k.memory.write_u64(old_out, old)
+    return 0
+
+
+@export(NTOSKRNL, "CmGetBoundTransaction", max_irql=Irql.APC)
+def cm_get_bound_transaction(k: "Kernel", cookie_at: int, item: int) -> int:
+    """Null: no key is opened in a transaction."""
+    del k, cookie_at, item
+    return 0
 
 
 @export(NTOSKRNL, "CmGetCallbackVersion", max_irql=Irql.APC)
@@ -72,7 +93,7 @@ def cm_callback_get_key_object_id_ex(k: "Kernel", cookie: int, item: int, identi
     if key is None:
         return int(NtStatus.INVALID_PARAMETER)
     if identity:
-        k.memory.write_u64(identity, item)
+        k.memory.write_u64(identity, k.registry_callbacks.identity_of(key))
     if name:
         k.memory.write_u64(name, _name_of(k, key))
     return 0

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _KEY_SIZE = 0x20
 _CALLBACK = Kind("registry callback", "CmUnRegisterCallback")
+_IDENTITIES = 0xFFFF_B000_0000_1000
+"""The first of what CmCallbackGetKeyObjectID tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +32,25 @@ class Notification:
 
     pre: int
     post: int
+    context_at: int = 8
+    """Where the ObjectContext is (of an open, the RootObjectContext), from the end of what is its own."""
+    subject_at: int = 0
+    """Where the object is whose context that is."""
 
 
 DELETE_KEY = Notification(0, 15)
 SET_VALUE = Notification(1, 16)
 DELETE_VALUE = Notification(2, 17)
+RENAME_KEY = Notification(4, 19)
 ENUMERATE_KEY = Notification(5, 20)
 ENUMERATE_VALUE = Notification(6, 21)
 QUERY_KEY = Notification(7, 22)
 QUERY_VALUE = Notification(8, 23)
 CLOSE_HANDLE = Notification(14, 25)
-CREATE_KEY = Notification(26, 27)
-OPEN_KEY = Notification(28, 29)
+CREATE_KEY = Notification(26, 27, context_at=0, subject_at=8)
+OPEN_KEY = Notification(28, 29, context_at=0, subject_at=8)
+_CONTEXT_CLEANUP = 40
+"""RegNtCallbackObjectContextCleanup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,9 @@ class RegistryCallbacks:
 
     executive: "Executive"
     registered: list[RegistryCallback] = field(default_factory=list)
-    objects: dict[Key, Object] = field(default_factory=dict)
+    identities: dict[Key, int] = field(default_factory=dict)
+    contexts: dict[tuple[int, int], int] = field(default_factory=dict)
+    """CmSetCallbackObjectContext: by the object of an open key, and the cookie."""
     _cookies: "count[int]" = field(default_factory=lambda: count(0x1D0_0000_0001))
 
     def add(self, routine: int, altitude: str, context: int, driver: str | None) -> int:
@@ -85,15 +96,45 @@ class RegistryCallbacks:
 
     def forget(self, driver: str) -> None:
         """A driver goes: what it has left registered, which is reported, would be called where its code is no more."""
-        self.registered = [item for item in self.registered if item.driver != driver]
+        gone = {item.cookie for item in self.registered if item.driver == driver}
+        self.registered = [item for item in self.registered if item.cookie not in gone]
+        self.contexts = {known: context for known, context in self.contexts.items() if known[1] not in gone}
 
-    def object_of(self, key: Key) -> Object:
-        """The object of a key, which all its handles lead to."""
-        known = self.objects.get(key)
-        if known is None:
-            address = self.executive.heap.allocate(_KEY_SIZE)
-            known = self.objects[key] = self.executive.objects.register(Object("Key", key, address))
-        return known
+    def identity_of(self, key: Key) -> int:
+        """What all opens of a key have in common."""
+        return self.identities.setdefault(key, _IDENTITIES + 0x40 * len(self.identities))
+
+    def opened(self, key: Key) -> Object:
+        """The object of a key that is opened now: that of one open."""
+        k = self.executive
+        item = Object("Key", key, k.heap.allocate(_KEY_SIZE), references=0, closing=self._closed)
+        item.on_delete = lambda gone: k.heap.free(gone.address)
+        return k.objects.register(item)
+
+    def _closed(self, item: Object) -> KernelCode:
+        """The last handle of an open is closed: RegNtPreKeyHandleClose, the post, and the end of its contexts."""
+        if self.registered:
+            key = pack("<Q", item.address)
+            yield from self._around(CLOSE_HANDLE, key, lambda: 0, lambda: item.address)
+        for address, cookie in [known for known in self.contexts if known[0] == item.address]:
+            yield from self._end_context(address, cookie)
+
+    def unregister(self, cookie: int) -> KernelCode:
+        """CmUnRegisterCallback: the contexts of a callback end with it; False if the cookie is nobody's."""
+        for address, of in [known for known in self.contexts if known[1] == cookie]:
+            yield from self._end_context(address, of)
+        return self.remove(cookie)
+
+    def _end_context(self, address: int, cookie: int) -> KernelCode:
+        """Tell a callback to release what it has kept of an open."""
+        k = self.executive
+        context = self.contexts.pop((address, cookie), 0)
+        known = next((item for item in self.registered if item.cookie == cookie), None)
+        if context and known is not None:
+            told = k.heap.allocate(24)
+            k.memory.write(told, pack("<QQQ", address, context, 0))
+            yield from self._call(known, _CONTEXT_CLEANUP, told)
+            k.heap.free(told)
 
     def around(
         self,
@@ -105,7 +146,8 @@ class RegistryCallbacks:
         """An operation with its callbacks: its NTSTATUS at once where nobody listens, else code that comes to it.
 
         `information` is the structure for the callbacks without its last three members (CallContext, ObjectContext,
-        Reserved); `subject` is the address of the key, once that is known.
+        Reserved; of an open RootObjectContext, Transaction, Reserved); `subject` is the address of the object of the
+        key, once that is known. Each callback has a CallContext and an ObjectContext of its own.
         """
         if not self.registered:
             return operation()
@@ -117,19 +159,23 @@ class RegistryCallbacks:
         k = self.executive
         before = k.heap.allocate(len(information) + 24)
         k.memory.write(before, information + bytes(24))
-        asked: list[RegistryCallback] = []
+        of = int.from_bytes(information[what.subject_at : what.subject_at + 8], "little")
+        context_at = before + len(information) + what.context_at
+        asked: list[tuple[RegistryCallback, int]] = []
         status: int | None = None
         for callback in list(self.registered):
+            k.memory.write(context_at - 8, pack("<QQ", 0, self.contexts.get((of, callback.cookie), 0)))
             answer = (yield from self._call(callback, what.pre, before)) & 0xFFFF_FFFF
             if answer & 0x8000_0000:
                 status = int(NtStatus.SUCCESS) if answer == NtStatus.CALLBACK_BYPASS else answer
                 break
-            asked.append(callback)
+            asked.append((callback, k.memory.read_u64(context_at - 8)))
         if status is None:
             status = operation()
         after = k.heap.allocate(56)
-        for callback in reversed(asked):
-            k.memory.write(after, pack("<QI4xQI4x", subject(), status, before, status) + bytes(24))
+        for callback, call_context in reversed(asked):
+            context = self.contexts.get((subject(), callback.cookie), 0)
+            k.memory.write(after, pack("<QI4xQI4x3Q", subject(), status, before, status, call_context, context, 0))
             answer = (yield from self._call(callback, what.post, after)) & 0xFFFF_FFFF
             if answer == NtStatus.CALLBACK_BYPASS:
                 status = k.memory.read_u32(after + 24)

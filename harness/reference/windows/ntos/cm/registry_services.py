@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.nt import Irql, NtStatus
 from harness.reference.machine.loader.exports import NTOSKRNL, U32, Length, export
-from harness.reference.windows.ntos.cm.key_handles import key_changed, key_of, open_key, relative_key
+from harness.reference.windows.ntos.cm.key_handles import key_changed, key_object, key_of, open_key, relative_key
 from harness.reference.windows.ntos.cm.key_watches import KeyChange
 from harness.reference.windows.ntos.cm.registry import Key, Value, ValueType
 from harness.reference.windows.ntos.cm.registry_callbacks import (
@@ -63,19 +63,18 @@ def _named_key(k: "Kernel", attributes_at: int, *, create: bool) -> tuple[Key | 
 def _open_information(k: "Kernel", attributes_at: int, access: int, options: int, disposition: int) -> bytes:
     """REG_CREATE_KEY_INFORMATION_V1 and REG_OPEN_KEY_INFORMATION_V1, which are one."""
     attributes = ObjectAttributes(k.memory, attributes_at)
-    root = key_of(k, attributes.root_directory) if attributes.root_directory else None
-    root_object = k.registry_callbacks.object_of(root).address if root is not None else 0
+    root_object = key_object(k, attributes.root_directory) if attributes.root_directory else 0
     name = attributes.object_name
     return pack("<3QI4x3QII2Q", name, root_object, 0, options, 0, 0, 0, access, access, disposition, 0) + bytes(8)
 
 
-def _address_of(k: "Kernel", keys: "Sequence[Key]") -> int:
-    return k.registry_callbacks.object_of(keys[0]).address if keys else 0
+def _address_of(k: "Kernel", handles: "Sequence[int]") -> int:
+    return key_object(k, handles[0]) if handles else 0
 
 
 @export(NTOSKRNL, "ZwOpenKey", max_irql=Irql.PASSIVE)
 def zw_open_key(k: "Kernel", handle_pointer: int, access: U32, attributes: int) -> Any:
-    opened: list[Key] = []
+    opened: list[int] = []
 
     def operation() -> int:
         key, kernel, _ = _named_key(k, attributes, create=False)
@@ -83,8 +82,8 @@ def zw_open_key(k: "Kernel", handle_pointer: int, access: U32, attributes: int) 
             name = k.memory.read_unicode_string(ObjectAttributes(k.memory, attributes).object_name)
             k.registry.missed.append(f"the key {name}")
             return int(NtStatus.OBJECT_NAME_NOT_FOUND)
-        opened.append(key)
-        k.memory.write_u64(handle_pointer, open_key(k, key, kernel=kernel))
+        opened.append(open_key(k, key, kernel=kernel))
+        k.memory.write_u64(handle_pointer, opened[0])
         return 0
 
     return k.registry_callbacks.around(
@@ -113,16 +112,16 @@ def zw_create_key(
     disposition_pointer: int,
 ) -> Any:
     del title, class_name
-    opened: list[Key] = []
+    opened: list[int] = []
 
     def operation() -> int:
         key, kernel, disposition = _named_key(k, attributes, create=True)
         if key is None:
             return int(NtStatus.OBJECT_NAME_NOT_FOUND)
-        opened.append(key)
+        opened.append(open_key(k, key, kernel=kernel))
         if disposition_pointer:
             k.memory.write_u32(disposition_pointer, disposition)
-        k.memory.write_u64(handle_pointer, open_key(k, key, kernel=kernel))
+        k.memory.write_u64(handle_pointer, opened[0])
         return 0
 
     return k.registry_callbacks.around(
@@ -181,7 +180,7 @@ def zw_query_value_key(
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    item = k.registry_callbacks.object_of(key).address
+    item = key_object(k, handle)
 
     def operation() -> int:
         value = key.value(k.memory.read_unicode_string(name))
@@ -208,7 +207,7 @@ def zw_enumerate_value_key(
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    item = k.registry_callbacks.object_of(key).address
+    item = key_object(k, handle)
 
     def operation() -> int:
         values = list(key.values.values())
@@ -250,7 +249,7 @@ def zw_query_key(k: "Kernel", handle: int, kind: U32, buffer: int, length: Lengt
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    item = k.registry_callbacks.object_of(key).address
+    item = key_object(k, handle)
 
     def operation() -> int:
         information = _key_information(key, kind)
@@ -270,7 +269,7 @@ def zw_enumerate_key(
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    item = k.registry_callbacks.object_of(key).address
+    item = key_object(k, handle)
 
     def operation() -> int:
         keys = list(key.keys.values())
@@ -303,7 +302,7 @@ def zw_set_value_key(k: "Kernel", handle: int, name: int, title: U32, kind: U32,
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    item = k.registry_callbacks.object_of(key).address
+    item = key_object(k, handle)
 
     def operation() -> int:
         return _set(k, key, k.memory.read_unicode_string(name), kind, k.memory.read(data, size) if size else b"")
@@ -318,7 +317,7 @@ def zw_delete_value_key(k: "Kernel", handle: int, name: int) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    item = k.registry_callbacks.object_of(key).address
+    item = key_object(k, handle)
 
     def operation() -> int:
         gone = key.values.pop(k.memory.read_unicode_string(name).lower(), None)
@@ -339,7 +338,7 @@ def zw_delete_key(k: "Kernel", handle: int) -> Any:
     key = key_of(k, handle)
     if key is None:
         return int(NtStatus.INVALID_HANDLE)
-    item = k.registry_callbacks.object_of(key).address
+    item = key_object(k, handle)
 
     def operation() -> int:
         parent = k.registry.parent_of(key)

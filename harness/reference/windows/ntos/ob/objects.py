@@ -140,6 +140,11 @@ class ObjectManager:
         yield from self.release(item)
         return True
 
+    def close_by_service(self, handle: Handle) -> "KernelCode":
+        """ZwClose of a handle whose last close takes more than a count."""
+        yield from self.close_handle(handle.value)
+        return 0
+
     def take(self, item: Object) -> int:
         """A driver takes a reference, which it owes back; the new count."""
         self._holdings.take(REFERENCE, item, f"to a {item.type} at {item.address:#x}")
