@@ -3684,6 +3684,7 @@ typedef enum _SYSTEM_INFORMATION_CLASS {
 
 NTKERNELAPI NTSTATUS NTAPI NtCreateEvent(HANDLE *EventHandle, ULONG DesiredAccess, OBJECT_ATTRIBUTES *ObjectAttributes, EVENT_TYPE EventType, BOOLEAN InitialState);
 NTKERNELAPI NTSTATUS NTAPI NtDeleteFile(OBJECT_ATTRIBUTES *ObjectAttributes);
+NTKERNELAPI NTSTATUS NTAPI NtQueryDirectoryFileEx(HANDLE FileHandle, HANDLE Event, PIO_APC_ROUTINE ApcRoutine, PVOID ApcContext, IO_STATUS_BLOCK *IoStatusBlock, PVOID FileInformation, ULONG Length, FILE_INFORMATION_CLASS FileInformationClass, ULONG QueryFlags, UNICODE_STRING *FileName);
 NTKERNELAPI NTSTATUS NTAPI NtDuplicateObject(HANDLE SourceProcessHandle, HANDLE SourceHandle, HANDLE TargetProcessHandle, HANDLE *TargetHandle, ULONG DesiredAccess, ULONG HandleAttributes, ULONG Options);
 NTKERNELAPI NTSTATUS NTAPI NtSetEvent(HANDLE EventHandle, LONG *PreviousState);
 NTKERNELAPI NTSTATUS NTAPI NtQueryEaFile(HANDLE FileHandle, IO_STATUS_BLOCK *IoStatusBlock, PVOID Buffer, ULONG Length, BOOLEAN ReturnSingleEntry, PVOID EaList, ULONG EaListLength, ULONG *EaIndex, BOOLEAN RestartScan);
@@ -3692,6 +3693,7 @@ NTKERNELAPI NTSTATUS NTAPI ZwImpersonateAnonymousToken(HANDLE ThreadHandle);
 NTKERNELAPI BOOLEAN NTAPI RtlPrefixString(STRING *String1, STRING *String2, BOOLEAN CaseInSensitive);
 NTKERNELAPI NTSTATUS NTAPI RtlDecompressBufferEx2(USHORT CompressionFormat, UCHAR *UncompressedBuffer, ULONG UncompressedBufferSize, UCHAR *CompressedBuffer, ULONG CompressedBufferSize, ULONG UncompressedChunkSize, ULONG *FinalUncompressedSize, PVOID WorkSpace);
 NTKERNELAPI NTSTATUS NTAPI RtlDecompressFragmentEx(USHORT CompressionFormat, UCHAR *UncompressedFragment, ULONG UncompressedFragmentSize, UCHAR *CompressedBuffer, ULONG CompressedBufferSize, ULONG FragmentOffset, ULONG UncompressedChunkSize, ULONG *FinalUncompressedSize, PVOID WorkSpace);
+NTKERNELAPI NTSTATUS NTAPI NtFlushBuffersFileEx(HANDLE FileHandle, ULONG Flags, PVOID Parameters, ULONG ParametersSize, IO_STATUS_BLOCK *IoStatusBlock);
 NTKERNELAPI VOID NTAPI SeCaptureSubjectContextEx(PETHREAD Thread, PEPROCESS Process, SECURITY_SUBJECT_CONTEXT *SubjectContext);
 NTKERNELAPI BOOLEAN NTAPI SeAccessCheckFromStateEx(PSECURITY_DESCRIPTOR SecurityDescriptor, PVOID PrimaryToken, PVOID ClientToken, ULONG DesiredAccess, ULONG PreviouslyGrantedAccess, PRIVILEGE_SET * *Privileges, GENERIC_MAPPING *GenericMapping, CHAR AccessMode, ULONG *GrantedAccess, LONG *AccessStatus);
 NTKERNELAPI NTSTATUS NTAPI SeTokenFromAccessInformation(TOKEN_ACCESS_INFORMATION *AccessInformation, PVOID Token, ULONG Length, ULONG *RequiredLength);
