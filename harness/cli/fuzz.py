@@ -51,7 +51,7 @@ def fuzz(
     """
     from harness.fleet.fuzz.campaign import Campaign, Limits, Outcome
     from harness.fleet.fuzz.chosen import chosen_driver
-    from harness.fleet.fuzz.kept import Corpus, scripts_in
+    from harness.fleet.fuzz.kept import Corpus, require_writable, scripts_in
     from harness.fleet.fuzz.suite_file import Suite
     from harness.fleet.fuzz.target import require_doors, target_of
     from harness.fleet.fuzz.telling import as_data, line, page
@@ -62,8 +62,7 @@ def fuzz(
         raise ConfigurationError("fuzz what? --port, --io or --ioctl, or several", hint="docs/fuzzing.md")
     candidate = chosen_driver(driver, drivers or [])
     home = out or Path("fuzz") / candidate.package.name
-    if home.exists() and not home.is_dir():
-        raise ConfigurationError(f"--out {home} is no directory")
+    require_writable(home, "--out")  # refused now, and not when the first fault is to be written
     kept = Corpus(corpus or home / "corpus")
     begin_with = scripts_in(begin_from or [])
     if begin_from and not begin_with:
@@ -72,7 +71,6 @@ def fuzz(
     if kept.damaged:
         names = ", ".join(kept.damaged[:5])
         typer.echo(f"corpus: {len(kept.damaged)} scripts are damaged, and left out: {names}", err=True)
-    Corpus(home)  # refused now, and not when the first fault is to be written
     told = time.monotonic()
 
     def progress(outcome: Outcome) -> None:

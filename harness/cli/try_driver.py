@@ -85,9 +85,9 @@ def try_(
     )
     needs = needs_of(candidate, options)
     verdict = try_driver(candidate, options)
+    typer.echo(json.dumps(data_of(verdict, needs), indent=2) if as_json else page(verdict, needs))
     if target is not None and verdict.measured is not None:
         verdict.measured.write(target, installed_version("fltlab"))
-    typer.echo(json.dumps(data_of(verdict, needs), indent=2) if as_json else page(verdict, needs))
     raise typer.Exit(verdict.ended.code)
 
 

@@ -11,22 +11,27 @@ SUFFIX = ".script"
 MOST_BYTES = 1 << 20
 
 
+def require_writable(directory: Path, option: str) -> None:
+    """Make a directory that an option is for; ConfigurationError if nothing can be written there."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe = directory / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"nothing can be written to {directory}", details=(str(error),), hint=f"{option} DIR"
+        ) from error
+
+
 class Corpus:
     """A directory of scripts. What is damaged in it is told, and left alone."""
 
     def __init__(self, directory: Path) -> None:
         """ConfigurationError if nothing can be written there."""
+        require_writable(directory, "--corpus")
         self.directory = directory
         self.damaged: list[str] = []
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            probe = directory / ".writable"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise ConfigurationError(
-                f"nothing can be written to the corpus {directory}", details=(str(error),), hint="--corpus DIR"
-            ) from error
 
     def load(self) -> list[Case]:
         """The cases of earlier runs, in the order of their names."""

@@ -50,10 +50,11 @@ def test_a_planted_fault_is_found_and_its_suite_shows_it(
         ([str(DRIVERS / "counts-suffix")], "--port, --io or --ioctl"),
         (["--io", "nobody"], "there is no driver called 'nobody'"),
         (["--io", "nowhere/x.sys"], "there is no"),
-        (["--io", str(DRIVERS / "counts-suffix"), "--corpus", "file"], "nothing can be written to the corpus"),
+        (["--io", str(DRIVERS / "counts-suffix"), "--corpus", "file"], "--corpus DIR"),
         (["--io", str(DRIVERS / "counts-suffix"), "--from", "nowhere"], "no such file"),
         (["--io", str(DRIVERS / "counts-suffix"), "--from", "file"], "there is no I/O script in it"),
-        (["--io", str(DRIVERS / "counts-suffix"), "--out", "file"], "--out file is no directory"),
+        (["--io", str(DRIVERS / "counts-suffix"), "--out", "file"], "--out DIR"),
+        (["--io", str(DRIVERS / "counts-suffix"), "--out", "/proc/1/nowhere"], "--out DIR"),
         (["--port", str(DRIVERS / "counts-suffix")], "has created no communication port"),
     ],
 )
