@@ -109,6 +109,24 @@ NTSYSAPI BOOLEAN NTAPI RtlAreAnyAccessesGranted(ACCESS_MASK GrantedAccess, ACCES
 #undef RtlIsServicePackVersionInstalled
 NTSYSAPI BOOLEAN NTAPI RtlIsNtDdiVersionAvailable(ULONG Version);
 NTSYSAPI BOOLEAN NTAPI RtlIsServicePackVersionInstalled(ULONG Version);
+typedef STRING UTF8_STRING;
+typedef PSTRING PUTF8_STRING;
+typedef const STRING *PCUTF8_STRING;
+NTSYSAPI VOID NTAPI RtlInitUTF8String(PUTF8_STRING DestinationString, PCSTR SourceString);
+NTSYSAPI NTSTATUS NTAPI RtlInitUTF8StringEx(PUTF8_STRING DestinationString, PCSTR SourceString);
+NTSYSAPI NTSTATUS NTAPI RtlInitStringEx(PSTRING DestinationString, PCSTR SourceString);
+NTSYSAPI VOID NTAPI RtlFreeUTF8String(PUTF8_STRING Utf8String);
+NTSYSAPI NTSTATUS NTAPI RtlUnicodeStringToUTF8String(PUTF8_STRING DestinationString, PCUNICODE_STRING SourceString,
+                                                     BOOLEAN AllocateDestinationString);
+NTSYSAPI NTSTATUS NTAPI RtlUTF8StringToUnicodeString(PUNICODE_STRING DestinationString, PUTF8_STRING SourceString,
+                                                     BOOLEAN AllocateDestinationString);
+NTSYSAPI NTSTATUS NTAPI RtlGetControlSecurityDescriptor(PSECURITY_DESCRIPTOR SecurityDescriptor,
+                                                        PSECURITY_DESCRIPTOR_CONTROL Control, PULONG Revision);
+NTSYSAPI NTSTATUS NTAPI RtlSetControlSecurityDescriptor(PSECURITY_DESCRIPTOR SecurityDescriptor,
+                                                        SECURITY_DESCRIPTOR_CONTROL ControlBitsOfInterest,
+                                                        SECURITY_DESCRIPTOR_CONTROL ControlBitsToSet);
+NTSYSAPI ULONG NTAPI RtlGetSuiteMask(VOID);
+NTSYSAPI BOOLEAN NTAPI RtlGetNtProductType(NT_PRODUCT_TYPE *NtProductType);
 NTSYSAPI PVOID NTAPI RtlPcToFileHeader(PVOID PcValue, PVOID *BaseOfImage);
 
 NTKERNELAPI NTSTATUS NTAPI IoSetIoPriorityHintIntoFileObject(PFILE_OBJECT FileObject, IO_PRIORITY_HINT PriorityHint);

@@ -108,6 +108,18 @@ NTSYSAPI LONG NTAPI RtlIpv6AddressToStringExA(const struct in6_addr *Address, UL
                                               PSTR AddressString, PULONG AddressStringLength);
 NTSYSAPI LONG NTAPI RtlIpv6AddressToStringExW(const struct in6_addr *Address, ULONG ScopeId, USHORT Port,
                                               PWSTR AddressString, PULONG AddressStringLength);
+NTSYSAPI LONG NTAPI RtlIpv4StringToAddressA(PCSTR S, BOOLEAN Strict, PCSTR *Terminator, struct in_addr *Addr);
+NTSYSAPI LONG NTAPI RtlIpv4StringToAddressW(PCWSTR S, BOOLEAN Strict, PCWSTR *Terminator, struct in_addr *Addr);
+NTSYSAPI LONG NTAPI RtlIpv4StringToAddressExA(PCSTR AddressString, BOOLEAN Strict, struct in_addr *Address,
+                                              PUSHORT Port);
+NTSYSAPI LONG NTAPI RtlIpv4StringToAddressExW(PCWSTR AddressString, BOOLEAN Strict, struct in_addr *Address,
+                                              PUSHORT Port);
+NTSYSAPI LONG NTAPI RtlIpv6StringToAddressA(PCSTR S, PCSTR *Terminator, struct in6_addr *Addr);
+NTSYSAPI LONG NTAPI RtlIpv6StringToAddressW(PCWSTR S, PCWSTR *Terminator, struct in6_addr *Addr);
+NTSYSAPI LONG NTAPI RtlIpv6StringToAddressExA(PCSTR AddressString, struct in6_addr *Address, PULONG ScopeId,
+                                              PUSHORT Port);
+NTSYSAPI LONG NTAPI RtlIpv6StringToAddressExW(PCWSTR AddressString, struct in6_addr *Address, PULONG ScopeId,
+                                              PUSHORT Port);
 
 #ifdef UNICODE
 #define RtlIpv4AddressToString RtlIpv4AddressToStringW

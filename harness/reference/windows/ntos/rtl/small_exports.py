@@ -30,6 +30,27 @@ def rtl_compute_crc32(k: "Kernel", initial: U32, buffer: int, length: U32) -> in
     return crc32(k.memory.read(buffer, length), initial)
 
 
+@export(NTOSKRNL, "RtlGetSuiteMask")
+def rtl_get_suite_mask(k: "Kernel") -> int:
+    """VER_SUITE_SINGLEUSERTS."""
+    del k
+    return _VERSIONS[64]
+
+
+@export(NTOSKRNL, "RtlGetNtProductType", max_irql=Irql.APC)
+def rtl_get_nt_product_type(k: "Kernel", answer: int) -> bool:
+    """NtProductWinNt: a workstation."""
+    k.memory.write_u32(answer, _VERSIONS[128])
+    return True
+
+
+@export(NTOSKRNL, "RtlIsStateSeparationEnabled")
+def rtl_is_state_separation_enabled(k: "Kernel") -> bool:
+    """Programs and drivers write where they always have."""
+    del k
+    return False
+
+
 @export(NTOSKRNL, "RtlCompareMemoryUlong")
 def rtl_compare_memory_ulong(k: "Kernel", source: int, length: int, pattern: U32) -> int:
     """How many bytes, in whole ULONGs from the beginning, are the pattern."""

@@ -25,7 +25,7 @@ def _bytes(k: "Kernel", string: int) -> bytes:
     return k.memory.read(view.buffer, view.length)
 
 
-@export(NTOSKRNL, "RtlInitAnsiStringEx")
+@export(NTOSKRNL, "RtlInitAnsiStringEx", "RtlInitStringEx", "RtlInitUTF8StringEx")
 def rtl_init_ansi_string_ex(k: "Kernel", target: int, source: int) -> int:
     """NAME_TOO_LONG for what no counted string can hold."""
     length = len(k.memory.read_cstring(source)) if source else 0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _MAXIMUM = 0xFFFE
+_SOME_NOT_MAPPED = 0x107
 
 
 def _ansi_at(k: "Kernel", address: int) -> bytes:
@@ -45,7 +46,7 @@ def rtl_init_unicode_string_ex(k: "Kernel", target: int, source: int) -> int:
     return rtl_init_unicode_string(k, target, source)
 
 
-@export(KERNEL_AND_USER, "RtlInitAnsiString", "RtlInitString")
+@export(KERNEL_AND_USER, "RtlInitAnsiString", "RtlInitString", "RtlInitUTF8String")
 def rtl_init_ansi_string(k: "Kernel", target: int, source: int) -> int:
     length = min(len(k.memory.read_cstring(source)), _MAXIMUM) if source else 0
     set_string(k, target, source, length, length + 1 if source else 0)
@@ -237,8 +238,35 @@ def rtl_upcase_unicode_string_to_ansi_string(k: "Kernel", target: int, source: i
     return _terminated(k, target, to_ansi(upcase(k.memory.read_unicode_string(source))), 1, allocate=allocate)
 
 
+@export(NTOSKRNL, "RtlUnicodeStringToUTF8String", max_irql=Irql.APC)
+def rtl_unicode_string_to_utf8_string(k: "Kernel", target: int, source: int, allocate: bool) -> int:
+    """SOME_NOT_MAPPED where half of a surrogate pair has become U+FFFD."""
+    raw = _ansi_at(k, source)
+    data = raw.decode("utf-16-le", "replace").encode()
+    status = _terminated(k, target, data, 1, allocate=allocate)
+    return status or _mapped(raw, "utf-16-le")
+
+
+@export(NTOSKRNL, "RtlUTF8StringToUnicodeString", max_irql=Irql.APC)
+def rtl_utf8_string_to_unicode_string(k: "Kernel", target: int, source: int, allocate: bool) -> int:
+    """SOME_NOT_MAPPED where bytes that are no UTF-8 have become U+FFFD."""
+    raw = _ansi_at(k, source)
+    status = _terminated(k, target, encode(raw.decode("utf-8", "replace")), 2, allocate=allocate)
+    return status or _mapped(raw, "utf-8")
+
+
+def _mapped(raw: bytes, code: str) -> int:
+    try:
+        raw.decode(code)
+    except UnicodeDecodeError:
+        return _SOME_NOT_MAPPED
+    return 0
+
+
 def _terminated(k: "Kernel", target: int, data: bytes, unit: int, *, allocate: bool) -> int:
     """Store a converted string with its terminator, in a new buffer or the one there is."""
+    if len(data) > _MAXIMUM - unit:
+        return int(NtStatus.INVALID_PARAMETER_2)
     view = UnicodeString(k.memory, target)
     size = len(data) + unit
     if allocate:
@@ -251,7 +279,10 @@ def _terminated(k: "Kernel", target: int, data: bytes, unit: int, *, allocate: b
     return 0
 
 
-@export(NTOSKRNL, "RtlFreeUnicodeString", "RtlFreeAnsiString", "RtlFreeOemString", max_irql=Irql.APC)
+_FREE = ("RtlFreeUnicodeString", "RtlFreeAnsiString", "RtlFreeOemString", "RtlFreeUTF8String")
+
+
+@export(NTOSKRNL, *_FREE, max_irql=Irql.APC)
 def rtl_free_string(k: "Kernel", target: int) -> int:
     view = UnicodeString(k.memory, target)
     if view.buffer:

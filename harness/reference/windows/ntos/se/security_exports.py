@@ -4,7 +4,7 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
+from harness.reference.machine.loader.exports import NTOSKRNL, U8, U16, U32, export
 from harness.reference.windows.ntos.se.descriptors import (
     SE_DACL_DEFAULTED,
     SE_DACL_PRESENT,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _ACL_REVISION = 2
 _OWNER_DEFAULTED, _GROUP_DEFAULTED = 0x0001, 0x0002
 _MAXIMUM_SUB_AUTHORITIES = 15
+_CONTROL = 0x3FC0
+"""SE_DACL_UNTRUSTED, SE_SERVER_SECURITY, and SE_DACL_ and SE_SACL_ AUTO_INHERIT_REQ, AUTO_INHERITED and PROTECTED."""
 STATUS_ALLOTTED_SPACE_EXCEEDED = 0xC0000099
 STATUS_UNKNOWN_REVISION = 0xC0000058
 STATUS_INVALID_SID = 0xC0000078
@@ -210,6 +212,25 @@ def rtl_get_owner_security_descriptor(k: "Kernel", descriptor: int, owner: int, 
 def rtl_get_group_security_descriptor(k: "Kernel", descriptor: int, group: int, defaulted: int) -> int:
     k.memory.write_u64(group, part(k, descriptor, "group"))
     k.memory.write_u8(defaulted, bool(k.memory.read_u16(descriptor + 2) & _GROUP_DEFAULTED))
+    return 0
+
+
+@export(NTOSKRNL, "RtlGetControlSecurityDescriptor")
+def rtl_get_control_security_descriptor(k: "Kernel", descriptor: int, control: int, revision: int) -> int:
+    found = k.memory.read_u8(descriptor)
+    k.memory.write_u32(revision, found)
+    if found != _REVISION:
+        return STATUS_UNKNOWN_REVISION
+    k.memory.write_u16(control, k.memory.read_u16(descriptor + 2))
+    return 0
+
+
+@export(NTOSKRNL, "RtlSetControlSecurityDescriptor")
+def rtl_set_control_security_descriptor(k: "Kernel", descriptor: int, interest: U16, value: U16) -> int:
+    """Of what is inherited and protected; the bits that say where the parts are belong to other routines."""
+    if interest & ~_CONTROL or value & ~interest:
+        return int(NtStatus.INVALID_PARAMETER)
+    k.memory.write_u16(descriptor + 2, k.memory.read_u16(descriptor + 2) & ~interest | value)
     return 0
 
 
