@@ -53,8 +53,27 @@ NTKERNELAPI NTSTATUS NTAPI SeReleaseSecurityDescriptor(PSECURITY_DESCRIPTOR Capt
                                                        KPROCESSOR_MODE CurrentMode, BOOLEAN CaptureIfKernelMode);
 
 /*
+ * Silos
+ */
+
+typedef struct _EJOB *PESILO;
+NTKERNELAPI PESILO NTAPI PsGetCurrentSilo(VOID);
+NTKERNELAPI PESILO NTAPI PsGetCurrentServerSilo(VOID);
+NTKERNELAPI PESILO NTAPI PsGetHostSilo(VOID);
+NTKERNELAPI PESILO NTAPI PsGetThreadServerSilo(PETHREAD Thread);
+NTKERNELAPI PESILO NTAPI PsGetEffectiveServerSilo(PESILO Silo);
+NTKERNELAPI BOOLEAN NTAPI PsIsHostSilo(PESILO Silo);
+NTKERNELAPI PESILO NTAPI PsAttachSiloToCurrentThread(PESILO Silo);
+NTKERNELAPI VOID NTAPI PsDetachSiloFromCurrentThread(PESILO PreviousSilo);
+NTKERNELAPI GUID *NTAPI PsGetSiloContainerId(PESILO Silo);
+
+/*
  * Executive and kernel
  */
+
+NTKERNELAPI NTSTATUS NTAPI MmCopyVirtualMemory(PEPROCESS SourceProcess, PVOID SourceAddress, PEPROCESS TargetProcess,
+                                               PVOID TargetAddress, SIZE_T BufferSize, KPROCESSOR_MODE PreviousMode,
+                                               PSIZE_T ReturnSize);
 
 #undef KeInitializeCallbackRecord
 #define KeInitializeCallbackRecord(CallbackRecord) ((CallbackRecord)->State = BufferEmpty)

@@ -190,6 +190,14 @@ def _reason(k: "Kernel") -> str:
     return f"a wait of {k.current.process.name}"
 
 
+@service("YieldExecution")
+def yield_execution(k: "Kernel", mode: int) -> Code:
+    """NtYieldExecution."""
+    del k, mode
+    yield Yield()
+    return int(NtStatus.SUCCESS)
+
+
 @service("DelayExecution")
 def delay_execution(k: "Kernel", mode: int, alertable: U8, interval: int) -> Code:
     """NtDelayExecution; a delay of 0 gives up the processor."""

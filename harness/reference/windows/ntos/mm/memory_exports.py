@@ -3,17 +3,19 @@
 from typing import TYPE_CHECKING
 
 from harness.nt import Irql, NtStatus
-from harness.reference.machine.loader.exports import NTOSKRNL, U32, export
+from harness.reference.machine.loader.exports import NTOSKRNL, U8, U32, export
 from harness.reference.machine.memory.layout import PAGE_SIZE, is_user, page_align
 from harness.reference.machine.memory.pagetables import OutOfMemoryError
 from harness.reference.windows.ntos.ex.driver_pool import free
 from harness.reference.windows.ntos.mm.mdl import Mdl, allocate_mdl, lock_pages, unlock_pages
+from harness.reference.windows.ntos.ps.process_objects import process_at
 from harness.reference.windows.verifier.holdings import Kind
 
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _COPY_PHYSICAL, _COPY_VIRTUAL = 1, 2
+_PARTIAL_COPY = 0x8000000D
 _SECURED = Kind("secured range of memory", "MmUnsecureVirtualMemory")
 
 
@@ -40,6 +42,29 @@ def mm_copy_memory(k: "Kernel", target: int, source: int, size: int, flags: U32,
         done += part
     k.memory.write_u64(copied, done)
     return 0
+
+
+@export(NTOSKRNL, "MmCopyVirtualMemory", max_irql=Irql.APC)
+def mm_copy_virtual_memory(
+    k: "Kernel", of: int, source: int, to: int, target: int, size: int, mode: U8, copied: int
+) -> int:
+    """From a process to another, as far as both are there; PARTIAL_COPY where that is less. All share one space."""
+    process_at(k, of, "MmCopyVirtualMemory")
+    process_at(k, to, "MmCopyVirtualMemory")
+    k.memory.write_u64(copied, 0)
+    if not size:
+        return 0
+    if mode and not (is_user(source + size - 1) and is_user(target + size - 1)):
+        return int(NtStatus.ACCESS_VIOLATION)
+    done = 0
+    while done < size:
+        part = min(size - done, *(PAGE_SIZE - (at + done) % PAGE_SIZE for at in (source, target)))
+        if not k.memory.is_mapped(source + done, part) or not k.memory.is_mapped(target + done, part, write=True):
+            break
+        k.memory.write(target + done, k.memory.read(source + done, part))
+        done += part
+    k.memory.write_u64(copied, done)
+    return 0 if done == size else _PARTIAL_COPY
 
 
 @export(NTOSKRNL, "MmGetPhysicalAddress", max_irql=Irql.DISPATCH)

@@ -25,6 +25,11 @@ from harness.reference.windows.ntos.mm.mdl import (
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
+_NOT_MAPPED_VIEW, _INVALID_PAGE_PROTECTION = 0xC0000019, 0xC0000045
+_PROTECTIONS = {0x02: (False, False), 0x04: (True, False), 0x20: (False, True), 0x40: (True, True)}
+"""By PAGE_READONLY, _READWRITE, _EXECUTE_READ, _EXECUTE_READWRITE: may be written, may be executed."""
+_MOST_PAGES = 1 << 20
+
 
 @export(NTOSKRNL, "IoAllocateMdl", max_irql=Irql.DISPATCH)
 def io_allocate_mdl(k: "Kernel", address: int, length: U32, secondary: bool, charge: bool, irp: int) -> int:
@@ -136,6 +141,22 @@ def _map_locked(k: "Kernel", at: int) -> int:
 @export(NTOSKRNL, "MmUnmapLockedPages", max_irql=Irql.DISPATCH)
 def mm_unmap_locked_pages(k: "Kernel", address: int, at: int) -> int:
     unmap_pages(k, address, at)
+    return 0
+
+
+@export(NTOSKRNL, "MmProtectMdlSystemAddress", max_irql=Irql.DISPATCH)
+def mm_protect_mdl_system_address(k: "Kernel", at: int, protection: U32) -> int:
+    """Of the mapping of an MDL, which a second one of the same pages does not see."""
+    mdl = Mdl(k.memory, at)
+    if not mdl.mdl_flags & MDL_MAPPED_TO_SYSTEM_VA or mdl.mdl_flags & MDL_SOURCE_IS_NONPAGED_POOL:
+        return _NOT_MAPPED_VIEW
+    allowed = _PROTECTIONS.get(protection)
+    if allowed is None:
+        return _INVALID_PAGE_PROTECTION
+    base, size = mdl.mapped_system_va & -PAGE_SIZE, mdl.pages * PAGE_SIZE
+    if mdl.pages > _MOST_PAGES or not k.memory.is_mapped(base, size):
+        return _NOT_MAPPED_VIEW
+    k.memory.protect(base, size, writable=allowed[0], executable=allowed[1])
     return 0
 
 

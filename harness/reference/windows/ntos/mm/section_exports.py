@@ -52,6 +52,17 @@ def mm_force_section_closed_ex(k: "Kernel", pointers: int, flags: U32) -> bool:
     return not (flags & 1 and cache.user_references) and not (flags & 2 and cache.image_references)
 
 
+@export(NTOSKRNL, "MmIsFileSectionActive", max_irql=Irql.APC)
+def mm_is_file_section_active(k: "Kernel", pointers: int, flags: U32, active: int) -> int:
+    """Whether an image (1), data (2) or data of a program's (4) is mapped; INVALID_PARAMETER for none of them."""
+    if not flags or flags & ~7:
+        return int(NtStatus.INVALID_PARAMETER)
+    cache = k.local_file_systems.cache_at(pointers)
+    mapped = cache is not None and bool((flags & 1 and cache.image_references) or (flags & 6 and cache.user_references))
+    k.memory.write_u32(active, int(mapped))
+    return 0
+
+
 @export(NTOSKRNL, "MmDoesFileHaveUserWritableReferences", max_irql=Irql.APC)
 def mm_does_file_have_user_writable_references(k: "Kernel", pointers: int) -> int:
     """MmDoesFileHaveUserWritableReferences: not zero while a program can write through a view."""

@@ -1,0 +1,103 @@
+"""What EDR and power-aware filters ask: silos, memory of processes, protection of mappings, power settings."""
+
+# ruff: noqa: E501  (C declarations, one line each)
+
+DRIVER = r"""
+static ULONG Told, Value;
+static PVOID Left;
+
+static NTSTATUS NTAPI Power(LPCGUID Setting, PVOID Data, ULONG Length, PVOID Context)
+{
+    UNREFERENCED_PARAMETER(Setting);
+    if (Length == sizeof(ULONG)) Value = *(PULONG)Data;
+    Told += Context == &Told;
+    return STATUS_SUCCESS;
+}
+
+EXPORT ULONG Settings(void)
+{
+    static const GUID Monitor = { 0x02731015, 0x4510, 0x4526, { 0x99, 0xE6, 0xE5, 0xA1, 0x7E, 0xBD, 0x1A, 0xEA } }, Unknown = { 1 };
+    PVOID Handle = NULL, Second = NULL;
+
+    CHECK(PoRegisterPowerSettingCallback(NULL, &Monitor, Power, &Told, &Handle) == STATUS_SUCCESS && Told == 1 && Value == 1);
+    CHECK(PoRegisterPowerSettingCallback(NULL, &Unknown, Power, &Told, &Second) == STATUS_SUCCESS && Told == 1);
+    CHECK(PoUnregisterPowerSettingCallback(Handle) == STATUS_SUCCESS && PoUnregisterPowerSettingCallback(Handle) == STATUS_INVALID_PARAMETER);
+    CHECK(PoRegisterPowerSettingCallback(NULL, NULL, Power, NULL, &Handle) == STATUS_INVALID_PARAMETER);
+    CHECK(PoUnregisterPowerSettingCallback(Second) == STATUS_SUCCESS);
+    CHECK(PoRegisterPowerSettingCallback(NULL, &Monitor, Power, &Value, &Left) == STATUS_SUCCESS); /* a leak */
+    return Checks;
+}
+
+EXPORT ULONG Silos(void)
+{
+    PESILO Before;
+
+    CHECK(PsIsHostSilo(PsGetCurrentServerSilo()) && PsIsHostSilo(PsGetCurrentSilo()) && PsIsHostSilo(PsGetHostSilo()));
+    CHECK(!PsIsCurrentThreadInServerSilo() && PsIsHostSilo(PsGetThreadServerSilo(PsGetCurrentThread())) && PsIsHostSilo(PsGetEffectiveServerSilo(PsGetHostSilo())));
+    CHECK(!PsIsHostSilo((PESILO)PsGetCurrentProcess()) && PsGetSiloContainerId(PsGetHostSilo()) == NULL);
+    Before = PsAttachSiloToCurrentThread(PsGetHostSilo());
+    PsDetachSiloFromCurrentThread(Before);
+    return Checks;
+}
+
+EXPORT VOID NoSilo(void) { PsAttachSiloToCurrentThread((PESILO)&Told); }
+
+EXPORT ULONG Memory(void)
+{
+    PUCHAR Page = ExAllocatePoolWithTag(NonPagedPool, PAGE_SIZE, TAG), From = ExAllocatePoolWithTag(NonPagedPool, 64, TAG);
+    SECTION_OBJECT_POINTERS Pointers = { 0 };
+    PEPROCESS Process = PsGetCurrentProcess();
+    ULONG Active = 2;
+    SIZE_T Copied = 9;
+    PUCHAR Mapped;
+    PMDL Mdl;
+
+    RtlFillMemory(From, 64, 7);
+    CHECK(MmCopyVirtualMemory(Process, From, Process, Page, 64, KernelMode, &Copied) == STATUS_SUCCESS && Copied == 64 && Page[63] == 7);
+    CHECK(MmCopyVirtualMemory(Process, (PVOID)0x1000, Process, Page, 64, KernelMode, &Copied) == STATUS_PARTIAL_COPY && Copied == 0);
+    CHECK(MmCopyVirtualMemory(Process, From, Process, Page, 64, UserMode, &Copied) == STATUS_ACCESS_VIOLATION);
+    CHECK(MmIsFileSectionActive(&Pointers, 3, &Active) == STATUS_SUCCESS && Active == 0 && MmIsFileSectionActive(&Pointers, 0, &Active) == STATUS_INVALID_PARAMETER);
+    Mdl = IoAllocateMdl(Page, PAGE_SIZE, FALSE, FALSE, NULL);
+    MmProbeAndLockPages(Mdl, KernelMode, IoModifyAccess);
+    CHECK(MmProtectMdlSystemAddress(Mdl, PAGE_READONLY) == STATUS_NOT_MAPPED_VIEW);
+    Mapped = MmMapLockedPagesSpecifyCache(Mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority);
+    CHECK(MmProtectMdlSystemAddress(Mdl, 0x333) == STATUS_INVALID_PAGE_PROTECTION && MmProtectMdlSystemAddress(Mdl, PAGE_READONLY) == STATUS_SUCCESS);
+    CHECK(MmCopyVirtualMemory(Process, From, Process, Mapped, 4, KernelMode, &Copied) == STATUS_PARTIAL_COPY && Mapped[0] == 7);
+    CHECK(MmProtectMdlSystemAddress(Mdl, PAGE_READWRITE) == STATUS_SUCCESS);
+    Mapped[0] = 5;
+    CHECK(Page[0] == 5 && ZwYieldExecution() == STATUS_SUCCESS);
+    MmUnlockPages(Mdl);
+    IoFreeMdl(Mdl);
+    ExFreePoolWithTag(Page, TAG);
+    ExFreePoolWithTag(From, TAG);
+    return Checks;
+}
+"""
+
+
+def test_the_value_of_a_power_setting_comes_with_the_registration_which_is_given_back(load):
+    machine = load(DRIVER)
+
+    machine.check("Settings")
+
+    (left,) = machine.unload()
+    assert left.startswith("unloaded with a power setting callback held and not given back")
+
+
+def test_everything_is_in_the_silo_of_the_host(load):
+    machine = load(DRIVER)
+
+    machine.check("Silos")
+    assert machine.findings == []
+    machine.call("NoSilo")
+
+    (wrong,) = machine.findings
+    assert wrong.startswith("PsAttachSiloToCurrentThread was given")
+
+
+def test_memory_is_copied_between_processes_and_mappings_are_protected(load):
+    machine = load(DRIVER)
+
+    machine.check("Memory")
+
+    assert machine.unload() == []
