@@ -31,6 +31,7 @@ from harness.reference.windows.ntos.ex.timer_objects import ExecutiveTimer
 from harness.reference.windows.ntos.executive import Executive
 from harness.reference.windows.ntos.kd.debug_output import forget_callbacks
 from harness.reference.windows.ntos.ke.shared_data import BOOT_TIME
+from harness.reference.windows.ntos.mm.mdl import ReservedMapping
 from harness.reference.windows.ntos.ob.objects import Object
 from harness.reference.windows.ntos.ps.notify_routines import forget_routines
 from harness.reference.windows.ntos.se.token_objects import thread_ended
@@ -117,6 +118,8 @@ class Kernel(Executive):
         self.running_device_timers: dict[int, Timer] = {}
         self.mdl_pages: dict[int, int] = {}
         """MmAllocatePagesForMdl: the pages of an MDL."""
+        self.reserved_mappings: dict[int, ReservedMapping] = {}
+        """MmAllocateMappingAddress, by address."""
         self.attached: dict[int, int] = {}
         """Threads that KeAttachProcess has attached, with their saved state."""
         self.named_objects: dict[str, Object] = {}

@@ -1,5 +1,10 @@
 """What EDR and power-aware filters ask: silos, memory of processes, protection of mappings, power settings."""
 
+import pytest
+
+from harness.nt import BugCheck
+from harness.reference.windows.verifier.bug_check_stop import BugCheckStop
+
 # ruff: noqa: E501  (C declarations, one line each)
 
 DRIVER = r"""
@@ -41,6 +46,33 @@ EXPORT ULONG Silos(void)
 }
 
 EXPORT VOID NoSilo(void) { PsAttachSiloToCurrentThread((PESILO)&Told); }
+
+EXPORT ULONG Reserved(ULONG Wrong)
+{
+    PUCHAR Page = ExAllocatePoolWithTag(NonPagedPool, PAGE_SIZE, TAG), Mapped;
+    PMDL Mdl = IoAllocateMdl(Page, PAGE_SIZE, FALSE, FALSE, NULL), Two = IoAllocateMdl(Page + 8, PAGE_SIZE, FALSE, FALSE, NULL);
+    PVOID Base = MmAllocateMappingAddress(100, TAG);
+
+    CHECK(Base != NULL && MmAllocateMappingAddress(0, TAG) == NULL && MmAllocateMappingAddress(100, 0) == NULL);
+    MmProbeAndLockPages(Mdl, KernelMode, IoModifyAccess);
+    Page[5] = 1;
+    Mapped = MmMapLockedPagesWithReservedMapping(Base, TAG, Mdl, MmCached);
+    CHECK(Mapped == Base && Mapped[5] == 1);
+    Mapped[5] = 2;
+    CHECK(Page[5] == 2);
+    if (Wrong == 1) MmFreeMappingAddress(Base, TAG);
+    MmUnmapReservedMapping(Base, TAG, Mdl);
+    CHECK(!MmIsAddressValid(Base));
+    if (Wrong == 2) MmUnmapReservedMapping(Base, TAG, Mdl);
+    MmUnlockPages(Mdl);
+    IoFreeMdl(Mdl);
+    IoFreeMdl(Two);
+    ExFreePoolWithTag(Page, TAG);
+    if (Wrong == 3) MmFreeMappingAddress(Base, 'gnrW');
+    if (Wrong != 4) MmFreeMappingAddress(Base, TAG);
+    CHECK(DbgQueryDebugFilterState(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL) == TRUE);
+    return Checks;
+}
 
 EXPORT ULONG Memory(void)
 {
@@ -101,3 +133,25 @@ def test_memory_is_copied_between_processes_and_mappings_are_protected(load):
     machine.check("Memory")
 
     assert machine.unload() == []
+
+
+def test_a_reserved_mapping_takes_one_mdl_after_the_other_and_is_given_back(load):
+    machine = load(DRIVER)
+
+    machine.check("Reserved", 0)
+    assert machine.findings == []
+    machine.check("Reserved", 4)
+
+    (left,) = machine.unload()
+    assert left.startswith("unloaded with a mapping address held and not given back: MmFreeMappingAddress")
+
+
+@pytest.mark.parametrize("wrong", [1, 2, 3])
+def test_the_misuse_of_a_reserved_mapping_is_a_bug_check(load, wrong: int):
+    machine = load(DRIVER)
+
+    with pytest.raises(BugCheckStop) as stopped:
+        machine.call("Reserved", wrong)
+
+    assert stopped.value.code == BugCheck.SYSTEM_PTE_MISUSE
+    assert stopped.value.driver == "test"

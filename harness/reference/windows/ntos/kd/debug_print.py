@@ -66,6 +66,13 @@ def _log(k: "Kernel", text: str) -> None:
     k.probes.happened((f"DbgPrint {text.rstrip()}",))
 
 
+@export(NTOSKRNL, "DbgQueryDebugFilterState")
+def dbg_query_debug_filter_state(k: "Kernel", component: U32, level: U32) -> bool:
+    """Whether a print of that component and level would be seen."""
+    del k
+    return passes(component, level)
+
+
 @export(NTOSKRNL, "DbgSetDebugPrintCallback", max_irql=Irql.APC)
 def dbg_set_debug_print_callback(k: "Kernel", callback: int, enable: bool) -> int:
     if not callback:

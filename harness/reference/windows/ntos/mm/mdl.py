@@ -1,5 +1,6 @@
 """Memory descriptor lists: allocating, locking, mapping and releasing them."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.nt import BugCheck
@@ -21,6 +22,16 @@ MDL_PARTIAL = 0x0010
 MDL_WRITE_OPERATION = 0x0080
 _MOST_PAGES = 1 << 20
 """Of the largest MDL that is believed."""
+
+
+@dataclass(slots=True)
+class ReservedMapping:
+    """Addresses that a driver has reserved for MDLs to come."""
+
+    tag: int
+    pages: int
+    mapped: int = 0
+    """How many of the pages are an MDL's now."""
 
 
 class Mdl(MdlView):
