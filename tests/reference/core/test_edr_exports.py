@@ -33,6 +33,15 @@ EXPORT ULONG Settings(void)
     return Checks;
 }
 
+EXPORT ULONG Shutdown(ULONG Wrong)
+{
+    static WORK_QUEUE_ITEM Item;
+
+    ExInitializeWorkItem(&Item, Wrong ? (PWORKER_THREAD_ROUTINE)(ULONG_PTR)0x1234 : (PWORKER_THREAD_ROUTINE)(ULONG_PTR)Power, NULL);
+    CHECK(PoQueueShutdownWorkItem(&Item) == STATUS_SUCCESS);
+    return Checks;
+}
+
 EXPORT ULONG Silos(void)
 {
     PESILO Before;
@@ -114,6 +123,17 @@ def test_the_value_of_a_power_setting_comes_with_the_registration_which_is_given
 
     (left,) = machine.unload()
     assert left.startswith("unloaded with a power setting callback held and not given back")
+
+
+def test_a_work_item_for_a_shutdown_is_taken_if_its_routine_is_code(load):
+    machine = load(DRIVER)
+
+    machine.check("Shutdown", 0)
+    assert machine.findings == []
+    machine.check("Shutdown", 1)
+
+    (wrong,) = machine.findings
+    assert wrong.startswith("PoQueueShutdownWorkItem was given an item whose WorkerRoutine is")
 
 
 def test_everything_is_in_the_silo_of_the_host(load):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
 _SHUTDOWN = Kind("registration for shutdown", "IoUnregisterShutdownNotification", plural="registrations for shutdown")
+_WORKER_ROUTINE = 0x10
+"""Offset of WorkerRoutine in WORK_QUEUE_ITEM."""
 
 
 @export(NTOSKRNL, "IoGetTopLevelIrp")
@@ -38,6 +40,16 @@ def io_register_shutdown_notification(k: "Kernel", device: int) -> int:
 def io_unregister_shutdown_notification(k: "Kernel", device: int) -> int:
     k.memory.read(device, 1)
     k.holdings.give_back(_SHUTDOWN, device)
+    return 0
+
+
+@export(NTOSKRNL, "PoQueueShutdownWorkItem", max_irql=Irql.APC)
+def po_queue_shutdown_work_item(k: "Kernel", item: int) -> int:
+    """A WORK_QUEUE_ITEM for a shutdown, which does not come; a routine that is no code is reported."""
+    routine = k.memory.read_u64(item + _WORKER_ROUTINE)
+    if not k.blame.is_code(routine):
+        text = f"PoQueueShutdownWorkItem was given an item whose WorkerRoutine is {routine:#x}: no code"
+        k.verifier.report(None, k.blame.current().driver, text)
     return 0
 
 
