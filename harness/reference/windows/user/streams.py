@@ -44,7 +44,8 @@ class InputPipe:
         """NtReadFile: waits for something to be written; PIPE_BROKEN at the end, as every pipe whose writer is gone."""
         while length and self._is_open and not self._data:
             self.is_awaited = True
-            yield Wait([self._changed], user=True)
+            if (yield Wait([self._changed], user=True)):
+                break  # it is to end
         piece, self._data = self._data[:length], self._data[length:]
         if not piece and length:
             return (yield from _done(k, iosb, NtStatus.PIPE_BROKEN, 0))
