@@ -3420,6 +3420,32 @@ typedef enum _PSCREATETHREADNOTIFYTYPE {
     PsCreateThreadNotifyNonSystem = 0,
     PsCreateThreadNotifySubsystems = 1,
 } PSCREATETHREADNOTIFYTYPE, *PPSCREATETHREADNOTIFYTYPE;
+typedef VOID (NTAPI *SILO_CONTEXT_CLEANUP_CALLBACK)(PVOID SiloContext);
+typedef NTSTATUS (NTAPI *SILO_MONITOR_CREATE_CALLBACK)(PESILO Silo);
+typedef VOID (NTAPI *SILO_MONITOR_TERMINATE_CALLBACK)(PESILO Silo);
+typedef struct _SILO_MONITOR_REGISTRATION {
+    UCHAR Version;
+    BOOLEAN MonitorHost;
+    BOOLEAN MonitorExistingSilos;
+    UCHAR Reserved[5];
+    union {
+        UNICODE_STRING *DriverObjectName;
+        UNICODE_STRING *ComponentName;
+    };
+    SILO_MONITOR_CREATE_CALLBACK CreateCallback;
+    SILO_MONITOR_TERMINATE_CALLBACK TerminateCallback;
+} SILO_MONITOR_REGISTRATION, *PSILO_MONITOR_REGISTRATION;
+typedef struct _IO_FOEXT_SILO_PARAMETERS {
+    ULONG Length;
+    union {
+        struct {
+            ULONG HasHardReference : 1;
+            ULONG SpareFlags : 31;
+        };
+        ULONG Flags;
+    };
+    PESILO SiloContext;
+} IO_FOEXT_SILO_PARAMETERS, *PIO_FOEXT_SILO_PARAMETERS;
 typedef enum _WHEA_ERROR_SEVERITY {
     WheaErrSevRecoverable = 0,
     WheaErrSevFatal = 1,
@@ -3698,6 +3724,7 @@ NTKERNELAPI VOID NTAPI SeCaptureSubjectContextEx(PETHREAD Thread, PEPROCESS Proc
 NTKERNELAPI BOOLEAN NTAPI SeAccessCheckFromStateEx(PSECURITY_DESCRIPTOR SecurityDescriptor, PVOID PrimaryToken, PVOID ClientToken, ULONG DesiredAccess, ULONG PreviouslyGrantedAccess, PRIVILEGE_SET * *Privileges, GENERIC_MAPPING *GenericMapping, CHAR AccessMode, ULONG *GrantedAccess, LONG *AccessStatus);
 NTKERNELAPI NTSTATUS NTAPI SeTokenFromAccessInformation(TOKEN_ACCESS_INFORMATION *AccessInformation, PVOID Token, ULONG Length, ULONG *RequiredLength);
 NTKERNELAPI NTSTATUS NTAPI SeQuerySessionIdTokenEx(PVOID Token, ULONG *SessionId, BOOLEAN *IsServiceSession);
+NTKERNELAPI NTSTATUS NTAPI SeQueryServerSiloToken(PVOID Token, PESILO *pServerSilo);
 NTKERNELAPI VOID NTAPI SeAuditFipsCryptoSelftests(BOOLEAN bSuccess, ULONG SelftestCode);
 NTKERNELAPI BOOLEAN NTAPI SeAuditingFileEventsWithContextEx(BOOLEAN AccessGranted, PSECURITY_DESCRIPTOR SecurityDescriptor, SECURITY_SUBJECT_CONTEXT *SubjectSecurityContext, BOOLEAN *StagingEnabled);
 NTKERNELAPI BOOLEAN NTAPI SeAuditingAnyFileEventsWithContextEx(PSECURITY_DESCRIPTOR SecurityDescriptor, SECURITY_SUBJECT_CONTEXT *SubjectSecurityContext, BOOLEAN *StagingEnabled);
@@ -3706,6 +3733,7 @@ NTKERNELAPI VOID NTAPI SeAdjustAccessStateForAccessConstraints(PVOID ObjectType,
 NTKERNELAPI BOOLEAN NTAPI SeShouldCheckForAccessRightsFromParent(PVOID ObjectType, PSECURITY_DESCRIPTOR ChildDescriptor, ACCESS_STATE *AccessState);
 NTKERNELAPI NTSTATUS NTAPI SeRegisterLogonSessionTerminatedRoutineEx(PSE_LOGON_SESSION_TERMINATED_ROUTINE_EX CallbackRoutine, PVOID Context);
 NTKERNELAPI NTSTATUS NTAPI SeUnregisterLogonSessionTerminatedRoutineEx(PSE_LOGON_SESSION_TERMINATED_ROUTINE_EX CallbackRoutine, PVOID Context);
+NTKERNELAPI NTSTATUS NTAPI SeMarkLogonSessionForTerminationNotificationEx(LUID *LogonId, PESILO pServerSilo);
 NTKERNELAPI BOOLEAN NTAPI RtlIsSandboxedToken(SECURITY_SUBJECT_CONTEXT *Context, CHAR PreviousMode);
 NTKERNELAPI VOID NTAPI SeCheckForCriticalAceRemoval(PSECURITY_DESCRIPTOR CurrentDescriptor, PSECURITY_DESCRIPTOR NewDescriptor, SECURITY_SUBJECT_CONTEXT *SubjectSecurityContext, BOOLEAN *AceRemoved);
 NTKERNELAPI NTSTATUS NTAPI SeAdjustObjectSecurity(UNICODE_STRING *ObjectName, PSECURITY_DESCRIPTOR OriginalDescriptor, PSECURITY_DESCRIPTOR ProposedDescriptor, SECURITY_SUBJECT_CONTEXT *SubjectSecurityContext, PSECURITY_DESCRIPTOR *AdjustedDescriptor, BOOLEAN *ApplyAdjustedDescriptor);
@@ -3941,15 +3969,29 @@ NTKERNELAPI LONGLONG NTAPI PsGetThreadCreateTime(PETHREAD Thread);
 NTKERNELAPI PVOID NTAPI PsGetCurrentThreadTeb(VOID);
 NTKERNELAPI UNICODE_STRING * NTAPI PsGetCurrentServerSiloName(VOID);
 NTKERNELAPI BOOLEAN NTAPI PsIsCurrentThreadInServerSilo(VOID);
+NTKERNELAPI NTSTATUS NTAPI PsAcquireSiloHardReference(PESILO Silo);
+NTKERNELAPI VOID NTAPI PsReleaseSiloHardReference(PESILO Silo);
 NTKERNELAPI NTSTATUS NTAPI PsAllocSiloContextSlot(ULONG_PTR Reserved, ULONG *ReturnedContextSlot);
 NTKERNELAPI NTSTATUS NTAPI PsFreeSiloContextSlot(ULONG ContextSlot);
+NTKERNELAPI NTSTATUS NTAPI PsCreateSiloContext(PESILO Silo, ULONG Size, POOL_TYPE PoolType, SILO_CONTEXT_CLEANUP_CALLBACK ContextCleanupCallback, PVOID *ReturnedSiloContext);
+NTKERNELAPI NTSTATUS NTAPI PsInsertSiloContext(PESILO Silo, ULONG ContextSlot, PVOID SiloContext);
+NTKERNELAPI NTSTATUS NTAPI PsReplaceSiloContext(PESILO Silo, ULONG ContextSlot, PVOID NewSiloContext, PVOID *OldSiloContext);
+NTKERNELAPI NTSTATUS NTAPI PsGetSiloContext(PESILO Silo, ULONG ContextSlot, PVOID *ReturnedSiloContext);
+NTKERNELAPI NTSTATUS NTAPI PsRemoveSiloContext(PESILO Silo, ULONG ContextSlot, PVOID *RemovedSiloContext);
 NTKERNELAPI VOID NTAPI PsReferenceSiloContext(PVOID SiloContext);
 NTKERNELAPI VOID NTAPI PsDereferenceSiloContext(PVOID SiloContext);
+NTKERNELAPI NTSTATUS NTAPI PsInsertPermanentSiloContext(PESILO Silo, ULONG ContextSlot, PVOID SiloContext);
+NTKERNELAPI NTSTATUS NTAPI PsMakeSiloContextPermanent(PESILO Silo, ULONG ContextSlot);
+NTKERNELAPI NTSTATUS NTAPI PsGetPermanentSiloContext(PESILO Silo, ULONG ContextSlot, PVOID *ReturnedSiloContext);
+NTKERNELAPI ULONG NTAPI PsGetServerSiloServiceSessionId(PESILO Silo);
+NTKERNELAPI VOID NTAPI PsTerminateServerSilo(PESILO ServerSilo, NTSTATUS ExitStatus);
 NTKERNELAPI IRP * NTAPI IoMakeAssociatedIrpEx(IRP *Irp, DEVICE_OBJECT *DeviceObject, CHAR StackSize);
 NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceToGuidPath(PVOID VolumeDeviceObject, UNICODE_STRING *GuidPath);
 NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceToGuid(PVOID VolumeDeviceObject, GUID *Guid);
 NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceNameToGuid(UNICODE_STRING *VolumeDeviceName, GUID *Guid);
 NTKERNELAPI NTSTATUS NTAPI IoVolumeDeviceNameToGuidPath(UNICODE_STRING *VolumeDeviceName, UNICODE_STRING *GuidPath);
+NTKERNELAPI IO_FOEXT_SILO_PARAMETERS * NTAPI IoGetSiloParameters(FILE_OBJECT *FileObject);
+NTKERNELAPI PESILO NTAPI IoGetSilo(FILE_OBJECT *FileObject);
 NTKERNELAPI NTSTATUS NTAPI IoQueryInformationByName(OBJECT_ATTRIBUTES *ObjectAttributes, IO_STATUS_BLOCK *IoStatusBlock, PVOID FileInformation, ULONG Length, FILE_INFORMATION_CLASS FileInformationClass, ULONG Options, IO_DRIVER_CREATE_CONTEXT *DriverContext);
 NTKERNELAPI PVOID NTAPI IoRegisterBootDriverCallback(PBOOT_DRIVER_CALLBACK_FUNCTION CallbackFunction, PVOID CallbackContext);
 NTKERNELAPI VOID NTAPI IoUnregisterBootDriverCallback(PVOID CallbackHandle);
