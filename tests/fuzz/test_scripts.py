@@ -140,7 +140,8 @@ def test_any_script_ends_with_results_or_with_a_sentence(
             result.error,
         )
         if _is_text(script) and mistakes(script.decode()):
-            assert answer.exit_code == WRONG, (seed, mistakes(script.decode()), script)
+            # A value is read when its step runs: one before it may have come to its deadline.
+            assert answer.exit_code in {WRONG, OUTSTANDING}, (seed, mistakes(script.decode()), script)
         ends[answer.exit_code] = ends.get(answer.exit_code, 0) + 1
         ran += 1
         if answer.exit_code == OUTSTANDING or b"unload" in script:
