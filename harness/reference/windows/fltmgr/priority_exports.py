@@ -10,6 +10,9 @@ from harness.reference.windows.ntos.ps.process_objects import thread_at
 if TYPE_CHECKING:
     from harness.reference.windows.kernel import Kernel
 
+_CALL = "the call"
+"""Of whichever of the two names: a finding's place says which."""
+
 _NORMAL, _PRIORITIES = 2, 5
 _PAGE_PRIORITY, _INFO_SIZE = 5, 16
 
@@ -44,7 +47,7 @@ def flt_set_io_priority_hint_into_file_object(k: "Kernel", file_object: int, pri
 @export(FLTMGR, "FltSetIoPriorityHintIntoThread", max_irql=Irql.DISPATCH)
 def flt_set_io_priority_hint_into_thread(k: "Kernel", thread: int, priority: U32) -> int:
     """FltSetIoPriorityHintIntoThread: what the thread requests from now on has this priority."""
-    found = thread_at(k, thread, "FltSetIoPriorityHintIntoThread")
+    found = thread_at(k, thread, _CALL)
     if priority >= _PRIORITIES:
         return int(NtStatus.INVALID_PARAMETER)
     k.io.priorities[found.kthread] = priority
@@ -66,7 +69,7 @@ def io_retrieve_priority_info(k: "Kernel", irp: int, file_object: int, thread: i
 def _retrieve(k: "Kernel", priority: int | None, file_object: int, thread: int, info: int) -> int:
     if k.memory.read_u32(info) != _INFO_SIZE:
         return int(NtStatus.INVALID_PARAMETER)
-    found = thread_at(k, thread, "FltRetrieveIoPriorityInfo") if thread else k.current
+    found = thread_at(k, thread, _CALL) if thread else k.current
     if priority is None:
         priority = k.io.priorities.get(file_object, k.io.priorities.get(found.kthread, _NORMAL))
     k.memory.write(info, pack("<IIII", _INFO_SIZE, found.priority, _PAGE_PRIORITY, priority))
@@ -77,7 +80,7 @@ def _retrieve(k: "Kernel", priority: int | None, file_object: int, thread: int, 
 @export(FLTMGR, "FltApplyPriorityInfoThread", max_irql=Irql.DISPATCH)
 def flt_apply_priority_info_thread(k: "Kernel", wanted: int, before: int, thread: int) -> int:
     """FltApplyPriorityInfoThread: to undo it, what it was before is applied again."""
-    found = thread_at(k, thread, "FltApplyPriorityInfoThread")
+    found = thread_at(k, thread, _CALL)
     size, priority, _, hint = unpack("<IIII", k.memory.read(wanted, _INFO_SIZE))
     if size != _INFO_SIZE or hint >= _PRIORITIES:
         return int(NtStatus.INVALID_PARAMETER)
