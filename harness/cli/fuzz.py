@@ -66,7 +66,10 @@ def fuzz(
     kept = Corpus(corpus or home / "corpus")
     begin_with = scripts_in(begin_from or [])
     if begin_from and not begin_with:
-        raise ConfigurationError(f"--from {', '.join(map(str, begin_from))}: there is no I/O script in it")
+        raise ConfigurationError(
+            f"--from {', '.join(map(str, begin_from))}: there is no I/O script in it",
+            hint="a suite whose tests give lab.io scripts as text, without `filter` and `rule` lines",
+        )
     seeds = [*begin_with, *kept.load()]
     if kept.damaged:
         names = ", ".join(kept.damaged[:5])

@@ -57,6 +57,7 @@ class Schedule:
                 raise ConfigurationError(
                     f"the schedule has a place in {image}, where this test is not interrupted",
                     details=(f"its drivers: {', '.join(images)}",),
+                    hint="name the test that the schedule was found with, or explore again with --schedules",
                 )
 
 

@@ -1,8 +1,8 @@
 """Attempts: I/O scripts that a copy of the kernel runs one after another, with what each has reached in the drivers.
 
 The kernel stays as it is, a snapshot with the drivers loaded, so that thousands of scripts find it so. Copies run side
-by side, one for each batch of scripts. Those of a batch follow each other without a new snapshot, which is what makes
-them quick: whoever wants to know what a script does by itself has it tried alone.
+by side, one for each batch of scripts. Those of a batch follow each other without a new snapshot, several in a process,
+which is what makes them quick: whoever wants to know what a script does by itself has it tried alone.
 """
 
 import gc
